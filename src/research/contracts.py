@@ -1,0 +1,255 @@
+"""Contract tables: what columns they hold, and the promises that the engine checks on them.
+
+The checks are pandera schemas on Ibis tables, so they run where the data are; only counts and a few example values come back.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pandera.ibis as pa
+from pandera.errors import SchemaErrors
+
+from research.studies import StudyError
+
+EXAMPLES = 3
+KINDS = {"key": "string", "time": "timestamp(6)", "number": "float64", "text": "string", "flag": "boolean"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One contract column: its kind, whether it must exist, and its range. A required column holds no nulls."""
+
+    kind: str
+    required: bool = True
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One contract table: its columns, its key, the column that dates a row, and pairs of columns that must be in order."""
+
+    columns: dict[str, Column]
+    unique: bool = False
+    dated: str | None = None
+    ordered: tuple[tuple[str, str], ...] = ()
+
+
+def _optional(kind: str, low: float | None = None, high: float | None = None) -> Column:
+    return Column(kind, False, low, high)
+
+
+def _events(dated: str, later: tuple[str, ...] = (), **columns: Column) -> Contract:
+    """Return the contract of an event table; its rows may carry ``known_at``, never before the event itself."""
+    named = {"customer_id": Column("key"), dated: Column("time"), **columns, "known_at": _optional("time")}
+    return Contract(named, dated=dated, ordered=tuple((dated, column) for column in (*later, "known_at")))
+
+
+CONTRACTS: dict[str, Contract] = {
+    "customers": Contract(
+        {"customer_id": Column("key"), "joined_at": Column("time"), "known_at": _optional("time")},
+        unique=True,
+        dated="joined_at",
+        ordered=(("joined_at", "known_at"),),
+    ),
+    "contracts": _events(
+        "started_at",
+        later=("ended_at",),
+        ended_at=_optional("time"),
+        plan=_optional("text"),
+        monthly_fee=_optional("number", low=0),
+        end_reason=_optional("text"),
+        voluntary=_optional("flag"),
+    ),
+    "orders": _events("ordered_at", amount=Column("number"), product=_optional("text"), quantity=_optional("number"), returned=_optional("flag")),
+    "usage": _events("used_at", kind=_optional("text"), amount=_optional("number")),
+    "contacts": _events(
+        "contacted_at", later=("resolved_at",), channel=_optional("text"), topic=_optional("text"), complaint=_optional("flag"), resolved_at=_optional("time")
+    ),
+    "feedback": _events("given_at", kind=_optional("text"), score=_optional("number"), score_max=_optional("number", low=0), text=_optional("text")),
+    "referrals": _events("referred_at"),
+    "campaigns": _events(
+        "assigned_at", campaign=Column("text"), arm=Column("text"), cost=_optional("number", low=0), propensity=_optional("number", low=0, high=1)
+    ),
+    "snapshot": Contract(
+        {
+            "customer_id": Column("key"),
+            "churned": Column("flag"),
+            "duration": _optional("number", low=0),
+            "event": _optional("flag"),
+            "arm": _optional("text"),
+            "outcome": _optional("number"),
+            "value": _optional("number"),
+        },
+        unique=True,
+    ),
+}
+TIMELINE = ("contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns")
+
+
+def conform(table: ir.Table, name: str) -> ir.Table:
+    """Cast the contract columns of ``table`` to their canonical types where nothing can be lost.
+
+    Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers become 64-bit floats, 0/1 flags become
+    booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``check`` to name.
+    """
+    columns = CONTRACTS[name].columns
+    casts = {column: KINDS[spec.kind] for column, spec in columns.items() if column in table.columns and _castable(table[column], spec.kind)}
+    attributes = {column: "float64" for column in table.columns if column not in columns and table[column].type().is_decimal()}
+    return table.cast(casts | attributes)
+
+
+def _castable(column: ir.Value, kind: str) -> bool:
+    dtype = column.type()
+    return {
+        "key": dtype.is_string() or dtype.is_integer() or dtype.is_uuid(),
+        "time": dtype.is_timestamp() or dtype.is_date() or dtype.is_null(),
+        "number": dtype.is_numeric() or dtype.is_null(),
+        "text": not dtype.is_nested(),
+        "flag": dtype.is_boolean() or dtype.is_integer() or dtype.is_null(),
+    }[kind]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A rule on the rows of one table: ``holds`` is true where a row keeps it; null counts as kept."""
+
+    column: str
+    required: str
+    remedy: str
+    holds: Callable[[ir.Table], ir.BooleanValue]
+
+
+def _range_promises(name: str) -> Iterator[Promise]:
+    for column, spec in CONTRACTS[name].columns.items():
+        if spec.low is not None:
+            yield Promise(column, f"values of at least {spec.low:g}", "correct them in the SQL", lambda t, c=column, low=spec.low: t[c] >= low)
+        if spec.high is not None:
+            yield Promise(column, f"values of at most {spec.high:g}", "correct them in the SQL", lambda t, c=column, high=spec.high: t[c] <= high)
+
+
+def _time_promises(name: str, today: date) -> Iterator[Promise]:
+    contract = CONTRACTS[name]
+    tomorrow = pd.Timestamp(today + timedelta(days=1)).to_pydatetime()
+    for column in (column for column, spec in contract.columns.items() if spec.kind == "time"):
+        remedy = "leave it empty until it happens" if column in ("ended_at", "resolved_at") else "drop or correct these rows"
+        yield Promise(column, f"dates up to today ({today})", remedy, lambda t, c=column: t[c] < ibis.literal(tomorrow))
+    for first, then in contract.ordered:
+        yield Promise(then, f"dates on or after {first}", "drop or correct these rows", lambda t, a=first, b=then: t[b].truncate("D") >= t[a].truncate("D"))
+
+
+def _key_promises(name: str, customers: ir.Table | None) -> Iterator[Promise]:
+    if customers is not None and name in TIMELINE:
+        known = customers.customer_id
+        yield Promise(
+            "customer_id", "customers that the table customers holds", "add them there or drop these rows", lambda t: t.customer_id.isnull() | t.customer_id.isin(known)
+        )
+
+
+def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFrame:
+    """Check every promise of every contract table.
+
+    Parameters
+    ----------
+    tables : dict of Ibis tables by contract name
+    today : date, optional
+        Events after this day are faults; the current day unless given.
+
+    Returns
+    -------
+    DataFrame with columns table, column, required, rows_failing, examples, remedy
+        One row per promise; ``rows_failing`` is 0 where it is kept. Missing columns and wrong types fail on every row.
+    """
+    rows = [row for name, table in tables.items() for row in _check_table(name, table, tables.get("customers"), today or date.today())]
+    return pd.DataFrame(rows, columns=["table", "column", "required", "rows_failing", "examples", "remedy"])
+
+
+def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: date) -> Iterator[tuple]:
+    rows = table.count().execute()
+    yield name, "", "at least one row", int(rows == 0), "an empty table" if rows == 0 else "", "check the SQL's filters and the raw files"
+    shape_faults = _validate(_shape_schema(name, table), table)
+    for column, spec in CONTRACTS[name].columns.items():
+        if column in table.columns or spec.required:
+            yield from _shape_rows(name, table, column, spec, shape_faults, rows)
+    if CONTRACTS[name].unique and "customer_id" in table.columns:
+        yield _unique_row(name, table)
+    for promise in (*_range_promises(name), *_time_promises(name, today), *_key_promises(name, customers)):
+        if _usable(name, table, promise, shape_faults):
+            yield _promise_row(name, table, promise)
+
+
+def _shape_schema(name: str, table: ir.Table) -> pa.DataFrameSchema:
+    columns = {
+        column: pa.Column(ibis.dtype(KINDS[spec.kind]), nullable=not spec.required, required=spec.required) for column, spec in CONTRACTS[name].columns.items()
+    }
+    return pa.DataFrameSchema(columns)
+
+
+def _validate(schema: pa.DataFrameSchema, table: ir.Table) -> dict[tuple[str, str], str]:
+    """Return pandera's findings as {(column, reason): what arrived}."""
+    try:
+        schema.validate(table, lazy=True)
+    except SchemaErrors as errors:
+        return {_finding(error): str(error.failure_cases) for error in errors.schema_errors}
+    return {}
+
+
+def _finding(error) -> tuple[str, str]:
+    missing = error.reason_code.name == "COLUMN_NOT_IN_DATAFRAME"
+    return (str(error.failure_cases) if missing else str(error.schema.name), error.reason_code.name)
+
+
+def _shape_rows(name: str, table: ir.Table, column: str, spec: Column, faults: dict, rows: int) -> Iterator[tuple]:
+    if (column, "COLUMN_NOT_IN_DATAFRAME") in faults:
+        yield name, column, f"a column of {spec.kind}s", rows, f"only {', '.join(table.columns)}", f"select it in {name}.sql"
+        return
+    wrong_type = (column, "WRONG_DATATYPE") in faults
+    yield name, column, f"a column of {spec.kind}s", rows if wrong_type else 0, str(table[column].type()) if wrong_type else "", f"cast it in {name}.sql"
+    if spec.required:
+        nulls = table[column].isnull().sum().execute() if (column, "SERIES_CONTAINS_NULLS") in faults else 0
+        yield name, column, "no empty values", int(nulls), "null" if nulls else "", "drop these rows in the SQL or fill them from the source"
+
+
+def _unique_row(name: str, table: ir.Table) -> tuple:
+    keys = table.filter(table.customer_id.notnull()).group_by("customer_id").agg(rows=lambda t: t.count()).filter(lambda t: t.rows > 1)
+    found = keys.order_by(ibis.desc("rows"), "customer_id").limit(EXAMPLES).execute()
+    surplus = keys.agg(surplus=(keys.rows - 1).sum()).execute().surplus.iloc[0] if len(found) else 0
+    return name, "customer_id", "one row per customer", int(surplus), _examples(found.customer_id), "keep one row per customer in the SQL"
+
+
+def _usable(name: str, table: ir.Table, promise: Promise, faults: dict) -> bool:
+    """A promise can be checked where its columns exist with the right types."""
+    first = dict((then, first) for first, then in CONTRACTS[name].ordered).get(promise.column)
+    columns = [promise.column, *([first] if promise.required.startswith("dates on or after") else [])]
+    return all(column in table.columns and (column, "WRONG_DATATYPE") not in faults for column in columns)
+
+
+def _promise_row(name: str, table: ir.Table, promise: Promise) -> tuple:
+    check = pa.Check(lambda data: promise.holds(data.table).fill_null(True), n_failure_cases=EXAMPLES)
+    failing, examples = 0, ""
+    if _validate(pa.DataFrameSchema(checks=check), table):
+        broken = table.filter(~promise.holds(table).fill_null(True))
+        failing = broken.count().execute()
+        examples = _examples(broken.select(promise.column).distinct().order_by(promise.column).limit(EXAMPLES).execute()[promise.column])
+    return name, promise.column, promise.required, int(failing), examples, promise.remedy
+
+
+def _examples(values: pd.Series) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def require(checks: pd.DataFrame, rows: dict[str, int] | None = None) -> None:
+    """Raise a ``StudyError`` with one sentence for every broken promise of ``checks``."""
+    broken = checks[checks.rows_failing > 0]
+    if len(broken):
+        raise StudyError(*(_broken_sentence(row) for row in broken.itertuples()))
+
+
+def _broken_sentence(row) -> str:
+    place = f"table {row.table}, column {row.column}" if row.column else f"table {row.table}"
+    count = "" if not row.column else f" in {row.rows_failing:,} row{'s' if row.rows_failing > 1 else ''}"
+    return f"{place}: required {row.required}, arrived {row.examples}{count}; {row.remedy}"

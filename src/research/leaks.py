@@ -1,0 +1,124 @@
+"""The leak gate: columns that know the outcome, and why they are kept out of the models.
+
+A leak is a column whose value was set because the customer left, or that names the customer. The gate looks for three signs; what it
+excludes can only lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from research.studies import Study
+
+SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
+PURE_CUSTOMERS = 20  # a group of churners only must hold at least so many customers
+PURE_CHANCE = 1e-6  # ... and be this improbable if the column knew nothing
+UNIQUE_SHARE = 0.95  # text with this share of distinct values names customers
+BINS = 10
+RATE_GROUPS = 50
+
+
+def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study) -> pd.DataFrame:
+    """Judge every feature column.
+
+    Parameters
+    ----------
+    frame : DataFrame with customer_id, churned, optionally event, and the features
+        Training rows; ``event`` (the customer left at any time before the data end) shows columns written later than the horizon.
+    features : columns to judge
+
+    Returns
+    -------
+    DataFrame with columns column, evidence, reason, decision
+        One row per suspicious or overruled column; ``decision`` is kept or excluded. Empty where nothing was found.
+    """
+    found = [(column, *finding) for column in features if (finding := _suspect(frame, column))]
+    table = pd.DataFrame(found, columns=["column", "evidence", "reason"]).assign(decision="excluded")
+    return _overrule(table, features, study)
+
+
+def _suspect(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
+    return _find_identifier(frame, column) or _find_separation(frame, column) or _find_pure_group(frame, column)
+
+
+def _find_identifier(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
+    customers = frame.drop_duplicates("customer_id")
+    values = customers[column].dropna()
+    if values.dtype != object or len(values) < PURE_CUSTOMERS or values.nunique() < UNIQUE_SHARE * len(values):
+        return None
+    return f"{values.nunique():,} distinct values for {len(values):,} customers", "identifier: it names the customer and says nothing of the next one"
+
+
+def _find_separation(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
+    if min(frame.churned.sum(), (~frame.churned).sum()) < BINS:
+        return None
+    area = _single_column_auc(frame, column)
+    if area < SEPARATION_AUC:
+        return None
+    return f"AUC {area:.3f} alone, cross-validated", "separation: one column tells churners from the others almost perfectly"
+
+
+def _single_column_auc(frame: pd.DataFrame, column: str) -> float:
+    """Return the AUC of churn shares per group of values, learned on other customers (five folds by customer)."""
+    values, churned = frame[column], frame.churned.to_numpy(float)
+    many = values.dtype != object and values.nunique() > RATE_GROUPS
+    groups, count = _encode(pd.qcut(values, RATE_GROUPS, duplicates="drop") if many else values)
+    folds = pd.util.hash_array(frame.customer_id.astype(str).to_numpy(object)) % 5
+    risk = np.empty(len(frame))
+    for fold in range(5):
+        rest = folds != fold
+        churners, rows = np.bincount(groups[rest], churned[rest], count), np.bincount(groups[rest], minlength=count)
+        risk[~rest] = ((churners + churned[rest].mean()) / (rows + 1))[groups[~rest]]
+    return roc_auc_score(frame.churned, risk)
+
+
+def _encode(values: pd.Series) -> tuple[np.ndarray, int]:
+    """Return group numbers, an empty value being a group of its own, and how many groups there are."""
+    codes, uniques = pd.factorize(values, use_na_sentinel=False)
+    return codes, len(uniques)
+
+
+def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
+    """Look for a value that only customers who leave have, in the label window or ever."""
+    for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
+        if outcome in frame and frame[outcome].mean() <= 0.5:
+            group = _largest_pure_group(frame, column, outcome)
+            if group is not None:
+                return f"all {group[1]:,} customers with {group[0]} {words}", "present only for churners: the value was written because they left"
+    return None
+
+
+def _largest_pure_group(frame: pd.DataFrame, column: str, outcome: str) -> tuple[str, int] | None:
+    groups = pd.DataFrame({"group": _describe_groups(frame[column], column), "customer": frame.customer_id, "left": frame[outcome].astype(bool)})
+    customers = groups.groupby(["group", "customer"]).left.all().reset_index()
+    table = customers.groupby("group").left.agg(["all", "size"])
+    chance = np.log(PURE_CHANCE / len(table)) / np.log(max(frame[outcome].mean(), 1e-12))
+    pure = table[table["all"] & (table["size"] >= max(PURE_CUSTOMERS, chance))]
+    return (pure["size"].idxmax(), int(pure["size"].max())) if len(pure) else None
+
+
+def _describe_groups(values: pd.Series, column: str) -> pd.Series:
+    """Return groups of rows in words: each text or few numbers, ranges of many numbers, and whether there is a value at all."""
+    if values.dtype == object and values.nunique() > 50:
+        named = pd.Series("any value", index=values.index)
+    elif values.dtype == object or values.nunique() <= BINS:
+        named = f"{column} = " + values.astype(str)
+    else:
+        named = f"{column} in " + pd.qcut(values, BINS, duplicates="drop").astype(str)
+    return named.where(values.notna(), f"no {column}")
+
+
+def _overrule(table: pd.DataFrame, features: Sequence[str], study: Study) -> pd.DataFrame:
+    for column, reason in study.leaks.keep.items():
+        table.loc[table.column == column, ["reason", "decision"]] = [f"study.yml keeps it: {reason}", "kept"]
+    dropped = [(column, "named in study.yml", reason, "excluded") for column, reason in study.leaks.drop.items() if column in features]
+    table = table[~table.column.isin([row[0] for row in dropped])]
+    return pd.concat([table, pd.DataFrame(dropped, columns=table.columns)], ignore_index=True)
+
+
+def keep_honest(features: Sequence[str], leaks: pd.DataFrame) -> list[str]:
+    """Return the features that the gate doesn't exclude."""
+    excluded = {*leaks[leaks.decision == "excluded"].column}
+    return [column for column in features if column not in excluded]

@@ -1,0 +1,180 @@
+"""Who will leave: references and three families of classifiers, fitted on the past and judged on the same rows.
+
+Every candidate is a scikit-learn pipeline with ``predict_proba`` that holds its own preparation, so nothing is learned outside a
+training part. No setting was chosen by a score: they are the usual ones for tables of this size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from lightgbm import LGBMClassifier
+from sklearn.base import ClassifierMixin, clone
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from research.scoring import GAINS
+from research.studies import Study, StudyError
+
+BASE_RATE = "base rate"
+RULE_COLUMNS = ("days_since_last_orders", "days_since_last_usage", "contract_age_days", "tenure_days")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model with its family: reference, logistic or trees."""
+
+    family: str
+    model: ClassifierMixin
+
+
+def find_rule_column(features: list[str], study: Study) -> str | None:
+    """Return the one column that a rule of thumb would rank by: ``rule_column`` of study.yml, else the first recency there is.
+
+    Raises
+    ------
+    StudyError
+        If study.yml names a column that is not among the features.
+    """
+    if study.rule_column and study.rule_column not in features:
+        raise StudyError(f"study.yml, key rule_column: required one of the features {', '.join(features)}; arrived '{study.rule_column}'; name one of them")
+    return study.rule_column or next((column for column in RULE_COLUMNS if column in features), None)
+
+
+def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
+    """Return the models to compare, the references first.
+
+    The base rate gives everyone the training share of churners. The recency rule gives the training share of churners among the
+    customers in the same tenth of one column. Logistic regression bends every number by a cubic spline (5 knots at quantiles, flat beyond
+    the training range) under a mild ridge penalty.
+    """
+    candidates = {BASE_RATE: Candidate("reference", DummyClassifier(strategy="prior"))}
+    if rule_column is not None:
+        candidates[f"rule: {rule_column}"] = Candidate("reference", _rule(rule_column))
+    return candidates | {
+        "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), LogisticRegression(C=0.1, max_iter=2000))),
+        "single tree": Candidate("trees", make_pipeline(_plain_columns(), DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=0.02, random_state=seed))),
+        "random forest": Candidate("trees", make_pipeline(_plain_columns(), _forest(seed))),
+        "gradient boosting": Candidate("trees", make_pipeline(_plain_columns(), _boosting(seed))),
+    }
+
+
+def _forest(seed: int) -> RandomForestClassifier:
+    return RandomForestClassifier(n_estimators=300, min_samples_leaf=10, n_jobs=-1, random_state=seed)
+
+
+def _boosting(seed: int) -> LGBMClassifier:
+    return LGBMClassifier(
+        n_estimators=200, learning_rate=0.03, num_leaves=15, min_child_samples=30, n_jobs=1, random_state=seed, deterministic=True, force_row_wise=True, verbosity=-1
+    )
+
+
+def _rule(column: str) -> Pipeline:
+    tenths = KBinsDiscretizer(10, encode="onehot-dense", strategy="quantile", quantile_method="averaged_inverted_cdf")
+    never = SimpleImputer(strategy="constant", fill_value=-1)
+    return make_pipeline(make_column_transformer((make_pipeline(never, tenths), [column])), LogisticRegression(C=100, max_iter=2000))
+
+
+NUMBERS = make_column_selector(dtype_include="number")
+TEXTS = make_column_selector(dtype_exclude="number")
+
+
+def _texts() -> Pipeline:
+    """One column per category; rare and unseen ones share a column, an empty value is a category of its own."""
+    filled = SimpleImputer(strategy="constant", fill_value="missing", missing_values=None)
+    return make_pipeline(FunctionTransformer(_none_for_missing), filled, OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False))
+
+
+def _none_for_missing(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(object).where(frame.notna(), None)
+
+
+def _spline_columns():
+    splines = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"),
+        StandardScaler(),
+    )
+    return make_column_transformer((splines, NUMBERS), (_texts(), TEXTS))
+
+
+def _plain_columns():
+    columns = make_column_transformer(("passthrough", NUMBERS), (_texts(), TEXTS), verbose_feature_names_out=False)
+    return make_pipeline(columns, FunctionTransformer(np.asarray))
+
+
+def require_two_classes(frame: pd.DataFrame, where: str) -> None:
+    """Refuse rows in which everyone churns or nobody does.
+
+    Raises
+    ------
+    StudyError
+        With the counts of both classes.
+    """
+    churners, rows = int(frame.churned.sum()), len(frame)
+    if churners in (0, rows):
+        raise StudyError(
+            f"required churners and others among the {where} rows, arrived {churners} churners in {rows} rows; "
+            f"check the label in the study's SQL, or choose another snapshot or horizon"
+        )
+
+
+def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate]) -> pd.DataFrame:
+    """Fit every candidate on ``train`` and return its probabilities for ``test``.
+
+    Returns
+    -------
+    DataFrame with columns repeat (0), customer_id, churned and one column per candidate
+        One row per row of ``test``.
+    """
+    require_two_classes(train, "training")
+    require_two_classes(test, "test")
+    risks = {name: _fit_predict(candidate, train, test, features) for name, candidate in candidates.items()}
+    return _frame_predictions(test, risks, 0)
+
+
+def predict_cross_validated(
+    frame: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], folds: int, repeats: int, seed: int
+) -> pd.DataFrame:
+    """Return out-of-fold probabilities of every candidate under repeated stratified cross-validation.
+
+    Returns
+    -------
+    DataFrame with columns repeat, fold, customer_id, churned and one column per candidate
+        ``repeats`` rows per row of ``frame``; all candidates see the same folds.
+
+    Raises
+    ------
+    StudyError
+        If a class has fewer customers than there are folds.
+    """
+    require_two_classes(frame, "study's")
+    _require_fold_sizes(frame, folds)
+    splits = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(frame, frame.churned)
+    parts = []
+    for number, (train, test) in enumerate(splits):
+        risks = {name: _fit_predict(candidate, frame.iloc[train], frame.iloc[test], features) for name, candidate in candidates.items()}
+        parts.append(_frame_predictions(frame.iloc[test], risks, number // folds).assign(fold=number % folds))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
+    smallest = int(min(frame.churned.sum(), (~frame.churned).sum()))
+    if smallest < folds:
+        raise StudyError(f"required at least {folds} customers of each class for {folds} folds, arrived {smallest}; lower the parameter folds")
+
+
+def _fit_predict(candidate: Candidate, train: pd.DataFrame, test: pd.DataFrame, features: list[str]) -> np.ndarray:
+    return clone(candidate.model).fit(train[features], train.churned).predict_proba(test[features])[:, 1]
+
+
+def _frame_predictions(test: pd.DataFrame, risks: dict[str, np.ndarray], repeat: int) -> pd.DataFrame:
+    keys = test[["customer_id", "churned"]].reset_index(drop=True)
+    return pd.concat([keys.assign(repeat=repeat), pd.DataFrame(risks)], axis=1)

@@ -1,0 +1,308 @@
+"""The one place where time is cut: evidence, population, labels and durations at a snapshot.
+
+A snapshot T is a day. Evidence is what was known by the end of T. The label window is half-open, ``(T + lead, T + lead + horizon]``.
+Everything here is an Ibis expression with a column ``snapshot``, so that one snapshot and a panel of many are the same code.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from research.contracts import CONTRACTS
+from research.studies import Study, StudyError
+
+Tables = dict[str, ir.Table]
+
+RESOLVED_LATER = {"contracts": ("ended_at", ("end_reason", "voluntary")), "contacts": ("resolved_at", ())}
+
+
+def cut(table: ir.Table, name: str, snapshots: Sequence[date]) -> ir.Table:
+    """Return the rows of one contract table that were known by the end of each snapshot.
+
+    A row is known from the later of its own day and, where the table has it, ``known_at``; a row whose ``known_at`` is empty was never
+    known. What a row says of a later day (a contract's end with its reason, a contact's resolution) is empty until that day.
+
+    Parameters
+    ----------
+    table : contract table ``name``
+    snapshots : days, each inclusive
+
+    Returns
+    -------
+    table with the columns of ``table`` and ``snapshot``
+        One row per row known and snapshot.
+    """
+    days = ibis.memtable({"snapshot": pd.to_datetime(list(snapshots)).astype("datetime64[us]")})
+    dated = CONTRACTS[name].dated
+    known = [table[dated] < days.snapshot + ibis.interval(days=1)]
+    if "known_at" in table.columns:
+        known.append(table.known_at < days.snapshot + ibis.interval(days=1))
+    return _hide_later(table.join(days, known), name)
+
+
+def _hide_later(evidence: ir.Table, name: str) -> ir.Table:
+    if name not in RESOLVED_LATER or RESOLVED_LATER[name][0] not in evidence.columns:
+        return evidence
+    resolved, details = RESOLVED_LATER[name]
+    happened = evidence[resolved] < evidence.snapshot + ibis.interval(days=1)
+    hidden = (resolved, *(column for column in details if column in evidence.columns))
+    return evidence.mutate(**{column: happened.ifelse(evidence[column], ibis.null(evidence[column].type())) for column in hidden})
+
+
+def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Tables:
+    """Return what was known by the end of each snapshot, for every dated table; see ``cut``."""
+    return {name: cut(table, name, snapshots) for name, table in tables.items() if CONTRACTS[name].dated}
+
+
+def find_population(evidence: Tables, study: Study) -> ir.Table:
+    """Return who can churn after each snapshot.
+
+    Contractual: customers with a contract that runs at the end of the snapshot. Non-contractual: customers with an order of a positive
+    amount on one of the last ``active_days`` days, the snapshot's own day included. Both must be known in the table customers.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id
+        One row per snapshot and customer.
+    """
+    if study.kind == "contractual":
+        contracts = evidence["contracts"]
+        active = contracts.filter(contracts.ended_at.isnull()) if "ended_at" in contracts.columns else contracts
+    else:
+        orders = evidence["orders"]
+        opens = orders.snapshot - ibis.interval(days=study.churn.active_days - 1)
+        active = orders.filter(orders.amount > 0, orders.ordered_at >= opens)
+    keys = ["snapshot", "customer_id"]
+    return active.select(keys).distinct().semi_join(evidence["customers"], keys)
+
+
+def label(tables: Tables, population: ir.Table, study: Study, known_by: date | None = None) -> ir.Table:
+    """Label a population with what happened after its snapshots.
+
+    Contractual: the customer leaves on the day on which unbroken cover by contracts ends; churned is an end in
+    ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is told apart as ``left_in_lead``. Non-contractual: churned is
+    no order of a positive amount in the window.
+
+    Parameters
+    ----------
+    tables : contract tables, uncut
+    population : table with columns snapshot, customer_id
+    known_by : date, optional
+        Rows that reached the company after this day are unknown to the label: what a model trained on that day could have learned from.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event
+        One row per row of the population. ``duration_days`` runs from T to the event, or to the end of what can be known (``event``
+        false): the end of the data, for lapses ``inactive_days`` before it.
+    """
+    ends_at = find_data_end(tables, study)
+    known = {name: _known_by(table, known_by) for name, table in tables.items()}
+    if study.kind == "contractual":
+        return _label_ends(known["contracts"], population, study, ends_at)
+    return _label_lapses(known["orders"], population, study, ends_at)
+
+
+def _known_by(table: ir.Table, known_by: date | None) -> ir.Table:
+    if known_by is None or "known_at" not in table.columns:
+        return table
+    return table.filter(table.known_at < pd.Timestamp(known_by + timedelta(days=1)).to_pydatetime())
+
+
+def _stamp(day: date) -> ir.Value:
+    return ibis.literal(pd.Timestamp(day).to_pydatetime())
+
+
+def _add_days(column: ir.Value, days: int) -> ir.Value:
+    return column + ibis.interval(days=days)
+
+
+def _cover(contracts: ir.Table, ends_at: date) -> ir.Table:
+    """Return spells of unbroken cover: customer_id, started, left (empty while cover lasts beyond the data)."""
+    forever = _stamp(date(9999, 1, 1))
+    ended = contracts.ended_at.truncate("D") if "ended_at" in contracts.columns else ibis.null("timestamp(6)")
+    seen = (ended < _stamp(ends_at + timedelta(days=1))).fill_null(False)
+    spans = contracts.select("customer_id", started=contracts.started_at.truncate("D"), until=seen.ifelse(ended, forever))
+    earlier = ibis.window(group_by="customer_id", order_by=["started", "until"], preceding=(None, 1))
+    spans = spans.mutate(reach=spans.until.max().over(earlier))
+    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).cast("int64"))
+    order = ibis.window(group_by="customer_id", order_by=["started", "until"], preceding=None, following=0)
+    spells = spans.mutate(spell=spans.opens.sum().over(order)).group_by(["customer_id", "spell"])
+    cover = spells.agg(started=lambda t: t.started.min(), left=lambda t: t.until.max())
+    return cover.mutate(left=cover.left.nullif(forever)).drop("spell")
+
+
+def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
+    spells = _cover(contracts, ends_at)
+    at = population.left_join(
+        spells,
+        [
+            population.customer_id == spells.customer_id,
+            spells.started <= population.snapshot,
+            spells.left.isnull() | (spells.left > population.snapshot),
+        ],
+    ).select(population.snapshot, population.customer_id, spells.left)
+    opens = _add_days(at.snapshot, study.churn.lead_days)
+    closes = _add_days(opens, study.churn.horizon_days)
+    return at.select(
+        "snapshot",
+        "customer_id",
+        churned=((at.left > opens) & (at.left <= closes)).fill_null(False),
+        left_in_lead=(at.left <= opens).fill_null(False),
+        duration_days=at.left.fill_null(_stamp(ends_at)).delta(at.snapshot, unit="day"),
+        event=at.left.notnull(),
+    )
+
+
+def _label_lapses(orders: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
+    bought = orders.filter(orders.amount > 0, orders.ordered_at < _stamp(ends_at + timedelta(days=1)))
+    bought = bought.select("customer_id", day=bought.ordered_at.truncate("D")).distinct()
+    after = population.join(bought, [population.customer_id == bought.customer_id, bought.day > population.snapshot])
+    after = after.select(population.snapshot, population.customer_id, bought.day)
+    opens = _add_days(after.snapshot, study.churn.lead_days)
+    in_window = (after.day > opens) & (after.day <= _add_days(opens, study.churn.horizon_days))
+    returned = after.filter(in_window).select("snapshot", "customer_id").distinct().mutate(bought=True)
+    keys = ["snapshot", "customer_id"]
+    labels = population.left_join(returned, keys).select(population, churned=returned.bought.isnull(), left_in_lead=False)
+    return labels.join(_lapse_durations(population, after, study, ends_at), keys)
+
+
+def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_at: date) -> ir.Table:
+    """Return the days from T to the first day, T included, that ``inactive_days`` without an order follow; censored where unknown."""
+    starts = population.mutate(day=population.snapshot)
+    days = starts.union(after.select(starts.columns))
+    following = days.day.lead().over(ibis.window(group_by=["snapshot", "customer_id"], order_by="day"))
+    gap = following.fill_null(_stamp(date(9999, 1, 1))).delta(days.day, unit="day")
+    silent = days.mutate(lapse=(gap > study.churn.inactive_days).ifelse(days.day, ibis.null("timestamp(6)")))
+    lapses = silent.group_by(["snapshot", "customer_id"]).agg(lapse=silent.lapse.min())
+    limit = _stamp(ends_at - timedelta(days=study.churn.inactive_days))
+    known = lapses.lapse <= limit
+    duration = ibis.ifelse(known, lapses.lapse, limit).delta(lapses.snapshot, unit="day")
+    return lapses.select("snapshot", "customer_id", duration_days=ibis.greatest(duration, 0), event=known)
+
+
+def find_data_end(tables: Tables, study: Study) -> date:
+    """Return the last day on which the labelled event could have been seen: ``data_end`` of study.yml, else the last row's day."""
+    if study.data_end is not None:
+        return study.data_end
+    table = tables["contracts" if study.kind == "contractual" else "orders"]
+    columns = [column for column in ("started_at", "ended_at", "ordered_at") if column in table.columns]
+    last = table.agg(**{column: table[column].max() for column in columns}).execute().iloc[0]
+    return last.max().date()
+
+
+def find_data_start(tables: Tables, study: Study) -> date:
+    """Return the day of the first row of the table that says who is a customer at a snapshot."""
+    table = tables["contracts" if study.kind == "contractual" else "orders"]
+    return table[CONTRACTS["contracts" if study.kind == "contractual" else "orders"].dated].min().execute().date()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Snapshots to learn from and snapshots to be judged on, out of time."""
+
+    train: tuple[date, ...]
+    test: tuple[date, ...]
+
+
+def plan_split(study: Study) -> Split:
+    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them so that no window overlaps.
+
+    The last training label window closes on or before the first test snapshot: nothing that the model learns from happened after the
+    evidence of the first test row.
+    """
+    plan, churn = study.snapshots, study.churn
+    step = timedelta(days=plan.every_days)
+    test = [plan.last - step * back for back in reversed(range(plan.test))]
+    latest = test[0] - timedelta(days=churn.lead_days + churn.horizon_days)
+    return Split(tuple(latest - step * back for back in reversed(range(plan.train))), tuple(test))
+
+
+def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> None:
+    """Refuse snapshots without evidence and snapshots whose label window the data do not cover.
+
+    Raises
+    ------
+    StudyError
+        One sentence for each of both faults: absence after the data's end would mean "not observed", not "did not happen".
+    """
+    first, last = find_data_start(tables, study), find_data_end(tables, study)
+    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
+    faults = []
+    if max(snapshots) + span > last:
+        faults.append(_window_sentence(max(snapshots), span, first, last))
+    if min(snapshots) < first:
+        faults.append(
+            f"required evidence at every snapshot, arrived a snapshot on {min(snapshots)} but the first row is of {first}; "
+            f"use fewer training snapshots, a shorter horizon or a later snapshot"
+        )
+    if faults:
+        raise StudyError(*faults)
+
+
+def _window_sentence(snapshot: date, span: timedelta, first: date, last: date) -> str:
+    latest = last - span
+    remedy = f"use a snapshot on or before {latest}" if latest >= first else f"use a horizon and lead of at most {(last - first).days} days together"
+    return f"required label windows within the data, but the window after snapshot {snapshot} ends {snapshot + span} and the data end {last}; {remedy}"
+
+
+def require_out_of_time(split: Split, study: Study) -> None:
+    """Refuse a split in which a training label window closes after the first test snapshot.
+
+    Raises
+    ------
+    StudyError
+        With the latest training snapshot that would be allowed.
+    """
+    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
+    late = [day for day in split.train if day + span > min(split.test)]
+    if late:
+        raise StudyError(
+            f"required training windows that close by the first test snapshot {min(split.test)}, arrived the training snapshot {max(late)} "
+            f"whose window closes {max(late) + span}; use training snapshots on or before {min(split.test) - span}"
+        )
+
+
+def label_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None) -> tuple[Tables, ir.Table]:
+    """Return evidence and labels for many snapshots at once.
+
+    Returns
+    -------
+    evidence : dict of tables, see ``cut_evidence``
+    labels : table, see ``label``
+    """
+    require_windows(tables, study, snapshots)
+    evidence = cut_evidence(tables, snapshots)
+    return evidence, label(tables, find_population(evidence, study), study, known_by)
+
+
+def split_at_random(panel: pd.DataFrame, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield stratified folds of row positions in which no customer stands on both sides.
+
+    Parameters
+    ----------
+    panel : frame with columns customer_id, churned
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    yield from splitter.split(panel, panel.churned, groups=panel.customer_id)
+
+
+def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
+    """Refuse a random split with customers on both sides.
+
+    Raises
+    ------
+    StudyError
+        With the number of such customers and a few of them.
+    """
+    both = sorted({*train.customer_id} & {*test.customer_id})
+    if both:
+        raise StudyError(
+            f"required each customer on one side of a random split, arrived {len(both)} on both ({', '.join(map(str, both[:3]))}); split by customer_id"
+        )
