@@ -34,9 +34,7 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
         One row per snapshot and customer.
     """
     evidence, labels = label_panel(tables, study, snapshots, known_by)
-    frame = build_features(evidence, labels, study).order_by(KEYS).to_pandas()
-    counts = [column for column in frame if column.startswith("n_") or column.startswith("sum_")]
-    return tidy(frame.fillna(dict.fromkeys(counts, 0)))
+    return tidy(build_features(evidence, labels, study).order_by(KEYS).to_pandas())
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
@@ -74,7 +72,8 @@ def build_features(evidence: Tables, labels: ir.Table, study: Study) -> ir.Table
     features = labels
     for block in blocks:
         features = features.left_join(block, KEYS).drop("snapshot_right", "customer_id_right")
-    return features
+    counts = [column for column in features.columns if column.startswith(("n_", "sum_")) and column not in labels.columns]
+    return features.fill_null(dict.fromkeys(counts, 0))
 
 
 def _age(table: ir.Table, column: str) -> ir.Value:

@@ -81,7 +81,9 @@ def _encode(values: pd.Series) -> tuple[np.ndarray, int]:
 
 
 def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    """Look for a value that only customers who leave have, in the label window or ever."""
+    """Look for a value that only customers who leave have, in the label window or ever; who came back has left before and is set aside."""
+    if "n_contracts_ended" in frame:
+        frame = frame[frame.n_contracts_ended == 0]
     for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
         if outcome in frame and frame[outcome].mean() <= 0.5:
             group = _largest_pure_group(frame, column, outcome)

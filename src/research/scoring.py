@@ -12,10 +12,10 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-KEYS = ["repeat", "customer_id", "churned"]
+KEYS = ["repeat", "fold", "snapshot", "customer_id", "churned"]  # columns of predictions that are no model
 CHUNK = 4_000_000  # cells of the weight matrix held at once
 FLAT_LOGITS = 0.05  # scores that span less are one score, as the base rates of several folds are: they have no slope
-LEVEL = (2.5, 97.5)  # percentiles of a 95 % interval
+TAIL = 2.5  # percent of the resamples on either side of a 95 % interval
 
 Array = np.ndarray
 
@@ -200,7 +200,7 @@ def resample_scores(predictions: pd.DataFrame, resamples: int, seed: int) -> dic
 
     Parameters
     ----------
-    predictions : DataFrame with columns repeat, customer_id, churned and one column of probabilities per model
+    predictions : DataFrame with columns repeat, customer_id, churned, optionally fold and snapshot, and one column of risks per model
         One row per row judged; ``repeat`` numbers the repetitions of a cross-validation, over which a score is averaged.
 
     Returns
@@ -222,10 +222,11 @@ def _score_repeats(repeats: list[pd.DataFrame], chunks: tuple[Array, ...], model
     return {name: np.mean([scores[name] for scores in scored], axis=0) for name in GAINS}
 
 
-def _interval(values: Array) -> tuple[float, float, float]:
+def _interval(values: Array, comparisons: int = 1) -> tuple[float, float, float]:
     """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani 1993, ch. 13)."""
     rest = values[1:][np.isfinite(values[1:])]
-    low, high = np.percentile(rest, LEVEL) if len(rest) else (np.nan, np.nan)
+    tail = TAIL / comparisons
+    low, high = np.percentile(rest, (tail, 100 - tail)) if len(rest) else (np.nan, np.nan)
     return float(values[0]), float(low), float(high)
 
 
@@ -241,16 +242,17 @@ def tabulate_differences(resampled: dict[str, dict[str, Array]], references: Seq
     Returns
     -------
     DataFrame with columns model, family, reference, metric, value, low, high, n, verdict
-        ``value`` is the model's score minus the reference's (for calibration: of the distances from the ideal 1 and 0). ``verdict`` is
-        better or worse where the interval excludes 0, else "no difference shown".
+        ``value`` is the model's score minus the reference's (for calibration: of the distances from the ideal 1 and 0), ``low`` and
+        ``high`` its 95 % interval. ``verdict`` is better or worse only where an interval widened for the number of models compared
+        (Bonferroni: all verdicts of one score against one reference hold together at 95 %) excludes 0, else "no difference shown".
     """
     rows = [
-        (model, families[model], reference, score, *interval, n, _judge(interval, GAINS[score][1]))
+        (model, families[model], reference, score, *_interval(values), n, _judge(values, GAINS[score][1], len(resampled) - 1))
         for reference in references
         for model in resampled
         if model != reference
         for score in GAINS
-        for interval in [_interval(_gain(score, resampled[model]) - _gain(score, resampled[reference]))]
+        for values in [_gain(score, resampled[model]) - _gain(score, resampled[reference])]
     ]
     return pd.DataFrame(rows, columns=["model", "family", "reference", "metric", "value", "low", "high", "n", "verdict"])
 
@@ -259,9 +261,9 @@ def _gain(score: str, scores: dict[str, Array]) -> Array:
     return GAINS[score][0](scores[score])
 
 
-def _judge(interval: tuple[float, float, float], more_is_better: bool) -> str:
-    value, low, high = interval
-    if not np.isfinite(value):
+def _judge(values: Array, more_is_better: bool, comparisons: int) -> str:
+    value, low, high = _interval(values, comparisons)
+    if not np.isfinite([value, low, high]).all():
         return "not defined"
     if low <= 0 <= high:
         return "no difference shown"
@@ -271,7 +273,7 @@ def _judge(interval: tuple[float, float, float], more_is_better: bool) -> str:
 def bin_reliability(predictions: pd.DataFrame, models: Sequence[str], bins: int = 10) -> pd.DataFrame:
     """Return predicted against observed churn in bins of equally many rows, with Wilson intervals of the observed share.
 
-    Wilson (1927), JASA 22:209-212, doi:10.1080/01621459.1927.10502953. Only the first repeat is binned: one row per customer and snapshot.
+    Only the first repeat is binned: one row per customer and snapshot.
 
     Returns
     -------
@@ -286,7 +288,35 @@ def _bin_one(y: Array, p: Array, bins: int) -> pd.DataFrame:
     rank = pd.Series(p).rank(method="average")
     frame = pd.DataFrame({"p": p, "y": y, "bin": np.ceil(rank / len(p) * bins).astype(int)})
     table = frame.groupby("bin").agg(predicted=("p", "mean"), observed=("y", "mean"), n=("y", "size")).reset_index()
-    z = 1.959964
-    centre = (table.observed + z**2 / (2 * table.n)) / (1 + z**2 / table.n)
-    half = z / (1 + z**2 / table.n) * np.sqrt(table.observed * (1 - table.observed) / table.n + z**2 / (4 * table.n**2))
-    return table.assign(low=centre - half, high=centre + half)
+    low, high = wilson(table.observed, table.n)
+    return table.assign(low=low, high=high)
+
+
+def wilson(share, n):
+    """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    z = 1.959963984540054
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return centre - half, centre + half
+
+
+def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
+    """Count the churners among the ``capacity`` customers that each model ranks highest.
+
+    Only the first repeat and the last snapshot count: the list of one cycle. Ties at the border are broken at random by customer, the
+    same way for every model.
+
+    Returns
+    -------
+    DataFrame with columns model, listed, churners_found, found_share, low_share, high_share, random_churners
+        ``found_share`` with its Wilson interval; ``random_churners`` is what a list drawn by lot finds on average.
+    """
+    rows = predictions[predictions.repeat == predictions.repeat.min()]
+    rows = rows[rows.snapshot == rows.snapshot.max()] if "snapshot" in rows else rows
+    lot = pd.util.hash_array(rows.customer_id.astype(str).to_numpy(object))
+    listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
+    found = {model: churned[np.lexsort((lot, -rows[model].to_numpy(float)))[:listed]].sum() for model in predictions if model not in KEYS}
+    table = pd.DataFrame({"model": found.keys(), "listed": listed, "churners_found": pd.Series(found.values(), dtype="int64")})
+    table["found_share"] = table.churners_found / listed
+    table["low_share"], table["high_share"] = wilson(table.found_share, listed)
+    return table.assign(random_churners=listed * churned.mean())

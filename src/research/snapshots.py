@@ -4,15 +4,13 @@ A snapshot T is a day. Evidence is what was known by the end of T. The label win
 Everything here is an Ibis expression with a column ``snapshot``, so that one snapshot and a panel of many are the same code.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from research.contracts import CONTRACTS
 from research.studies import Study, StudyError
@@ -280,17 +278,6 @@ def label_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_b
     require_windows(tables, study, snapshots)
     evidence = cut_evidence(tables, snapshots)
     return evidence, label(tables, find_population(evidence, study), study, known_by)
-
-
-def split_at_random(panel: pd.DataFrame, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield stratified folds of row positions in which no customer stands on both sides.
-
-    Parameters
-    ----------
-    panel : frame with columns customer_id, churned
-    """
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    yield from splitter.split(panel, panel.churned, groups=panel.customer_id)
 
 
 def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:

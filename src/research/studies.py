@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
 TABLES = ("customers", "contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns", "snapshot")
 
-Days = Annotated[int, Field(ge=1)]
+CENTURY_DAYS = 36_500
+Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -41,6 +43,12 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _option(value: Any) -> bool | int | str | list[str]:
+    if isinstance(value, bool | int | str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        return value
+    raise ValueError(f"required text, a whole number, true, false or a list of texts, arrived {_short(value)}; correct the value")
+
+
 class Source(Part):
     """One raw file, seen by the SQL adapters under its key in ``sources``.
 
@@ -51,7 +59,7 @@ class Source(Part):
     file: str
     url: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    options: dict[str, bool | int | str | list[str]] = {}
+    options: dict[Name, Annotated[bool | int | str | list[str], PlainValidator(_option)]] = {}
     sheet: str | None = None
     object: str | None = None
 
@@ -66,8 +74,8 @@ class Simulation(Part):
     """A generated company instead of files: customers, months of history and the seed of every draw."""
 
     customers: Annotated[int, Field(ge=100)]
-    months: Annotated[int, Field(ge=12)]
-    seed: int = 0
+    months: Annotated[int, Field(ge=12, le=1200)]
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class Churn(Part):
@@ -78,7 +86,7 @@ class Churn(Part):
     """
 
     horizon_days: Days
-    lead_days: Annotated[int, Field(ge=0)] = 0
+    lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
     active_days: Days | None = None
     inactive_days: Days | None = None
 
@@ -86,10 +94,17 @@ class Churn(Part):
 class Snapshots(Part):
     """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no label window overlaps."""
 
-    last: date
+    last: Day
     every_days: Days = 30
     train: Annotated[int, Field(ge=1)] = 6
     test: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _panel_fits_a_century(self):
+        span = (self.train + self.test) * self.every_days
+        if span > CENTURY_DAYS:
+            raise ValueError(f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,} days; use fewer or closer ones")
+        return self
 
 
 class Leaks(Part):
@@ -116,7 +131,7 @@ class Study(Part):
     simulate: Simulation | None = None
     churn: Churn | None = None
     snapshots: Snapshots | None = None
-    data_end: date | None = None
+    data_end: Day | None = None
     rule_column: str | None = None
     sensitive: list[str] = []
     leaks: Leaks = Leaks()
@@ -140,7 +155,7 @@ class Study(Part):
     def _parts_fit_the_kind(self):
         faults = [*_missing_parts(self), *_clashing_names(self)]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
 
@@ -156,7 +171,7 @@ def _missing_parts(study: Study) -> list[str]:
 
 
 def _clashing_names(study: Study) -> list[str]:
-    taken = sorted({*study.sources, *study.attach} & {*TABLES})
+    taken = sorted(name for name in {*study.sources, *study.attach} if name.lower() in TABLES)
     return [f"required source names unlike the contract tables, arrived '{name}'; rename it, for example to 'raw_{name}'" for name in taken]
 
 
@@ -192,8 +207,44 @@ def load_study(name: str) -> Study:
     return study
 
 
+def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: int = 0, capacity: int = 0) -> Study:
+    """Return the study with another clock or capacity, validated as study.yml is.
+
+    Parameters
+    ----------
+    snapshot : ISO date of the last test snapshot; empty keeps the study's own
+    lead_days, horizon_days, capacity : -1, 0 and 0 keep the study's own
+
+    Raises
+    ------
+    StudyError
+        One sentence for every value that doesn't fit, and for a clock set on a flat study.
+    """
+    clock = {"lead_days": lead_days} if lead_days != -1 else {}
+    clock |= {"horizon_days": horizon_days} if horizon_days else {}
+    if study.kind == "flat" and (clock or snapshot):
+        raise StudyError(f"study {study.name}: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them at their defaults")
+    definition = study.model_dump(exclude_none=True)
+    for part, changes in (("churn", clock), ("snapshots", {"last": snapshot} if snapshot else {}), ("economics", {"capacity": capacity} if capacity else {})):
+        if changes:
+            definition[part] = definition[part] | changes
+    try:
+        adjusted = Study.model_validate(definition)
+    except ValidationError as error:
+        raise StudyError(*(fault.replace("study.yml, key", "study.yml with the run's parameters, key") for fault in describe_faults(study.folder / "study.yml", error))) from None
+    adjusted._folder = study.folder
+    return adjusted
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is a fault, not a silent overwrite."""
+    """YAML in which a key given twice is a fault, not a silent overwrite, and an impossible value, say 30 February, a fault with its line."""
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            value = f"{_short(node.value)}: " if isinstance(node, yaml.ScalarNode) else ""
+            raise yaml.constructor.ConstructorError(None, None, f"{value}{error}", node.start_mark) from None
 
 
 def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -213,10 +264,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{label}: required a readable UTF-8 file, arrived {error}; restore the file") from None
+        raise StudyError(f"{label}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)}; restore the file") from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise StudyError(f"{label}{line}: required valid YAML, arrived: {error.problem}; correct that line") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise StudyError(f"{label}: required valid YAML, arrived: {' '.join(str(error).split())}; correct the file") from None
     if not isinstance(content, dict):
         raise StudyError(f"{label}: required keys with values, arrived {type(content).__name__}; write 'key: value' lines")
     return content
@@ -230,19 +283,19 @@ def show_path(path: Path) -> str:
 
 def describe_faults(path: Path, error: ValidationError) -> list[str]:
     """Turn pydantic's errors into sentences that name file, key, requirement, what arrived and the remedy."""
-    return [_sentence(path, fault) for fault in error.errors()]
+    return [sentence for fault in error.errors() for sentence in _sentences(path, fault)]
 
 
-def _sentence(path: Path, fault: Any) -> str:
+def _sentences(path: Path, fault: Any) -> list[str]:
     place = f"{show_path(path)}, key {'.'.join(map(str, fault['loc']))}" if fault["loc"] else show_path(path)
     if fault["type"] == "extra_forbidden":
-        return f"{place}: required a known key, arrived '{fault['loc'][-1]}'; {_suggest(str(fault['loc'][-1]))}"
+        return [f"{place}: required a known key, arrived '{fault['loc'][-1]}'; {_suggest(str(fault['loc'][-1]))}"]
     if fault["type"] == "missing":
-        return f"{place}: required, but nothing arrived; add the key"
+        return [f"{place}: required, but nothing arrived; add the key"]
     if fault["type"] == "value_error":
-        return f"{place}: {fault['ctx']['error']}"
-    required = re.sub(r"^(Input|Value|String) should (be|have|match) ?", "", fault["msg"])
-    return f"{place}: required {required}, arrived {_short(fault['input'])}; correct the value"
+        return [f"{place}: {line}" for line in str(fault["ctx"]["error"]).split("\n")]
+    required = re.sub(r"^(Input|Value|String|Keys) should (be|have|match) ?", "", fault["msg"])
+    return [f"{place}: required {required}, arrived {_short(fault['input'])}; correct the value"]
 
 
 def _suggest(key: str) -> str:
@@ -252,5 +305,5 @@ def _suggest(key: str) -> str:
 
 
 def _short(value: Any, length: int = 60) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= length else text[: length - 1] + "…"

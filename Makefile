@@ -1,0 +1,46 @@
+# Everything sets itself up: a .venv from requirements.lock with this package in it, remade only when the lock or pyproject.toml changes.
+STUDY ?= demo
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+BIN := .venv/bin
+READY := .venv/.ready
+STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution"
+SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: reports test lint format lab lock clean help
+reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
+	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
+
+test: $(READY)  ## run all tests, the notebooks included
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+lint: $(READY)  ## check code, notebooks and their outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify $(STRIP) notebooks/*.ipynb
+
+format: $(READY)  ## put code and notebooks into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout $(STRIP) notebooks/*.ipynb
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "required Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: make PYTHON=<python>" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lab: $(READY)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+lock:  ## resolve requirements.lock anew, for all three Pythons at once; needs uv
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev --quiet pyproject.toml -o requirements.lock
+
+clean:  ## clear what is built: environment, caches, reports; raw data stay
+	rm -rf .venv .snakemake .pytest_cache .ruff_cache build src/*.egg-info
+	find reports -mindepth 1 ! -name plan.yml -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'

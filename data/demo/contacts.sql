@@ -1,0 +1,2 @@
+SELECT customer_id, contacted_at, channel, topic, complaint, resolved_at
+FROM raw_contacts

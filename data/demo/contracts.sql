@@ -1,0 +1,2 @@
+SELECT customer_id, started_at, ended_at, plan, monthly_fee, end_reason, voluntary
+FROM raw_contracts

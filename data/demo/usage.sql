@@ -1,0 +1,2 @@
+SELECT customer_id, used_at, kind, amount
+FROM raw_usage

@@ -1,0 +1,172 @@
+"""The command ``research``: fetch, check, snapshot, run.
+
+Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard error, never a traceback.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from research import batch, contracts, features, snapshots, sources
+from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    _fix_mirror()
+    try:
+        return options.command(options)
+    except StudyError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        print("stopped; finished reports stay, 'research run' goes on where this left off", file=sys.stderr)
+        return 130
+
+
+def _report(error: StudyError) -> int:
+    for fault in error.faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def _fix_mirror() -> None:
+    """Kernels run in other folders: a relative mirror is meant from here."""
+    mirror = os.environ.get("RESEARCH_MIRROR")
+    if mirror:
+        os.environ["RESEARCH_MIRROR"] = str(Path(mirror).resolve())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="research", description="Customer churn research: from a study folder to reports.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_fetch(commands)
+    _add_check(commands)
+    _add_snapshot(commands)
+    _add_run(commands)
+    return parser
+
+
+def _add_fetch(commands) -> None:
+    command = commands.add_parser("fetch", help="bring a study's raw files, verified", description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256.")
+    command.add_argument("studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given")
+    command.set_defaults(command=_fetch)
+
+
+def _add_check(commands) -> None:
+    command = commands.add_parser("check", help="check a study's promises", description="Run the SQL adapters and check every promise of every contract table.")
+    command.add_argument("studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given")
+    command.set_defaults(command=_check)
+
+
+def _add_snapshot(commands) -> None:
+    command = commands.add_parser("snapshot", help="write features and labels at a snapshot", description="Write labels and features of everyone in the population at one day.")
+    command.add_argument("study", metavar="STUDY", help="folder below data/")
+    command.add_argument("--at", default="", metavar="DATE", help="ISO date, the last day whose events may be used; the study's own unless given")
+    command.add_argument("--lead-days", type=int, default=-1, metavar="N", help="days the team needs to act; the study's own unless given")
+    command.add_argument("--horizon-days", type=int, default=0, metavar="N", help="days of the label window; the study's own unless given")
+    command.add_argument("--out", type=Path, metavar="FILE", help="a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given")
+    command.set_defaults(command=_snapshot)
+
+
+def _add_run(commands) -> None:
+    command = commands.add_parser("run", help="run notebooks and write reports", description="Run the plan's notebooks; what hasn't changed isn't run again.")
+    command.add_argument("study", nargs="?", metavar="STUDY", help="folder below data/; every study of reports/plan.yml unless given")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook parameter; the run is named after what is set")
+    command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="notebooks at a time; the number of cores unless given")
+    command.set_defaults(command=_run)
+
+
+def _each(names: list[str], action: Callable[[Study], None]) -> int:
+    """Do ``action`` for the studies named, or for all; a fault of one doesn't keep the others from their turn."""
+    found = names or list_studies()
+    if not found:
+        raise UsageError("required at least one study folder below data/, found none; write data/<study>/study.yml")
+    return max([_one(name, action) for name in found])
+
+
+def _one(name: str, action: Callable[[Study], None]) -> int:
+    try:
+        action(load_study(name))
+    except StudyError as error:
+        return _report(error)
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    return _each(options.studies, _fetch_one)
+
+
+def _fetch_one(study: Study) -> None:
+    for row in sources.fetch(study, progress=sys.stderr.isatty()).itertuples():
+        print(f"{study.name}/{row.file}: {row.origin}, {row.bytes:,} bytes")
+
+
+def _check(options: argparse.Namespace) -> int:
+    return _each(options.studies, _check_one)
+
+
+def _check_one(study: Study) -> None:
+    print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
+    tables = sources.adapt(study)
+    promises = contracts.check(tables)
+    contracts.require(promises)
+    if study.kind != "flat":
+        split = snapshots.plan_split(study)
+        snapshots.require_windows(tables, study, [*split.train, *split.test])
+    rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
+    print(f"{study.name}: all {len(promises)} promises kept; rows: {rows}")
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    study = adjust(load_study(options.study), options.at, options.lead_days, options.horizon_days)
+    out = options.out or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
+    if out.suffix not in (".parquet", ".csv"):
+        raise UsageError(f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it")
+    print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
+    frame = _build(study, study.snapshots.last if study.snapshots else None)
+    if frame.empty:
+        raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
+    _write(frame, out)
+    print(f"{study.name}: {len(frame):,} customers, {frame.churned.mean():.1%} churned, {frame.shape[1]} columns, written to {out}")
+    return 0
+
+
+def _build(study: Study, day: date | None) -> pd.DataFrame:
+    tables = sources.load_tables(study)
+    return features.load_flat(tables, study) if day is None else features.load_panel(tables, study, [day])
+
+
+def _write(frame: pd.DataFrame, out: Path) -> None:
+    """Write beside the target and rename: a reader sees the whole file or none."""
+    scratch = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(scratch, index=False) if out.suffix == ".csv" else frame.to_parquet(scratch, index=False)
+        os.replace(scratch, out)
+    except OSError as error:
+        raise StudyError(f"required a place to write {out}, arrived {error.strerror}; choose another --out") from None
+    finally:
+        with suppress(OSError):
+            scratch.unlink()
+
+
+def _run(options: argparse.Namespace) -> int:
+    return batch.run(options.study, _settings(options.set), options.jobs)
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair or not pair.split("=")[0].strip()]
+    if wrong:
+        raise UsageError(*(f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60" for pair in wrong))
+    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted by the engine."""
+
+import ibis
+import pandas as pd
+
+from research.contracts import CONTRACTS
+from research.snapshots import Tables, find_data_end
+from research.sources import data_hash
+from research.studies import Study
+
+
+def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
+    """Return the facts that identify a run, one row each: study, parameters, rows, customers, first and last day, data hash.
+
+    Returns
+    -------
+    DataFrame with columns fact, value (text)
+    """
+    counts = count_rows(tables)
+    facts = {"study": f"{study.name}: {study.title}", "kind": study.kind.replace("_", "-"), "rows": f"{counts.rows.sum():,} in {len(counts)} tables"}
+    facts["customers"] = f"{counts[counts.table.isin(['customers', 'snapshot'])].rows.sum():,}"
+    if counts["first"].notna().any():
+        facts["first and last day"] = f"{counts['first'].min():%Y-%m-%d} to {counts['last'].max():%Y-%m-%d}"
+    facts |= {"sensitive columns, never in a model": ", ".join(study.sensitive) or "none named", "data hash": data_hash(study)[:16]}
+    facts |= {name: str(value) for name, value in parameters.items()}
+    return pd.DataFrame(facts.items(), columns=["fact", "value"])
+
+
+def count_rows(tables: Tables) -> pd.DataFrame:
+    """Return one row per contract table: rows, customers, exact duplicates, first and last day.
+
+    Returns
+    -------
+    DataFrame with columns table, rows, customers, duplicates, first, last
+        ``duplicates`` counts the rows beyond the first of each set of equal ones; days are empty for tables without dates.
+    """
+    rows = []
+    for name, table in tables.items():
+        dated = CONTRACTS[name].dated
+        days = {"first": table[dated].min(), "last": table[dated].max()} if dated else {}
+        found = table.agg(rows=table.count(), customers=table.customer_id.nunique(), **days).execute().iloc[0]
+        distinct = table.distinct().count().execute()
+        rows.append((name, found.rows, found.customers, found.rows - distinct, found.get("first"), found.get("last")))
+    counts = pd.DataFrame(rows, columns=["table", "rows", "customers", "duplicates", "first", "last"])
+    return counts.astype({"rows": "int64", "customers": "int64", "duplicates": "int64"}).assign(first=pd.to_datetime(counts["first"]), last=pd.to_datetime(counts["last"]))
+
+
+def count_missing(tables: Tables) -> pd.DataFrame:
+    """Return the share of empty values of every column.
+
+    Returns
+    -------
+    DataFrame with columns table, column, missing_share, distinct
+    """
+    rows = []
+    for name, table in tables.items():
+        shares = table.agg(**{f"m{i}": table[column].isnull().mean() for i, column in enumerate(table.columns)}).execute().iloc[0]
+        distinct = table.agg(**{f"d{i}": table[column].nunique() for i, column in enumerate(table.columns)}).execute().iloc[0]
+        rows += [(name, column, float(shares[f"m{i}"]), int(distinct[f"d{i}"])) for i, column in enumerate(table.columns)]
+    return pd.DataFrame(rows, columns=["table", "column", "missing_share", "distinct"])
+
+
+def count_by_month(tables: Tables) -> pd.DataFrame:
+    """Return how many rows of each dated table fall into each calendar month, months without rows included as 0.
+
+    Returns
+    -------
+    DataFrame with columns table, month (first day), rows
+    """
+    parts = []
+    for name, table in tables.items():
+        dated = CONTRACTS[name].dated
+        if dated:
+            month = table.group_by(month=table[dated].truncate("M")).agg(rows=lambda t: t.count()).order_by("month").execute()
+            parts.append(month.set_index("month").asfreq("MS", fill_value=0).reset_index().assign(table=name))
+    return pd.concat(parts, ignore_index=True)[["table", "month", "rows"]] if parts else pd.DataFrame(columns=["table", "month", "rows"])
+
+
+def judge_freshness(tables: Tables, study: Study) -> pd.DataFrame:
+    """Return how long before the last snapshot and before the data's end each dated table falls silent.
+
+    Returns
+    -------
+    DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict
+        ``days_before_snapshot`` is 0 where rows reach the snapshot. A table is stale where it stops more than a month before it: its
+        recent windows would say "nothing happened" where nothing was recorded.
+    """
+    ends_at, snapshot = pd.Timestamp(find_data_end(tables, study)), pd.Timestamp(study.snapshots.last)
+    counts = count_rows(tables).dropna(subset="last")
+    last = counts["last"].dt.normalize()
+    table = counts[["table"]].assign(
+        last=last, days_before_snapshot=(snapshot - last).dt.days.clip(lower=0), days_before_data_end=(ends_at - last).dt.days.clip(lower=0)
+    )
+    stale = table.days_before_snapshot > 30
+    return table.assign(verdict=stale.map({True: "stale at the snapshot", False: "fresh at the snapshot"})).reset_index(drop=True)
+
+
+def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Return, per snapshot, who is judged and who is left out.
+
+    Returns
+    -------
+    DataFrame with columns snapshot, customers_known, not_active, left_in_lead, judged, churned, churn_share
+        ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the team could act, ``judged`` is
+        who remains.
+    """
+    days = ibis.memtable(pd.DataFrame({"snapshot": sorted(panel.snapshot.unique())}))
+    customers = tables["customers"]
+    known = days.join(customers, customers.joined_at < days.snapshot + ibis.interval(days=1)).group_by("snapshot").agg(customers_known=lambda t: t.count())
+    members = panel.groupby("snapshot").agg(members=("churned", "size"), left_in_lead=("left_in_lead", "sum"), churned=("churned", "sum")).reset_index()
+    table = known.execute().merge(members, on="snapshot").sort_values("snapshot", ignore_index=True)
+    table = table.assign(not_active=table.customers_known - table.members, judged=table.members - table.left_in_lead)
+    table = table.assign(churn_share=table.churned / table.judged.where(table.judged > 0))
+    return table[["snapshot", "customers_known", "not_active", "left_in_lead", "judged", "churned", "churn_share"]]

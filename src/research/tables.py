@@ -1,0 +1,88 @@
+"""Result tables as people read them: great_tables objects with plain headings, units and intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from great_tables import GT, loc, style
+
+METRIC_WORDS = {
+    "auc": "AUC",
+    "average_precision": "Average precision",
+    "log_loss": "Log-loss",
+    "brier": "Brier",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "top_decile_lift": "Lift in the top 10 %",
+}
+MINUS = str.maketrans("-", "−")
+
+
+def show(table: pd.DataFrame, labels: dict[str, str] | None = None, note: str = "", bold: str | None = None) -> GT:
+    """Return a table for a report: whole numbers grouped, shares as percentages, days as dates, nothing for what is empty.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns that end in ``share`` hold shares between 0 and 1.
+    labels : dict, optional
+        Headings by column; the column's own name with spaces unless given.
+    note : text below the table
+    bold : value of the first column whose row stands out, optional
+    """
+    words = {column: column.replace("_", " ") for column in table.columns} | (labels or {})
+    gt = GT(table.reset_index(drop=True)).cols_label(**words).sub_missing(missing_text="").opt_row_striping(row_striping=False)
+    gt = _format(gt, table).tab_options(table_font_size="14px", table_margin_left="0", table_margin_right="auto", container_overflow_x="auto", data_row_padding="5px")
+    if bold is not None:
+        rows = [i for i, value in enumerate(table.iloc[:, 0]) if value == bold]
+        gt = gt.tab_style(style.text(weight="bold"), loc.body(rows=rows))
+    return gt.tab_source_note(note) if note else gt
+
+
+def _format(gt: GT, table: pd.DataFrame) -> GT:
+    shares = [column for column in table.columns if column.endswith("share")]
+    dates = list(table.select_dtypes("datetime"))
+    numbers = table.select_dtypes("number").columns.difference(shares)
+    whole = [column for column in numbers if (table[column].dropna() % 1 == 0).all()]
+    gt = gt.fmt_percent(shares, decimals=1) if shares else gt
+    gt = gt.fmt_date(dates, date_style="iso") if dates else gt
+    gt = gt.fmt_integer(whole) if whole else gt
+    rest = [column for column in numbers if column not in whole]
+    return gt.fmt_number(rest, decimals=3) if rest else gt
+
+
+def write_interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """Return ``0.850 (0.841 to 0.859)``, or a dash where the value is not defined."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".translate(MINUS)
+
+
+def _cell(row) -> str:
+    if not np.isfinite(row.value):
+        return "–"
+    digits = 2 if row.metric in ("top_decile_lift", "calibration_slope", "calibration_intercept") else 3
+    value, low, high = (f"{number:.{digits}f}".translate(MINUS) for number in (row.value, row.low, row.high))
+    return f"{value}<br><small>{low} to {high}</small>"
+
+
+def show_scores(scores: pd.DataFrame, metrics: Sequence[str] = tuple(METRIC_WORDS), note: str = "", bold: str | None = None) -> GT:
+    """Return a long score table with models as rows and scores as columns, each with its 95 % interval below.
+
+    Parameters
+    ----------
+    scores : DataFrame with columns model, family, metric, value, low, high
+        Several rows of one model and metric are not allowed: choose one reference before showing differences.
+    """
+    cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(index=["model", "family"], columns="metric", values="cell")
+    order = scores[["model", "family"]].drop_duplicates()
+    table = order.merge(cells.reset_index(), on=["model", "family"])[["model", "family", *metrics]]
+    gt = show(table, labels={metric: METRIC_WORDS[metric] for metric in metrics}, note=note, bold=bold)
+    return gt.fmt(lambda cell: cell, columns=list(metrics)).cols_align("right", columns=list(metrics))
+
+
+def show_facts(facts: pd.DataFrame) -> GT:
+    """Return the run facts as a small table without headings."""
+    return show(facts).tab_options(column_labels_hidden=True)
+
+

@@ -1,0 +1,154 @@
+"""Features: worked by hand, and blind to the future."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research import features, sources
+
+T = date(2024, 6, 30)
+EVENTS = {"orders": "ordered_at", "usage": "used_at", "contacts": "contacted_at", "feedback": "given_at"}
+
+
+def company(seed: int = 0, people: int = 40) -> dict[str, pd.DataFrame]:
+    """A company with every kind of event before and after the snapshot."""
+    rng = np.random.default_rng(seed)
+    ids = np.array([f"c{i:02d}" for i in range(people)])
+
+    def when(rows: int) -> pd.DatetimeIndex:
+        return pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 365 * 24, rows), unit="h")
+
+    def rows(count: int, column: str) -> dict:
+        return {"customer_id": rng.choice(ids, count), column: when(count)}
+
+    contacts = pd.DataFrame(rows(150, "contacted_at") | {"complaint": rng.random(150) < 0.3})
+    return {
+        "customers": pd.DataFrame({"customer_id": ids, "joined_at": pd.Timestamp("2023-05-01"), "region": rng.choice(["north", "south"], people)}),
+        "contracts": pd.DataFrame(
+            {"customer_id": ids, "started_at": pd.Timestamp("2024-01-01"), "ended_at": when(people), "monthly_fee": 10.0, "plan": "basic"}
+        ),
+        "orders": pd.DataFrame(rows(300, "ordered_at") | {"amount": rng.normal(20, 15, 300).round(2)}),
+        "usage": pd.DataFrame(rows(600, "used_at")),
+        "contacts": contacts.assign(resolved_at=contacts.contacted_at + pd.to_timedelta(rng.integers(1, 40, 150), unit="D")),
+        "feedback": pd.DataFrame(rows(100, "given_at") | {"score": rng.integers(1, 6, 100).astype(float)}),
+    }
+
+
+def build(write_study, tables: dict[str, pd.DataFrame], **changes) -> pd.DataFrame:
+    study = write_study("contractual", tables=tables, data_end="2024-12-31", **changes)
+    return features.load_panel(sources.load_tables(study), study, [T])
+
+
+def without_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns=features.LABELS)
+
+
+def scramble(tables: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
+    """Change, delete and invent rows after the snapshot in every table."""
+    rng = np.random.default_rng(seed)
+    changed = {"customers": tables["customers"], "contracts": tables["contracts"].copy()}
+    late = changed["contracts"].ended_at >= "2024-07-01"
+    changed["contracts"].loc[late, "ended_at"] = pd.Timestamp("2024-07-01") + pd.to_timedelta(rng.integers(0, 180, late.sum()), unit="D")
+    for name, column in EVENTS.items():
+        before, after = (tables[name][tables[name][column] < "2024-07-01"], tables[name][tables[name][column] >= "2024-07-01"])
+        invented = before.sample(50, replace=True, random_state=seed).assign(**{column: pd.Timestamp("2024-07-01")})
+        changed[name] = pd.concat([before, after.sample(frac=0.5, random_state=seed), invented])
+    seen = (changed["contacts"].resolved_at < "2024-07-01") & (changed["contacts"].contacted_at < "2024-07-01")
+    changed["contacts"]["resolved_at"] = changed["contacts"].resolved_at.where(seen, pd.Timestamp("2025-01-30"))
+    return changed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_future_never_matters_to_the_bit(write_study, seed):
+    tables = company()
+    here = build(write_study, tables)
+    there = build(write_study, scramble(tables, seed), name="scrambled")
+    pd.testing.assert_frame_equal(without_labels(here), without_labels(there), check_exact=True)
+
+
+def test_rows_that_arrive_after_the_snapshot_never_matter(write_study):
+    tables = company()
+    late = tables["orders"].head(50).assign(known_at=pd.Timestamp("2024-12-01"))
+    with_late = tables | {"orders": pd.concat([tables["orders"].assign(known_at=lambda t: t.ordered_at), late[late.ordered_at < "2024-12-01"]])}
+    pd.testing.assert_frame_equal(build(write_study, tables), build(write_study, with_late, name="late"), check_exact=True)
+
+
+def test_the_past_does_matter(write_study):
+    tables = company()
+    fewer = tables | {"usage": tables["usage"].iloc[::2]}
+    assert not without_labels(build(write_study, tables)).equals(without_labels(build(write_study, fewer, name="fewer")))
+
+
+def test_order_features_worked_by_hand(write_study):
+    ordered = ["2024-06-30 20:00", "2024-06-01 09:00", "2024-06-01 10:00", "2024-05-31", "2024-04-01", "2024-07-01"]
+    orders = pd.DataFrame({"customer_id": "a", "ordered_at": pd.to_datetime(ordered, format="mixed"), "amount": [5.0, 10.0, -4.0, 20.0, 40.0, 1000.0]})
+    tables = {
+        "customers": pd.DataFrame({"customer_id": ["a"], "joined_at": [pd.Timestamp("2024-04-01")]}),
+        "contracts": pd.DataFrame({"customer_id": ["a"], "started_at": [pd.Timestamp("2024-04-01")]}),
+        "orders": orders,
+    }
+    row = build(write_study, tables).iloc[0]
+    assert row.n_orders_30d == 3  # 30 June and twice 1 June (29 days old); 31 May is 30 days old and outside
+    assert row.n_orders_90d == 4  # 31 May too; 1 April is 90 days old and outside
+    assert row.n_orders_365d == 5
+    assert row.n_orders_days_30d == 2
+    assert row.sum_amount_30d == 11  # 5 + 10 - 4
+    assert row.sum_amount_90d == 31  # 11 + 20
+    assert row.sum_amount_365d == 71  # 31 + 40
+    assert row.n_returns_365d == 1
+    assert (row.days_since_last_orders, row.days_since_first_orders) == (0, 90)
+    assert (row.tenure_days, row.contract_age_days) == (90, 90)
+
+
+def test_contact_and_feedback_features_worked_by_hand(write_study):
+    contacted = pd.to_datetime(["2024-06-29", "2024-03-01", "2024-06-10"])
+    resolved = pd.to_datetime(["2024-07-02", "2024-03-05", None])
+    given = pd.to_datetime(["2024-06-01", "2024-06-20", "2023-06-30", "2024-07-01"])
+    tables = {
+        "customers": pd.DataFrame({"customer_id": ["a"], "joined_at": [pd.Timestamp("2023-04-01")]}),
+        "contracts": pd.DataFrame({"customer_id": ["a"], "started_at": [pd.Timestamp("2023-04-01")]}),
+        "contacts": pd.DataFrame({"customer_id": "a", "contacted_at": contacted, "resolved_at": resolved, "complaint": [True, True, False]}),
+        "feedback": pd.DataFrame({"customer_id": "a", "given_at": given, "score": [2.0, 5.0, 1.0, 4.0]}),
+    }
+    row = build(write_study, tables).iloc[0]
+    assert row.n_unresolved == 2  # the one resolved on 2 July is open on 30 June, like the one never resolved
+    assert (row.n_complaints_30d, row.n_complaints_365d) == (1, 2)
+    assert row.mean_score_365d == 3.5  # 2 and 5; 30 June 2023 is 366 days old in a leap year, 1 July is the future
+    assert row.last_score == 5
+
+
+def test_a_customer_without_any_event_has_zero_counts_and_empty_recencies(write_study):
+    tables = company(people=3)
+    tables |= {name: tables[name][tables[name].customer_id != "c00"] for name in EVENTS}
+    tables["contracts"].loc[0, "ended_at"] = pd.NaT
+    row = build(write_study, tables).set_index("customer_id").loc["c00"]
+    assert (row.n_usage_30d, row.sum_amount_365d, row.n_orders_days_90d) == (0, 0, 0)
+    assert pd.isna(row.days_since_last_usage)
+    assert pd.isna(row.last_score)
+
+
+def test_sensitive_columns_keys_and_labels_never_enter_a_model(write_study):
+    tables = company()
+    tables["customers"]["gender"] = "f"
+    study = write_study("contractual", tables=tables, data_end="2024-12-31", sensitive=["gender", "region"])
+    frame = features.load_panel(sources.load_tables(study), study, [T])
+    assert not {"gender", "region", *features.KEYS, *features.LABELS} & {*features.list_features(frame, study)}
+
+
+def test_every_population_member_has_exactly_one_row_per_snapshot(write_study):
+    tables = company()
+    study = write_study("contractual", tables=tables, data_end="2024-12-31")
+    panel = features.load_panel(sources.load_tables(study), study, [date(2024, 4, 30), date(2024, 5, 31), T])
+    assert not panel.duplicated(features.KEYS).any()
+    assert panel.snapshot.nunique() == 3
+
+
+def test_flags_of_a_flat_study_become_numbers_and_the_label_stays_a_flag(write_study):
+    flat = pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False], "partner": [True, False], "plan": ["x", None]})
+    study = write_study("flat", tables={"snapshot": flat})
+    frame = features.load_flat(sources.load_tables(study), study)
+    assert frame.churned.dtype == bool
+    assert list(frame.partner) == [1, 0]
+    assert features.list_features(frame, study) == ["partner", "plan"]

@@ -1,0 +1,104 @@
+"""The repository keeps its own rules: dependencies, layers, notebooks."""
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SOURCES = sorted((ROOT / "src" / "research").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LAYERS = [
+    {"studies"},
+    {"contracts", "simulate", "results", "tables", "plots"},
+    {"sources"},
+    {"snapshots"},
+    {"features", "scoring", "inventory", "verdicts"},
+    {"leaks", "risk"},
+]
+BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
+IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables"}
+TOOLS = {"jupyterlab", "setuptools", "python-calamine", "pyarrow", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
+
+
+def name_of(requirement: str) -> str:
+    return re.match(r"[A-Za-z0-9-]+", requirement)[0].lower()
+
+
+def imports_of(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    found = [node.names[0].name if isinstance(node, ast.Import) else node.module for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    own = {
+        alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.module == "research" for alias in node.names
+    }
+    return {*found, *(f"research.{name}" for name in own)}
+
+
+def test_conda_users_get_the_same_direct_dependencies():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip" and not entry.startswith("python ")]
+    found = {re.sub(r"\s", "", entry) for entry in [*conda, *(entry for entry in from_pip if not entry.startswith("--"))]}
+    assert found == {re.sub(r"\s", "", entry) for entry in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]}
+
+
+def test_the_lock_pins_every_direct_dependency_by_hash_and_names_no_index():
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, flags=re.M))
+    assert {name_of(entry) for entry in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]} <= pinned
+    assert "://" not in lock
+    assert "--index-url" not in lock
+    assert lock.count("--hash=sha256:") >= len(pinned)
+
+
+def test_every_dependency_is_used_and_every_import_is_declared():
+    declared = {IMPORTED_AS.get(name_of(entry), name_of(entry).replace("-", "_")) for entry in PROJECT["dependencies"] if name_of(entry) not in TOOLS}
+    imported = {module.split(".")[0] for path in SOURCES for module in imports_of(path) if module}
+    assert declared <= imported
+    import sys
+
+    with_engine = {"duckdb", "matplotlib_inline", "research"}  # duckdb comes with ibis-framework[duckdb], matplotlib_inline with jupyterlab
+    assert imported - declared - with_engine <= set(sys.stdlib_module_names)
+
+
+def test_analysis_imports_only_lower_layers_and_knows_nothing_of_batches():
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    for path in SOURCES:
+        if path.stem in level:
+            for module in imports_of(path):
+                if module and module.startswith("research."):
+                    assert level.get(module.split(".")[1], 99) < level[path.stem], f"{path.stem} imports {module}"
+
+
+def test_every_module_has_its_layer():
+    assert {path.stem for path in SOURCES} - {"__init__"} == set().union(*LAYERS) | BATCH
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_has_one_parameters_cell_of_annotated_literals(path):
+    cells = json.loads(path.read_text())["cells"]
+    tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+    for line in tagged[0].splitlines():
+        assert re.fullmatch(r"[a-z_]+: (str|int|float|bool) = [^=#]+  # [^=]+", line), line
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opens_with_a_question_keeps_cells_short_and_stores_only_checked_outputs(path):
+    cells = json.loads(path.read_text())["cells"]
+    assert re.match(r"# .+\?\n", "".join(cells[0]["source"]))
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        assert len("".join(cell["source"]).splitlines()) <= 15
+        assert not cell["outputs"] or "nbval-check-output" in cell["metadata"]["tags"]
+
+
+def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
+    texts = [path for path in ROOT.rglob("*") if path.is_file() and path.suffix in {".py", ".md", ".yml", ".toml", ".ipynb", ".sql", ".lock"}]
+    ours = [path for path in texts if not {".venv", "raw", ".git", ".snakemake"} & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]]
+    named = [path for path in ours if re.search(r"pypi" + r"\.org|python" + r"hosted|(?<![\w.])/(home|root|work|Users)/", path.read_text(encoding="utf-8"))]
+    assert named == []

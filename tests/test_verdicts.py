@@ -1,0 +1,104 @@
+"""Verdicts in words agree with the tables they are computed from."""
+
+import pandas as pd
+import pytest
+
+from research import verdicts
+
+IDEAL = {"calibration_intercept": (0.0, -0.1, 0.1), "calibration_slope": (1.0, 0.9, 1.1)}
+
+
+def scores(**losses: float) -> pd.DataFrame:
+    families = {"base rate": "reference", "rule: days": "reference"}
+    rows = [
+        (model.replace("_", " "), families.get(model, "trees"), metric, value, low, high)
+        for model, loss in losses.items()
+        for metric, (value, low, high) in {"log_loss": (loss, loss - 0.01, loss + 0.01), **IDEAL}.items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "family", "metric", "value", "low", "high"]).replace({"family": {"trees": "trees"}})
+
+
+def table(rows: dict[tuple[str, str, str], tuple[float, float, float, str]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(*key, "trees", *row) for key, row in rows.items()], columns=["model", "reference", "metric", "family", "value", "low", "high", "verdict"]
+    )
+
+
+def example(loss: str, area: str, rival: str = "no difference shown", **calibration) -> str:
+    found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
+    found.loc[found.model == "base rate", "family"] = "reference"
+    for metric, values in calibration.items():
+        found.loc[(found.model == "forest") & (found.metric == metric), ["value", "low", "high"]] = values
+    differences = table(
+        {
+            ("forest", "base rate", "log_loss"): (-0.1, -0.12, -0.08, loss),
+            ("forest", "base rate", "auc"): (0.2, 0.15, 0.25, area),
+            ("boosting", "base rate", "log_loss"): (-0.09, -0.1, -0.08, "better"),
+            ("boosting", "base rate", "auc"): (0.19, 0.1, 0.2, "better"),
+            ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
+        }
+    )
+    return verdicts.judge_models(found, differences)
+
+
+def test_a_clear_winner_is_named_with_its_intervals():
+    words = example("better", "better")
+    assert words.startswith("**Forest ranks customers better and gives better probabilities than the base rate**: AUC differs by 0.200 (0.150 to 0.250)")
+    assert "log-loss by −0.100 (−0.120 to −0.080)" in words
+
+
+def test_models_that_cannot_be_told_apart_are_named():
+    assert "can't be told apart from boosting" in example("better", "better")
+    assert "better than every other model" in example("better", "better", rival="worse")
+
+
+def test_nothing_found_is_a_verdict():
+    words = example("no difference shown", "no difference shown")
+    assert words.startswith("**No model is shown to be better than the base rate.**")
+    assert "don't spend money" in words
+
+
+def test_a_better_ranking_with_no_better_probabilities_is_said():
+    words = example("no difference shown", "better")
+    assert "ranks customers better than the base rate" in words
+    assert "probabilities are not shown to be better" in words
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "words"),
+    [
+        ("calibration_slope", (0.7, 0.6, 0.8), "too extreme (calibration slope 0.70"),
+        ("calibration_slope", (1.3, 1.2, 1.4), "too cautious"),
+        ("calibration_intercept", (-0.5, -0.6, -0.4), "too high on average"),
+        ("calibration_intercept", (0.5, 0.4, 0.6), "too low on average"),
+    ],
+)
+def test_miscalibration_is_said_in_its_direction(metric, values, words):
+    assert words in example("better", "better", **{metric: values})
+
+
+def test_sound_probabilities_can_be_read_as_shares():
+    assert "can be read as shares" in example("better", "better")
+
+
+def test_the_reference_to_beat_is_the_one_with_the_lower_log_loss():
+    found = scores(**{"base rate": 0.6, "rule: days": 0.55, "forest": 0.5})
+    assert verdicts.find_reference(found) == "rule: days"
+    assert verdicts.find_best(found) == "forest"
+
+
+def test_a_list_is_told_beside_one_drawn_by_lot():
+    found = pd.DataFrame(
+        {
+            "model": ["forest"],
+            "listed": [300],
+            "churners_found": [90],
+            "found_share": [0.3],
+            "low_share": [0.25],
+            "high_share": [0.35],
+            "random_churners": [25.2],
+        }
+    )
+    assert verdicts.judge_lists(found, "forest") == (
+        "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to 35%); a list drawn by lot would have held about 25."
+    )
