@@ -22,7 +22,7 @@ LAYERS = [
     {"leaks", "risk"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
-IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables"}
+IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}
 TOOLS = {"jupyterlab", "setuptools", "python-calamine", "pyarrow", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
 
 

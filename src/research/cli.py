@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_fetch(commands) -> None:
-    command = commands.add_parser("fetch", help="bring a study's raw files, verified", description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256.")
+    command = commands.add_parser(
+        "fetch", help="bring a study's raw files, verified", description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256."
+    )
     command.add_argument("studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given")
     command.set_defaults(command=_fetch)
 
@@ -66,7 +68,9 @@ def _add_check(commands) -> None:
 
 
 def _add_snapshot(commands) -> None:
-    command = commands.add_parser("snapshot", help="write features and labels at a snapshot", description="Write labels and features of everyone in the population at one day.")
+    command = commands.add_parser(
+        "snapshot", help="write features and labels at a snapshot", description="Write labels and features of everyone in the population at one day."
+    )
     command.add_argument("study", metavar="STUDY", help="folder below data/")
     command.add_argument("--at", default="", metavar="DATE", help="ISO date, the last day whose events may be used; the study's own unless given")
     command.add_argument("--lead-days", type=int, default=-1, metavar="N", help="days the team needs to act; the study's own unless given")

@@ -5,17 +5,20 @@ The checks are pandera schemas on Ibis tables, so they run where the data are; o
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pandera.ibis as pa
+from pandera.engines import ibis_engine
 from pandera.errors import SchemaErrors
 
 from research.studies import StudyError
 
 EXAMPLES = 3
+EARLIEST = datetime(1900, 1, 1)  # an older date is a placeholder, and pandas can't hold the oldest of them
+RESERVED = {"snapshot", "churned", "left_in_lead", "duration_days", "event", "tenure_days"}  # what evidence, labels and features add to a table
 KINDS = {"key": "string", "time": "timestamp(6)", "number": "float64", "text": "string", "flag": "boolean"}
 
 
@@ -105,12 +108,16 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 
 def _castable(column: ir.Value, kind: str) -> bool:
     dtype = column.type()
+    if dtype.is_unknown():  # what ibis makes of a column that is NULL in every row
+        return True
+    if kind == "flag" and dtype.is_integer():
+        return not column.notin([0, 1]).any().execute()
     return {
         "key": dtype.is_string() or dtype.is_integer() or dtype.is_uuid(),
         "time": dtype.is_timestamp() or dtype.is_date() or dtype.is_null(),
         "number": dtype.is_numeric() or dtype.is_null(),
         "text": not dtype.is_nested(),
-        "flag": dtype.is_boolean() or dtype.is_integer() or dtype.is_null(),
+        "flag": dtype.is_boolean() or dtype.is_null(),
     }[kind]
 
 
@@ -126,6 +133,8 @@ class Promise:
 
 def _range_promises(name: str) -> Iterator[Promise]:
     for column, spec in CONTRACTS[name].columns.items():
+        if spec.kind == "number":
+            yield Promise(column, "finite numbers", "make them null in the SQL", lambda t, c=column: ~(t[c].isnan() | t[c].isinf()))
         if spec.low is not None:
             yield Promise(column, f"values of at least {spec.low:g}", "correct them in the SQL", lambda t, c=column, low=spec.low: t[c] >= low)
         if spec.high is not None:
@@ -136,6 +145,7 @@ def _time_promises(name: str, today: date) -> Iterator[Promise]:
     contract = CONTRACTS[name]
     tomorrow = pd.Timestamp(today + timedelta(days=1)).to_pydatetime()
     for column in (column for column, spec in contract.columns.items() if spec.kind == "time"):
+        yield Promise(column, f"dates from {EARLIEST:%Y-%m-%d} on", "make a placeholder null, or drop these rows", lambda t, c=column: t[c] >= EARLIEST)
         remedy = "leave it empty until it happens" if column in ("ended_at", "resolved_at") else "drop or correct these rows"
         yield Promise(column, f"dates up to today ({today})", remedy, lambda t, c=column: t[c] < ibis.literal(tomorrow))
     for first, then in contract.ordered:
@@ -143,11 +153,10 @@ def _time_promises(name: str, today: date) -> Iterator[Promise]:
 
 
 def _key_promises(name: str, customers: ir.Table | None) -> Iterator[Promise]:
-    if customers is not None and name in TIMELINE:
-        known = customers.customer_id
-        yield Promise(
-            "customer_id", "customers that the table customers holds", "add them there or drop these rows", lambda t: t.customer_id.isnull() | t.customer_id.isin(known)
-        )
+    if name in TIMELINE and customers is not None and "customer_id" in customers.columns and customers.customer_id.type().is_string():
+        known = customers.filter(customers.customer_id.notnull()).customer_id
+        remedy = "add them there or drop these rows"
+        yield Promise("customer_id", "customers that the table customers holds", remedy, lambda t: t.customer_id.isnull() | t.customer_id.isin(known))
 
 
 def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFrame:
@@ -171,7 +180,8 @@ def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFram
 def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: date) -> Iterator[tuple]:
     rows = table.count().execute()
     yield name, "", "at least one row", int(rows == 0), "an empty table" if rows == 0 else "", "check the SQL's filters and the raw files"
-    shape_faults = _validate(_shape_schema(name, table), table)
+    yield from _attribute_rows(name, table)
+    shape_faults = _find_shape_faults(name, table)
     for column, spec in CONTRACTS[name].columns.items():
         if column in table.columns or spec.required:
             yield from _shape_rows(name, table, column, spec, shape_faults, rows)
@@ -182,11 +192,32 @@ def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: 
             yield _promise_row(name, table, promise)
 
 
-def _shape_schema(name: str, table: ir.Table) -> pa.DataFrameSchema:
+def _attribute_rows(name: str, table: ir.Table) -> Iterator[tuple]:
+    """No attribute may bear a name that a later step gives to a column of its own, nor hold lists or structs."""
+    own, attributes = sorted(RESERVED - {*CONTRACTS[name].columns}), [column for column in table.columns if column not in CONTRACTS[name].columns]
+    taken = [column for column in attributes if column in own or column.endswith("_right")]
+    yield name, "", f"no column named {', '.join(own)} or *_right", len(taken), ", ".join(taken), f"rename it in {name}.sql"
+    nested = [f"{column} ({table[column].type()})" for column in attributes if table[column].type().is_nested()]
+    yield name, "", "columns of single values", len(nested), ", ".join(nested), f"take it apart in {name}.sql or leave it out"
+
+
+def _find_shape_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str]:
+    """Check names, types and nulls; a type that pandera has no word for, say a list, is wrong for every contract column."""
+    alien = {column for column in CONTRACTS[name].columns if column in table.columns and not _is_known(table[column])}
     columns = {
-        column: pa.Column(ibis.dtype(KINDS[spec.kind]), nullable=not spec.required, required=spec.required) for column, spec in CONTRACTS[name].columns.items()
+        column: pa.Column(ibis.dtype(KINDS[spec.kind]), nullable=not spec.required, required=spec.required)
+        for column, spec in CONTRACTS[name].columns.items()
+        if column not in alien
     }
-    return pa.DataFrameSchema(columns)
+    return _validate(pa.DataFrameSchema(columns), table) | {(column, "WRONG_DATATYPE"): str(table[column].type()) for column in alien}
+
+
+def _is_known(column: ir.Value) -> bool:
+    try:
+        ibis_engine.Engine.dtype(column.type())
+    except TypeError:
+        return False
+    return True
 
 
 def _validate(schema: pa.DataFrameSchema, table: ir.Table) -> dict[tuple[str, str], str]:
@@ -210,7 +241,7 @@ def _shape_rows(name: str, table: ir.Table, column: str, spec: Column, faults: d
     wrong_type = (column, "WRONG_DATATYPE") in faults
     yield name, column, f"a column of {spec.kind}s", rows if wrong_type else 0, str(table[column].type()) if wrong_type else "", f"cast it in {name}.sql"
     if spec.required:
-        nulls = table[column].isnull().sum().execute() if (column, "SERIES_CONTAINS_NULLS") in faults else 0
+        nulls = table.filter(table[column].isnull()).count().execute() if (column, "SERIES_CONTAINS_NULLS") in faults else 0
         yield name, column, "no empty values", int(nulls), "null" if nulls else "", "drop these rows in the SQL or fill them from the source"
 
 
@@ -223,7 +254,7 @@ def _unique_row(name: str, table: ir.Table) -> tuple:
 
 def _usable(name: str, table: ir.Table, promise: Promise, faults: dict) -> bool:
     """A promise can be checked where its columns exist with the right types."""
-    first = dict((then, first) for first, then in CONTRACTS[name].ordered).get(promise.column)
+    first = {then: first for first, then in CONTRACTS[name].ordered}.get(promise.column)
     columns = [promise.column, *([first] if promise.required.startswith("dates on or after") else [])]
     return all(column in table.columns and (column, "WRONG_DATATYPE") not in faults for column in columns)
 

@@ -120,5 +120,8 @@ def _details(events: ir.Table, name: str) -> dict[str, ir.Value]:
     if name == "contacts" and "resolved_at" in columns:
         details |= {"n_unresolved": events.count(where=events.resolved_at.isnull())}
     if name == "feedback" and "score" in columns:
-        details |= {"mean_score_365d": events.score.mean(where=events.age < 365).round(6), "last_score": events.score.last(order_by=[events.given_at, events.score])}
+        details |= {
+            "mean_score_365d": events.score.mean(where=events.age < 365).round(6),
+            "last_score": events.score.last(order_by=[events.given_at, events.score]),
+        }
     return details

@@ -42,7 +42,9 @@ def count_rows(tables: Tables) -> pd.DataFrame:
         distinct = table.distinct().count().execute()
         rows.append((name, found.rows, found.customers, found.rows - distinct, found.get("first"), found.get("last")))
     counts = pd.DataFrame(rows, columns=["table", "rows", "customers", "duplicates", "first", "last"])
-    return counts.astype({"rows": "int64", "customers": "int64", "duplicates": "int64"}).assign(first=pd.to_datetime(counts["first"]), last=pd.to_datetime(counts["last"]))
+    return counts.astype({"rows": "int64", "customers": "int64", "duplicates": "int64"}).assign(
+        first=pd.to_datetime(counts["first"]), last=pd.to_datetime(counts["last"])
+    )
 
 
 def count_missing(tables: Tables) -> pd.DataFrame:

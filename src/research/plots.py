@@ -62,7 +62,9 @@ def plot_reliability(table: pd.DataFrame, ax: Axes | None = None, models: Sequen
     for number, (model, rows) in enumerate(table.groupby("model", sort=False)):
         if models is None or model in models:
             bars = [rows.observed - rows.low, rows.high - rows.observed]
-            ax.errorbar(rows.predicted, rows.observed, yerr=bars, marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4, elinewidth=0.8, label=model)
+            ax.errorbar(
+                rows.predicted, rows.observed, yerr=bars, marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4, elinewidth=0.8, label=model
+            )
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set(xlabel="predicted churn in a tenth of the customers", ylabel="observed churn", xlim=(0, top), ylim=(0, top), aspect="equal")
@@ -82,7 +84,9 @@ def plot_months(table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd
         ax.plot(rows.month, rows["rows"].where(rows["rows"] > 0), marker=MARKERS[number % len(MARKERS)], markersize=4, label=name)
     for number, (words, day) in enumerate((marks or {}).items()):
         ax.axvline(day, color="#30343b", linestyle=":", linewidth=1.2)
-        ax.annotate(words, (day, 1 - 0.07 * number), xycoords=("data", "axes fraction"), xytext=(-4, -2), textcoords="offset points", ha="right", va="top", fontsize=9)
+        ax.annotate(
+            words, (day, 1 - 0.07 * number), xycoords=("data", "axes fraction"), xytext=(-4, -2), textcoords="offset points", ha="right", va="top", fontsize=9
+        )
     ax.set(yscale="log", ylabel="rows per month (log scale)", xlabel="month")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax

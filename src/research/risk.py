@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, SplineTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from research.snapshots import require_disjoint
@@ -56,8 +56,9 @@ def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
     """Return the models to compare, the references first.
 
     The base rate gives everyone the training share of churners. The recency rule gives the training share of churners among the
-    customers in the same range of one column (at most ten ranges of at least 5 % of the customers, cut where the shares differ most). Logistic regression bends every number by a cubic spline (5 knots at quantiles, flat beyond
-    the training range) under a mild ridge penalty.
+    customers in the same range of one column (at most ten ranges of at least 5 % of the customers, cut where the shares differ most).
+    Logistic regression bends every number by a cubic spline (5 knots at quantiles, flat beyond the training range) under a mild ridge
+    penalty.
     """
     candidates = {BASE_RATE: Candidate("reference", DummyClassifier(strategy="prior"))}
     if rule_column is not None:
@@ -71,12 +72,20 @@ def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
 
 
 def _forest(seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(n_estimators=300, min_samples_leaf=10, n_jobs=1, random_state=seed)
+    return RandomForestClassifier(n_estimators=150, min_samples_leaf=10, n_jobs=1, random_state=seed)
 
 
 def _boosting(seed: int) -> LGBMClassifier:
     return LGBMClassifier(
-        n_estimators=200, learning_rate=0.03, num_leaves=15, min_child_samples=30, n_jobs=1, random_state=seed, deterministic=True, force_row_wise=True, verbosity=-1
+        n_estimators=200,
+        learning_rate=0.03,
+        num_leaves=15,
+        min_child_samples=30,
+        n_jobs=1,
+        random_state=seed,
+        deterministic=True,
+        force_row_wise=True,
+        verbosity=-1,
     )
 
 
@@ -91,7 +100,9 @@ TEXTS = make_column_selector(dtype_exclude="number")
 def _texts() -> Pipeline:
     """One column per category; rare and unseen ones share a column, an empty value is a category of its own."""
     filled = SimpleImputer(strategy="constant", fill_value="missing", missing_values=None)
-    return make_pipeline(FunctionTransformer(_none_for_missing), filled, OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False))
+    return make_pipeline(
+        FunctionTransformer(_none_for_missing), filled, OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
+    )
 
 
 def _none_for_missing(frame: pd.DataFrame) -> pd.DataFrame:
@@ -108,8 +119,10 @@ def _spline_columns():
 
 
 def _plain_columns():
-    columns = make_column_transformer(("passthrough", NUMBERS), (_texts(), TEXTS), verbose_feature_names_out=False)
-    return make_pipeline(columns, FunctionTransformer(np.asarray))
+    """Numbers as they are, empty ones included; each text as the number of its category: trees cut both."""
+    categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, min_frequency=20)
+    codes = make_pipeline(FunctionTransformer(_none_for_missing), categories)
+    return make_pipeline(make_column_transformer(("passthrough", NUMBERS), (codes, TEXTS)), FunctionTransformer(np.asarray))
 
 
 def require_two_classes(frame: pd.DataFrame, where: str) -> None:
@@ -142,9 +155,7 @@ def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[
     return _frame_predictions(test, risks, 0)
 
 
-def predict_cross_validated(
-    frame: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], folds: int, repeats: int, seed: int
-) -> pd.DataFrame:
+def predict_cross_validated(frame: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], folds: int, repeats: int, seed: int) -> pd.DataFrame:
     """Return out-of-fold probabilities of every candidate under repeated stratified cross-validation.
 
     Returns

@@ -115,17 +115,17 @@ def _newton(y: Array, x: Array, weights: Array, fit: Array, steps: int) -> Array
 
 def _newton_step(weights: Array, p: Array, y: Array, x: Array, parameters: int) -> Array:
     curve, pull = p * (1 - p), y - p
-    sums = [_weigh(weights, term) for term in (pull, curve)]
     if parameters == 1:
-        return np.clip(np.nan_to_num(_ratio(*sums)), -2, 2)[:, None]
-    (g0, h00), g1, h01, h11 = sums, _weigh(weights, pull * x), _weigh(weights, curve * x), _weigh(weights, curve * x**2)
+        return np.clip(np.nan_to_num(_ratio(*_weigh(weights, [pull, curve]))), -2, 2)[:, None]
+    g0, g1, h00, h01, h11 = _weigh(weights, [pull, pull * x, curve, curve * x, curve * x**2])
     determinant = h00 * h11 - h01**2
     step = np.column_stack([_ratio(h11 * g0 - h01 * g1, determinant), _ratio(h00 * g1 - h01 * g0, determinant)])
     return np.clip(np.nan_to_num(step), -2, 2)
 
 
-def _weigh(weights: Array, term: Array) -> Array:
-    return weights @ term if term.ndim == 1 else np.einsum("ij,ij->i", weights, term)
+def _weigh(weights: Array, terms: list[Array]) -> Array:
+    """Return the weighted sum of each term, one row per term: terms of the rows alone by one product, others resample by resample."""
+    return (weights @ np.stack(terms, axis=1)).T if terms[0].ndim == 1 else np.stack([np.einsum("ij,ij->i", weights, term) for term in terms])
 
 
 def _blank_single_class(y: Array, weights: Array, value: Array) -> Array:

@@ -82,7 +82,7 @@ def simulate(customers: int, months: int, seed: int) -> dict[str, pd.DataFrame]:
     dict of DataFrames by contract table: customers, contracts, orders, usage, contacts, feedback
         Sorted by customer and time. Contracts reach back before the history; all other events lie inside it.
     """
-    draw = dict(zip(PARTS, np.random.default_rng(seed).spawn(len(PARTS))))
+    draw = dict(zip(PARTS, np.random.default_rng(seed).spawn(len(PARTS)), strict=True))
     edges = month_edges(months)
     people = draw_people(draw["people"], customers, edges)
     first = live(draw["first"], people, np.arange(customers), people["joined"], edges)

@@ -1,7 +1,9 @@
 """Raw files to contract tables: fetch and verify, attach, and run a study's SQL adapters in DuckDB."""
 
+import glob
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -37,8 +39,7 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
     StudyError
         One sentence for every file that could not be brought.
     """
-    study.raw.mkdir(parents=True, exist_ok=True)
-    generated = _generate(study)
+    generated = _prepare(study)
     rows, faults = [], []
     for name, source in study.sources.items():
         try:
@@ -46,17 +47,28 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
             rows.append((name, source.file, origin, sum(path.stat().st_size for path in _paths(study, name, source))))
         except StudyError as error:
             faults += error.faults
+        except OSError as error:
+            faults.append(f"{_key(study, name)}: required a place to write {source.file}, arrived {error.strerror}; free it or correct 'file'")
     if faults:
         raise StudyError(*faults)
     return pd.DataFrame(rows, columns=["source", "file", "origin", "bytes"])
 
 
+def _prepare(study: Study) -> bool:
+    """Make the folder ``raw/`` and, for a simulated company, its files; return whether the files were generated."""
+    try:
+        study.raw.mkdir(parents=True, exist_ok=True)
+        return _generate(study)
+    except OSError as error:
+        raise StudyError(f"{show_path(study.raw)}: required a folder that can be written, arrived {error.strerror}; free that place") from None
+
+
 def _generate(study: Study) -> bool:
-    """Write the simulated company's files unless the same request already wrote them."""
+    """Write the simulated company's files unless the same request to the same simulator already wrote them."""
     if study.simulate is None:
         return False
-    stamp, wanted = study.raw / ".simulated", study.simulate.model_dump_json()
-    if not stamp.exists() or stamp.read_text() != wanted or any(not list(study.raw.glob(s.file)) for s in study.sources.values()):
+    stamp, wanted = study.raw / ".simulated", f"{study.simulate.model_dump_json()} {_sha256(Path(simulate.__code__.co_filename))}"
+    if not stamp.exists() or stamp.read_bytes() != wanted.encode() or any(not _find(study, source) for source in study.sources.values()):
         for name, frame in simulate(**study.simulate.model_dump()).items():
             _publish(study.raw / f"{name}.parquet", lambda path, frame=frame: frame.to_parquet(path, index=False))
         _publish(stamp, lambda path: path.write_text(wanted))
@@ -79,7 +91,7 @@ def _bring(study: Study, name: str, source: Source, progress: bool) -> str:
     if source.sha256 is None:
         _paths(study, name, source)
         return "local"
-    if target.exists() and _sha256(target) == source.sha256:
+    if os.path.isfile(target) and _sha256(target) == source.sha256:
         return "kept"
     mirrored = _mirrored(study, source)
     if mirrored is not None:
@@ -93,23 +105,28 @@ def _bring(study: Study, name: str, source: Source, progress: bool) -> str:
 def _mirrored(study: Study, source: Source) -> Path | None:
     mirror = os.environ.get("RESEARCH_MIRROR")
     places = [Path(mirror) / study.name / source.file, Path(mirror) / source.file] if mirror else []
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if os.path.isfile(place)), None)
 
 
 def _download(study: Study, name: str, source: Source, progress: bool) -> str:
     if source.url is None:
-        raise StudyError(f"{_key(study, name)}: required the file {source.file}, which has no url; put it into {show_path(study.raw)} or a RESEARCH_MIRROR folder")
+        if os.path.isfile(study.raw / source.file):
+            _require_checksum(study.raw / source.file, source)
+        remedy = f"put it into {show_path(study.raw)} or a RESEARCH_MIRROR folder"
+        raise StudyError(f"{_key(study, name)}: required the file {source.file}, which has no url; {remedy}")
     pooch.get_logger().setLevel("ERROR")
     try:
         pooch.retrieve(source.url, f"sha256:{source.sha256}", fname=source.file, path=study.raw, progressbar=progress)
-    except ValueError as error:
-        arrived = str(error).split("current file has ")[-1].split(".")[0] if "hash" in str(error) else str(error)
-        raise StudyError(_checksum_sentence(f"{_key(study, name)}, {source.url}", source, arrived)) from None
     except OSError as error:
         raise StudyError(
             f"{_key(study, name)}: required {source.file} from {source.url}, arrived {_root_cause(error)}; "
             f"connect to the network, or point RESEARCH_MIRROR at a folder that holds the file"
         ) from None
+    except ValueError as error:
+        mismatch = re.search(r"hash.* but got '?([0-9a-f]{64})", str(error), re.DOTALL)
+        if mismatch is None:
+            raise StudyError(f"{_key(study, name)}: required an http, https or ftp address, arrived '{source.url}'; correct 'url'") from None
+        raise StudyError(_checksum_sentence(f"{_key(study, name)}, {source.url}", source, mismatch[1])) from None
     return "download"
 
 
@@ -138,20 +155,28 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _find(study: Study, source: Source) -> list[Path]:
+    if os.path.isfile(study.raw / source.file):
+        return [study.raw / source.file]
+    return sorted(study.raw / found for found in glob.glob(source.file, root_dir=study.raw) if os.path.isfile(study.raw / found))
+
+
 def _paths(study: Study, name: str, source: Source) -> list[Path]:
     """Return the files of a source in order; a glob may name many."""
-    whole = study.raw / source.file
-    found = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+    found, whole = _find(study, source), study.raw / source.file
     if not found:
         raise StudyError(f"{_key(study, name)}: required the file {show_path(whole)}, which is not there; run 'research fetch {study.name}' or put it there")
     return found
 
 
 def data_hash(study: Study) -> str:
-    """Return a SHA-256 over study.yml, the SQL adapters and the bytes of all raw files: equal hashes, equal data."""
+    """Return a SHA-256 over study.yml, the SQL adapters and the bytes of all raw files and attached files: equal hashes, equal data."""
     digest = hashlib.sha256()
     for path in (study.folder / "study.yml", *sorted(study.folder.glob("*.sql"))):
         digest.update(f"{path.name} {_sha256(path)}\n".encode())
+    for name, address in study.attach.items():
+        if os.path.isfile(path := _local(study, address)):
+            digest.update(f"{name} {_sha256(Path(path))}\n".encode())
     for name, source in study.sources.items():
         for path in _paths(study, name, source):
             digest.update(f"{name} {path.name} {_sha256(path)}\n".encode())
@@ -162,9 +187,11 @@ def connect(study: Study) -> ibis.BaseBackend:
     """Return an embedded DuckDB that sees each raw file as a view, and each attached database, under its key in study.yml."""
     backend = ibis.duckdb.connect()
     for name, address in study.attach.items():
-        _run(backend, f"ATTACH {_quote(str(_local(study, address)))} AS {name} (READ_ONLY)", f"{show_path(study.folder / 'study.yml')}, key attach.{name}")
+        attach = f'ATTACH {_quote(str(_local(study, address)))} AS "{name}" (READ_ONLY)'
+        _run(backend, attach, f"{show_path(study.folder / 'study.yml')}, key attach.{name}", f"a database {address} that DuckDB can attach")
     for name, source in study.sources.items():
-        _run(backend, f"CREATE VIEW {name} AS SELECT * FROM {_reader(study, name, source)}", _key(study, name))
+        view = f'CREATE VIEW "{name}" AS SELECT * FROM {_reader(study, name, source)}'
+        _run(backend, view, _key(study, name), f"a file {source.file} that DuckDB can read with these options")
     return backend
 
 
@@ -177,12 +204,18 @@ def _reader(study: Study, name: str, source: Source) -> str:
     paths = _paths(study, name, source)
     suffix = Path(source.file).suffix.lower()
     if suffix in PARQUET_READERS:
+        _require_one(study, name, source, paths)
         paths, suffix = [_as_parquet(study, name, source, paths[0])], ".parquet"
     reader = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".gz": "read_csv", ".parquet": "read_parquet"}.get(suffix)
     if reader is None:
         raise StudyError(f"{_key(study, name)}: required a file in CSV, Parquet, XLSX or RData, arrived '{source.file}'; convert it to one of them")
     listed = "[" + ", ".join(_quote(str(path)) for path in paths) + "]"
     return f"{reader}({', '.join([listed, *(f'{key} = {_literal(value)}' for key, value in source.options.items())])})"
+
+
+def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> None:
+    if len(paths) > 1:
+        raise StudyError(f"{_key(study, name)}: required one XLSX or RData file per source, arrived {len(paths)} for '{source.file}'; write a source for each")
 
 
 def _as_parquet(study: Study, name: str, source: Source, path: Path) -> Path:
@@ -200,14 +233,16 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
         frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
     except Exception as error:  # calamine and zipfile raise kinds of their own; each means that the file is not a readable sheet
         raise StudyError(f"{_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived {error}; correct 'sheet' or the file") from None
+    if frame.columns.empty:
+        raise StudyError(f"{_key(study, name)}: required a sheet with a header row in {source.file}, arrived an empty one; correct 'sheet' or the file")
     mixed = [column for column in frame if pd.api.types.infer_dtype(frame[column], skipna=True).startswith("mixed")]
-    return frame.astype({column: "string" for column in mixed})
+    return frame.astype(dict.fromkeys(mixed, "string"))
 
 
 def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
     try:
         objects = pyreadr.read_r(path)
-    except pyreadr.custom_errors.PyreadrError as error:
+    except Exception as error:  # librdata raises kinds of its own
         raise StudyError(f"{_key(study, name)}: required a readable RData file {source.file}, arrived {error}; correct the file") from None
     if source.object is None and len(objects) == 1:
         return next(iter(objects.values()))
@@ -262,29 +297,38 @@ def _require_adapters(study: Study, adapters: dict[str, Path]) -> None:
 
 
 def _adapt_one(backend: ibis.BaseBackend, name: str, path: Path) -> ir.Table:
-    place, query = show_path(path), path.read_text(encoding="utf-8")
+    place, query = show_path(path), _read_sql(path)
     try:
         kinds = [statement.type for statement in duckdb.extract_statements(query)]
     except duckdb.Error as error:
         raise StudyError(_sql_sentence(place, error)) from None
     if kinds != [duckdb.StatementType.SELECT]:
-        raise StudyError(f"{place}: required exactly one SELECT, arrived {len(kinds)} statements ({', '.join(kind.name for kind in kinds)}); keep one SELECT")
-    _run(backend, f"CREATE VIEW adapted_{name} AS {query.strip().rstrip(';')}", place)
+        raise StudyError(f"{place}: required exactly one SELECT, arrived {', '.join(kind.name for kind in kinds) or 'nothing'}; keep one SELECT")
+    _run(backend, f'CREATE VIEW "adapted {name}" AS {query.strip().rstrip(";")}', place)
     try:
-        return backend.create_table(name, contracts.conform(backend.table(f"adapted_{name}"), name))
+        return backend.create_table(name, contracts.conform(backend.table(f"adapted {name}"), name))
     except duckdb.Error as error:
         raise StudyError(_sql_sentence(place, error)) from None
 
 
-def _run(backend: ibis.BaseBackend, statement: str, place: str) -> None:
+def _read_sql(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{show_path(path)}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)}; restore the file") from None
+
+
+def _run(backend: ibis.BaseBackend, statement: str, place: str, required: str = "SQL that DuckDB can run") -> None:
     try:
         backend.raw_sql(statement)
     except duckdb.Error as error:
-        raise StudyError(_sql_sentence(place, error)) from None
+        raise StudyError(_sql_sentence(place, error, required)) from None
 
 
-def _sql_sentence(place: str, error: duckdb.Error) -> str:
-    return f"{place}: required SQL that DuckDB can run, arrived {' '.join(str(error).split('LINE 1:')[0].split())}; correct it"
+def _sql_sentence(place: str, error: duckdb.Error, required: str = "SQL that DuckDB can run") -> str:
+    """Say what DuckDB says, without the statement that this module wrote around the user's and without the list of CSV settings."""
+    arrived = re.split(r"LINE 1:|\n\s*file = ", str(error))[0]
+    return f"{place}: required {required}, arrived {' '.join(arrived.split())}; correct it"
 
 
 def _quote(text: str) -> str:

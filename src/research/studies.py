@@ -141,14 +141,17 @@ class Study(Part):
 
     @property
     def folder(self) -> Path:
+        """The folder ``data/<study>``."""
         return self._folder
 
     @property
     def name(self) -> str:
+        """The name of the folder."""
         return self._folder.name
 
     @property
     def raw(self) -> Path:
+        """The folder of the raw files, ignored by git."""
         return self._folder / "raw"
 
     @model_validator(mode="after")
@@ -165,7 +168,9 @@ def _missing_parts(study: Study) -> list[str]:
     faults = [f"required the key '{part}' for a {study.kind} study; add it" for part in ("churn", "snapshots") if getattr(study, part) is None]
     if study.kind == "non_contractual" and study.churn:
         faults += [
-            f"required the key 'churn.{key}' for a non_contractual study; add it" for key in ("active_days", "inactive_days") if getattr(study.churn, key) is None
+            f"required the key 'churn.{key}' for a non_contractual study; add it"
+            for key in ("active_days", "inactive_days")
+            if getattr(study.churn, key) is None
         ]
     return faults
 
@@ -223,7 +228,9 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
     clock = {"lead_days": lead_days} if lead_days != -1 else {}
     clock |= {"horizon_days": horizon_days} if horizon_days else {}
     if study.kind == "flat" and (clock or snapshot):
-        raise StudyError(f"study {study.name}: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them at their defaults")
+        raise StudyError(
+            f"study {study.name}: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them at their defaults"
+        )
     definition = study.model_dump(exclude_none=True)
     for part, changes in (("churn", clock), ("snapshots", {"last": snapshot} if snapshot else {}), ("economics", {"capacity": capacity} if capacity else {})):
         if changes:
@@ -231,7 +238,9 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
     try:
         adjusted = Study.model_validate(definition)
     except ValidationError as error:
-        raise StudyError(*(fault.replace("study.yml, key", "study.yml with the run's parameters, key") for fault in describe_faults(study.folder / "study.yml", error))) from None
+        raise StudyError(
+            *(fault.replace("study.yml, key", "study.yml with the run's parameters, key") for fault in describe_faults(study.folder / "study.yml", error))
+        ) from None
     adjusted._folder = study.folder
     return adjusted
 

@@ -15,24 +15,41 @@ METRIC_WORDS = {
     "calibration_intercept": "Calibration intercept",
     "top_decile_lift": "Lift in the top 10 %",
 }
+HEADINGS = {
+    "duplicates": "exact duplicates",
+    "first": "first day",
+    "last": "last day",
+    "checked": "promises checked",
+    "broken": "promises broken",
+    "missing_share": "missing",
+    "distinct": "distinct values",
+    "days_before_snapshot": "days silent at the snapshot",
+    "days_before_data_end": "days before the data end",
+    "left_in_lead": "left within the lead",
+    "churn_share": "churn",
+    "listed": "customers listed",
+    "found_share": "found",
+    "low_share": "from",
+    "high_share": "to",
+    "random_churners": "by lot, on average",
+}
 MINUS = str.maketrans("-", "−")
 
 
-def show(table: pd.DataFrame, labels: dict[str, str] | None = None, note: str = "", bold: str | None = None) -> GT:
+def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
     """Return a table for a report: whole numbers grouped, shares as percentages, days as dates, nothing for what is empty.
 
     Parameters
     ----------
     table : DataFrame
-        Columns that end in ``share`` hold shares between 0 and 1.
-    labels : dict, optional
-        Headings by column; the column's own name with spaces unless given.
+        Columns that end in ``share`` hold shares between 0 and 1. The headings are those of ``HEADINGS`` and ``METRIC_WORDS``, else the
+        column's own name with spaces.
     note : text below the table
     bold : value of the first column whose row stands out, optional
     """
-    words = {column: column.replace("_", " ") for column in table.columns} | (labels or {})
+    words = {column: (HEADINGS | METRIC_WORDS).get(column, column.replace("_", " ")) for column in table.columns}
     gt = GT(table.reset_index(drop=True)).cols_label(**words).sub_missing(missing_text="").opt_row_striping(row_striping=False)
-    gt = _format(gt, table).tab_options(table_font_size="14px", table_margin_left="0", table_margin_right="auto", container_overflow_x="auto", data_row_padding="5px")
+    gt = _format(gt, table).tab_options(table_font_size="14px", table_margin_left="0", container_overflow_x="auto", data_row_padding="5px")
     if bold is not None:
         rows = [i for i, value in enumerate(table.iloc[:, 0]) if value == bold]
         gt = gt.tab_style(style.text(weight="bold"), loc.body(rows=rows))
@@ -77,12 +94,10 @@ def show_scores(scores: pd.DataFrame, metrics: Sequence[str] = tuple(METRIC_WORD
     cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(index=["model", "family"], columns="metric", values="cell")
     order = scores[["model", "family"]].drop_duplicates()
     table = order.merge(cells.reset_index(), on=["model", "family"])[["model", "family", *metrics]]
-    gt = show(table, labels={metric: METRIC_WORDS[metric] for metric in metrics}, note=note, bold=bold)
+    gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=list(metrics)).cols_align("right", columns=list(metrics))
 
 
 def show_facts(facts: pd.DataFrame) -> GT:
     """Return the run facts as a small table without headings."""
     return show(facts).tab_options(column_labels_hidden=True)
-
-

@@ -43,14 +43,16 @@ def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
 
 def _nothing_found(best: str, reference: str, loss: pd.Series, area: pd.Series) -> str:
     return (
-        f"**No model is shown to be better than the {reference}.** The best of them, {best}, differs from it by {_say(loss)} in log-loss and by "
-        f"{_say(area)} in AUC, and both intervals leave room for no gain. With these data the reference serves as well: don't spend money on the ranking of a model."
+        f"**No model is shown to be better than the {reference}.** The best of them, {best}, differs from it by {_say(loss)} in log-loss "
+        f"and by {_say(area)} in AUC; widened for the number of models compared, both intervals leave room for no gain. "
+        f"With these data the reference serves as well: don't spend money on the ranking of a model."
     )
 
 
 def _winner(best: str, reference: str, loss: pd.Series, area: pd.Series) -> str:
     both = loss.verdict == "better" and area.verdict == "better"
-    what = "ranks customers better and gives better probabilities" if both else "ranks customers better" if area.verdict == "better" else "gives better probabilities"
+    one = "ranks customers better" if area.verdict == "better" else "gives better probabilities"
+    what = "ranks customers better and gives better probabilities" if both else one
     other = "" if both else f" Its {'probabilities are' if area.verdict == 'better' else 'ranking is'} not shown to be better."
     return f"**{_capital(best)} {what} than the {reference}**: AUC differs by {_say(area)}, log-loss by {_say(loss)} (less is better).{other}"
 
@@ -81,7 +83,8 @@ def judge_lists(found: pd.DataFrame, best: str) -> str:
     row = found.set_index("model").loc[best]
     return (
         f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f} left "
-        f"({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%}); a list drawn by lot would have held about {row.random_churners:,.0f}."
+        f"({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%}); "
+        f"a list drawn by lot would have held about {row.random_churners:,.0f}."
     )
 
 

@@ -1,0 +1,30 @@
+"""One job for each notebook of each run; `research run` writes the list of jobs and calls this file.
+
+A job depends on its fingerprint alone, a hash over package, notebook, data, parameters and versions, so that dates of files play no part
+(`ancient`). Its output is a stamp outside the run's folder: Snakemake removes the outputs of a job before it starts, and the results of an
+earlier run must outlive a failure. The command is self-contained, so any executor of Snakemake can run it where the project's folder is seen.
+"""
+
+
+def job(wildcards):
+    return config["jobs"][f"{wildcards.study}/{wildcards.run}/{wildcards.notebook}"]
+
+
+rule all:
+    input:
+        [f"{config['stamps']}/{key}" for key in config["jobs"]],
+
+
+rule notebook:
+    input:
+        ancient(lambda wildcards: job(wildcards)["inputs"]),
+    output:
+        touch(config["stamps"] + "/{study}/{run}/{notebook}"),
+    params:
+        fingerprint=lambda wildcards: job(wildcards)["fingerprint"],
+    wildcard_constraints:
+        study="[^/]+",
+        run="[^/]+",
+        notebook="[^/]+",
+    shell:
+        "{config[python]:q} -m research.jobs {config[listing]:q} {wildcards.study:q}/{wildcards.run:q}/{wildcards.notebook:q}"

@@ -1,0 +1,293 @@
+"""The command: exit codes, one sentence per fault, never a traceback, and earlier results left alone."""
+
+import hashlib
+
+import pandas as pd
+import pytest
+
+from research import cli, risk, sources
+from research.features import load_flat
+from research.studies import StudyError
+
+
+def days(*texts: str | None) -> pd.Series:
+    return pd.Series(pd.to_datetime(texts))
+
+
+def tables(**changes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    customers = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": days("2023-01-01", "2023-02-01")})
+    contracts = pd.DataFrame({"customer_id": ["a", "b"], "started_at": customers.joined_at, "ended_at": days("2024-07-10", None)})
+    return {"customers": customers, "contracts": contracts} | changes
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs one command and returns exit code, standard output and the faults on standard error."""
+
+    def call(*arguments: str) -> tuple[int, str, list[str]]:
+        code = cli.main(arguments)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return code, said.out, [line.removeprefix("error: ") for line in said.err.splitlines() if line.startswith("error: ")]
+
+    return call
+
+
+@pytest.mark.parametrize("arguments", [[], ["fetch"], ["check"], ["snapshot"], ["run"]])
+def test_every_command_explains_itself(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*arguments, "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert said.startswith(" ".join(["usage: research", *arguments]))
+    assert "--help" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["forecast"], "invalid choice: 'forecast'"),
+        (["snapshot"], "the following arguments are required: STUDY"),
+        (["snapshot", "tiny", "--horizon-days", "soon"], "argument --horizon-days: invalid int value: 'soon'"),
+        (["check", "--at", "2024-06-30"], "unrecognized arguments: --at"),
+        (["run", "--jobs"], "argument --jobs: expected one argument"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert sentence in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
+def test_a_missing_study_is_wrong_usage(run, project, command):
+    sentence = "required a study folder data/nope with a study.yml, found the studies none; correct the name or write that folder"
+    assert run(command, "nope") == (2, "", [sentence])
+
+
+@pytest.mark.parametrize("command", ["fetch", "check"])
+def test_a_project_without_studies_is_wrong_usage(run, project, command):
+    assert run(command) == (2, "", ["required at least one study folder below data/, found none; write data/<study>/study.yml"])
+
+
+@pytest.mark.parametrize("pair", ["horizon_days", "=60", ""])
+def test_a_setting_without_name_or_value_is_wrong_usage(run, project, pair):
+    assert run("run", "tiny", "--set", pair) == (2, "", [f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"])
+
+
+def test_a_check_counts_promises_and_rows(run, write_study):
+    write_study(tables=tables())
+    code, said, faults = run("check", "tiny")
+    assert (code, faults) == (0, [])
+    assert said.startswith("tiny: all ") and said.endswith(" promises kept; rows: customers 2, contracts 2\n")
+
+
+def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_study):
+    wrong = pd.DataFrame({"customer_id": ["a", "stranger"], "started_at": days("2023-01-01", "2999-01-01"), "ended_at": days("2022-12-31", None)})
+    write_study(tables=tables(contracts=wrong))
+    code, said, faults = run("check", "tiny")
+    assert (code, said) == (1, "")
+    assert [fault.split(", arrived")[0].split(" (")[0] for fault in faults] == [
+        "table contracts, column started_at: required dates up to today",
+        "table contracts, column ended_at: required dates on or after started_at",
+        "table contracts, column customer_id: required customers that the table customers holds",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("title: [", "data/tiny/study.yml, line 1: required valid YAML, arrived: "),
+        ("titel: x\n", "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you mean 'title'?"),
+        ("kind: 7\n", "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or 'flat', arrived 7; correct the value"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
+def test_a_broken_study_file_is_exit_code_1(run, project, command, content, sentence):
+    (project / "data" / "tiny").mkdir()
+    (project / "data" / "tiny" / "study.yml").write_text(content)
+    code, _, faults = run(command, "tiny")
+    assert code == 1
+    assert len([fault for fault in faults if fault.startswith(sentence)]) == 1
+
+
+@pytest.mark.parametrize("command", ["check", "snapshot"])
+def test_sql_that_fails_is_exit_code_1(run, write_study, command):
+    study = write_study(tables=tables())
+    (study.folder / "customers.sql").write_text("SELECT nope FROM raw_customers")
+    code, _, faults = run(command, "tiny")
+    assert code == 1
+    assert faults[0].startswith('data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope" not found')
+
+
+@pytest.mark.parametrize("command", ["check", "snapshot"])
+def test_an_empty_table_is_exit_code_1(run, write_study, command):
+    write_study(tables=tables(contracts=tables()["contracts"].head(0)))
+    assert run(command, "tiny") == (1, "", ["table contracts: required at least one row, arrived an empty table; check the SQL's filters and the raw files"])
+
+
+def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, write_study, project):
+    for name in ("a_broken", "b_lacking"):
+        (project / "data" / name).mkdir()
+    (project / "data" / "a_broken" / "study.yml").write_text("- no mapping")
+    write_study(name="b_lacking")
+    write_study(name="c_good", tables=tables())
+    code, said, faults = run("check")
+    assert code == 1
+    assert said.startswith("c_good: all ")
+    assert [fault.split(":")[0] for fault in faults] == ["data/a_broken/study.yml", "data/b_lacking", "data/b_lacking"]
+
+
+def test_a_misspelt_study_among_others_is_still_wrong_usage(run, write_study):
+    write_study(tables=tables())
+    code, said, faults = run("fetch", "tinny", "tiny")
+    assert (code, len(faults), said.count("tiny/")) == (2, 1, 2)
+
+
+def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
+    write_study(tables=tables(), churn={"horizon_days": 3000})
+    code, _, faults = run("check", "tiny")
+    assert code == 1
+    assert faults[0] == (
+        "required label windows within the data, but the window after snapshot 2024-06-30 ends 2032-09-16 and the data end 2024-12-31; "
+        "use a horizon and lead of at most 730 days together"  # 2023-01-01, the first row, to 2024-12-31
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--at", "2099-01-01"],
+            "required label windows within the data, but the window after snapshot 2099-01-01 ends 2099-01-31 and the data end 2024-12-31; "
+            "use a snapshot on or before 2024-12-01",
+        ),
+        (
+            ["--at", "2024-12-02"],
+            "required label windows within the data, but the window after snapshot 2024-12-02 ends 2025-01-01 and the data end 2024-12-31; "
+            "use a snapshot on or before 2024-12-01",
+        ),
+        (
+            ["--at", "1990-01-01"],
+            "required evidence at every snapshot, arrived a snapshot on 1990-01-01 but the first row is of 2023-01-01; "
+            "use fewer training snapshots, a shorter horizon or a later snapshot",
+        ),
+        (
+            ["--at", "9999-12-31"],
+            "data/tiny/study.yml with the run's parameters, key snapshots.last: required less than or equal to 2200-01-01, arrived '9999-12-31'; correct the value",
+        ),
+        (
+            ["--at", "soon"],
+            "data/tiny/study.yml with the run's parameters, key snapshots.last: required a valid date or datetime, input is too short, arrived 'soon'; "
+            "correct the value",
+        ),
+        (
+            ["--horizon-days", "10000000000"],
+            "data/tiny/study.yml with the run's parameters, key churn.horizon_days: required less than or equal to 36500, arrived 10000000000; correct the value",
+        ),
+        (
+            ["--lead-days", "-2"],
+            "data/tiny/study.yml with the run's parameters, key churn.lead_days: required greater than or equal to 0, arrived -2; correct the value",
+        ),
+    ],
+)
+def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_stay(run, write_study, tmp_path, arguments, sentence):
+    write_study(tables=tables())
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text("an earlier result")
+    assert run("snapshot", "tiny", "--out", str(earlier), *arguments) == (1, "", [sentence])
+    assert earlier.read_text() == "an earlier result"
+
+
+def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_path):
+    write_study(tables=tables())
+    out = tmp_path / "new" / "panel.csv"
+    code, said, _ = run("snapshot", "tiny", "--out", str(out))
+    frame = pd.read_csv(out)
+    assert (code, said) == (0, f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n")
+    assert frame.set_index("customer_id").churned.to_dict() == {"a": True, "b": False}
+    assert frame.set_index("customer_id").tenure_days["a"] == 546  # 365 days of 2023 from 1 January, and 181 to 30 June 2024
+    assert [path.name for path in out.parent.iterdir()] == ["panel.csv"]
+
+
+def test_a_snapshot_goes_below_raw_unless_told_otherwise(run, write_study):
+    study = write_study(tables=tables())
+    code, _, faults = run("snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3")
+    assert (code, faults) == (0, [])
+    assert (pd.read_parquet(study.raw / "snapshot-2024-05-31.parquet").snapshot == "2024-05-31").all()
+
+
+def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
+    over = tables()["contracts"].assign(ended_at=days("2023-03-01", "2023-03-01"))
+    study = write_study(tables=tables(contracts=over))
+    assert run("snapshot", "tiny") == (1, "", ["tiny: required customers who can churn after 2024-06-30, arrived none; choose another --at"])
+    assert [*study.raw.glob("snapshot-*")] == []
+
+
+def test_a_flat_study_has_no_day_to_choose(run, write_study):
+    write_study("flat", tables={"snapshot": pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False]})})
+    assert run("snapshot", "tiny")[0] == 0
+    code, _, (fault,) = run("snapshot", "tiny", "--at", "2024-06-30")
+    assert code == 1
+    assert fault.startswith("study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them")
+
+
+def test_an_unknown_kind_of_file_to_write_is_wrong_usage(run, write_study):
+    write_study(tables=tables())
+    assert run("snapshot", "tiny", "--out", "x.xlsx") == (2, "", ["required a --out file that ends in .parquet or .csv, arrived 'x.xlsx'; rename it"])
+
+
+@pytest.mark.parametrize(("place", "arrived"), [("folder.csv", "Is a directory"), ("file/x.csv", "File exists"), ("a" * 300 + ".csv", "File name too long")])
+def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_path, place, arrived):
+    write_study(tables=tables())
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    out = str(tmp_path / place)
+    assert run("snapshot", "tiny", "--out", out) == (1, "", [f"required a place to write {out}, arrived {arrived}; choose another --out"])
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.fixture
+def fetched(write_study, project, monkeypatch):
+    """A study of one file with a checksum, and a mirror that is named relative to the folder of the caller."""
+    (project / "shelf").mkdir()
+    (project / "shelf" / "x.csv").write_text("customer_id\na\n")
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("RESEARCH_MIRROR", "shelf")
+    return write_study("flat", sources={"raw_x": {"file": "x.csv", "sha256": hashlib.sha256(b"customer_id\na\n").hexdigest()}})
+
+
+def test_a_relative_mirror_is_meant_from_where_the_command_is_given(run, fetched, monkeypatch, tmp_path_factory):
+    assert run("fetch", "tiny") == (0, "tiny/x.csv: mirror, 14 bytes\n", [])
+    (fetched.raw / "x.csv").unlink()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # where a kernel might run
+    assert sources.fetch(fetched).origin.tolist() == ["mirror"]
+
+
+def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, project):
+    assert run("fetch", "tiny")[0] == 0
+    definition = (fetched.folder / "study.yml").read_text()
+    (fetched.folder / "study.yml").write_text(definition.replace(fetched.sources["raw_x"].sha256, "0" * 64))
+    code, said, (fault,) = run("fetch", "tiny")
+    assert (code, said) == (1, "")
+    assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: required SHA-256 {'0' * 64}, arrived ")
+    assert fault.endswith("; the file was refused, so get the right version or correct study.yml")
+    assert (fetched.raw / "x.csv").read_text() == "customer_id\na\n"
+
+
+def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
+    (project / "shelf" / "x.csv").unlink()
+    sentence = "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put it into data/tiny/raw or a RESEARCH_MIRROR folder"
+    assert run("fetch", "tiny") == (1, "", [sentence])
+
+
+def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
+    frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)})
+    study = write_study("flat", tables={"snapshot": frame})
+    panel = load_flat(sources.load_tables(study), study)
+    with pytest.raises(StudyError, match="required .*churned.*arrived .*0.*20.*;|required .*;.*") as caught:
+        risk.predict_out_of_time(panel, panel, ["age"], risk.list_candidates(None, 0))
+    assert "Traceback" not in str(caught.value)
