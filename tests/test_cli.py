@@ -86,7 +86,7 @@ def test_a_check_counts_promises_and_rows(run, write_study):
 
 
 def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_study):
-    wrong = pd.DataFrame({"customer_id": ["a", "stranger"], "started_at": days("2023-01-01", "2999-01-01"), "ended_at": days("2022-12-31", None)})
+    wrong = pd.DataFrame({"customer_id": ["a", "stranger"], "started_at": days("2023-01-01", "2199-01-01"), "ended_at": days("2022-12-31", None)})
     write_study(tables=tables(contracts=wrong))
     code, said, faults = run("check", "tiny")
     assert (code, said) == (1, "")
@@ -177,7 +177,8 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         ),
         (
             ["--at", "9999-12-31"],
-            "data/tiny/study.yml with the run's parameters, key snapshots.last: required less than or equal to 2200-01-01, arrived '9999-12-31'; correct the value",
+            "data/tiny/study.yml with the run's parameters, key snapshots.last: required less than or equal to 2200-01-01, arrived '9999-12-31'; "
+            "correct the value",
         ),
         (
             ["--at", "soon"],
@@ -186,7 +187,8 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         ),
         (
             ["--horizon-days", "10000000000"],
-            "data/tiny/study.yml with the run's parameters, key churn.horizon_days: required less than or equal to 36500, arrived 10000000000; correct the value",
+            "data/tiny/study.yml with the run's parameters, key churn.horizon_days: required less than or equal to 36500, arrived 10000000000; "
+            "correct the value",
         ),
         (
             ["--lead-days", "-2"],
@@ -270,10 +272,10 @@ def test_a_relative_mirror_is_meant_from_where_the_command_is_given(run, fetched
 def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, project):
     assert run("fetch", "tiny")[0] == 0
     definition = (fetched.folder / "study.yml").read_text()
-    (fetched.folder / "study.yml").write_text(definition.replace(fetched.sources["raw_x"].sha256, "0" * 64))
+    (fetched.folder / "study.yml").write_text(definition.replace(fetched.sources["raw_x"].sha256, "f" * 64))
     code, said, (fault,) = run("fetch", "tiny")
     assert (code, said) == (1, "")
-    assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: required SHA-256 {'0' * 64}, arrived ")
+    assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: required SHA-256 {'f' * 64}, arrived ")
     assert fault.endswith("; the file was refused, so get the right version or correct study.yml")
     assert (fetched.raw / "x.csv").read_text() == "customer_id\na\n"
 
@@ -288,6 +290,9 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)})
     study = write_study("flat", tables={"snapshot": frame})
     panel = load_flat(sources.load_tables(study), study)
-    with pytest.raises(StudyError, match="required .*churned.*arrived .*0.*20.*;|required .*;.*") as caught:
+    with pytest.raises(StudyError) as caught:
         risk.predict_out_of_time(panel, panel, ["age"], risk.list_candidates(None, 0))
-    assert "Traceback" not in str(caught.value)
+    assert caught.value.faults == (
+        "required churners and others among the training rows, arrived 0 churners in 20 rows; "
+        "check the label in the study's SQL, or choose another snapshot or horizon",
+    )

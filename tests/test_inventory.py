@@ -8,7 +8,7 @@ from research import inventory, sources
 
 
 def days(*texts: str | None) -> pd.Series:
-    return pd.Series(pd.to_datetime(texts))
+    return pd.Series(pd.to_datetime(texts, format="ISO8601"))
 
 
 CUSTOMERS = pd.DataFrame({"customer_id": ["a", "b", "c"], "joined_at": days("2023-01-01", "2023-02-01", "2024-12-01"), "city": ["Bern", None, None]})

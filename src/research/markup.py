@@ -8,6 +8,7 @@ ACTING = ["script", "iframe", "frame", "object", "embed", "applet", "link", "met
 ADDRESSES = ("href", "src", "action", "formaction", "xlink:href", "poster", "srcset", "background", "data", "ping")
 HARMLESS = re.compile(r"\s*(#|https?://|mailto:|data:image/(png|jpeg|gif|svg\+xml)[;,]|[\w.~/-]+(#[\w-]*)?\s*$)", re.IGNORECASE)
 NUMBER = re.compile(r"\s*[-+−]?[$€£]?\s?[\d.,\s]*\d\s*([eE][-+]?\d+)?\s*(%|[$€£])?\s*|\s*(nan|None|NaN|NaT|<NA>|–|-)?\s*")
+LONG_TEXT = 32
 
 
 def clean_html(html: str) -> str:
@@ -45,6 +46,9 @@ def _tidy_table(soup: BeautifulSoup, table: Tag) -> None:
         _align_numbers(table)
     if {"dataframe", "gt_table"} & {*classes}:
         _drop_own_look(table)
+    for cell in table.find_all("td"):
+        if len(cell.get_text()) > LONG_TEXT:
+            cell["class"] = [*(cell.get("class") or []), "long"]
     if table.find_parent("table") is None:
         table.wrap(soup.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Table"}))
 

@@ -91,9 +91,8 @@ def show_scores(scores: pd.DataFrame, metrics: Sequence[str] = tuple(METRIC_WORD
     scores : DataFrame with columns model, family, metric, value, low, high
         Several rows of one model and metric are not allowed: choose one reference before showing differences.
     """
-    cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(index=["model", "family"], columns="metric", values="cell")
-    order = scores[["model", "family"]].drop_duplicates()
-    table = order.merge(cells.reset_index(), on=["model", "family"])[["model", "family", *metrics]]
+    cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(index="model", columns="metric", values="cell")
+    table = cells.loc[scores.model.unique(), list(metrics)].reset_index()
     gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=list(metrics)).cols_align("right", columns=list(metrics))
 

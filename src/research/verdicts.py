@@ -5,56 +5,58 @@ import pandas as pd
 from research.tables import write_interval
 
 
-def find_reference(scores: pd.DataFrame) -> str:
-    """Return the reference with the lower log-loss: the one that a model has to beat."""
-    return _lowest_log_loss(scores[scores.family == "reference"])
+def find_reference(scores: pd.DataFrame, metric: str = "log_loss") -> str:
+    """Return the strongest reference in one score, ``log_loss`` or ``auc``: the one that a model has to beat."""
+    rows = scores[(scores.family == "reference") & (scores.metric == metric)]
+    return rows.model[rows.value.idxmin() if metric == "log_loss" else rows.value.idxmax()]
 
 
 def find_best(scores: pd.DataFrame) -> str:
     """Return the model, no reference, with the lowest log-loss."""
-    return _lowest_log_loss(scores[scores.family != "reference"])
-
-
-def _lowest_log_loss(scores: pd.DataFrame) -> str:
-    losses = scores[scores.metric == "log_loss"]
-    return losses.model[losses.value.idxmin()]
+    rows = scores[(scores.family != "reference") & (scores.metric == "log_loss")]
+    return rows.model[rows.value.idxmin()]
 
 
 def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """Say whether any model beats the better reference, which is best, and which others can't be told apart from it.
+    """Say whether the best model beats the strongest reference of each score, and which others can't be told apart from it.
 
     Parameters
     ----------
     scores : long score table
-    differences : long table of paired differences with the better reference and the best model among its references
+    differences : long table of paired differences with the strongest references and the best model among its references
 
     Returns
     -------
     Markdown
     """
-    best, reference = find_best(scores), find_reference(scores)
-    against = differences[differences.reference == reference].set_index(["model", "metric"])
-    loss, area = against.loc[(best, "log_loss")], against.loc[(best, "auc")]
+    best = find_best(scores)
+    loss, area = (_against(differences, best, find_reference(scores, metric), metric) for metric in ("log_loss", "auc"))
     if loss.verdict != "better" and area.verdict != "better":
-        return _nothing_found(best, reference, loss, area)
-    first = _winner(best, reference, loss, area)
-    return " ".join([first, _equals(best, differences), _calibration(best, scores)])
+        return _nothing_found(best, loss, area)
+    return " ".join([_winner(best, loss, area), _equals(best, differences), _calibration(best, scores)])
 
 
-def _nothing_found(best: str, reference: str, loss: pd.Series, area: pd.Series) -> str:
+def _against(differences: pd.DataFrame, model: str, reference: str, metric: str) -> pd.Series:
+    return differences[(differences.model == model) & (differences.reference == reference) & (differences.metric == metric)].iloc[0]
+
+
+def _nothing_found(best: str, loss: pd.Series, area: pd.Series) -> str:
+    references = _join([*dict.fromkeys([loss.reference, area.reference])])
     return (
-        f"**No model is shown to be better than the {reference}.** The best of them, {best}, differs from it by {_say(loss)} in log-loss "
-        f"and by {_say(area)} in AUC; widened for the number of models compared, both intervals leave room for no gain. "
-        f"With these data the reference serves as well: don't spend money on the ranking of a model."
+        f"**No model is shown to be better than the {references}.** The best of them, {best}, differs in log-loss from the {loss.reference} "
+        f"by {_say(loss)} and in AUC from the {area.reference} by {_say(area)}; widened for the number of models compared, both intervals "
+        f"leave room for no gain. With these data a reference serves as well: don't spend money on the ranking of a model."
     )
 
 
-def _winner(best: str, reference: str, loss: pd.Series, area: pd.Series) -> str:
-    both = loss.verdict == "better" and area.verdict == "better"
-    one = "ranks customers better" if area.verdict == "better" else "gives better probabilities"
-    what = "ranks customers better and gives better probabilities" if both else one
-    other = "" if both else f" Its {'probabilities are' if area.verdict == 'better' else 'ranking is'} not shown to be better."
-    return f"**{_capital(best)} {what} than the {reference}**: AUC differs by {_say(area)}, log-loss by {_say(loss)} (less is better).{other}"
+def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
+    gains = f"AUC differs by {_say(area)} from the {area.reference}, log-loss by {_say(loss)} from the {loss.reference} (less is better)."
+    if loss.verdict == "better" and area.verdict == "better":
+        references = _join([*dict.fromkeys([loss.reference, area.reference])])
+        return f"**{_capital(best)} ranks customers better and gives better probabilities than the {references}**: {gains}"
+    if area.verdict == "better":
+        return f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its probabilities are not shown to be better."
+    return f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its ranking is not shown to be better."
 
 
 def _equals(best: str, differences: pd.DataFrame) -> str:
