@@ -26,7 +26,7 @@ def compare(predictions: pd.DataFrame, candidates: dict[str, risk.Candidate]) ->
     families = {name: candidate.family for name, candidate in candidates.items()}
     resampled = scoring.resample_scores(predictions, 300, 0)
     scores = scoring.tabulate_scores(resampled, families, len(predictions))
-    references = [*dict.fromkeys([verdicts.find_reference(scores), verdicts.find_best(scores)])]
+    references = [*dict.fromkeys([verdicts.find_reference(scores), verdicts.find_reference(scores, "auc"), verdicts.find_best(scores)])]
     return scores, scoring.tabulate_differences(resampled, references, families, len(predictions))
 
 
@@ -56,14 +56,14 @@ def test_the_base_rate_is_the_training_share_of_churners():
 def test_the_rule_gives_the_training_share_of_the_same_range():
     train = pd.DataFrame({"customer_id": range(1000), "days": np.repeat(np.arange(10.0), 100), "churned": np.tile(np.arange(100) < 30, 10)})
     train.loc[train.days == 9, "churned"] = np.arange(100) < 80
-    rule = risk.list_candidates("days", 0)["rule: days"].model.fit(train[["days"]], train.churned)
+    rule = risk.list_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
     found = rule.predict_proba(pd.DataFrame({"days": [9.0, 2.0, 50.0]}))[:, 1]
     assert found == pytest.approx([0.8, 0.3, 0.8])
 
 
 def test_the_rule_has_a_group_for_customers_without_any_event():
     train = pd.DataFrame({"days": [*np.arange(500.0), *[np.nan] * 200], "churned": [True, *[False] * 499, *[True] * 200]})
-    rule = risk.list_candidates("days", 0)["rule: days"].model.fit(train[["days"]], train.churned)
+    rule = risk.list_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
     assert rule.predict_proba(pd.DataFrame({"days": [np.nan, 400.0]}))[:, 1] == pytest.approx([1, 0], abs=0.05)
 
 

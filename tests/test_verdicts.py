@@ -9,7 +9,7 @@ IDEAL = {"calibration_intercept": (0.0, -0.1, 0.1), "calibration_slope": (1.0, 0
 
 
 def scores(**losses: float) -> pd.DataFrame:
-    families = {"base rate": "reference", "rule: days": "reference"}
+    families = {"base rate": "reference", "rule on days": "reference"}
     rows = [
         (model.replace("_", " "), families.get(model, "trees"), metric, value, low, high)
         for model, loss in losses.items()
@@ -44,7 +44,7 @@ def example(loss: str, area: str, rival: str = "no difference shown", **calibrat
 def test_a_clear_winner_is_named_with_its_intervals():
     words = example("better", "better")
     assert words.startswith("**Forest ranks customers better and gives better probabilities than the base rate**: AUC differs by 0.200 (0.150 to 0.250)")
-    assert "log-loss by −0.100 (−0.120 to −0.080) from the base rate" in words
+    assert "log-loss (less is better) by −0.100 (−0.120 to −0.080)." in words
 
 
 def test_models_that_cannot_be_told_apart_are_named():
@@ -82,10 +82,10 @@ def test_sound_probabilities_can_be_read_as_shares():
 
 
 def test_the_reference_to_beat_is_the_strongest_in_the_score_at_hand():
-    found = scores(**{"base rate": 0.6, "rule: days": 0.65, "forest": 0.5})
+    found = scores(**{"base rate": 0.6, "rule on days": 0.65, "forest": 0.5})
     found.loc[found.metric == "auc", "value"] = [0.5, 0.55, 0.7]
     assert verdicts.find_reference(found, "log_loss") == "base rate"
-    assert verdicts.find_reference(found, "auc") == "rule: days"
+    assert verdicts.find_reference(found, "auc") == "rule on days"
     assert verdicts.find_best(found) == "forest"
 
 

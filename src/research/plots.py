@@ -81,7 +81,15 @@ def plot_months(table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd
     for number, (words, day) in enumerate((marks or {}).items()):
         ax.axvline(day, color="#30343b", linestyle=":", linewidth=1.2)
         ax.annotate(
-            words, (day, 1 - 0.07 * number), xycoords=("data", "axes fraction"), xytext=(-4, -2), textcoords="offset points", ha="right", va="top", fontsize=9
+            words,
+            (day, 1 - 0.07 * number),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, -2),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
     ax.set(yscale="log", ylabel="rows per month (log scale)", xlabel="month")
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))

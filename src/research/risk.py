@@ -62,7 +62,7 @@ def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
     """
     candidates = {BASE_RATE: Candidate("reference", DummyClassifier(strategy="prior"))}
     if rule_column is not None:
-        candidates[f"rule: {rule_column}"] = Candidate("reference", _rule(rule_column))
+        candidates[f"rule on {rule_column.replace('_', ' ')}"] = Candidate("reference", _rule(rule_column))
     return candidates | {
         "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), LogisticRegression(C=0.1, max_iter=2000))),
         "single tree": Candidate("trees", make_pipeline(_plain_columns(), DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=0.02, random_state=seed))),

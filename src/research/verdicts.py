@@ -50,7 +50,8 @@ def _nothing_found(best: str, loss: pd.Series, area: pd.Series) -> str:
 
 
 def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
-    gains = f"AUC differs by {_say(area)} from the {area.reference}, log-loss by {_say(loss)} from the {loss.reference} (less is better)."
+    places = ["", ""] if area.reference == loss.reference else [f" from the {area.reference}", f" from the {loss.reference}"]
+    gains = f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by {_say(loss)}{places[1]}."
     if loss.verdict == "better" and area.verdict == "better":
         references = _join([*dict.fromkeys([loss.reference, area.reference])])
         return f"**{_capital(best)} ranks customers better and gives better probabilities than the {references}**: {gains}"
@@ -72,9 +73,9 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
     shift, slope = rows.loc["calibration_intercept"], rows.loc["calibration_slope"]
     faults = []
     if shift.low > 0 or shift.high < 0:
-        faults.append(f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept {_say(shift, 2)})")
+        faults.append(f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept {_say_bare(shift)})")
     if slope.low > 1 or slope.high < 1:
-        faults.append(f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope {_say(slope, 2)})")
+        faults.append(f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope {_say_bare(slope)})")
     if not faults:
         return "Its probabilities are not shown to be off: they can be read as shares."
     return f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before multiplying by money."
@@ -90,8 +91,12 @@ def judge_lists(found: pd.DataFrame, best: str) -> str:
     )
 
 
-def _say(row: pd.Series, digits: int = 3) -> str:
-    return write_interval(row.value, row.low, row.high, digits)
+def _say(row: pd.Series) -> str:
+    return write_interval(row.value, row.low, row.high)
+
+
+def _say_bare(row: pd.Series) -> str:
+    return write_interval(row.value, row.low, row.high, digits=2).replace(" (", ", ").rstrip(")")
 
 
 def _capital(words: str) -> str:
