@@ -381,6 +381,20 @@ def test_a_local_file_with_a_wrong_checksum_and_no_other_place_to_get_it_is_name
     assert f"raw/x.csv: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}; the file was refused" in fault
 
 
+def test_a_copy_that_breaks_off_leaves_nothing_half_written(flat, mirror_folder, monkeypatch):
+    def break_off(_, target):
+        Path(target).write_text("half")
+        raise OSError(28, "No space left on device")
+
+    (mirror_folder / "x.csv").write_text(CSV)
+    monkeypatch.setattr(sources.shutil, "copyfile", break_off)
+    study = flat(content="an earlier file", sha256=checksum(CSV))
+    assert faults_of(sources.fetch, study) == (
+        "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived No space left on device; free it or correct 'file'",
+    )
+    assert {path.name: path.read_text() for path in study.raw.iterdir()} == {"x.csv": "an earlier file"}
+
+
 def test_without_network_the_sentence_names_the_mirror_as_the_way_out(flat, closed_port):
     study = flat(content=None, url=closed_port, sha256=checksum(CSV))
     (fault,) = faults_of(sources.fetch, study)

@@ -313,7 +313,7 @@ def _adapt_one(backend: ibis.BaseBackend, name: str, path: Path) -> ir.Table:
 
 def _read_sql(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{show_path(path)}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)}; restore the file") from None
 
