@@ -5,7 +5,7 @@ import hashlib
 import pandas as pd
 import pytest
 
-from research import cli, risk, sources
+from research import adapters, cli, risk, sources
 from research.features import load_flat
 from research.studies import StudyError
 
@@ -289,7 +289,7 @@ def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
 def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)})
     study = write_study("flat", tables={"snapshot": frame})
-    panel = load_flat(sources.load_tables(study), study)
+    panel = load_flat(adapters.load_tables(study), study)
     with pytest.raises(StudyError) as caught:
         risk.predict_out_of_time(panel, panel, ["age"], risk.list_candidates(None, 0))
     assert caught.value.faults == (

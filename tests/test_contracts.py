@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from research import contracts, sources
+from research import adapters, contracts
 from research.studies import StudyError
 
 TODAY = date(2024, 12, 31)
@@ -209,7 +209,7 @@ def adapted(write_study, sql: str, frame: pd.DataFrame | None = None) -> pd.Data
         "flat", tables={"snapshot": pd.DataFrame({"customer_id": ["a"], "churned": [True]}), "customers": frame if frame is not None else customers()}
     )
     (study.folder / "customers.sql").write_text(sql)
-    return sources.load_tables(study)["customers"].order_by("customer_id").execute()
+    return adapters.load_tables(study)["customers"].order_by("customer_id").execute()
 
 
 def test_numbers_as_keys_become_text(write_study):

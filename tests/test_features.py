@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import features, sources
+from research import adapters, features
 
 T = date(2024, 6, 30)
 EVENTS = {"orders": "ordered_at", "usage": "used_at", "contacts": "contacted_at", "feedback": "given_at"}
@@ -38,7 +38,7 @@ def company(seed: int = 0, people: int = 40) -> dict[str, pd.DataFrame]:
 
 def build(write_study, tables: dict[str, pd.DataFrame], **changes) -> pd.DataFrame:
     study = write_study("contractual", tables=tables, data_end="2024-12-31", **changes)
-    return features.load_panel(sources.load_tables(study), study, [T])
+    return features.load_panel(adapters.load_tables(study), study, [T])
 
 
 def without_labels(frame: pd.DataFrame) -> pd.DataFrame:
@@ -133,14 +133,14 @@ def test_sensitive_columns_keys_and_labels_never_enter_a_model(write_study):
     tables = company()
     tables["customers"]["gender"] = "f"
     study = write_study("contractual", tables=tables, data_end="2024-12-31", sensitive=["gender", "region"])
-    frame = features.load_panel(sources.load_tables(study), study, [T])
+    frame = features.load_panel(adapters.load_tables(study), study, [T])
     assert not {"gender", "region", *features.KEYS, *features.LABELS} & {*features.list_features(frame, study)}
 
 
 def test_every_population_member_has_exactly_one_row_per_snapshot(write_study):
     tables = company()
     study = write_study("contractual", tables=tables, data_end="2024-12-31")
-    panel = features.load_panel(sources.load_tables(study), study, [date(2024, 4, 30), date(2024, 5, 31), T])
+    panel = features.load_panel(adapters.load_tables(study), study, [date(2024, 4, 30), date(2024, 5, 31), T])
     assert not panel.duplicated(features.KEYS).any()
     assert panel.snapshot.nunique() == 3
 
@@ -148,7 +148,7 @@ def test_every_population_member_has_exactly_one_row_per_snapshot(write_study):
 def test_flags_of_a_flat_study_become_numbers_and_the_label_stays_a_flag(write_study):
     flat = pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False], "partner": [True, False], "plan": ["x", None]})
     study = write_study("flat", tables={"snapshot": flat})
-    frame = features.load_flat(sources.load_tables(study), study)
+    frame = features.load_flat(adapters.load_tables(study), study)
     assert frame.churned.dtype == bool
     assert list(frame.partner) == [1, 0]
     assert features.list_features(frame, study) == ["partner", "plan"]

@@ -4,7 +4,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from research import inventory, sources
+from research import adapters, inventory, sources
 
 
 def days(*texts: str | None) -> pd.Series:
@@ -25,7 +25,7 @@ def study(write_study):
 
 @pytest.fixture
 def tables(study):
-    return sources.load_tables(study)
+    return adapters.load_tables(study)
 
 
 def test_a_run_is_identified_by_its_facts(study, tables):
@@ -45,7 +45,7 @@ def test_a_run_is_identified_by_its_facts(study, tables):
 
 def test_a_flat_study_has_customers_but_no_days(write_study):
     study = write_study("flat", tables={"snapshot": FLAT})
-    facts = inventory.describe_run(study, sources.load_tables(study)).set_index("fact").value
+    facts = inventory.describe_run(study, adapters.load_tables(study)).set_index("fact").value
     assert (facts["customers"], facts["sensitive columns, never in a model"], "first and last day" in facts) == ("2", "none named", False)
 
 
@@ -59,7 +59,7 @@ def test_rows_customers_duplicates_and_days_are_counted_per_table(tables):
 def test_duplicates_are_the_rows_beyond_the_first_of_equal_ones(write_study):
     thrice = pd.DataFrame({"customer_id": ["a"] * 5, "used_at": days(*["2024-01-01"] * 3, *["2024-01-02"] * 2)})
     study = write_study(tables={"customers": CUSTOMERS, "contracts": CONTRACTS, "usage": thrice})
-    counts = inventory.count_rows(sources.load_tables(study)).set_index("table")
+    counts = inventory.count_rows(adapters.load_tables(study)).set_index("table")
     assert counts.duplicates["usage"] == 3  # 5 rows, 2 different ones
 
 
@@ -86,7 +86,7 @@ def test_months_without_rows_count_as_zero(tables):
 
 
 def test_a_flat_study_has_no_months(write_study):
-    months = inventory.count_by_month(sources.load_tables(write_study("flat", tables={"snapshot": FLAT})))
+    months = inventory.count_by_month(adapters.load_tables(write_study("flat", tables={"snapshot": FLAT})))
     assert ([*months.columns], len(months)) == (["table", "month", "rows"], 0)
 
 
@@ -102,7 +102,7 @@ def test_a_flat_study_has_no_months(write_study):
 def test_a_table_that_falls_silent_a_month_before_the_snapshot_is_stale(write_study, last_use, silent_days, verdict):
     usage = pd.DataFrame({"customer_id": ["a"], "used_at": days(last_use)})
     study = write_study(tables={"customers": CUSTOMERS, "contracts": CONTRACTS, "usage": usage})
-    found = inventory.judge_freshness(sources.load_tables(study), study).set_index("table").loc["usage"]
+    found = inventory.judge_freshness(adapters.load_tables(study), study).set_index("table").loc["usage"]
     assert (found.days_before_snapshot, found.verdict) == (silent_days, verdict)
     assert found.days_before_data_end == (pd.Timestamp("2024-12-31") - pd.Timestamp(last_use).normalize()).days
 

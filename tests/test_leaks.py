@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import features, leaks, sources
+from research import adapters, features, leaks, sources
 from research.studies import Leaks, load_study
 
 
@@ -93,7 +93,7 @@ def test_the_gate_stops_the_columns_of_the_extended_telco_that_know_the_outcome(
 def test_the_gate_leaves_the_honest_columns_of_the_real_studies_alone(name, mirror):
     study = load_study(name)
     sources.fetch(study)
-    tables = sources.load_tables(study)
+    tables = adapters.load_tables(study)
     if study.kind == "flat":
         frame = features.load_flat(tables, study)
     else:

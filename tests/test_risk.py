@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from research import features, leaks, risk, scoring, sources, verdicts
+from research import adapters, comparison, features, leaks, risk, sources, verdicts
 from research.studies import StudyError, load_study
 
 
@@ -24,10 +24,10 @@ COLUMNS = ["age", "holes", "plan", "noise"]
 
 def compare(predictions: pd.DataFrame, candidates: dict[str, risk.Candidate]) -> tuple[pd.DataFrame, pd.DataFrame]:
     families = {name: candidate.family for name, candidate in candidates.items()}
-    resampled = scoring.resample_scores(predictions, 300, 0)
-    scores = scoring.tabulate_scores(resampled, families, len(predictions))
+    resampled = comparison.resample_scores(predictions, 300, 0)
+    scores = comparison.tabulate_scores(resampled, families, len(predictions))
     references = [*dict.fromkeys([verdicts.find_reference(scores), verdicts.find_reference(scores, "auc"), verdicts.find_best(scores)])]
-    return scores, scoring.tabulate_differences(resampled, references, families, len(predictions))
+    return scores, comparison.tabulate_differences(resampled, references, families, len(predictions))
 
 
 def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
@@ -116,7 +116,7 @@ def test_a_rule_column_that_is_no_feature_is_refused(write_study):
 def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mirror):
     study = load_study("telco")
     sources.fetch(study)
-    frame = features.load_flat(sources.load_tables(study), study)
+    frame = features.load_flat(adapters.load_tables(study), study)
     assert frame.total_charges.isna().sum() == 11  # text with 11 blanks in the file; left as text, logistic loses 4 points of AUC
     columns = features.list_features(frame, study)
     logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}

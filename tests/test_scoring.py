@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from research import scoring
+from research import comparison, scoring
 
 
 def draw(n: int = 400, seed: int = 0, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def test_hard_labels_and_impossible_probabilities_are_refused(p, words):
 
 
 def test_resamples_draw_customers_whole():
-    weights = np.concatenate(list(scoring.draw_weights(["a", "a", "b", "c"], 200, seed=0)))
+    weights = np.concatenate(list(comparison.draw_weights(["a", "a", "b", "c"], 200, seed=0)))
     assert (weights[0] == 1).all()
     assert (weights[:, 0] == weights[:, 1]).all()
     customers = weights[:, [0, 2, 3]]
@@ -98,14 +98,14 @@ def test_resamples_draw_customers_whole():
 
 
 def test_the_draws_do_not_depend_on_the_chunk_size(monkeypatch):
-    whole = np.concatenate(list(scoring.draw_weights(range(50), 30, seed=1)))
-    monkeypatch.setattr(scoring, "CHUNK", 200)
-    np.testing.assert_array_equal(whole, np.concatenate(list(scoring.draw_weights(range(50), 30, seed=1))))
+    whole = np.concatenate(list(comparison.draw_weights(range(50), 30, seed=1)))
+    monkeypatch.setattr(comparison, "CHUNK", 200)
+    np.testing.assert_array_equal(whole, np.concatenate(list(comparison.draw_weights(range(50), 30, seed=1))))
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_others():
     y, p = draw()
-    first, again, other = (scoring.resample_scores(as_predictions(y, m=p), 50, seed)["m"]["auc"] for seed in (0, 0, 1))
+    first, again, other = (comparison.resample_scores(as_predictions(y, m=p), 50, seed)["m"]["auc"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first[1:] != other[1:]).any()
 
@@ -114,7 +114,7 @@ def test_repeated_rows_of_a_customer_widen_the_interval():
     y, p = draw(300)
     twice = pd.concat([as_predictions(y, m=p)] * 4, ignore_index=True)
     spread = {
-        name: scoring.resample_scores(frame, 400, 0)["m"]["auc"][1:].std()
+        name: comparison.resample_scores(frame, 400, 0)["m"]["auc"][1:].std()
         for name, frame in {"clustered": twice, "rows": twice.assign(customer_id=range(1200))}.items()
     }
     assert spread["clustered"] > 1.7 * spread["rows"]  # four copies carry no more news than one: twice the spread of 1,200 customers
@@ -127,7 +127,7 @@ def test_the_interval_covers_the_true_brier_score_in_about_95_of_100_samples():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         p = rng.choice(truth, 300)
-        table = scoring.tabulate_scores(scoring.resample_scores(as_predictions(rng.random(300) < p, m=p), 200, seed), {"m": "trees"}, 300)
+        table = comparison.tabulate_scores(comparison.resample_scores(as_predictions(rng.random(300) < p, m=p), 200, seed), {"m": "trees"}, 300)
         row = table.set_index("metric").loc["brier"]
         hits += row.low <= expected <= row.high
     assert 178 <= hits <= 199  # 190 expected, standard deviation 3.1
@@ -136,10 +136,10 @@ def test_the_interval_covers_the_true_brier_score_in_about_95_of_100_samples():
 def test_a_paired_difference_cancels_the_luck_of_the_sample():
     y, p = draw(500, ties=False)
     better = np.clip(p + 0.02 * (y - 0.5), 0.01, 0.99)
-    resampled = scoring.resample_scores(as_predictions(y, plain=p, better=better), 300, 0)
-    row = scoring.tabulate_differences(resampled, ["plain"], {"plain": "reference", "better": "trees"}, 500).set_index("metric").loc["log_loss"]
+    resampled = comparison.resample_scores(as_predictions(y, plain=p, better=better), 300, 0)
+    row = comparison.tabulate_differences(resampled, ["plain"], {"plain": "reference", "better": "trees"}, 500).set_index("metric").loc["log_loss"]
     assert row.verdict == "better"
-    scores = scoring.tabulate_scores(resampled, {"plain": "reference", "better": "trees"}, 500).set_index(["model", "metric"])
+    scores = comparison.tabulate_scores(resampled, {"plain": "reference", "better": "trees"}, 500).set_index(["model", "metric"])
     assert row.high - row.low < 0.2 * (scores.high - scores.low)["plain", "log_loss"]
 
 
@@ -147,26 +147,26 @@ def test_a_paired_difference_cancels_the_luck_of_the_sample():
 def test_two_models_of_pure_noise_are_not_told_apart(seed):
     rng = np.random.default_rng(seed)
     predictions = as_predictions(rng.random(400) < 0.3, one=rng.uniform(0.25, 0.35, 400), two=rng.uniform(0.25, 0.35, 400))
-    table = scoring.tabulate_differences(scoring.resample_scores(predictions, 300, seed), ["one"], {"one": "reference", "two": "trees"}, 400)
+    table = comparison.tabulate_differences(comparison.resample_scores(predictions, 300, seed), ["one"], {"one": "reference", "two": "trees"}, 400)
     assert table.set_index("metric").verdict[["auc", "log_loss"]].tolist() == ["no difference shown"] * 2
 
 
 def test_reliability_bins_worked_by_hand():
     predictions = as_predictions(np.array([False, False, True, True]), m=np.array([0.1, 0.3, 0.5, 0.9]))
-    table = scoring.bin_reliability(predictions, ["m"], bins=2)
+    table = comparison.bin_reliability(predictions, ["m"], bins=2)
     assert table.predicted.tolist() == pytest.approx([0.2, 0.7])
     assert table.observed.tolist() == [0, 1]
     assert table.n.tolist() == [2, 2]
 
 
 def test_the_wilson_interval_equals_the_published_example():
-    low, high = scoring.wilson(15 / 148, 148)  # Newcombe (1998), Statistics in Medicine 17:857-872, table I: 0.0624 to 0.1605
+    low, high = comparison.wilson(15 / 148, 148)  # Newcombe (1998), Statistics in Medicine 17:857-872, table I: 0.0624 to 0.1605
     assert (low, high) == (pytest.approx(0.0624, abs=5e-5), pytest.approx(0.1605, abs=5e-5))
 
 
 def test_a_contact_list_counts_the_churners_at_its_top():
     predictions = as_predictions(np.array([True, False, True, False]), m=np.array([0.9, 0.8, 0.7, 0.1]))
-    row = scoring.count_found(predictions, 2).iloc[0]
+    row = comparison.count_found(predictions, 2).iloc[0]
     assert (row.listed, row.churners_found, row.found_share, row.random_churners) == (2, 1, 0.5, 1)
 
 
@@ -174,5 +174,5 @@ def test_a_contact_list_never_holds_more_than_there_are_and_takes_the_last_snaps
     predictions = as_predictions(np.array([True, False, True]), m=np.array([0.9, 0.8, 0.7])).assign(
         snapshot=pd.to_datetime(["2024-01-01", "2024-02-01", "2024-02-01"])
     )
-    row = scoring.count_found(predictions, 10).iloc[0]
+    row = comparison.count_found(predictions, 10).iloc[0]
     assert (row.listed, row.churners_found) == (2, 1)

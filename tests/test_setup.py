@@ -16,9 +16,10 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LAYERS = [
     {"studies"},
     {"contracts", "simulate", "results", "tables", "plots"},
-    {"sources"},
+    {"sources", "scoring"},
+    {"adapters", "comparison"},
     {"snapshots"},
-    {"features", "scoring", "inventory", "verdicts"},
+    {"features", "inventory", "verdicts"},
     {"leaks", "risk"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}

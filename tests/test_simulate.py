@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from research import contracts, sources
+from research import adapters, contracts, sources
 from research.simulate import HAZARD, LAST_DAY, NEVER, draw_end, month_edges, monthly_hazard, simulate
 from research.studies import load_study
 
@@ -233,7 +233,7 @@ def small_demo(tmp_path_factory):
         patch.setenv("RESEARCH_HOME", str(home))
         study = load_study("demo")
         sources.fetch(study)
-        return study, sources.adapt(study)
+        return study, adapters.adapt(study)
 
 
 def test_the_demo_study_keeps_every_promise_of_the_contract_tables(small_demo):

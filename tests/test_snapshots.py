@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import snapshots, sources
+from research import adapters, snapshots
 from research.snapshots import Split
 from research.studies import StudyError
 
@@ -34,14 +34,14 @@ def label_contracts(write_study, *contracts: pd.DataFrame, known_by=None, **chan
     table = pd.concat(contracts, ignore_index=True)
     people = customers(*table.customer_id.unique())
     study = write_study("contractual", tables={"customers": people, "contracts": table}, **changes)
-    _, labels = snapshots.label_panel(sources.load_tables(study), study, [T], known_by)
+    _, labels = snapshots.label_panel(adapters.load_tables(study), study, [T], known_by)
     return labels.to_pandas().set_index("customer_id")
 
 
 def label_orders(write_study, *orders: pd.DataFrame, **changes) -> pd.DataFrame:
     table = pd.concat(orders, ignore_index=True)
     study = write_study("non_contractual", tables={"customers": customers(*table.customer_id.unique()), "orders": table}, **changes)
-    _, labels = snapshots.label_panel(sources.load_tables(study), study, [T])
+    _, labels = snapshots.label_panel(adapters.load_tables(study), study, [T])
     return labels.to_pandas().set_index("customer_id")
 
 
@@ -180,7 +180,7 @@ def random_company(write_study, seed: int):
     ended = started + pd.to_timedelta(rng.integers(5, 300, 60), unit="D")
     table = pd.DataFrame({"customer_id": ids, "started_at": started, "ended_at": ended.where(ended < "2024-12-31")})
     study = write_study("contractual", tables={"customers": customers(*ids), "contracts": table})
-    return study, sources.load_tables(study)
+    return study, adapters.load_tables(study)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -197,7 +197,7 @@ def test_evidence_hides_an_end_with_its_reason_until_the_day_it_happens(write_st
     ends = [contract("before", "2024-01-01", "2024-06-30"), contract("after", "2024-01-01", "2024-07-01")]
     table = pd.concat(ends, ignore_index=True).assign(end_reason="price", voluntary=True)
     study = write_study("contractual", tables={"customers": customers("before", "after"), "contracts": table})
-    seen = snapshots.cut_evidence(sources.load_tables(study), [T])["contracts"].to_pandas().set_index("customer_id")[column]
+    seen = snapshots.cut_evidence(adapters.load_tables(study), [T])["contracts"].to_pandas().set_index("customer_id")[column]
     assert seen.notna().to_dict() == {"before": True, "after": False}
 
 
@@ -233,7 +233,7 @@ def test_the_future_never_matters_to_evidence_and_population(write_study, noise_
     table.loc[later, "ended_at"] = pd.Timestamp("2024-07-02") + pd.to_timedelta(rng.integers(0, 150, later.sum()), unit="D")
     invented = table.assign(started_at=pd.Timestamp("2024-07-01"), ended_at=pd.NaT)
     scrambled = write_study("contractual", tables={"customers": tables["customers"].to_pandas(), "contracts": pd.concat([table, invented])})
-    after = evidence_and_population(scrambled, sources.load_tables(scrambled))
+    after = evidence_and_population(scrambled, adapters.load_tables(scrambled))
     for first, second in zip(before, after, strict=True):
         pd.testing.assert_frame_equal(first, second)
 
@@ -261,7 +261,7 @@ def test_a_snapshot_before_the_first_row_is_refused(write_study):
 
 def test_the_data_end_is_the_last_day_of_the_labelled_table_unless_named(write_study):
     study = write_study("contractual", tables={"customers": customers("a"), "contracts": contract("a", "2024-01-01", "2024-11-05 13:00")}, data_end=None)
-    assert snapshots.find_data_end(sources.load_tables(study), study) == date(2024, 11, 5)
+    assert snapshots.find_data_end(adapters.load_tables(study), study) == date(2024, 11, 5)
 
 
 def test_training_windows_close_by_the_first_test_snapshot(write_study):

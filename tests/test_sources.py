@@ -13,8 +13,8 @@ import pandas as pd
 import pyreadr
 import pytest
 
-from research import sources
-from research.studies import Study, StudyError
+from research import adapters, sources
+from research.studies import Study, StudyError, load_study
 
 CSV = "customer_id,joined_at\na,2023-01-01\nb,2023-02-01\n"
 SNAPSHOT = "SELECT customer_id, customer_id = 'a' AS churned FROM raw_x"
@@ -86,7 +86,7 @@ def origins(study: Study) -> list[str]:
 
 
 def read(study: Study) -> pd.DataFrame:
-    return sources.load_tables(study)["snapshot"].order_by("customer_id").execute()
+    return adapters.load_tables(study)["snapshot"].order_by("customer_id").execute()
 
 
 def write_xlsx(path: Path, **sheets: list[list]) -> None:
@@ -138,7 +138,7 @@ def test_options_of_a_csv_file_reach_the_reader(flat):
 
 def test_a_csv_file_in_another_encoding_needs_and_takes_the_option(flat):
     content = "customer_id,city\na,Zürich\nb,Bern\n".encode("latin-1")
-    (fault,) = faults_of(sources.adapt, flat(content=content))
+    (fault,) = faults_of(adapters.adapt, flat(content=content))
     assert fault.startswith("data/tiny/study.yml, key sources.raw_x: required a file x.csv that DuckDB can read with these options, arrived")
     assert "This file is not utf-8 encoded" in fault
     assert fault.endswith("; correct it")
@@ -181,7 +181,7 @@ def test_the_only_object_of_an_rdata_file_needs_no_name(flat):
 def test_an_object_that_the_rdata_file_does_not_hold_is_named_with_those_it_holds(flat):
     study = flat("x.rda", None, object="persons")
     pyreadr.write_rdata(os.fspath(study.raw / "x.rda"), pd.DataFrame({"customer_id": ["a"]}), df_name="people")
-    assert faults_of(sources.adapt, study) == (
+    assert faults_of(adapters.adapt, study) == (
         "data/tiny/study.yml, key sources.raw_x: required 'object' to be one of people, arrived persons; name one of them",
     )
 
@@ -201,7 +201,7 @@ def test_a_database_that_cannot_be_attached_is_one_sentence(write_study, content
     (study.folder / "snapshot.sql").write_text("SELECT * FROM crm.people")
     if content:
         (study.raw / "crm.duckdb").write_bytes(content)
-    (fault,) = faults_of(sources.adapt, study)
+    (fault,) = faults_of(adapters.adapt, study)
     assert fault.startswith("data/tiny/study.yml, key attach.crm: required a database crm.duckdb that DuckDB can attach, arrived IO Error")
     assert fault.endswith(f"{arrived}; correct it")
 
@@ -225,7 +225,7 @@ def test_a_source_may_bear_a_word_of_sql(write_study, name):
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence(flat, file, sentence):
-    (fault,) = faults_of(sources.adapt, flat(file, "this is no such file"))
+    (fault,) = faults_of(adapters.adapt, flat(file, "this is no such file"))
     assert fault.startswith(f"data/tiny/study.yml, key sources.raw_x: {sentence}")
 
 
@@ -236,20 +236,20 @@ def test_a_sheet_that_is_not_there_or_is_empty_is_one_sentence(flat):
     ):
         study = flat("x.xlsx", None, sheet=sheet)
         write_xlsx(study.raw / "x.xlsx", People=[["customer_id"], ["a"]], Empty=[])
-        assert faults_of(sources.adapt, study) == (f"data/tiny/study.yml, key sources.raw_x: {sentence}",)
+        assert faults_of(adapters.adapt, study) == (f"data/tiny/study.yml, key sources.raw_x: {sentence}",)
 
 
 def test_a_glob_of_several_xlsx_files_is_refused_instead_of_reading_the_first(flat):
     study = flat("*.xlsx", None)
     for name in ("one.xlsx", "two.xlsx"):
         write_xlsx(study.raw / name, People=[["customer_id"], ["a"]])
-    assert faults_of(sources.adapt, study) == (
+    assert faults_of(adapters.adapt, study) == (
         "data/tiny/study.yml, key sources.raw_x: required one XLSX or RData file per source, arrived 2 for '*.xlsx'; write a source for each",
     )
 
 
 @pytest.mark.parametrize("file", ["x.csv", "x.xlsx", "x.rda", "", ".", "/", "a**b.csv", "[", "a" * 300 + ".csv"])
-@pytest.mark.parametrize("call", [sources.adapt, sources.fetch, sources.data_hash])
+@pytest.mark.parametrize("call", [adapters.adapt, sources.fetch, sources.data_hash])
 def test_what_is_no_file_is_one_sentence_wherever_it_is_read(flat, file, call):
     study = flat(file, None)
     (study.raw / "x.csv").mkdir()
@@ -259,7 +259,7 @@ def test_what_is_no_file_is_one_sentence_wherever_it_is_read(flat, file, call):
 
 
 def test_an_unknown_option_is_one_sentence(flat):
-    (fault,) = faults_of(sources.adapt, flat(options={"nonsense": 1}))
+    (fault,) = faults_of(adapters.adapt, flat(options={"nonsense": 1}))
     assert 'arrived Binder Error: Invalid named parameter "nonsense" for function read_csv' in fault
 
 
@@ -300,7 +300,7 @@ def test_one_select_is_read_whatever_surrounds_it(flat, sql):
     ],
 )
 def test_sql_that_is_not_one_select_that_runs_is_one_sentence(flat, sql, sentence):
-    (fault,) = faults_of(sources.adapt, flat(sql=sql))
+    (fault,) = faults_of(adapters.adapt, flat(sql=sql))
     assert fault.startswith("data/tiny/snapshot.sql: ")
     assert sentence in fault
     assert "CREATE" not in fault and "\n" not in fault
@@ -310,14 +310,14 @@ def test_a_folder_named_like_an_adapter_is_refused(flat):
     study = flat()
     (study.folder / "snapshot.sql").unlink()
     (study.folder / "snapshot.sql").mkdir()
-    assert faults_of(sources.adapt, study) == ("data/tiny/snapshot.sql: required a readable UTF-8 file, arrived Is a directory; restore the file",)
+    assert faults_of(adapters.adapt, study) == ("data/tiny/snapshot.sql: required a readable UTF-8 file, arrived Is a directory; restore the file",)
 
 
 def test_two_adapters_that_fail_are_both_named(write_study):
     study = write_study()
     for name in ("customers", "contracts"):
         (study.folder / f"{name}.sql").write_text("SELECT * FROM nothing")
-    assert [fault.split(":")[0] for fault in faults_of(sources.adapt, study)] == ["data/tiny/customers.sql", "data/tiny/contracts.sql"]
+    assert [fault.split(":")[0] for fault in faults_of(adapters.adapt, study)] == ["data/tiny/customers.sql", "data/tiny/contracts.sql"]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_adapters_that_a_kind_needs_and_unknown_ones_are_named(write_study, kind
     study = write_study(kind)
     (study.folder / "clients.sql").write_text("SELECT 1")
     missing = [f"data/tiny: required {name}.sql for a {kind} study, which is not there; write it" for name in needed]
-    found = faults_of(sources.adapt, study)
+    found = faults_of(adapters.adapt, study)
     assert [*found[:-1]] == missing
     assert found[-1].startswith("data/tiny/clients.sql: required a name among customers, contracts, orders")
     assert found[-1].endswith("; rename or remove it")
@@ -505,5 +505,5 @@ def test_the_mirror_serves_the_files_of_the_real_studies(project, mirror, name):
     folder.mkdir()
     for path in (real / "study.yml", *real.glob("*.sql")):
         (folder / path.name).write_bytes(path.read_bytes())
-    assert set(sources.fetch(sources.load_study(name)).origin) == {"mirror"}
-    assert all(table.count().execute() > 1000 for table in sources.load_tables(name).values())
+    assert set(sources.fetch(load_study(name)).origin) == {"mirror"}
+    assert all(table.count().execute() > 1000 for table in adapters.load_tables(name).values())

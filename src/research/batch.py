@@ -56,13 +56,14 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
     return 1 if outcomes["failed"] else 0
 
 
-def _fetch(study: str) -> dict[str, str]:
+def _fetch(study: str) -> dict[str, Any]:
     """Bring a study's data; what goes wrong concerns this study alone."""
-    facts = {"title": study, "data_hash": "", "refused": ""}
+    facts = {"title": study, "data_hash": "", "data_hashes": {}, "refused": ""}
     try:
         loaded = load_study(study)
         sources.fetch(loaded)
-        return facts | {"title": loaded.title, "data_hash": sources.data_hash(loaded)}
+        hashes = sources.hash_files(loaded)
+        return facts | {"title": loaded.title, "data_hash": sources.combine_hashes(hashes), "data_hashes": hashes}
     except StudyError as error:
         facts["refused"] = str(error)
     except Exception as error:  # a full disk, a library that gives up: the other studies go on
@@ -71,7 +72,7 @@ def _fetch(study: str) -> dict[str, str]:
     return facts
 
 
-def _list_jobs(runs: list[plan.Run], facts: dict[str, dict[str, str]]) -> dict[str, Job]:
+def _list_jobs(runs: list[plan.Run], facts: dict[str, dict[str, Any]]) -> dict[str, Job]:
     """Return one job for each notebook of each run, by ``study/run/notebook``."""
     shared = {**records.describe_environment(), "batch": f"{records.now()} {os.getpid()}"}
     code = records.hash_files([*records.list_sources(), *_lock_file()])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from research import batch, contracts, features, snapshots, sources
+from research import adapters, batch, contracts, features, snapshots, sources
 from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
 
 
@@ -118,7 +118,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
-    tables = sources.adapt(study)
+    tables = adapters.adapt(study)
     promises = contracts.check(tables)
     contracts.require(promises)
     if study.kind != "flat":
@@ -143,7 +143,7 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 
 def _build(study: Study, day: date | None) -> pd.DataFrame:
-    tables = sources.load_tables(study)
+    tables = adapters.load_tables(study)
     return features.load_flat(tables, study) if day is None else features.load_panel(tables, study, [day])
 
 

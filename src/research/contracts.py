@@ -273,7 +273,7 @@ def _examples(values: pd.Series) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def require(checks: pd.DataFrame, rows: dict[str, int] | None = None) -> None:
+def require(checks: pd.DataFrame) -> None:
     """Raise a ``StudyError`` with one sentence for every broken promise of ``checks``."""
     broken = checks[checks.rows_failing > 0]
     if len(broken):

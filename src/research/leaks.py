@@ -94,8 +94,7 @@ def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None
 
 def _largest_pure_group(frame: pd.DataFrame, column: str, outcome: str) -> tuple[str, int] | None:
     groups = pd.DataFrame({"group": _describe_groups(frame[column], column), "customer": frame.customer_id, "left": frame[outcome].astype(bool)})
-    customers = groups.groupby(["group", "customer"]).left.all().reset_index()
-    table = customers.groupby("group").left.agg(["all", "size"])
+    table = groups.groupby("group", observed=True).agg(all=("left", "all"), size=("customer", "nunique"))
     chance = np.log(PURE_CHANCE / len(table)) / np.log(max(frame[outcome].mean(), 1e-12))
     pure = table[table["all"] & (table["size"] >= max(PURE_CUSTOMERS, chance))]
     return (pure["size"].idxmax(), int(pure["size"].max())) if len(pure) else None

@@ -21,7 +21,7 @@ from research.studies import project_root
 
 PACKAGE = Path(__file__).parent
 FAILED_SUFFIXES = (".json", ".txt", ".ipynb")
-RUN_KEYS = ("study", "title", "run", "command", "data_hash", "code_version", "python", "packages")
+RUN_KEYS = ("study", "title", "run", "command", "data_hash", "data_hashes", "code_version", "python", "packages")
 NOTEBOOK_KEYS = ("outcome", "error", "question", "parameters", "seconds", "started", "finished", "tables", "data_hash", "code_version")
 
 

@@ -64,7 +64,7 @@ def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
     if rule_column is not None:
         candidates[f"rule on {rule_column.replace('_', ' ')}"] = Candidate("reference", _rule(rule_column))
     return candidates | {
-        "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), LogisticRegression(C=0.1, max_iter=2000))),
+        "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), LogisticRegression(C=0.1, solver="newton-cholesky"))),
         "single tree": Candidate("trees", make_pipeline(_plain_columns(), DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=0.02, random_state=seed))),
         "random forest": Candidate("trees", make_pipeline(_plain_columns(), _forest(seed))),
         "gradient boosting": Candidate("trees", make_pipeline(_plain_columns(), _boosting(seed))),
@@ -72,7 +72,7 @@ def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
 
 
 def _forest(seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(n_estimators=150, min_samples_leaf=10, n_jobs=1, random_state=seed)
+    return RandomForestClassifier(n_estimators=100, min_samples_leaf=10, n_jobs=1, random_state=seed)
 
 
 def _boosting(seed: int) -> LGBMClassifier:
