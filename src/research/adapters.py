@@ -8,7 +8,6 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-import pyreadr
 
 from research import contracts
 from research.sources import hash_file, list_files, locate_database, name_key, publish
@@ -71,6 +70,8 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
 
 
 def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
+    import pyreadr  # under the AGPL: only who reads RData files needs it
+
     try:
         objects = pyreadr.read_r(path)
     except Exception as error:  # librdata raises kinds of its own

@@ -17,7 +17,11 @@ def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
     DataFrame with columns fact, value (text)
     """
     counts = count_rows(tables)
-    facts = {"study": f"{study.name}: {study.title}", "kind": study.kind.replace("_", "-"), "rows": f"{counts.rows.sum():,} in {len(counts)} tables"}
+    facts = {
+        "study": f"{study.name}: {study.title}",
+        "kind": study.kind.replace("_", "-"),
+        "rows": f"{counts.rows.sum():,} in {len(counts)} table{'s' if len(counts) > 1 else ''}",
+    }
     facts["customers"] = f"{counts[counts.table.isin(['customers', 'snapshot'])].rows.sum():,}"
     if counts["first"].notna().any():
         facts["first and last day"] = f"{counts['first'].min():%Y-%m-%d} to {counts['last'].max():%Y-%m-%d}"

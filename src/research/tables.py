@@ -72,14 +72,19 @@ def write_interval(value: float, low: float, high: float, digits: int = 3) -> st
     """Return ``0.850 (0.841 to 0.859)``, or a dash where the value is not defined."""
     if not np.isfinite(value):
         return "–"
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".translate(MINUS)
+    return f"{_write(value, digits)} ({_write(low, digits)} to {_write(high, digits)})"
+
+
+def _write(number: float, digits: int) -> str:
+    """Return a number with a true minus sign, and zero without any."""
+    return f"{round(number, digits) + 0.0:.{digits}f}".translate(MINUS)
 
 
 def _cell(row) -> str:
     if not np.isfinite(row.value):
         return "–"
     digits = 2 if row.metric in ("top_decile_lift", "calibration_slope", "calibration_intercept") else 3
-    value, low, high = (f"{number:.{digits}f}".translate(MINUS) for number in (row.value, row.low, row.high))
+    value, low, high = (_write(number, digits) for number in (row.value, row.low, row.high))
     return f"{value}<br><small>{low} to {high}</small>"
 
 
