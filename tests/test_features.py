@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from research import adapters, features
+from research.studies import StudyError
 
 T = date(2024, 6, 30)
 EVENTS = {"orders": "ordered_at", "usage": "used_at", "contacts": "contacted_at", "feedback": "given_at"}
@@ -90,9 +91,9 @@ def test_order_features_worked_by_hand(write_study):
         "orders": orders,
     }
     row = build(write_study, tables).iloc[0]
-    assert row.n_orders_30d == 3  # 30 June and twice 1 June (29 days old); 31 May is 30 days old and outside
-    assert row.n_orders_90d == 4  # 31 May too; 1 April is 90 days old and outside
-    assert row.n_orders_365d == 5
+    assert row.n_orders_30d == 2  # 30 June and 1 June (29 days old); the return is no purchase, 31 May is 30 days old and outside
+    assert row.n_orders_90d == 3  # 31 May too; 1 April is 90 days old and outside
+    assert row.n_orders_365d == 4
     assert row.n_orders_days_30d == 2
     assert row.sum_amount_30d == 11  # 5 + 10 - 4
     assert row.sum_amount_90d == 31  # 11 + 20
@@ -152,3 +153,30 @@ def test_flags_of_a_flat_study_become_numbers_and_the_label_stays_a_flag(write_s
     assert frame.churned.dtype == bool
     assert list(frame.partner) == [1, 0]
     assert features.list_features(frame, study) == ["partner", "plan"]
+
+
+def test_nullable_flags_and_times_of_day_of_a_customer_can_enter_a_model(write_study):
+    tables = company()
+    tables["customers"]["vip"] = pd.array([True, None, False, True] * 10, dtype="boolean")
+    tables["customers"]["calls_at"] = [pd.Timestamp("2024-01-01 09:30").time()] * 40
+    frame = build(write_study, tables)
+    assert frame.vip.dtype == float
+    assert set(frame.calls_at) == {"09:30:00"}
+
+
+def test_attributes_are_never_filled_and_never_replace_a_feature(write_study):
+    tables = company()
+    tables["customers"]["n_children"] = [None, 2.0] * 20
+    assert build(write_study, tables).n_children.isna().any()
+    tables["customers"]["plan"] = "gold"
+    with pytest.raises(StudyError, match="required attributes named unlike the features of other tables, arrived plan; rename them in customers.sql"):
+        build(write_study, tables, name="clash")
+
+
+def test_a_line_marked_as_returned_is_no_purchase_whatever_its_sign(write_study):
+    tables = company(people=1)
+    ordered = pd.to_datetime(["2024-06-01", "2024-06-20"])
+    tables["orders"] = pd.DataFrame({"customer_id": "c00", "ordered_at": ordered, "amount": [30.0, 30.0], "returned": [False, True]})
+    tables["contracts"]["ended_at"] = pd.NaT
+    row = build(write_study, tables).iloc[0]
+    assert (row.n_orders_30d, row.days_since_last_orders, row.n_returns_365d) == (1, 29, 1)

@@ -25,7 +25,7 @@ def customers(n: int = 2000, seed: int = 0) -> pd.DataFrame:
 
 
 def gate(frame: pd.DataFrame, **rules) -> pd.DataFrame:
-    columns = [column for column in frame if column not in ("customer_id", "churned", "event")]
+    columns = [column for column in frame if column not in ("customer_id", "churned", "event", "left_in_lead")]
     return leaks.find_leaks(frame, columns, Overrules(**rules)).set_index("column")
 
 
@@ -65,6 +65,41 @@ def test_a_small_group_that_happens_to_leave_is_no_leak():
     frame = customers()
     frame["rare"] = np.where(frame.index.isin(frame.index[frame.churned][:8]), "x", "y")
     assert gate(frame).empty
+
+
+@pytest.mark.parametrize("kind", ["many codes", "a number for churners only", "an amount for churners only"])
+def test_a_leak_in_small_pieces_is_stopped_as_a_whole(kind):
+    frame, rng = customers(), np.random.default_rng(3)
+    chosen = frame.churned & (rng.random(len(frame)) < 0.6)
+    if kind == "many codes":
+        frame["leak"] = pd.Series([f"code {i % 40}" for i in range(len(frame))], dtype=object).where(chosen, None)
+    else:
+        frame["leak"] = pd.Series(rng.uniform(1, 9, len(frame))).where(chosen, np.nan if "number" in kind else 0.0)
+    assert "only for churners" in gate(frame).reason["leak"]
+
+
+def test_a_leak_is_stopped_where_most_customers_churn():
+    frame = customers()
+    frame["churned"] = ~frame.churned
+    frame["code"] = np.where(frame.churned & (np.arange(len(frame)) % 3 == 0), "GONE", None)
+    assert "code" in gate(frame).index
+
+
+def test_a_value_written_at_leaving_is_stopped_though_some_left_within_the_lead():
+    frame = customers()
+    frame["left_in_lead"] = frame.churned & (np.arange(len(frame)) % 5 == 0)
+    frame["code"] = np.where(frame.churned, "GONE", None)
+    frame["churned"] &= ~frame.left_in_lead
+    assert "code" in gate(frame).index
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_small_honest_group_at_very_high_risk_passes(seed):
+    rng = np.random.default_rng(seed)
+    group = np.arange(5000) < 40
+    churned = rng.random(5000) < np.where(group, 0.97, 0.1)
+    frame = pd.DataFrame({"customer_id": range(5000), "churned": churned, "late payer": np.where(group, "yes", "no")})
+    assert leaks.find_leaks(frame, ["late payer"], Overrules()).empty
 
 
 def test_study_yml_keeps_a_suspect_and_drops_a_column_with_its_reason():

@@ -16,7 +16,17 @@ def customers(n: int = 1500, seed: int = 0, signal: float = 1.5) -> pd.DataFrame
     churned = rng.random(n) < 1 / (1 + np.exp(1 - signal * (age**2 - 1) - signal * (plan == "b")))
     holes = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n))
     text = pd.Series(plan, dtype=object).where(rng.random(n) > 0.05, None)
-    return pd.DataFrame({"customer_id": [f"c{i}" for i in range(n)], "churned": churned, "age": age, "holes": holes, "plan": text, "noise": rng.normal(size=n)})
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{i}" for i in range(n)],
+            "churned": churned,
+            "left_in_lead": False,
+            "age": age,
+            "holes": holes,
+            "plan": text,
+            "noise": rng.normal(size=n),
+        }
+    )
 
 
 COLUMNS = ["age", "holes", "plan", "noise"]
@@ -126,3 +136,16 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
     area, loss = np.mean(folds, axis=0)
     assert area >= 0.8495
     assert loss <= 0.411
+
+
+def test_the_base_rate_of_a_cross_validation_ranks_nobody():
+    frame = customers(101)
+    predictions = risk.predict_cross_validated(frame, COLUMNS, risk.list_candidates(None, 0), 10, 2, seed=0)
+    assert predictions.groupby("repeat")[risk.BASE_RATE].nunique().tolist() == [1, 1]
+
+
+def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
+    train, test = customers(600, seed=1), customers(100, seed=2)
+    spoiled = pd.concat([train, train[train.churned].assign(left_in_lead=True, churned=False, age=0.0)])
+    plain, with_leavers = (risk.predict_out_of_time(part, test, COLUMNS, risk.list_candidates(None, 0)) for part in (train, spoiled))
+    pd.testing.assert_frame_equal(plain, with_leavers)

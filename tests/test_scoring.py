@@ -82,7 +82,15 @@ def test_a_constant_score_has_no_slope_and_ranks_by_chance():
     assert found["top_decile_lift"][0] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("p", "words"), [([0.0, 1.0, 1.0], "not hard labels"), ([0.2, 1.2, 0.1], "between 0 and 1"), ([0.2, np.nan, 0.1], "between 0 and 1")])
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (np.array([0, 1, 1]), "not hard labels"),
+        (np.array([False, True, True]), "not hard labels"),
+        ([0.2, 1.2, 0.1], "between 0 and 1"),
+        ([0.2, np.nan, 0.1], "between 0 and 1"),
+    ],
+)
 def test_hard_labels_and_impossible_probabilities_are_refused(p, words):
     with pytest.raises(ValueError, match=words):
         scoring.score_rows([True, False, True], p)
@@ -176,3 +184,31 @@ def test_a_contact_list_never_holds_more_than_there_are_and_takes_the_last_snaps
     )
     row = comparison.count_found(predictions, 10).iloc[0]
     assert (row.listed, row.churners_found) == (2, 1)
+
+
+def test_the_repeats_of_a_cross_validation_resample_the_same_customers():
+    y, p = draw(300, ties=False)
+    once = as_predictions(y, m=p)
+    shuffled = once.sample(frac=1, random_state=0).assign(repeat=1)
+    single, twice = (comparison.resample_scores(frame, 100, 0)["m"]["auc"] for frame in (once, pd.concat([once, shuffled])))
+    np.testing.assert_allclose(single, twice)  # two repeats with the same predictions carry no more news than one
+
+
+def test_certain_probabilities_of_a_model_are_scored():
+    found = scoring.score_rows([True, False, True], np.array([1.0, 0.0, 1.0]))
+    assert found["auc"][0] == 1
+    assert found["log_loss"][0] < 1e-12
+
+
+def test_few_customers_give_the_exact_bootstrap_slopes():
+    y, p = draw(80, seed=3, ties=False)
+    weights = np.stack([resample_weights(80, seed) for seed in range(20)])
+    logit = np.log(p / (1 - p))[:, None]
+    exact = [LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logit, y, sample_weight=row).coef_[0, 0] for row in weights]
+    np.testing.assert_allclose(scoring.score_rows(y, p, weights)["calibration_slope"], exact, rtol=1e-3)
+
+
+def test_who_leaves_within_the_lead_takes_a_place_on_the_list_and_is_not_found():
+    predictions = as_predictions(np.array([False, True, False]), m=np.array([0.9, 0.8, 0.1])).assign(left_in_lead=[True, False, False])
+    assert comparison.count_found(predictions, 2).churners_found.tolist() == [1]
+    assert comparison.count_found(predictions, 1).churners_found.tolist() == [0]

@@ -284,3 +284,8 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
     panel = pd.DataFrame({"customer_id": ["a", "a", "b"], "churned": [True, False, True]})
     with pytest.raises(StudyError, match=r"required each customer on one side of a random split, arrived 1 on both \(a\); split by customer_id"):
         snapshots.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
+
+
+def test_a_data_end_that_has_not_come_yet_is_refused(write_study):
+    with pytest.raises(StudyError, match="key data_end: required a day that has passed, arrived 2199-01-01"):
+        label_contracts(write_study, contract("a", "2024-01-01", None), data_end="2199-01-01")

@@ -24,7 +24,7 @@ def table(rows: dict[tuple[str, str, str], tuple[float, float, float, str]]) -> 
     )
 
 
-def example(loss: str, area: str, rival: str = "no difference shown", **calibration) -> str:
+def example(loss: str, area: str, rival: str = "no difference shown", boosting: str = "no difference shown", **calibration) -> str:
     found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
     found.loc[found.model == "base rate", "family"] = "reference"
     for metric, values in calibration.items():
@@ -33,8 +33,8 @@ def example(loss: str, area: str, rival: str = "no difference shown", **calibrat
         {
             ("forest", "base rate", "log_loss"): (-0.1, -0.12, -0.08, loss),
             ("forest", "base rate", "auc"): (0.2, 0.15, 0.25, area),
-            ("boosting", "base rate", "log_loss"): (-0.09, -0.1, -0.08, "better"),
-            ("boosting", "base rate", "auc"): (0.19, 0.1, 0.2, "better"),
+            ("boosting", "base rate", "log_loss"): (-0.09, -0.1, -0.08, boosting),
+            ("boosting", "base rate", "auc"): (0.19, 0.1, 0.2, boosting),
             ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
         }
     )
@@ -55,7 +55,7 @@ def test_models_that_cannot_be_told_apart_are_named():
 def test_nothing_found_is_a_verdict():
     words = example("no difference shown", "no difference shown")
     assert words.startswith("**No model is shown to be better than the base rate.**")
-    assert "don't spend money" in words
+    assert "can't show a gain, nor do they rule one out (of up to 0.25 in AUC)" in words
 
 
 def test_a_better_ranking_with_no_better_probabilities_is_said():
@@ -78,7 +78,23 @@ def test_miscalibration_is_said_in_its_direction(metric, values, words):
 
 
 def test_sound_probabilities_can_be_read_as_shares():
-    assert "can be read as shares" in example("better", "better")
+    assert "Its probabilities can be read as shares" in example("better", "better")
+
+
+def test_probabilities_of_too_few_customers_are_not_called_sound():
+    words = example("better", "better", calibration_slope=(0.8, -0.6, 1.7))
+    assert "Too few customers to tell whether its probabilities can be read as shares" in words
+
+
+def test_a_worse_model_is_called_worse():
+    assert "worse in its ranking. Use the reference." in example("no difference shown", "worse")
+    assert "Its probabilities are worse." in example("worse", "better")
+
+
+def test_another_model_that_is_better_is_named_though_it_has_not_the_lowest_log_loss():
+    words = example("no difference shown", "no difference shown", boosting="better")
+    assert words.startswith("**The model with the lowest log-loss is not shown to be better")
+    assert "Boosting ranks better than the base rate, by 0.190 (0.100 to 0.200)." in words
 
 
 def test_the_reference_to_beat_is_the_strongest_in_the_score_at_hand():

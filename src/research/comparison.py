@@ -10,7 +10,7 @@ import pandas as pd
 
 from research.scoring import METRICS, score_rows
 
-KEYS = ["repeat", "fold", "snapshot", "customer_id", "churned"]  # columns of predictions that are no model
+KEYS = ["repeat", "fold", "snapshot", "customer_id", "churned", "left_in_lead"]  # columns of predictions that are no model
 CHUNK = 4_000_000  # cells of the weight matrix held at once
 TAIL = 2.5  # percent of the resamples on either side of a 95 % interval
 
@@ -31,9 +31,10 @@ GAINS: dict[str, tuple[Callable[[Array], Array], bool]] = {
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[Array]:
     """Yield weights of rows, in chunks of resamples: customers are drawn with replacement, a customer's rows together.
 
-    The first row of the first chunk is all ones, the sample itself. The draws don't depend on the chunk size.
+    The first row of the first chunk is all ones, the sample itself. The draws depend neither on the chunk size nor on the order of rows,
+    so the repeats of a cross-validation resample the same customers.
     """
-    codes, uniques = pd.factorize(np.asarray(customers))
+    codes, uniques = pd.factorize(np.asarray(customers), sort=True)  # a customer has one number, whatever the order of rows
     rng = np.random.default_rng(seed)
     yield np.ones((1, len(codes)))
     size = max(1, CHUNK // max(len(codes), 1))
@@ -114,13 +115,13 @@ def _judge(values: Array, more_is_better: bool, comparisons: int) -> str:
         return "not defined"
     if low <= 0 <= high:
         return "no difference shown"
-    return "better" if (value > 0) == more_is_better else "worse"
+    return "better" if (low > 0) == more_is_better else "worse"
 
 
 def bin_reliability(predictions: pd.DataFrame, models: Sequence[str], bins: int = 10) -> pd.DataFrame:
     """Return predicted against observed churn in bins of equally many rows, with Wilson intervals of the observed share.
 
-    Only the first repeat is binned: one row per customer and snapshot.
+    Only the first repeat is binned: one row per customer and snapshot. The intervals take the rows as independent.
 
     Returns
     -------
@@ -150,8 +151,9 @@ def wilson(share, n):
 def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
     """Count the churners among the ``capacity`` customers that each model ranks highest.
 
-    Only the first repeat and the last snapshot count: the list of one cycle. Ties at the border are broken at random by customer, the
-    same way for every model.
+    Only the first repeat and the last snapshot count: the list of one cycle. Customers who go on to leave within the lead stand on it too,
+    since nobody knows of them at the snapshot; they are not found in time. Ties at the border are broken at random by customer, the same
+    way for every model.
 
     Returns
     -------

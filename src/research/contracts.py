@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pandas as pd
 import pandera.ibis as pa
@@ -98,12 +99,20 @@ def conform(table: ir.Table, name: str) -> ir.Table:
     """Cast the contract columns of ``table`` to their canonical types where nothing can be lost.
 
     Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers become 64-bit floats, 0/1 flags become
-    booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``check`` to name.
+    booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``check`` to name. Of the
+    attributes, flags and decimals become 64-bit floats, times of day and intervals text.
     """
     columns = CONTRACTS[name].columns
     casts = {column: KINDS[spec.kind] for column, spec in columns.items() if column in table.columns and _castable(table[column], spec.kind)}
-    attributes = {column: "float64" for column in table.columns if column not in columns and table[column].type().is_decimal()}
-    return table.cast(casts | attributes)
+    attributes = {column: _plain_type(table[column].type()) for column in table.columns if column not in columns}
+    return table.cast(casts | {column: plain for column, plain in attributes.items() if plain})
+
+
+def _plain_type(dtype: dt.DataType) -> str | None:
+    """Return the type in which an attribute of this kind can become a feature, none where it stays as it is."""
+    if dtype.is_decimal() or dtype.is_boolean():
+        return "float64"
+    return "string" if dtype.is_time() or dtype.is_interval() or dtype.is_uuid() else None
 
 
 def _castable(column: ir.Value, kind: str) -> bool:
@@ -131,10 +140,15 @@ class Promise:
     holds: Callable[[ir.Table], ir.BooleanValue]
 
 
+def _finite_promises(name: str, table: ir.Table) -> Iterator[Promise]:
+    numbers = {column for column, spec in CONTRACTS[name].columns.items() if spec.kind == "number"}
+    for column in table.columns:
+        if column in numbers or (column not in CONTRACTS[name].columns and table[column].type().is_floating()):
+            yield Promise(column, "finite numbers", "make them null in the SQL", lambda t, c=column: ~(t[c].isnan() | t[c].isinf()))
+
+
 def _range_promises(name: str) -> Iterator[Promise]:
     for column, spec in CONTRACTS[name].columns.items():
-        if spec.kind == "number":
-            yield Promise(column, "finite numbers", "make them null in the SQL", lambda t, c=column: ~(t[c].isnan() | t[c].isinf()))
         if spec.low is not None:
             yield Promise(column, f"values of at least {spec.low:g}", "correct them in the SQL", lambda t, c=column, low=spec.low: t[c] >= low)
         if spec.high is not None:
@@ -187,7 +201,7 @@ def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: 
             yield from _shape_rows(name, table, column, spec, shape_faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
         yield _unique_row(name, table)
-    for promise in (*_range_promises(name), *_time_promises(name, today), *_key_promises(name, customers)):
+    for promise in (*_finite_promises(name, table), *_range_promises(name), *_time_promises(name, today), *_key_promises(name, customers)):
         if _usable(name, table, promise, shape_faults):
             yield _promise_row(name, table, promise)
 

@@ -12,8 +12,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from research.contracts import CONTRACTS
-from research.snapshots import Tables, label_panel
-from research.studies import Study
+from research.snapshots import Tables, is_purchase, label_panel
+from research.studies import Study, StudyError
 
 WINDOWS = (30, 90, 365)
 KEYS = ["snapshot", "customer_id"]
@@ -44,11 +44,10 @@ def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     """Give columns the types that models expect: numbers as float or integer, everything else as text, nothing as a date."""
-    dates = [column for column in frame.select_dtypes("datetime") if column != "snapshot"]
+    dates = [column for column in frame.select_dtypes(["datetime", "datetimetz"]) if column != "snapshot"]
     frame = frame.drop(columns=dates)
-    flags = [column for column in frame.select_dtypes("bool") if column not in {*LABELS, *FLAT_ROLES}]
     texts = [column for column in frame if frame[column].dtype == object or isinstance(frame[column].dtype, pd.StringDtype)]
-    return frame.astype(dict.fromkeys(texts, "object") | dict.fromkeys(flags, "int64"))
+    return frame.astype(dict.fromkeys(texts, "object"))
 
 
 def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
@@ -71,9 +70,18 @@ def build_features(evidence: Tables, labels: ir.Table, study: Study) -> ir.Table
     blocks += [_activity(evidence[name], name) for name in ("orders", "usage", "contacts", "feedback", "referrals", "campaigns") if name in evidence]
     features = labels
     for block in blocks:
+        _require_new_names(features, block)
         features = features.left_join(block, KEYS).drop("snapshot_right", "customer_id_right")
-    counts = [column for column in features.columns if column.startswith(("n_", "sum_")) and column not in labels.columns]
+    counts = [column for block in blocks[1:] for column in block.columns if column.startswith(("n_", "sum_"))]
     return features.fill_null(dict.fromkeys(counts, 0))
+
+
+def _require_new_names(features: ir.Table, block: ir.Table) -> None:
+    taken = [column for column in block.columns if column in features.columns and column not in KEYS]
+    if taken:
+        raise StudyError(
+            f"table customers: required attributes named unlike the features of other tables, arrived {', '.join(taken)}; rename them in customers.sql"
+        )
 
 
 def _age(table: ir.Table, column: str) -> ir.Value:
@@ -101,11 +109,15 @@ def _terms(contracts: ir.Table) -> ir.Table:
 
 
 def _activity(events: ir.Table, name: str) -> ir.Table:
-    """Return counts over the windows, days since the first and the last event, and what the table's own columns tell."""
+    """Return counts over the windows, days since the first and the last event, and what the table's own columns tell.
+
+    Of the order lines, only purchases are counted and dated; amounts are summed over all lines, returns included.
+    """
     events = events.mutate(age=_age(events, CONTRACTS[name].dated))
-    counts = {f"n_{name}_{days}d": events.count(where=events.age < days) for days in WINDOWS}
-    active = {f"n_{name}_days_{days}d": events.age.nunique(where=events.age < days) for days in WINDOWS} if name in ("orders", "usage") else {}
-    ages = {f"days_since_last_{name}": events.age.min(), f"days_since_first_{name}": events.age.max()}
+    real = is_purchase(events) if name == "orders" else ibis.literal(True)
+    counts = {f"n_{name}_{days}d": events.count(where=real & (events.age < days)) for days in WINDOWS}
+    active = {f"n_{name}_days_{days}d": events.age.nunique(where=real & (events.age < days)) for days in WINDOWS} if name in ("orders", "usage") else {}
+    ages = {f"days_since_last_{name}": events.age.min(where=real), f"days_since_first_{name}": events.age.max(where=real)}
     return events.group_by(KEYS).agg(**counts, **active, **ages, **_details(events, name))
 
 
@@ -114,7 +126,7 @@ def _details(events: ir.Table, name: str) -> dict[str, ir.Value]:
     details: dict[str, ir.Value] = {}
     if name == "orders":
         details |= {f"sum_amount_{days}d": events.amount.sum(where=events.age < days).round(6) for days in WINDOWS}
-        details |= {"n_returns_365d": events.count(where=(events.amount < 0) & (events.age < 365))}
+        details |= {"n_returns_365d": events.count(where=~is_purchase(events) & (events.amount != 0) & (events.age < 365))}
     if name == "contacts" and "complaint" in columns:
         details |= {f"n_complaints_{days}d": events.count(where=events.complaint & (events.age < days)) for days in WINDOWS}
     if name == "contacts" and "resolved_at" in columns:

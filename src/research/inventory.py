@@ -1,10 +1,9 @@
 """What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted by the engine."""
 
-import ibis
 import pandas as pd
 
 from research.contracts import CONTRACTS
-from research.snapshots import Tables, find_data_end
+from research.snapshots import Tables, cut, find_data_end
 from research.sources import data_hash
 from research.studies import Study
 
@@ -110,9 +109,7 @@ def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the team could act, ``judged`` is
         who remains.
     """
-    days = ibis.memtable(pd.DataFrame({"snapshot": sorted(panel.snapshot.unique())}))
-    customers = tables["customers"]
-    known = days.join(customers, customers.joined_at < days.snapshot + ibis.interval(days=1)).group_by("snapshot").agg(customers_known=lambda t: t.count())
+    known = cut(tables["customers"], "customers", sorted(panel.snapshot.unique())).group_by("snapshot").agg(customers_known=lambda t: t.count())
     members = panel.groupby("snapshot").agg(members=("churned", "size"), left_in_lead=("left_in_lead", "sum"), churned=("churned", "sum")).reset_index()
     table = known.execute().merge(members, on="snapshot").sort_values("snapshot", ignore_index=True)
     table = table.assign(not_active=table.customers_known - table.members, judged=table.members - table.left_in_lead)

@@ -4,7 +4,7 @@ A leak is a column whose value was set because the customer left, or that names 
 excludes can only lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from research.studies import Study
 
 SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
 PURE_CUSTOMERS = 20  # a group of churners only must hold at least so many customers
-PURE_CHANCE = 1e-6  # ... and be this improbable if the column knew nothing
+PURE_CHANCE = 1e-6  # ... be this improbable if the column knew nothing
+HONEST_CUSTOMERS = 150  # ... and hold so many, or half of all leavers: at an honest risk of 97 %, one group in a hundred leaves whole
 UNIQUE_SHARE = 0.95  # text with this share of distinct values names customers
 BINS = 10
 RATE_GROUPS = 50
@@ -25,7 +26,7 @@ def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study) -> pd
 
     Parameters
     ----------
-    frame : DataFrame with customer_id, churned, optionally event, and the features
+    frame : DataFrame with customer_id, churned, optionally left_in_lead and event, and the features
         Training rows; ``event`` (the customer left at any time before the data end) shows columns written later than the horizon.
     features : columns to judge
 
@@ -81,34 +82,52 @@ def _encode(values: pd.Series) -> tuple[np.ndarray, int]:
 
 
 def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    """Look for a value that only customers who leave have, in the label window or ever; who came back has left before and is set aside."""
+    """Look for a value that only customers who leave have, in the label window or ever; who came back has left before and is set aside.
+
+    Most customers leave at some time in some studies, so "ever" is asked only where at most half of them do.
+    """
     if "n_contracts_ended" in frame:
         frame = frame[frame.n_contracts_ended == 0]
     for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
-        if outcome in frame and frame[outcome].mean() <= 0.5:
-            group = _largest_pure_group(frame, column, outcome)
+        if outcome in frame and (outcome == "churned" or frame.event.mean() <= 0.5):
+            left = frame[outcome].astype(bool) | frame.get("left_in_lead", False)
+            group = _largest_pure_group(frame, column, left)
             if group is not None:
                 return f"all {group[1]:,} customers with {group[0]} {words}", "present only for churners: the value was written because they left"
     return None
 
 
-def _largest_pure_group(frame: pd.DataFrame, column: str, outcome: str) -> tuple[str, int] | None:
-    groups = pd.DataFrame({"group": _describe_groups(frame[column], column), "customer": frame.customer_id, "left": frame[outcome].astype(bool)})
-    table = groups.groupby("group", observed=True).agg(all=("left", "all"), size=("customer", "nunique"))
-    chance = np.log(PURE_CHANCE / len(table)) / np.log(max(frame[outcome].mean(), 1e-12))
-    pure = table[table["all"] & (table["size"] >= max(PURE_CUSTOMERS, chance))]
-    return (pure["size"].idxmax(), int(pure["size"].max())) if len(pure) else None
+def _largest_pure_group(frame: pd.DataFrame, column: str, left: pd.Series) -> tuple[str, int] | None:
+    """Return the largest group of values that only leavers have, if it is too large for luck and for an honest high risk.
+
+    It must be too improbable for a column that knows nothing, and hold 150 customers or half of all leavers: a small group that happens to
+    leave whole can be an honest one at a risk of 95 %.
+    """
+    found = [_list_pure_groups(frame.customer_id, left, groups) for groups in _view_groups(frame[column], column)]
+    pure = pd.concat([table[table.index.notna()] for table in found])
+    chance = np.log(PURE_CHANCE / max(len(pure), 1)) / np.log(min(max(left.mean(), 1e-12), 1 - 1e-12))
+    least = max(PURE_CUSTOMERS, chance, min(HONEST_CUSTOMERS, frame.customer_id[left].nunique() / 2))
+    pure = pure[pure >= least]
+    return (str(pure.idxmax()), int(pure.max())) if len(pure) else None
 
 
-def _describe_groups(values: pd.Series, column: str) -> pd.Series:
-    """Return groups of rows in words: each text or few numbers, ranges of many numbers, and whether there is a value at all."""
-    if values.dtype == object and values.nunique() > 50:
-        named = pd.Series("any value", index=values.index)
-    elif values.dtype == object or values.nunique() <= BINS:
-        named = f"{column} = " + values.astype(str)
-    else:
-        named = f"{column} in " + pd.qcut(values, BINS, duplicates="drop").astype(str)
-    return named.where(values.notna(), f"no {column}")
+def _list_pure_groups(customers: pd.Series, left: pd.Series, groups: pd.Series) -> pd.Series:
+    """Return the number of customers of every group in which all leave."""
+    table = pd.DataFrame({"group": groups, "customer": customers, "left": left}).groupby("group", observed=True)
+    sizes = table.agg(all=("left", "all"), size=("customer", "nunique"))
+    return sizes[sizes["all"]]["size"]
+
+
+def _view_groups(values: pd.Series, column: str) -> Iterator[pd.Series]:
+    """Yield rows in groups, in words: with a value or without, like the commonest value or other, and value by value or range by range."""
+    yield values.notna().map({True: f"any {column}", False: f"no {column}"})
+    if values.notna().any():
+        common = values.mode().iloc[0]
+        yield values.eq(common).map({True: f"{column} = {common}", False: f"{column} other than {common}"}).where(values.notna())
+        few = values.nunique() <= (50 if values.dtype == object else BINS)
+        if few or values.dtype != object:
+            ranges = values.astype(str) if few else pd.qcut(values, BINS, duplicates="drop").astype(str)
+            yield (f"{column} = " if few else f"{column} in ") + ranges.where(values.notna())
 
 
 def _overrule(table: pd.DataFrame, features: Sequence[str], study: Study) -> pd.DataFrame:

@@ -146,11 +146,12 @@ def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[
 
     Returns
     -------
-    DataFrame with columns repeat (0), snapshot, customer_id, churned and one column per candidate
-        One row per row of ``test``.
+    DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column per candidate
+        One row per row of ``test``. Who left within the lead is no training row; a contact list can't leave them out, a score does.
     """
+    train = train[~train.left_in_lead]
     require_two_classes(train, "training")
-    require_two_classes(test, "test")
+    require_two_classes(test[~test.left_in_lead], "test")
     risks = {name: _fit_predict(candidate, train, test, features) for name, candidate in candidates.items()}
     return _frame_predictions(test, risks, 0)
 
@@ -176,7 +177,10 @@ def predict_cross_validated(frame: pd.DataFrame, features: list[str], candidates
         require_disjoint(frame.iloc[train], frame.iloc[test])
         risks = {name: _fit_predict(candidate, frame.iloc[train], frame.iloc[test], features) for name, candidate in candidates.items()}
         parts.append(_frame_predictions(frame.iloc[test], risks, number // folds).assign(fold=number % folds))
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    if BASE_RATE in candidates:  # one rate per repeat: the rates of the folds would rank customers, against their own fold's share
+        table[BASE_RATE] = table.groupby("repeat")[BASE_RATE].transform("mean")
+    return table
 
 
 def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
@@ -190,5 +194,5 @@ def _fit_predict(candidate: Candidate, train: pd.DataFrame, test: pd.DataFrame, 
 
 
 def _frame_predictions(test: pd.DataFrame, risks: dict[str, np.ndarray], repeat: int) -> pd.DataFrame:
-    keys = test[test.columns.intersection(["snapshot", "customer_id", "churned"])].reset_index(drop=True)
+    keys = test[test.columns.intersection(["snapshot", "customer_id", "churned", "left_in_lead"])].reset_index(drop=True)
     return pd.concat([keys.assign(repeat=repeat), pd.DataFrame(risks)], axis=1)

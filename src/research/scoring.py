@@ -82,22 +82,27 @@ def _calibration_intercept(y: Array, p: Array, weights: Array) -> Array:
     """
     x = _logit(p)
     start = np.array([[brentq(lambda a: (y - expit(a + x)).sum(), -60, 60)]]) if 0 < y.sum() < len(y) else np.zeros((1, 1))
-    return _blank_single_class(y, weights, _newton(y, x, weights, np.repeat(start, len(weights), axis=0), 2)[:, 0])
+    return _blank_single_class(y, weights, _newton(y, x, weights, np.repeat(start, len(weights), axis=0), _steps(y))[:, 0])
 
 
 def _recalibrate(y: Array, x: Array, weights: Array) -> Array:
-    """Return the slope: the fit on all rows first, then two steps of Newton's method from there for every resample."""
+    """Return the slope: the fit on all rows first, then a few steps of Newton's method from there for every resample."""
     if y.all() or not y.any():
         return np.full(len(weights), np.nan)
     whole = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x[:, None], y)
     start = np.array([[whole.intercept_[0], whole.coef_[0, 0]]])
-    return _blank_single_class(y, weights, _newton(y, x, weights, np.repeat(start, len(weights), axis=0), 2)[:, 1])
+    return _blank_single_class(y, weights, _newton(y, x, weights, np.repeat(start, len(weights), axis=0), _steps(y))[:, 1])
+
+
+def _steps(y: Array) -> int:
+    """Two steps from the fit on all rows leave an error of the order of n to the -2; few rows need more, and afford it."""
+    return 2 if len(y) >= 1000 else 15
 
 
 def _newton(y: Array, x: Array, weights: Array, fit: Array, steps: int) -> Array:
     """Maximise the weighted logistic likelihood of ``a + b x`` for each row of ``weights``; one column in ``fit`` holds b at 1.
 
-    All fits start together, so the first step is a product of matrices; the second leaves an error of the order of n to the -2.
+    All fits start together, so the first step is a product of matrices.
     """
     for step in range(steps):
         a, b = fit[:, 0], fit[:, 1] if fit.shape[1] == 2 else np.ones(len(fit))
@@ -146,8 +151,8 @@ def score_rows(y: Array, p: Array, weights: Array | None = None) -> dict[str, Ar
     ValueError
         If a probability is missing or outside 0 to 1, or if ``p`` holds labels and not probabilities.
     """
+    _require_probabilities(np.asarray(p))
     y, p = np.asarray(y, bool), np.asarray(p, float)
-    _require_probabilities(p)
     weights = np.ones((1, len(y))) if weights is None else weights
     groups = _tied_groups(y, p, weights)
     ranking = {name: score(*groups) for name, score in RANKING.items()}
@@ -155,10 +160,10 @@ def score_rows(y: Array, p: Array, weights: Array | None = None) -> dict[str, Ar
 
 
 def _require_probabilities(p: Array) -> None:
+    if p.dtype.kind in "biu":
+        raise ValueError("required probabilities, arrived labels; score predict_proba, not hard labels")
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("required probabilities between 0 and 1, arrived values outside or missing; predict with predict_proba")
-    if len(p) > 2 and np.isin(p, (0, 1)).all():
-        raise ValueError("required probabilities, arrived only 0 and 1; score predict_proba, not hard labels")
 
 
 METRICS = ("auc", "average_precision", "log_loss", "brier", "calibration_slope", "calibration_intercept", "top_decile_lift")

@@ -75,9 +75,15 @@ def find_population(evidence: Tables, study: Study) -> ir.Table:
     else:
         orders = evidence["orders"]
         opens = orders.snapshot - ibis.interval(days=study.churn.active_days - 1)
-        active = orders.filter(orders.amount > 0, orders.ordered_at >= opens)
+        active = orders.filter(is_purchase(orders), orders.ordered_at >= opens)
     keys = ["snapshot", "customer_id"]
     return active.select(keys).distinct().semi_join(evidence["customers"], keys)
+
+
+def is_purchase(orders: ir.Table) -> ir.BooleanValue:
+    """Say which order lines are a purchase: a positive amount, and not marked as a return."""
+    positive = orders.amount > 0
+    return positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
 
 
 def label(tables: Tables, population: ir.Table, study: Study, known_by: date | None = None) -> ir.Table:
@@ -159,7 +165,7 @@ def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at
 
 
 def _label_lapses(orders: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
-    bought = orders.filter(orders.amount > 0, orders.ordered_at < _stamp(ends_at + timedelta(days=1)))
+    bought = orders.filter(is_purchase(orders), orders.ordered_at < _stamp(ends_at + timedelta(days=1)))
     bought = bought.select("customer_id", day=bought.ordered_at.truncate("D")).distinct()
     after = population.join(bought, [population.customer_id == bought.customer_id, bought.day > population.snapshot])
     after = after.select(population.snapshot, population.customer_id, bought.day)
@@ -188,11 +194,20 @@ def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_a
 def find_data_end(tables: Tables, study: Study) -> date:
     """Return the last day on which the labelled event could have been seen: ``data_end`` of study.yml, else the last row's day."""
     if study.data_end is not None:
+        _require_past(study)
         return study.data_end
     table = tables["contracts" if study.kind == "contractual" else "orders"]
     columns = [column for column in ("started_at", "ended_at", "ordered_at") if column in table.columns]
     last = table.agg(**{column: table[column].max() for column in columns}).execute().iloc[0]
     return last.max().date()
+
+
+def _require_past(study: Study) -> None:
+    if study.data_end > date.today():
+        raise StudyError(
+            f"study.yml of {study.name}, key data_end: required a day that has passed, arrived {study.data_end}; "
+            f"name the last day on which the data would have shown an event"
+        )
 
 
 def find_data_start(tables: Tables, study: Study) -> date:

@@ -4,6 +4,9 @@ import pandas as pd
 
 from research.tables import write_interval
 
+SLOPE = (0.75, 1.33)  # a calibration slope known to lie in here bends no decision,
+SHIFT = 0.25  # nor does an intercept known to be nearer to 0 than this (in log-odds)
+
 
 def find_reference(scores: pd.DataFrame, metric: str = "log_loss") -> str:
     """Return the strongest reference in one score, ``log_loss`` or ``auc``: the one that a model has to beat."""
@@ -31,33 +34,52 @@ def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
     """
     best = find_best(scores)
     loss, area = (_against(differences, best, find_reference(scores, metric), metric) for metric in ("log_loss", "auc"))
-    if loss.verdict != "better" and area.verdict != "better":
-        return _nothing_found(best, loss, area)
-    return " ".join([_winner(best, loss, area), _equals(best, differences), _calibration(best, scores)])
+    if "better" in (loss.verdict, area.verdict):
+        return " ".join([_winner(best, loss, area), _equals(best, differences), _calibration(best, scores)])
+    others = _better_others(scores, differences)
+    return _nothing_found(best, loss, area) if not others else f"{_nothing_found(best, loss, area, 'The model with the lowest log-loss')} {others}"
 
 
 def _against(differences: pd.DataFrame, model: str, reference: str, metric: str) -> pd.Series:
     return differences[(differences.model == model) & (differences.reference == reference) & (differences.metric == metric)].iloc[0]
 
 
-def _nothing_found(best: str, loss: pd.Series, area: pd.Series) -> str:
+def _better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """Name the models that beat the strongest reference in one score although another has the lowest log-loss."""
+    words = []
+    for metric, gain in (("auc", "ranks better"), ("log_loss", "gives better probabilities")):
+        rows = differences[(differences.reference == find_reference(scores, metric)) & (differences.metric == metric)]
+        better = rows[(rows.verdict == "better") & (rows.family != "reference")]
+        words += [f"{_capital(row.model)} {gain} than the {row.reference}, by {_say(row)}." for _, row in better.iterrows()]
+    return " ".join(words)
+
+
+def _nothing_found(best: str, loss: pd.Series, area: pd.Series, subject: str = "No model") -> str:
     references = _join([*dict.fromkeys([loss.reference, area.reference])])
+    start = f"**{subject} is {'not ' if subject != 'No model' else ''}shown to be better than the {references}.**"
+    compared = f"{_capital(best)} differs in log-loss from the {loss.reference} by {_say(loss)} and in AUC from the {area.reference} by {_say(area)}"
+    if "worse" in (loss.verdict, area.verdict):
+        worse = " and ".join(f"its {name}" for name, row in (("log-loss", loss), ("ranking", area)) if row.verdict == "worse")
+        return f"{start} {compared}: worse in {worse}. Use the reference."
     return (
-        f"**No model is shown to be better than the {references}.** The best of them, {best}, differs in log-loss from the {loss.reference} "
-        f"by {_say(loss)} and in AUC from the {area.reference} by {_say(area)}; widened for the number of models compared, both intervals "
-        f"leave room for no gain. With these data a reference serves as well: don't spend money on the ranking of a model."
+        f"{start} {compared}. These data can't show a gain, nor do they rule one out (of up to {area.high:.2f} in AUC): until there are more, "
+        f"the reference is the simpler choice."
     )
 
 
 def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
     places = ["", ""] if area.reference == loss.reference else [f" from the {area.reference}", f" from the {loss.reference}"]
     gains = f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by {_say(loss)}{places[1]}."
-    if loss.verdict == "better" and area.verdict == "better":
+    if loss.verdict == area.verdict == "better":
         references = _join([*dict.fromkeys([loss.reference, area.reference])])
         return f"**{_capital(best)} ranks customers better and gives better probabilities than the {references}**: {gains}"
     if area.verdict == "better":
-        return f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its probabilities are not shown to be better."
-    return f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its ranking is not shown to be better."
+        return f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its probabilities are {_unproven(loss)}."
+    return f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its ranking is {_unproven(area)}."
+
+
+def _unproven(row: pd.Series) -> str:
+    return "worse" if row.verdict == "worse" else "not shown to be better"
 
 
 def _equals(best: str, differences: pd.DataFrame) -> str:
@@ -76,8 +98,10 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
         faults.append(f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept {_say_bare(shift)})")
     if slope.low > 1 or slope.high < 1:
         faults.append(f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope {_say_bare(slope)})")
+    if not faults and SLOPE[0] <= slope.low and slope.high <= SLOPE[1] and max(abs(shift.low), abs(shift.high)) <= SHIFT:
+        return f"Its probabilities can be read as shares (calibration slope {_say_bare(slope)}; intercept {_say_bare(shift)})."
     if not faults:
-        return "Its probabilities are not shown to be off: they can be read as shares."
+        return f"Too few customers to tell whether its probabilities can be read as shares (calibration slope {_say_bare(slope)})."
     return f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before multiplying by money."
 
 
