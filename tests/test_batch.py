@@ -27,7 +27,7 @@ studies:
 DECLARED = 'study: str = "alpha"  # folder\nrows: int = 3  # rows = lines of the table\nlabel: str | None = None\nshares: list[float] = [0.5]'
 TABLE = "import pandas as pd\nfrom research.results import save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
 FAULTS = "from research.studies import StudyError\nraise StudyError('first <b>fault</b>; mend it', 'second fault; mend that')"
-STOP = "class NotApplicable(Exception): pass\nraise NotApplicable('required a table contracts; this study has none')"
+STOP = "from research.studies import NotApplicable\nraise NotApplicable('required a table contracts; this study has none')"
 
 
 def write_project(root: Path) -> None:

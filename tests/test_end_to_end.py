@@ -43,7 +43,7 @@ def test_a_real_study_runs_from_its_raw_file_to_its_pages_and_only_once(study, l
 
 
 def test_a_snapshot_that_the_data_do_not_cover_fails_by_name_and_leaves_earlier_pages(copy, capsys):
-    few = ["--set", "resamples=50"]
+    few = ["--set", "resamples=200"]
     assert cli.main(["run", "demo", *few, "--set", "snapshot=2025-09-25"]) == 0, capsys.readouterr().err
     (page,) = (copy / "reports" / "demo").rglob("10_data.html")
     before = page.read_bytes()

@@ -180,3 +180,18 @@ def test_a_line_marked_as_returned_is_no_purchase_whatever_its_sign(write_study)
     tables["contracts"]["ended_at"] = pd.NaT
     row = build(write_study, tables).iloc[0]
     assert (row.n_orders_30d, row.days_since_last_orders, row.n_returns_365d) == (1, 29, 1)
+
+
+def test_a_date_of_a_customer_becomes_the_days_since_it_and_nothing_while_it_lies_ahead(write_study):
+    tables = company(people=2)
+    tables["contracts"]["ended_at"] = pd.NaT
+    tables["customers"]["upgraded_on"] = pd.to_datetime(["2024-06-20", "2024-07-20"])
+    frame = build(write_study, tables).set_index("customer_id")
+    assert frame.days_since_upgraded_on["c00"] == 10
+    assert pd.isna(frame.days_since_upgraded_on["c01"])
+
+
+def test_a_misspelt_sensitive_column_is_refused(write_study):
+    study = write_study("contractual", tables=company(), data_end="2024-12-31", sensitive=["Region"])
+    with pytest.raises(StudyError, match="key sensitive: required columns among customer_id, joined_at, region; arrived Region; correct the spelling"):
+        adapters.load_tables(study)

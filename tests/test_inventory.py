@@ -52,7 +52,7 @@ def test_a_flat_study_has_customers_but_no_days(write_study):
 def test_rows_customers_duplicates_and_days_are_counted_per_table(tables):
     assert inventory.count_rows(tables).to_dict("records") == [
         {"table": "customers", "rows": 3, "customers": 3, "duplicates": 0, "first": pd.Timestamp("2023-01-01"), "last": pd.Timestamp("2024-12-01")},
-        {"table": "contracts", "rows": 3, "customers": 2, "duplicates": 1, "first": pd.Timestamp("2023-01-01"), "last": pd.Timestamp("2023-04-30")},
+        {"table": "contracts", "rows": 3, "customers": 2, "duplicates": 1, "first": pd.Timestamp("2023-01-01"), "last": pd.Timestamp("2024-07-10")},
     ]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from research import adapters, features, leaks, sources
-from research.studies import Leaks, load_study
+from research.studies import Leaks, StudyError, load_study
 
 
 class Overrules:
@@ -136,3 +136,8 @@ def test_the_gate_leaves_the_honest_columns_of_the_real_studies_alone(name, mirr
 
         frame = features.load_panel(tables, study, plan_split(study).train)
     assert leaks.find_leaks(frame, features.list_features(frame, study), study).empty
+
+
+def test_a_misspelt_rule_of_study_yml_is_refused_with_the_closest_feature():
+    with pytest.raises(StudyError, match=r"key leaks: required names of features, arrived signall \(did you mean signal\?\); correct or remove them"):
+        gate(customers(), drop={"signall": "set at exit"})

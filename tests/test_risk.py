@@ -149,3 +149,8 @@ def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
     spoiled = pd.concat([train, train[train.churned].assign(left_in_lead=True, churned=False, age=0.0)])
     plain, with_leavers = (risk.predict_out_of_time(part, test, COLUMNS, risk.list_candidates(None, 0)) for part in (train, spoiled))
     pd.testing.assert_frame_equal(plain, with_leavers)
+
+
+def test_no_feature_at_all_is_refused():
+    with pytest.raises(StudyError, match="required at least one feature, arrived none"):
+        risk.predict_cross_validated(customers(100), [], risk.list_candidates(None, 0), 5, 1, seed=0)

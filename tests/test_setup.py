@@ -15,7 +15,7 @@ SOURCES = sorted((ROOT / "src" / "research").glob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LAYERS = [
     {"studies"},
-    {"contracts", "simulate", "results", "tables", "plots"},
+    {"contracts", "simulate", "results", "tables", "plots", "settings"},
     {"sources", "scoring"},
     {"adapters", "comparison"},
     {"snapshots"},

@@ -109,6 +109,7 @@ def test_a_list_is_told_beside_one_drawn_by_lot():
     found = pd.DataFrame(
         {
             "model": ["forest"],
+            "active": [1000],
             "listed": [300],
             "churners_found": [90],
             "found_share": [0.3],
@@ -120,3 +121,8 @@ def test_a_list_is_told_beside_one_drawn_by_lot():
     assert verdicts.judge_lists(found, "forest") == (
         "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to 35%); a list drawn by lot would have held about 25."
     )
+
+
+def test_a_capacity_for_everyone_makes_a_ranking_pointless():
+    found = pd.DataFrame({"model": ["forest"], "active": [21], "listed": [21]})
+    assert verdicts.judge_lists(found, "forest").startswith("The capacity covers all 21 customers")

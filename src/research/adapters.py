@@ -95,9 +95,20 @@ def load_tables(study: Study | str) -> dict[str, ir.Table]:
     StudyError
         One sentence for every adapter that fails and every promise that a table breaks.
     """
-    tables = adapt(load_study(study) if isinstance(study, str) else study)
+    study = load_study(study) if isinstance(study, str) else study
+    tables = adapt(study)
     contracts.require(contracts.check(tables))
+    require_sensitive(study, tables)
     return tables
+
+
+def require_sensitive(study: Study, tables: dict[str, ir.Table]) -> None:
+    """Refuse a sensitive column that no table has: misspelt, it would enter the models."""
+    columns = tables["snapshot" if study.kind == "flat" else "customers"].columns
+    wrong = [name for name in study.sensitive if name not in columns]
+    if wrong:
+        place = show_path(study.folder / "study.yml")
+        raise StudyError(f"{place}, key sensitive: required columns among {', '.join(columns)}; arrived {', '.join(wrong)}; correct the spelling")
 
 
 def adapt(study: Study) -> dict[str, ir.Table]:

@@ -47,11 +47,12 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
     with scheduler.alone() as lock:
         facts = {name: _fetch(name) for name in dict.fromkeys(each.study for each in runs)}
         wanted = _list_jobs(runs, facts)
+        _sum_up()
         try:
             words = scheduler.make({key: job for key, job in wanted.items() if not job["refused"]}, jobs, lock)
             outcomes = Counter(_settle(job, words) for job in wanted.values())
         finally:
-            _sum_up(wanted)
+            _sum_up()
     print(_closing_line(outcomes), file=sys.stderr)
     return 1 if outcomes["failed"] else 0
 
@@ -135,9 +136,9 @@ def _settle(job: Job, words: str) -> str:
     return "failed"
 
 
-def _sum_up(wanted: dict[str, Job]) -> None:
-    """Write run.json of every run that has records, and the index of all runs."""
-    for folder in dict.fromkeys(records.run_folder(job) for job in wanted.values()):
+def _sum_up() -> None:
+    """Write run.json of every run that has records, those of a batch that was killed too, and the index of all runs."""
+    for folder in sorted(path for path in records.reports().glob("*/*") if path.is_dir()):
         summary = records.summarise(folder)
         if summary:
             records.write_json(folder / "run.json", summary)

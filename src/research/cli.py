@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from research import adapters, batch, contracts, features, snapshots, sources
+from research.settings import require_settings
 from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
 
 
@@ -118,17 +119,31 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
+    from research import leaks, risk  # they load the model libraries, which the other commands can do without
+
     tables = adapters.adapt(study)
     promises = contracts.check(tables)
     contracts.require(promises)
-    if study.kind != "flat":
-        split = snapshots.plan_split(study)
-        snapshots.require_windows(tables, study, [*split.train, *split.test])
+    adapters.require_sensitive(study, tables)
+    frame = _learn(study, tables)
+    columns = features.list_features(frame, study)
+    excluded = leaks.find_leaks(frame, columns, study)
+    risk.find_rule_column(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
-    print(f"{study.name}: all {len(promises)} promises kept; rows: {rows}")
+    print(f"{study.name}: all {len(promises)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
+
+
+def _learn(study: Study, tables: snapshots.Tables) -> pd.DataFrame:
+    """Return the training rows, after a look at all windows."""
+    if study.kind == "flat":
+        return features.load_flat(tables, study)
+    split = snapshots.plan_split(study)
+    snapshots.require_windows(tables, study, [*split.train, *split.test])
+    return features.load_panel(tables, study, split.train, known_by=min(split.test))
 
 
 def _snapshot(options: argparse.Namespace) -> int:
+    require_settings(snapshot=options.at, lead_days=options.lead_days, horizon_days=options.horizon_days)
     study = adjust(load_study(options.study), options.at, options.lead_days, options.horizon_days)
     out = options.out or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
     if out.suffix not in (".parquet", ".csv"):

@@ -157,15 +157,17 @@ def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns model, listed, churners_found, found_share, low_share, high_share, random_churners
-        ``found_share`` with its Wilson interval; ``random_churners`` is what a list drawn by lot finds on average.
+    DataFrame with columns model, active, listed, churners_found, found_share, low_share, high_share, random_churners
+        ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson interval, ``random_churners`` is what a list
+        drawn by lot finds on average.
     """
     rows = predictions[predictions.repeat == predictions.repeat.min()]
     rows = rows[rows.snapshot == rows.snapshot.max()] if "snapshot" in rows else rows
     lot = pd.util.hash_array(rows.customer_id.astype(str).to_numpy(object))
     listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
     found = {model: churned[np.lexsort((lot, -rows[model].to_numpy(float)))[:listed]].sum() for model in predictions if model not in KEYS}
-    table = pd.DataFrame({"model": found.keys(), "listed": listed, "churners_found": pd.Series(found.values(), dtype="int64")})
+    counts = pd.Series(found.values(), dtype="int64")
+    table = pd.DataFrame({"model": found.keys(), "active": len(rows), "listed": listed, "churners_found": counts})
     table["found_share"] = table.churners_found / listed
     table["low_share"], table["high_share"] = wilson(table.found_share, listed)
     return table.assign(random_churners=listed * churned.mean())

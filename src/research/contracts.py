@@ -100,7 +100,7 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 
     Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers become 64-bit floats, 0/1 flags become
     booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``check`` to name. Of the
-    attributes, flags and decimals become 64-bit floats, times of day and intervals text.
+    attributes, flags and decimals become 64-bit floats, times of day, intervals and JSON text.
     """
     columns = CONTRACTS[name].columns
     casts = {column: KINDS[spec.kind] for column, spec in columns.items() if column in table.columns and _castable(table[column], spec.kind)}
@@ -112,7 +112,7 @@ def _plain_type(dtype: dt.DataType) -> str | None:
     """Return the type in which an attribute of this kind can become a feature, none where it stays as it is."""
     if dtype.is_decimal() or dtype.is_boolean():
         return "float64"
-    return "string" if dtype.is_time() or dtype.is_interval() or dtype.is_uuid() else None
+    return "string" if dtype.is_time() or dtype.is_interval() or dtype.is_uuid() or dtype.is_json() else None
 
 
 def _castable(column: ir.Value, kind: str) -> bool:
@@ -166,6 +166,13 @@ def _time_promises(name: str, today: date) -> Iterator[Promise]:
         yield Promise(then, f"dates on or after {first}", "drop or correct these rows", lambda t, a=first, b=then: t[b].truncate("D") >= t[a].truncate("D"))
 
 
+def _date_promises(name: str, table: ir.Table) -> Iterator[Promise]:
+    latest = datetime(2200, 1, 1)
+    for column in table.columns:
+        if column not in CONTRACTS[name].columns and (table[column].type().is_date() or table[column].type().is_timestamp()):
+            yield Promise(column, "dates from 1900 to 2200", "make a placeholder null", lambda t, c=column: t[c].between(EARLIEST, latest))
+
+
 def _key_promises(name: str, customers: ir.Table | None) -> Iterator[Promise]:
     if name in TIMELINE and customers is not None and "customer_id" in customers.columns and customers.customer_id.type().is_string():
         known = customers.filter(customers.customer_id.notnull()).customer_id
@@ -201,7 +208,13 @@ def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: 
             yield from _shape_rows(name, table, column, spec, shape_faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
         yield _unique_row(name, table)
-    for promise in (*_finite_promises(name, table), *_range_promises(name), *_time_promises(name, today), *_key_promises(name, customers)):
+    for promise in (
+        *_finite_promises(name, table),
+        *_date_promises(name, table),
+        *_range_promises(name),
+        *_time_promises(name, today),
+        *_key_promises(name, customers),
+    ):
         if _usable(name, table, promise, shape_faults):
             yield _promise_row(name, table, promise)
 

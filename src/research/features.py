@@ -90,9 +90,14 @@ def _age(table: ir.Table, column: str) -> ir.Value:
 
 
 def _attributes(customers: ir.Table, study: Study) -> ir.Table:
-    """Return tenure in days and the customer's own attributes."""
+    """Return tenure in days and the customer's own attributes; a date becomes the days since it, empty while it lies ahead."""
     attributes = [column for column in customers.columns if column not in {*KEYS, "joined_at", "known_at", *study.sensitive}]
-    return customers.select(*KEYS, *attributes, tenure_days=_age(customers, "joined_at"))
+    dates = [column for column in attributes if customers[column].type().is_timestamp() or customers[column].type().is_date()]
+    customers = customers.cast(dict.fromkeys(dates, "timestamp(6)"))
+    ages = {f"days_since_{column}": _age(customers, column) for column in dates}
+    past = {name: (age >= 0).ifelse(age, ibis.null("int64")) for name, age in ages.items()}
+    others = [column for column in attributes if column not in dates]
+    return customers.select(*KEYS, *others, tenure_days=_age(customers, "joined_at"), **past)
 
 
 def _terms(contracts: ir.Table) -> ir.Table:

@@ -1,5 +1,6 @@
 """What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted by the engine."""
 
+import ibis
 import pandas as pd
 
 from research.contracts import CONTRACTS
@@ -35,12 +36,14 @@ def count_rows(tables: Tables) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns table, rows, customers, duplicates, first, last
-        ``duplicates`` counts the rows beyond the first of each set of equal ones; days are empty for tables without dates.
+        ``duplicates`` counts the rows beyond the first of each set of equal ones; ``last`` is the last day that any column but
+        ``known_at`` names. Days are empty for tables without dates.
     """
     rows = []
     for name, table in tables.items():
         dated = CONTRACTS[name].dated
-        days = {"first": table[dated].min(), "last": table[dated].max()} if dated else {}
+        times = [column for column, spec in CONTRACTS[name].columns.items() if spec.kind == "time" and column != "known_at" and column in table.columns]
+        days = {"first": table[dated].min(), "last": ibis.greatest(*(table[column].max() for column in times))} if dated else {}
         found = table.agg(rows=table.count(), customers=table.customer_id.nunique(), **days).execute().iloc[0]
         distinct = table.distinct().count().execute()
         rows.append((name, found.rows, found.customers, found.rows - distinct, found.get("first"), found.get("last")))

@@ -27,10 +27,9 @@ from nbconvert.filters import strip_ansi
 from papermill.exceptions import PapermillExecutionError
 
 from research import pages, records
-from research.studies import StudyError, UsageError, project_root
+from research.studies import NotApplicable, StudyError, UsageError, project_root
 
 SENTENCES = {StudyError.__name__, UsageError.__name__}
-NOT_APPLICABLE = "NotApplicable"
 START_SECONDS = 120
 
 
@@ -98,7 +97,7 @@ def _make(job: dict[str, Any], scratch: Path, started: str, clock: float) -> dic
     try:
         notebook = _execute(job, scratch)
     except PapermillExecutionError as error:
-        if error.ename != NOT_APPLICABLE:
+        if error.ename != NotApplicable.__name__:
             raise
         outcome, reason = "not applicable", error.evalue
         notebook = _cut(nbformat.read(scratch / "notebook.ipynb", as_version=4), reason)

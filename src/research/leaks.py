@@ -4,13 +4,14 @@ A leak is a column whose value was set because the customer left, or that names 
 excludes can only lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
 """
 
+import difflib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from research.studies import Study
+from research.studies import Study, StudyError
 
 SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
 PURE_CUSTOMERS = 20  # a group of churners only must hold at least so many customers
@@ -34,10 +35,23 @@ def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study) -> pd
     -------
     DataFrame with columns column, evidence, reason, decision
         One row per suspicious or overruled column; ``decision`` is kept or excluded. Empty where nothing was found.
+
+    Raises
+    ------
+    StudyError
+        If study.yml keeps or drops a column that is no feature: misspelt, the rule would do nothing.
     """
+    _require_known(features, study)
     found = [(column, *finding) for column in features if (finding := _suspect(frame, column))]
     table = pd.DataFrame(found, columns=["column", "evidence", "reason"]).assign(decision="excluded")
     return _overrule(table, features, study)
+
+
+def _require_known(features: Sequence[str], study: Study) -> None:
+    wrong = [name for name in (*study.leaks.keep, *study.leaks.drop) if name not in features]
+    if wrong:
+        hints = [f"{name} (did you mean {close[0]}?)" if (close := difflib.get_close_matches(name, features, n=1)) else name for name in wrong]
+        raise StudyError(f"study.yml, key leaks: required names of features, arrived {', '.join(hints)}; correct or remove them")
 
 
 def _suspect(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:

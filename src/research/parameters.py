@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
+from research.settings import require_settings
 from research.studies import UsageError, project_root, show_path
 
 SAFE_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}|-[0-9.]{1,20}")
@@ -131,13 +132,17 @@ def check(place: str, name: str, value: Any, parameter: Parameter) -> Any:
     Raises
     ------
     UsageError
-        If the value is not of that type.
+        If the value is not of that type, or outside its range.
     """
     try:
-        return TypeAdapter(parameter.kind).validate_python(value.isoformat() if isinstance(value, date) else value, strict=True)
+        value = TypeAdapter(parameter.kind).validate_python(value.isoformat() if isinstance(value, date) else value, strict=True)
+        require_settings(**{name: value})
+        return value
     except ValidationError:
         example = f"{name}={spell(parameter.default)}"
         raise UsageError(f"{place}: required {name} as {parameter.spelled}, arrived {value!r}; write a value like that of {example}") from None
+    except UsageError as error:
+        raise UsageError(*(f"{place}: {fault}" for fault in error.faults)) from None
 
 
 def spell(value: Any) -> str:

@@ -27,7 +27,7 @@ class Plan(Part):
     """A validated plan.yml: the notebooks that every study runs unless it names its own, and the studies."""
 
     notebooks: Notebooks
-    studies: dict[str, StudyPlan]
+    studies: Annotated[dict[str, StudyPlan], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Run:
 def read_plan() -> Plan:
     """Read and validate ``reports/plan.yml``; its faults are one ``UsageError``."""
     path = project_root() / "reports" / "plan.yml"
+    if not path.exists():
+        raise UsageError("required the file reports/plan.yml, which is not there; write 'notebooks: [10_data, 30_risk]' and 'studies: {demo: {}}' into it")
     try:
         return Plan.model_validate(read_yaml(path))
     except ValidationError as error:

@@ -95,19 +95,3 @@ def plot_months(table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax
-
-
-def plot_missing(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the columns that have empty values, by share.
-
-    Parameters
-    ----------
-    table : DataFrame with columns table, column, missing_share
-    """
-    ax, rows = _axes(ax), table[table.missing_share > 0].sort_values("missing_share")
-    names = rows.table + "." + rows.column
-    ax.barh(names, rows.missing_share, color="#0072B2", height=0.6)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set(xlabel="share of rows without a value", xlim=(0, 1))
-    ax.grid(axis="y", visible=False)
-    return ax

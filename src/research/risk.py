@@ -141,6 +141,12 @@ def require_two_classes(frame: pd.DataFrame, where: str) -> None:
         )
 
 
+def require_features(features: list[str]) -> None:
+    """Refuse an empty list of features."""
+    if not features:
+        raise StudyError("required at least one feature, arrived none beside keys, labels, sensitive and excluded columns; add columns in the study's SQL")
+
+
 def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate]) -> pd.DataFrame:
     """Fit every candidate on ``train`` and return its probabilities for ``test``.
 
@@ -149,6 +155,7 @@ def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[
     DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column per candidate
         One row per row of ``test``. Who left within the lead is no training row; a contact list can't leave them out, a score does.
     """
+    require_features(features)
     train = train[~train.left_in_lead]
     require_two_classes(train, "training")
     require_two_classes(test[~test.left_in_lead], "test")
@@ -169,6 +176,7 @@ def predict_cross_validated(frame: pd.DataFrame, features: list[str], candidates
     StudyError
         If a class has fewer customers than there are folds, or a customer stands on both sides of one.
     """
+    require_features(features)
     require_two_classes(frame, "study's")
     _require_fold_sizes(frame, folds)
     splits = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(frame, frame.churned)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,8 +36,12 @@ def alone() -> Iterator[TextIO]:
         If another batch holds it.
     """
     path = inner_folder() / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as lock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{show_path(path)}: required a file that can be written, arrived {error.strerror}; free that place") from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -68,12 +73,12 @@ def make(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
     listing = inner_folder() / "jobs.json"
     stamps = (inner_folder() / "stamps").relative_to(project_root())
     records.write_json(listing, {"python": sys.executable, "listing": str(listing), "stamps": str(stamps), "jobs": jobs})
-    process = _start(listing, cores, lock)
+    log = inner_folder() / "log"
+    with log.open("w", encoding="utf-8") as file:
+        process = _start(listing, cores, lock, file)
     _note(lock, process.pid)
-    with _interruptible(process):
-        words = _listen(process.stdout, total)
-        process.wait()
-    return words
+    with _interruptible(process), log.open(encoding="utf-8", errors="replace") as file:
+        return _listen(_follow(file, process), total)
 
 
 def stamp(job: dict[str, Any]) -> Path:
@@ -89,7 +94,7 @@ def _sweep(job: dict[str, Any]) -> None:
         stamp(job).unlink(missing_ok=True)
 
 
-def _start(listing: Path, cores: int, lock: TextIO) -> subprocess.Popen[str]:
+def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.Popen[bytes]:
     """Start Snakemake in a group of its own; it shares the lock, so that the lock outlives this process if Snakemake does."""
     quiet = ["--quiet", "host", "progress", "reason", "rules"]
     options = ["--cores", str(cores), "--jobs", str(cores), "--keep-going", "--rerun-incomplete", "--rerun-triggers", "params", "--nolock", *quiet]
@@ -97,13 +102,26 @@ def _start(listing: Path, cores: int, lock: TextIO) -> subprocess.Popen[str]:
         [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", str(project_root()), "--configfile", str(listing), *options],
         env={**os.environ, "RESEARCH_HOME": str(project_root())},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=log,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         pass_fds=[lock.fileno()],
         start_new_session=True,
     )
+
+
+def _follow(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield the lines of a log until the process that writes it has ended; a pipe would hold that process up once nobody reads."""
+    line = ""
+    while True:
+        ended = process.poll() is not None
+        while piece := file.readline():
+            line += piece
+            if line.endswith("\n"):
+                yield line
+                line = ""
+        if ended:
+            return
+        time.sleep(0.1)
 
 
 def _listen(lines: Iterable[str], total: int) -> str:
@@ -121,7 +139,7 @@ def _listen(lines: Iterable[str], total: int) -> str:
 
 
 @contextmanager
-def _interruptible(process: subprocess.Popen[str]) -> Iterator[None]:
+def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Take Snakemake and its jobs along when this process is told to stop; kernels end when their job does."""
     kept = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -37,6 +37,10 @@ class UsageError(StudyError):
     """A request that names something that isn't there; nothing was started."""
 
 
+class NotApplicable(Exception):
+    """Raised by a notebook whose tables a study does not have; the batch lists it as not applicable, with these words."""
+
+
 class Part(BaseModel):
     """A piece of study.yml: unknown keys refused, never changed after reading."""
 

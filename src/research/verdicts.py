@@ -108,6 +108,8 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
 def judge_lists(found: pd.DataFrame, best: str) -> str:
     """Say what a contact list by the best model holds, beside one drawn by lot."""
     row = found.set_index("model").loc[best]
+    if row.listed == row.active:
+        return f"The capacity covers all {row.active:,.0f} customers at the last snapshot: a ranking changes nothing about whom to contact."
     return (
         f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f} left "
         f"({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%}); "

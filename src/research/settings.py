@@ -1,0 +1,38 @@
+"""What the parameters of notebooks and commands may be, wherever they are set: one range for each name."""
+
+import re
+from typing import Any
+
+from research.studies import UsageError
+
+RANGES: dict[str, tuple[int, int]] = {
+    "folds": (2, 100),
+    "repeats": (1, 100),
+    "resamples": (200, 100_000),  # fewer leave no draw beyond the limits of an interval widened for several models
+    "seed": (0, 2**32 - 1),
+    "capacity": (0, 1_000_000_000),
+    "lead_days": (-1, 36_500),
+    "horizon_days": (0, 36_500),
+}
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def require_settings(**values: Any) -> None:
+    """Refuse values outside their range; names that have none pass.
+
+    Raises
+    ------
+    UsageError
+        One sentence for every such value.
+    """
+    faults = [_sentence(name, value) for name, value in values.items() if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]]
+    day = values.get("snapshot")
+    if day and not DAY.fullmatch(str(day)):
+        faults.append(f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month and day")
+    if faults:
+        raise UsageError(*faults)
+
+
+def _sentence(name: str, value: Any) -> str:
+    low, high = RANGES[name]
+    return f"required {name} from {low} to {high}, arrived {value}; choose a value in that range"

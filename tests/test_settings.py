@@ -1,0 +1,29 @@
+"""Ranges of parameters, refused before anything runs."""
+
+import pytest
+
+from research.settings import RANGES, require_settings
+from research.studies import UsageError
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
+    low, high = RANGES[name]
+    require_settings(**{name: low})
+    require_settings(**{name: high})
+    for value in (low - 1, high + 1):
+        with pytest.raises(UsageError, match=f"required {name} from {low} to {high}, arrived {value}; choose a value in that range"):
+            require_settings(**{name: value})
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "1735689600", "2025-6-3", "2025-06-30T00:00"])
+def test_a_snapshot_is_a_day_written_out(day):
+    with pytest.raises(UsageError, match="required snapshot as a day in the form 2025-06-30"):
+        require_settings(snapshot=day)
+
+
+def test_all_faults_come_at_once_and_other_names_pass():
+    require_settings(snapshot="", study="demo", folds=5)
+    with pytest.raises(UsageError) as caught:
+        require_settings(folds=1, repeats=0, snapshot="soon")
+    assert len(caught.value.faults) == 3
