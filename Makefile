@@ -35,7 +35,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 lock:  ## resolve requirements.lock anew, for all three Pythons at once; needs uv
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev --quiet pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev --quiet pyproject.toml -o requirements.lock
 
 clean:  ## clear what is built: environment, caches, reports; raw data stay
 	rm -rf .venv .snakemake .pytest_cache .ruff_cache build src/*.egg-info

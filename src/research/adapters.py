@@ -3,11 +3,13 @@
 import hashlib
 import re
 from pathlib import Path
+from zipfile import BadZipFile
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from python_calamine import CalamineError
 
 from research import contracts
 from research.sources import hash_file, list_files, locate_database, name_key, publish
@@ -61,7 +63,7 @@ def _as_parquet(study: Study, name: str, source: Source, path: Path) -> Path:
 def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
-    except Exception as error:  # calamine and zipfile raise kinds of their own; each means that the file is not a readable sheet
+    except (CalamineError, BadZipFile, ValueError, OSError) as error:
         raise StudyError(f"{name_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived {error}; correct 'sheet' or the file") from None
     if frame.columns.empty:
         raise StudyError(f"{name_key(study, name)}: required a sheet with a header row in {source.file}, arrived an empty one; correct 'sheet' or the file")
@@ -74,7 +76,7 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
 
     try:
         objects = pyreadr.read_r(path)
-    except Exception as error:  # librdata raises kinds of its own
+    except (pyreadr.custom_errors.PyreadrError, pyreadr.custom_errors.LibrdataError, ValueError, OSError) as error:
         raise StudyError(f"{name_key(study, name)}: required a readable RData file {source.file}, arrived {error}; correct the file") from None
     if source.object is None and len(objects) == 1:
         return next(iter(objects.values()))
