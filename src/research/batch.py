@@ -67,7 +67,7 @@ def _fetch(study: str) -> dict[str, Any]:
         return facts | {"title": loaded.title, "data_hash": sources.combine_hashes(hashes), "data_hashes": hashes}
     except StudyError as error:
         facts["refused"] = str(error)
-    except Exception as error:  # a full disk, a library that gives up: the other studies go on
+    except (OSError, MemoryError) as error:  # a full disk, a company too large to generate: the other studies go on
         facts["refused"] = f"{type(error).__name__}: {error}"
     print(f"{study} … failed: {facts['refused']}", file=sys.stderr)
     return facts

@@ -24,13 +24,16 @@ import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from nbconvert.filters import strip_ansi
-from papermill.exceptions import PapermillExecutionError
+from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from research import pages, records
 from research.studies import NotApplicable, StudyError, UsageError, project_root
 
 SENTENCES = {StudyError.__name__, UsageError.__name__}
 START_SECONDS = 120
+# a cell, a study or the page's size; a kernel that dies or doesn't start; a disk; a file that isn't what it should be. Any other error is a
+# fault of this package: it ends the job with its traceback, which the batch keeps as the details of a job that gave no account of itself
+FAILURES = (PapermillException, StudyError, RuntimeError, OSError, ValueError, MemoryError)
 
 
 def main() -> int:
@@ -47,7 +50,7 @@ def run_job(job: dict[str, Any]) -> int:
         say("…")
         try:
             record = _make(job, scratch, started, clock)
-        except Exception as error:  # whatever a notebook raises belongs to this job alone
+        except FAILURES as error:
             record = records.describe(job, started, time.monotonic() - clock, "failed", explain(error))
             records.write_failure(job, record, _details(error, scratch), scratch / "notebook.ipynb")
             say(f"… failed after {record['seconds']:.0f} s: {record['error']}")
@@ -112,7 +115,7 @@ def _execute(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
             return _execute_once(job, scratch)
         except PapermillExecutionError:
             raise
-        except Exception as error:
+        except (RuntimeError, OSError) as error:
             if attempt == 2 or "Address already in use" not in f"{error} {_log(scratch)}":
                 raise
     raise AssertionError("unreachable")
