@@ -12,7 +12,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from research.contracts import CONTRACTS
-from research.snapshots import Tables, is_purchase, label_panel
+from research.snapshots import Tables, label_panel
+from research.spells import is_purchase, join_terms
 from research.studies import Study, StudyError
 
 WINDOWS = (30, 90, 365)
@@ -101,16 +102,13 @@ def _attributes(customers: ir.Table, study: Study) -> ir.Table:
 
 
 def _terms(contracts: ir.Table) -> ir.Table:
-    """Return the terms of the latest running contract, its age, and how many contracts came before."""
+    """Return the terms of the latest running contract, its age, how many contracts there were, and how often the customer had left and come back."""
     terms = [column for column in ("plan", "monthly_fee") if column in contracts.columns]
     running = contracts.ended_at.isnull() if "ended_at" in contracts.columns else ibis.literal(True)
     latest = {column: contracts[column].last(where=running, order_by=[contracts.started_at, contracts[column]]) for column in terms}
-    return contracts.group_by(KEYS).agg(
-        **latest,
-        contract_age_days=_age(contracts, "started_at").min(where=running),
-        n_contracts=contracts.count(),
-        n_contracts_ended=contracts.count(where=~running),
-    )
+    running_now = contracts.group_by(KEYS).agg(**latest, contract_age_days=_age(contracts, "started_at").min(where=running), n_contracts=contracts.count())
+    earlier = join_terms(contracts, KEYS).group_by(KEYS).agg(n_earlier_spells=lambda t: t.ended.notnull().cast("int64").sum())
+    return running_now.join(earlier, KEYS)
 
 
 def _activity(events: ir.Table, name: str) -> ir.Table:

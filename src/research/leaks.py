@@ -100,8 +100,8 @@ def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None
 
     Most customers leave at some time in some studies, so "ever" is asked only where at most half of them do.
     """
-    if "n_contracts_ended" in frame:
-        frame = frame[frame.n_contracts_ended == 0]
+    if "n_earlier_spells" in frame:
+        frame = frame[frame.n_earlier_spells == 0]
     for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
         if outcome in frame and (outcome == "churned" or frame.event.mean() <= 0.5):
             left = frame[outcome].astype(bool) | frame.get("left_in_lead", False)

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from research.contracts import CONTRACTS
+from research.spells import is_purchase, join_terms
 from research.studies import Study, StudyError
 
 Tables = dict[str, ir.Table]
@@ -58,6 +59,11 @@ def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Tables:
     return {name: cut(table, name, snapshots) for name, table in tables.items() if CONTRACTS[name].dated}
 
 
+def keep(table: ir.Table, name: str) -> ir.Table:
+    """Compute a table once, in the engine, and return what came out: later expressions read it instead of the evidence."""
+    return table.get_backend().create_table(ibis.util.gen_name(name), table)
+
+
 def find_population(evidence: Tables, study: Study) -> ir.Table:
     """Return who can churn after each snapshot.
 
@@ -78,12 +84,6 @@ def find_population(evidence: Tables, study: Study) -> ir.Table:
         active = orders.filter(is_purchase(orders), orders.ordered_at >= opens)
     keys = ["snapshot", "customer_id"]
     return active.select(keys).distinct().semi_join(evidence["customers"], keys)
-
-
-def is_purchase(orders: ir.Table) -> ir.BooleanValue:
-    """Say which order lines are a purchase: a positive amount, and not marked as a return."""
-    positive = orders.amount > 0
-    return positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
 
 
 def label(tables: Tables, population: ir.Table, study: Study, known_by: date | None = None) -> ir.Table:
@@ -127,31 +127,16 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
     return column + ibis.interval(days=days)
 
 
-def _cover(contracts: ir.Table, ends_at: date) -> ir.Table:
-    """Return spells of unbroken cover: customer_id, started, left (empty while cover lasts beyond the data)."""
-    forever = _stamp(date(9999, 1, 1))
-    ended = contracts.ended_at.truncate("D") if "ended_at" in contracts.columns else ibis.null("timestamp(6)")
-    seen = (ended < _stamp(ends_at + timedelta(days=1))).fill_null(False)
-    spans = contracts.select("customer_id", started=contracts.started_at.truncate("D"), until=seen.ifelse(ended, forever))
-    earlier = ibis.window(group_by="customer_id", order_by=["started", "until"], preceding=(None, 1))
-    spans = spans.mutate(reach=spans.until.max().over(earlier))
-    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).cast("int64"))
-    order = ibis.window(group_by="customer_id", order_by=["started", "until"], preceding=None, following=0)
-    spells = spans.mutate(spell=spans.opens.sum().over(order)).group_by(["customer_id", "spell"])
-    cover = spells.agg(started=lambda t: t.started.min(), left=lambda t: t.until.max())
-    return cover.mutate(left=cover.left.nullif(forever)).drop("spell")
-
-
 def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
-    spells = _cover(contracts, ends_at)
+    spells = join_terms(contracts, ["customer_id"], ends_at)
     at = population.left_join(
         spells,
         [
             population.customer_id == spells.customer_id,
             spells.started <= population.snapshot,
-            spells.left.isnull() | (spells.left > population.snapshot),
+            spells.ended.isnull() | (spells.ended > population.snapshot),
         ],
-    ).select(population.snapshot, population.customer_id, spells.left)
+    ).select(population.snapshot, population.customer_id, left=spells.ended)
     opens = _add_days(at.snapshot, study.churn.lead_days)
     closes = _add_days(opens, study.churn.horizon_days)
     return at.select(

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, 
 
 TABLES = ("customers", "contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns", "snapshot")
 
+TRAPS = ("late_rows", "duplicates", "knowing_attribute", "price_rise", "missing_blocks", "hostile_text", "chosen_campaign")  # of a simulated company
+STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
+
 CENTURY_DAYS = 36_500
 Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
@@ -75,11 +78,12 @@ class Source(Part):
 
 
 class Simulation(Part):
-    """A generated company instead of files: customers, months of history and the seed of every draw."""
+    """A generated company instead of files: customers, months of history, the seed of every draw, and the traps planted in its tables."""
 
     customers: Annotated[int, Field(ge=100)]
     months: Annotated[int, Field(ge=12, le=1200)]
     seed: Annotated[int, Field(ge=0)] = 0
+    traps: tuple[Literal[TRAPS], ...] = TRAPS
 
 
 class Churn(Part):
@@ -118,6 +122,30 @@ class Leaks(Part):
     drop: dict[str, str] = {}
 
 
+class Lifecycle(Part):
+    """Where customers stand: the thresholds of the stages and the windows of the indicators; see ``research.lifecycle`` for the rule.
+
+    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence that is decline whatever the own rhythm;
+    two thirds of ``inactive_days`` unless given, none for contractual studies. ``activity``: the table whose rows tell how alive a customer
+    is; usage where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by which indicators are told apart.
+    ``targets``: a value for each indicator that has one, in the indicator's own unit.
+    """
+
+    last: Day | None = None
+    introduction_days: Days = 90
+    won_back_days: Days = 90
+    recent_days: Days = 90
+    decline_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    growth_ratio: Annotated[float, Field(gt=1)] = 1.5
+    noise: Annotated[float, Field(ge=0, le=5)] = 1.28
+    silence_gaps: Annotated[float, Field(ge=1)] = 3.0
+    silence_days: Days | None = None
+    activity: Literal["usage", "orders"] | None = None
+    retention_days: Days = 365
+    segments: list[str] | None = None
+    targets: dict[str, float] = {}
+
+
 class Economics(Part):
     """The currency in which amounts and fees are given, and how many customers the team can contact in one cycle."""
 
@@ -135,10 +163,12 @@ class Study(Part):
     simulate: Simulation | None = None
     churn: Churn | None = None
     snapshots: Snapshots | None = None
+    data_start: Day | None = None
     data_end: Day | None = None
     rule_column: str | None = None
     sensitive: list[str] = []
     leaks: Leaks = Leaks()
+    lifecycle: Lifecycle = Lifecycle()
     economics: Economics
 
     _folder: Path = PrivateAttr()
@@ -312,7 +342,7 @@ def _sentences(path: Path, fault: Any) -> list[str]:
 
 
 def _suggest(key: str) -> str:
-    known = {field for part in (Study, Source, Simulation, Churn, Snapshots, Leaks, Economics) for field in part.model_fields}
+    known = {field for part in (Study, Source, Simulation, Churn, Snapshots, Leaks, Lifecycle, Economics) for field in part.model_fields}
     close = difflib.get_close_matches(key, sorted(known), n=1)
     return f"did you mean '{close[0]}'?" if close else "remove it"
 

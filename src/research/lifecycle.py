@@ -1,0 +1,227 @@
+"""Where customers stand: the stage of each at every snapshot, how they move between stages, and how long they stay.
+
+The rule is written in ``describe_rule`` and sees evidence only. Its thresholds stand under ``lifecycle`` in study.yml.
+"""
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from lifelines import KaplanMeierFitter
+from lifelines.utils import median_survival_times
+
+from research.contracts import CONTRACTS
+from research.ratios import SUMS, estimate_ratio
+from research.snapshots import Tables
+from research.spells import find_spells, is_purchase
+from research.studies import STAGES, Study
+
+KEYS = ["snapshot", "customer_id"]
+NEW = "not yet a customer"
+RHYTHM_DAYS = 3  # active days from which a customer has a rhythm of their own
+
+
+def find_activity(evidence: Tables, study: Study) -> str | None:
+    """Return the table that tells how alive a customer is: the one that study.yml names, else usage, else orders, else none."""
+    wanted = [study.lifecycle.activity] if study.lifecycle.activity else ["usage", "orders"]
+    return next((name for name in wanted if name in evidence), None)
+
+
+def find_silence_days(study: Study) -> int | None:
+    """Return the silence that is decline whatever a customer's rhythm, in days, or none."""
+    if study.lifecycle.silence_days or study.kind == "contractual":
+        return study.lifecycle.silence_days
+    return round(study.churn.inactive_days * 2 / 3)
+
+
+def describe_rule(evidence: Tables, study: Study) -> pd.DataFrame:
+    """Return the rule in words, with the study's thresholds: the first stage whose words fit is the customer's.
+
+    Returns
+    -------
+    DataFrame with columns stage, rule
+    """
+    own, name = study.lifecycle, find_activity(evidence, study)
+    gone = "no contract runs" if study.kind == "contractual" else f"no purchase for {study.churn.inactive_days} days"
+    words = {"gone": gone, "won back": f"came back after being gone, at most {own.won_back_days} days ago"}
+    words |= {"introduction": f"first became a customer less than {own.introduction_days} days ago"}
+    if name:
+        change = f"in the last {own.recent_days} days as in the {own.recent_days} before, beyond what chance does (z above {own.noise:g})"
+        longest = f", or silent for {silence} days" if (silence := find_silence_days(study)) else ""
+        unit = "days with use" if name == "usage" else "days with a purchase"
+        silent = f"silent for more than {own.silence_gaps:g} of their own usual gaps and at least {own.recent_days // 3} days{longest}"
+        words |= {"decline": f"at most {own.decline_ratio:g} times as many {unit} {change}; or {silent}"}
+        words |= {"growth": f"at least {own.growth_ratio:g} times as many {unit} {change}"}
+    words |= {"maturity": "everyone else"}
+    return pd.DataFrame(words.items(), columns=["stage", "rule"])
+
+
+def assign_stages(evidence: Tables, study: Study) -> ir.Table:
+    """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence; see ``describe_rule``.
+
+    Parameters
+    ----------
+    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    study : a contractual or non-contractual study
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, stage
+        One row per snapshot and customer.
+    """
+    people, name = _latest_spells(evidence, study), find_activity(evidence, study)
+    rules = _tenure_rules(people, study)
+    if name is not None:
+        rhythm = _measure_rhythm(evidence[name], name, people, study.lifecycle.recent_days)
+        people = people.left_join(rhythm, KEYS).drop("snapshot_right", "customer_id_right")
+        rules = [*_tenure_rules(people, study), *_activity_rules(people, study)]
+    return people.select(*KEYS, stage=ibis.cases(*rules, else_="maturity"))
+
+
+def _latest_spells(evidence: Tables, study: Study) -> ir.Table:
+    """Return everybody's latest spell with its number, counted from 0, and the days since it started."""
+    spells = find_spells(evidence, study)
+    spells = spells.mutate(spell=ibis.row_number().over(ibis.window(group_by=KEYS, order_by="started")))
+    latest = spells.filter(spells.spell == spells.spell.max().over(ibis.window(group_by=KEYS)))
+    return latest.mutate(age=latest.snapshot.delta(latest.started, unit="day"))
+
+
+def _tenure_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:
+    own = study.lifecycle
+    return [
+        (people.ended.notnull(), "gone"),
+        ((people.spell > 0) & (people.age < own.won_back_days), "won back"),
+        ((people.spell == 0) & (people.age < own.introduction_days), "introduction"),
+    ]
+
+
+def _measure_rhythm(events: ir.Table, name: str, people: ir.Table, recent_days: int) -> ir.Table:
+    """Return each customer's active days in the latest spell: in the recent window, in the one before, the last one, and the mean gap.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, recent, before, active_days, silent_days, gap_days, seen_days
+        ``seen_days``: how long the customer could have been seen active, from the spell's start or the table's first row, to the snapshot.
+    """
+    real = events.filter(is_purchase(events)) if name == "orders" else events
+    days = real.select(*KEYS, day=real[CONTRACTS[name].dated].truncate("D")).distinct()
+    first = days.group_by("snapshot").agg(table_starts=days.day.min())
+    days = days.join(people.select(*KEYS, "started"), KEYS).filter(lambda t: t.day >= t.started).join(first, "snapshot")
+    days = days.mutate(age=days.snapshot.delta(days.day, unit="day"), seen=days.snapshot.delta(ibis.greatest(days.started, days.table_starts), unit="day") + 1)
+    found = days.group_by(KEYS).agg(
+        recent=days.count(where=days.age < recent_days),
+        before=days.count(where=(days.age >= recent_days) & (days.age < 2 * recent_days)),
+        active_days=days.count(),
+        silent_days=days.age.min(),
+        first_age=days.age.max(),
+        seen_days=days.seen.max(),
+    )
+    return found.mutate(gap_days=(found.first_age - found.silent_days) / (found.active_days - 1).nullif(0)).drop("first_age")
+
+
+def _activity_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:
+    """Return when a customer declines or grows: fewer or more active days per day seen than before, beyond noise, or silence.
+
+    Given their sum, recent active days would be binomial if nothing had changed; z is their distance from its mean in standard deviations.
+    """
+    own, silence = study.lifecycle, find_silence_days(study)
+    recent_seen, before_seen = own.recent_days, ibis.least(people.seen_days - own.recent_days, own.recent_days)
+    share, both = recent_seen / (recent_seen + before_seen), people.recent + people.before
+    z = (people.recent - both * share) / (both * share * (1 - share)).sqrt().nullif(0)
+    comparable = before_seen * 2 >= own.recent_days
+    change = (people.recent / recent_seen) / (people.before / before_seen).nullif(0)
+    rhythm = people.active_days >= RHYTHM_DAYS
+    silent = rhythm & (people.silent_days > own.silence_gaps * people.gap_days) & (people.silent_days >= own.recent_days // 3)
+    if silence is not None:
+        silent = silent | (people.silent_days >= silence)
+    fell = comparable & (change <= own.decline_ratio) & (z < -own.noise)
+    grew = comparable & ((change >= own.growth_ratio) | (people.before == 0)) & (z > own.noise)
+    return [((fell | silent).fill_null(False), "decline"), (grew.fill_null(False), "growth")]
+
+
+def count_stages(stages: ir.Table) -> pd.DataFrame:
+    """Count the customers in each stage at each snapshot.
+
+    Returns
+    -------
+    DataFrame with columns snapshot, stage, customers, share, low, high
+        One row per snapshot and stage, 0 where nobody is in it. ``share`` is of those who are customers at the snapshot, with its 95 %
+        interval (Wilson), and empty for who is gone.
+    """
+    found = stages.group_by(["snapshot", "stage"]).agg(customers=stages.count()).to_pandas()
+    grid = pd.MultiIndex.from_product([sorted(found.snapshot.unique()), STAGES], names=["snapshot", "stage"])
+    table = found.set_index(["snapshot", "stage"]).customers.reindex(grid, fill_value=0).reset_index()
+    present = table.customers.where(table.stage != "gone")
+    active = present.groupby(table.snapshot).transform("sum")
+    sums = pd.DataFrame({"n": active, "x": active, "y": present, "xx": active, "xy": present, "yy": present})
+    return table.join(estimate_ratio(sums, share=True).rename(columns={"value": "share"})[["share", "low", "high"]])
+
+
+def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
+    """Return each customer's stage at two consecutive snapshots: ``origin`` and ``stage``; who joined in between comes from ``NEW``."""
+    earlier = stages.select(snapshot=stages.snapshot + ibis.interval(days=every_days), customer_id="customer_id", origin="stage")
+    first = stages.agg(first=stages.snapshot.min())
+    pairs = stages.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right").cross_join(first)
+    return pairs.filter(pairs.snapshot > pairs["first"]).mutate(origin=pairs.origin.fill_null(NEW)).drop("first")
+
+
+def count_transitions(stages: ir.Table, every_days: int) -> pd.DataFrame:
+    """Count the moves between stages from each snapshot to the next, over all of them.
+
+    Parameters
+    ----------
+    stages : table, see ``assign_stages``, at snapshots ``every_days`` apart
+
+    Returns
+    -------
+    DataFrame with columns origin, stage, customers, moves, share, low, high
+        One row per pair of stages that occurs. ``share`` is of all moves out of ``origin``, staying included, with its 95 % interval, which
+        counts customers and not moves; ``customers`` is how many different ones were seen in ``origin``.
+    """
+    pairs = _pair_snapshots(stages, every_days)
+    per_pair = pairs.group_by(["customer_id", "origin", "stage"]).agg(y=pairs.count().cast("float64"))
+    per_origin = per_pair.group_by(["customer_id", "origin"]).agg(x=per_pair.y.sum())
+    totals = per_origin.group_by("origin").agg(n=per_origin.count(), x=per_origin.x.sum(), xx=(per_origin.x * per_origin.x).sum()).to_pandas()
+    both = per_pair.join(per_origin, ["customer_id", "origin"])
+    moves = both.group_by(["origin", "stage"]).agg(y=both.y.sum(), yy=(both.y * both.y).sum(), xy=(both.x * both.y).sum()).to_pandas()
+    sums = moves.merge(totals, on="origin")
+    table = sums.join(estimate_ratio(sums[list(SUMS)], share=True))
+    table = table.assign(customers=table.n.astype("int64"), moves=table.y.astype("int64"), share=table.value)
+    rank = table[["origin", "stage"]].apply(lambda names: names.map({name: i for i, name in enumerate((NEW, *STAGES))}))
+    order = rank.sort_values(["origin", "stage"]).index
+    return table.loc[order, ["origin", "stage", "customers", "moves", "share", "low", "high"]].reset_index(drop=True)
+
+
+def measure_stays(stages: ir.Table, every_days: int) -> pd.DataFrame:
+    """Return how long customers stay in a stage: Kaplan-Meier on stays that begin within the snapshots, those that still last censored.
+
+    Returns
+    -------
+    DataFrame with columns stage, stays, finished, median_days, low_days, high_days, longest_days
+        A stay is known to ``every_days``: it counts the snapshots at which it was seen. The median (Kaplan and Meier 1958,
+        doi:10.1080/01621459.1958.10501452) is empty where fewer than half of the stays have ended; low and high bound its 95 % interval
+        (Greenwood, log-log), which takes stays as independent, and are empty where the band doesn't cross one half.
+    """
+    counts = _count_stays(stages, every_days).to_pandas()
+    rows = [(stage, *_summarise_stays(rows)) for stage in STAGES if len(rows := counts[counts.stage == stage])]
+    return pd.DataFrame(rows, columns=["stage", "stays", "finished", "median_days", "low_days", "high_days", "longest_days"])
+
+
+def _count_stays(stages: ir.Table, every_days: int) -> ir.Table:
+    """Return stage, days, finished and the number of such stays, without those that were under way at the first snapshot."""
+    own = ibis.window(group_by="customer_id", order_by="snapshot")
+    bounds = stages.agg(first=stages.snapshot.min(), last=stages.snapshot.max())
+    runs = stages.mutate(opens=(stages.stage != stages.stage.lag().over(own)).fill_null(True).cast("int64"))
+    runs = runs.mutate(run=runs.opens.sum().over(ibis.window(group_by="customer_id", order_by="snapshot", preceding=None, following=0)))
+    stays = runs.group_by(["customer_id", "run", "stage"]).agg(opened=runs.snapshot.min(), closed=runs.snapshot.max()).cross_join(bounds)
+    stays = stays.filter(stays.opened > stays["first"])
+    stays = stays.mutate(days=stays.closed.delta(stays.opened, unit="day") + every_days, finished=stays.closed < stays["last"])
+    return stays.group_by(["stage", "days", "finished"]).agg(stays=stays.count())
+
+
+def _summarise_stays(counts: pd.DataFrame) -> tuple:
+    fitter = KaplanMeierFitter().fit(counts.days, counts.finished, weights=counts.stays)
+    bounds = median_survival_times(fitter.confidence_interval_)
+    spread = [float(fitter.median_survival_time_), *map(float, bounds.to_numpy().ravel())]
+    median, low, high = (value if np.isfinite(value) else np.nan for value in spread)
+    return int(counts.stays.sum()), int(counts.stays[counts.finished].sum()), median, low, high, int(counts.days.max())

@@ -1,0 +1,86 @@
+"""Spells of custom: from when to when somebody was a customer, and who came back.
+
+Contractual customers are covered while a contract runs; terms that touch or overlap are one spell. Non-contractual customers begin a spell
+with a purchase and end it with ``inactive_days`` of silence.
+"""
+
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+
+from research.studies import Study
+
+FOREVER = datetime(9999, 1, 1)
+
+
+def is_purchase(orders: ir.Table) -> ir.BooleanValue:
+    """Say which order lines are a purchase: a positive amount, and not marked as a return."""
+    positive = orders.amount > 0
+    return positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
+
+
+def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None) -> ir.Table:
+    """Return spells of unbroken cover by contracts.
+
+    Parameters
+    ----------
+    contracts : table with the columns of ``keys``, started_at, optionally ended_at
+    keys : columns that name a customer, for cut evidence also ``snapshot``
+    ends_at : day after which no end is known; None where the evidence has been cut already
+
+    Returns
+    -------
+    table with columns *keys, started, ended
+        One row per spell, in days; ``ended`` is the first day without cover, empty while cover runs.
+    """
+    ended = contracts.ended_at.truncate("D") if "ended_at" in contracts.columns else ibis.null("timestamp(6)")
+    known = ended.notnull() if ends_at is None else (ended <= ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))).fill_null(False)
+    spans = contracts.select(*keys, started=contracts.started_at.truncate("D"), until=known.ifelse(ended, ibis.literal(FOREVER)))
+    earlier = ibis.window(group_by=keys, order_by=["started", "until"], preceding=(None, 1))
+    spans = spans.mutate(reach=spans.until.max().over(earlier))
+    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).cast("int64"))
+    spells = _number(spans, keys, ["started", "until"]).agg(started=lambda t: t.started.min(), until=lambda t: t.until.max())
+    return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
+
+
+def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
+    """Return spells of purchases that no silence of ``inactive_days`` interrupts, from orders cut at snapshots.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, started, ended
+        One row per spell, in days. ``ended`` is the day with which the silence after the last purchase was complete, empty while it isn't.
+    """
+    keys = ["snapshot", "customer_id"]
+    days = orders.filter(is_purchase(orders)).select(*keys, day=lambda t: t.ordered_at.truncate("D")).distinct()
+    previous = days.day.lag().over(ibis.window(group_by=keys, order_by="day"))
+    days = days.mutate(opens=(previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)).cast("int64"))
+    spells = _number(days, keys, ["day"]).agg(started=lambda t: t.day.min(), last=lambda t: t.day.max())
+    complete = spells.last + ibis.interval(days=inactive_days)
+    return spells.mutate(ended=(complete <= spells.snapshot).ifelse(complete, ibis.null("timestamp(6)"))).drop("spell", "last")
+
+
+def _number(spans: ir.Table, keys: list[str], order: list[str]):
+    """Group spans by customer and by the number of openings so far."""
+    running = ibis.window(group_by=keys, order_by=order, preceding=None, following=0)
+    return spans.mutate(spell=spans.opens.sum().over(running)).group_by([*keys, "spell"])
+
+
+def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
+    """Return everybody's spells as known at each snapshot.
+
+    Parameters
+    ----------
+    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    study : a contractual or non-contractual study
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, started, ended
+        One row per snapshot, customer and spell; ``ended`` (the first day on which the customer counts as gone) is on or before the
+        snapshot, or empty: a customer at the snapshot.
+    """
+    if study.kind == "contractual":
+        return join_terms(evidence["contracts"], ["snapshot", "customer_id"])
+    return join_purchases(evidence["orders"], study.churn.inactive_days)
