@@ -12,8 +12,9 @@ import pandas as pd
 from python_calamine import CalamineError
 
 from research import contracts
+from research.definition import TABLES, Source
 from research.sources import hash_file, list_files, locate_database, name_key, publish
-from research.studies import TABLES, Source, Study, StudyError, load_study, show_path
+from research.studies import Study, StudyError, load_study, show_path
 
 PARQUET_READERS = {".xlsx", ".rda", ".rdata"}
 

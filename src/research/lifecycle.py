@@ -11,10 +11,11 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 
 from research.contracts import CONTRACTS
+from research.definition import STAGES
 from research.ratios import SUMS, estimate_ratio
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase
-from research.studies import STAGES, Study
+from research.studies import Study
 
 KEYS = ["snapshot", "customer_id"]
 NEW = "not yet a customer"

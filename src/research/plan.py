@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from research.definition import Part
 from research.parameters import Parameter, check, declare, name_run, parse, spell, suggest
-from research.studies import Part, StudyError, UsageError, describe_faults, list_studies, project_root, read_yaml
+from research.studies import StudyError, UsageError, describe_faults, list_studies, project_root, read_yaml
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}$")]
 Notebooks = Annotated[list[str], Field(min_length=1)]

@@ -1,0 +1,131 @@
+"""The parts of study.yml: which keys there are, what they mean, and what values they take."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+TABLES = ("customers", "contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns", "snapshot")
+
+TRAPS = ("late_rows", "duplicates", "knowing_attribute", "price_rise", "missing_blocks", "hostile_text", "chosen_campaign")  # of a simulated company
+STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
+
+CENTURY_DAYS = 36_500
+Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def shorten(value: Any, length: int = 60) -> str:
+    """Return a value as a fault shows it."""
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class Part(BaseModel):
+    """A piece of study.yml: unknown keys refused, never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _option(value: Any) -> bool | int | str | list[str]:
+    if isinstance(value, bool | int | str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        return value
+    raise ValueError(f"required text, a whole number, true, false or a list of texts, arrived {shorten(value)}; correct the value")
+
+
+class Source(Part):
+    """One raw file, seen by the SQL adapters under its key in ``sources``.
+
+    ``file`` is a path below the study's ``raw/`` folder or an absolute one; CSV and Parquet may be a glob. ``options`` go to DuckDB's
+    ``read_csv`` as they are; ``sheet`` chooses the sheet of an XLSX file, ``object`` the object of an RData file.
+    """
+
+    file: str
+    url: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    options: dict[Name, Annotated[bool | int | str | list[str], PlainValidator(_option)]] = {}
+    sheet: str | None = None
+    object: str | None = None
+
+    @model_validator(mode="after")
+    def _url_needs_checksum(self):
+        if self.url and not self.sha256:
+            raise ValueError("required a sha256 beside every url; write the file's SHA-256 checksum")
+        return self
+
+
+class Simulation(Part):
+    """A generated company instead of files: customers, months of history, the seed of every draw, and the traps planted in its tables."""
+
+    customers: Annotated[int, Field(ge=100)]
+    months: Annotated[int, Field(ge=12, le=1200)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    traps: tuple[Literal[TRAPS], ...] = TRAPS
+
+
+class Churn(Part):
+    """What churn means, in days; see ``research.snapshots`` for the windows.
+
+    ``active_days``: a non-contractual customer belongs to the population while the last order is at most this old.
+    ``inactive_days``: silence that counts as a lapse in durations.
+    """
+
+    horizon_days: Days
+    lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
+    active_days: Days | None = None
+    inactive_days: Days | None = None
+
+
+class Snapshots(Part):
+    """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no label window overlaps."""
+
+    last: Day
+    every_days: Days = 30
+    train: Annotated[int, Field(ge=1)] = 6
+    test: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _panel_fits_a_century(self):
+        span = (self.train + self.test) * self.every_days
+        if span > CENTURY_DAYS:
+            raise ValueError(f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,} days; use fewer or closer ones")
+        return self
+
+
+class Leaks(Part):
+    """Columns about which the study knows better than the leak gate, each with its reason."""
+
+    keep: dict[str, str] = {}
+    drop: dict[str, str] = {}
+
+
+class Lifecycle(Part):
+    """Where customers stand: the thresholds of the stages and the windows of the indicators; see ``research.lifecycle`` for the rule.
+
+    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence that is decline whatever the own rhythm;
+    two thirds of ``inactive_days`` unless given, none for contractual studies. ``activity``: the table whose rows tell how alive a customer
+    is; usage where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by which indicators are told apart.
+    ``targets``: a value for each indicator that has one, in the indicator's own unit.
+    """
+
+    last: Day | None = None
+    introduction_days: Days = 90
+    won_back_days: Days = 90
+    recent_days: Days = 90
+    decline_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    growth_ratio: Annotated[float, Field(gt=1)] = 1.5
+    noise: Annotated[float, Field(ge=0, le=5)] = 1.28
+    silence_gaps: Annotated[float, Field(ge=1)] = 3.0
+    silence_days: Days | None = None
+    activity: Literal["usage", "orders"] | None = None
+    retention_days: Days = 365
+    segments: list[str] | None = None
+    targets: dict[str, float] = {}
+
+
+class Economics(Part):
+    """The currency in which amounts and fees are given, and how many customers the team can contact in one cycle."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    capacity: Annotated[int, Field(ge=1)]
