@@ -12,7 +12,7 @@ import pandas as pd
 from python_calamine import CalamineError
 
 from research import contracts
-from research.definition import TABLES, Source
+from research.parts import TABLES, Source
 from research.sources import hash_file, list_files, locate_database, name_key, publish
 from research.studies import Study, StudyError, load_study, show_path
 

@@ -11,7 +11,7 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 
 from research.contracts import CONTRACTS
-from research.definition import STAGES
+from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase

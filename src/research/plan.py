@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from research.definition import Part
 from research.parameters import Parameter, check, declare, name_run, parse, spell, suggest
+from research.parts import Part
 from research.studies import StudyError, UsageError, describe_faults, list_studies, project_root, read_yaml
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}$")]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from research.definition import TABLES, TRAPS, Churn, Day, Economics, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten  # noqa: F401
+from research.parts import TABLES, TRAPS, Churn, Day, Economics, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten  # noqa: F401
 
 
 class StudyError(Exception):
