@@ -3,14 +3,15 @@
 Colours are those of Okabe and Ito (2008), which survive colour blindness; markers differ too, so greyscale print does.
 """
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import ConciseDateFormatter
-from matplotlib.ticker import PercentFormatter
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 FAMILY_COLOURS = {"reference": "#6b7280", "logistic": "#0072B2", "trees": "#D55E00", "survival": "#009E73"}
@@ -129,7 +130,8 @@ def _step_days(days: pd.DatetimeIndex) -> float:
     return (days[-1] - days[0]).days / (len(days) - 1) if len(days) > 1 else 30
 
 
-def _show_months(ax: Axes) -> None:
+def _show_months(ax: Axes, most: int = 9) -> None:
+    ax.xaxis.set_major_locator(AutoDateLocator(maxticks=most))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
 
 
@@ -188,6 +190,7 @@ def plot_cohort_curves(cohorts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for shade, (name, rows) in zip(shades, cohorts.sort_values("age_months").groupby("cohort"), strict=True):
         ax.plot(rows.age_months, rows.share, color=shade, linewidth=1.3, label=f"{name:%b %Y}" if name in (names[0], names[-1]) else None)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="age in months of 30 days", ylabel="retained", ylim=(0, None))
     ax.legend(title="joined in", loc="upper right")
     return ax
@@ -203,30 +206,32 @@ def plot_stability(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     ax.errorbar(table.k, table.stability, yerr=[table.stability - table.low, table.high - table.stability], marker="o", label="these customers")
     ax.plot(table.k, table.reference, marker="s", linestyle=":", color="#6b7280", label="no structure")
-    chosen = table[table.chosen]
-    ax.plot(chosen.k, chosen.stability, marker="o", markersize=13, markerfacecolor="none", color="#D55E00", linestyle="none", label="chosen")
+    if (chosen := table[table.chosen]).size:
+        ax.plot(chosen.k, chosen.stability, marker="o", markersize=13, markerfacecolor="none", color="#D55E00", linestyle="none", label="chosen")
     ax.set(xlabel="number of groups", ylabel="agreement (adjusted Rand index)", ylim=(0, 1.05))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
-def plot_trend(rows: pd.DataFrame, title: str, share: bool = False, ax: Axes | None = None) -> Axes:
+def plot_trend(rows: pd.DataFrame, title: str, unit: str, ax: Axes | None = None) -> Axes:
     """Draw one indicator over the snapshots with its 95 % intervals; a dotted line is the target.
 
     Parameters
     ----------
     rows : DataFrame with columns snapshot, value, low, high, target
-    share : whether the values are shares, shown as percentages
+    unit : "share" gives percentages, any other labels the axis
     """
     ax, rows = _axes(ax), rows.sort_values("snapshot")
     ax.fill_between(rows.snapshot, rows.low, rows.high, color="#0072B2", alpha=0.18, linewidth=0)
     ax.plot(rows.snapshot, rows.value, marker="o", markersize=3, color="#0072B2")
     if rows.target.notna().any():
         ax.axhline(rows.target.dropna().iloc[-1], color="#30343b", linestyle=":", linewidth=1.2)
-    if share:
+    if unit == "share":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set_title(title, fontsize=10)
-    _show_months(ax)
+    ax.set_ylabel("" if unit == "share" else textwrap.fill(unit, 22), fontsize=8)
+    ax.tick_params(labelsize=8)
+    _show_months(ax, 5)
     return ax
 
 
@@ -240,8 +245,8 @@ def plot_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     ax, rows = _axes(ax), rows.dropna(subset="ewma").sort_values("snapshot")
     ax.plot(rows.snapshot, rows.ewma, marker="o", markersize=4, color="#0072B2", label="smoothed worsening")
     ax.plot(rows.snapshot, rows.limit, linestyle=":", color="#30343b", linewidth=1.2, label="alarm limit")
-    alarms = rows[rows.alarm]
-    ax.plot(alarms.snapshot, alarms.ewma, marker="D", linestyle="none", color="#D55E00", label="alarm")
+    if (alarms := rows[rows.alarm]).size:
+        ax.plot(alarms.snapshot, alarms.ewma, marker="D", linestyle="none", color="#D55E00", label="alarm")
     if rows.since.notna().any():
         ax.axvline(rows.since.dropna().iloc[0], color="#D55E00", linewidth=1.2, linestyle="--", label="since")
     ax.set(ylabel="standard deviations (up is worse)", title=title)

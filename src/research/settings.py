@@ -8,6 +8,7 @@ from research.studies import UsageError
 RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
     "repeats": (1, 100),
+    "periods": (1, 1000),
     "resamples": (200, 100_000),  # fewer leave no draw beyond the limits of an interval widened for several models
     "seed": (0, 2**32 - 1),
     "capacity": (0, 1_000_000_000),

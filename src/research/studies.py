@@ -148,7 +148,8 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
             f"study {study.name}: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them at their defaults"
         )
     definition = study.model_dump(exclude_none=True)
-    for part, changes in (("churn", clock), ("snapshots", {"last": snapshot} if snapshot else {}), ("economics", {"capacity": capacity} if capacity else {})):
+    day = {"last": snapshot} if snapshot else {}
+    for part, changes in (("churn", clock), ("snapshots", day), ("lifecycle", day), ("economics", {"capacity": capacity} if capacity else {})):
         if changes:
             definition[part] = definition[part] | changes
     try:

@@ -32,8 +32,28 @@ HEADINGS = {
     "low_share": "from",
     "high_share": "to",
     "random_churners": "by lot, on average",
+    "low": "from",
+    "high": "to",
+    "origin": "from stage",
+    "median_days": "median, days",
+    "low_days": "from",
+    "high_days": "to",
+    "longest_days": "longest seen, days",
+    "recency_days": "days since the last",
+    "frequency_days": "days in a year",
+    "monetary": "spent in a year",
+    "monetary_share": "of all spending",
+    "age_months": "age, months",
+    "difference_low": "from",
+    "difference_high": "to",
+    "early_share": "earlier half",
+    "late_share": "later half",
+    "positive": "rated high",
+    "positive_share": "scored high",
 }
+OF_SHARES = ("low", "high", "difference", "difference_low", "difference_high")  # shares too, in a table that has shares
 MINUS = str.maketrans("-", "−")
+SHARES = {"share": "%", "points": "pp"}  # units that are told in hundredths
 
 
 def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
@@ -58,14 +78,20 @@ def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
 
 def _format(gt: GT, table: pd.DataFrame) -> GT:
     shares = [column for column in table.columns if column.endswith("share")]
+    shares += [column for column in OF_SHARES if shares and column in table.columns]
     dates = list(table.select_dtypes("datetime"))
-    numbers = table.select_dtypes("number").columns.difference(shares)
-    whole = [column for column in numbers if (table[column].dropna() % 1 == 0).all()]
     gt = gt.fmt_percent(shares, decimals=1) if shares else gt
     gt = gt.fmt_date(dates, date_style="iso") if dates else gt
-    gt = gt.fmt_integer(whole) if whole else gt
-    rest = [column for column in numbers if column not in whole]
-    return gt.fmt_number(rest, decimals=3) if rest else gt
+    for column in table.select_dtypes("number").columns.difference(shares):
+        decimals = _count_decimals(table[column])
+        gt = gt.fmt_number([column], decimals=decimals) if decimals else gt.fmt_integer([column])
+    return gt
+
+
+def _count_decimals(values: pd.Series) -> int:
+    """Return how many decimals a column needs: none for whole numbers, one for tenths and halves, else three."""
+    known = values.dropna().astype(float)
+    return next((decimals for decimals in (0, 1) if (known.round(decimals) == known).all()), 3)
 
 
 def write_interval(value: float, low: float, high: float, digits: int = 3) -> str:
@@ -78,6 +104,46 @@ def write_interval(value: float, low: float, high: float, digits: int = 3) -> st
 def _write(number: float, digits: int) -> str:
     """Return a number with a true minus sign, and zero without any."""
     return f"{round(number, digits) + 0.0:.{digits}f}".translate(MINUS)
+
+
+def write_quantity(value: float, unit: str) -> str:
+    """Return a number as its unit asks for: shares as percentages, all else with about three digits, a dash where there is none."""
+    if not np.isfinite(value):
+        return "–"
+    if unit in SHARES:
+        return f"{round(100 * value, 1) + 0.0:.1f} {SHARES[unit]}".translate(MINUS)
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{round(value, digits) + 0.0:,.{digits}f}".translate(MINUS)
+
+
+def _write_range(value: float, low: float, high: float, unit: str) -> str:
+    if not np.isfinite(value):
+        return "–"
+    between = f"<br><small>{write_quantity(low, unit)} to {write_quantity(high, unit)}</small>" if np.isfinite([low, high]).any() else ""
+    return write_quantity(value, unit) + between
+
+
+def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
+    """Return the last value of every indicator with its interval, its changes, and its target; what is not measured stands last.
+
+    Parameters
+    ----------
+    summary : DataFrame, see ``scorecard.summarise``
+    """
+    summary = summary.sort_values("status", key=lambda status: status != "measured", kind="stable")
+    change_unit = summary.unit.replace({"share": "points"})
+    keys = {"value": ("value", summary.unit), "change": ("change", change_unit), "against a year ago": ("change_year", change_unit)}
+    cells = {name: _write_ranges(summary, column, unit) for name, (column, unit) in keys.items()}
+    table = pd.DataFrame({"indicator": summary.title, "unit": summary.unit.replace({"share": ""}), **cells})
+    if summary.target.notna().any():
+        table["target"] = [write_quantity(row.target, row.unit) if pd.notna(row.target) else "" for row in summary.itertuples()]
+    table["verdict"] = np.where(summary.status == "measured", summary.verdict, "not measured; needed: " + summary.needs)
+    return show(table, note=note).fmt(lambda cell: cell, columns=list(cells)).cols_align("right", columns=list(cells))
+
+
+def _write_ranges(summary: pd.DataFrame, column: str, units: pd.Series) -> list[str]:
+    bounds = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
+    return [_write_range(*numbers, unit) for *numbers, unit in zip(*(summary[name].astype(float) for name in (column, *bounds)), units, strict=True)]
 
 
 def _cell(row) -> str:

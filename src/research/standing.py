@@ -1,0 +1,72 @@
+"""Where customers stand, in words: sentences computed from the tables of the lifecycle; "nothing shown" is one of them."""
+
+import pandas as pd
+
+from research.tables import write_quantity
+
+
+def judge_stages(counts: pd.DataFrame, moves: pd.DataFrame, every_days: int) -> str:
+    """Say how many customers there are, in which stages, and whether decline is followed by leaving more often than maturity is.
+
+    Parameters
+    ----------
+    counts, moves : DataFrames, see ``lifecycle.count_stages`` and ``lifecycle.count_transitions``
+    every_days : days between two snapshots
+    """
+    now = counts[counts.snapshot == counts.snapshot.max()].set_index("stage")
+    active = now.drop(index="gone").query("customers > 0").sort_values("customers", ascending=False)
+    shares = ", ".join(f"{row.share:.0%} in {stage}" if stage != "won back" else f"{row.share:.0%} won back" for stage, row in active.iterrows())
+    start = f"**On {counts.snapshot.max():%Y-%m-%d} there are {active.customers.sum():,} customers**: {shares}; {now.customers['gone']:,} are gone."
+    return f"{start} {_compare_exits(moves, every_days)}".strip()
+
+
+def _compare_exits(moves: pd.DataFrame, every_days: int) -> str:
+    exits = moves[moves.stage == "gone"].set_index("origin")
+    if not {"decline", "maturity"} <= {*exits.index}:
+        return ""
+    low, high = exits.loc["maturity"], exits.loc["decline"]
+    said = f"Within {every_days} days {_say_share(high)} of those in decline leave, {_say_share(low)} of those in maturity"
+    return f"{said}." if high.low > low.high or low.low > high.high else f"{said}: no difference shown."
+
+
+def _say_share(row: pd.Series) -> str:
+    return f"{row.share:.1%} ({row.low:.1%} to {row.high:.1%})"
+
+
+def judge_warnings(warnings: pd.DataFrame, charted: pd.DataFrame, titles: dict[str, str], units: dict[str, str]) -> str:
+    """Say which indicators have worsened beyond noise, since when, and where most; or that none has.
+
+    Parameters
+    ----------
+    warnings, charted : DataFrames, see ``monitoring.list_warnings`` and ``monitoring.chart``
+    titles, units : by indicator
+    """
+    charts = charted.dropna(subset="ewma")[["indicator", "segment_by", "segment"]].drop_duplicates()
+    if charts.empty:
+        return "Too few periods for a control chart: nothing can be said about worsening."
+    if warnings.empty:
+        return f"**No indicator has worsened beyond noise** in {len(charts)} control charts, of the whole company and of its segments."
+    lines = [_describe_warning(row, titles, units[row.indicator]) for row in warnings.itertuples()]
+    return "**Worsened beyond noise:**\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def name_chart(row, titles: dict[str, str]) -> str:
+    """Return what a chart is of: the indicator, and where it isn't the whole company the segment."""
+    return titles[row.indicator] + (f" in {row.segment_by.replace('_', ' ')} {row.segment}" if row.segment_by else "")
+
+
+def _describe_warning(row, titles: dict[str, str], unit: str) -> str:
+    change = f"{write_quantity(row.before, unit)} before, {write_quantity(row.now, unit)} since"
+    most = f"; most in {row.worst_by.replace('_', ' ')} {row.worst_segment}" if row.worst_segment else ""
+    return (
+        f"{name_chart(row, titles)}, since {row.since:%Y-%m-%d}: {change}{most}{'' if row.still_alarmed else '; within the limit again at the last snapshot'}."
+    )
+
+
+def judge_targets(summary: pd.DataFrame) -> str:
+    """Say which targets are met, missed or not shown either way, and what is not measured."""
+    aimed = summary[(summary.status == "measured") & (summary.verdict != "")]
+    parts = [f"{words}: {', '.join(names)}" for words in ("missed", "met", "not shown") if len(names := list(aimed.title[aimed.verdict == words]))]
+    missing = list(summary.title[summary.status != "measured"])
+    targets = f"Targets {'; '.join(parts)}." if parts else "The study sets no target for what is measured."
+    return targets + (f" Not measured: {', '.join(missing)}." if missing else "")
