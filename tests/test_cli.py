@@ -1,6 +1,7 @@
 """The command: exit codes, one sentence per fault, never a traceback, and earlier results left alone."""
 
 import hashlib
+import re
 
 import pandas as pd
 import pytest
@@ -33,7 +34,7 @@ def run(capsys):
     return call
 
 
-@pytest.mark.parametrize("arguments", [[], ["fetch"], ["check"], ["snapshot"], ["run"]])
+@pytest.mark.parametrize("arguments", [[], ["fetch"], ["check"], ["snapshot"], ["simulate"], ["run"]])
 def test_every_command_explains_itself(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         cli.main([*arguments, "--help"])
@@ -52,6 +53,8 @@ def test_every_command_explains_itself(capsys, arguments):
         (["snapshot", "tiny", "--horizon-days", "soon"], "argument --horizon-days: invalid int value: 'soon'"),
         (["check", "--at", "2024-06-30"], "unrecognized arguments: --at"),
         (["run", "--jobs"], "argument --jobs: expected one argument"),
+        (["simulate", "--customers", "100"], "the following arguments are required: --months, --seed, --out"),
+        (["simulate", "--without", "luck"], "argument --without: invalid choice: 'luck' (choose from 'late_rows', 'duplicates',"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sentence):
@@ -295,3 +298,66 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
         "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
         "check the label in the study's SQL, or choose another snapshot or horizon",
     )
+
+
+# simulate
+
+
+def simulate(run, out, *arguments: str, **values: int) -> tuple[int, str, list[str]]:
+    request = {"customers": 100, "months": 12, "seed": 0} | values
+    return run("simulate", *(part for name, value in request.items() for part in (f"--{name}", str(value))), "--out", str(out), *arguments)
+
+
+def test_a_simulation_counts_its_rows_and_says_how_long_it_took(run, tmp_path):
+    code, said, faults = simulate(run, tmp_path / "company")
+    lines = said.splitlines()
+    assert (code, faults) == (0, [])
+    assert lines[0].split() == ["customers", "100"]
+    assert [line.split()[0] for line in lines[8:-1]] == ["truth/hazards", "truth/effects", "truth/people", "truth/tones"]
+    total = sum(int(line.split()[1].replace(",", "")) for line in lines[:-1])
+    assert re.fullmatch(rf"{total:,} rows written to {re.escape(str(tmp_path / 'company'))} in \d+\.\d s", lines[-1])
+
+
+def test_a_simulation_without_a_trap_lacks_it(run, tmp_path):
+    assert simulate(run, tmp_path / "company", "--without", "knowing_attribute", "hostile_text")[0] == 0
+    customers = pd.read_parquet(tmp_path / "company" / "customers")
+    assert "retention_offer_code" not in customers.columns
+    assert not customers.name.str.contains("<").any()
+
+
+def test_every_value_out_of_range_is_one_sentence_and_wrong_usage(run, tmp_path):
+    assert simulate(run, tmp_path / "company", customers=99, months=1201, seed=-1) == (
+        2,
+        "",
+        [
+            "--customers: required a number of at least 100, arrived 99; correct the value",
+            "--months: required a number of at most 1,200, arrived 1201; correct the value",
+            "--seed: required a number of at least 0, arrived -1; correct the value",
+        ],
+    )
+    assert simulate(run, tmp_path / "company", chunk=0) == (2, "", ["--chunk: required a number of at least 1, arrived 0; correct the value"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_wrong_usage_and_stays(run, tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    sentence = f"--out: required a folder that does not exist or is empty, arrived {tmp_path}, which is there already; choose another or remove it"
+    assert simulate(run, tmp_path) == (2, "", [sentence])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, said, faults = simulate(run, tmp_path / "file" / "company")
+    assert (code, said, len(faults)) == (1, "", 1)
+    assert re.fullmatch(r"required a place to write .*company, arrived (Not a directory|File exists); free it or choose another --out", faults[0])
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch):
+    def write(self, table, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", write)
+    sentence = f"required a place to write {tmp_path / 'company'}, arrived No space left on device; free it or choose another --out"
+    assert simulate(run, tmp_path / "company") == (1, "", [sentence])
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import os
+import re
 import socket
 import threading
 import zipfile
@@ -14,6 +15,7 @@ import pyreadr
 import pytest
 
 from research import adapters, sources
+from research.simulate.generate import SIMULATOR
 from research.studies import Study, StudyError, load_study
 
 CSV = "customer_id,joined_at\na,2023-01-01\nb,2023-02-01\n"
@@ -448,15 +450,72 @@ def test_a_folder_in_the_place_of_a_file_is_one_sentence(flat, mirror_folder):
     )
 
 
+SMALL = {"simulate": {"customers": 100, "months": 12}, "sources": {"raw_customers": {"file": "customers/*.parquet"}}}
+
+
+def files_of(study: Study) -> dict[str, bytes]:
+    return {str(path.relative_to(study.raw)): path.read_bytes() for path in study.raw.rglob("*.parquet")}
+
+
 def test_a_simulated_company_is_generated_once_and_again_when_asked_for_another(write_study):
-    ask = {"customers": 100, "months": 12}
-    files = {"sources": {"raw_customers": {"file": "customers.parquet"}}}
-    study = write_study(simulate=ask, **files)
+    study = write_study(**SMALL)
     assert origins(study) == ["generated"]
-    first = (study.raw / "customers.parquet").stat().st_mtime_ns
-    assert (origins(study), (study.raw / "customers.parquet").stat().st_mtime_ns) == (["generated"], first)
-    other = write_study(simulate=ask | {"seed": 1}, **files)
-    assert (origins(other), (study.raw / "customers.parquet").stat().st_mtime_ns == first) == (["generated"], False)
+    first = (study.raw / "customers" / "part-00000.parquet").stat().st_mtime_ns
+    assert (origins(study), (study.raw / "customers" / "part-00000.parquet").stat().st_mtime_ns) == (["generated"], first)
+    before = files_of(study)
+    other = write_study(**SMALL | {"simulate": SMALL["simulate"] | {"seed": 1}})
+    assert origins(other) == ["generated"]
+    assert files_of(other).keys() == before.keys() and files_of(other) != before
+
+
+def test_a_simulated_company_has_its_truth_beside_it(write_study):
+    study = write_study(**SMALL)
+    sources.fetch(study)
+    assert {path.name for path in (study.raw / "truth").iterdir()} == {"hazards", "effects", "people", "tones"}
+
+
+def test_a_simulated_company_is_generated_again_by_another_simulator(write_study, monkeypatch):
+    study = write_study(**SMALL)
+    sources.fetch(study)
+    stamp = (study.raw / ".simulated").read_text()
+    monkeypatch.setattr(sources, "hash_simulator", lambda: "another")
+    sources.fetch(study)
+    assert (study.raw / ".simulated").read_text() != stamp
+
+
+def test_the_stamp_covers_every_module_of_the_simulator():
+    assert (SIMULATOR / "__init__.py").exists()
+    imported = {name for path in SIMULATOR.glob("*.py") for name in re.findall(r"^from research\.([\w.]+) import", path.read_text(), flags=re.M)}
+    assert {name for name in imported if not name.startswith("simulate")} == {"parts", "studies"}  # the names of stages and traps, and of errors
+
+
+def test_files_of_an_earlier_layout_do_not_break_a_generation(write_study):
+    study = write_study(**SMALL)
+    sources.fetch(study)
+    whole = files_of(study)
+    (study.raw / "usage.parquet").write_bytes(b"old")
+    (study.raw / "customers" / "part-00007.parquet").write_bytes(b"old")
+    (study.raw / ".simulated").write_text("an earlier request")
+    sources.fetch(study)
+    assert files_of(study) == whole | {"usage.parquet": b"old"}
+    assert not list(study.raw.glob(".simulating-*"))
+
+
+def test_a_generation_that_fails_leaves_the_earlier_tables_and_nothing_half_written(write_study, monkeypatch):
+    study = write_study(**SMALL)
+    sources.fetch(study)
+    whole = files_of(study)
+
+    def fill_the_disk(company, out):
+        (out / "customers").mkdir(parents=True)
+        (out / "customers" / "part-00000.parquet").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sources, "write_company", fill_the_disk)
+    other = write_study(**SMALL | {"simulate": SMALL["simulate"] | {"seed": 1}})
+    assert faults_of(sources.fetch, other) == ("data/tiny/raw: required a folder that can be written, arrived No space left on device; free that place",)
+    assert files_of(other) == whole
+    assert not list(study.raw.glob(".simulating-*"))
 
 
 # the data hash

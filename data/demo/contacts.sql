@@ -1,2 +1,2 @@
-SELECT customer_id, contacted_at, channel, topic, complaint, resolved_at
+SELECT customer_id, contacted_at, channel, topic, complaint, resolved_at, known_at
 FROM raw_contacts

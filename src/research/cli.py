@@ -1,4 +1,4 @@
-"""The command ``research``: fetch, check, snapshot, run.
+"""The command ``research``: fetch, check, snapshot, simulate, run.
 
 Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard error, never a traceback.
 """
@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one se
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
@@ -14,7 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from research import adapters, batch, contracts, features, snapshots, sources
+from research.parts import TRAPS
 from research.settings import require_settings
+from research.simulate import generate
 from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
 
 
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fetch(commands)
     _add_check(commands)
     _add_snapshot(commands)
+    _add_simulate(commands)
     _add_run(commands)
     return parser
 
@@ -78,6 +82,19 @@ def _add_snapshot(commands) -> None:
     command.add_argument("--horizon-days", type=int, default=0, metavar="N", help="days of the label window; the study's own unless given")
     command.add_argument("--out", type=Path, metavar="FILE", help="a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given")
     command.set_defaults(command=_snapshot)
+
+
+def _add_simulate(commands) -> None:
+    command = commands.add_parser(
+        "simulate", help="write a generated company", description="Write the tables of a generated company, and the truth beside them, as Parquet in parts."
+    )
+    command.add_argument("--customers", type=int, required=True, metavar="N", help="everyone who ever joins, at least 100")
+    command.add_argument("--months", type=int, required=True, metavar="M", help="calendar months of history up to its last day, at least 12")
+    command.add_argument("--seed", type=int, required=True, metavar="S", help="same seed, same bytes")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder that does not exist or is empty")
+    command.add_argument("--chunk", type=int, default=generate.CHUNK, metavar="N", help="customers held at once; the bytes do not depend on it")
+    command.add_argument("--without", nargs="+", default=[], choices=TRAPS, metavar="TRAP", help=f"traps that are not planted: {', '.join(TRAPS)}")
+    command.set_defaults(command=_simulate)
 
 
 def _add_run(commands) -> None:
@@ -174,6 +191,15 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
     finally:
         with suppress(OSError):
             scratch.unlink()
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    traps = tuple(name for name in TRAPS if name not in options.without)
+    rows = generate.generate(options.customers, options.months, options.seed, options.out, traps, options.chunk)
+    print("\n".join(f"{name:<14} {count:>14,}" for name, count in rows.items()))
+    print(f"{sum(rows.values()):,} rows written to {options.out} in {time.monotonic() - began:.1f} s")
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 A self-starting control chart per indicator and segment: each value is compared with the mean of the earlier ones, and an exponentially
 weighted moving average (EWMA) of these readings gives the alarm. The first ``baseline`` values only teach; mean and scatter are learned
 on until the first alarm, not after it. An improvement beyond chance starts the chart anew, so that what was gained is the level to hold
-and the average carries no credit. Three EWMAs must all be past the limit, so that no wrong idea of the noise raises an alarm alone:
+and the average carries no credit: the mean is learned again, from half as many values, and the scatter is kept. Three EWMAs must all be
+past the limit, so that no wrong idea of the noise raises an alarm alone:
 
 1. the scatter is in proportion to the standard errors, of a size learned from the chart's own earlier values;
 2. the scatter is the same in every period, of a size learned likewise;
@@ -158,7 +159,7 @@ def _scale(period: Array, smoothing: float) -> Array:
 def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, baseline: int, smoothing: float) -> dict[str, Array]:
     """Follow many charts at once: matrices of charts by measured periods, empty beyond a chart's last.
 
-    A chart raises an alarm above its limit, and starts anew where all its averages are lower than minus its gain.
+    A chart raises an alarm above its limit, and learns its mean anew where all its averages are lower than minus its gain.
 
     Returns
     -------
@@ -168,7 +169,7 @@ def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, basel
     x, se = np.clip((x - start) / unit, -1e60, 1e60), np.clip(se / unit, 1e-60, 1e60)
     variances = np.stack([se**2, np.ones_like(se)])  # of readings 1 and 2, but for a factor
     weight, total, squares = np.zeros((3, *variances.shape[:2]))
-    opened, ewma = np.zeros(len(x), int), np.zeros((3, len(x)))
+    (opened, freedom), ewma = np.zeros((2, len(x)), int), np.zeros((3, len(x)))
     found = {name: np.full(x.shape, np.nan) for name in ("expected", "residual", "q", "ewma", "opened")}
     learning = np.ones(len(x), bool)
     for k in range(x.shape[1]):
@@ -176,19 +177,22 @@ def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, basel
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = total / weight
             residual = np.where(age > 0, (x[:, k] - mean) / np.sqrt(variance + 1 / weight) * worse, 0)
-        q = _to_normal(residual, squares, age - 1)
+        q = _to_normal(residual, squares, freedom)
         found["expected"][:, k] = np.where(here, mean[0] * unit[:, 0] + start[:, 0], np.nan)
         found["residual"][:, k], found["q"][:, k] = np.where(age > 0, residual[0], np.nan), np.where(here & (age > 0), q[0], np.nan)
-        found["opened"][:, k], watched = opened, age >= baseline
+        first = np.where(opened > 0, baseline // 2, baseline)
+        found["opened"][:, k], watched = opened, age >= first
         ewma = np.where(watched, (1 - smoothing) * ewma + smoothing * np.concatenate([q, residual[:1]]), 0)
-        scaled = ewma / _scale(np.maximum(age - baseline, 0) + 1, smoothing)
+        scaled = ewma / _scale(np.maximum(age - first, 0) + 1, smoothing)
         found["ewma"][:, k] = np.where(watched, scaled.min(axis=0), np.nan)
         learning &= ~(found["ewma"][:, k] > limits)
-        taught, improved = here & learning, learning & (-scaled.max(axis=0) > gains)
+        improved = learning & (-scaled.max(axis=0) > gains)
+        taught = here & learning & ~improved
         weight += np.where(taught, 1 / variance, 0)
         total += np.where(taught, x[:, k] / variance, 0)
         squares += np.where(taught, residual**2, 0)
-        for learned in (weight, total, squares, ewma):
+        freedom += taught & (age > 0)
+        for learned in (weight, total, ewma):
             learned[:, improved] = 0
         opened = np.where(improved, k + 1, opened)
     return found

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pooch
 
-from research.simulate import simulate
+from research.simulate import Company
+from research.simulate.generate import SIMULATOR, write_company
 from research.studies import Source, Study, StudyError, show_path
 
 
@@ -58,15 +59,30 @@ def _prepare(study: Study) -> bool:
 
 
 def _generate(study: Study) -> bool:
-    """Write the simulated company's files unless the same request to the same simulator already wrote them."""
+    """Write the simulated company's tables unless the same request to the same simulator already wrote them."""
     if study.simulate is None:
         return False
-    stamp, wanted = study.raw / ".simulated", f"{study.simulate.model_dump_json()} {hash_file(Path(simulate.__code__.co_filename))}"
+    stamp, wanted = study.raw / ".simulated", f"{study.simulate.model_dump_json()} {hash_simulator()}"
     if not stamp.exists() or stamp.read_bytes() != wanted.encode() or any(not _find(study, source) for source in study.sources.values()):
-        for name, frame in simulate(**study.simulate.model_dump()).items():
-            publish(study.raw / f"{name}.parquet", lambda path, frame=frame: frame.to_parquet(path, index=False))
+        stamp.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=study.raw, prefix=".simulating-") as scratch:
+            write_company(Company(**study.simulate.model_dump()), Path(scratch) / "new")
+            for table in sorted((Path(scratch) / "new").iterdir()):
+                _swap(table, study.raw / table.name, Path(scratch) / f"old-{table.name}")
         publish(stamp, lambda path: path.write_text(wanted))
     return True
+
+
+def _swap(new: Path, target: Path, old: Path) -> None:
+    """Put a table's folder in the place of an earlier one; readers see all the files of the one or of the other."""
+    if target.exists():
+        os.rename(target, old)
+    os.rename(new, target)
+
+
+def hash_simulator() -> str:
+    """Return one SHA-256 over the modules that make the generated company."""
+    return combine_hashes({path.name: hash_file(path) for path in sorted(SIMULATOR.glob("*.py"))})
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:

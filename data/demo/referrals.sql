@@ -1,0 +1,2 @@
+SELECT customer_id, referred_at
+FROM raw_referrals
