@@ -65,7 +65,7 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
     assert 0.3 * len(texts) <= len(later) < 0.31 * len(texts)
     assert past.known_at.max() < pd.Timestamp(day) + pd.Timedelta(days=1) <= later.given_at.min()
     model = sentiment.learn_sentiment(past, 0)
-    scores = sentiment.judge_sentiment(sentiment.rate_texts(model, later), past, resamples=200).set_index(["model", "metric"])
+    scores = sentiment.judge_sentiment(sentiment.rate_texts(model, later), past, resamples=200)[0].set_index(["model", "metric"])
     assert scores.value[sentiment.MODEL, "auc"] >= 0.97
     assert scores.value["rule on text length", "auc"] < 0.8
     assert scores.value["base rate", "auc"] == 0.5
@@ -81,7 +81,7 @@ def test_the_model_reads_any_language_and_shows_its_words(language):
     past, later, _ = sentiment.split_texts(make_texts(language))
     model = sentiment.learn_sentiment(past, 0)
     rated = sentiment.rate_texts(model, later)
-    scores = sentiment.judge_sentiment(rated, past, resamples=50).set_index(["model", "metric"]).value
+    scores = sentiment.judge_sentiment(rated, past, resamples=50)[0].set_index(["model", "metric"]).value
     assert scores[sentiment.MODEL, "auc"] > 0.99
     assert scores[sentiment.MODEL, "brier"] < scores["base rate", "brier"] / 2
     markers = sentiment.list_markers(model, past, 4)
@@ -189,7 +189,7 @@ def test_what_a_study_lacks_is_said():
 def test_later_texts_of_one_side_or_none_give_a_table_without_auc(kept):
     past, later, _ = sentiment.split_texts(make_texts())
     rated = sentiment.rate_texts(sentiment.learn_sentiment(past, 0), later[later.share.isin(kept)])
-    scores = sentiment.judge_sentiment(rated, past, resamples=20)
+    scores, differences = sentiment.judge_sentiment(rated, past, resamples=20)
     assert scores.value[scores.metric == "auc"].isna().all()
     assert len(scores) == (15 if 0.2 in kept else 0)
 

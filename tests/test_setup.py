@@ -11,33 +11,53 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SOURCES = sorted((ROOT / "src" / "research").glob("*.py"))
+PACKAGE = ROOT / "src" / "research"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LAYERS = [
+    {"parts"},
     {"studies"},
-    {"contracts", "simulate", "results", "tables", "plots", "settings"},
-    {"sources", "scoring"},
-    {"adapters", "comparison"},
-    {"snapshots"},
-    {"features", "inventory", "verdicts"},
-    {"leaks", "risk"},
+    {"simulate.company"},
+    {"simulate.draws"},
+    {"simulate.phrases", "simulate.lives"},
+    {"simulate.people", "simulate.hazard", "simulate.traps", "simulate.truth"},
+    {"simulate.events", "simulate.offers"},
+    {"simulate"},
+    {"simulate.generate"},
+    {"contracts", "results", "tables", "plots", "settings"},
+    {"sources", "scoring", "definitions", "monitoring", "grouping"},
+    {"adapters", "comparison", "spells", "glossary"},
+    {"snapshots", "ratios", "standing"},
+    {"features", "inventory", "verdicts", "lifecycle", "sentiment", "cohorts", "rfm", "slices"},
+    {"leaks", "risk", "personas", "durations", "ledger"},
+    {"segments", "observation"},
+    {"indicators", "scorecard", "reasons"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}
-TOOLS = {"jupyterlab", "setuptools", "pyarrow", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
+TOOLS = {"jupyterlab", "setuptools", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
 
 
 def name_of(requirement: str) -> str:
     return re.match(r"[A-Za-z0-9-]+", requirement)[0].lower()
 
 
+def module_of(path: Path) -> str:
+    """Return the name below ``research``: ``risk``, ``simulate.truth``; a package's own is that of its folder."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
 def imports_of(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
     found = [node.names[0].name if isinstance(node, ast.Import) else node.module for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     own = {
-        alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.module == "research" for alias in node.names
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module == "research" or (PACKAGE / (node.module or "").removeprefix("research.")).is_dir())
+        for alias in node.names
+        if node.module == "research" or (PACKAGE / node.module.removeprefix("research.") / f"{alias.name}.py").exists()
     }
-    return {*found, *(f"research.{name}" for name in own)}
+    return {*found, *own}
 
 
 def test_conda_users_get_the_same_direct_dependencies():
@@ -70,14 +90,14 @@ def test_every_dependency_is_used_and_every_import_is_declared():
 def test_analysis_imports_only_lower_layers_and_knows_nothing_of_batches():
     level = {name: number for number, names in enumerate(LAYERS) for name in names}
     for path in SOURCES:
-        if path.stem in level:
+        if (own := module_of(path)) in level:
             for module in imports_of(path):
                 if module and module.startswith("research."):
-                    assert level.get(module.split(".")[1], 99) < level[path.stem], f"{path.stem} imports {module}"
+                    assert level.get(module.removeprefix("research."), 99) < level[own], f"{own} imports {module}"
 
 
 def test_every_module_has_its_layer():
-    assert {path.stem for path in SOURCES} - {"__init__"} == set().union(*LAYERS) | BATCH
+    assert {module_of(path) for path in SOURCES} - {""} == set().union(*LAYERS) | BATCH
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -240,9 +240,9 @@ def plot_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    rows : DataFrame with columns snapshot, ewma, limit, alarm, since; in standard deviations, up is worse
+    rows : DataFrame with columns snapshot, ewma, limit, alarm, since; in standard deviations, up is worse; empty while the chart learns
     """
-    ax, rows = _axes(ax), rows.dropna(subset="ewma").sort_values("snapshot")
+    ax, rows = _axes(ax), rows.sort_values("snapshot")
     ax.plot(rows.snapshot, rows.ewma, marker="o", markersize=4, color="#0072B2", label="smoothed worsening")
     ax.plot(rows.snapshot, rows.limit, linestyle=":", color="#30343b", linewidth=1.2, label="alarm limit")
     if (alarms := rows[rows.alarm]).size:

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from research.comparison import resample_scores, tabulate_scores
+from research.comparison import resample_scores, tabulate_differences, tabulate_scores
 from research.studies import StudyError
 
 MODEL = "character n-grams"
@@ -179,18 +179,22 @@ def _measure(texts: pd.DataFrame) -> np.ndarray:
     return texts.text.str.len().to_numpy(float)[:, None]
 
 
-def judge_sentiment(rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def judge_sentiment(rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score how well texts of high scores are told from those of low ones, beside a base rate and a rule on the text's length.
 
     Returns
     -------
-    DataFrame with columns model, family, metric, value, low, high, n
+    scores : DataFrame with columns model, family, metric, value, low, high, n
         95 % intervals from resamples of customers; ``n`` is how many of them were judged. Empty if no later text has a clear score.
+    differences : DataFrame, see ``comparison.tabulate_differences``
+        The model against both references, on the same resamples.
     """
     predictions = compare_ratings(rated, past)
     resampled = resample_scores(predictions, resamples, seed) if len(predictions) else {}
-    table = tabulate_scores(resampled, FAMILIES, predictions.customer_id.nunique())
-    return table[table.metric.isin(METRICS)].reset_index(drop=True)
+    customers, references = predictions.customer_id.nunique(), [name for name, family in FAMILIES.items() if family == "reference" and resampled]
+    found = tabulate_scores(resampled, FAMILIES, customers), tabulate_differences(resampled, references, FAMILIES, customers)
+    scores, differences = (table[table.metric.isin(METRICS)].reset_index(drop=True) for table in found)
+    return scores, differences[differences.model == MODEL].reset_index(drop=True)
 
 
 def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFrame:

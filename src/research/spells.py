@@ -20,6 +20,21 @@ def is_purchase(orders: ir.Table) -> ir.BooleanValue:
     return positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
 
 
+def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
+    """Return the day so many days before the snapshot of each row."""
+    return table.snapshot - ibis.interval(days=days)
+
+
+def end_day(contracts: ir.Table) -> ir.TimestampValue:
+    """Return the first day that a term doesn't cover, empty where no end is known."""
+    return contracts.ended_at.truncate("D") if "ended_at" in contracts.columns else ibis.null("timestamp(6)")
+
+
+def runs_on(started: ir.Value, ended: ir.Value, day: ir.Value) -> ir.BooleanValue:
+    """Say what runs on a day: begun on or before it, and not ended by it."""
+    return (started <= day) & (ended.isnull() | (ended > day))
+
+
 def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None) -> ir.Table:
     """Return spells of unbroken cover by contracts.
 
@@ -34,13 +49,14 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
     table with columns *keys, started, ended
         One row per spell, in days; ``ended`` is the first day without cover, empty while cover runs.
     """
-    ended = contracts.ended_at.truncate("D") if "ended_at" in contracts.columns else ibis.null("timestamp(6)")
+    ended = end_day(contracts)
     known = ended.notnull() if ends_at is None else (ended <= ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))).fill_null(False)
     spans = contracts.select(*keys, started=contracts.started_at.truncate("D"), until=known.ifelse(ended, ibis.literal(FOREVER)))
-    earlier = ibis.window(group_by=keys, order_by=["started", "until"], preceding=(None, 1))
+    spans = spans.group_by([*keys, "started"]).agg(until=spans.until.max())  # one per first day: the order of spans is then certain
+    earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
     spans = spans.mutate(reach=spans.until.max().over(earlier))
     spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).cast("int64"))
-    spells = _number(spans, keys, ["started", "until"]).agg(started=lambda t: t.started.min(), until=lambda t: t.until.max())
+    spells = _number(spans, keys, ["started"]).agg(started=lambda t: t.started.min(), until=lambda t: t.until.max())
     return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
 
 
@@ -84,3 +100,42 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
     if study.kind == "contractual":
         return join_terms(evidence["contracts"], ["snapshot", "customer_id"])
     return join_purchases(evidence["orders"], study.churn.inactive_days)
+
+
+def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Table:
+    """Return the ends of spells in the last days before each snapshot, as ``find_spells`` knows them but without laying out all spells.
+
+    Parameters
+    ----------
+    days : the ends of ``(T − days, T]`` are looked for
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, ended
+        One row per snapshot, customer and spell of at least one day.
+    """
+    if study.kind == "contractual":
+        return _end_cover(evidence["contracts"], days)
+    return _end_purchases(evidence["orders"], study.churn.inactive_days, days)
+
+
+def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
+    """Cover ends on the day on which a term ends and no other runs."""
+    keys = ["snapshot", "customer_id"]
+    terms = contracts.select(*keys, started=contracts.started_at.truncate("D"), until=end_day(contracts))
+    if "ended_at" not in contracts.columns:
+        return terms.select(*keys, ended="until").limit(0)
+    ends = terms.filter(terms.until > days_before(terms, days), terms.until > terms.started).select(*keys, ended="until").distinct()
+    covered = terms.join(ends, [*keys, runs_on(terms.started, terms.until, ends.ended)]).select(*keys, "ended")  # few: the engine hashes the ends
+    return ends.anti_join(covered, [*keys, "ended"])
+
+
+def _end_purchases(orders: ir.Table, inactive_days: int, days: int) -> ir.Table:
+    """A spell ends with the silence after a purchase; purchases too old for theirs to end in the last days don't matter."""
+    keys = ["snapshot", "customer_id"]
+    bought = orders.filter(is_purchase(orders)).select(*keys, day=lambda t: t.ordered_at.truncate("D"))
+    bought = bought.filter(bought.day > days_before(bought, days + inactive_days)).distinct()
+    following = bought.day.lead().over(ibis.window(group_by=keys, order_by="day"))
+    last = bought.mutate(silent=following.isnull() | (following.delta(bought.day, unit="day") > inactive_days)).filter(lambda t: t.silent)
+    ends = last.select(*keys, ended=last.day + ibis.interval(days=inactive_days))
+    return ends.filter(ends.ended <= ends.snapshot)

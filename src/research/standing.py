@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from research.tables import write_quantity
+from research.tables import write_interval, write_quantity
 
 
 def judge_stages(counts: pd.DataFrame, moves: pd.DataFrame, every_days: int) -> str:
@@ -70,3 +70,12 @@ def judge_targets(summary: pd.DataFrame) -> str:
     missing = list(summary.title[summary.status != "measured"])
     targets = f"Targets {'; '.join(parts)}." if parts else "The study sets no target for what is measured."
     return targets + (f" Not measured: {', '.join(missing)}." if missing else "")
+
+
+def judge_sentiment(differences: pd.DataFrame) -> str:
+    """Say whether the sentiment model tells texts apart better than a rule on their length, by the paired interval of the AUC."""
+    if differences.empty:
+        return "Feedback text: no later text has a clear score to judge by."
+    row = differences[(differences.metric == "auc") & differences.reference.str.startswith("rule")].iloc[0]
+    start = f"Feedback text: the AUC differs from that of the {row.reference} by {write_interval(row.value, row.low, row.high)}"
+    return f"{start}: {'better' if row.verdict == 'better' else row.verdict}."

@@ -89,8 +89,10 @@ def _format(gt: GT, table: pd.DataFrame) -> GT:
 
 
 def _count_decimals(values: pd.Series) -> int:
-    """Return how many decimals a column needs: none for whole numbers, one for tenths and halves, else three."""
+    """Return how many decimals a column needs: none for whole and for large numbers, one for tenths and halves, else three."""
     known = values.dropna().astype(float)
+    if known.abs().max() >= 1000:
+        return 0
     return next((decimals for decimals in (0, 1) if (known.round(decimals) == known).all()), 3)
 
 

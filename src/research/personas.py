@@ -1,0 +1,166 @@
+"""Personas: groups of customers alike, as many as come back under resampling, each described in words by what sets it apart.
+
+Numbers become normal scores of their ranks, each table's columns are one block of equal weight, and k-means groups what is left after
+decorrelation; see ``research.grouping``. Where no grouping is stable there is one group, and that is a result.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from research import grouping
+from research.features import build_features, list_features, tidy
+from research.rfm import find_customers
+from research.snapshots import Tables
+from research.studies import Study
+
+LEAST_CUSTOMERS = 100  # halves of fewer say nothing about stability
+COMMONEST = 0.95  # a column of which one value, or no value, makes up more is nearly constant
+TEXT_LEVELS = 50  # text with more distinct values is no category
+
+NAMING = re.compile(r"(^|_)(id|no|nr|number|code|key|uuid|guid|name|e?mail|phone|address|street|postcode|zip)$", re.IGNORECASE)
+WINDOW = re.compile(r"_(\d+)d$")
+TABLES = ("orders", "usage", "contacts", "feedback", "referrals", "campaigns")
+DETAILS = {  # other names of features.py, without their window
+    "orders": ("sum_amount", "n_returns"),
+    "contacts": ("n_complaints", "n_unresolved"),
+    "feedback": ("mean_score", "last_score"),
+    "contracts": ("tenure_days", "contract_age_days", "monthly_fee", "n_contracts", "n_earlier_spells"),
+}
+
+
+@dataclass(frozen=True)
+class Personas:
+    """A grouping: ``members`` (customer_id, persona), ``stability``, ``firmness`` by persona, the columns that describe it, and a verdict.
+
+    Personas are called A, B, C … by size. ``firmness`` says how much of a persona a half of the customers finds again, see
+    ``grouping.measure_firmness``. Where no grouping is stable everybody is in A, and ``firmness`` is empty.
+    """
+
+    members: pd.DataFrame
+    stability: pd.DataFrame
+    firmness: pd.Series
+    columns: tuple[str, ...]
+    verdict: str
+
+
+def load_profile(evidence: Tables, study: Study) -> pd.DataFrame:
+    """Return the features of everybody who is a customer at one snapshot, one row per customer, in the order of customers."""
+    return tidy(build_features(evidence, find_customers(evidence, study), study).order_by("customer_id").to_pandas())
+
+
+def choose_columns(frame: pd.DataFrame, study: Study) -> list[str]:
+    """Return the columns that may describe a persona.
+
+    Left out are keys, labels, sensitive columns, what study.yml drops as a leak, identifiers and free text, columns of which one value or
+    emptiness makes up 95 %, and campaigns: whom the company wrote to is no trait of the customer.
+    """
+    allowed = [column for column in list_features(frame, study) if column not in study.leaks.drop and name_block(column) != "campaigns"]
+    return [column for column in allowed if not _names_customers(frame[column]) and not _is_constant(frame[column])]
+
+
+def _names_customers(values: pd.Series) -> bool:
+    """Say whether a column numbers or names customers: by its own name, as text of many values, or as whole numbers without gaps or ties."""
+    if name_block(str(values.name)) != "attributes":
+        return False
+    if NAMING.search(str(values.name)):
+        return True
+    distinct = values.nunique()
+    if not pd.api.types.is_numeric_dtype(values):
+        return distinct > TEXT_LEVELS
+    whole = distinct > TEXT_LEVELS and bool((values.dropna() % 1 == 0).all())
+    return whole and distinct == values.notna().sum() and distinct > (values.max() - values.min()) / 2
+
+
+def _is_constant(values: pd.Series) -> bool:
+    shares = values.value_counts(normalize=True, dropna=False)
+    return shares.empty or shares.iloc[0] > COMMONEST
+
+
+def split_name(column: str) -> tuple[str, str, str]:
+    """Take a name of features.py apart: what it tells (n, days, last, first, or the whole name), of which table, and its window in days.
+
+    A column that features.py doesn't make tells of no table.
+    """
+    window = WINDOW.search(column)
+    stem, days = (column[: window.start()], window[1]) if window else (column, "")
+    found = re.fullmatch(rf"(?:n|days_since_(last|first))_({'|'.join(TABLES)})(_days)?", stem)
+    if found:
+        return found[1] or ("days" if found[3] else "n"), found[2], days
+    table = next((table for table, stems in DETAILS.items() if stem in stems), "")
+    return (stem, table, days) if table else (column, "", "")
+
+
+def name_block(column: str) -> str:
+    """Return the table that a feature comes from; "attributes" for a customer's own.
+
+    The days since the first row of any table tell how long somebody has been a customer, so they stand with tenure in "contracts".
+    """
+    role, table, _ = split_name(column)
+    return "contracts" if role == "first" and table != "campaigns" else table or "attributes"
+
+
+def find_personas(frame: pd.DataFrame, columns: list[str], seed: int, groups=grouping.GROUPS, pairs: int = 50, references: int = 25) -> Personas:
+    """Group customers, in as many groups as are stable under resampling.
+
+    Only numbers with more than two values group; categories and flags describe the groups afterwards, since splitting customers by a flag is
+    perfectly stable and tells nothing new. The number of groups is chosen on at most 2,000 customers, the groups are fitted on at most 20,000,
+    both drawn by seed, and everybody is assigned.
+
+    Parameters
+    ----------
+    frame : DataFrame with customer_id and ``columns``
+        One row per customer; the order of rows doesn't matter.
+    columns : features to group and describe by, see ``choose_columns``
+    seed : every draw derives from it
+    groups, pairs, references : see ``grouping.measure_stability``, which also states the rule
+    """
+    frame = frame.sort_values("customer_id", ignore_index=True)
+    used = [column for column in columns if _can_group(frame[column])]
+    if len(frame) < LEAST_CUSTOMERS:
+        return _one_group(frame, columns, None, f"{len(frame):,} customers are too few to try, at least {LEAST_CUSTOMERS} are needed")
+    if len(used) < 2:
+        return _one_group(frame, columns, None, "fewer than two columns of numbers vary between customers")
+    rng = np.random.default_rng(seed)
+    scores, blocks = np.column_stack([grouping.score_normal(frame[column]) for column in used]), [name_block(column) for column in used]
+    stability = grouping.measure_stability(scores[grouping.draw(rng, len(scores), grouping.DRAWN)], blocks, rng, groups, pairs, references)
+    if not stability.chosen.any():
+        return _one_group(frame, columns, stability, _explain(stability))
+    return _group(frame, columns, grouping.embed(scores, blocks), stability, rng)
+
+
+def _can_group(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and values.nunique() > 2 and not _is_constant(values)
+
+
+def _one_group(frame: pd.DataFrame, columns: list[str], stability: pd.DataFrame | None, reason: str) -> Personas:
+    nothing = grouping.choose_groups(pd.DataFrame(columns=grouping.STABILITY, dtype=float))
+    members = frame[["customer_id"]].assign(persona="A")
+    table = nothing if stability is None else stability
+    return Personas(members, table, pd.Series(dtype=float), tuple(columns), f"no stable grouping found: {reason}")
+
+
+def _explain(stability: pd.DataFrame) -> str:
+    best = stability.loc[stability.stability.idxmax()]
+    if best.stability < grouping.LEAST_STABILITY:
+        return f"halves of the customers agree at most at {best.stability:.2f} (with {best.k:.0f} groups), and {grouping.LEAST_STABILITY:g} is required"
+    return "where halves of the customers agree, halves of customers made up without groups do nearly as often"
+
+
+def _group(frame: pd.DataFrame, columns: list[str], points: np.ndarray, stability: pd.DataFrame, rng: np.random.Generator) -> Personas:
+    row = stability[stability.chosen].iloc[0]
+    k = int(row.k)
+    found = grouping.assign(points, grouping.fit_centres(points[grouping.draw(rng, len(points), grouping.FITTED)], k, rng, starts=20))
+    labels = np.argsort(np.argsort(-np.bincount(found, minlength=k), kind="stable"))[found]  # by size
+    letters = np.array([chr(ord("A") + number) for number in range(k)])
+    members = frame[["customer_id"]].assign(persona=letters[labels])
+    firmness = pd.Series(grouping.measure_firmness(points, labels, k, rng), index=letters)
+    verdict = f"{k} groups: halves of the customers agree at {row.stability:.2f}, halves of customers made up without groups at {row.reference:.2f}"
+    return Personas(members, stability, firmness, tuple(columns), verdict)
+
+
+def tabulate_stability(personas: Personas) -> pd.DataFrame:
+    """Return how stable every number of groups is, see ``grouping.measure_stability``; no rows where none was tried."""
+    return personas.stability
