@@ -408,6 +408,13 @@ def test_a_table_that_fell_silent_is_stale_and_not_zero(write_study):
     assert table.note.iloc[1] == "stale: no referrals recorded since 2024-06-30"
 
 
+def test_a_window_without_answers_says_so(write_study):
+    tables = subscribers() | {"feedback": frame("customer_id given_at score score_max", ("b", START, 5.0, 5.0))}
+    row = measure_at(write_study, tables).set_index("indicator").loc["csat"]
+    assert (row.denominator, row.note) == (0, "nobody to count")
+    assert np.isnan(row.value)
+
+
 def test_retention_needs_a_year_before(write_study):
     days = (date(2023, 12, 31), date(2024, 1, 1))
     table = measure_at(write_study, subscribers(), days).query("indicator == 'retention_rate'")

@@ -91,10 +91,11 @@ def judge_freshness(tables: Tables, study: Study) -> pd.DataFrame:
     -------
     DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict
         ``days_before_snapshot`` is 0 where rows reach the snapshot. A table is stale where it stops more than a month before it: its
-        recent windows would say "nothing happened" where nothing was recorded.
+        recent windows would say "nothing happened" where nothing was recorded. Campaigns come when the company decides, so their silence
+        says nothing: they are left out.
     """
     ends_at, snapshot = pd.Timestamp(find_data_end(tables, study)), pd.Timestamp(study.snapshots.last)
-    counts = count_rows(tables).dropna(subset="last")
+    counts = count_rows(tables).dropna(subset="last").query("table != 'campaigns'")
     last = counts["last"].dt.normalize()
     table = counts[["table"]].assign(
         last=last, days_before_snapshot=(snapshot - last).dt.days.clip(lower=0), days_before_data_end=(ends_at - last).dt.days.clip(lower=0)

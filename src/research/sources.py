@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pooch
 
+from research.parts import Source
 from research.simulate import Company
 from research.simulate.generate import SIMULATOR, write_company
-from research.studies import Source, Study, StudyError, show_path
+from research.studies import Study, StudyError, show_path
 
 
 def fetch(study: Study, progress: bool = False) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from research.parts import TABLES, TRAPS, Churn, Day, Economics, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten  # noqa: F401
+from research.parts import TABLES, Churn, Day, Economics, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten
 
 
 class StudyError(Exception):
@@ -133,7 +133,7 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
 
     Parameters
     ----------
-    snapshot : ISO date of the last test snapshot; empty keeps the study's own
+    snapshot : ISO date of the last test snapshot, and of the last day that the lifecycle looks at; empty keeps the study's own
     lead_days, horizon_days, capacity : -1, 0 and 0 keep the study's own
 
     Raises
@@ -149,7 +149,7 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
         )
     definition = study.model_dump(exclude_none=True)
     day = {"last": snapshot} if snapshot else {}
-    for part, changes in (("churn", clock), ("snapshots", day), ("lifecycle", day), ("economics", {"capacity": capacity} if capacity else {})):
+    for part, changes in (("churn", clock), ("snapshots", day), ("economics", {"capacity": capacity} if capacity else {})):
         if changes:
             definition[part] = definition[part] | changes
     try:
@@ -158,6 +158,8 @@ def adjust(study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: 
         raise StudyError(
             *(fault.replace("study.yml, key", "study.yml with the run's parameters, key") for fault in describe_faults(study.folder / "study.yml", error))
         ) from None
+    if snapshot and study.lifecycle.last:
+        adjusted = adjusted.model_copy(update={"lifecycle": study.lifecycle.model_copy(update={"last": adjusted.snapshots.last})})
     adjusted._folder = study.folder
     return adjusted
 
