@@ -425,11 +425,7 @@ def require_agreement(workbook: Workbook, indicator: str, query: str, snapshot: 
         np.testing.assert_allclose([row.numerator, row.denominator], [numerator, denominator], rtol=1e-9, atol=1e-9, err_msg=where)
 
 
-LEFT_OUT = "customers who brought nothing before are left out of the numerator, though the definition counts what they bring since"
-MARKS = {(name, "net_revenue_retention"): pytest.mark.xfail(strict=True, reason=LEFT_OUT) for name in ("online_retail", "crooked_contracts", "crooked_shop")}
-
-
-@pytest.mark.parametrize(("name", "indicator"), [pytest.param(*case, marks=MARKS.get(case, ())) for case in CASES])
+@pytest.mark.parametrize(("name", "indicator"), CASES)
 def test_an_indicator_is_what_its_definition_says(name, indicator, open_bench):
     bench = open_bench(name)
     for snapshot in SNAPSHOTS[name]:

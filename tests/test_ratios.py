@@ -15,11 +15,11 @@ def sums_of(y, x, group=None) -> pd.DataFrame:
     return table.group_by("group").agg(**ratios.add_up(table, table.y, table.x)).order_by("group").to_pandas()
 
 
-def test_the_engine_adds_up_only_customers_with_a_denominator():
+def test_the_engine_adds_up_customers_with_a_denominator_and_those_who_bring_something_from_nothing():
     frame = pd.DataFrame({"y": [1.0, 2.0, None, 9.0, 9.0], "x": [2.0, 4.0, 1.0, 0.0, None]})
     table = ibis.memtable(frame)
     found = table.agg(**ratios.add_up(table, table.y, table.x, "a_")).to_pandas().iloc[0]
-    assert found.to_dict() == {"a_n": 3, "a_x": 7, "a_y": 3, "a_xx": 21, "a_xy": 10, "a_yy": 5}  # 4+16+1; 2+8+0; 1+4+0
+    assert found.to_dict() == {"a_n": 4, "a_x": 7, "a_y": 12, "a_xx": 21, "a_xy": 10, "a_yy": 86}  # 1+2+0+9; 4+16+1+0; 2+8+0+0; 1+4+0+81
 
 
 def test_a_ratio_worked_by_hand():

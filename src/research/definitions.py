@@ -48,7 +48,7 @@ _START = "customers at the start"
 _YEARLY_SPEND = "spend in the {year} days up to the start (since the first day observed, where that is later)"
 _FEE_WORDS = "The fee on a day is the sum of monthly_fee over the terms that run on it; customers for whom one of the fees needed is not recorded don't count."
 
-_FIRST_SPELLS = "first spells of at least one day begun by T, without those that ended before they were watched"
+_FIRST_SPELLS = "first spells of at least one day begun by T, of which at least one day was watched"
 _STAY = {
     "contractual": "The days that a customer's first spell lasts on average, of its first {year}: the area below the Kaplan-Meier curve up to that day "
     "(restricted mean).",
@@ -57,12 +57,12 @@ _STAY = {
 }
 _LATE = (
     "Spells that run on T count as long as they were seen. A spell is watched from the latest of its beginning, data_start and the day on which the row it "
-    "begins with was known; before a stay that at least 10 were watched to pass the curve is not drawn, and the average is of those who stayed that "
-    "long (no average where that is more than half a year)."
+    "begins with was known; where fewer than 10 were watched at some early stay, the curve begins after the last such one and the average is of those "
+    "who stayed that long (empty, with the median, where that is more than half a year; the average is empty too where nobody was watched for {year} days)."
 )
 _WATCHED = {
     "contractual": _LATE,
-    "non_contractual": f"{_LATE} Customers who joined before data_start and have no purchase from then don't count.",
+    "non_contractual": f"{_LATE} Customers who joined before data_start and whose first purchase seen lies on or after it don't count.",
 }
 
 DEFINITIONS: dict[str, Definition] = {

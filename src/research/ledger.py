@@ -207,7 +207,7 @@ def build_ledger(evidence: Tables, study: Study, opens: pd.DataFrame, segment_by
 
 
 def _pair_up(ledger: ir.Table, study: Study) -> Pairs:
-    """Return numerator and denominator by indicator; an empty or zero denominator leaves the customer out."""
+    """Return numerator and denominator by indicator; an empty denominator leaves the customer out, and so does 0 / 0."""
     customer, left, one = (_number(ledger[name]) for name in ("at_start", "left", "earlier"))
     pairs = {"customer_churn_rate": (left, customer), "retention_rate": (one * _number(ledger.at_end), one)}
     if "yearly" in ledger.columns:
@@ -235,8 +235,8 @@ def _fee_pairs(ledger: ir.Table, customer: ir.Value, left: ir.Value) -> Pairs:
     known = start.notnull() & ((left > 0) | end.notnull())
     cost = (12 * start * left, customer * _number(start.notnull()))
     return {
-        "revenue_churn_rate": (lost, customer * start * _number(known)),
-        "net_revenue_retention": (end, customer * start * _number(end.notnull())),
+        "revenue_churn_rate": (lost * customer, customer * start * _number(known)),
+        "net_revenue_retention": (end * customer * _number(start.notnull()), customer * start * _number(end.notnull())),
         "cost_of_churn": cost,
         "cost_of_churn_per_customer": cost,
     }
@@ -247,7 +247,7 @@ def _spend_pairs(ledger: ir.Table, customer: ir.Value, left: ir.Value) -> Pairs:
     cost = (ledger.yearly * left, customer)
     return {
         "revenue_churn_rate": (ledger.yearly * left, ledger.yearly * customer),
-        "net_revenue_retention": (ledger.recent, former),
+        "net_revenue_retention": (ledger.recent * _number(ledger.bought), former),
         "cost_of_churn": cost,
         "cost_of_churn_per_customer": cost,
     }

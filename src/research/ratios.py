@@ -21,12 +21,13 @@ def add_up(table: ir.Table, y: ir.Value, x: ir.Value, name: str = "") -> dict[st
     Parameters
     ----------
     table : its rows are customers
-    y, x : numerator and denominator of each customer; a customer without a denominator (null or 0) doesn't count
+    y, x : numerator and denominator of each customer; a customer whose denominator is null, or 0 beside a numerator of 0, doesn't count
     name : prefix of the columns, as in ``<name>n``
     """
+    known = x.notnull()
     y, x = y.cast("float64").fill_null(0), x.cast("float64").fill_null(0)
     terms = {"x": x, "y": y, "xx": x * x, "xy": x * y, "yy": y * y}
-    counts = (x > 0).cast("int64")
+    counts = (known & ((x > 0) | (y != 0))).cast("int64")
     return {f"{name}n": counts.sum()} | {f"{name}{key}": (value * counts).sum() for key, value in terms.items()}
 
 
