@@ -42,6 +42,18 @@ def test_a_real_study_runs_from_its_raw_file_to_its_pages_and_only_once(study, l
     assert "nothing to do" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("study", ["online_retail", "learning_platform", "telco"])
+def test_the_lifecycle_of_a_real_study_leaves_its_tables_or_is_not_applicable(study, copy, mirror, capsys):
+    (copy / "reports" / "plan.yml").write_text(f"notebooks: [20_lifecycle]\nstudies: {{{study}: {{}}}}\n")
+    assert cli.main(["run", study, "--set", "periods=6"]) == 0, capsys.readouterr().err
+    (run,) = (copy / "reports" / study).iterdir()
+    applies = study != "telco"
+    assert json.loads((run / "run.json").read_text())["notebooks"]["20_lifecycle"]["outcome"] == ("done" if applies else "not applicable")
+    for name in ("indicators", "stages", "transitions", "cohorts", "segments"):
+        assert (run / "tables" / f"{name}.csv").exists() == applies
+        assert not applies or len(pd.read_parquet(run / "tables" / f"{name}.parquet"))
+
+
 def test_a_snapshot_that_the_data_do_not_cover_fails_by_name_and_leaves_earlier_pages(copy, capsys):
     few = ["--set", "resamples=200"]
     assert cli.main(["run", "demo", *few, "--set", "snapshot=2025-09-25"]) == 0, capsys.readouterr().err

@@ -612,7 +612,18 @@ def test_periods_outside_the_data_are_refused(write_study, last, sentence):
         indicators.list_periods(adapters.load_tables(study), study, 12)
 
 
-def test_charted_rows_are_known_and_of_windows_that_do_not_overlap(write_study):
+def test_charted_rows_are_of_enough_customers_and_events():
+    rows = pd.DataFrame({"indicator": "customer_churn_rate", "segment_by": "plan", "segment": [*"aaabbbccc"], "value": 0.1})
+    rows = rows.assign(n=[29, 30, 31, 29, 29, 31, 90, 90, 90], denominator=lambda t: t.n, numerator=[5, 5, 9, 9, 9, 9, 4, 4, 9])
+    study = load_study("demo")
+    assert {*indicators.select_charted(rows, study).segment} == {"a"}  # medians: n 30, 29, 90 and events 5, 9, 4
+    rare_stays = rows.assign(numerator=rows.denominator - rows.numerator)
+    assert {*indicators.select_charted(rare_stays, study).segment} == {"a"}
+
+
+def test_charted_rows_are_known_and_of_windows_that_do_not_overlap(write_study, monkeypatch):
+    monkeypatch.setattr(indicators, "LEAST_CHARTED", 0)
+    monkeypatch.setattr(indicators, "LEAST_EVENTS", 0)
     study = write_study(tables=subscribers())
     charted = indicators.select_charted(indicators.measure(adapters.load_tables(study), study, [date(2023, 2, 4), T]), study)
     assert charted.value.notna().all()

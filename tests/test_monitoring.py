@@ -25,11 +25,12 @@ def draw(seed=0, periods=24, shift=0.0, at=14, size=1.0) -> np.ndarray:
 def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
     """Return per report and chart whether any alarm is raised; the first four charts of a report are of the whole company."""
     shares = np.r_[np.full(4, alarms / 2 / 4), np.full(6, alarms / 2 / 6)] if charts == 10 else np.full(charts, alarms / charts)
-    limits = np.array([monitoring.find_limit(share, values.shape[-1] - baseline, 0.2) for share in shares])
-    limits = np.tile(limits, len(values) // charts)
+    periods = values.shape[-1] - baseline
+    limits = np.tile([monitoring.find_limit(share / 2, periods, 0.2) for share in shares], len(values) // charts)
+    singles = np.tile(stats.norm.isf(shares / 2 / periods), len(values) // charts)
     gains = np.full(len(values), monitoring.find_limit(monitoring.ANEW, values.shape[-1] - baseline, 0.2))
-    ewma = monitoring.follow(values, se, np.full((len(values), 1), worse), limits, gains, baseline, 0.2)["ewma"]
-    return (ewma > limits[:, None]).any(axis=1).reshape(-1, charts)
+    found = monitoring.follow(values, se, np.full((len(values), 1), worse), limits, singles, gains, baseline, 0.2)
+    return ((found["ewma"] > limits[:, None]) | (found["single"] > singles[:, None])).any(axis=1).reshape(-1, charts)
 
 
 def test_residual_reading_and_average_worked_by_hand():
@@ -63,7 +64,7 @@ def test_within_the_standard_errors_nothing_is_an_alarm_however_steady_the_chart
 def test_readings_are_independent_and_standard_normal_while_nothing_changes():
     rng = np.random.default_rng(1)
     se = 1 / np.sqrt(rng.uniform(300, 3000, (20_000, 16)))
-    q = monitoring.follow(3 * se * rng.standard_normal(se.shape), se, np.ones((20_000, 1)), *np.full((2, 20_000), np.inf), 8, 0.2)["q"][:, 3:]
+    q = monitoring.follow(3 * se * rng.standard_normal(se.shape), se, np.ones((20_000, 1)), *np.full((3, 20_000), np.inf), 8, 0.2)["q"][:, 3:]
     assert stats.kstest(q.ravel(), "norm").statistic < 0.005
     assert np.abs(np.corrcoef(q.T) - np.eye(q.shape[1])).max() < 0.03
 
@@ -118,7 +119,7 @@ def test_a_shift_of_three_standard_errors_is_found_and_dated():
     values = se * rng.standard_normal(se.shape) + np.where(np.arange(24) >= 14, 0.06, 0)
     for share, least in ((0.05, 0.95), (0.025 / 4, 0.8)):
         limit = monitoring.find_limit(share, 16, 0.2)
-        alarm = monitoring.follow(values, se, np.ones((5000, 1)), np.full(5000, limit), np.full(5000, np.inf), 8, 0.2)["ewma"] > limit
+        alarm = monitoring.follow(values, se, np.ones((5000, 1)), np.full(5000, limit), *np.full((2, 5000), np.inf), 8, 0.2)["ewma"] > limit
         since = monitoring.date_changes(values, se, np.ones((5000, 1)), alarm)[alarm.any(axis=1)]
         assert alarm.any(axis=1).mean() > least
         assert (np.abs(since - 14) <= 1).mean() > 0.9
@@ -238,8 +239,8 @@ def test_charts_too_short_to_be_monitored_take_no_part_of_the_alarms():
 def test_half_of_the_alarms_is_shared_by_the_totals_and_half_by_the_segments():
     parts = [as_series(draw(), indicator=name, segment_by=by) for by, names in (("", "ab"), ("plan", "abc")) for name in names]
     limits = monitoring.chart(pd.concat(parts)).limit
-    assert limits[23] == limits[47] == pytest.approx(monitoring.find_limit(0.025 / (1 + monitoring.ANEW) / 2, 16, 0.2))
-    assert limits[71] == limits[119] == pytest.approx(monitoring.find_limit(0.025 / (1 + monitoring.ANEW) / 3, 16, 0.2))
+    assert limits[23] == limits[47] == pytest.approx(monitoring.find_limit(0.025 / (1 + monitoring.ANEW) / 2 / 2, 16, 0.2))
+    assert limits[71] == limits[119] == pytest.approx(monitoring.find_limit(0.025 / (1 + monitoring.ANEW) / 3 / 2, 16, 0.2))
 
 
 @pytest.mark.parametrize(

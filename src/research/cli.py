@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one se
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudyError as error:
         return _report(error)
     except KeyboardInterrupt:
-        print("stopped; finished reports stay, 'research run' goes on where this left off", file=sys.stderr)
+        goes_on = "; finished reports stay, 'research run' goes on where this left off" if options.command is _run else "; nothing half-written was left"
+        print(f"stopped{goes_on}", file=sys.stderr)
         return 130
 
 
@@ -194,6 +196,7 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the scratch folder goes
     began = time.monotonic()
     traps = tuple(name for name in TRAPS if name not in options.without)
     rows = generate.generate(options.customers, options.months, options.seed, options.out, traps, options.chunk)

@@ -145,7 +145,7 @@ def wilson(share, n):
     z = 1.959963984540054
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
+    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
 
 
 def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:

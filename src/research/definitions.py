@@ -279,6 +279,7 @@ DEFINITIONS: dict[str, Definition] = {
         better="higher",
         needs=_same("contracts.ended_at", "contracts.end_reason"),
         looks=_AT_START,
+        charted=False,
         kinds=("contractual",),
     ),
     "involuntary_share": Definition(

@@ -19,6 +19,7 @@ from research.slices import list_segment_columns
 from research.snapshots import Tables, cut_evidence, find_data_end, find_data_start
 from research.studies import Study, StudyError
 
+LEAST_CHARTED, LEAST_EVENTS = 30, 5
 COLUMNS = ["indicator", "segment_by", "segment", "snapshot", "value", "low", "high", "se", "numerator", "denominator", "n", "unit", "worse", "note"]
 
 LEDGER_ROWS = 4_000_000  # customers times snapshots in one portion
@@ -213,6 +214,15 @@ def _order(table: pd.DataFrame, study: Study, segment_by: str) -> pd.DataFrame:
 
 
 def select_charted(measured: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the rows that a control chart may show: values known, of indicators whose consecutive windows don't overlap."""
+    """Return the rows that a control chart may show: values known, of indicators whose consecutive windows don't overlap, of enough customers.
+
+    A chart is of enough customers if half of its windows hold at least ``LEAST_CHARTED`` and, for shares, at least ``LEAST_EVENTS`` of either
+    kind: below that a standard error says too little about the next value.
+    """
     charted = [name for name in DEFINITIONS if is_charted(name, study)]
-    return measured[measured.indicator.isin(charted) & measured.value.notna()].reset_index(drop=True)
+    rows = measured[measured.indicator.isin(charted) & measured.value.notna()]
+    shares = rows.indicator.map({name: DEFINITIONS[name].estimate == "share" for name in charted}).astype(bool)
+    rarer = np.minimum(rows.numerator, rows.denominator - rows.numerator).where(shares, np.inf)
+    keys = [rows[name] for name in ("indicator", "segment_by", "segment")]
+    enough = (rows.n.groupby(keys).transform("median") >= LEAST_CHARTED) & (rarer.groupby(keys).transform("median") >= LEAST_EVENTS)
+    return rows[enough].reset_index(drop=True)

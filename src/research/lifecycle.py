@@ -15,7 +15,7 @@ from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase
-from research.studies import Study
+from research.studies import Study, StudyError
 
 KEYS = ["snapshot", "customer_id"]
 NEW = "not yet a customer"
@@ -25,6 +25,11 @@ RHYTHM_DAYS = 3  # active days from which a customer has a rhythm of their own
 def find_activity(evidence: Tables, study: Study) -> str | None:
     """Return the table that tells how alive a customer is: the one that study.yml names, else usage, else orders, else none."""
     wanted = [study.lifecycle.activity] if study.lifecycle.activity else ["usage", "orders"]
+    if study.lifecycle.activity and study.lifecycle.activity not in evidence:
+        raise StudyError(
+            f"study.yml of {study.name}, key lifecycle.activity: required a table that the study has, arrived {study.lifecycle.activity}; "
+            f"write {study.lifecycle.activity}.sql or remove the key"
+        )
     return next((name for name in wanted if name in evidence), None)
 
 
@@ -47,7 +52,7 @@ def describe_rule(evidence: Tables, study: Study) -> pd.DataFrame:
     words = {"gone": gone, "won back": f"came back after being gone, at most {own.won_back_days} days ago"}
     words |= {"introduction": f"first became a customer less than {own.introduction_days} days ago"}
     if name:
-        change = f"in the last {own.recent_days} days as in the {own.recent_days} before, beyond what chance does (z above {own.noise:g})"
+        change = f"in the last {own.recent_days} days as in the {own.recent_days} before, beyond most chance (z above {own.noise:g})"
         longest = f", or silent for {silence} days" if (silence := find_silence_days(study)) else ""
         unit = "days with use" if name == "usage" else "days with a purchase"
         silent = f"silent for more than {own.silence_gaps:g} of their own usual gaps and at least {own.recent_days // 3} days{longest}"

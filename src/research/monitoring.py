@@ -4,7 +4,8 @@ A self-starting control chart per indicator and segment: each value is compared 
 weighted moving average (EWMA) of these readings gives the alarm. The first ``baseline`` values only teach; mean and scatter are learned
 on until the first alarm, not after it. An improvement beyond chance starts the chart anew, so that what was gained is the level to hold
 and the average carries no credit: the mean is learned again, from half as many values, and the scatter is kept. Three EWMAs must all be
-past the limit, so that no wrong idea of the noise raises an alarm alone:
+past the limit, so that no wrong idea of the noise raises an alarm alone; or the latest reading of all three past a limit of its own, for a
+sudden change (a combined Shewhart-EWMA chart, Lucas & Saccucci 1990, Technometrics 32:1-12, doi:10.1080/00401706.1990.10484583):
 
 1. the scatter is in proportion to the standard errors, of a size learned from the chart's own earlier values;
 2. the scatter is the same in every period, of a size learned likewise;
@@ -57,12 +58,12 @@ def chart(series: pd.DataFrame, alarms: float = 0.05, baseline: int = 8, smoothi
 
     Returns
     -------
-    DataFrame with the rows and columns of ``series`` and expected, residual, q, ewma, baseline_from, limit, alarm, since
-        ``expected`` is the mean of the earlier values. ``residual``, ``q`` (readings 3 and 1) and ``ewma`` (the least of the three) are
-        positive towards worse; ``ewma`` and ``limit`` are empty where nothing is monitored. ``baseline_from``: the first period of the
-        baseline in force. ``since`` is filled in charts with an
-        alarm: the period at which a step explains the values up to the first alarm best (maximum likelihood). After steps of 3 se that
-        is within one period of the truth in 9 of 10 simulated alarms; the last zero of the EWMA is in 6.
+    DataFrame with the rows and columns of ``series`` and expected, residual, q, ewma, single, baseline_from, limit, single_limit, alarm, since
+        ``expected`` is the mean of the earlier values. ``residual`` and ``q`` (readings 3 and 1), ``ewma`` and ``single`` (the least of the
+        three averages and of the three readings) are positive towards worse; the last two and their limits are empty where nothing is
+        monitored. ``baseline_from``: the first period of the baseline in force. ``since`` is filled in charts with an alarm: the period
+        at which a step explains the values up to the first alarm best (maximum likelihood). After steps of 3 se that is within one period
+        of the truth in 9 of 10 simulated alarms; the last zero of the EWMA is in 6.
 
     References
     ----------
@@ -79,17 +80,18 @@ def chart(series: pd.DataFrame, alarms: float = 0.05, baseline: int = 8, smoothi
     there = place >= 0
     x, se, worse = (np.where(there, column.to_numpy(float)[place], np.nan) for column in (rows.value, errors, rows.worse))
     whole = (rows.segment_by == WHOLE).groupby(codes).first().to_numpy(bool)
-    limits = _share_limits(there.sum(axis=1) - baseline, whole, alarms, smoothing)
+    limits, singles = _share_limits(there.sum(axis=1) - baseline, whole, alarms, smoothing)
     gains = np.array([find_limit(ANEW, n, smoothing) if n > 0 else np.inf for n in map(int, there.sum(axis=1) - baseline)])
-    found = follow(x, se, worse[:, :1], limits, gains, baseline, smoothing)
-    found["limit"] = np.where(np.isfinite(found["ewma"]), limits[:, None], np.nan)
+    found = follow(x, se, worse[:, :1], limits, singles, gains, baseline, smoothing)
+    for name, bound in (("limit", limits), ("single_limit", singles)):
+        found[name] = np.where(np.isfinite(found["ewma"]), bound[:, None], np.nan)
     opened = np.where(there, found.pop("opened"), 0).astype(int)
     found["baseline_from"] = rows.snapshot.to_numpy()[place[np.arange(len(place))[:, None], opened]]
     charted = rows.join(pd.DataFrame({name: matrix[there] for name, matrix in found.items()}, index=place[there]))
     in_force = np.where(np.arange(x.shape[1]) < opened.max(axis=1, initial=0)[:, None], np.inf, se)
-    began = date_changes(x, in_force, worse[:, :1], found["ewma"] > limits[:, None])
+    began = date_changes(x, in_force, worse[:, :1], (found["ewma"] > limits[:, None]) | (found["single"] > singles[:, None]))
     since = rows.snapshot.reindex(np.where(began < 0, -1, place[np.arange(len(place)), began]))
-    return charted.assign(alarm=charted.ewma > charted.limit, since=since.to_numpy()[codes])
+    return charted.assign(alarm=(charted.ewma > charted.limit) | (charted.single > charted.single_limit), since=since.to_numpy()[codes])
 
 
 def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothing: float) -> None:
@@ -121,12 +123,17 @@ def _place_rows(rows: pd.DataFrame, codes: Array, errors: pd.Series) -> Array:
     return place
 
 
-def _share_limits(periods: Array, whole: Array, alarms: float, smoothing: float) -> Array:
-    """Return each chart's limit: the report's alarms halved between the two kinds, then shared equally (Bonferroni)."""
+def _share_limits(periods: Array, whole: Array, alarms: float, smoothing: float) -> tuple[Array, Array]:
+    """Return each chart's limits of the average and of a single reading.
+
+    The report's alarms are halved between the two kinds of charts, shared equally within a kind, and halved again between the two limits
+    (Bonferroni).
+    """
     monitored = periods > 0
     kinds = [kind & monitored for kind in (whole, ~whole) if (kind & monitored).any()]
     shares = sum((kind * alarms / (1 + ANEW) / len(kinds) / kind.sum() for kind in kinds), np.zeros(len(periods)))
-    return np.array([find_limit(share, int(n), smoothing) if n > 0 else np.nan for share, n in zip(shares, periods, strict=True)])
+    limits = np.array([find_limit(share / 2, int(n), smoothing) if n > 0 else np.nan for share, n in zip(shares, periods, strict=True)])
+    return limits, np.where(monitored, norm.isf(shares / 2 / np.maximum(periods, 1)), np.nan)
 
 
 @lru_cache(maxsize=1024)
@@ -156,10 +163,11 @@ def _scale(period: Array, smoothing: float) -> Array:
     return np.sqrt(smoothing / (2 - smoothing) * (1 - (1 - smoothing) ** (2 * np.asarray(period, float))))
 
 
-def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, baseline: int, smoothing: float) -> dict[str, Array]:
+def follow(x: Array, se: Array, worse: Array, limits: Array, singles: Array, gains: Array, baseline: int, smoothing: float) -> dict[str, Array]:
     """Follow many charts at once: matrices of charts by measured periods, empty beyond a chart's last.
 
-    A chart raises an alarm above its limit, and learns its mean anew where all its averages are lower than minus its gain.
+    A chart raises an alarm above either limit, and learns its mean anew where all its averages are lower than minus its gain in two periods
+    in a row and the later reading is no worse than the mean.
 
     Returns
     -------
@@ -170,8 +178,8 @@ def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, basel
     variances = np.stack([se**2, np.ones_like(se)])  # of readings 1 and 2, but for a factor
     weight, total, squares = np.zeros((3, *variances.shape[:2]))
     (opened, freedom), ewma = np.zeros((2, len(x)), int), np.zeros((3, len(x)))
-    found = {name: np.full(x.shape, np.nan) for name in ("expected", "residual", "q", "ewma", "opened")}
-    learning = np.ones(len(x), bool)
+    found = {name: np.full(x.shape, np.nan) for name in ("expected", "residual", "q", "ewma", "single", "opened")}
+    learning, gained = np.ones(len(x), bool), np.zeros(len(x), bool)
     for k in range(x.shape[1]):
         here, variance, age = np.isfinite(x[:, k]), variances[:, :, k], k - opened
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -182,12 +190,15 @@ def follow(x: Array, se: Array, worse: Array, limits: Array, gains: Array, basel
         found["residual"][:, k], found["q"][:, k] = np.where(age > 0, residual[0], np.nan), np.where(here & (age > 0), q[0], np.nan)
         first = np.where(opened > 0, baseline // 2, baseline)
         found["opened"][:, k], watched = opened, age >= first
-        ewma = np.where(watched, (1 - smoothing) * ewma + smoothing * np.concatenate([q, residual[:1]]), 0)
+        readings = np.concatenate([q, residual[:1]])
+        ewma = np.where(watched, (1 - smoothing) * ewma + smoothing * readings, 0)
         scaled = ewma / _scale(np.maximum(age - first, 0) + 1, smoothing)
         found["ewma"][:, k] = np.where(watched, scaled.min(axis=0), np.nan)
-        learning &= ~(found["ewma"][:, k] > limits)
-        improved = learning & (-scaled.max(axis=0) > gains)
-        taught = here & learning & ~improved
+        found["single"][:, k] = np.where(watched, readings.min(axis=0), np.nan)
+        learning &= ~((found["ewma"][:, k] > limits) | (found["single"][:, k] > singles))
+        better = learning & (-scaled.max(axis=0) > gains)
+        improved, gained = better & gained & (readings.max(axis=0) <= 0), better
+        taught = here & learning & ~better
         weight += np.where(taught, 1 / variance, 0)
         total += np.where(taught, x[:, k] / variance, 0)
         squares += np.where(taught, residual**2, 0)

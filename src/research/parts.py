@@ -58,7 +58,7 @@ class Source(Part):
 class Simulation(Part):
     """A generated company instead of files: customers, months of history, the seed of every draw, and the traps planted in its tables."""
 
-    customers: Annotated[int, Field(ge=100)]
+    customers: Annotated[int, Field(ge=100, le=100_000_000)]
     months: Annotated[int, Field(ge=12, le=1200)]
     seed: Annotated[int, Field(ge=0)] = 0
     traps: tuple[Literal[TRAPS], ...] = TRAPS
@@ -115,7 +115,7 @@ class Lifecycle(Part):
     recent_days: Days = 90
     decline_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     growth_ratio: Annotated[float, Field(gt=1)] = 1.5
-    noise: Annotated[float, Field(ge=0, le=5)] = 1.28
+    noise: Annotated[float, Field(ge=0, le=5)] = 1.645
     silence_gaps: Annotated[float, Field(ge=1)] = 3.0
     silence_days: Days | None = None
     activity: Literal["usage", "orders"] | None = None

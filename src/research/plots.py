@@ -240,13 +240,14 @@ def plot_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    rows : DataFrame with columns snapshot, ewma, limit, alarm, since; in standard deviations, up is worse; empty while the chart learns
+    rows : DataFrame with columns snapshot, ewma, single, limit, alarm, since; in standard deviations, up is worse; empty while the chart learns
     """
     ax, rows = _axes(ax), rows.sort_values("snapshot")
     ax.plot(rows.snapshot, rows.ewma, marker="o", markersize=4, color="#0072B2", label="smoothed worsening")
     ax.plot(rows.snapshot, rows.limit, linestyle=":", color="#30343b", linewidth=1.2, label="alarm limit")
+    ax.plot(rows.snapshot, rows.single, marker="s", markersize=3, linestyle="none", color="#6b7280", label="single period")
     if (alarms := rows[rows.alarm]).size:
-        ax.plot(alarms.snapshot, alarms.ewma, marker="D", linestyle="none", color="#D55E00", label="alarm")
+        ax.plot(alarms.snapshot, alarms[["ewma", "single"]].max(axis=1), marker="D", linestyle="none", color="#D55E00", label="alarm")
     if rows.since.notna().any():
         ax.axvline(rows.since.dropna().iloc[0], color="#D55E00", linewidth=1.2, linestyle="--", label="since")
     ax.set(ylabel="standard deviations (up is worse)", title=title)

@@ -43,9 +43,9 @@ def _list_one(name: str, rows: pd.DataFrame, study: Study, tables: Tables) -> pd
     unit, missing = word(study, DEFINITIONS[name].unit), list_missing(name, study, tables)
     known = rows.value.notna()
     if known.any():
-        return rows.assign(status=np.where(known, "measured", "not measured"), needs=np.where(known, "", rows.note))
+        return rows.assign(status=np.where(known, "measured", "not measured"), needs="")
     note = f"the study lacks {', '.join(missing)}" if missing else (rows.note.iloc[-1] if len(rows) else "nobody to count")
-    needs = describe_needs(name, study) if missing or note.startswith("no ") else note
+    needs = describe_needs(name, study) if missing or note.startswith("no ") else ""
     empty = dict.fromkeys(["value", "low", "high", "se", "numerator", "denominator", "n"], np.nan)
     row = {"indicator": name, "snapshot": pd.NaT, "unit": unit, "status": "not measured", "needs": needs, "note": note} | empty
     return pd.DataFrame([row]).astype({"snapshot": "datetime64[us]"})

@@ -8,13 +8,13 @@ import pandas as pd
 from research.grouping import score_normal
 from research.personas import Personas, split_name
 from research.rfm import add_shares
+from research.tables import write_plain
 
 JUDGED = 50_000  # customers on whom it is decided which features a description names
 LEAST_EFFECT = 0.2  # Cohen's small effect: what differs less is not named
 MOST_NAMED = 4
 SAME = 0.8  # features correlated more closely than this say the same
 NEVER = 0.1  # where more of either side never did something, their share is told instead of the days since
-WIDTH = 30  # characters of a name or value in a description
 COMMON_LEVEL = 0.05  # share of a category's value, in the persona or among the others, from which on it can be named
 TABLE = ["scheme", "segment", "customers", "share", "low", "high", "words"]
 
@@ -87,13 +87,7 @@ def _phrase(column: str) -> str:
         things, days, one, _ = THINGS[table]
         return {"n": things, "days": days or things}.get(role, f"days since the {role} {one}") + within
     since = column.removeprefix("days_since_")
-    return f"days since {_plain(since)}" if since != column else f"*{_plain(column)}"
-
-
-def _plain(text: object) -> str:
-    """Return letters, digits and a few signs on one line, cut: a value can hold markup, or a page of text."""
-    words = " ".join(re.sub(r"[^\w .,+%&/'-]+|_", " ", str(text)).replace("&", "and").split())
-    return (words if len(words) <= WIDTH else words[: WIDTH - 1].rstrip() + "…") or "no text"
+    return f"days since {write_plain(since)}" if since != column else f"*{write_plain(column)}"
 
 
 def _describe(joined: pd.DataFrame, judged: pd.DataFrame, persona: str, columns: tuple[str, ...], currency: str) -> str:
@@ -158,7 +152,7 @@ def _compare(values: pd.Series, inside: pd.Series, currency: str) -> str:
     column = str(values.name)
     if column.startswith("days_since") and max(values[inside].isna().mean(), values[~inside].isna().mean()) > NEVER:
         _, table, _ = split_name(column)
-        never = THINGS[table][3] if table else f"without {_plain(column.removeprefix('days_since_'))}"
+        never = THINGS[table][3] if table else f"without {write_plain(column.removeprefix('days_since_'))}"
         return _tell(_percent(values[inside].isna()), never, _percent(values[~inside].isna()))
     money = currency if split_name(column)[0] in MONEY else ""
     here, there = (_number(values[side].median(), money) for side in (inside, ~inside))
@@ -175,8 +169,8 @@ def _any(column: str) -> str:
 def _compare_levels(values: pd.Series, inside: pd.Series) -> str:
     effects, shares = _level_effects(values, inside), _level_shares(values, inside)
     level = effects.index[-1] if set(effects.index) <= {0, 1} else effects.idxmax()
-    name, flag = _plain(values.name), pd.api.types.is_numeric_dtype(values) and set(effects.index) <= {0, 1}
-    words = f"with {name}" if flag else f"on plan {_plain(level)}" if values.name == "plan" else f"with {name} {_plain(level)}"
+    name, flag = write_plain(values.name), pd.api.types.is_numeric_dtype(values) and set(effects.index) <= {0, 1}
+    words = f"with {name}" if flag else f"on plan {write_plain(level)}" if values.name == "plan" else f"with {name} {write_plain(level)}"
     return _tell(f"{shares.here[level]:.0%}", words, f"{shares.there[level]:.0%}")
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from research.tables import write_interval, write_quantity
+from research.tables import write_interval, write_plain, write_quantity
 
 
 def judge_stages(counts: pd.DataFrame, moves: pd.DataFrame, every_days: int) -> str:
@@ -15,18 +15,20 @@ def judge_stages(counts: pd.DataFrame, moves: pd.DataFrame, every_days: int) -> 
     """
     now = counts[counts.snapshot == counts.snapshot.max()].set_index("stage")
     active = now.drop(index="gone").query("customers > 0").sort_values("customers", ascending=False)
+    if active.empty:
+        return f"**On {counts.snapshot.max():%Y-%m-%d} nobody is a customer**; {now.customers['gone']:,} are gone."
     shares = ", ".join(f"{row.share:.0%} in {stage}" if stage != "won back" else f"{row.share:.0%} won back" for stage, row in active.iterrows())
     start = f"**On {counts.snapshot.max():%Y-%m-%d} there are {active.customers.sum():,} customers**: {shares}; {now.customers['gone']:,} are gone."
     return f"{start} {_compare_exits(moves, every_days)}".strip()
 
 
 def _compare_exits(moves: pd.DataFrame, every_days: int) -> str:
-    exits = moves[moves.stage == "gone"].set_index("origin")
+    exits = moves[(moves.stage == "gone") & moves.low.notna()].set_index("origin")
     if not {"decline", "maturity"} <= {*exits.index}:
         return ""
-    low, high = exits.loc["maturity"], exits.loc["decline"]
-    said = f"Within {every_days} days {_say_share(high)} of those in decline leave, {_say_share(low)} of those in maturity"
-    return f"{said}." if high.low > low.high or low.low > high.high else f"{said}: no difference shown."
+    settled, falling = exits.loc["maturity"], exits.loc["decline"]
+    said = f"Within {every_days} days {_say_share(falling)} of those in decline leave, {_say_share(settled)} of those in maturity"
+    return f"{said}." if falling.low > settled.high or settled.low > falling.high else f"{said}: no difference shown."
 
 
 def _say_share(row: pd.Series) -> str:
@@ -52,12 +54,13 @@ def judge_warnings(warnings: pd.DataFrame, charted: pd.DataFrame, titles: dict[s
 
 def name_chart(row, titles: dict[str, str]) -> str:
     """Return what a chart is of: the indicator, and where it isn't the whole company the segment."""
-    return titles[row.indicator] + (f" in {row.segment_by.replace('_', ' ')} {row.segment}" if row.segment_by else "")
+    return titles[row.indicator] + (f" in {write_plain(row.segment_by)} {write_plain(row.segment)}" if row.segment_by else "")
 
 
 def _describe_warning(row, titles: dict[str, str], unit: str) -> str:
-    change = f"{write_quantity(row.before, unit)} before, {write_quantity(row.now, unit)} since"
-    most = f"; most in {row.worst_by.replace('_', ' ')} {row.worst_segment}" if row.worst_segment else ""
+    told = "" if unit == "share" else f" ({unit})"
+    change = f"{write_quantity(row.before, unit)} before, {write_quantity(row.now, unit)} since{told}"
+    most = f"; most in {write_plain(row.worst_by)} {write_plain(row.worst_segment)}" if row.worst_segment else ""
     return (
         f"{name_chart(row, titles)}, since {row.since:%Y-%m-%d}: {change}{most}{'' if row.still_alarmed else '; within the limit again at the last snapshot'}."
     )
@@ -78,4 +81,4 @@ def judge_sentiment(differences: pd.DataFrame) -> str:
         return "Feedback text: no later text has a clear score to judge by."
     row = differences[(differences.metric == "auc") & differences.reference.str.startswith("rule")].iloc[0]
     start = f"Feedback text: the AUC differs from that of the {row.reference} by {write_interval(row.value, row.low, row.high)}"
-    return f"{start}: {'better' if row.verdict == 'better' else row.verdict}."
+    return f"{start}: {row.verdict}."

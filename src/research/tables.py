@@ -1,5 +1,6 @@
 """Result tables as people read them: great_tables objects with plain headings, units and intervals."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -118,6 +119,12 @@ def write_quantity(value: float, unit: str) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}".translate(MINUS)
 
 
+def write_plain(text: object, width: int = 30) -> str:
+    """Return letters, digits and a few signs on one line, cut: a value can hold markup, or a page of text."""
+    words = " ".join(re.sub(r"[^\w .,+%&/'-]+|_", " ", str(text)).replace("&", "and").split())
+    return (words if len(words) <= width else words[: width - 1].rstrip() + "…") or "no text"
+
+
 def _write_range(value: float, low: float, high: float, unit: str) -> str:
     if not np.isfinite(value):
         return "–"
@@ -139,7 +146,8 @@ def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
     table = pd.DataFrame({"indicator": summary.title, "unit": summary.unit.replace({"share": ""}), **cells})
     if summary.target.notna().any():
         table["target"] = [write_quantity(row.target, row.unit) if pd.notna(row.target) else "" for row in summary.itertuples()]
-    table["verdict"] = np.where(summary.status == "measured", summary.verdict, "not measured; needed: " + summary.needs)
+    why = np.where(summary.needs != "", "needed: " + summary.needs, summary.note)
+    table["verdict"] = np.where(summary.status == "measured", summary.verdict, "not measured; " + pd.Series(why, summary.index))
     return show(table, note=note).fmt(lambda cell: cell, columns=list(cells)).cols_align("right", columns=list(cells))
 
 
