@@ -3,11 +3,9 @@
 Works on arrays of numbers; ``research.personas`` decides which columns of whom enter, and what the groups are called.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
-from scipy.cluster.vq import kmeans2, vq
+from scipy.cluster.vq import ClusterError, kmeans2, vq
 from scipy.special import ndtri
 from sklearn.metrics import adjusted_rand_score
 
@@ -70,11 +68,20 @@ def fit_centres(points: Array, k: int, rng: np.random.Generator, starts: int = 6
 
     SciPy's k-means runs in one thread: sums are added in one order on every machine, and threads of a busy one don't wait for each other.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty group keeps its centre
-        early = [kmeans2(points, k, iter=4, minit="++", rng=rng, check_finite=False)[0] for _ in range(starts)]
-        best = min(early, key=lambda centres: (vq(points, centres, check_finite=False)[1] ** 2).sum())
-        return kmeans2(points, best, iter=20, minit="matrix", check_finite=False)[0]
+    early = [found for _ in range(starts) if (found := _step(points, k, 4, "++", rng)) is not None]
+    if not early:  # fewer different points than groups: any of them will do as centres
+        return points[rng.choice(len(points), k, replace=len(points) < k)]
+    best = min(early, key=lambda centres: (vq(points, centres, check_finite=False)[1] ** 2).sum())
+    last = _step(points, best, 20, "matrix", rng)
+    return best if last is None else last
+
+
+def _step(points: Array, start: int | Array, steps: int, begin: str, rng: np.random.Generator) -> Array | None:
+    """Return the centres after some steps of k-means, or None where a group ran empty on the way."""
+    try:
+        return kmeans2(points, start, iter=steps, minit=begin, missing="raise", rng=rng, check_finite=False)[0]
+    except ClusterError:
+        return None
 
 
 def assign(points: Array, centres: Array) -> Array:
