@@ -66,6 +66,7 @@ CONTRACTS: dict[str, Contract] = {
         ended_at=_optional("time"),
         plan=_optional("text"),
         monthly_fee=_optional("number", low=0),
+        term_months=_optional("number", low=0),
         end_reason=_optional("text"),
         voluntary=_optional("flag"),
     ),
@@ -105,7 +106,15 @@ def conform(table: ir.Table, name: str) -> ir.Table:
     columns = CONTRACTS[name].columns
     casts = {column: KINDS[spec.kind] for column, spec in columns.items() if column in table.columns and _castable(table[column], spec.kind)}
     attributes = {column: _plain_type(table[column].type()) for column in table.columns if column not in columns}
-    return table.cast(casts | {column: plain for column, plain in attributes.items() if plain})
+    casts |= {column: plain for column, plain in attributes.items() if plain}
+    return table.mutate(**{column: _cast(table[column], to) for column, to in casts.items()}) if casts else table
+
+
+def _cast(column: ir.Value, to: str) -> ir.Value:
+    """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a cast."""
+    if column.type().is_boolean() and to == "float64":
+        return ibis.cases((column, 1.0), (~column, 0.0))
+    return column == 1 if column.type().is_integer() and to == "boolean" else column.cast(to)
 
 
 def _plain_type(dtype: dt.DataType) -> str | None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 
 TABLES = ("customers", "contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns", "snapshot")
 
+OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
 TRAPS = ("late_rows", "duplicates", "knowing_attribute", "price_rise", "missing_blocks", "hostile_text", "chosen_campaign")  # of a simulated company
 STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
 
@@ -52,6 +53,39 @@ class Source(Part):
     def _url_needs_checksum(self):
         if self.url and not self.sha256:
             raise ValueError("required a sha256 beside every url; write the file's SHA-256 checksum")
+        return self
+
+
+ENGINE_KEYS = {"duckdb": ("memory_gb", "threads"), "spark": ("master", "options"), "warehouse": ("url",)}  # which keys belong to which kind
+
+
+class Engine(Part):
+    """What runs the tables: DuckDB in this process, Spark, or a warehouse that Ibis speaks to. The name of a kind stands for it alone.
+
+    ``memory_gb``, ``threads``: what DuckDB may use; it spills to disk beyond. ``master``: where Spark runs; as Spark itself is configured
+    unless given. ``options``: Spark's own. ``url``: the warehouse as ``ibis.connect`` takes it; ``${NAME}`` stands for an environment variable.
+    """
+
+    kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    master: str | None = None
+    options: dict[str, bool | int | float | str] = {}
+    url: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+]*://")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _keys_fit_the_kind(self):
+        own = ENGINE_KEYS[self.kind]
+        alien = [key for keys in ENGINE_KEYS.values() for key in keys if key not in own and getattr(self, key)]
+        if alien:
+            raise ValueError(f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived {', '.join(alien)}; remove it")
+        if self.kind == "warehouse" and self.url is None:
+            raise ValueError("required the key 'url' for a warehouse, but nothing arrived; write for example 'postgres://user:${DB_PASSWORD}@host/database'")
         return self
 
 
@@ -122,6 +156,24 @@ class Lifecycle(Part):
     retention_days: Days = 365
     segments: list[str] | None = None
     targets: dict[str, float] = {}
+
+
+class Features(Part):
+    """What features look back on, and what they are called; see ``research.features``.
+
+    ``windows``: days that counts, sums and means look back. ``words``: a table's rows (``usage: lectures``) or a feature (``tenure_days: days
+    since registering``) in the study's own words. ``sentiment``: whether feedback texts are rated.
+    """
+
+    windows: Annotated[tuple[Days, ...], Field(min_length=1, max_length=12)] = (30, 90, 180, 365)
+    words: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    sentiment: bool = True
+
+    @model_validator(mode="after")
+    def _windows_rise(self):
+        if list(self.windows) != sorted(set(self.windows)):
+            raise ValueError(f"required windows in rising order, each once, arrived {list(self.windows)}; sort them")
+        return self
 
 
 class Economics(Part):

@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 
 from research import grouping
-from research.features import build_features, list_features, tidy
+from research.features import list_features, load_features
+from research.levels import FEW, NAMING, names_customers
 from research.rfm import find_customers
 from research.snapshots import Tables
 from research.studies import Study
 
 LEAST_CUSTOMERS = 100  # halves of fewer say nothing about stability
 COMMONEST = 0.95  # a column of which one value, or no value, makes up more is nearly constant
-TEXT_LEVELS = 50  # text with more distinct values is no category
 
-NAMING = re.compile(r"(^|_)(id|no|nr|number|code|key|uuid|guid|name|e?mail|phone|address|street|postcode|zip)$", re.IGNORECASE)
 WINDOW = re.compile(r"_(\d+)d$")
 TABLES = ("orders", "usage", "contacts", "feedback", "referrals", "campaigns")
 DETAILS = {  # other names of features.py, without their window
@@ -48,7 +47,7 @@ class Personas:
 
 def load_profile(evidence: Tables, study: Study) -> pd.DataFrame:
     """Return the features of everybody who is a customer at one snapshot, one row per customer, in the order of customers."""
-    return tidy(build_features(evidence, find_customers(evidence, study), study).order_by("customer_id").to_pandas())
+    return load_features(evidence, find_customers(evidence, study), study)
 
 
 def choose_columns(frame: pd.DataFrame, study: Study) -> list[str]:
@@ -62,16 +61,11 @@ def choose_columns(frame: pd.DataFrame, study: Study) -> list[str]:
 
 
 def _names_customers(values: pd.Series) -> bool:
-    """Say whether a column numbers or names customers: by its own name, as text of many values, or as whole numbers without gaps or ties."""
+    """Say whether an attribute is called a name or a code, is text of many values, or names customers by its values."""
     if name_block(str(values.name)) != "attributes":
         return False
-    if NAMING.search(str(values.name)):
-        return True
-    distinct = values.nunique()
-    if not pd.api.types.is_numeric_dtype(values):
-        return distinct > TEXT_LEVELS
-    whole = distinct > TEXT_LEVELS and bool((values.dropna() % 1 == 0).all())
-    return whole and distinct == values.notna().sum() and distinct > (values.max() - values.min()) / 2
+    many = not pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW
+    return bool(NAMING.search(str(values.name))) or many or names_customers(values)
 
 
 def _is_constant(values: pd.Series) -> bool:

@@ -4,7 +4,7 @@ A snapshot T is a day. Evidence is what was known by the end of T. The label win
 Everything here is an Ibis expression with a column ``snapshot``, so that one snapshot and a panel of many are the same code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -37,12 +37,17 @@ def cut(table: ir.Table, name: str, snapshots: Sequence[date]) -> ir.Table:
     table with the columns of ``table`` and ``snapshot``
         One row per row known and snapshot.
     """
+    if len(snapshots) == 1:
+        known = table.filter(*_known(table, name, _stamp(snapshots[0])))
+        return _hide_later(known.mutate(snapshot=_stamp(snapshots[0])), name)
     days = ibis.memtable({"snapshot": pd.to_datetime(list(snapshots)).astype("datetime64[us]")})
-    dated = CONTRACTS[name].dated
-    known = [table[dated] < days.snapshot + ibis.interval(days=1)]
-    if "known_at" in table.columns:
-        known.append(table.known_at < days.snapshot + ibis.interval(days=1))
-    return _hide_later(table.join(days, known), name)
+    return _hide_later(table.join(days, _known(table, name, days.snapshot)), name)
+
+
+def _known(table: ir.Table, name: str, day: ir.Value) -> list[ir.BooleanValue]:
+    """Say which rows had happened, and had reached the company, by the end of the day."""
+    columns = [CONTRACTS[name].dated, *(["known_at"] if "known_at" in table.columns else [])]
+    return [table[column] < day + ibis.interval(days=1) for column in columns]
 
 
 def _hide_later(evidence: ir.Table, name: str) -> ir.Table:
@@ -54,9 +59,64 @@ def _hide_later(evidence: ir.Table, name: str) -> ir.Table:
     return evidence.mutate(**{column: happened.ifelse(evidence[column], ibis.null(evidence[column].type())) for column in hidden})
 
 
-def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Tables:
+def follow(table: ir.Table, name: str, last: date) -> ir.Table:
+    """Return the rows of one contract table that were known by the end of a day, each once, with the day from which it was known.
+
+    Many snapshots can share one pass over these rows: what a snapshot may count is what was dated and known by its end.
+
+    Parameters
+    ----------
+    table : contract table ``name``
+    last : day, inclusive
+
+    Returns
+    -------
+    table with the columns of ``table``, ``day`` and, where the table has ``known_at``, ``known``: both days
+        Without ``known_at``, and without what a row says of a later day than its own.
+    """
+    rows = table.filter(*_known(table, name, _stamp(last)))
+    known = {"known": rows.known_at.truncate("D")} if "known_at" in rows.columns else {}
+    rows = rows.mutate(day=rows[CONTRACTS[name].dated].truncate("D"), **known)
+    resolved, details = RESOLVED_LATER.get(name, ("", ()))
+    return rows.drop(*(column for column in ("known_at", resolved, *details) if column in rows.columns))
+
+
+class Evidence(Mapping):
+    """What was known by the end of each snapshot; made by ``cut_evidence`` alone, and the only thing that features are made from.
+
+    ``evidence[name]`` is the table as ``cut`` leaves it, one row per row known and snapshot; ``evidence.follow(name)`` has each row once.
+    """
+
+    def __init__(self, tables: Tables, snapshots: Sequence[date]):
+        self.snapshots = tuple(sorted(set(snapshots)))
+        self._tables = {name: table for name, table in tables.items() if CONTRACTS[name].dated}
+        self._cut: Tables = {}
+
+    def __getitem__(self, name: str) -> ir.Table:
+        if name not in self._cut:
+            self._cut[name] = cut(self._tables[name], name, self.snapshots)
+        return self._cut[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def follow(self, name: str) -> ir.Table:
+        """Return each row known by the last snapshot once; see ``follow`` of this module."""
+        return follow(self._tables[name], name, self.snapshots[-1])
+
+    def only(self, snapshot: date) -> "Evidence":
+        """Return the evidence of one of the snapshots."""
+        if snapshot not in self.snapshots:
+            raise ValueError(f"required one of the snapshots {', '.join(map(str, self.snapshots))}, arrived {snapshot}; cut the evidence there")
+        return Evidence(self._tables, [snapshot])
+
+
+def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Evidence:
     """Return what was known by the end of each snapshot, for every dated table; see ``cut``."""
-    return {name: cut(table, name, snapshots) for name, table in tables.items() if CONTRACTS[name].dated}
+    return Evidence(tables, snapshots)
 
 
 def keep(table: ir.Table, name: str) -> ir.Table:
@@ -64,7 +124,7 @@ def keep(table: ir.Table, name: str) -> ir.Table:
     return table.get_backend().create_table(ibis.util.gen_name(name), table)
 
 
-def find_population(evidence: Tables, study: Study) -> ir.Table:
+def find_population(evidence: Evidence, study: Study) -> ir.Table:
     """Return who can churn after each snapshot.
 
     Contractual: customers with a contract that runs at the end of the snapshot. Non-contractual: customers with an order of a positive
@@ -267,12 +327,12 @@ def require_out_of_time(split: Split, study: Study) -> None:
         )
 
 
-def label_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None) -> tuple[Tables, ir.Table]:
+def label_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None) -> tuple[Evidence, ir.Table]:
     """Return evidence and labels for many snapshots at once.
 
     Returns
     -------
-    evidence : dict of tables, see ``cut_evidence``
+    evidence : see ``cut_evidence``
     labels : table, see ``label``
     """
     require_windows(tables, study, snapshots)

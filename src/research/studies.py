@@ -13,7 +13,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from research.parts import TABLES, Churn, Day, Economics, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten
+from research.parts import TABLES, Churn, Day, Economics, Engine, Features, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten
+
+ALIEN_REMEDIES = {
+    "sources": "load the files into the warehouse and name its tables in the SQL",
+    "attach": "name the tables of the engine itself in the SQL, or use the engine duckdb",
+    "simulate": "load the simulated files into the warehouse and remove the key",
+}
 
 
 class StudyError(Exception):
@@ -40,6 +46,7 @@ class Study(Part):
 
     title: str
     kind: Literal["contractual", "non_contractual", "flat"]
+    engine: Engine = Engine()
     sources: dict[Name, Source] = {}
     attach: dict[Name, str] = {}
     simulate: Simulation | None = None
@@ -49,6 +56,7 @@ class Study(Part):
     data_end: Day | None = None
     rule_column: str | None = None
     sensitive: list[str] = []
+    features: Features = Features()
     leaks: Leaks = Leaks()
     lifecycle: Lifecycle = Lifecycle()
     economics: Economics
@@ -72,7 +80,7 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _parts_fit_the_kind(self):
-        faults = [*_missing_parts(self), *_clashing_names(self)]
+        faults = [*_missing_parts(self), *_clashing_names(self), *_alien_places(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -94,6 +102,13 @@ def _missing_parts(study: Study) -> list[str]:
 def _clashing_names(study: Study) -> list[str]:
     taken = sorted(name for name in {*study.sources, *study.attach} if name.lower() in TABLES)
     return [f"required source names unlike the contract tables, arrived '{name}'; rename it, for example to 'raw_{name}'" for name in taken]
+
+
+def _alien_places(study: Study) -> list[str]:
+    """A warehouse holds its tables itself, and only DuckDB can attach a database."""
+    alien = {"duckdb": (), "spark": ("attach",), "warehouse": ("sources", "attach", "simulate")}[study.engine.kind]
+    given = [key for key in alien if getattr(study, key)]
+    return [f"required no key '{key}' with the engine {study.engine.kind}, but it arrived; {ALIEN_REMEDIES[key]}" for key in given]
 
 
 def project_root() -> Path:

@@ -1,0 +1,75 @@
+"""Features of what customers write: the sentiment of their feedback, rated by a model that only the past has taught.
+
+The model learns from the texts and scores known by one day, at the latest the first snapshot: each snapshot of a panel is rated alike, and none by
+what came after it.
+"""
+
+from datetime import date, timedelta
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from research import sentiment
+from research.dictionary import Block, Feature
+from research.rolling import Marks
+from research.snapshots import Evidence, plan_split
+from research.studies import Study
+
+UNIT = "probability of a high score"
+
+
+def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -> Block | None:
+    """Return the sentiment of the latest text and the mean of each window; None where the study turns it off or its texts can't teach it.
+
+    Parameters
+    ----------
+    seed : draws the texts learned from, where there are very many
+    """
+    if not study.features.sentiment or sentiment.explain_missing(evidence):
+        return None
+    past = _read(evidence, find_school_day(evidence, study))
+    if sentiment.explain_few(past):
+        return None
+    model = sentiment.learn_sentiment(past, seed)
+    texts = sentiment.read_texts(evidence.only(evidence.snapshots[-1])["feedback"])
+    rated = _rate_once(model, texts)
+    table = pd.concat([_sum_up(rated, day, marks.windows) for day in evidence.snapshots], ignore_index=True)
+    return Block(ibis.memtable(table.astype({"snapshot": "datetime64[us]"})), tuple(_name_features(marks.windows)))
+
+
+def find_school_day(evidence: Evidence, study: Study) -> date:
+    """Return the last day whose texts may teach: the study's first training snapshot, or the first snapshot of the evidence if that is earlier."""
+    return min(evidence.snapshots[0], plan_split(study).train[0])
+
+
+def _read(evidence: Evidence, day: date) -> pd.DataFrame:
+    texts = sentiment.read_texts(evidence.only(evidence.snapshots[0])["feedback"])
+    return texts[(texts[["given_at", "known_at"]] < pd.Timestamp(day + timedelta(days=1))).all(axis=1)]
+
+
+def _rate_once(model, texts: pd.DataFrame) -> pd.DataFrame:
+    """Rate every different text once; the same phrase has the same sentiment."""
+    different = texts.drop_duplicates("text")
+    ratings = sentiment.rate_texts(model, different).set_index("text").positive.round(6)
+    return texts.assign(positive=texts.text.map(ratings))
+
+
+def _sum_up(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.DataFrame:
+    """Return each customer's sentiment at one snapshot; of several texts given at the same time, the last is the one of highest sentiment."""
+    after = pd.Timestamp(day + timedelta(days=1))
+    known = rated[(rated.given_at < after) & (rated.known_at < after)].sort_values(["customer_id", "given_at", "positive"], kind="stable")
+    own = known.groupby("customer_id").positive
+    table = pd.DataFrame({"last_sentiment": own.last()})
+    micros = (known.positive * 1e6).round().astype("int64")
+    for window in windows:
+        recent = known.given_at >= after - pd.Timedelta(days=window)
+        sums = micros[recent].groupby(known.customer_id[recent]).agg(["sum", "count"])
+        table[f"mean_sentiment_{window}d"] = sums["sum"] / sums["count"] / 1e6
+    return table.reset_index().assign(snapshot=np.datetime64(day, "us"))
+
+
+def _name_features(windows: tuple[int, ...]) -> list[Feature]:
+    features = [Feature("last_sentiment", "sentiment of the latest text, from 0 (low score) to 1 (high score)", UNIT, "feedback")]
+    words = "mean sentiment of the texts in the last {} days, from 0 (low score) to 1 (high score)"
+    return [*features, *(Feature(f"mean_sentiment_{days}d", words.format(days), UNIT, "feedback", days) for days in windows)]
