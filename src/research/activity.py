@@ -24,7 +24,7 @@ SATURDAY = 5
 Columns = Iterator[tuple[Feature, ir.Value]]
 
 
-def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks, people: ir.Table) -> Block:
+def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks) -> Block:
     """Return the features of one event table.
 
     Parameters
@@ -32,19 +32,17 @@ def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks, pe
     evidence : see ``snapshots.cut_evidence``
     name : one of ``ACTIVITIES``
     marks : see ``rolling.place_marks``
-    people : table with column customer_id
-        Whose features are wanted.
     """
-    rows = evidence.follow(name).semi_join(people, "customer_id")
+    rows = evidence.follow(name)
     counted = is_purchase(rows) if name == "orders" else None
-    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), gaps=name in RHYTHMIC)
+    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), rhythm=name in RHYTHMIC)
     columns = [*_count(rolled, name, study, marks), *DETAILS[name](rolled, rows.columns, study, marks), *_share_times(rolled, name, study, marks)]
     columns += [*_measure_rhythm(rolled, name, marks)] if name in RHYTHMIC else []
     columns += [*_compare_windows(rolled, name, study, marks), *_date(rolled, name)]
     table = rolled.select(*KEYS, **{feature.name: value for feature, value in columns})
     features = [feature for feature, _ in columns]
     if name in STANDING:
-        standing, more = STANDING[name](evidence[name].semi_join(people, "customer_id"), study, marks)
+        standing, more = STANDING[name](evidence[name], study, marks)
         table = table.left_join(standing, KEYS).drop("snapshot_right", "customer_id_right")
         features += more
     return Block(table, tuple(features))
@@ -101,7 +99,7 @@ def _detail_orders(rolled: ir.Table, has: tuple[str, ...], study: Study, marks: 
     things, money = name_things(study, "orders"), study.economics.currency
     for days in marks.windows:
         span = f"in the last {days} days"
-        yield Feature(f"sum_amount_{days}d", f"spent {span}, returns taken off", money, "orders", days, True), rolled[f"amount_{days}"] / MICRO
+        yield Feature(f"sum_amount_{days}d", f"amount spent {span}, returns taken off", money, "orders", days, True), rolled[f"amount_{days}"] / MICRO
         mean = rolled[f"paid_{days}"] / rolled[f"n_{days}"].nullif(0) / MICRO
         yield Feature(f"mean_amount_{days}d", f"mean amount of the {things} {span}, without returns", money, "orders", days), mean
         yield Feature(f"n_returns_{days}d", f"returned {things} {span}", things, "orders", days, True), rolled[f"returns_{days}"]
@@ -162,27 +160,27 @@ def _share_times(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Col
 
 def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
     """Return mean, standard deviation and coefficient of variation of the gaps, and the present silence in multiples of the mean gap."""
-    days, gaps, total = marks.longest, rolled.n_gaps, rolled.gap
+    days, gaps, total = marks.longest, rolled.n_gaps.cast("float64"), rolled.gap.cast("float64")
     mean = total / gaps.nullif(0)
     spread = ((rolled.gap_squared * gaps - total * total) / (gaps * (gaps - 1)).nullif(0)).sqrt()
-    words = f"days between one of the {ACTIVE_DAYS[name]} and the next, last {days} days"
-    yield Feature(f"mean_gap_{name}_{days}d", f"mean of the {words}", "days", name, days), mean
-    yield Feature(f"sd_gap_{name}_{days}d", f"spread (standard deviation) of the {words}", "days", name, days), spread
-    regular = f"spread over mean of the {words}: 0 is like clockwork, 1 as by chance"
+    words = f"between {ACTIVE_DAYS[name]}, last {days} days"
+    yield Feature(f"mean_gap_{name}_{days}d", f"mean gap {words}", "days", name, days), mean
+    yield Feature(f"sd_gap_{name}_{days}d", f"standard deviation of the gaps {words}", "days", name, days), spread
+    regular = f"irregularity of the gaps {words}: 0 is like clockwork, 1 as by chance, measured by standard deviation over mean"
     yield Feature(f"variation_gap_{name}_{days}d", regular, "ratio", name, days), spread / mean.nullif(0)
-    silence = f"days since the last of the {ACTIVE_DAYS[name]}, in multiples of the customer's own mean gap"
+    silence = f"days since the last {ONE[name]}, in multiples of the customer's own mean gap"
     yield Feature(f"silence_ratio_{name}", silence, "ratio", name), _age(rolled, "last_day") / mean.nullif(0)
 
 
 def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
     """Return changes of daily rates, recent against earlier, as (recent - earlier) / (recent + earlier)."""
     counted = {"n": (f"n_{name}", name_things(study, name))} if name in TIMED else {}
-    counted |= {"paid": ("amount", "amounts spent, returns left out,")} if name == "orders" else {}
+    counted |= {"paid": ("amount", "amount spent without returns")} if name == "orders" else {}
     for column, (label, things) in counted.items():
         for recent, days in pairwise(marks.windows):
             late, early = rolled[f"{column}_{recent}"].fill_null(0), rolled[f"{column}_{days}"].fill_null(0) - rolled[f"{column}_{recent}"].fill_null(0)
             late, early = late * (days - recent), early * recent
-            words = f"{things} a day, last {recent} days against days {recent + 1} to {days}: -1 stopped, 0 as before, 1 newly begun"
+            words = f"{things} a day, last {recent} days against days {recent + 1} to {days}: -1 is stopped, 0 as before, 1 newly begun"
             yield Feature(f"trend_{label}_{recent}d_{days}d", words, "-1 to 1", name, days), (late - early) / (late + early).nullif(0)
 
 
@@ -216,7 +214,7 @@ def _stand_feedback(feedback: ir.Table, study: Study, marks: Marks) -> tuple[ir.
     """Return the latest score; of several given at the same time, the highest."""
     if "score" not in feedback.columns:
         return feedback.select(KEYS).distinct(), []
-    scored = feedback.mutate(share=read_score(feedback)).filter(lambda t: t.share.notnull())
+    scored = feedback.select(*KEYS, "given_at", share=read_score(feedback)).filter(lambda t: t.share.notnull())
     latest = ibis.row_number().over(ibis.window(group_by=KEYS, order_by=[ibis.desc("given_at"), ibis.desc("share")]))
     last = scored.mutate(place=latest).filter(lambda t: t.place == 0).select(*KEYS, last_score="share")
     return last, [Feature("last_score", "score of the latest answer", _unit_of_score(feedback.columns), "feedback")]

@@ -89,12 +89,12 @@ def _build_blocks(evidence: Evidence, study: Study, people: ir.Table) -> Iterato
     """Yield the features of each source, in the order of their columns."""
     if not isinstance(evidence, Evidence):
         raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
-    marks = place_marks(evidence.snapshots, study.features.windows)
+    marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
     yield build_attributes(evidence, study)
     if "contracts" in evidence:
-        yield build_terms(evidence, study, marks)
+        yield build_terms(own, study, marks)
     yield build_stage(evidence, study)
-    yield from (build_activity(evidence, name, study, marks, people) for name in ACTIVITIES if name in evidence)
+    yield from (build_activity(own, name, study, marks) for name in ACTIVITIES if name in evidence)
     yield from (block for block in (build_moods(evidence, study, marks), build_own(evidence, study)) if block is not None)
 
 

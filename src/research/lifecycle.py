@@ -10,19 +10,18 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 
-from research.contracts import CONTRACTS
 from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
-from research.snapshots import Tables
+from research.rolling import KEYS, Marks, fill_buckets, list_days, place_marks, roll_up
+from research.snapshots import Evidence
 from research.spells import find_spells, is_purchase
 from research.studies import Study, StudyError
 
-KEYS = ["snapshot", "customer_id"]
 NEW = "not yet a customer"
 RHYTHM_DAYS = 3  # active days from which a customer has a rhythm of their own
 
 
-def find_activity(evidence: Tables, study: Study) -> str | None:
+def find_activity(evidence: Evidence, study: Study) -> str | None:
     """Return the table that tells how alive a customer is: the one that study.yml names, else usage, else orders, else none."""
     wanted = [study.lifecycle.activity] if study.lifecycle.activity else ["usage", "orders"]
     if study.lifecycle.activity and study.lifecycle.activity not in evidence:
@@ -40,7 +39,7 @@ def find_silence_days(study: Study) -> int | None:
     return round(study.churn.inactive_days * 2 / 3)
 
 
-def describe_rule(evidence: Tables, study: Study) -> pd.DataFrame:
+def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
     """Return the rule in words, with the study's thresholds: the first stage whose words fit is the customer's.
 
     Returns
@@ -62,7 +61,7 @@ def describe_rule(evidence: Tables, study: Study) -> pd.DataFrame:
     return pd.DataFrame(words.items(), columns=["stage", "rule"])
 
 
-def assign_stages(evidence: Tables, study: Study) -> ir.Table:
+def assign_stages(evidence: Evidence, study: Study) -> ir.Table:
     """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence; see ``describe_rule``.
 
     Parameters
@@ -78,17 +77,18 @@ def assign_stages(evidence: Tables, study: Study) -> ir.Table:
     people, name = _latest_spells(evidence, study), find_activity(evidence, study)
     rules = _tenure_rules(people, study)
     if name is not None:
-        rhythm = _measure_rhythm(evidence[name], name, people, study.lifecycle.recent_days)
+        rhythm = _measure_rhythm(evidence, name, people, study.lifecycle.recent_days)
         people = people.left_join(rhythm, KEYS).drop("snapshot_right", "customer_id_right")
         rules = [*_tenure_rules(people, study), *_activity_rules(people, study)]
     return people.select(*KEYS, stage=ibis.cases(*rules, else_="maturity"))
 
 
-def _latest_spells(evidence: Tables, study: Study) -> ir.Table:
+def _latest_spells(evidence: Evidence, study: Study) -> ir.Table:
     """Return everybody's latest spell with its number, counted from 0, and the days since it started."""
     spells = find_spells(evidence, study)
     spells = spells.mutate(spell=ibis.row_number().over(ibis.window(group_by=KEYS, order_by="started")))
-    latest = spells.filter(spells.spell == spells.spell.max().over(ibis.window(group_by=KEYS)))
+    spells = spells.mutate(last=spells.spell.max().over(ibis.window(group_by=KEYS)))  # a column first: Spark can't filter by a window
+    latest = spells.filter(spells.spell == spells["last"]).drop("last")
     return latest.mutate(age=latest.snapshot.delta(latest.started, unit="day"))
 
 
@@ -101,7 +101,7 @@ def _tenure_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue,
     ]
 
 
-def _measure_rhythm(events: ir.Table, name: str, people: ir.Table, recent_days: int) -> ir.Table:
+def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, recent_days: int) -> ir.Table:
     """Return each customer's active days in the latest spell: in the recent window, in the one before, the last one, and the mean gap.
 
     Returns
@@ -109,20 +109,24 @@ def _measure_rhythm(events: ir.Table, name: str, people: ir.Table, recent_days: 
     table with columns snapshot, customer_id, recent, before, active_days, silent_days, gap_days, seen_days
         ``seen_days``: how long the customer could have been seen active, from the spell's start or the table's first row, to the snapshot.
     """
-    real = events.filter(is_purchase(events)) if name == "orders" else events
-    days = real.select(*KEYS, day=real[CONTRACTS[name].dated].truncate("D")).distinct()
-    first = days.group_by("snapshot").agg(table_starts=days.day.min())
-    days = days.join(people.select(*KEYS, "started"), KEYS).filter(lambda t: t.day >= t.started).join(first, "snapshot")
-    days = days.mutate(age=days.snapshot.delta(days.day, unit="day"), seen=days.snapshot.delta(ibis.greatest(days.started, days.table_starts), unit="day") + 1)
-    found = days.group_by(KEYS).agg(
-        recent=days.count(where=days.age < recent_days),
-        before=days.count(where=(days.age >= recent_days) & (days.age < 2 * recent_days)),
-        active_days=days.count(),
-        silent_days=days.age.min(),
-        first_age=days.age.max(),
-        seen_days=days.seen.max(),
-    )
-    return found.mutate(gap_days=(found.first_age - found.silent_days) / (found.active_days - 1).nullif(0)).drop("first_age")
+    marks = place_marks(evidence.snapshots, (recent_days, 2 * recent_days))
+    rows = evidence.follow(name)
+    days = list_days(rows.filter(is_purchase(rows)) if name == "orders" else rows, marks)
+    spells = people.select("customer_id", "started").distinct()
+    inside = days.join(spells, "customer_id").filter(lambda t: t.day >= t.started).mutate(active=ibis.literal(1, "int64"))
+    sums = roll_up(fill_buckets(inside, ["active"], ["started"]), marks, {"active": marks.windows}, ["started"])
+    seen = sums.join(people.select(*KEYS, "started"), [*KEYS, "started"]).join(_find_first(days, marks), "snapshot")
+    silent, first = (seen.snapshot.delta(seen[day], unit="day") for day in ("last_day", "first_day"))
+    recent, both = (seen[f"active_{days}"].fill_null(0) for days in marks.windows)
+    gap_days = (first - silent) / (seen.active_ever - 1).nullif(0)
+    seen_days = seen.snapshot.delta(ibis.greatest(seen.started, seen.table_starts), unit="day") + 1
+    return seen.select(*KEYS, recent=recent, before=both - recent, active_days="active_ever", silent_days=silent, gap_days=gap_days, seen_days=seen_days)
+
+
+def _find_first(days: ir.Table, marks: Marks) -> ir.Table:
+    """Return the first active day of anybody that each snapshot knows: snapshot, table_starts."""
+    first = days.group_by("known").agg(day=days.day.min())
+    return first.join(marks.snapshots, first.known <= marks.snapshots.number).group_by("snapshot").agg(table_starts=lambda t: t.day.min())
 
 
 def _activity_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:
@@ -217,7 +221,7 @@ def _count_stays(stages: ir.Table, every_days: int) -> ir.Table:
     """Return stage, days, finished and the number of such stays, without those that were under way at the first snapshot."""
     own = ibis.window(group_by="customer_id", order_by="snapshot")
     bounds = stages.agg(first=stages.snapshot.min(), last=stages.snapshot.max())
-    runs = stages.mutate(opens=(stages.stage != stages.stage.lag().over(own)).fill_null(True).cast("int64"))
+    runs = stages.mutate(opens=(stages.stage != stages.stage.lag().over(own)).fill_null(True).ifelse(1, 0))
     runs = runs.mutate(run=runs.opens.sum().over(ibis.window(group_by="customer_id", order_by="snapshot", preceding=None, following=0)))
     stays = runs.group_by(["customer_id", "run", "stage"]).agg(opened=runs.snapshot.min(), closed=runs.snapshot.max()).cross_join(bounds)
     stays = stays.filter(stays.opened > stays["first"])

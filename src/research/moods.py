@@ -70,6 +70,6 @@ def _sum_up(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.Data
 
 
 def _name_features(windows: tuple[int, ...]) -> list[Feature]:
-    features = [Feature("last_sentiment", "sentiment of the latest text, from 0 (low score) to 1 (high score)", UNIT, "feedback")]
-    words = "mean sentiment of the texts in the last {} days, from 0 (low score) to 1 (high score)"
+    features = [Feature("last_sentiment", "sentiment of the latest text: 0 is like texts of low scores, 1 like those of high ones", UNIT, "feedback")]
+    words = "mean sentiment of the texts in the last {} days: 0 is like texts of low scores, 1 like those of high ones"
     return [*features, *(Feature(f"mean_sentiment_{days}d", words.format(days), UNIT, "feedback", days) for days in windows)]

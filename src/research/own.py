@@ -1,5 +1,6 @@
 """A study's own features: one SQL file over the evidence, run for each snapshot apart, so that it can't see past any of them."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,22 +19,36 @@ from research.snapshots import Evidence
 from research.studies import Study, StudyError, show_path
 
 CLOCK = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now", "today", "get_current_time"}
-CLOCK |= {"get_current_timestamp", "transaction_timestamp"}
-CHANCE = {"random", "rand", "randn", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid"}
-OUTSIDE = {"getenv", "getvariable", "current_setting", "nextval", "currval"}  # what isn't evidence either
+CLOCK |= {"ago", "pg_conf_load_time", "pg_postmaster_start_time"}
+CLOCK |= {"get_current_timestamp", "transaction_timestamp", "current_localtime", "current_localtimestamp", "statement_timestamp", "clock_timestamp"}
+CHANCE = {"random", "rand", "randn", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "reservoir_quantile"}
+OUTSIDE = {"getenv", "getvariable", "current_setting", "nextval", "currval", "setval", "txid_current", "current_query", "current_query_id", "write_log"}
+OUTSIDE |= {"current_transaction_id", "current_connection_id", "current_user", "session_user", "current_database", "current_schema", "current_schemas"}
+OUTSIDE |= {"user", "pg_get_viewdef", "pg_get_constraintdef", "get_block_size"}
+OUTSIDE |= {"current_catalog", "in_search_path", "sleep_ms", "stats", "vector_type", "query", "query_table", "version"}  # what isn't evidence either
 REFUSED = CLOCK | CHANCE | OUTSIDE
+ORDERED = {"first", "last", "any_value", "arbitrary", "list", "array_agg", "group_concat", "string_agg", "listagg"}  # aggregates that take the rows in turn
+PLACED = {"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"}
+ADDED = {"sum", "avg", "mean", "stddev", "stddev_pop", "stddev_samp", "variance", "variance_pop", "var_pop", "var_samp", "corr", "covar_pop", "covar_samp"}
+ADDED |= {"fsum", "sumkahan", "kahan_sum", "favg", "product", "skewness", "kurtosis", "kurtosis_pop", "geomean", "geometric_mean", "sem"}
+ADDED |= {"mode", "arg_max", "arg_min", "max_by", "min_by", "approx_quantile", "entropy"}  # of equals, the first would win
+ADDED |= {f"regr_{name}" for name in ("slope", "intercept", "r2", "avgx", "avgy", "sxx", "sxy", "syy")}
+WHOLE = (exp.DataType.Type.DECIMAL, *exp.DataType.INTEGER_TYPES)
 
 
 def build_own(evidence: Evidence, study: Study) -> Block | None:
     """Return the features of ``features.sql``; None where the study has no such file.
 
-    The query reads the study's tables under their names, as they were known by the end of one snapshot, each with the column ``snapshot``.
-    It returns ``customer_id``, one row per customer, and a column per feature.
+    The query reads the study's tables under their names, as they were known by the end of one snapshot, each with the column ``snapshot``
+    and without what the study calls sensitive.
+    It returns ``customer_id``, one row per customer, and a column per feature. DuckDB adds numbers up in the order of their size, so that
+    sums are the same to the bit however the rows lie; numbers cast to DECIMAL or INTEGER, whose order doesn't matter, are spared that sorting.
 
     Raises
     ------
     StudyError
-        If the file isn't one SELECT, reads anything but the evidence, asks the clock or chance, or returns other columns than features.
+        If the file isn't one SELECT, reads anything but the evidence, asks the clock or chance, takes whatever row comes first, or returns
+        other columns than features.
     """
     path = study.folder / OWN_FEATURES
     if not path.exists():
@@ -43,7 +58,8 @@ def build_own(evidence: Evidence, study: Study) -> Block | None:
     except StudyError:
         raise
     except (engines.catch(study), sqlglot.errors.SqlglotError) as error:
-        raise _refuse(path, f"SQL that {engines.TITLES[study.engine.kind]} can run", engines.say(study, error), "correct it") from None
+        said = re.sub(r"ibis_(seen|step)_(\w+?)_[a-z0-9]{26}\b", r"\2", engines.say(study, error))
+        raise _refuse(path, f"SQL that {engines.TITLES[study.engine.kind]} can run on the evidence", said, "correct it") from None
     _require_features(found, path)
     table = found.cast({name: "float64" for name in found.columns if found[name].type().is_decimal() or found[name].type().is_boolean()})
     names = [column for column in table.columns if column not in KEYS]
@@ -63,27 +79,104 @@ def _parse(path: Path, evidence: Evidence, study: Study) -> exp.Query:
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
         kinds = ", ".join("SELECT" if isinstance(statement, exp.Query) else statement.key.upper() for statement in parsed)
         raise _refuse(path, "exactly one SELECT", kinds or "nothing", "keep one SELECT")
-    faults = [*_list_alien_tables(parsed[0], evidence), *_list_alien_calls(parsed[0])]
+    faults = [*_list_alien_tables(parsed[0], evidence), *_list_alien_calls(parsed[0]), *_list_unordered(parsed[0])]
     if faults:
-        raise StudyError(*(f"{show_path(path)}: {fault}" for fault in faults))
-    return parsed[0]
+        raise StudyError(*(f"{show_path(path)}: {fault}" for fault in dict.fromkeys(faults)))
+    return _add_in_order(_rename_steps(parsed[0])) if study.engine.kind == "duckdb" else _rename_steps(parsed[0])
 
 
 def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
     steps = {step.alias_or_name.lower() for step in query.find_all(exp.CTE)}
     yield from (f"required names of its WITH parts unlike the tables, arrived '{name}'; rename it" for name in sorted(steps & {*evidence}))
-    allowed = steps | {*evidence}
+    others = query.find_all(exp.DML, exp.DDL, exp.Command, exp.Describe, exp.Summarize)
+    yield from (f"required SELECTs alone, arrived {node.key.upper()}; remove it" for node in others)
+    allowed, remedy = steps | {*evidence}, "read those alone"
     for table in query.find_all(exp.Table):
-        plain = isinstance(table.this, exp.Identifier) and not table.db and not table.catalog
+        plain = isinstance(table.this, exp.Identifier) and not table.db and not table.catalog and not table.args.get("version")
         if not plain or table.name.lower() not in allowed:
-            yield f"required tables of the evidence ({', '.join(evidence)}), arrived {table.sql()[:60]}; read those alone"
+            yield f"required tables of the evidence ({', '.join(evidence)}), arrived {table.sql()[:60]}; {remedy}"
+    for lateral in query.find_all(exp.Lateral):
+        if not isinstance(lateral.this, exp.Subquery | exp.Explode | exp.Unnest):
+            yield f"required tables of the evidence ({', '.join(evidence)}), arrived {lateral.sql()[:60]}; {remedy}"
+
+
+def _name_call(call: exp.Func) -> str:
+    return (call.name if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) else call.sql_name()).lower()
 
 
 def _list_alien_calls(query: exp.Query) -> Iterator[str]:
     for call in query.find_all(exp.Func):
-        name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
-        if name in REFUSED:
+        name = _name_call(call)
+        if name in REFUSED or (name == "age" and len(call.expressions) == 1):
             yield f"required features of the evidence alone, arrived {name}(), which changes from run to run; count from the column snapshot instead"
+
+
+def _list_unordered(query: exp.Query) -> Iterator[str]:
+    """Say what takes whichever row comes first: its outcome would depend on how rows lie, and so on rows after the snapshot."""
+    chance, remedy = "which takes whatever row comes first", "add an ORDER BY"
+    for select in query.find_all(exp.Query):
+        cut = [key.upper() for key in ("limit", "offset") if select.args.get(key)] + (["DISTINCT ON"] if _is_distinct_on(select) else [])
+        if cut and not select.args.get("order"):
+            yield f"required an order of rows, arrived {cut[0]} without one, {chance}; {remedy}"
+    if query.find(exp.TableSample):
+        yield "required all rows, arrived a sample, which changes from run to run; remove it"
+    if any((join.args.get("method") or join.args.get("kind") or "").upper() == "POSITIONAL" for join in query.find_all(exp.Join)):
+        yield "required joins by columns, arrived POSITIONAL JOIN, which pairs rows by where they lie; join by customer_id"
+    for call in query.find_all(exp.Func):
+        name, window = _name_call(call), _find_window(call)
+        if name in ORDERED and not call.find(exp.Order) and not (window and window.args.get("order")):
+            yield f"required an order of rows, arrived {name}() without one, {chance}; write {name}(… ORDER BY …)"
+        if name in PLACED and window and not window.args.get("order"):
+            yield f"required an order of rows, arrived {name}() OVER () without one, {chance}; {remedy}"
+
+
+def _is_distinct_on(select: exp.Query) -> bool:
+    distinct = select.args.get("distinct")
+    return isinstance(distinct, exp.Distinct) and bool(distinct.args.get("on"))
+
+
+def _find_window(call: exp.Func) -> exp.Window | None:
+    """Return the OVER clause of a call, which stands around it and around its FILTER."""
+    parent = call.parent
+    while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
+        parent = parent.parent
+    return parent if isinstance(parent, exp.Window) else None
+
+
+def _rename_steps(query: exp.Query) -> exp.Query:
+    """Give the WITH parts names that nothing else has: read outside the WITH that defines it, a part's old name could be another table's."""
+    names = {step.alias_or_name.lower(): ibis.util.gen_name(f"step_{step.alias_or_name}") for step in query.find_all(exp.CTE)}
+    for table in query.find_all(exp.Table):
+        if table.name.lower() in names:
+            table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
+            table.set("this", exp.to_identifier(names[table.name.lower()], quoted=True))
+    for step in query.find_all(exp.CTE):
+        step.args["alias"].set("this", exp.to_identifier(names[step.alias_or_name.lower()], quoted=True))
+    return query
+
+
+def _add_in_order(query: exp.Query) -> exp.Query:
+    """Let sums and means add numbers up in the order of their size: in floating point, another order is another last bit."""
+    for call in [call for call in _keep_names(query).find_all(exp.Func) if _name_call(call) in ADDED and not call.find(exp.Order, exp.Distinct)]:
+        window, values = _find_window(call), call.expressions or [value for value in (call.args.get("this"), call.args.get("expression")) if value]
+        if values and not (window and window.args.get("order")) and not all(map(_is_whole, values)):
+            last, order = values[-1], [exp.Ordered(this=value.copy()) for value in values]
+            last.replace(exp.Order(this=last.copy(), expressions=order))
+    return query
+
+
+def _keep_names(query: exp.Query) -> exp.Query:
+    """Name columns without a name after what was written."""
+    for column in [column for select in query.find_all(exp.Select) for column in select.expressions if isinstance(column, exp.Func | exp.Binary | exp.Window)]:
+        column.replace(exp.alias_(column.copy(), column.sql(dialect="duckdb").lower(), quoted=True))
+    return query
+
+
+def _is_whole(value: exp.Expression) -> bool:
+    """Say whether a value is sure to be a whole or decimal number, whose sum doesn't depend on the order."""
+    if isinstance(value, exp.Cast):
+        return value.to.this in WHOLE
+    return isinstance(value, exp.Count) or (isinstance(value, exp.Literal) and value.is_int)
 
 
 def _union(evidence: Evidence, study: Study, query: exp.Query) -> ir.Table:
@@ -96,11 +189,13 @@ def _run(query: exp.Query, evidence: Evidence, day: date, study: Study) -> ir.Ta
     """Point each name of a table at a view of its evidence at one snapshot."""
     backend = evidence["customers"].get_backend()
     used = {table.name.lower() for table in query.find_all(exp.Table)} & {*evidence}
-    views = {name: backend.create_view(ibis.util.gen_name(f"seen_{name}"), evidence[name]).get_name() for name in sorted(used)}
+    seen = {name: evidence[name].drop(*(column for column in study.sensitive if column in evidence[name].columns)) for name in sorted(used)}
+    views = {name: backend.create_view(ibis.util.gen_name(f"seen_{name}"), table).get_name() for name, table in seen.items()}
     for table in [table for table in query.find_all(exp.Table) if table.name.lower() in views]:
         table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
         table.set("this", exp.to_identifier(views[table.name.lower()], quoted=True))
-    found = engines.run_query(study, backend, ibis.util.gen_name("own"), query.sql(dialect="duckdb" if study.engine.kind != "warehouse" else backend.dialect))
+    dialect = "duckdb" if study.engine.kind != "warehouse" else backend.dialect
+    found = engines.run_query(study, backend, ibis.util.gen_name("own"), query.sql(dialect=dialect, comments=False))
     found = found.rename({"customer_id": next((name for name in found.columns if name.lower() == "customer_id"), "customer_id")})
     stamp = ibis.literal(pd.Timestamp(day).to_pydatetime())
     return found.mutate(snapshot=stamp, customer_id=found.customer_id.cast("string"))

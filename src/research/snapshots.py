@@ -107,6 +107,10 @@ class Evidence(Mapping):
         """Return each row known by the last snapshot once; see ``follow`` of this module."""
         return follow(self._tables[name], name, self.snapshots[-1])
 
+    def among(self, people: ir.Table) -> "Evidence":
+        """Return the evidence of some customers; ``people`` has a column customer_id."""
+        return Evidence({name: table.semi_join(people, "customer_id") for name, table in self._tables.items()}, self.snapshots)
+
     def only(self, snapshot: date) -> "Evidence":
         """Return the evidence of one of the snapshots."""
         if snapshot not in self.snapshots:
@@ -117,11 +121,6 @@ class Evidence(Mapping):
 def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Evidence:
     """Return what was known by the end of each snapshot, for every dated table; see ``cut``."""
     return Evidence(tables, snapshots)
-
-
-def keep(table: ir.Table, name: str) -> ir.Table:
-    """Compute a table once, in the engine, and return what came out: later expressions read it instead of the evidence."""
-    return table.get_backend().create_table(ibis.util.gen_name(name), table)
 
 
 def find_population(evidence: Evidence, study: Study) -> ir.Table:

@@ -39,7 +39,8 @@ def _unit(column: ir.Value) -> str:
 
 def build_terms(evidence: Evidence, study: Study, marks: Marks) -> Block:
     """Return the terms of the latest running contract and the days to its renewal, how many contracts there were, and changes of fee and plan."""
-    contracts = evidence["contracts"]
+    wanted = [*KEYS, "started_at", "ended_at", "monthly_fee", "plan", "term_months"]
+    contracts = evidence["contracts"].select([column for column in wanted if column in evidence["contracts"].columns])
     parts = [_count_terms(contracts), _read_running(contracts, study), _follow_changes(contracts, marks)]
     table, features = parts[0]
     for part, more in parts[1:]:
@@ -49,7 +50,7 @@ def build_terms(evidence: Evidence, study: Study, marks: Marks) -> Block:
 
 def _count_terms(contracts: ir.Table) -> tuple[ir.Table, list[Feature]]:
     counts = contracts.group_by(KEYS).agg(n_contracts=contracts.count())
-    earlier = join_terms(contracts, KEYS).group_by(KEYS).agg(n_earlier_spells=lambda t: t.ended.notnull().cast("int64").sum().cast("int64"))
+    earlier = join_terms(contracts, KEYS).group_by(KEYS).agg(n_earlier_spells=lambda t: t.count(where=t.ended.notnull()))
     features = [Feature("n_contracts", "contracts so far, the running one included", "contracts", "contracts", zero=True)]
     features += [Feature("n_earlier_spells", "earlier times as a customer, before leaving and coming back", "times", "contracts", zero=True)]
     return counts.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right"), features
