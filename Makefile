@@ -7,12 +7,15 @@ STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: reports test lint format lab lock clean help
+.PHONY: reports test bench lint format lab lock clean help
 reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
 test: $(READY)  ## run all tests, the notebooks included
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+bench: $(READY)  ## measure speed and memory against other ways, on generated data; takes most of an hour
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 lint: $(READY)  ## check code, notebooks and their outputs
 	$(BIN)/ruff check .
@@ -35,7 +38,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 lock:  ## resolve requirements.lock anew, for all three Pythons at once; needs uv
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev --quiet pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev --extra spark --quiet pyproject.toml -o requirements.lock
 
 clean:  ## clear what is built: environment, caches, reports; raw data stay
 	rm -rf .venv .snakemake .pytest_cache .ruff_cache build src/*.egg-info

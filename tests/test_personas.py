@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import adapters, grouping, personas, segments, snapshots
+from research import adapters, dictionary, grouping, personas, segments, snapshots
+from research.dictionary import Feature
 
 T = date(2024, 6, 30)
 QUICK = {"groups": range(2, 5), "pairs": 12, "references": 12}
@@ -30,12 +31,19 @@ def planted(seed: int = 0, people: int = 300) -> pd.DataFrame:
     )
 
 
+def describe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a dictionary of a frame whose features are named like those of features.py."""
+    tables = {column: next((table for table in dictionary.THINGS if f"_{table}" in column), "customers") for column in frame if column != "customer_id"}
+    windows = {column: int(column.split("_")[-1][:-1]) if column.endswith("d") and column[-2].isdigit() else None for column in tables}
+    return dictionary.tabulate([dictionary.Feature(column, column, "number", table, windows[column]) for column, table in tables.items()])
+
+
 COLUMNS = ["n_usage_90d", "n_usage_365d", "n_contacts_90d", "n_orders_days_365d", "monthly_fee", "plan"]
 
 
 @pytest.fixture(scope="module")
 def found() -> personas.Personas:
-    return personas.find_personas(planted(), COLUMNS, seed=0, **QUICK)
+    return personas.find_personas(planted(), COLUMNS, describe(planted()), seed=0, **QUICK)
 
 
 def test_three_separate_groups_are_found_as_three(found):
@@ -48,7 +56,7 @@ def test_three_separate_groups_are_found_as_three(found):
 
 
 def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(found):
-    again = personas.find_personas(planted().sample(frac=1, random_state=3), COLUMNS, seed=0, **QUICK)
+    again = personas.find_personas(planted().sample(frac=1, random_state=3), COLUMNS, describe(planted()), seed=0, **QUICK)
     pd.testing.assert_frame_equal(again.members, found.members)
     pd.testing.assert_frame_equal(again.stability, found.stability, check_exact=True)
 
@@ -65,7 +73,7 @@ def test_noise_has_no_stable_grouping_however_elongated_or_tied(kind):
     chosen = 0
     for seed in range(20):
         frame = pd.DataFrame(noise(kind, np.random.default_rng(seed)), columns=names).assign(customer_id=[f"c{i:03d}" for i in range(200)])
-        result = personas.find_personas(frame, names, seed, **QUICK | {"groups": (2, 3)})
+        result = personas.find_personas(frame, names, describe(frame), seed, **QUICK | {"groups": (2, 3)})
         chosen += result.stability.chosen.any()
         assert result.verdict.startswith("no stable grouping found") or result.stability.chosen.any()
     assert chosen <= 2
@@ -112,15 +120,15 @@ def test_what_is_required_is_the_strictest_of_three():
 @pytest.mark.parametrize("people", [1, 3, 99])
 def test_a_handful_of_customers_is_one_group_with_a_reason(people):
     frame = planted(people=people)
-    result = personas.find_personas(frame, COLUMNS, seed=0)
-    table = segments.describe_personas(result, frame)
+    result = personas.find_personas(frame, COLUMNS, describe(frame), seed=0)
+    table = segments.describe_personas(result, frame, describe(frame))
     assert table.customers.to_list() == [people]
     assert table.words[0] == f"no stable grouping found: {people} customers are too few to try, at least 100 are needed"
     assert personas.tabulate_stability(result).empty
 
 
 def test_without_columns_of_numbers_there_is_one_group():
-    result = personas.find_personas(planted(), ["plan", "monthly_fee"], seed=0)
+    result = personas.find_personas(planted(), ["plan", "monthly_fee"], describe(planted()), seed=0)
     assert result.verdict == "no stable grouping found: fewer than two columns of numbers vary between customers"
 
 
@@ -140,16 +148,31 @@ def test_columns_that_name_customers_or_hardly_vary_are_left_out(write_study):
         snapshot=pd.Timestamp(T),
     )
     study = write_study("flat", sensitive=["gender"], leaks={"drop": {"score": "written at exit"}})
-    assert personas.choose_columns(frame, study) == [*COLUMNS, "group", "number_of_children"]
+    assert personas.choose_columns(frame, study, describe(frame)) == [*COLUMNS, "group", "number_of_children"]
+
+
+def test_of_many_windows_the_longest_and_the_shortest_of_two_months_describe(write_study):
+    days = [30, 60, 90, 365]
+    frame = planted().assign(**{f"n_contacts_{window}d": np.arange(300) for window in days}, n_referrals_30d=range(300), trend_n_usage_30d_90d=range(300))
+    names = [f"n_contacts_{window}d" for window in days]
+    chosen = personas.choose_columns(frame[["customer_id", *names, "n_referrals_30d", "trend_n_usage_30d_90d"]], write_study("flat"), describe(frame))
+    assert chosen == ["n_contacts_60d", "n_contacts_365d", "n_referrals_30d"]
+
+
+def test_a_column_that_is_empty_for_many_describes_but_does_not_group():
+    values = pd.Series(range(100), dtype=float)
+    assert personas._can_group(values.mask(values < 10))
+    assert not personas._can_group(values.mask(values < 11))
+    assert personas._can_group(values.mask(values < 50).rename("days_since_last_usage"))
 
 
 @pytest.mark.parametrize(
-    ("column", "block"),
-    [("n_usage_days_90d", "usage"), ("days_since_last_orders", "orders"), ("sum_amount_30d", "orders"), ("days_since_first_usage", "contracts")]
-    + [("tenure_days", "contracts"), ("n_complaints_30d", "contacts"), ("loan_amount_30d", "attributes"), ("days_since_upgraded_on", "attributes")],
+    ("name", "source", "block"),
+    [("n_usage_days_90d", "usage", "usage"), ("days_since_last_orders", "orders", "orders"), ("days_since_first_usage", "usage", "contracts")]
+    + [("tenure_days", "customers", "contracts"), ("loan_amount_30d", "customers", "customers"), ("n_evenings", "features.sql", "features.sql")],
 )
-def test_a_feature_belongs_to_the_block_of_its_table(column, block):
-    assert personas.name_block(column) == block
+def test_a_feature_belongs_to_the_block_of_its_table(name, source, block):
+    assert personas.name_block(Feature(name, "", "", source)) == block
 
 
 def test_the_profile_holds_customers_only_and_no_future(write_study):

@@ -49,12 +49,13 @@ def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
     assert "better probabilities than the" in verdicts.judge_models(scores, differences)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_on_pure_noise_the_verdict_is_that_nothing_is_better(seed):
-    candidates = risk.list_candidates("noise", seed=seed)
-    train, test = customers(500, seed=seed, signal=0), customers(500, seed=seed + 100, signal=0)
-    scores, differences = compare(risk.predict_out_of_time(train, test, COLUMNS, candidates), candidates)
-    assert verdicts.judge_models(scores, differences).startswith("**No model is shown to be better")
+def test_on_pure_noise_at_most_one_verdict_of_five_names_a_winner():
+    said = []
+    for seed in range(5):  # each verdict errs in at most one case of twenty: two or more of five happen once in 40 times
+        candidates = risk.list_candidates("noise", seed=seed)
+        train, test = customers(500, seed=seed, signal=0), customers(500, seed=seed + 100, signal=0)
+        said.append(verdicts.judge_models(*compare(risk.predict_out_of_time(train, test, COLUMNS, candidates), candidates)))
+    assert sum(not words.startswith("**No model is shown to be better") for words in said) <= 1
 
 
 def test_the_base_rate_is_the_training_share_of_churners():
@@ -154,3 +155,23 @@ def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
 def test_no_feature_at_all_is_refused():
     with pytest.raises(StudyError, match="required at least one feature, arrived none"):
         risk.predict_cross_validated(customers(100), [], risk.list_candidates(None, 0), 5, 1, seed=0)
+
+
+def test_where_nothing_varies_the_logistic_model_gives_the_base_rate():
+    train, test = (customers(200, seed=seed).assign(age=1.0, holes=np.nan) for seed in (1, 2))
+    logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}
+    predictions = risk.predict_out_of_time(train, test, ["age", "holes"], logistic)
+    np.testing.assert_allclose(predictions.logistic, train.churned.mean(), atol=1e-3)
+
+
+def test_columns_of_mere_zeros_do_not_change_the_logistic_model():
+    train, test = customers(400, seed=1), customers(100, seed=2)
+    logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}
+    alone, beside = (
+        risk.predict_out_of_time(train.assign(zero=0.0), test.assign(zero=0.0), columns, logistic).logistic for columns in (COLUMNS, [*COLUMNS, "zero"])
+    )
+    np.testing.assert_allclose(alone, beside)
+
+
+def test_the_rule_is_named_in_the_words_of_the_dictionary():
+    assert "rule on days since the last use" in risk.list_candidates("days_since_last_usage", 0, "days since the last use")

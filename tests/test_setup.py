@@ -11,6 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+LOCKED = [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["spark"]]  # who tests has Spark; the drivers of warehouses come as they are needed
 PACKAGE = ROOT / "src" / "research"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -24,14 +26,16 @@ LAYERS = [
     {"simulate.events", "simulate.offers"},
     {"simulate"},
     {"simulate.generate"},
-    {"contracts", "results", "tables", "plots", "settings"},
+    {"contracts", "results", "tables", "plots", "settings", "spark"},
     {"sources", "scoring", "definitions", "monitoring", "grouping", "levels"},
+    {"readers"},
+    {"engines"},
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
     {"snapshots", "ratios", "standing"},
     {"inventory", "verdicts", "lifecycle", "sentiment", "cohorts", "rfm", "slices", "traces", "activity", "own"},
     {"terms", "moods"},
     {"features"},
-    {"leaks", "risk", "personas", "durations", "ledger"},
+    {"leaks", "risk", "personas", "durations", "ledger", "travel"},
     {"segments", "observation"},
     {"indicators", "scorecard", "reasons"},
 ]
@@ -67,13 +71,13 @@ def test_conda_users_get_the_same_direct_dependencies():
     from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip" and not entry.startswith("python ")]
     found = {re.sub(r"\s", "", entry) for entry in [*conda, *(entry for entry in from_pip if not entry.startswith("--"))]}
-    assert found == {re.sub(r"\s", "", entry) for entry in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]}
+    assert found == {re.sub(r"\s", "", entry) for entry in LOCKED}
 
 
 def test_the_lock_pins_every_direct_dependency_by_hash_and_names_no_index():
     lock = (ROOT / "requirements.lock").read_text()
     pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, flags=re.M))
-    assert {name_of(entry) for entry in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]} <= pinned
+    assert {name_of(entry) for entry in LOCKED} <= pinned
     assert "://" not in lock
     assert "-url" not in lock
     assert lock.count("--hash=sha256:") >= len(pinned)
@@ -86,7 +90,8 @@ def test_every_dependency_is_used_and_every_import_is_declared():
     import sys
 
     with_engine = {"duckdb", "matplotlib_inline", "research"}  # duckdb comes with ibis-framework[duckdb], matplotlib_inline with jupyterlab
-    assert imported - declared - with_engine <= set(sys.stdlib_module_names)
+    asked_for = {name_of(entry) for entry in EXTRAS["spark"]} & {"pyspark"}  # imported only where a study asks for Spark
+    assert imported - declared - with_engine - asked_for <= set(sys.stdlib_module_names)
 
 
 def test_analysis_imports_only_lower_layers_and_knows_nothing_of_batches():

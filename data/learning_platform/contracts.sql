@@ -39,5 +39,6 @@ SELECT
     started_at,
     CASE WHEN runs_out <= DATE '2023-08-28' THEN runs_out END AS ended_at,
     CASE cycle_days WHEN 31 THEN 'monthly' WHEN 92 THEN 'quarterly' ELSE 'annual' END AS plan,
+    CASE cycle_days WHEN 31 THEN 1 WHEN 92 THEN 3 ELSE 12 END AS term_months,
     known_at
 FROM subscriptions

@@ -19,6 +19,8 @@ from research.studies import StudyError
 
 EXAMPLES = 3
 EARLIEST = datetime(1900, 1, 1)  # an older date is a placeholder, and pandas can't hold the oldest of them
+MOST = 1e12  # amounts are summed in whole millionths, of which 64 bits hold nine times as many
+LONGEST_TERM = 1200  # months; a longer term is a placeholder
 RESERVED = {"snapshot", "churned", "left_in_lead", "duration_days", "event", "tenure_days"}  # what evidence, labels and features add to a table
 KINDS = {"key": "string", "time": "timestamp(6)", "number": "float64", "text": "string", "flag": "boolean"}
 
@@ -47,6 +49,10 @@ def _optional(kind: str, low: float | None = None, high: float | None = None) ->
     return Column(kind, False, low, high)
 
 
+def _amount(required: bool = False, low: float = -MOST) -> Column:
+    return Column("number", required, low, MOST)
+
+
 def _events(dated: str, later: tuple[str, ...] = (), **columns: Column) -> Contract:
     """Return the contract of an event table; its rows may carry ``known_at``, never before the event itself."""
     named = {"customer_id": Column("key"), dated: Column("time"), **columns, "known_at": _optional("time")}
@@ -65,21 +71,19 @@ CONTRACTS: dict[str, Contract] = {
         later=("ended_at",),
         ended_at=_optional("time"),
         plan=_optional("text"),
-        monthly_fee=_optional("number", low=0),
-        term_months=_optional("number", low=0),
+        monthly_fee=_amount(low=0),
+        term_months=_optional("number", low=0, high=LONGEST_TERM),
         end_reason=_optional("text"),
         voluntary=_optional("flag"),
     ),
-    "orders": _events("ordered_at", amount=Column("number"), product=_optional("text"), quantity=_optional("number"), returned=_optional("flag")),
-    "usage": _events("used_at", kind=_optional("text"), amount=_optional("number")),
+    "orders": _events("ordered_at", amount=_amount(required=True), product=_optional("text"), quantity=_optional("number"), returned=_optional("flag")),
+    "usage": _events("used_at", kind=_optional("text"), amount=_amount()),
     "contacts": _events(
         "contacted_at", later=("resolved_at",), channel=_optional("text"), topic=_optional("text"), complaint=_optional("flag"), resolved_at=_optional("time")
     ),
-    "feedback": _events("given_at", kind=_optional("text"), score=_optional("number"), score_max=_optional("number", low=0), text=_optional("text")),
+    "feedback": _events("given_at", kind=_optional("text"), score=_amount(), score_max=_amount(low=0), text=_optional("text")),
     "referrals": _events("referred_at"),
-    "campaigns": _events(
-        "assigned_at", campaign=Column("text"), arm=Column("text"), cost=_optional("number", low=0), propensity=_optional("number", low=0, high=1)
-    ),
+    "campaigns": _events("assigned_at", campaign=Column("text"), arm=Column("text"), cost=_amount(low=0), propensity=_optional("number", low=0, high=1)),
     "snapshot": Contract(
         {
             "customer_id": Column("key"),
@@ -93,6 +97,7 @@ CONTRACTS: dict[str, Contract] = {
         unique=True,
     ),
 }
+SUMMED = {"orders": ("amount",), "usage": ("amount",), "campaigns": ("cost",)}
 TIMELINE = ("contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns")
 
 
@@ -101,7 +106,7 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 
     Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers become 64-bit floats, 0/1 flags become
     booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``check`` to name. Of the
-    attributes, flags and decimals become 64-bit floats, times of day, intervals and JSON text.
+    attributes, flags and decimals become 64-bit floats, times timestamps as above, times of day, intervals and JSON text.
     """
     columns = CONTRACTS[name].columns
     casts = {column: KINDS[spec.kind] for column, spec in columns.items() if column in table.columns and _castable(table[column], spec.kind)}
@@ -114,6 +119,8 @@ def _cast(column: ir.Value, to: str) -> ir.Value:
     """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a cast."""
     if column.type().is_boolean() and to == "float64":
         return ibis.cases((column, 1.0), (~column, 0.0))
+    if column.type().is_unknown() and to == KINDS["time"]:  # nanoseconds with a time zone, of which DuckDB makes no plain time in one step
+        return column.cast("timestamp('UTC', 6)").cast(to)
     return column == 1 if column.type().is_integer() and to == "boolean" else column.cast(to)
 
 
@@ -121,6 +128,8 @@ def _plain_type(dtype: dt.DataType) -> str | None:
     """Return the type in which an attribute of this kind can become a feature, none where it stays as it is."""
     if dtype.is_decimal() or dtype.is_boolean():
         return "float64"
+    if dtype.is_timestamp():
+        return KINDS["time"]
     return "string" if dtype.is_time() or dtype.is_interval() or dtype.is_uuid() or dtype.is_json() else None
 
 
@@ -164,6 +173,12 @@ def _range_promises(name: str) -> Iterator[Promise]:
             yield Promise(column, f"values of at most {spec.high:g}", "correct them in the SQL", lambda t, c=column, high=spec.high: t[c] <= high)
 
 
+def _score_promises(name: str, table: ir.Table) -> Iterator[Promise]:
+    if name == "feedback" and "score_max" in table.columns and table.score_max.type().is_numeric():
+        fits = "correct the score or the scale in the SQL"
+        yield Promise("score", "values of at most score_max", fits, lambda t: (t.score_max == 0) | (t.score.abs() <= t.score_max))
+
+
 def _time_promises(name: str, today: date) -> Iterator[Promise]:
     contract = CONTRACTS[name]
     tomorrow = pd.Timestamp(today + timedelta(days=1)).to_pydatetime()
@@ -183,6 +198,8 @@ def _date_promises(name: str, table: ir.Table) -> Iterator[Promise]:
 
 
 def _key_promises(name: str, customers: ir.Table | None) -> Iterator[Promise]:
+    bare = "identifiers without blanks around them"
+    yield Promise("customer_id", bare, "trim them in the SQL", lambda t: (t.customer_id.strip() == t.customer_id) & (t.customer_id != ""))
     if name in TIMELINE and customers is not None and "customer_id" in customers.columns and customers.customer_id.type().is_string():
         known = customers.filter(customers.customer_id.notnull()).customer_id
         remedy = "add them there or drop these rows"
@@ -217,10 +234,14 @@ def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: 
             yield from _shape_rows(name, table, column, spec, shape_faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
         yield _unique_row(name, table)
+    yield from (
+        _total_row(name, table, column) for column in SUMMED.get(name, ()) if column in table.columns and (column, "WRONG_DATATYPE") not in shape_faults
+    )
     for promise in (
         *_finite_promises(name, table),
         *_date_promises(name, table),
         *_range_promises(name),
+        *_score_promises(name, table),
         *_time_promises(name, today),
         *_key_promises(name, customers),
     ):
@@ -288,6 +309,16 @@ def _unique_row(name: str, table: ir.Table) -> tuple:
     return name, "customer_id", "one row per customer", int(surplus), _examples(found.customer_id), "keep one row per customer in the SQL"
 
 
+def _total_row(name: str, table: ir.Table, column: str) -> tuple:
+    """A customer's amounts must add up to what 64 bits hold in millionths; asked customer by customer only where the table's total exceeds it."""
+    size = table[column].abs()
+    found, failing = pd.DataFrame({"customer_id": []}), 0
+    if float(table.agg(total=size.sum()).execute().total.iloc[0] or 0) > 9 * MOST:
+        beyond = table.group_by("customer_id").agg(total=size.sum()).filter(lambda t: t.total > 9 * MOST)
+        failing, found = beyond.count().execute(), beyond.order_by("customer_id").limit(EXAMPLES).execute()
+    return name, column, f"at most {9 * MOST:g} in all for each customer", int(failing), _examples(found.customer_id), "correct them in the SQL"
+
+
 def _usable(name: str, table: ir.Table, promise: Promise, faults: dict) -> bool:
     """A promise can be checked where its columns exist with the right types."""
     first = {then: first for first, then in CONTRACTS[name].ordered}.get(promise.column)
@@ -306,7 +337,7 @@ def _promise_row(name: str, table: ir.Table, promise: Promise) -> tuple:
 
 
 def _examples(values: pd.Series) -> str:
-    return ", ".join(str(value) for value in values)
+    return ", ".join(repr(value) if isinstance(value, str) and value != value.strip() or value == "" else str(value) for value in values)
 
 
 def require(checks: pd.DataFrame) -> None:

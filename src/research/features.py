@@ -6,6 +6,7 @@ days since something that never happened are empty. ``describe_features`` says w
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from pathlib import Path
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -14,7 +15,7 @@ from ibis.expr.operations import InMemoryTable
 from research.activity import ACTIVITIES, build_activity
 from research.dictionary import Block, Feature, reword, tabulate
 from research.engines import Workbench
-from research.moods import build_moods
+from research.moods import build_moods, describe_moods
 from research.own import build_own
 from research.parts import OWN_FEATURES
 from research.rolling import KEYS, place_marks
@@ -45,7 +46,18 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
     """Return ``labels`` with the features of its customers, in the order of snapshot and customer; see ``build_features``."""
     with Workbench() as workbench:
-        return tidy(build_features(evidence, workbench.keep(labels, "labels"), study, workbench).order_by(KEYS).to_pandas())
+        table = build_features(evidence, workbench.keep(labels, "labels"), study, workbench)
+        frame = table.order_by(KEYS).to_pandas()
+    empty = [name for name in frame if frame[name].dtype == object and table[name].type().is_numeric()]  # whole numbers, none of which is there
+    return tidy(frame.astype(dict.fromkeys(empty, "float64")))
+
+
+def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
+    """Write what ``load_panel`` returns to a Parquet file; DuckDB writes it itself, so that the panel needn't fit into memory."""
+    evidence, labels = label_panel(tables, study, snapshots)
+    with Workbench() as workbench:
+        panel = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).order_by(KEYS)
+        panel.to_parquet(path) if panel.get_backend().name == "duckdb" else tidy(panel.to_pandas()).to_parquet(path, index=False)
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
@@ -77,7 +89,7 @@ def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench
     workbench : where the features of each source are laid down before they are joined; the result is good while it is open
     """
     table, filled = labels, []
-    for block in _build_blocks(evidence, study, labels.select("customer_id").distinct()):
+    for block in _build_all(evidence, study, labels.select("customer_id").distinct()):
         _require_new_names(table, block)
         kept = block.table if isinstance(block.table.op(), InMemoryTable) else workbench.keep(block.table, "block")
         table = table.left_join(kept, KEYS).drop("snapshot_right", "customer_id_right")
@@ -95,7 +107,15 @@ def _build_blocks(evidence: Evidence, study: Study, people: ir.Table) -> Iterato
         yield build_terms(own, study, marks)
     yield build_stage(evidence, study)
     yield from (build_activity(own, name, study, marks) for name in ACTIVITIES if name in evidence)
-    yield from (block for block in (build_moods(evidence, study, marks), build_own(evidence, study)) if block is not None)
+    if (own_features := build_own(evidence, study)) is not None:
+        yield own_features
+
+
+def _build_all(evidence: Evidence, study: Study, people: ir.Table) -> Iterator[Block]:
+    """Yield the features of each source and those of the texts, which a model rates."""
+    yield from _build_blocks(evidence, study, people)
+    if (moods := build_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))) is not None:
+        yield moods
 
 
 def _require_new_names(table: ir.Table, block: Block) -> None:
@@ -125,7 +145,8 @@ def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
     split = plan_split(study)
     evidence = cut_evidence(tables, [*split.train, *split.test])
     blocks = _build_blocks(evidence, study, evidence["customers"].select("customer_id").distinct())
-    return tabulate(reword((feature for block in blocks for feature in block.features), study))
+    moods = describe_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))
+    return tabulate(reword([*(feature for block in blocks for feature in block.features), *moods], study))
 
 
 def _describe_flat(table: ir.Table, study: Study) -> pd.DataFrame:

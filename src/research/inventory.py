@@ -43,7 +43,8 @@ def count_rows(tables: Tables) -> pd.DataFrame:
     for name, table in tables.items():
         dated = CONTRACTS[name].dated
         times = [column for column, spec in CONTRACTS[name].columns.items() if spec.kind == "time" and column != "known_at" and column in table.columns]
-        days = {"first": table[dated].min(), "last": ibis.greatest(*(table[column].max() for column in times))} if dated else {}
+        latest = [table[column].max() for column in times]
+        days = {"first": table[dated].min(), "last": ibis.greatest(*latest) if len(latest) > 1 else latest[0]} if dated else {}
         found = table.agg(rows=table.count(), customers=table.customer_id.nunique(), **days).execute().iloc[0]
         distinct = table.distinct().count().execute()
         rows.append((name, found.rows, found.customers, found.rows - distinct, found.get("first"), found.get("last")))

@@ -1,35 +1,40 @@
 """The leak gate: columns that know the outcome, and why they are kept out of the models.
 
-A leak is a column whose value was set because the customer left, or that names the customer. The gate looks for three signs; what it
-excludes can only lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
+A leak is a column whose value was set because the customer left or was treated, or that names the customer. What the gate excludes can only
+lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
 """
 
 import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
+from research.combinations import count_cells, divide, find_combinations, measure_areas
+from research.contracts import RESERVED
+from research.levels import LEAST_CUSTOMERS, View, cut_groups, names_customers, view_groups
 from research.studies import Study, StudyError
+from research.traces import ARM, find_after_leaving, find_after_treatment
 
 SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
-PURE_CUSTOMERS = 20  # a group of churners only must hold at least so many customers
-PURE_CHANCE = 1e-6  # ... be this improbable if the column knew nothing
+LEAST_OF_CLASS = 10
+PURE_CHANCE = 1e-6  # a group of churners only must be this improbable if the column knew nothing
 HONEST_CUSTOMERS = 150  # ... and hold so many, or half of all leavers: at an honest risk of 97 %, one group in a hundred leaves whole
-UNIQUE_SHARE = 0.95  # text with this share of distinct values names customers
-BINS = 10
 RATE_GROUPS = 50
 
+Finding = tuple[str, str]
 
-def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study) -> pd.DataFrame:
-    """Judge every feature column.
+
+def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study, everyone: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Judge every feature column: alone, against who has left and who was treated already, and in small combination.
 
     Parameters
     ----------
-    frame : DataFrame with customer_id, churned, optionally left_in_lead and event, and the features
+    frame : DataFrame with customer_id, churned, optionally left_in_lead, event and arm, and the features
         Training rows; ``event`` (the customer left at any time before the data end) shows columns written later than the horizon.
     features : columns to judge
+    everyone : see ``traces.load_everyone``; without it, attributes written at leaving or by a campaign show only where they tell of churn
 
     Returns
     -------
@@ -42,8 +47,11 @@ def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study) -> pd
         If study.yml keeps or drops a column that is no feature: misspelt, the rule would do nothing.
     """
     _require_known(features, study)
-    found = [(column, *finding) for column in features if (finding := _suspect(frame, column))]
-    table = pd.DataFrame(found, columns=["column", "evidence", "reason"]).assign(decision="excluded")
+    traces = _find_traces(frame, features, everyone)
+    rows = _prepare(frame)
+    found = {column: finding for column in features if (finding := _suspect(rows, column) or traces.get(column))}
+    found |= _find_together(frame, [column for column in features if column not in {*found, *study.leaks.drop}], study)
+    table = pd.DataFrame([(column, *found[column]) for column in found], columns=["column", "evidence", "reason"]).assign(decision="excluded")
     return _overrule(table, features, study)
 
 
@@ -54,94 +62,113 @@ def _require_known(features: Sequence[str], study: Study) -> None:
         raise StudyError(f"study.yml, key leaks: required names of features, arrived {', '.join(hints)}; correct or remove them")
 
 
-def _suspect(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    return _find_identifier(frame, column) or _find_separation(frame, column) or _find_pure_group(frame, column)
+@dataclass(frozen=True)
+class Rows:
+    """What all columns are judged against, computed once.
+
+    ``customers`` numbers them, ``first`` are the places of each one's first row, ``part`` divides the rows by fold and class. ``never_back``
+    marks rows of who never left before: who came back keeps the traces. ``outcomes`` are words, who of those left, and how many customers.
+    """
+
+    frame: pd.DataFrame
+    customers: np.ndarray
+    first: np.ndarray
+    part: np.ndarray
+    never_back: np.ndarray
+    outcomes: tuple[tuple[str, np.ndarray, int], ...]
 
 
-def _find_identifier(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    customers = frame.drop_duplicates("customer_id")
-    values = customers[column].dropna()
-    if values.dtype != object or len(values) < PURE_CUSTOMERS or values.nunique() < UNIQUE_SHARE * len(values):
+def _prepare(frame: pd.DataFrame) -> Rows:
+    customers = pd.factorize(frame.customer_id)[0]
+    never_back = (frame.n_earlier_spells == 0).to_numpy() if "n_earlier_spells" in frame else np.ones(len(frame), dtype=bool)
+    outcomes = tuple((words, left, len(np.unique(customers[never_back][left]))) for words, left in _list_outcomes(frame[never_back]))
+    return Rows(frame, customers, np.unique(customers, return_index=True)[1], divide(frame), never_back, outcomes)
+
+
+def _list_outcomes(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield who churned in the window, and who left ever; most customers leave at some time in some studies, which then says nothing."""
+    for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
+        if outcome in frame and (outcome == "churned" or frame.event.mean() <= 0.5):
+            yield words, (frame[outcome].astype(bool) | frame.get("left_in_lead", False)).to_numpy()
+
+
+def _suspect(rows: Rows, column: str) -> Finding | None:
+    return _find_identifier(rows, column) or _find_separation(rows, column) or _find_pure_group(rows, column)
+
+
+def _find_identifier(rows: Rows, column: str) -> Finding | None:
+    """Look for a column that names or numbers customers; one that changes from snapshot to snapshot of a customer doesn't."""
+    values = rows.frame[column].iloc[rows.first]
+    if column in RESERVED or not names_customers(values) or rows.frame[column].groupby(rows.customers).nunique().max() > 1:
         return None
+    values = values.dropna()
     return f"{values.nunique():,} distinct values for {len(values):,} customers", "identifier: it names the customer and says nothing of the next one"
 
 
-def _find_separation(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    if min(frame.churned.sum(), (~frame.churned).sum()) < BINS:
+def _find_separation(rows: Rows, column: str) -> Finding | None:
+    churned = rows.part % 2
+    if min(churned.sum(), (1 - churned).sum()) < LEAST_OF_CLASS:
         return None
-    area = _single_column_auc(frame, column)
+    codes = _group(rows.frame[column])
+    area = measure_areas(count_cells(rows.part, codes, codes.max() + 1)[None])[0]
     if area < SEPARATION_AUC:
         return None
     return f"AUC {area:.3f} alone, cross-validated", "separation: one column tells churners from the others almost perfectly"
 
 
-def _single_column_auc(frame: pd.DataFrame, column: str) -> float:
-    """Return the AUC of churn shares per group of values, learned on other customers (five folds by customer)."""
-    values, churned = frame[column], frame.churned.to_numpy(float)
-    many = values.dtype != object and values.nunique() > RATE_GROUPS
-    groups, count = _encode(pd.qcut(values, RATE_GROUPS, duplicates="drop") if many else values)
-    folds = pd.util.hash_array(frame.customer_id.astype(str).to_numpy(object)) % 5
-    risk = np.empty(len(frame))
-    for fold in range(5):
-        rest = folds != fold
-        churners, rows = np.bincount(groups[rest], churned[rest], count), np.bincount(groups[rest], minlength=count)
-        risk[~rest] = ((churners + churned[rest].mean()) / (rows + 1))[groups[~rest]]
-    return roc_auc_score(frame.churned, risk)
+def _group(values: pd.Series) -> np.ndarray:
+    """Return numbers of groups, one for every text and for every range of numbers, an empty value being a group of its own."""
+    return pd.factorize(values, use_na_sentinel=False)[0] if values.dtype == object else cut_groups(values, RATE_GROUPS)
 
 
-def _encode(values: pd.Series) -> tuple[np.ndarray, int]:
-    """Return group numbers, an empty value being a group of its own, and how many groups there are."""
-    codes, uniques = pd.factorize(values, use_na_sentinel=False)
-    return codes, len(uniques)
-
-
-def _find_pure_group(frame: pd.DataFrame, column: str) -> tuple[str, str] | None:
-    """Look for a value that only customers who leave have, in the label window or ever; who came back has left before and is set aside.
-
-    Most customers leave at some time in some studies, so "ever" is asked only where at most half of them do.
-    """
-    if "n_earlier_spells" in frame:
-        frame = frame[frame.n_earlier_spells == 0]
-    for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
-        if outcome in frame and (outcome == "churned" or frame.event.mean() <= 0.5):
-            left = frame[outcome].astype(bool) | frame.get("left_in_lead", False)
-            group = _largest_pure_group(frame, column, left)
-            if group is not None:
-                return f"all {group[1]:,} customers with {group[0]} {words}", "present only for churners: the value was written because they left"
+def _find_pure_group(rows: Rows, column: str) -> Finding | None:
+    """Look for a value that only customers who leave have, in the label window or ever."""
+    customers, views = rows.customers[rows.never_back], [*view_groups(rows.frame[column][rows.never_back], column)]
+    for words, left, leavers in rows.outcomes:
+        sizes = pd.concat([_count_pure(view, customers, left) for view in views])
+        pure = sizes[sizes >= _require_size(left.mean(), leavers, len(sizes))]
+        if len(pure):
+            return f"all {pure.max():,} customers with {pure.idxmax()} {words}", "present only for churners: the value was written because they left"
     return None
 
 
-def _largest_pure_group(frame: pd.DataFrame, column: str, left: pd.Series) -> tuple[str, int] | None:
-    """Return the largest group of values that only leavers have, if it is too large for luck and for an honest high risk.
+def _count_pure(view: View, customers: np.ndarray, left: np.ndarray) -> pd.Series:
+    """Return the number of customers of every group in which all leave, by its words."""
+    inside = view.codes >= 0
+    stay = np.bincount(view.codes[inside & ~left], minlength=len(view.labels))
+    rows = np.bincount(view.codes[inside], minlength=len(view.labels))
+    pure = np.flatnonzero((stay == 0) & (rows >= LEAST_CUSTOMERS))
+    return pd.Series({view.labels[group]: len(np.unique(customers[view.codes == group])) for group in pure}, dtype="int64")
+
+
+def _require_size(share: float, leavers: int, groups: int) -> float:
+    """Return how many customers a group that leaves whole must hold to be too large for luck and for an honest high risk.
 
     It must be too improbable for a column that knows nothing, and hold 150 customers or half of all leavers: a small group that happens to
     leave whole can be an honest one at a risk of 95 %.
     """
-    found = [_list_pure_groups(frame.customer_id, left, groups) for groups in _view_groups(frame[column], column)]
-    pure = pd.concat([table[table.index.notna()] for table in found])
-    chance = np.log(PURE_CHANCE / max(len(pure), 1)) / np.log(min(max(left.mean(), 1e-12), 1 - 1e-12))
-    least = max(PURE_CUSTOMERS, chance, min(HONEST_CUSTOMERS, frame.customer_id[left].nunique() / 2))
-    pure = pure[pure >= least]
-    return (str(pure.idxmax()), int(pure.max())) if len(pure) else None
+    chance = np.log(PURE_CHANCE / max(groups, 1)) / np.log(min(max(share, 1e-12), 1 - 1e-12))
+    return max(LEAST_CUSTOMERS, chance, min(HONEST_CUSTOMERS, leavers / 2))
 
 
-def _list_pure_groups(customers: pd.Series, left: pd.Series, groups: pd.Series) -> pd.Series:
-    """Return the number of customers of every group in which all leave."""
-    table = pd.DataFrame({"group": groups, "customer": customers, "left": left}).groupby("group", observed=True)
-    sizes = table.agg(all=("left", "all"), size=("customer", "nunique"))
-    return sizes[sizes["all"]]["size"]
+def _find_traces(frame: pd.DataFrame, features: Sequence[str], everyone: pd.DataFrame | None) -> dict[str, Finding]:
+    """Judge attributes without a date: those of ``everyone``, or all features of a flat study that has arms."""
+    if everyone is not None:
+        columns = [column for column in features if column in everyone]
+        arms = [column for column in everyone if column.startswith(ARM)]
+        return find_after_treatment(everyone, columns, arms) | find_after_leaving(everyone, columns)
+    return find_after_treatment(frame, [*features], ["arm"]) if "arm" in frame and "snapshot" not in frame else {}
 
 
-def _view_groups(values: pd.Series, column: str) -> Iterator[pd.Series]:
-    """Yield rows in groups, in words: with a value or without, like the commonest value or other, and value by value or range by range."""
-    yield values.notna().map({True: f"any {column}", False: f"no {column}"})
-    if values.notna().any():
-        common = values.mode().iloc[0]
-        yield values.eq(common).map({True: f"{column} = {common}", False: f"{column} other than {common}"}).where(values.notna())
-        few = values.nunique() <= (50 if values.dtype == object else BINS)
-        if few or values.dtype != object:
-            ranges = values.astype(str) if few else pd.qcut(values, BINS, duplicates="drop").astype(str)
-            yield (f"{column} = " if few else f"{column} in ") + ranges.where(values.notna())
+def _find_together(frame: pd.DataFrame, columns: list[str], study: Study) -> dict[str, Finding]:
+    """Judge what is left in twos and threes; a partner that study.yml keeps is named too, so that its evidence stays visible."""
+    found: dict[str, Finding] = {}
+    for column, partners, area in find_combinations(frame, columns, {*study.leaks.keep}):
+        reason = f"separation together: {'neither tells' if len(partners) == 1 else 'none tells'} alone what they tell together; without it, they don't"
+        for member in (column, *(partner for partner in partners if partner in study.leaks.keep)):
+            others = " and ".join(name for name in (column, *partners) if name != member)
+            found.setdefault(member, (f"AUC {area:.3f} together with {others}, cross-validated", reason))
+    return found
 
 
 def _overrule(table: pd.DataFrame, features: Sequence[str], study: Study) -> pd.DataFrame:

@@ -26,16 +26,27 @@ def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -
     ----------
     seed : draws the texts learned from, where there are very many
     """
-    if not study.features.sentiment or sentiment.explain_missing(evidence):
-        return None
-    past = _read(evidence, find_school_day(evidence, study))
-    if sentiment.explain_few(past):
+    past = _find_school(evidence, study)
+    if past is None:
         return None
     model = sentiment.learn_sentiment(past, seed)
     texts = sentiment.read_texts(evidence.only(evidence.snapshots[-1])["feedback"])
     rated = _rate_once(model, texts)
     table = pd.concat([_sum_up(rated, day, marks.windows) for day in evidence.snapshots], ignore_index=True)
     return Block(ibis.memtable(table.astype({"snapshot": "datetime64[us]"})), tuple(_name_features(marks.windows)))
+
+
+def describe_moods(evidence: Evidence, study: Study, marks: Marks) -> list[Feature]:
+    """Return what ``build_moods`` would build, without rating a text."""
+    return [] if _find_school(evidence, study) is None else _name_features(marks.windows)
+
+
+def _find_school(evidence: Evidence, study: Study) -> pd.DataFrame | None:
+    """Return the texts that teach; None where the study turns sentiment off or they are too few."""
+    if not study.features.sentiment or sentiment.explain_missing(evidence):
+        return None
+    past = _read(evidence, find_school_day(evidence, study))
+    return None if sentiment.explain_few(past) else past
 
 
 def find_school_day(evidence: Evidence, study: Study) -> date:

@@ -92,7 +92,7 @@ def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
     yield from (f"required SELECTs alone, arrived {node.key.upper()}; remove it" for node in others)
     allowed, remedy = steps | {*evidence}, "read those alone"
     for table in query.find_all(exp.Table):
-        plain = isinstance(table.this, exp.Identifier) and not table.db and not table.catalog and not table.args.get("version")
+        plain = isinstance(table.this, exp.Identifier) and not table.db and not table.catalog and not table.args.get("version") and not table.args.get("when")
         if not plain or table.name.lower() not in allowed:
             yield f"required tables of the evidence ({', '.join(evidence)}), arrived {table.sql()[:60]}; {remedy}"
     for lateral in query.find_all(exp.Lateral):

@@ -86,6 +86,8 @@ class Engine(Part):
             raise ValueError(f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived {', '.join(alien)}; remove it")
         if self.kind == "warehouse" and self.url is None:
             raise ValueError("required the key 'url' for a warehouse, but nothing arrived; write for example 'postgres://user:${DB_PASSWORD}@host/database'")
+        if self.url and self.url.startswith("duckdb:"):
+            raise ValueError("required a warehouse other than DuckDB, arrived a DuckDB file; use the engine duckdb and name the file under 'attach'")
         return self
 
 

@@ -4,30 +4,25 @@ Numbers become normal scores of their ranks, each table's columns are one block 
 decorrelation; see ``research.grouping``. Where no grouping is stable there is one group, and that is a result.
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from research import grouping
+from research.dictionary import TENURE, Feature, find_stem, read
 from research.features import list_features, load_features
 from research.levels import FEW, NAMING, names_customers
+from research.parts import OWN_FEATURES
 from research.rfm import find_customers
 from research.snapshots import Tables
 from research.studies import Study
 
 LEAST_CUSTOMERS = 100  # halves of fewer say nothing about stability
+LEAST_DAYS = 60  # a shorter window is mostly luck
+ATTRIBUTES = ("customers", OWN_FEATURES)  # sources of a study's own columns
+MOST_EMPTY = 0.1  # a column that is empty for more doesn't group: customers would be alike because the same is unknown of them
 COMMONEST = 0.95  # a column of which one value, or no value, makes up more is nearly constant
-
-WINDOW = re.compile(r"_(\d+)d$")
-TABLES = ("orders", "usage", "contacts", "feedback", "referrals", "campaigns")
-DETAILS = {  # other names of features.py, without their window
-    "orders": ("sum_amount", "n_returns"),
-    "contacts": ("n_complaints", "n_unresolved"),
-    "feedback": ("mean_score", "last_score"),
-    "contracts": ("tenure_days", "contract_age_days", "monthly_fee", "n_contracts", "n_earlier_spells"),
-}
 
 
 @dataclass(frozen=True)
@@ -50,22 +45,39 @@ def load_profile(evidence: Tables, study: Study) -> pd.DataFrame:
     return load_features(evidence, find_customers(evidence, study), study)
 
 
-def choose_columns(frame: pd.DataFrame, study: Study) -> list[str]:
+def choose_columns(frame: pd.DataFrame, study: Study, dictionary: pd.DataFrame) -> list[str]:
     """Return the columns that may describe a persona.
 
     Left out are keys, labels, sensitive columns, what study.yml drops as a leak, identifiers and free text, columns of which one value or
-    emptiness makes up 95 %, and campaigns: whom the company wrote to is no trait of the customer.
+    emptiness makes up 95 %, campaigns (whom the company wrote to is no trait of the customer) and trends (the stage tells of change). Of what is
+    measured over several windows two stay: the longest (what a customer is like) and the shortest of at least 60 days (what that customer is like now).
+
+    Parameters
+    ----------
+    dictionary : see ``features.describe_features``
     """
-    allowed = [column for column in list_features(frame, study) if column not in study.leaks.drop and name_block(column) != "campaigns"]
-    return [column for column in allowed if not _names_customers(frame[column]) and not _is_constant(frame[column])]
+    known = read(dictionary)
+    features = [known[column] for column in list_features(frame, study) if column not in study.leaks.drop]
+    features = [feature for feature in features if feature.source != "campaigns" and not feature.name.startswith("trend_")]
+    allowed = [feature for feature in features if not _names_customers(frame[feature.name], feature) and not _is_constant(frame[feature.name])]
+    return [feature.name for feature in _choose_windows(allowed)]
 
 
-def _names_customers(values: pd.Series) -> bool:
+def _choose_windows(features: list[Feature]) -> list[Feature]:
+    """Return the features without those of windows that say little new."""
+    windows: dict[str, list[int]] = {}
+    for feature in features:
+        windows.setdefault(find_stem(feature), []).append(feature.window_days or 0)
+    kept = {stem: {max(days), min((day for day in days if day >= LEAST_DAYS), default=max(days))} for stem, days in windows.items()}
+    return [feature for feature in features if (feature.window_days or 0) in kept[find_stem(feature)]]
+
+
+def _names_customers(values: pd.Series, feature: Feature) -> bool:
     """Say whether an attribute is called a name or a code, is text of many values, or names customers by its values."""
-    if name_block(str(values.name)) != "attributes":
+    if feature.source not in ATTRIBUTES or feature.name in TENURE:
         return False
     many = not pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW
-    return bool(NAMING.search(str(values.name))) or many or names_customers(values)
+    return bool(NAMING.search(feature.name)) or many or names_customers(values)
 
 
 def _is_constant(values: pd.Series) -> bool:
@@ -73,34 +85,22 @@ def _is_constant(values: pd.Series) -> bool:
     return shares.empty or shares.iloc[0] > COMMONEST
 
 
-def split_name(column: str) -> tuple[str, str, str]:
-    """Take a name of features.py apart: what it tells (n, days, last, first, or the whole name), of which table, and its window in days.
-
-    A column that features.py doesn't make tells of no table.
-    """
-    window = WINDOW.search(column)
-    stem, days = (column[: window.start()], window[1]) if window else (column, "")
-    found = re.fullmatch(rf"(?:n|days_since_(last|first))_({'|'.join(TABLES)})(_days)?", stem)
-    if found:
-        return found[1] or ("days" if found[3] else "n"), found[2], days
-    table = next((table for table, stems in DETAILS.items() if stem in stems), "")
-    return (stem, table, days) if table else (column, "", "")
-
-
-def name_block(column: str) -> str:
-    """Return the table that a feature comes from; "attributes" for a customer's own.
+def name_block(feature: Feature) -> str:
+    """Return the table that a feature comes from.
 
     The days since the first row of any table tell how long somebody has been a customer, so they stand with tenure in "contracts".
     """
-    role, table, _ = split_name(column)
-    return "contracts" if role == "first" and table != "campaigns" else table or "attributes"
+    return "contracts" if feature.name in TENURE else feature.source
 
 
-def find_personas(frame: pd.DataFrame, columns: list[str], seed: int, groups=grouping.GROUPS, pairs: int = 50, references: int = 25) -> Personas:
+def find_personas(
+    frame: pd.DataFrame, columns: list[str], dictionary: pd.DataFrame, seed: int, groups=grouping.GROUPS, pairs: int = 50, references: int = 25
+) -> Personas:
     """Group customers, in as many groups as are stable under resampling.
 
     Only numbers with more than two values group; categories and flags describe the groups afterwards, since splitting customers by a flag is
-    perfectly stable and tells nothing new. The number of groups is chosen on at most 2,000 customers, the groups are fitted on at most 20,000,
+    perfectly stable and tells nothing new; so do numbers that are empty for more than a tenth, but for the days since what may never have
+    happened. The number of groups is chosen on at most 2,000 customers, the groups are fitted on at most 20,000,
     both drawn by seed, and everybody is assigned.
 
     Parameters
@@ -108,6 +108,7 @@ def find_personas(frame: pd.DataFrame, columns: list[str], seed: int, groups=gro
     frame : DataFrame with customer_id and ``columns``
         One row per customer; the order of rows doesn't matter.
     columns : features to group and describe by, see ``choose_columns``
+    dictionary : says which table each comes from; see ``features.describe_features``
     seed : every draw derives from it
     groups, pairs, references : see ``grouping.measure_stability``, which also states the rule
     """
@@ -118,7 +119,8 @@ def find_personas(frame: pd.DataFrame, columns: list[str], seed: int, groups=gro
     if len(used) < 2:
         return _one_group(frame, columns, None, "fewer than two columns of numbers vary between customers")
     rng = np.random.default_rng(seed)
-    scores, blocks = np.column_stack([grouping.score_normal(frame[column]) for column in used]), [name_block(column) for column in used]
+    scores, known = np.column_stack([grouping.score_normal(frame[column]) for column in used]), read(dictionary)
+    blocks = [name_block(known[column]) for column in used]
     stability = grouping.measure_stability(scores[grouping.draw(rng, len(scores), grouping.DRAWN)], blocks, rng, groups, pairs, references)
     if not stability.chosen.any():
         return _one_group(frame, columns, stability, _explain(stability))
@@ -126,7 +128,8 @@ def find_personas(frame: pd.DataFrame, columns: list[str], seed: int, groups=gro
 
 
 def _can_group(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and values.nunique() > 2 and not _is_constant(values)
+    known = str(values.name).startswith("days_since") or values.isna().mean() <= MOST_EMPTY
+    return known and pd.api.types.is_numeric_dtype(values) and values.nunique() > 2 and not _is_constant(values)
 
 
 def _one_group(frame: pd.DataFrame, columns: list[str], stability: pd.DataFrame | None, reason: str) -> Personas:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -24,6 +24,8 @@ from research.snapshots import require_disjoint
 from research.studies import Study, StudyError
 
 BASE_RATE = "base rate"
+LOG_ODDS_SD = 1.5  # two of them around a base rate of one half reach from 5 to 95 %
+LEAST_VARIANCE = 1e-4  # of a column between 0 and 1: fewer than one row in 10,000 differs
 RULE_COLUMNS = {
     "contractual": ("days_since_last_usage", "days_since_last_orders", "contract_age_days"),
     "non_contractual": ("days_since_last_orders",),
@@ -52,23 +54,53 @@ def find_rule_column(features: list[str], study: Study) -> str | None:
     return study.rule_column or next((column for column in RULE_COLUMNS[study.kind] if column in features), None)
 
 
-def list_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
+def list_candidates(rule_column: str | None, seed: int, rule_words: str = "") -> dict[str, Candidate]:
     """Return the models to compare, the references first.
 
     The base rate gives everyone the training share of churners. The recency rule gives the training share of churners among the
     customers in the same range of one column (at most ten ranges of at least 5 % of the customers, cut where the shares differ most).
-    Logistic regression bends every number by a cubic spline (5 knots at quantiles, flat beyond the training range) under a mild ridge
-    penalty.
+    Logistic regression bends every number by a cubic spline (5 knots at quantiles, flat beyond the training range); columns of the spline
+    that hardly vary are left out, as zeros make many of them. Its ridge penalty grows with the number of columns: before the data are seen, the
+    log-odds of a customer have a standard deviation of 1.5 around the base rate, however many features there are.
+
+    Parameters
+    ----------
+    rule_column : see ``find_rule_column``
+    seed : every draw of the trees derives from it
+    rule_words : what the column is, from the feature dictionary; its name with spaces unless given
     """
     candidates = {BASE_RATE: Candidate("reference", DummyClassifier(strategy="prior"))}
     if rule_column is not None:
-        candidates[f"rule on {rule_column.replace('_', ' ')}"] = Candidate("reference", _rule(rule_column))
+        candidates[f"rule on {rule_words or rule_column.replace('_', ' ')}"] = Candidate("reference", _rule(rule_column))
     return candidates | {
-        "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), LogisticRegression(C=0.1, solver="newton-cholesky"))),
+        "logistic regression": Candidate("logistic", make_pipeline(_spline_columns(), _ridge())),
         "single tree": Candidate("trees", make_pipeline(_plain_columns(), DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=0.02, random_state=seed))),
         "random forest": Candidate("trees", make_pipeline(_plain_columns(), _forest(seed))),
         "gradient boosting": Candidate("trees", make_pipeline(_plain_columns(), _boosting(seed))),
     }
+
+
+def _ridge() -> Pipeline:
+    """Columns of length 1 on average together, so that C is the variance of the log-odds before the data are seen."""
+    return make_pipeline(FunctionTransformer(_shorten), LogisticRegression(C=LOG_ODDS_SD**2, solver="newton-cholesky"))
+
+
+def _shorten(columns: np.ndarray) -> np.ndarray:
+    return columns / np.sqrt(columns.shape[1])
+
+
+class DropConstant(TransformerMixin, BaseEstimator):
+    """Leave out columns that hardly vary in the training part; the first stays where all would go."""
+
+    def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "DropConstant":
+        """Find the columns that vary."""
+        varying = np.flatnonzero(columns.var(axis=0) > LEAST_VARIANCE)
+        self.kept_ = varying if len(varying) else np.arange(1)
+        return self
+
+    def transform(self, columns: np.ndarray) -> np.ndarray:
+        """Return them."""
+        return columns[:, self.kept_]
 
 
 def _forest(seed: int) -> RandomForestClassifier:
@@ -113,6 +145,7 @@ def _spline_columns():
     splines = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"),
+        DropConstant(),
         StandardScaler(),
     )
     return make_column_transformer((splines, NUMBERS), (_texts(), TEXTS))

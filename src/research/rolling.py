@@ -93,8 +93,8 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     TypeError
         If a measure looks at other rows than its own: a window over rows not yet cut would see the future.
     """
-    _require_own_columns(measures)
     counted = ibis.literal(True) if counted is None else counted
+    _require_own_columns({"counted": Measure(counted)} | measures)
     flags = {name: _whole(measure.value) for name, measure in measures.items()}
     placed = _place(rows.select("customer_id", "day", *_knows(rows), n=_whole(counted), **flags), marks)
     windows = {"n": marks.windows} | {name: measure.windows or marks.windows for name, measure in measures.items()}

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pandas as pd
 
+from research.dictionary import NEVER, TENURE, Feature, find_stem, read, split_scale
 from research.grouping import score_normal
-from research.personas import Personas, split_name
+from research.personas import Personas
 from research.rfm import add_shares
 from research.tables import write_plain
 
@@ -14,37 +15,15 @@ JUDGED = 50_000  # customers on whom it is decided which features a description 
 LEAST_EFFECT = 0.2  # Cohen's small effect: what differs less is not named
 MOST_NAMED = 4
 SAME = 0.8  # features correlated more closely than this say the same
-NEVER = 0.1  # where more of either side never did something, their share is told instead of the days since
+NEVER_SHARE = 0.1  # where more of either side never did something, their share is told instead of the days since
 COMMON_LEVEL = 0.05  # share of a category's value, in the persona or among the others, from which on it can be named
+WIDTH = 90  # letters of a feature's words
 TABLE = ["scheme", "segment", "customers", "share", "low", "high", "words"]
 
-THINGS = {  # table: what is counted, its days, one of it, what customers do who never have any
-    "orders": ("order lines", "days with a purchase", "purchase", "never bought"),
-    "usage": ("uses", "days of use", "use", "never used it"),
-    "contacts": ("contacts with service", "", "contact with service", "never contacted service"),
-    "feedback": ("pieces of feedback", "", "feedback", "never gave feedback"),
-    "referrals": ("referrals", "", "referral", "never referred anybody"),
-    "campaigns": ("campaigns", "", "campaign", "were in no campaign"),
-}
-PHRASES = {  # other names of features.py, without their window; with * the number follows the phrase
-    "sum_amount": "spent",
-    "n_returns": "returned order lines",
-    "n_complaints": "complaints",
-    "n_unresolved": "open contacts with service",
-    "mean_score": "*mean score",
-    "last_score": "*last score",
-    "tenure_days": "days as a customer",
-    "contract_age_days": "days in the running contract",
-    "monthly_fee": "*monthly fee",
-    "n_contracts": "contracts so far",
-    "n_earlier_spells": "earlier times as a customer",
-}
-PLURAL = re.compile(r"\b(days|uses|lines|contacts|pieces|referrals|complaints|contracts|times|campaigns)\b")
-MONEY = ("sum_amount", "monthly_fee")
-TOLD_BY = {"days": "n", "contract_age_days": "tenure", "tenure_days": "tenure", "first": "tenure", "last_score": "mean_score"}
+UNCOUNTED = ("number", "text", "amount", "ratio", "-1 to 1", "share", "probability of a high score")  # units that no number is told with
 
 
-def describe_personas(personas: Personas, frame: pd.DataFrame, currency: str = "") -> pd.DataFrame:
+def describe_personas(personas: Personas, frame: pd.DataFrame, dictionary: pd.DataFrame) -> pd.DataFrame:
     """Return the personas' sizes and, in words, what sets each apart from the other customers.
 
     Named are up to four features by effect size, at least 0.2: for numbers the difference of mean normal scores in standard deviations, for
@@ -54,7 +33,7 @@ def describe_personas(personas: Personas, frame: pd.DataFrame, currency: str = "
     ----------
     personas : see ``find_personas``
     frame : as given to ``find_personas``
-    currency : unit of amounts and fees
+    dictionary : the words of the features, see ``features.describe_features``
 
     Returns
     -------
@@ -69,35 +48,20 @@ def describe_personas(personas: Personas, frame: pd.DataFrame, currency: str = "
     joined = frame.merge(personas.members, on="customer_id").sort_values("customer_id", ignore_index=True)
     judged = joined.sample(min(len(joined), JUDGED), random_state=0)
     judged = judged.assign(**{column: score_normal(judged[column]) for column in personas.columns if not _is_category(judged[column])})
-    table["words"] = [_describe(joined, judged, persona, personas.columns, currency) for persona in table.persona]
+    known = read(dictionary)
+    features = [known[column] for column in personas.columns]
+    table["words"] = [_describe(joined, judged, persona, features) for persona in table.persona]
     return table
 
 
-def word_feature(column: str) -> str:
-    """Return what a feature is, in words: n_usage_90d is "uses in the last 90 days"; an attribute is its own name in plain text."""
-    return _phrase(column).lstrip("*")
-
-
-def _phrase(column: str) -> str:
-    role, table, window = split_name(column)
-    within = f" in the last {window} days" if window else ""
-    if role in PHRASES:
-        return PHRASES[role] + within
-    if table:
-        things, days, one, _ = THINGS[table]
-        return {"n": things, "days": days or things}.get(role, f"days since the {role} {one}") + within
-    since = column.removeprefix("days_since_")
-    return f"days since {write_plain(since)}" if since != column else f"*{write_plain(column)}"
-
-
-def _describe(joined: pd.DataFrame, judged: pd.DataFrame, persona: str, columns: tuple[str, ...], currency: str) -> str:
+def _describe(joined: pd.DataFrame, judged: pd.DataFrame, persona: str, features: list[Feature]) -> str:
     """Return the words for one persona; ``judged`` holds some of the customers, their numbers as normal scores."""
-    categories = [column for column in columns if _is_category(joined[column])]
-    parts: dict[str, str] = {}
-    for column in _rank_effects(judged, judged.persona == persona, columns, categories):
-        if len(parts) < MOST_NAMED and not _repeats(judged, column, [*parts], categories):
-            words = _compare(joined[column], joined.persona == persona, currency)
-            parts |= {column: words} if words else {}
+    categories = [feature.name for feature in features if _is_category(joined[feature.name])]
+    parts: dict[Feature, str] = {}
+    for feature in _rank_effects(judged, judged.persona == persona, features, categories):
+        if len(parts) < MOST_NAMED and not _repeats(judged, feature, [*parts], categories):
+            words = _compare(joined[feature.name], joined.persona == persona, feature)
+            parts |= {feature: words} if words else {}
     return "; ".join(parts.values()) or "close to the other customers in everything that was measured"
 
 
@@ -105,11 +69,12 @@ def _is_category(values: pd.Series) -> bool:
     return not pd.api.types.is_numeric_dtype(values) or values.nunique() <= 2
 
 
-def _rank_effects(judged: pd.DataFrame, inside: pd.Series, columns: tuple[str, ...], categories: list[str]) -> list[str]:
-    """Return the columns that differ at least a little, most first."""
-    found = {column: _level_effects(judged[column], inside).abs().max() if column in categories else _shift(judged[column], inside) for column in columns}
-    effects = pd.Series(found, dtype=float)
-    return list(effects[effects >= LEAST_EFFECT].sort_values(ascending=False, kind="stable").index)
+def _rank_effects(judged: pd.DataFrame, inside: pd.Series, features: list[Feature], categories: list[str]) -> list[Feature]:
+    """Return the features that differ at least a little, most first."""
+    columns = [feature.name for feature in features]
+    found = [_level_effects(judged[column], inside).abs().max() if column in categories else _shift(judged[column], inside) for column in columns]
+    effects = pd.Series(found, index=range(len(features)), dtype=float)
+    return [features[place] for place in effects[effects >= LEAST_EFFECT].sort_values(ascending=False, kind="stable").index]
 
 
 def _shift(scores: pd.Series, inside: pd.Series) -> float:
@@ -131,65 +96,89 @@ def _level_effects(values: pd.Series, inside: pd.Series) -> pd.Series:
     return 2 * np.arcsin(np.sqrt(shares.here)) - 2 * np.arcsin(np.sqrt(shares.there))
 
 
-def _repeats(judged: pd.DataFrame, column: str, named: list[str], categories: list[str]) -> bool:
+def _repeats(judged: pd.DataFrame, feature: Feature, named: list[Feature], categories: list[str]) -> bool:
     """Say whether a feature says what a named one has said: the same thing over another window, or nearly the same order of customers."""
-    if _family(column) in map(_family, named):
+    if _name_family(feature) in map(_name_family, named):
         return True
-    others = [] if column in categories else [other for other in named if other not in categories]
-    return any(abs(np.corrcoef(judged[column], judged[other])[0, 1]) > SAME for other in others)
+    others = [] if feature.name in categories else [other.name for other in named if other.name not in categories]
+    return any(abs(np.corrcoef(judged[feature.name], judged[other])[0, 1]) > SAME for other in others)
 
 
-def _family(column: str) -> tuple[str, str]:
-    role, table, _ = split_name(column)
-    role = TOLD_BY.get(role, role)
-    return role, "" if role == "tenure" else table
+def _name_family(feature: Feature) -> str:
+    """Return what is told once: how long somebody is a customer, how often a table's rows or days occur, else the feature over any window."""
+    stem = find_stem(feature)
+    return "tenure" if feature.name in TENURE else f"n_{feature.source}" if stem == f"n_{feature.source}_days" else stem
 
 
-def _compare(values: pd.Series, inside: pd.Series, currency: str) -> str:
+def _compare(values: pd.Series, inside: pd.Series, feature: Feature) -> str:
     """Return the comparison in words; empty where medians and shares look the same."""
-    if _is_category(values):
-        return _compare_levels(values, inside)
-    column = str(values.name)
-    if column.startswith("days_since") and max(values[inside].isna().mean(), values[~inside].isna().mean()) > NEVER:
-        _, table, _ = split_name(column)
-        never = THINGS[table][3] if table else f"without {write_plain(column.removeprefix('days_since_'))}"
-        return _tell(_percent(values[inside].isna()), never, _percent(values[~inside].isna()))
-    money = currency if split_name(column)[0] in MONEY else ""
-    here, there = (_number(values[side].median(), money) for side in (inside, ~inside))
-    if here != there:
-        phrase = _phrase(column)
-        return f"median {phrase[1:]} {here}, others {there}" if phrase.startswith("*") else f"median {_count(here, phrase)}, others {there}"
-    return "" if _phrase(column).startswith("*") else _tell(_percent(values[inside] > 0), f"with any {_any(column)}", _percent(values[~inside] > 0))
+    if _is_category(values) and not feature.zero:
+        return _compare_levels(values, inside, feature)
+    if feature.name.startswith("days_since") and max(values[inside].isna().mean(), values[~inside].isna().mean()) > NEVER_SHARE:
+        return _compare_never(values.isna(), inside, feature)
+    middle = [values[side].median() for side in (inside, ~inside)]
+    here, there = (_number(value, feature.unit) for value in middle)
+    if here != there and not np.isnan(middle).any():
+        return _tell_medians(here, there, feature)
+    return _tell(_percent(values[inside] > 0), f"with any {_plain(feature)}", _percent(values[~inside] > 0)) if feature.zero else ""
 
 
-def _any(column: str) -> str:
-    return word_feature(column).replace("spent", "spending")
+def _plain(feature: Feature) -> str:
+    """Return a feature's words on one line without markup: an attribute is named as the data name it."""
+    return write_plain(split_scale(feature)[0], WIDTH)
 
 
-def _compare_levels(values: pd.Series, inside: pd.Series) -> str:
+def _compare_never(empty: pd.Series, inside: pd.Series, feature: Feature) -> str:
+    here, there = _percent(empty[inside]), _percent(empty[~inside])
+    if feature.source in NEVER and feature.name in (f"days_since_{which}_{feature.source}" for which in ("last", "first")):
+        return _tell(here, NEVER[feature.source], there)
+    return _tell(here, "never", there, _plain(feature))
+
+
+def _tell_medians(here: str, there: str, feature: Feature) -> str:
+    """Return both medians: before the words where these say what is counted, else after them, with the meaning of the scale if there is one."""
+    words, scale = _plain(feature), write_plain(split_scale(feature)[1], WIDTH)
+    counted = feature.unit not in UNCOUNTED and not feature.unit.startswith("share")
+    if counted and (words.startswith(feature.unit) or (feature.zero and re.search(rf"\b{re.escape(feature.unit)}\b", words))):
+        bare, others = (number.removesuffix(f" {feature.unit}") for number in (here, there))
+        return f"median {_count(bare, words, feature.unit)}, others {others}"
+    others = there.removesuffix(feature.unit.removeprefix("share")) if feature.unit.startswith("share") else there
+    return f"{words}: median {here}, others {others}" + (f", where {scale}" if split_scale(feature)[1] else "")
+
+
+def _compare_levels(values: pd.Series, inside: pd.Series, feature: Feature) -> str:
     effects, shares = _level_effects(values, inside), _level_shares(values, inside)
-    level = effects.index[-1] if set(effects.index) <= {0, 1} else effects.idxmax()
-    name, flag = write_plain(values.name), pd.api.types.is_numeric_dtype(values) and set(effects.index) <= {0, 1}
-    words = f"with {name}" if flag else f"on plan {write_plain(level)}" if values.name == "plan" else f"with {name} {write_plain(level)}"
-    return _tell(f"{shares.here[level]:.0%}", words, f"{shares.there[level]:.0%}")
+    numeric = pd.api.types.is_numeric_dtype(values)
+    flag = numeric and set(effects.index) <= {0, 1}
+    level = effects.index[-1] if flag else effects.idxmax()
+    here, there = (f"{shares[side][level]:.0%}" for side in ("here", "there"))
+    if flag:
+        return _tell(here, f"with {_plain(feature)}", there)
+    return _tell(here, _number(level, feature.unit) if numeric else write_plain(level), there, _plain(feature))
 
 
-def _tell(here: str, words: str, there: str) -> str:
-    return "" if here == there else f"{here.replace('%', ' %')} {words}, others {there.replace('%', ' %')}"
+def _tell(here: str, words: str, there: str, about: str = "") -> str:
+    said = f"{here.replace('%', ' %')} {words}, others {there.replace('%', ' %')}"
+    return "" if here == there else f"{about}: {said}" if about else said
 
 
 def _percent(flags: pd.Series) -> str:
     return f"{flags.mean():.0%}"
 
 
-def _count(number: str, phrase: str) -> str:
-    """Return a number with what it counts: 1 day, 2 days."""
-    return f"{number} {PLURAL.sub(lambda found: found[0][:-1], phrase, count=1) if number == '1' else phrase}"
+def _count(number: str, phrase: str, unit: str) -> str:
+    """Return a number with what it counts: 1 use in …, 2 uses in …; the unit's first word in the plural becomes singular after 1."""
+    one = re.sub(r"ies\b|(?<=ss|sh|ch|.x)es\b|(?<=[^s])s\b", lambda end: "y" if end[0] == "ies" else "", unit, count=1)
+    return f"{number} {phrase.replace(unit, one, 1) if number == '1' else phrase}"
 
 
-def _number(value: float, money: str) -> str:
+def _number(value: float, unit: str) -> str:
+    """Return a number with its unit; a share is told in hundredths, and of what."""
+    of = unit.removeprefix("share").strip()
+    if unit.startswith("share"):
+        return f"{100 * value:.0f} %" + (f" {of}" if of else "")
     text = f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
-    return f"{text} {money}" if money else text
+    return text if unit in UNCOUNTED or not unit else f"{text} {unit}"
 
 
 def tabulate_segments(rfm: pd.DataFrame, personas: pd.DataFrame, reason: str = "") -> pd.DataFrame:
@@ -215,6 +204,6 @@ def tabulate_segments(rfm: pd.DataFrame, personas: pd.DataFrame, reason: str = "
 
 def _word_rfm(row) -> str:
     event, phrase = ("purchase", "days with a purchase") if row.measured == "purchases" else ("use", "days of use")
-    last = f"no {event} so far" if pd.isna(row.recency_days) else f"last {event} {_count(_number(row.recency_days, ''), 'days ago')}"
+    last = f"no {event} so far" if pd.isna(row.recency_days) else f"last {event} {_count(_number(row.recency_days, ''), 'days ago', 'days')}"
     spent = "" if pd.isna(row.monetary) else f" and {_number(row.monetary, row.unit)}"
-    return f"{last}, {_count(_number(row.frequency_days, ''), phrase)}{spent} in the last 365 days (medians)"
+    return f"{last}, {_count(_number(row.frequency_days, ''), phrase, 'days')}{spent} in the last 365 days (medians)"

@@ -55,7 +55,7 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
     spans = spans.group_by([*keys, "started"]).agg(until=spans.until.max())  # one per first day: the order of spans is then certain
     earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
     spans = spans.mutate(reach=spans.until.max().over(earlier))
-    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).cast("int64"))
+    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).ifelse(1, 0))
     spells = _number(spans, keys, ["started"]).agg(started=lambda t: t.started.min(), until=lambda t: t.until.max())
     return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
 
@@ -71,7 +71,7 @@ def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
     keys = ["snapshot", "customer_id"]
     days = orders.filter(is_purchase(orders)).select(*keys, day=lambda t: t.ordered_at.truncate("D")).distinct()
     previous = days.day.lag().over(ibis.window(group_by=keys, order_by="day"))
-    days = days.mutate(opens=(previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)).cast("int64"))
+    days = days.mutate(opens=(previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)).ifelse(1, 0))
     spells = _number(days, keys, ["day"]).agg(started=lambda t: t.day.min(), last=lambda t: t.day.max())
     complete = spells.last + ibis.interval(days=inactive_days)
     return spells.mutate(ended=(complete <= spells.snapshot).ifelse(complete, ibis.null("timestamp(6)"))).drop("spell", "last")

@@ -1,7 +1,9 @@
 """Result tables as people read them: great_tables objects with plain headings, units and intervals."""
 
+import html
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,12 @@ HEADINGS = {
     "checked": "promises checked",
     "broken": "promises broken",
     "missing_share": "missing",
+    "empty_share": "empty",
+    "commonest_share": "with the commonest value",
+    "window_days": "window, days",
+    "when_nothing": "without any row",
+    "history_days": "history, days",
+    "too_long": "windows longer than it",
     "distinct": "distinct values",
     "days_before_snapshot": "days silent at the snapshot",
     "days_before_data_end": "days before the data end",
@@ -176,6 +184,31 @@ def show_scores(scores: pd.DataFrame, metrics: Sequence[str] = tuple(METRIC_WORD
     table = cells.loc[scores.model.unique(), list(metrics)].reset_index()
     gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=list(metrics)).cols_align("right", columns=list(metrics))
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Tables behind headings that open them, as HTML that a notebook shows."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def show_folded(table: pd.DataFrame, by: str, rows: str = "rows") -> Folds:
+    """Return a long table as one fold per value of a column, in their order; a click opens it, and no script is needed.
+
+    Parameters
+    ----------
+    rows : what the rows are, in the plural
+    """
+    parts = table.groupby(by, sort=False)
+    folds = [
+        (html.escape(f"{name}: {len(part)} {rows if len(part) > 1 else rows.removesuffix('s')}"), show(part.drop(columns=by)).as_raw_html())
+        for name, part in parts
+    ]
+    return Folds("\n".join(f"<details><summary>{title}</summary>{body}</details>" for title, body in folds))
 
 
 def show_facts(facts: pd.DataFrame) -> GT:

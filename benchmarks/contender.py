@@ -1,0 +1,150 @@
+"""One contender in a process of its own: loads the tables, starts the clock, makes the features, stops the clock, writes them.
+
+    python benchmarks/contender.py '{"contender": "package", "study": ..., "company": ..., "snapshots": [...], "labels": ..., "out": ...}'
+
+Prints one line of JSON: seconds and CPU seconds of loading, of the features and of writing, with rows and columns.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TO_GB = 1024**3 if sys.platform == "darwin" else 1024**2  # ru_maxrss: bytes there, kilobytes elsewhere
+
+
+class Clock:
+    """Seconds and CPU seconds of the parts of a run, by name."""
+
+    def __init__(self):
+        self.facts: dict[str, float] = {}
+
+    def time(self, name: str, work: Callable[[], Any]) -> Any:
+        """Run something and note what it took."""
+        began, before = time.monotonic(), _cpu_seconds()
+        result = work()
+        self.facts |= {f"{name}_seconds": time.monotonic() - began, f"{name}_cpu_seconds": _cpu_seconds() - before}
+        return result
+
+
+def measure_peak_gb() -> float:
+    """Return the most memory that this process has held, loading included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / TO_GB
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _prepare(spec: dict, clock: Clock, checked: bool = True):
+    """Load the tables, and lay down the labelled population, which all contenders start from."""
+    from research import adapters, engines, snapshots
+    from research.studies import load_study
+
+    study, days = load_study(spec["study"]), [date.fromisoformat(day) for day in spec["snapshots"]]
+    tables = clock.time("load", lambda: (adapters.load_tables if checked else adapters.adapt)(study))
+    evidence, labels = clock.time("label", lambda: snapshots.label_panel(tables, study, days))
+    labels = clock.time("label", lambda: engines.keep(labels, "labels"))
+    if spec.get("labels"):
+        labels.to_pandas().to_parquet(spec["labels"], index=False)
+    return study, tables, evidence, labels
+
+
+def run_package(spec: dict, clock: Clock) -> tuple[int, int]:
+    """Features by the package, as the frame that models take."""
+    from research import features
+
+    study, _, evidence, labels = _prepare(spec, clock)
+    frame = clock.time("features", lambda: features.load_features(evidence, labels, study))
+    clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
+    return frame.shape
+
+
+def run_engine(spec: dict, clock: Clock) -> tuple[int, int]:
+    """Features by the package, laid down by the engine in a Parquet file: a panel too large for a frame needs no frame."""
+    from research import engines, features
+
+    study, _, evidence, labels = _prepare(spec, clock, checked=False)
+    with engines.Workbench() as workbench:
+        clock.time("features", lambda: features.build_features(evidence, labels, study, workbench).to_parquet(spec["out"]))
+    return _measure_file(spec["out"])
+
+
+def _measure_file(path: str) -> tuple[int, int]:
+    from pyarrow import parquet
+
+    facts = parquet.read_metadata(path)
+    return facts.num_rows, facts.num_columns
+
+
+def prepare_by_hand(tables: dict, labels: Any, snapshot: str):
+    """Return the connection in which ``by_hand.sql`` finds its tables."""
+    backend = labels.get_backend()
+    for name, table in {**tables, "labels": labels}.items():
+        backend.create_view(name, table, overwrite=True)
+    backend.con.execute(f"SET VARIABLE day = TIMESTAMP '{snapshot}'")
+    return backend.con
+
+
+def run_by_hand(spec: dict, clock: Clock) -> tuple[int, int]:
+    """Features by the SQL of ``by_hand.sql``, in the package's own connection and tables."""
+    _, tables, _, labels = _prepare(spec, clock, checked=False)
+    connection = prepare_by_hand(tables, labels, spec["snapshots"][0])
+    frame = clock.time("features", lambda: connection.execute((HERE / "by_hand.sql").read_text()).df())
+    clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
+    return frame.shape
+
+
+def run_by_pandas(spec: dict, clock: Clock, numbered: bool = False) -> tuple[int, int]:
+    """Features by pandas group-bys, from the company's files."""
+    import by_pandas
+    import numpy as np
+    import pandas as pd
+
+    tables = clock.time("load", lambda: by_pandas.read_tables(Path(spec["company"])))
+    labels = pd.read_parquet(spec["labels"])
+    frame = clock.time("features", lambda: by_pandas.build_features(tables, labels, np.datetime64(spec["snapshots"][0]), numbered))
+    clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
+    return frame.shape
+
+
+def run_numbered(spec: dict, clock: Clock) -> tuple[int, int]:
+    """The same with customers numbered first."""
+    return run_by_pandas(spec, clock, numbered=True)
+
+
+def run_agreement(spec: dict, clock: Clock) -> tuple[int, int]:
+    """Compare what two contenders wrote."""
+    import agreement
+    import pandas as pd
+
+    first, second = (pd.read_parquet(path) for path in spec["files"])
+    clock.facts["differences"] = agreement.find_differences(first, second)
+    return first.shape
+
+
+RUNS = {
+    "package": run_package,
+    "engine": run_engine,
+    "by hand": run_by_hand,
+    "pandas": run_by_pandas,
+    "pandas, numbered": run_numbered,
+    "agreement": run_agreement,
+}
+
+
+def main() -> None:
+    """Run the contender that was asked for."""
+    spec, clock = json.loads(sys.argv[1]), Clock()
+    rows, columns = RUNS[spec["contender"]](spec, clock)
+    print(json.dumps(clock.facts | {"rows": rows, "columns": columns, "peak_gb": measure_peak_gb()}))
+
+
+if __name__ == "__main__":
+    main()

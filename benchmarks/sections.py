@@ -1,0 +1,235 @@
+"""What is measured: one function per section of ``RESULTS.md``, each returning its sentences and its table."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import companies
+from measure import Failed, Runner, compare, middle
+
+PAIRS = 3
+MONTHLY = 30
+HAND, FASTER, LEANER, TOOLS = 1.25, 4, 3, 50  # the bounds
+MEMORY_GB, LIMIT_GB = 6, 4.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Customers of the companies, by section; ``growth`` in rising order."""
+
+    side_by_side: int
+    growth: tuple[int, ...]
+    snapshots: int
+    featuretools: tuple[tuple[int, int], ...]  # customers and snapshots
+
+
+FULL = Sizes(330_000, (16_500, 82_500, 330_000, 825_000), 330_000, ((2_000, 1), (2_000, 3), (2_000, 12), (20_000, 3)))
+QUICK = Sizes(6_000, (1_500, 6_000), 6_000, ((1_000, 1), (1_000, 3)))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section: what was compared and how in ``words``, the table's ``head`` and ``rows``, and remarks found on the way."""
+
+    title: str
+    words: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and at which sizes to measure."""
+
+    runner: Runner
+    sizes: Sizes
+    pairs: int = PAIRS
+
+    def prepare(self, customers: int, memory_gb: float | None = None, snapshots: int = 1) -> tuple[dict, int]:
+        """Return what a contender must know of a company, and its event rows."""
+        company, rows = companies.make_company(customers, self.runner.scratch)
+        last = date.fromisoformat(companies.SNAPSHOT)
+        days = [str(last - timedelta(days=MONTHLY * back)) for back in reversed(range(snapshots))]
+        labels = self.runner.scratch / "labels.parquet"
+        spec = {"study": companies.write_study(company, self.runner.home, memory_gb), "company": str(company), "snapshots": days, "labels": str(labels)}
+        return spec, companies.count_events(rows)
+
+
+def judge(met: bool) -> str:
+    """Say whether a bound is met."""
+    return "met" if met else "**missed**"
+
+
+def show(ratio: tuple[float, float, float]) -> str:
+    """Write a ratio with its range."""
+    return f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})"
+
+
+def measure_side_by_side(bench: Bench, against: tuple[str, ...]) -> Iterator[Section]:
+    """Measure the package against hand-written SQL and pandas, the contenders in turn within one run."""
+    spec, events = bench.prepare(bench.sizes.side_by_side)
+    runs: dict[str, list[dict]] = {name: [] for name in ("package", *against)}
+    remarks: dict[str, str] = {}
+    for turn in range(bench.pairs):
+        for name in list(runs):
+            try:
+                runs[name].append(bench.runner.run(name, **spec))
+            except Failed as failed:
+                if name == "package":
+                    raise
+                remarks[name] = f"**{name} didn't finish**: {failed}"
+                del runs[name]
+        if turn == 0:
+            remarks |= {name: _say_agreement(bench.runner, name, runs) for name in runs if name != "package"}
+    where = f"{events:,} event rows, {runs['package'][0]['rows']:,} customers at one snapshot, {runs['package'][0]['columns']} columns"
+    if "by hand" in runs:
+        yield _tell_hand(runs, where, tuple(remarks[name] for name in remarks if name == "by hand"))
+    others = [name for name in runs if name.startswith("pandas")]
+    if others:
+        yield _tell_pandas(runs, others, where, tuple(remarks[name] for name in remarks if name != "by hand"))
+
+
+def _say_agreement(runner: Runner, name: str, runs: dict[str, list[dict]]) -> str:
+    differences = runner.agree(runs["package"][0], runs[name][0])
+    return f"**{name} and the package differ** in {'; '.join(differences)}." if differences else f"All columns of {name} equal the package's."
+
+
+def _describe(name: str, runs: list[dict], more: tuple[str, ...] = ("", "", "", "")) -> tuple[str, ...]:
+    facts = [f"{middle(runs, fact):.1f}" for fact in ("features_seconds", "features_cpu_seconds")]
+    return (name, *facts, f"{middle(runs, 'peak_gb'):.2f}", f"{middle(runs, 'load_seconds'):.1f}", *more)
+
+
+HEAD = ("contender", "seconds", "CPU seconds", "peak memory, GB", "loading, seconds")
+RATIO = ("ratio (range)", "required", "")
+
+
+def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]) -> Section:
+    ratio = compare(runs["package"], runs["by hand"], "features_seconds")
+    rows = (_describe("package", runs["package"], (show(ratio), f"at most {HAND}", judge(ratio[0] <= HAND))), _describe("by hand", runs["by hand"], ("",) * 3))
+    words = (
+        f"The package's `load_features` against `by_hand.sql`, run in the same kind of DuckDB connection on the same tables, each to a pandas frame: {where}. "
+        f"Each run is a process of its own, {len(runs['package'])} of each in turn; loading and laying down the population are not in the seconds, "
+        "and the ratio is the package's seconds over those by hand."
+    )
+    return Section("Against hand-written SQL", words, (*HEAD, *RATIO), rows, remarks)
+
+
+def _tell_pandas(runs: dict[str, list[dict]], others: list[str], where: str, remarks: tuple[str, ...]) -> Section:
+    rows = [_describe("package", runs["package"], ("",) * 4)]
+    for name in others:
+        times, faster = compare(runs[name], runs["package"], "features_seconds"), compare(runs[name], runs["package"], "peak_gb")
+        rows.append(_describe(name, runs[name], ("time " + show(times), f"at least {FASTER}", judge(times[0] >= FASTER), "")))
+        rows.append(("", "", "", "", "", "memory " + show(faster), f"at least {LEANER}", judge(faster[0] >= LEANER), ""))
+    words = (
+        f"The package's `load_features` against `by_pandas.py`, on frames read from the same files with no column more than needed: {where}. "
+        "A ratio is pandas' seconds, or the peak memory of its whole process, over the package's in the run beside it; `numbered` gives customers numbers "
+        "before grouping, which an experienced hand would do, and the other groups by the ids as they are."
+    )
+    return Section("Against pandas group-bys", words, (*HEAD, *RATIO), tuple(row[:8] for row in rows), remarks)
+
+
+def measure_growth_with_events(bench: Bench) -> Section:
+    """Measure the whole way from files to a file at several sizes."""
+    facts = []
+    for customers in bench.sizes.growth:
+        spec, events = bench.prepare(customers)
+        facts.append((f"{events:,}", events, bench.runner.run("package", **spec)))
+    spec, events = bench.prepare(bench.sizes.growth[-1], LIMIT_GB)
+    facts.append((f"{events:,}, DuckDB held to {LIMIT_GB:g} GB", events, bench.runner.run("package", **spec)))
+    rows = []
+    for name, events, run in facts:
+        before, shorter = next(((n, _sum_parts(smaller)) for _, n, smaller in reversed(facts) if n < events), (events, _sum_parts(run)))
+        more, longer = events / before, _sum_parts(run) / shorter
+        verdict = judge(longer <= more) if more > 1 else ""
+        seconds = [f"{run[f'{part}_seconds']:.1f}" for part in ("load", "features", "write")]
+        memory = judge(run["peak_gb"] <= MEMORY_GB) if events == facts[-1][1] else ""
+        rows.append((name, *seconds, f"{_sum_parts(run):.1f}", f"{more:.1f}", f"{longer:.1f}", verdict, f"{run['peak_gb']:.2f}", memory))
+    words = (
+        "From the files to a Parquet file of the features at one snapshot: loading with every promise of the tables checked, features to a pandas frame, "
+        "writing. One run per size; from each size to the next, time must grow at most as the events do, and the largest company must stay within "
+        f"{MEMORY_GB} GB, as it is or with "
+        "`memory_gb` under `engine` in study.yml."
+    )
+    head = (
+        "event rows",
+        "loading, seconds",
+        "features",
+        "writing",
+        "together",
+        "times the events before",
+        "times the seconds before",
+        "",
+        "peak memory, GB",
+        "",
+    )
+    return Section("Growth with events", words, head, tuple(rows))
+
+
+def _sum_parts(run: dict) -> float:
+    return sum(run[f"{part}_seconds"] for part in ("load", "label", "features", "write"))
+
+
+def measure_growth_with_snapshots(bench: Bench) -> Section:
+    """Measure the features at several numbers of snapshots."""
+    facts = []
+    for snapshots in (1, 3, 12):
+        spec, events = bench.prepare(bench.sizes.snapshots, snapshots=snapshots)
+        facts.append((snapshots, bench.runner.run("engine", **spec)))
+    first = facts[0][1]["features_seconds"]
+    rows = []
+    for snapshots, run in facts:
+        ratio = run["features_seconds"] / first
+        verdict = ("", "") if snapshots == 1 else (f"below {snapshots}", judge(ratio < snapshots))
+        numbers = (f"{run['rows']:,}", f"{run['features_seconds']:.1f}", f"{run['features_cpu_seconds']:.1f}", f"{run['peak_gb']:.2f}", f"{ratio:.2f}")
+        rows.append((str(snapshots), *numbers, *verdict))
+    words = (
+        f"The features of {events:,} event rows at 1, 3 and 12 monthly snapshots together, laid down by the engine in a Parquet file without a frame. "
+        "One run each, without loading; the ratio is to the time of one snapshot."
+    )
+    return Section("Growth with snapshots", words, ("snapshots", "rows", "seconds", "CPU seconds", "peak memory, GB", "ratio", "required", ""), tuple(rows))
+
+
+def make_environment(root: Path) -> tuple[Path, str]:
+    """Return the Python of featuretools' environment, made unless it is there, and a sentence where it can't be made."""
+    folder = root / ".venv-bench"
+    python, done = folder / "bin" / "python", folder / ".ready"
+    if not done.exists():
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(root / "benchmarks" / "requirements.txt")]
+        for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
+            made = subprocess.run(command, capture_output=True, text=True)
+            if made.returncode:
+                return (
+                    python,
+                    "Not run: the packages of `benchmarks/requirements.txt` can't be installed here.",
+                )
+        done.touch()
+    return python, ""
+
+
+def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, str]]:
+    """Measure the package against featuretools with cutoff times; return also the versions there."""
+    title, head = "Against featuretools", ("company", "contender", "features", "seconds", "CPU seconds", "peak memory, GB", *RATIO)
+    python, sorry = make_environment(root)
+    if sorry:
+        return Section(title, sorry, (), ()), {}
+    rows, versions = [], {}
+    for customers, snapshots in bench.sizes.featuretools:
+        spec, _ = bench.prepare(customers, snapshots=snapshots)
+        own, theirs = [], []
+        for _ in range(bench.pairs if snapshots == 1 else 1):
+            own.append(bench.runner.run("package", **spec))
+            theirs.append(bench.runner.run("featuretools", python, "by_featuretools.py", **spec))
+        versions, ratio = theirs[0]["versions"], compare(theirs, own, "features_seconds")
+        company = f"{customers:,} customers, {snapshots} snapshot{'s' * (snapshots > 1)}"
+        rows.append((company, "package", str(own[0]["columns"] - 6), *_describe("", own)[1:4], "", "", ""))
+        rows.append(("", "featuretools", str(theirs[0]["columns"]), *_describe("", theirs)[1:4], show(ratio), f"at least {TOOLS}", judge(ratio[0] >= TOOLS)))
+    words = (
+        "The package builds all its features; featuretools' `dfs` builds counts, sums and means by training window and the time since the first and the "
+        "last row, for the same customers, with every snapshot as their cutoff time. Loading is not in the seconds; the ratio is featuretools' seconds "
+        "over the package's."
+    )
+    return Section(title, words, head, tuple(rows)), versions
