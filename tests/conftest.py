@@ -1,6 +1,7 @@
 """Shared fixtures: a throwaway project with studies written from data frames."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,30 +18,41 @@ ACTIVE = {"active_days": 90, "inactive_days": 60}
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """An empty project: RESEARCH_HOME points at it, and no mirror is set."""
-    for folder in ("data", "notebooks", "reports"):
-        (tmp_path / folder).mkdir()
-    monkeypatch.setenv("RESEARCH_HOME", str(tmp_path))
-    monkeypatch.delenv("RESEARCH_MIRROR", raising=False)
-    return tmp_path
+    return _start(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def write_study(project):
     """Return a function that writes a study folder from frames and returns the loaded study."""
+    return partial(_write, project)
 
-    def write(kind: str = "contractual", name: str = "tiny", tables: dict[str, pd.DataFrame] | None = None, **changes) -> Study:
-        folder = project / "data" / name
-        (folder / "raw").mkdir(parents=True, exist_ok=True)
-        for table, frame in (tables or {}).items():
-            frame.to_parquet(folder / "raw" / f"{table}.parquet", index=False)
-            (folder / f"{table}.sql").write_text(f"SELECT * FROM raw_{table}")
-        definition = {"title": "A tiny company", "kind": kind, "economics": {"currency": "EUR", "capacity": 5}}
-        definition |= {"sources": {f"raw_{table}": {"file": f"{table}.parquet"} for table in tables or {}}}
-        definition |= {} if kind == "flat" else CLOCK | ({"churn": CLOCK["churn"] | ACTIVE} if kind == "non_contractual" else {})
-        (folder / "study.yml").write_text(yaml.safe_dump(definition | changes))
-        return load_study(name)
 
-    return write
+@pytest.fixture(scope="module")
+def write_shared(tmp_path_factory):
+    """As ``write_study``, in a project that all tests of a file share."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield partial(_write, _start(tmp_path_factory.mktemp("shared"), patch))
+
+
+def _start(root: Path, patch: pytest.MonkeyPatch) -> Path:
+    for folder in ("data", "notebooks", "reports"):
+        (root / folder).mkdir()
+    patch.setenv("RESEARCH_HOME", str(root))
+    patch.delenv("RESEARCH_MIRROR", raising=False)
+    return root
+
+
+def _write(root: Path, kind: str = "contractual", name: str = "tiny", tables: dict[str, pd.DataFrame] | None = None, **changes) -> Study:
+    folder = root / "data" / name
+    (folder / "raw").mkdir(parents=True, exist_ok=True)
+    for table, frame in (tables or {}).items():
+        frame.to_parquet(folder / "raw" / f"{table}.parquet", index=False)
+        (folder / f"{table}.sql").write_text(f"SELECT * FROM raw_{table}")
+    definition = {"title": "A tiny company", "kind": kind, "economics": {"currency": "EUR", "capacity": 5}}
+    definition |= {"sources": {f"raw_{table}": {"file": f"{table}.parquet"} for table in tables or {}}}
+    definition |= {} if kind == "flat" else CLOCK | ({"churn": CLOCK["churn"] | ACTIVE} if kind == "non_contractual" else {})
+    (folder / "study.yml").write_text(yaml.safe_dump(definition | changes))
+    return load_study(name)
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import hashlib
 import re
 
+import duckdb
 import pandas as pd
 import pytest
 
-from research import adapters, cli, risk, sources
-from research.features import load_flat
+from research import adapters, cli, features, risk, sources
 from research.studies import StudyError
 
 
@@ -85,7 +85,20 @@ def test_a_check_counts_promises_and_rows(run, write_study):
     write_study(tables=tables())
     code, said, faults = run("check", "tiny")
     assert (code, faults) == (0, [])
-    assert said.startswith("tiny: all ") and said.endswith(" promises kept; 0 of 4 features leak; rows: customers 2, contracts 2\n")
+    assert said.startswith("tiny: all ") and said.endswith(" promises kept; 0 of 5 features leak; rows: customers 2, contracts 2\n")
+
+
+def test_a_check_knows_what_was_written_when_customers_left_before_the_training_rows(run, write_study):
+    number = range(240)
+    joined = pd.Timestamp("2023-01-01") + pd.to_timedelta([i % 120 for i in number], unit="D")
+    gone = [i % 2 == 0 for i in number]
+    ended = [pd.Timestamp("2024-01-15") if left else pd.Timestamp("2024-06-10") if i % 5 == 0 else pd.NaT for i, left in enumerate(gone)]
+    customers = pd.DataFrame({"customer_id": [f"c{i}" for i in number], "joined_at": joined, "desk": ["closed" if left else "open" for left in gone]})
+    contracts = pd.DataFrame({"customer_id": customers.customer_id, "started_at": joined, "ended_at": ended})
+    write_study(tables=tables(customers=customers, contracts=contracts))
+    code, said, faults = run("check", "tiny")
+    assert (code, faults) == (0, [])
+    assert "; 1 of 6 features leak; " in said  # desk: of those who joined in the same days, whoever is gone has 'closed', nobody else has
 
 
 def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_study):
@@ -219,9 +232,12 @@ def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_pa
 
 def test_a_snapshot_goes_below_raw_unless_told_otherwise(run, write_study):
     study = write_study(tables=tables())
-    code, _, faults = run("snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3")
+    code, said, faults = run("snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3")
     assert (code, faults) == (0, [])
-    assert (pd.read_parquet(study.raw / "snapshot-2024-05-31.parquet").snapshot == "2024-05-31").all()
+    out = study.raw / "snapshot-2024-05-31.parquet"
+    frame = pd.read_parquet(out)
+    assert (frame.snapshot == "2024-05-31").all()
+    assert said == f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n"
 
 
 def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
@@ -244,14 +260,33 @@ def test_an_unknown_kind_of_file_to_write_is_wrong_usage(run, write_study):
     assert run("snapshot", "tiny", "--out", "x.xlsx") == (2, "", ["required a --out file that ends in .parquet or .csv, arrived 'x.xlsx'; rename it"])
 
 
-@pytest.mark.parametrize(("place", "arrived"), [("folder.csv", "Is a directory"), ("file/x.csv", "File exists"), ("a" * 300 + ".csv", "File name too long")])
-def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_path, place, arrived):
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_path, suffix):
     write_study(tables=tables())
-    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / f"folder{suffix}").mkdir()
     (tmp_path / "file").write_text("in the way")
-    out = str(tmp_path / place)
-    assert run("snapshot", "tiny", "--out", out) == (1, "", [f"required a place to write {out}, arrived {arrived}; choose another --out"])
-    assert (tmp_path / "file").read_text() == "in the way"
+    before = sorted(tmp_path.rglob("*"))
+    places = {"folder": "Is a directory", "file/x": "File exists", "a" * 300: "File name too long"}
+    for place, arrived in places.items():
+        out = str(tmp_path / f"{place}{suffix}")
+        assert run("snapshot", "tiny", "--out", out) == (1, "", [f"required a place to write {out}, arrived {arrived}; choose another --out"])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_results(run, write_study, tmp_path, monkeypatch):
+    def write(tables, study, days, path):
+        path.write_bytes(b"half a file")
+        raise duckdb.IOException("IO Error: Could not write all bytes")
+
+    write_study(tables=tables())
+    monkeypatch.setattr(features, "write_panel", write)
+    out = tmp_path / "x.parquet"
+    out.write_text("an earlier result")
+    before = sorted(tmp_path.rglob("*"))
+    sentence = f"required a place to write {out}, arrived IO Error: Could not write all bytes; choose another --out"
+    assert run("snapshot", "tiny", "--out", str(out)) == (1, "", [sentence])
+    assert out.read_text() == "an earlier result"
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.fixture
@@ -291,7 +326,7 @@ def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
 def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)})
     study = write_study("flat", tables={"snapshot": frame})
-    panel = load_flat(adapters.load_tables(study), study)
+    panel = features.load_flat(adapters.load_tables(study), study)
     with pytest.raises(StudyError) as caught:
         risk.predict_cross_validated(panel, ["age"], risk.list_candidates(None, 0), 5, 1, 0)
     assert caught.value.faults == (

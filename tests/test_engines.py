@@ -84,6 +84,7 @@ def name_sources(folder: Path) -> dict[str, dict[str, str]]:
 
 
 @needs_java
+@pytest.mark.slow
 def test_spark_gives_the_tables_of_duckdb_for_a_small_simulated_company(project, monkeypatch):
     write_company(project / "files [1] of*all")
     copy_study("demo", "small", project, simulate=None, sources=name_sources(project / "files [1] of*all"), **SMALL)

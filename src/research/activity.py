@@ -35,7 +35,7 @@ def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks) ->
     """
     rows = evidence.follow(name)
     counted = is_purchase(rows) if name == "orders" else None
-    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), rhythm=name in RHYTHMIC)
+    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), evidence.list_days(name) if name in RHYTHMIC else None)
     columns = [*_count(rolled, name, study, marks), *DETAILS[name](rolled, rows.columns, study, marks), *_share_times(rolled, name, study, marks)]
     columns += [*_measure_rhythm(rolled, name, marks)] if name in RHYTHMIC else []
     columns += [*_compare_windows(rolled, name, study, marks), *_date(rolled, name)]

@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 
+import duckdb
 import pandas as pd
+from pyarrow.parquet import read_schema
 
 from research import adapters, batch, contracts, features, snapshots, sources
 from research.parts import TRAPS
+from research.readers import shorten_error
 from research.settings import require_settings
 from research.simulate import generate
 from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
@@ -139,7 +141,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
-    from research import leaks, risk  # they load the model libraries, which the other commands can do without
+    from research import leaks, risk, traces  # they load the model libraries, which the other commands can do without
 
     tables = adapters.adapt(study)
     promises = contracts.check(tables)
@@ -147,7 +149,9 @@ def _check_one(study: Study) -> None:
     adapters.require_sensitive(study, tables)
     frame = _learn(study, tables)
     columns = features.list_features(frame, study)
-    excluded = leaks.find_leaks(frame, columns, study)
+    split = None if study.kind == "flat" else snapshots.plan_split(study)
+    everyone = traces.load_everyone(tables, study, min(split.test)) if split else None
+    excluded = leaks.find_leaks(frame, columns, study, everyone)
     risk.find_rule_column(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(f"{study.name}: all {len(promises)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
@@ -183,31 +187,39 @@ def _snapshot(options: argparse.Namespace) -> int:
     if out.suffix not in (".parquet", ".csv"):
         raise UsageError(f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it")
     print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
-    frame = _build(study, study.snapshots.last if study.snapshots else None)
-    if frame.empty:
-        raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
-    _write(frame, out)
-    print(f"{study.name}: {len(frame):,} customers, {frame.churned.mean():.1%} churned, {frame.shape[1]} columns, written to {out}")
+    churned, columns = _write(adapters.load_tables(study), study, out)
+    print(f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns} columns, written to {out}")
     return 0
 
 
-def _build(study: Study, day: date | None) -> pd.DataFrame:
-    tables = adapters.load_tables(study)
-    return features.load_flat(tables, study) if day is None else features.load_panel(tables, study, [day])
-
-
-def _write(frame: pd.DataFrame, out: Path) -> None:
-    """Write beside the target and rename: a reader sees the whole file or none."""
+def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
+    """Write beside the target and rename: a reader sees the whole file or none; return who churned and how many columns there are."""
     scratch = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(scratch, index=False) if out.suffix == ".csv" else frame.to_parquet(scratch, index=False)
+        scratch.touch()  # the system says why a place can't be written, in its own words
+        churned, columns = _fill(scratch, tables, study, out.suffix)
+        if churned.empty:
+            raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
         os.replace(scratch, out)
-    except OSError as error:
-        raise StudyError(f"required a place to write {out}, arrived {error.strerror}; choose another --out") from None
+    except (OSError, duckdb.IOException) as error:
+        arrived = error.strerror if isinstance(error, OSError) else shorten_error(error)
+        raise StudyError(f"required a place to write {out}, arrived {arrived}; choose another --out") from None
     finally:
         with suppress(OSError):
             scratch.unlink()
+    return churned, columns
+
+
+def _fill(path: Path, tables: snapshots.Tables, study: Study, suffix: str) -> tuple[pd.Series, int]:
+    """The engine writes the Parquet file of a dated study, which needn't fit into memory."""
+    if study.snapshots and suffix == ".parquet":
+        path.unlink()  # beside a file that is there the engine would write one more of its own
+        features.write_panel(tables, study, [study.snapshots.last], path)
+        return pd.read_parquet(path, columns=["churned"]).churned, len(read_schema(path))
+    frame = features.load_panel(tables, study, [study.snapshots.last]) if study.snapshots else features.load_flat(tables, study)
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
+    return frame.churned, frame.shape[1]
 
 
 def _simulate(options: argparse.Namespace) -> int:

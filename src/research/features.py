@@ -4,7 +4,7 @@ Features are built from ``snapshots.Evidence`` and nothing else, so none can see
 days since something that never happened are empty. ``describe_features`` says what each is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis.expr.operations import InMemoryTable
 
-from research.activity import ACTIVITIES, build_activity
+from research.activity import ACTIVITIES, RHYTHMIC, build_activity
 from research.dictionary import Block, Feature, reword, tabulate
 from research.engines import Workbench
 from research.moods import build_moods, describe_moods
@@ -24,6 +24,7 @@ from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
 
 LABELS = ["churned", "left_in_lead", "duration_days", "event"]
+Keep = Callable[[ir.Table, str], ir.Table]
 FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "value")
 
 
@@ -46,10 +47,8 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
     """Return ``labels`` with the features of its customers, in the order of snapshot and customer; see ``build_features``."""
     with Workbench() as workbench:
-        table = build_features(evidence, workbench.keep(labels, "labels"), study, workbench)
-        frame = table.order_by(KEYS).to_pandas()
-    empty = [name for name in frame if frame[name].dtype == object and table[name].type().is_numeric()]  # whole numbers, none of which is there
-    return tidy(frame.astype(dict.fromkeys(empty, "float64")))
+        table = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).to_pyarrow()
+    return tidy(table.to_pandas().sort_values(KEYS, ignore_index=True))  # sorted here: the engine would carry all columns through the sort
 
 
 def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
@@ -88,43 +87,47 @@ def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench
     labels : table with columns snapshot, customer_id and the labels
     workbench : where the features of each source are laid down before they are joined; the result is good while it is open
     """
-    table, filled = labels, []
-    for block in _build_all(evidence, study, labels.select("customer_id").distinct()):
-        _require_new_names(table, block)
+    table, filled, taken = labels, [], {*labels.columns}
+    for number, block in enumerate(_build_all(evidence, study, labels.select("customer_id").distinct(), workbench.keep)):
+        _require_new_names(taken, block)
         kept = block.table if isinstance(block.table.op(), InMemoryTable) else workbench.keep(block.table, "block")
-        table = table.left_join(kept, KEYS).drop("snapshot_right", "customer_id_right")
+        own = {f"{key}_{number}": key for key in KEYS}
+        table = table.left_join(kept.rename(own), [*zip(KEYS, own, strict=True)])
         filled += [feature.name for feature in block.features if feature.zero]
-    return table.fill_null(dict.fromkeys(filled, 0))
+        taken |= {feature.name for feature in block.features}
+    return table.select([column for column in table.columns if column in taken]).fill_null(dict.fromkeys(filled, 0))
 
 
-def _build_blocks(evidence: Evidence, study: Study, people: ir.Table) -> Iterator[Block]:
-    """Yield the features of each source, in the order of their columns."""
+def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None) -> Iterator[Block]:
+    """Yield the features of each source, in the order of their columns; ``keep`` computes once what several need."""
     if not isinstance(evidence, Evidence):
         raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
     marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
+    for name in [name for name in RHYTHMIC if keep and name in own]:
+        own.lay_down_days(name, keep)
     yield build_attributes(evidence, study)
     if "contracts" in evidence:
         yield build_terms(own, study, marks)
-    yield build_stage(evidence, study)
+    yield build_stage(own, study)
     yield from (build_activity(own, name, study, marks) for name in ACTIVITIES if name in evidence)
     if (own_features := build_own(evidence, study)) is not None:
         yield own_features
 
 
-def _build_all(evidence: Evidence, study: Study, people: ir.Table) -> Iterator[Block]:
+def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -> Iterator[Block]:
     """Yield the features of each source and those of the texts, which a model rates."""
-    yield from _build_blocks(evidence, study, people)
+    yield from _build_blocks(evidence, study, people, keep)
     if (moods := build_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))) is not None:
         yield moods
 
 
-def _require_new_names(table: ir.Table, block: Block) -> None:
-    taken = [column for column in block.table.columns if column in table.columns and column not in KEYS]
-    if taken:
+def _require_new_names(taken: set[str], block: Block) -> None:
+    clashes = [column for column in block.table.columns if column in taken and column not in KEYS]
+    if clashes:
         own = block.features[0].source == OWN_FEATURES
         where = f"{OWN_FEATURES}: required features" if own else "table customers: required attributes"
         raise StudyError(
-            f"{where} named unlike the features of other tables, arrived {', '.join(taken)}; rename them in {OWN_FEATURES if own else 'customers.sql'}"
+            f"{where} named unlike the features of other tables, arrived {', '.join(clashes)}; rename them in {OWN_FEATURES if own else 'customers.sql'}"
         )
 
 

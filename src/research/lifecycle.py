@@ -12,9 +12,9 @@ from lifelines.utils import median_survival_times
 
 from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
-from research.rolling import KEYS, Marks, fill_buckets, list_days, place_marks, roll_up
+from research.rolling import KEYS, Marks, add_up, place, place_marks
 from research.snapshots import Evidence
-from research.spells import find_spells, is_purchase
+from research.spells import find_spells
 from research.studies import Study, StudyError
 
 NEW = "not yet a customer"
@@ -110,12 +110,11 @@ def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, recent_days
         ``seen_days``: how long the customer could have been seen active, from the spell's start or the table's first row, to the snapshot.
     """
     marks = place_marks(evidence.snapshots, (recent_days, 2 * recent_days))
-    rows = evidence.follow(name)
-    days = list_days(rows.filter(is_purchase(rows)) if name == "orders" else rows, marks)
+    days = evidence.list_days(name)
     spells = people.select("customer_id", "started").distinct()
     inside = days.join(spells, "customer_id").filter(lambda t: t.day >= t.started).mutate(active=ibis.literal(1, "int64"))
-    sums = roll_up(fill_buckets(inside, ["active"], ["started"]), marks, {"active": marks.windows}, ["started"])
-    seen = sums.join(people.select(*KEYS, "started"), [*KEYS, "started"]).join(_find_first(days, marks), "snapshot")
+    sums = add_up(inside, marks, {"active": marks.windows}, ["started"])
+    seen = sums.join(people.select(*KEYS, "started"), [*KEYS, "started"]).join(_find_first(evidence.whole, name, marks), "snapshot")
     silent, first = (seen.snapshot.delta(seen[day], unit="day") for day in ("last_day", "first_day"))
     recent, both = (seen[f"active_{days}"].fill_null(0) for days in marks.windows)
     gap_days = (first - silent) / (seen.active_ever - 1).nullif(0)
@@ -123,10 +122,11 @@ def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, recent_days
     return seen.select(*KEYS, recent=recent, before=both - recent, active_days="active_ever", silent_days=silent, gap_days=gap_days, seen_days=seen_days)
 
 
-def _find_first(days: ir.Table, marks: Marks) -> ir.Table:
+def _find_first(evidence: Evidence, name: str, marks: Marks) -> ir.Table:
     """Return the first active day of anybody that each snapshot knows: snapshot, table_starts."""
-    first = days.group_by("known").agg(day=days.day.min())
-    return first.join(marks.snapshots, first.known <= marks.snapshots.number).group_by("snapshot").agg(table_starts=lambda t: t.day.min())
+    rows = evidence.follow_active(name)
+    days = place(rows.select(*(column for column in ("day", "known") if column in rows.columns)).distinct(), marks)
+    return days.join(marks.snapshots, days.known <= marks.snapshots.number).group_by("snapshot").agg(table_starts=lambda t: t.day.min())
 
 
 def _activity_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:

@@ -26,12 +26,15 @@ class Marks:
     ``calendar``: one row per day from the first edge on, with its ``bucket`` (counted from 1) and ``number`` (of the first snapshot on or
     after it, from 0). ``snapshots``: one row per snapshot, with ``number``, ``upto`` (its buckets are below it) and, for each window,
     ``from_<days>`` (the window's first bucket). ``before``: the day before the calendar.
+    ``last``: the last snapshot; ``several``: whether there are others.
     """
 
     calendar: ir.Table
     snapshots: ir.Table
     windows: tuple[int, ...]
     before: datetime
+    last: datetime
+    several: bool
 
     @property
     def longest(self) -> int:
@@ -49,8 +52,8 @@ def place_marks(snapshots: Sequence[date], windows: Sequence[int]) -> Marks:
     starts = {f"from_{window}": np.searchsorted(edges, first, side="right") for window, first in opens.items()}
     marks = {"snapshot": _stamps(days), "number": np.arange(len(days)), "upto": np.searchsorted(edges, days + 1, side="right"), **starts}
     frame = pd.DataFrame({"day": _stamps(calendar), "bucket": bucket, "number": number})
-    before = pd.Timestamp(edges[0] - 1).to_pydatetime()
-    return Marks(ibis.memtable(frame), ibis.memtable(pd.DataFrame(marks)), tuple(sorted(windows)), before)
+    before, last = (pd.Timestamp(day).to_pydatetime() for day in (edges[0] - 1, days[-1]))
+    return Marks(ibis.memtable(frame), ibis.memtable(pd.DataFrame(marks)), tuple(sorted(windows)), before, last, len(days) > 1)
 
 
 def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
@@ -70,7 +73,7 @@ def in_micros(amount: ir.NumericValue) -> ir.IntegerValue:
     return (amount * MICRO).round().cast("int64")
 
 
-def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures: dict[str, Measure], rhythm: bool = False) -> ir.Table:
+def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures: dict[str, Measure], days: ir.Table | None = None) -> ir.Table:
     """Return sums over windows of every customer at every snapshot.
 
     Parameters
@@ -79,7 +82,7 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     marks : see ``place_marks``
     counted : which rows are counted, and make a day an active one; all unless given
     measures : what else is added up, by name
-    rhythm : whether active days, and the days between one and the next, are wanted
+    days : each customer's days with a row that counts, see ``Evidence.list_days``, where they and the gaps between them are wanted
 
     Returns
     -------
@@ -96,11 +99,11 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     counted = ibis.literal(True) if counted is None else counted
     _require_own_columns({"counted": Measure(counted)} | measures)
     flags = {name: _whole(measure.value) for name, measure in measures.items()}
-    placed = _place(rows.select("customer_id", "day", *_knows(rows), n=_whole(counted), **flags), marks)
+    rows = rows if days is None else rows.filter(rows.day > marks.before)
+    rows = rows.select("customer_id", "day", *_knows(rows), n=_whole(counted), **flags)
     windows = {"n": marks.windows} | {name: measure.windows or marks.windows for name, measure in measures.items()}
-    dated = placed.mutate(day=(placed.n > 0).ifelse(placed.day, ibis.null("timestamp")))
-    table = roll_up(fill_buckets(dated, windows), marks, windows)
-    return _join(table, _roll_rhythm(rows.filter(counted), marks)) if rhythm else table
+    table = add_up(rows.mutate(counts=rows.n > 0), marks, windows)
+    return table if days is None else _merge(_roll_rhythm(days, marks), table.drop("first_day", "last_day"))
 
 
 def _require_own_columns(measures: dict[str, Measure]) -> None:
@@ -122,7 +125,14 @@ def _join(table: ir.Table, more: ir.Table) -> ir.Table:
     return table.left_join(more, KEYS).drop("snapshot_right", "customer_id_right")
 
 
-def _place(rows: ir.Table, marks: Marks) -> ir.Table:
+def _merge(table: ir.Table, more: ir.Table) -> ir.Table:
+    """Join two tables of which either may lack customers."""
+    both = table.outer_join(more, KEYS)
+    keys = {name: both[name].fill_null(both[f"{name}_right"]) for name in KEYS}
+    return both.mutate(**keys).drop("snapshot_right", "customer_id_right")
+
+
+def place(rows: ir.Table, marks: Marks) -> ir.Table:
     """Add the bucket of the day, the ``number`` of the first snapshot on or after it, and replace ``known`` by the number of the first that knows.
 
     All are 0 before the calendar begins.
@@ -136,58 +146,70 @@ def _place(rows: ir.Table, marks: Marks) -> ir.Table:
     return placed.mutate(known=ibis.greatest(placed.known_by.fill_null(0), placed.number)).drop("known_by")
 
 
-def fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str] = ()) -> ir.Table:
-    """Add rows up to buckets, each with its first and last ``day``.
+def add_up(rows: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str] = ()) -> ir.Table:
+    """Add measures up over the windows of every snapshot.
 
     Parameters
     ----------
-    rows : table with columns customer_id, day, bucket, known and the measures; a row whose ``day`` is empty is only added up
+    rows : table with columns customer_id, day, optionally known, and the measures
+        See ``snapshots.follow``. Where there are flags ``counts``, only rows that count tell the first and last day; where there are days
+        ``first``, they stand for the first.
+    windows : windows in days by measure
     by : columns that, beside the customer, are told apart
-    """
-    sums = {name: rows[name].sum().cast("int64") for name in measures}
-    return rows.group_by(["customer_id", *by, "bucket", "known"]).agg(**sums, first_day=rows.day.min(), last_day=rows.day.max())
-
-
-def roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str] = ()) -> ir.Table:
-    """Let every snapshot add up the buckets that it knows.
 
     Returns
     -------
     table with columns snapshot, customer_id, those of ``by``, <measure>_<w>, first_day, last_day, and active_ever where active is a measure
     """
+    if marks.several:
+        return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by)
+    inside = {window: rows.day > ibis.literal(marks.last) - ibis.interval(days=window) for window in marks.windows}
+    sums = _sum_up(rows, windows, inside) | _find_ends(rows)
+    return rows.group_by(["customer_id", *by]).agg(**sums).mutate(snapshot=ibis.literal(marks.last))
+
+
+def _sum_up(rows: ir.Table, windows: dict[str, tuple[int, ...]], inside: dict[int, ir.BooleanValue]) -> dict[str, ir.IntegerValue]:
+    sums = {f"{name}_{window}": rows[name].sum(where=inside[window]).cast("int64") for name, spans in windows.items() for window in spans}
+    return sums | ({"active_ever": rows.active.sum().cast("int64")} if "active" in windows else {})
+
+
+def _find_ends(rows: ir.Table) -> dict[str, ir.TimestampValue]:
+    counts, first = rows.counts if "counts" in rows.columns else None, rows["first"] if "first" in rows.columns else rows.day
+    return {"first_day": first.min(where=counts), "last_day": rows.day.max(where=counts)}
+
+
+def _fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str]) -> ir.Table:
+    """Add placed rows up to buckets, each with its first and last day."""
+    sums = {name: rows[name].sum().cast("int64") for name in measures}
+    return rows.group_by(["customer_id", *by, "bucket", "known"]).agg(**sums, **_find_ends(rows))
+
+
+def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str]) -> ir.Table:
+    """Let every snapshot add up the buckets that it knows."""
     seen = buckets.join(marks.snapshots, [buckets.bucket < marks.snapshots.upto, buckets.known <= marks.snapshots.number])
     inside = {window: seen.bucket >= seen[f"from_{window}"] for window in marks.windows}
-    sums = {f"{name}_{window}": seen[name].sum(where=inside[window]).cast("int64") for name, spans in windows.items() for window in spans}
-    ever = {"active_ever": seen.active.sum().cast("int64")} if "active" in windows else {}
-    return seen.group_by([*KEYS, *by]).agg(**sums, **ever, first_day=seen.first_day.min(), last_day=seen.last_day.max())
+    ends = {"first_day": seen.first_day.min(), "last_day": seen.last_day.max()}
+    return seen.group_by([*KEYS, *by]).agg(**_sum_up(seen, windows, inside), **ends)
 
 
-def _roll_rhythm(rows: ir.Table, marks: Marks) -> ir.Table:
-    """Return active days over all windows, and the gaps that end in the longest."""
-    days = _list_recent_days(rows, marks)
-    late = days.filter(days.known > days.number).select("customer_id").distinct() if _knows(rows) else None
-    spaced = _space(days, late).mutate(active=ibis.literal(1, "int64"))
+def _roll_rhythm(days: ir.Table, marks: Marks) -> ir.Table:
+    """Return active days over all windows, the first and last ever, and the gaps that end in the longest."""
+    late = None
+    if _knows(days):
+        placed = place(days, marks)
+        late = placed.filter(placed.known > placed.number).select("customer_id").distinct()
+    spaced = _space(days if _knows(days) else _skip_old(days, marks), late).mutate(active=ibis.literal(1, "int64"))
     windows = {"active": marks.windows} | dict.fromkeys(GAPS, (marks.longest,))
-    table = roll_up(fill_buckets(spaced, windows), marks, windows).drop("first_day", "last_day", "active_ever")
+    table = add_up(spaced, marks, windows).drop("active_ever")
     table = table.rename({name: f"{name}_{marks.longest}" for name in GAPS})
-    return table if late is None else _replace_gaps(table, _space_late(days.semi_join(late, "customer_id"), marks))
+    return table if late is None else _replace_gaps(table, _space_late(placed.semi_join(late, "customer_id"), marks))
 
 
-def list_days(rows: ir.Table, marks: Marks) -> ir.Table:
-    """Return each customer's days with a row, once: customer_id, day, bucket, number, known; see ``_place``."""
-    known = {"known": rows.known.min()} if _knows(rows) else {}
-    return _place(rows.group_by(["customer_id", "day"]).agg(**known) if known else rows.select("customer_id", "day").distinct(), marks)
-
-
-def _list_recent_days(rows: ir.Table, marks: Marks) -> ir.Table:
-    """Return the days as ``list_days``, but only the last of those before the calendar where every row is known on its own day.
-
-    No window holds a gap that ends there, and of such days only the last opens a gap that ends later.
-    """
-    if _knows(rows):
-        return list_days(rows, marks)
-    span = ibis.greatest(rows.day, marks.before)
-    return _place(rows.group_by(["customer_id", span.name("span")]).agg(day=rows.day.max()).drop("span"), marks)
+def _skip_old(days: ir.Table, marks: Marks) -> ir.Table:
+    """Leave of the days before the calendar only each customer's last, with the ``first``: no window holds a gap that ends there, none other opens one."""
+    old = days.filter(days.day <= marks.before)
+    lasts = old.group_by("customer_id").agg(day=old.day.max(), first=old.day.min())
+    return days.filter(days.day > marks.before).mutate(first=lambda t: t.day).union(lasts)
 
 
 def _space(days: ir.Table, late: ir.Table | None) -> ir.Table:

@@ -4,7 +4,7 @@ A snapshot T is a day. Evidence is what was known by the end of T. The label win
 Everything here is an Ibis expression with a column ``snapshot``, so that one snapshot and a panel of many are the same code.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -87,10 +87,12 @@ class Evidence(Mapping):
     ``evidence[name]`` is the table as ``cut`` leaves it, one row per row known and snapshot; ``evidence.follow(name)`` has each row once.
     """
 
-    def __init__(self, tables: Tables, snapshots: Sequence[date]):
+    def __init__(self, tables: Tables, snapshots: Sequence[date], whole: "Evidence | None" = None):
         self.snapshots = tuple(sorted(set(snapshots)))
+        self.whole = whole or self
         self._tables = {name: table for name, table in tables.items() if CONTRACTS[name].dated}
         self._cut: Tables = {}
+        self._days: Tables = {}
 
     def __getitem__(self, name: str) -> ir.Table:
         if name not in self._cut:
@@ -104,12 +106,30 @@ class Evidence(Mapping):
         return len(self._tables)
 
     def follow(self, name: str) -> ir.Table:
-        """Return each row known by the last snapshot once; see ``follow`` of this module."""
-        return follow(self._tables[name], name, self.snapshots[-1])
+        """Return each row known by the last snapshot once; see ``follow`` of this module. At one snapshot all of them are known alike."""
+        rows = follow(self._tables[name], name, self.snapshots[-1])
+        return rows.drop("known") if len(self.snapshots) == 1 and "known" in rows.columns else rows
+
+    def follow_active(self, name: str) -> ir.Table:
+        """Return of the rows of ``follow`` those that show a customer alive: purchases of orders, all of another table."""
+        rows = self.follow(name)
+        return rows.filter(is_purchase(rows)) if name == "orders" else rows
+
+    def list_days(self, name: str) -> ir.Table:
+        """Return each customer's days with a row of ``follow_active``, once: customer_id, day and, as in ``follow``, known."""
+        if name not in self._days:
+            real = self.follow_active(name)
+            known = {"known": real.known.min()} if "known" in real.columns else {}
+            self._days[name] = real.group_by(["customer_id", "day"]).agg(**known) if known else real.select("customer_id", "day").distinct()
+        return self._days[name]
+
+    def lay_down_days(self, name: str, keep: Callable[[ir.Table, str], ir.Table]) -> None:
+        """Let ``keep`` compute the days of a table once, for all who ask for them."""
+        self._days[name] = keep(self.list_days(name), "days")
 
     def among(self, people: ir.Table) -> "Evidence":
-        """Return the evidence of some customers; ``people`` has a column customer_id."""
-        return Evidence({name: table.semi_join(people, "customer_id") for name, table in self._tables.items()}, self.snapshots)
+        """Return the evidence of some customers; ``people`` has a column customer_id, and ``whole`` remains that of all."""
+        return Evidence({name: table.semi_join(people, "customer_id") for name, table in self._tables.items()}, self.snapshots, self.whole)
 
     def only(self, snapshot: date) -> "Evidence":
         """Return the evidence of one of the snapshots."""
