@@ -6,7 +6,7 @@ snapshots. All sums are sums of whole numbers, so their order doesn't matter and
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import ibis
 import ibis.expr.operations as ops
@@ -137,6 +137,8 @@ def place(rows: ir.Table, marks: Marks) -> ir.Table:
 
     All are 0 before the calendar begins.
     """
+    if not marks.several:
+        return rows.mutate(bucket=_place_once(rows.day, marks), number=ibis.literal(0, "int64"), known=ibis.literal(0, "int64"))
     placed = rows.left_join(marks.calendar, "day").drop("day_right")
     placed = placed.mutate(bucket=placed.bucket.fill_null(0), number=placed.number.fill_null(0))
     if not _knows(rows):
@@ -161,11 +163,7 @@ def add_up(rows: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by
     -------
     table with columns snapshot, customer_id, those of ``by``, <measure>_<w>, first_day, last_day, and active_ever where active is a measure
     """
-    if marks.several:
-        return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by)
-    inside = {window: rows.day > ibis.literal(marks.last) - ibis.interval(days=window) for window in marks.windows}
-    sums = _sum_up(rows, windows, inside) | _find_ends(rows)
-    return rows.group_by(["customer_id", *by]).agg(**sums).mutate(snapshot=ibis.literal(marks.last))
+    return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by)
 
 
 def _sum_up(rows: ir.Table, windows: dict[str, tuple[int, ...]], inside: dict[int, ir.BooleanValue]) -> dict[str, ir.IntegerValue]:
@@ -176,6 +174,12 @@ def _sum_up(rows: ir.Table, windows: dict[str, tuple[int, ...]], inside: dict[in
 def _find_ends(rows: ir.Table) -> dict[str, ir.TimestampValue]:
     counts, first = rows.counts if "counts" in rows.columns else None, rows["first"] if "first" in rows.columns else rows.day
     return {"first_day": first.min(where=counts), "last_day": rows.day.max(where=counts)}
+
+
+def _place_once(day: ir.TimestampValue, marks: Marks) -> ir.IntegerValue:
+    """Return the buckets of one snapshot, which are the steps from one window to the next: faster than to look every day up."""
+    opens = [(ibis.literal(marks.last - timedelta(days=window)), len(marks.windows) - step) for step, window in enumerate(marks.windows)]
+    return ibis.cases(*((day > first, bucket) for first, bucket in opens), else_=0).cast("int64")
 
 
 def _fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str]) -> ir.Table:
