@@ -85,22 +85,20 @@ def name_sources(folder: Path) -> dict[str, dict[str, str]]:
 
 @needs_java
 @pytest.mark.slow
-def test_spark_gives_the_tables_of_duckdb_for_a_small_simulated_company(project, monkeypatch):
-    write_company(project / "files [1] of*all")
-    copy_study("demo", "small", project, simulate=None, sources=name_sources(project / "files [1] of*all"), **SMALL)
+def test_spark_gives_the_tables_of_duckdb_for_the_whole_demo(project, monkeypatch):
+    copy_study("demo", "demo", project)
     monkeypatch.chdir(project)
-    panel = require_equal("small", project, SPARK)
-    assert len(panel) > 300
+    panel = require_equal("demo", project, SPARK)
+    assert len(panel) > 1000
     assert panel.churned.any()
-    assert {path.name for path in project.iterdir()} == {"data", "notebooks", "reports", "files [1] of*all"}, "Spark left something in the user's folder"
+    assert {path.name for path in project.iterdir()} == {"data", "notebooks", "reports"}, "Spark left something in the user's folder"
 
 
 @needs_java
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["online_retail", "demo"])
-def test_spark_gives_the_tables_of_duckdb_for_a_whole_study(name, project, mirror):
-    copy_study(name, name, project)
-    assert len(require_equal(name, project, SPARK)) > 1000
+def test_spark_gives_the_tables_of_duckdb_for_real_orders(project, mirror):
+    copy_study("online_retail", "online_retail", project)
+    assert len(require_equal("online_retail", project, SPARK)) > 1000
 
 
 @needs_java

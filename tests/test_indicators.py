@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import adapters, durations, glossary, indicators, reasons, scorecard, slices, snapshots
+from research import adapters, durations, glossary, indicators, scorecard
 from research.definitions import DEFINITIONS
 from research.studies import StudyError, load_study
 
