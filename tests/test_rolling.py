@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from research import features
+from research.engines import Workbench
 from research.rolling import KEYS, Measure, place_marks, roll
 from research.snapshots import cut_evidence, follow
 from research.studies import Study
@@ -45,13 +46,16 @@ def _count_one(rows: pd.DataFrame, after: pd.Timestamp) -> dict:
     return row | {"first_day": days.min(), "last_day": days.max(), "n_gaps": len(gaps), "gap": gaps.sum(), "gap_squared": (gaps**2).sum()}
 
 
+@pytest.mark.parametrize("snapshots", [DAYS, DAYS[-1:]], ids=["three", "one"])
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late):
+def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late, snapshots):
     events = random_events(seed, late)
-    rows = follow(ibis.memtable(events.astype(dict.fromkeys(events.select_dtypes("datetime"), "datetime64[us]"))), "usage", DAYS[-1])
-    found = roll(rows, place_marks(DAYS, WINDOWS), rows.real, {"amount": Measure(rows.amount)}, rhythm=True).to_pandas().set_index(KEYS).sort_index()
-    plain = pd.concat([count_plainly(events, day) for day in DAYS]).set_index(KEYS).sort_index()
+    table = ibis.memtable(events.astype(dict.fromkeys(events.select_dtypes("datetime"), "datetime64[us]")))
+    rows, days = follow(table, "usage", snapshots[-1]), cut_evidence({"usage": table.filter(table.real)}, snapshots).list_days("usage")
+    rolled = roll(rows, place_marks(snapshots, WINDOWS), rows.real, {"amount": Measure(rows.amount)}, days)
+    found = rolled.to_pandas().set_index(KEYS).sort_index()
+    plain = pd.concat([count_plainly(events, day) for day in snapshots]).set_index(KEYS).sort_index()
     sums = [column for column in plain if not column.endswith("_day")]
     assert [*found.index] == [*plain.index]
     found, plain = found.reset_index(drop=True), plain.reset_index(drop=True)
@@ -80,4 +84,4 @@ def test_features_take_nothing_but_evidence():
     study = Study.model_construct(kind="contractual")
     for uncut in (tables, dict(cut_evidence(tables, DAYS))):
         with pytest.raises(TypeError, match="required evidence cut at snapshots, arrived dict; cut it with snapshots.cut_evidence"):
-            features.build_features(uncut, ibis.memtable({"customer_id": ["a"]}), study, None)
+            features.build_features(uncut, ibis.memtable({"customer_id": ["a"]}), study, Workbench())
