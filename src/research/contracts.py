@@ -118,7 +118,7 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 def _cast(column: ir.Value, to: str) -> ir.Value:
     """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a cast."""
     if column.type().is_boolean() and to == "float64":
-        return ibis.cases((column, 1.0), (~column, 0.0))
+        return ibis.cases((column, 1), (~column, 0)).cast(to)  # of 1.0 DuckDB makes a decimal
     if column.type().is_unknown() and to == KINDS["time"]:  # nanoseconds with a time zone, of which DuckDB makes no plain time in one step
         return column.cast("timestamp('UTC', 6)").cast(to)
     return column == 1 if column.type().is_integer() and to == "boolean" else column.cast(to)

@@ -102,7 +102,7 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     rows = rows if days is None else rows.filter(rows.day > marks.before)
     rows = rows.select("customer_id", "day", *_knows(rows), n=_whole(counted), **flags)
     windows = {"n": marks.windows} | {name: measure.windows or marks.windows for name, measure in measures.items()}
-    table = add_up(rows.mutate(counts=rows.n > 0), marks, windows)
+    table = add_up(rows.mutate(counts=rows.n > 0), marks, windows, recent=days is not None)
     return table if days is None else _merge(_roll_rhythm(days, marks), table.drop("first_day", "last_day"))
 
 
@@ -148,7 +148,7 @@ def place(rows: ir.Table, marks: Marks) -> ir.Table:
     return placed.mutate(known=ibis.greatest(placed.known_by.fill_null(0), placed.number)).drop("known_by")
 
 
-def add_up(rows: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str] = ()) -> ir.Table:
+def add_up(rows: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str] = (), recent: bool = False) -> ir.Table:
     """Add measures up over the windows of every snapshot.
 
     Parameters
@@ -158,12 +158,13 @@ def add_up(rows: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by
         ``first``, they stand for the first.
     windows : windows in days by measure
     by : columns that, beside the customer, are told apart
+    recent : whether only rows of a snapshot's longest window make a row of it
 
     Returns
     -------
     table with columns snapshot, customer_id, those of ``by``, <measure>_<w>, first_day, last_day, and active_ever where active is a measure
     """
-    return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by)
+    return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by, recent)
 
 
 def _sum_up(rows: ir.Table, windows: dict[str, tuple[int, ...]], inside: dict[int, ir.BooleanValue]) -> dict[str, ir.IntegerValue]:
@@ -188,10 +189,11 @@ def _fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str]) ->
     return rows.group_by(["customer_id", *by, "bucket", "known"]).agg(**sums, **_find_ends(rows))
 
 
-def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str]) -> ir.Table:
+def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str], recent: bool) -> ir.Table:
     """Let every snapshot add up the buckets that it knows."""
     seen = buckets.join(marks.snapshots, [buckets.bucket < marks.snapshots.upto, buckets.known <= marks.snapshots.number])
     inside = {window: seen.bucket >= seen[f"from_{window}"] for window in marks.windows}
+    seen = seen.filter(inside[marks.longest]) if recent else seen
     ends = {"first_day": seen.first_day.min(), "last_day": seen.last_day.max()}
     return seen.group_by([*KEYS, *by]).agg(**_sum_up(seen, windows, inside), **ends)
 
