@@ -76,7 +76,7 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     try:
         return _in_microseconds(ibis.connect(url))
     except ImportError as error:
-        driver = f"required the driver of {url.split('://')[0]}, arrived: {error}"
+        driver = f"required the driver of {url.split('://')[0]}, arrived: {' '.join(str(error).split())}"
         raise StudyError(f"{place}.url: {driver}; install it, for Postgres with 'pip install research[postgres]'") from None
     except Exception as error:  # every driver has errors of its own
         arrived = " ".join(str(error).replace(url, shown).split())
