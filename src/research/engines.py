@@ -74,15 +74,16 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     url = fill_variables(study.engine.url, f"{place}.url")
     shown = f"{url.split('://')[0]}://{re.sub(r'^[^/]*@', '', url.split('://', 1)[1])}"
     try:
-        return _in_microseconds(ibis.connect(url))
+        backend = ibis.connect(url)
     except ImportError as error:
         driver = f"required the driver of {url.split('://')[0]}, arrived: {' '.join(str(error).split())}"
         raise StudyError(f"{place}.url: {driver}; install it, for Postgres with 'pip install research[postgres]'") from None
-    except Exception as error:  # every driver has errors of its own
+    except Exception as error:  # the server can't be reached or refuses us: every driver has errors of its own, without a common base
         arrived = " ".join(str(error).replace(url, shown).split())
         raise StudyError(
             f"{place}.url: required a warehouse at {shown}, arrived {type(error).__name__} ({arrived[:200]}); correct the url or start it"
         ) from None
+    return _in_microseconds(backend)
 
 
 def _in_microseconds(backend: ibis.BaseBackend) -> ibis.BaseBackend:

@@ -82,7 +82,7 @@ def _launch(options: dict[str, str], place: str) -> Any:
         try:
             gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
             session = SparkSession(SparkContext(gateway=gateway, conf=SparkConf(_jvm=gateway.jvm).setAll(conf.getAll())))
-        except Exception as error:  # Spark's, py4j's and the system's
+        except Exception as error:  # Spark doesn't start: a wrong master or option, no port, no memory; Spark's, py4j's and the system's errors share no base
             raise StudyError(
                 f"{place}: required a Spark that starts, arrived {_last_line(scratch / 'log') or say(error)}; correct master and options"
             ) from None
