@@ -11,7 +11,8 @@ import ibis.expr.types as ir
 
 from research.contracts import CONTRACTS
 from research.dictionary import ACTIVE_DAYS, Block, Feature, name_things
-from research.rolling import KEYS, MICRO, Marks, Measure, in_micros, roll
+from research.lifecycle import list_rhythm_windows
+from research.rolling import KEYS, MICRO, Marks, Measure, in_micros, place_marks, roll, roll_days
 from research.snapshots import Evidence
 from research.spells import is_purchase
 from research.studies import Study
@@ -24,7 +25,7 @@ SATURDAY = 5
 Columns = Iterator[tuple[Feature, ir.Value]]
 
 
-def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks) -> Block:
+def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks, rhythm: ir.Table | None = None) -> Block:
     """Return the features of one event table.
 
     Parameters
@@ -32,10 +33,13 @@ def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks) ->
     evidence : see ``snapshots.cut_evidence``
     name : one of ``ACTIVITIES``
     marks : see ``rolling.place_marks``
+    rhythm : what ``roll_rhythm`` gives, if it has been computed already
     """
     rows = evidence.follow(name)
     counted = is_purchase(rows) if name == "orders" else None
-    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), evidence.list_days(name) if name in RHYTHMIC else None)
+    if name in RHYTHMIC and rhythm is None:
+        rhythm = roll_rhythm(evidence, name, study)
+    rolled = roll(rows, marks, counted, _list_measures(rows, name, counted, marks), rhythm)
     columns = [*_count(rolled, name, study, marks), *DETAILS[name](rolled, rows.columns, study, marks), *_share_times(rolled, name, study, marks)]
     columns += [*_measure_rhythm(rolled, name, marks)] if name in RHYTHMIC else []
     columns += [*_compare_windows(rolled, name, study, marks), *_date(rolled, name)]
@@ -46,6 +50,12 @@ def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks) ->
         table = table.left_join(standing, KEYS).drop("snapshot_right", "customer_id_right")
         features += more
     return Block(table, tuple(features))
+
+
+def roll_rhythm(evidence: Evidence, name: str, study: Study) -> ir.Table:
+    """Return the active days of a table over the windows of features and of the lifecycle stage, with the gaps; see ``rolling.roll_days``."""
+    windows = {*study.features.windows, *list_rhythm_windows(study)}
+    return roll_days(evidence.list_days(name), place_marks(evidence.snapshots, [*windows]), max(study.features.windows))
 
 
 def _list_measures(rows: ir.Table, name: str, counted: ir.BooleanValue | None, marks: Marks) -> dict[str, Measure]:

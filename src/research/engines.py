@@ -38,9 +38,10 @@ def connect(study: Study) -> ibis.BaseBackend:
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
-    """What doesn't fit into memory is spilled into a folder that goes with the connection."""
+    """What doesn't fit into memory is spilled into a folder that goes with the connection; checkpoints, of use to a database on disk only, are put off."""
     spill = tempfile.mkdtemp(prefix="research-duckdb-")
-    own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads, "temp_directory": spill}
+    own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads}
+    own |= {"temp_directory": spill, "checkpoint_threshold": "1000TB"}
     backend = ibis.duckdb.connect(**{key: value for key, value in own.items() if value is not None})
     weakref.finalize(backend, shutil.rmtree, spill, ignore_errors=True)
     for name, address in study.attach.items():
@@ -159,11 +160,10 @@ def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend) -> ir.
 
     Whole numbers are cast: DuckDB makes 128 bits of a sum, and Ibis takes it for 64.
     """
-    backend.create_view(f"{own}_query", table)
+    backend._run_pre_execute_hooks(table)  # lets the query see tables in memory: Ibis has no public name for it but behind CREATE VIEW, which plans twice
     whole = [name.replace('"', '""') for name, dtype in table.schema().items() if dtype.is_int64()]
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-    backend.raw_sql(f'CREATE TEMP TABLE "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM "{own}_query"')
-    backend.raw_sql(f'DROP VIEW "{own}_query"')
+    backend.raw_sql(f'CREATE TEMP TABLE "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM ({backend.compile(table)})')
     return backend.table(own)
 
 

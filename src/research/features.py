@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.expr.operations import InMemoryTable
 
-from research.activity import ACTIVITIES, RHYTHMIC, build_activity
+from research.activity import ACTIVITIES, RHYTHMIC, build_activity, roll_rhythm
 from research.dictionary import Block, Feature, reword, tabulate
 from research.engines import Workbench
+from research.lifecycle import find_activity
 from research.moods import build_moods, describe_moods
 from research.own import build_own
 from research.parts import OWN_FEATURES
 from research.rolling import KEYS, place_marks
-from research.snapshots import Evidence, Tables, cut_evidence, label_panel, plan_split
+from research.snapshots import Evidence, Tables, cut_evidence, label_panel, number, plan_split
 from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
 
@@ -87,38 +88,53 @@ def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench
     labels : table with columns snapshot, customer_id and the labels
     workbench : where the features of each source are laid down before they are joined; the result is good while it is open
     """
-    table, filled, taken = labels, [], {*labels.columns}
-    for number, block in enumerate(_build_all(evidence, study, labels.select("customer_id").distinct(), workbench.keep)):
+    people = workbench.keep(number_customers(labels), "people")
+    table, filled, taken = labels.join(people, "customer_id"), [], {*labels.columns}
+    for place, block in enumerate(_build_all(evidence, study, people, workbench.keep)):
         _require_new_names(taken, block)
-        kept = block.table if isinstance(block.table.op(), InMemoryTable) else workbench.keep(block.table, "block")
-        own = {f"{key}_{number}": key for key in KEYS}
-        table = table.left_join(kept.rename(own), [*zip(KEYS, own, strict=True)])
+        own = {f"snapshot_{place}": "snapshot", f"number_{place}": "customer_id"}
+        kept = workbench.keep(block.table, "block").rename(own)
+        table = table.left_join(kept, [("snapshot", f"snapshot_{place}"), ("number", f"number_{place}")])
         filled += [feature.name for feature in block.features if feature.zero]
         taken |= {feature.name for feature in block.features}
     return table.select([column for column in table.columns if column in taken]).fill_null(dict.fromkeys(filled, 0))
 
 
+def number_customers(labels: ir.Table) -> ir.Table:
+    """Return each customer_id once with a ``number``, in their order."""
+    people = labels.select("customer_id").distinct()
+    return people.mutate(number=ibis.row_number().over(ibis.window(order_by="customer_id")).cast("int32"))
+
+
 def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None) -> Iterator[Block]:
-    """Yield the features of each source, in the order of their columns; ``keep`` computes once what several need."""
+    """Yield the features of each source, in the order of their columns, under the customers' numbers; ``keep`` computes once what several need."""
     if not isinstance(evidence, Evidence):
         raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
     marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
-    for name in [name for name in RHYTHMIC if keep and name in own]:
-        own.lay_down_days(name, keep)
-    yield build_attributes(evidence, study)
+    rhythms = {name: _lay_down_rhythm(own, name, study, keep) for name in RHYTHMIC if keep and name in own}
+    yield build_attributes(own, study)
     if "contracts" in evidence:
         yield build_terms(own, study, marks)
-    yield build_stage(own, study)
-    yield from (build_activity(own, name, study, marks) for name in ACTIVITIES if name in evidence)
+    yield build_stage(own, study, rhythms.get(find_activity(own, study)))
+    yield from (build_activity(own, name, study, marks, rhythms.get(name)) for name in ACTIVITIES if name in evidence)
     if (own_features := build_own(evidence, study)) is not None:
-        yield own_features
+        yield _number_block(own_features, people)
+
+
+def _lay_down_rhythm(evidence: Evidence, name: str, study: Study, keep: Keep) -> ir.Table:
+    evidence.lay_down_days(name, keep)
+    return keep(roll_rhythm(evidence, name, study), "rhythm")
+
+
+def _number_block(block: Block, people: ir.Table) -> Block:
+    return Block(number(block.table, people), block.features)
 
 
 def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -> Iterator[Block]:
     """Yield the features of each source and those of the texts, which a model rates."""
     yield from _build_blocks(evidence, study, people, keep)
     if (moods := build_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))) is not None:
-        yield moods
+        yield _number_block(moods, people)
 
 
 def _require_new_names(taken: set[str], block: Block) -> None:
@@ -147,7 +163,7 @@ def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
         return _describe_flat(tables["snapshot"], study)
     split = plan_split(study)
     evidence = cut_evidence(tables, [*split.train, *split.test])
-    blocks = _build_blocks(evidence, study, evidence["customers"].select("customer_id").distinct())
+    blocks = _build_blocks(evidence, study, number_customers(evidence["customers"]))
     moods = describe_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))
     return tabulate(reword([*(feature for block in blocks for feature in block.features), *moods], study))
 

@@ -12,7 +12,7 @@ from lifelines.utils import median_survival_times
 
 from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
-from research.rolling import KEYS, Marks, add_up, place, place_marks
+from research.rolling import KEYS, Marks, add_up, place, place_marks, roll_days
 from research.snapshots import Evidence
 from research.spells import find_spells
 from research.studies import Study, StudyError
@@ -61,13 +61,15 @@ def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
     return pd.DataFrame(words.items(), columns=["stage", "rule"])
 
 
-def assign_stages(evidence: Evidence, study: Study) -> ir.Table:
+def assign_stages(evidence: Evidence, study: Study, rhythm: ir.Table | None = None) -> ir.Table:
     """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence; see ``describe_rule``.
 
     Parameters
     ----------
     evidence : dict of cut tables, see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
+    rhythm : the active days of ``find_activity``'s table over the windows of ``list_rhythm_windows``, if they have been added up already;
+        see ``rolling.roll_days``
 
     Returns
     -------
@@ -77,7 +79,7 @@ def assign_stages(evidence: Evidence, study: Study) -> ir.Table:
     people, name = _latest_spells(evidence, study), find_activity(evidence, study)
     rules = _tenure_rules(people, study)
     if name is not None:
-        rhythm = _measure_rhythm(evidence, name, people, study.lifecycle.recent_days)
+        rhythm = _measure_rhythm(evidence, name, people, study, rhythm)
         people = people.left_join(rhythm, KEYS).drop("snapshot_right", "customer_id_right")
         rules = [*_tenure_rules(people, study), *_activity_rules(people, study)]
     return people.select(*KEYS, stage=ibis.cases(*rules, else_="maturity"))
@@ -101,7 +103,12 @@ def _tenure_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue,
     ]
 
 
-def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, recent_days: int) -> ir.Table:
+def list_rhythm_windows(study: Study) -> tuple[int, int]:
+    """Return the windows in days whose active days tell decline and growth: the recent one, and both together."""
+    return study.lifecycle.recent_days, 2 * study.lifecycle.recent_days
+
+
+def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, study: Study, rhythm: ir.Table | None) -> ir.Table:
     """Return each customer's active days in the latest spell: in the recent window, in the one before, the last one, and the mean gap.
 
     Returns
@@ -109,17 +116,24 @@ def _measure_rhythm(evidence: Evidence, name: str, people: ir.Table, recent_days
     table with columns snapshot, customer_id, recent, before, active_days, silent_days, gap_days, seen_days
         ``seen_days``: how long the customer could have been seen active, from the spell's start or the table's first row, to the snapshot.
     """
-    marks = place_marks(evidence.snapshots, (recent_days, 2 * recent_days))
-    days = evidence.list_days(name)
-    spells = people.select("customer_id", "started").distinct()
-    inside = days.join(spells, "customer_id").filter(lambda t: t.day >= t.started).mutate(active=ibis.literal(1, "int64"))
-    sums = add_up(inside, marks, {"active": marks.windows}, ["started"])
-    seen = sums.join(people.select(*KEYS, "started"), [*KEYS, "started"]).join(_find_first(evidence.whole, name, marks), "snapshot")
+    marks = place_marks(evidence.snapshots, list_rhythm_windows(study))
+    sums = _sum_up_spells(evidence.list_days(name), people.select(*KEYS, "started"), marks, rhythm)
+    seen = sums.join(_find_first(evidence.whole, name, marks), "snapshot")
     silent, first = (seen.snapshot.delta(seen[day], unit="day") for day in ("last_day", "first_day"))
     recent, both = (seen[f"active_{days}"].fill_null(0) for days in marks.windows)
     gap_days = (first - silent) / (seen.active_ever - 1).nullif(0)
     seen_days = seen.snapshot.delta(ibis.greatest(seen.started, seen.table_starts), unit="day") + 1
     return seen.select(*KEYS, recent=recent, before=both - recent, active_days="active_ever", silent_days=silent, gap_days=gap_days, seen_days=seen_days)
+
+
+def _sum_up_spells(days: ir.Table, spells: ir.Table, marks: Marks, rhythm: ir.Table | None) -> ir.Table:
+    """Return the active days of each latest spell: those of all the history, but for who was active before it began, whose days are added up anew."""
+    columns = [*KEYS, "started", *(f"active_{days}" for days in marks.windows), "active_ever", "first_day", "last_day"]
+    history = spells.join(roll_days(days, marks) if rhythm is None else rhythm, KEYS).select(columns)
+    longer = history.filter(history.first_day < history.started).select(*KEYS, "started")
+    inside = days.join(longer.select("customer_id", "started").distinct(), "customer_id").filter(lambda t: t.day >= t.started)
+    sums = add_up(inside.mutate(active=ibis.literal(1, "int64")), marks, {"active": marks.windows}, ["started"])
+    return history.filter(history.first_day >= history.started).union(sums.semi_join(longer, [*KEYS, "started"]).select(columns))
 
 
 def _find_first(evidence: Evidence, name: str, marks: Marks) -> ir.Table:

@@ -62,7 +62,7 @@ def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
 
 @dataclass(frozen=True)
 class Measure:
-    """A whole number or flag of each row, made of that row's own columns, and the windows it is added up over; all unless given."""
+    """A whole number of each row, or a flag that is counted, made of that row's own columns, and the windows it is added up over; all unless given."""
 
     value: ir.Value
     windows: tuple[int, ...] = ()
@@ -73,23 +73,22 @@ def in_micros(amount: ir.NumericValue) -> ir.IntegerValue:
     return (amount * MICRO).round().cast("int64")
 
 
-def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures: dict[str, Measure], days: ir.Table | None = None) -> ir.Table:
+def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures: dict[str, Measure], rhythm: ir.Table | None = None) -> ir.Table:
     """Return sums over windows of every customer at every snapshot.
 
     Parameters
     ----------
     rows : table with columns customer_id, day and, where rows may become known later, known; see ``snapshots.follow``
     marks : see ``place_marks``
-    counted : which rows are counted, and make a day an active one; all unless given
+    counted : which rows are counted, and tell the first and last day; all unless given
     measures : what else is added up, by name
-    days : each customer's days with a row that counts, see ``Evidence.list_days``, where they and the gaps between them are wanted
+    rhythm : what ``roll_days`` returns, where active days are wanted too
 
     Returns
     -------
-    table with columns snapshot, customer_id, n_<w>, <measure>_<w>, first_day, last_day and active_<w>, n_gaps, gap, gap_squared
+    table with columns snapshot, customer_id, n_<w>, <measure>_<w>, first_day, last_day and those of ``rhythm``
         One row per snapshot and customer with a row known by then. ``n_<w>``: rows counted in the last w days; first and last day ever with
-        such a row; ``active_<w>``: how many days had one; number, sum and sum of squares of the gaps in days that end in the longest window.
-        Whole numbers; sums without a row are empty.
+        such a row. Whole numbers; sums without a row are empty.
 
     Raises
     ------
@@ -98,12 +97,11 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     """
     counted = ibis.literal(True) if counted is None else counted
     _require_own_columns({"counted": Measure(counted)} | measures)
-    flags = {name: _whole(measure.value) for name, measure in measures.items()}
-    rows = rows if days is None else rows.filter(rows.day > marks.before)
-    rows = rows.select("customer_id", "day", *_knows(rows), n=_whole(counted), **flags)
+    rows = rows if rhythm is None else rows.filter(rows.day > marks.before)
+    rows = rows.select("customer_id", "day", *_knows(rows), n=counted, **{name: measure.value for name, measure in measures.items()})
     windows = {"n": marks.windows} | {name: measure.windows or marks.windows for name, measure in measures.items()}
-    table = add_up(rows.mutate(counts=rows.n > 0), marks, windows, recent=days is not None)
-    return table if days is None else _merge(_roll_rhythm(days, marks), table.drop("first_day", "last_day"))
+    table = add_up(rows.mutate(counts=rows.n), marks, windows, recent=rhythm is not None)
+    return table if rhythm is None else _merge(rhythm, table.drop("first_day", "last_day"))
 
 
 def _require_own_columns(measures: dict[str, Measure]) -> None:
@@ -116,9 +114,9 @@ def _knows(rows: ir.Table) -> list[str]:
     return ["known"] if "known" in rows.columns else []
 
 
-def _whole(value: ir.Value) -> ir.IntegerValue:
-    """Return a whole number, 1 and 0 for true and not true; not every engine casts flags."""
-    return (value.fill_null(False).ifelse(1, 0) if value.type().is_boolean() else value).cast("int64")
+def _total(rows: ir.Table, name: str) -> ir.IntegerValue:
+    """Return the sum of whole numbers, or the number of flags that are true."""
+    return (rows.count(where=rows[name]) if rows[name].type().is_boolean() else rows[name].sum()).cast("int64")
 
 
 def _join(table: ir.Table, more: ir.Table) -> ir.Table:
@@ -185,37 +183,59 @@ def _place_once(day: ir.TimestampValue, marks: Marks) -> ir.IntegerValue:
 
 def _fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str]) -> ir.Table:
     """Add placed rows up to buckets, each with its first and last day."""
-    sums = {name: rows[name].sum().cast("int64") for name in measures}
+    sums = {name: _total(rows, name) for name in measures}
     return rows.group_by(["customer_id", *by, "bucket", "known"]).agg(**sums, **_find_ends(rows))
 
 
 def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str], recent: bool) -> ir.Table:
     """Let every snapshot add up the buckets that it knows."""
-    seen = buckets.join(marks.snapshots, [buckets.bucket < marks.snapshots.upto, buckets.known <= marks.snapshots.number])
-    inside = {window: seen.bucket >= seen[f"from_{window}"] for window in marks.windows}
+    seen, inside = _see(buckets, marks)
     seen = seen.filter(inside[marks.longest]) if recent else seen
     ends = {"first_day": seen.first_day.min(), "last_day": seen.last_day.max()}
     return seen.group_by([*KEYS, *by]).agg(**_sum_up(seen, windows, inside), **ends)
 
 
-def _roll_rhythm(days: ir.Table, marks: Marks) -> ir.Table:
-    """Return active days over all windows, the first and last ever, and the gaps that end in the longest."""
+def _see(buckets: ir.Table, marks: Marks) -> tuple[ir.Table, dict[int, ir.BooleanValue]]:
+    """Return the buckets that each snapshot knows, and which of them lie in which window; all are known at one snapshot alone."""
+    if not marks.several:
+        seen = buckets.mutate(snapshot=ibis.literal(marks.last))
+        return seen, {window: seen.bucket > place for place, window in enumerate(reversed(marks.windows))}
+    seen = buckets.join(marks.snapshots, [buckets.bucket < marks.snapshots.upto, buckets.known <= marks.snapshots.number])
+    return seen, {window: seen.bucket >= seen[f"from_{window}"] for window in marks.windows}
+
+
+def roll_days(days: ir.Table, marks: Marks, span: int | None = None) -> ir.Table:
+    """Return how many active days each customer had, and the gaps between them.
+
+    Parameters
+    ----------
+    days : each customer's days with a row that counts, see ``Evidence.list_days``
+    marks : see ``place_marks``
+    span : one of the windows; the gaps that end in it are added up
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, active_<w>, active_ever, first_day, last_day and, with ``span``, n_gaps, gap, gap_squared
+        One row per snapshot and customer with an active day known by then: number, sum and sum of squares of the gaps in days.
+    """
+    if span is None:
+        return add_up(days.mutate(active=ibis.literal(1, "int64")), marks, {"active": marks.windows})
     late = None
     if _knows(days):
         placed = place(days, marks)
         late = placed.filter(placed.known > placed.number).select("customer_id").distinct()
-    spaced = _space(days if _knows(days) else _skip_old(days, marks), late).mutate(active=ibis.literal(1, "int64"))
-    windows = {"active": marks.windows} | dict.fromkeys(GAPS, (marks.longest,))
-    table = add_up(spaced, marks, windows).drop("active_ever")
-    table = table.rename({name: f"{name}_{marks.longest}" for name in GAPS})
-    return table if late is None else _replace_gaps(table, _space_late(placed.semi_join(late, "customer_id"), marks))
+        days = days.mutate(active=ibis.literal(1, "int64"))
+    spaced = _space(days if _knows(days) else _skip_old(days, marks), late)
+    table = add_up(spaced, marks, {"active": marks.windows} | dict.fromkeys(GAPS, (span,)))
+    table = table.rename({name: f"{name}_{span}" for name in GAPS})
+    return table if late is None else _replace_gaps(table, _space_late(placed.semi_join(late, "customer_id"), marks, span))
 
 
 def _skip_old(days: ir.Table, marks: Marks) -> ir.Table:
-    """Leave of the days before the calendar only each customer's last, with the ``first``: no window holds a gap that ends there, none other opens one."""
+    """Put each customer's days before the calendar into their last, with their number and the ``first``: no window holds a gap that ends there."""
     old = days.filter(days.day <= marks.before)
-    lasts = old.group_by("customer_id").agg(day=old.day.max(), first=old.day.min())
-    return days.filter(days.day > marks.before).mutate(first=lambda t: t.day).union(lasts)
+    lasts = old.group_by("customer_id").agg(day=old.day.max(), first=old.day.min(), active=old.count().cast("int64"))
+    return days.filter(days.day > marks.before).mutate(first=lambda t: t.day, active=ibis.literal(1, "int64")).union(lasts)
 
 
 def _space(days: ir.Table, late: ir.Table | None) -> ir.Table:
@@ -229,12 +249,12 @@ def _space(days: ir.Table, late: ir.Table | None) -> ir.Table:
     if late is not None:
         spaced = spaced.left_join(late.mutate(late=ibis.literal(1)), "customer_id").drop("customer_id_right")
         spaced = spaced.mutate(gap=spaced.late.isnull().ifelse(spaced.gap, ibis.null("int64"))).drop("late")
-    return spaced.mutate(gap_squared=spaced.gap * spaced.gap, n_gaps=_whole(spaced.gap.notnull()))
+    return spaced.mutate(gap_squared=spaced.gap * spaced.gap, n_gaps=spaced.gap.notnull())
 
 
-def _space_late(days: ir.Table, marks: Marks) -> ir.Table:
+def _space_late(days: ir.Table, marks: Marks, span: int) -> ir.Table:
     """Return the sums of the gaps of late customers, measured at each snapshot among the days that it knows."""
-    at = marks.snapshots.select("snapshot", "number", "upto", opens=f"from_{marks.longest}")
+    at = marks.snapshots.select("snapshot", "number", "upto", opens=f"from_{span}")
     days = days.select("customer_id", "day", "bucket", "known")
     known = days.join(at, [days.bucket < at.upto, days.known <= at.number]).select(*KEYS, "day", "bucket", "opens")
     gaps = known.mutate(gap=known.day.delta(known.day.lag().over(ibis.window(group_by=KEYS, order_by="day")), unit="day"))

@@ -128,14 +128,23 @@ class Evidence(Mapping):
         self._days[name] = keep(self.list_days(name), "days")
 
     def among(self, people: ir.Table) -> "Evidence":
-        """Return the evidence of some customers; ``people`` has a column customer_id, and ``whole`` remains that of all."""
-        return Evidence({name: table.semi_join(people, "customer_id") for name, table in self._tables.items()}, self.snapshots, self.whole)
+        """Return the evidence of some customers, in which a number stands for each, which engines group faster than a text; see ``number``.
+
+        ``whole`` remains the evidence of all.
+        """
+        return Evidence({name: number(table, people) for name, table in self._tables.items()}, self.snapshots, self.whole)
 
     def only(self, snapshot: date) -> "Evidence":
         """Return the evidence of one of the snapshots."""
         if snapshot not in self.snapshots:
             raise ValueError(f"required one of the snapshots {', '.join(map(str, self.snapshots))}, arrived {snapshot}; cut the evidence there")
         return Evidence(self._tables, [snapshot])
+
+
+def number(table: ir.Table, people: ir.Table) -> ir.Table:
+    """Return the rows of some customers, with their numbers as customer_id; ``people`` has columns customer_id, number."""
+    found = table.join(people, "customer_id")
+    return found.select("number", *(column for column in table.columns if column != "customer_id")).rename(customer_id="number")
 
 
 def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Evidence:

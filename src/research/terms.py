@@ -124,8 +124,8 @@ def _read_last_change(terms: ir.Table) -> ir.Table:
     return latest.select(*KEYS, last_fee_change=latest.monthly_fee / latest.monthly_fee_before.nullif(0) - 1)
 
 
-def build_stage(evidence: Evidence, study: Study) -> Block:
-    """Return the lifecycle stage at each snapshot; see ``lifecycle.describe_rule``."""
-    stages = assign_stages(evidence, study)
+def build_stage(evidence: Evidence, study: Study, rhythm: ir.Table | None = None) -> Block:
+    """Return the lifecycle stage at each snapshot; see ``lifecycle.assign_stages``."""
+    stages = assign_stages(evidence, study, rhythm)
     feature = Feature("lifecycle_stage", "stage of the customer's life with the company", "text", "contracts" if study.kind == "contractual" else "orders")
     return Block(stages.select(*KEYS, lifecycle_stage="stage"), (feature,))
