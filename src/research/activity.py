@@ -20,7 +20,7 @@ from research.studies import Study
 ACTIVITIES = ("orders", "usage", "contacts", "feedback", "referrals", "campaigns")
 RHYTHMIC = ("orders", "usage")  # tables whose days and gaps tell a rhythm
 TIMED = ("orders", "usage", "contacts")  # tables whose times of day tell something
-HOURS = {"morning": (6, "6:00 to 12:00"), "afternoon": (12, "12:00 to 18:00"), "evening": (18, "18:00 to 24:00")}
+HOURS = {"morning": (6, 11, "6:00 to 12:00"), "afternoon": (12, 17, "12:00 to 18:00"), "evening": (18, 23, "18:00 to 24:00")}
 SATURDAY = 5
 Columns = Iterator[tuple[Feature, ir.Value]]
 
@@ -62,8 +62,8 @@ def _list_measures(rows: ir.Table, name: str, counted: ir.BooleanValue | None, m
     """Return what is added up of each row, by name."""
     measures = {column: Measure(value) for column, value in _read_details(rows, name)}
     if name in TIMED:
-        real, longest = ibis.literal(True) if counted is None else counted, (marks.longest,)
-        measures |= {part: Measure(real & inside, longest) for part, inside in _tell_times(rows, name)}
+        times = _tell_times(rows, name)
+        measures |= {part: Measure(inside if counted is None else counted & inside, (marks.longest,)) for part, inside in times}
     return measures
 
 
@@ -90,11 +90,10 @@ def read_score(feedback: ir.Table) -> ir.NumericValue:
 
 
 def _tell_times(rows: ir.Table, name: str) -> Iterator[tuple[str, ir.BooleanValue]]:
-    """Return which rows fell into which part of the day and week; a row at midnight exactly has a date only, and no part of the day."""
+    """Return which rows fell into which part of the day and week; a row at midnight exactly has a date only, and isn't timed."""
     at = rows[CONTRACTS[name].dated]
-    timed = at != rows.day
-    yield from (("timed", timed), ("weekend", at.day_of_week.index() >= SATURDAY))
-    yield from ((part, timed & (at.hour() >= start) & (at.hour() < start + 6)) for part, (start, _) in HOURS.items())
+    yield from (("timed", at != rows.day), ("weekend", at.day_of_week.index() >= SATURDAY))
+    yield from ((part, at.hour().between(first, last)) for part, (first, last, _) in HOURS.items())
 
 
 def _count(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
@@ -162,7 +161,7 @@ def _share_times(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Col
     if name not in TIMED:
         return
     days, things = marks.longest, f"share of the {name_things(study, name)} in the last {marks.longest} days"
-    parts = {"weekend": ("on a Saturday or Sunday", "n")} | {part: (f"from {hours}", "timed") for part, (_, hours) in HOURS.items()}
+    parts = {"weekend": ("on a Saturday or Sunday", "n")} | {part: (f"from {hours}", "timed") for part, (*_, hours) in HOURS.items()}
     for part, (words, of) in parts.items():
         share = rolled[f"{part}_{days}"] / rolled[f"{of}_{days}"].nullif(0)
         yield Feature(f"share_{part}_{name}_{days}d", f"{things} that fell {words}", "share", name, days), share

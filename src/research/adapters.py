@@ -73,7 +73,7 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
         if kinds != ["SELECT"]:
             raise StudyError(f"{place}: required exactly one SELECT, arrived {', '.join(kinds) or 'nothing'}; keep one SELECT")
         found = engines.run_query(study, backend, name, query.strip().rstrip(";"))
-        return engines.keep(contracts.conform(found, name), name)
+        return engines.keep(contracts.conform(found, name), name, packed=True)
     except StudyError:
         raise
     except engines.catch(study) as error:

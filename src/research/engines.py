@@ -38,12 +38,12 @@ def connect(study: Study) -> ibis.BaseBackend:
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
-    """What doesn't fit into memory is spilled into a folder that goes with the connection; checkpoints, of use to a database on disk only, are put off."""
-    spill = tempfile.mkdtemp(prefix="research-duckdb-")
+    """The database is a file in a folder that goes with the connection, as does what is spilled there; checkpoints would cost seconds for nothing."""
+    folder = tempfile.mkdtemp(prefix="research-duckdb-")
     own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads}
-    own |= {"temp_directory": spill, "checkpoint_threshold": "1000TB"}
-    backend = ibis.duckdb.connect(**{key: value for key, value in own.items() if value is not None})
-    weakref.finalize(backend, shutil.rmtree, spill, ignore_errors=True)
+    own |= {"temp_directory": folder, "checkpoint_threshold": "1000TB"}
+    backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **{key: value for key, value in own.items() if value is not None})
+    weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
     for name, address in study.attach.items():
         attach, key = f'ATTACH {quote(str(locate_database(study, address)))} AS "{name}" (READ_ONLY)', f"key attach.{name}"
         _attach(backend, attach, f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that DuckDB can attach")
@@ -140,14 +140,18 @@ def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) ->
     return backend.sql(query, dialect="duckdb" if study.engine.kind == "spark" else None)
 
 
-def keep(table: ir.Table, name: str) -> ir.Table:
+def keep(table: ir.Table, name: str, packed: bool = False) -> ir.Table:
     """Compute a table once, in its engine, and return what came out: later expressions read it instead of computing it again.
 
     Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the connection.
+
+    Parameters
+    ----------
+    packed : whether DuckDB lays it down on disk, compressed, instead of in memory: for large tables that are read often
     """
     backend, own = table.get_backend(), ibis.util.gen_name(name)
     if backend.name == "duckdb":
-        return _keep_in_duckdb(table, own, backend)
+        return _keep_in_duckdb(table, own, backend, "TABLE" if packed else "TEMP TABLE")
     if backend.name != "pyspark":
         return backend.create_table(own, table, temp=True)
     backend.create_view(own, table)
@@ -155,7 +159,7 @@ def keep(table: ir.Table, name: str) -> ir.Table:
     return backend.table(own).cast(table.schema())
 
 
-def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend) -> ir.Table:
+def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend, kind: str) -> ir.Table:
     """One CREATE TABLE AS: Ibis would create the table empty and insert into it, which takes up to five times as long.
 
     Whole numbers are cast: DuckDB makes 128 bits of a sum, and Ibis takes it for 64.
@@ -163,7 +167,7 @@ def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend) -> ir.
     backend._run_pre_execute_hooks(table)  # lets the query see tables in memory: Ibis has no public name for it but behind CREATE VIEW, which plans twice
     whole = [name.replace('"', '""') for name, dtype in table.schema().items() if dtype.is_int64()]
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-    backend.raw_sql(f'CREATE TEMP TABLE "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM ({backend.compile(table)})')
+    backend.raw_sql(f'CREATE {kind} "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM ({backend.compile(table)})')
     return backend.table(own)
 
 

@@ -21,11 +21,13 @@ from research.own import build_own
 from research.parts import OWN_FEATURES
 from research.rolling import KEYS, place_marks
 from research.snapshots import Evidence, Tables, cut_evidence, label_panel, number, plan_split
+from research.spells import find_spells
 from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
 
 LABELS = ["churned", "left_in_lead", "duration_days", "event"]
 Keep = Callable[[ir.Table, str], ir.Table]
+ROWS = 20_480  # of a row group in a Parquet file: as wide as a panel is, more would only take memory
 FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "value")
 
 
@@ -48,8 +50,9 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
     """Return ``labels`` with the features of its customers, in the order of snapshot and customer; see ``build_features``."""
     with Workbench() as workbench:
-        table = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).to_pyarrow()
-    return tidy(table.to_pandas().sort_values(KEYS, ignore_index=True))  # sorted here: the engine would carry all columns through the sort
+        panel = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).to_pyarrow()
+    panel = panel.sort_by([(key, "ascending") for key in KEYS])  # sorted here: the engine would carry all columns through the sort
+    return tidy(panel.to_pandas(self_destruct=True))
 
 
 def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
@@ -57,7 +60,7 @@ def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: P
     evidence, labels = label_panel(tables, study, snapshots)
     with Workbench() as workbench:
         panel = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).order_by(KEYS)
-        panel.to_parquet(path) if panel.get_backend().name == "duckdb" else tidy(panel.to_pandas()).to_parquet(path, index=False)
+        panel.to_parquet(path, row_group_size=ROWS) if panel.get_backend().name == "duckdb" else tidy(panel.to_pandas()).to_parquet(path, index=False)
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
@@ -68,9 +71,9 @@ def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     """Give columns the types that models expect: numbers as float or integer, everything else as text, nothing as a date."""
     dates = [column for column in frame.select_dtypes(["datetime", "datetimetz"]) if column != "snapshot"]
-    frame = frame.drop(columns=dates)
-    texts = [column for column in frame if frame[column].dtype == object or isinstance(frame[column].dtype, pd.StringDtype)]
-    return frame.astype(dict.fromkeys(texts, "object"))
+    texts = [column for column in frame if isinstance(frame[column].dtype, pd.StringDtype)]
+    frame = frame.drop(columns=dates) if dates else frame
+    return frame.astype(dict.fromkeys(texts, "object")) if texts else frame
 
 
 def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
@@ -112,10 +115,11 @@ def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep
         raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
     marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
     rhythms = {name: _lay_down_rhythm(own, name, study, keep) for name in RHYTHMIC if keep and name in own}
+    spells = keep(find_spells(own, study), "spells") if keep else None
     yield build_attributes(own, study)
     if "contracts" in evidence:
-        yield build_terms(own, study, marks)
-    yield build_stage(own, study, rhythms.get(find_activity(own, study)))
+        yield build_terms(own, study, marks, spells if study.kind == "contractual" else None)
+    yield build_stage(own, study, spells, rhythms.get(find_activity(own, study)))
     yield from (build_activity(own, name, study, marks, rhythms.get(name)) for name in ACTIVITIES if name in evidence)
     if (own_features := build_own(evidence, study)) is not None:
         yield _number_block(own_features, people)

@@ -61,13 +61,14 @@ def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
     return pd.DataFrame(words.items(), columns=["stage", "rule"])
 
 
-def assign_stages(evidence: Evidence, study: Study, rhythm: ir.Table | None = None) -> ir.Table:
+def assign_stages(evidence: Evidence, study: Study, spells: ir.Table | None = None, rhythm: ir.Table | None = None) -> ir.Table:
     """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence; see ``describe_rule``.
 
     Parameters
     ----------
     evidence : dict of cut tables, see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
+    spells : what ``spells.find_spells`` returns, if it has been computed already
     rhythm : the active days of ``find_activity``'s table over the windows of ``list_rhythm_windows``, if they have been added up already;
         see ``rolling.roll_days``
 
@@ -76,7 +77,7 @@ def assign_stages(evidence: Evidence, study: Study, rhythm: ir.Table | None = No
     table with columns snapshot, customer_id, stage
         One row per snapshot and customer.
     """
-    people, name = _latest_spells(evidence, study), find_activity(evidence, study)
+    people, name = _latest_spells(find_spells(evidence, study) if spells is None else spells), find_activity(evidence, study)
     rules = _tenure_rules(people, study)
     if name is not None:
         rhythm = _measure_rhythm(evidence, name, people, study, rhythm)
@@ -85,12 +86,10 @@ def assign_stages(evidence: Evidence, study: Study, rhythm: ir.Table | None = No
     return people.select(*KEYS, stage=ibis.cases(*rules, else_="maturity"))
 
 
-def _latest_spells(evidence: Evidence, study: Study) -> ir.Table:
-    """Return everybody's latest spell with its number, counted from 0, and the days since it started."""
-    spells = find_spells(evidence, study)
-    spells = spells.mutate(spell=ibis.row_number().over(ibis.window(group_by=KEYS, order_by="started")))
-    spells = spells.mutate(last=spells.spell.max().over(ibis.window(group_by=KEYS)))  # a column first: Spark can't filter by a window
-    latest = spells.filter(spells.spell == spells["last"]).drop("last")
+def _latest_spells(spells: ir.Table) -> ir.Table:
+    """Return everybody's latest spell with its number, counted from 0, and the days since it started; none but the latest may last."""
+    latest = spells.group_by(KEYS).agg(spell=spells.count() - 1, started=spells.started.max(), over=spells.ended.count(), ended=spells.ended.max())
+    latest = latest.mutate(ended=(latest.over > latest.spell).ifelse(latest.ended, ibis.null("timestamp(6)"))).drop("over")
     return latest.mutate(age=latest.snapshot.delta(latest.started, unit="day"))
 
 
@@ -133,14 +132,17 @@ def _sum_up_spells(days: ir.Table, spells: ir.Table, marks: Marks, rhythm: ir.Ta
     longer = history.filter(history.first_day < history.started).select(*KEYS, "started")
     inside = days.join(longer.select("customer_id", "started").distinct(), "customer_id").filter(lambda t: t.day >= t.started)
     sums = add_up(inside.mutate(active=ibis.literal(1, "int64")), marks, {"active": marks.windows}, ["started"])
-    return history.filter(history.first_day >= history.started).union(sums.semi_join(longer, [*KEYS, "started"]).select(columns))
+    anew = sums.semi_join(longer, [*KEYS, "started"]).select(columns).cast(history.schema())
+    return history.filter(history.first_day >= history.started).union(anew)
 
 
 def _find_first(evidence: Evidence, name: str, marks: Marks) -> ir.Table:
     """Return the first active day of anybody that each snapshot knows: snapshot, table_starts."""
-    rows = evidence.follow_active(name)
-    days = place(rows.select(*(column for column in ("day", "known") if column in rows.columns)).distinct(), marks)
-    return days.join(marks.snapshots, days.known <= marks.snapshots.number).group_by("snapshot").agg(table_starts=lambda t: t.day.min())
+    days = place(evidence.follow_active(name), marks)
+    if not marks.several:
+        return days.agg(table_starts=days.day.min()).mutate(snapshot=ibis.literal(marks.last, type="timestamp(6)"))
+    firsts = days.group_by("known").agg(day=days.day.min())
+    return firsts.join(marks.snapshots, firsts.known <= marks.snapshots.number).group_by("snapshot").agg(table_starts=lambda t: t.day.min())
 
 
 def _activity_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:

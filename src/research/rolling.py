@@ -133,10 +133,10 @@ def _merge(table: ir.Table, more: ir.Table) -> ir.Table:
 def place(rows: ir.Table, marks: Marks) -> ir.Table:
     """Add the bucket of the day, the ``number`` of the first snapshot on or after it, and replace ``known`` by the number of the first that knows.
 
-    All are 0 before the calendar begins.
+    All are 0 before the calendar begins. At one snapshot alone only the bucket is told: all rows are known.
     """
     if not marks.several:
-        return rows.mutate(bucket=_place_once(rows.day, marks), number=ibis.literal(0, "int64"), known=ibis.literal(0, "int64"))
+        return rows.mutate(bucket=_place_once(rows.day, marks))
     placed = rows.left_join(marks.calendar, "day").drop("day_right")
     placed = placed.mutate(bucket=placed.bucket.fill_null(0), number=placed.number.fill_null(0))
     if not _knows(rows):
@@ -184,7 +184,7 @@ def _place_once(day: ir.TimestampValue, marks: Marks) -> ir.IntegerValue:
 def _fill_buckets(rows: ir.Table, measures: Iterable[str], by: Sequence[str]) -> ir.Table:
     """Add placed rows up to buckets, each with its first and last day."""
     sums = {name: _total(rows, name) for name in measures}
-    return rows.group_by(["customer_id", *by, "bucket", "known"]).agg(**sums, **_find_ends(rows))
+    return rows.group_by(["customer_id", *by, "bucket", *_knows(rows)]).agg(**sums, **_find_ends(rows))
 
 
 def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]], by: Sequence[str], recent: bool) -> ir.Table:
@@ -198,7 +198,7 @@ def _roll_up(buckets: ir.Table, marks: Marks, windows: dict[str, tuple[int, ...]
 def _see(buckets: ir.Table, marks: Marks) -> tuple[ir.Table, dict[int, ir.BooleanValue]]:
     """Return the buckets that each snapshot knows, and which of them lie in which window; all are known at one snapshot alone."""
     if not marks.several:
-        seen = buckets.mutate(snapshot=ibis.literal(marks.last))
+        seen = buckets.mutate(snapshot=ibis.literal(marks.last, type="timestamp(6)"))
         return seen, {window: seen.bucket > place for place, window in enumerate(reversed(marks.windows))}
     seen = buckets.join(marks.snapshots, [buckets.bucket < marks.snapshots.upto, buckets.known <= marks.snapshots.number])
     return seen, {window: seen.bucket >= seen[f"from_{window}"] for window in marks.windows}

@@ -208,7 +208,7 @@ def _known_by(table: ir.Table, known_by: date | None) -> ir.Table:
 
 
 def _stamp(day: date) -> ir.Value:
-    return ibis.literal(pd.Timestamp(day).to_pydatetime())
+    return ibis.literal(pd.Timestamp(day).to_pydatetime(), type="timestamp(6)")
 
 
 def _add_days(column: ir.Value, days: int) -> ir.Value:

@@ -37,20 +37,27 @@ def _unit(column: ir.Value) -> str:
     return "number" if column.type().is_numeric() else "text"
 
 
-def build_terms(evidence: Evidence, study: Study, marks: Marks) -> Block:
-    """Return the terms of the latest running contract and the days to its renewal, how many contracts there were, and changes of fee and plan."""
+def build_terms(evidence: Evidence, study: Study, marks: Marks, spells: ir.Table | None = None) -> Block:
+    """Return the terms of the latest running contract and the days to its renewal, how many contracts there were, and changes of fee and plan.
+
+    Parameters
+    ----------
+    marks : see ``rolling.place_marks``
+    spells : what ``spells.find_spells`` returns, if it has been computed already
+    """
+    spells = join_terms(evidence["contracts"], KEYS) if spells is None else spells
     wanted = [*KEYS, "started_at", "ended_at", "monthly_fee", "plan", "term_months"]
     contracts = evidence["contracts"].select([column for column in wanted if column in evidence["contracts"].columns])
-    parts = [_count_terms(contracts), _read_running(contracts, study), _follow_changes(contracts, marks)]
+    parts = [_count_terms(contracts, spells), _read_running(contracts, study), _follow_changes(contracts, marks)]
     table, features = parts[0]
     for part, more in parts[1:]:
         table, features = table.left_join(part, KEYS).drop("snapshot_right", "customer_id_right"), [*features, *more]
     return Block(table, tuple(features))
 
 
-def _count_terms(contracts: ir.Table) -> tuple[ir.Table, list[Feature]]:
+def _count_terms(contracts: ir.Table, spells: ir.Table) -> tuple[ir.Table, list[Feature]]:
     counts = contracts.group_by(KEYS).agg(n_contracts=contracts.count())
-    earlier = join_terms(contracts, KEYS).group_by(KEYS).agg(n_earlier_spells=lambda t: t.count(where=t.ended.notnull()))
+    earlier = spells.group_by(KEYS).agg(n_earlier_spells=spells.ended.count())
     features = [Feature("n_contracts", "contracts so far, the running one included", "contracts", "contracts", zero=True)]
     features += [Feature("n_earlier_spells", "earlier times as a customer, before leaving and coming back", "times", "contracts", zero=True)]
     return counts.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right"), features
@@ -124,8 +131,8 @@ def _read_last_change(terms: ir.Table) -> ir.Table:
     return latest.select(*KEYS, last_fee_change=latest.monthly_fee / latest.monthly_fee_before.nullif(0) - 1)
 
 
-def build_stage(evidence: Evidence, study: Study, rhythm: ir.Table | None = None) -> Block:
+def build_stage(evidence: Evidence, study: Study, spells: ir.Table | None = None, rhythm: ir.Table | None = None) -> Block:
     """Return the lifecycle stage at each snapshot; see ``lifecycle.assign_stages``."""
-    stages = assign_stages(evidence, study, rhythm)
+    stages = assign_stages(evidence, study, spells, rhythm)
     feature = Feature("lifecycle_stage", "stage of the customer's life with the company", "text", "contracts" if study.kind == "contractual" else "orders")
     return Block(stages.select(*KEYS, lifecycle_stage="stage"), (feature,))
