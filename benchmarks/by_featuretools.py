@@ -1,4 +1,4 @@
-"""What featuretools can say of the same customers: counts, sums, means and the time since the first and the last, by cutoff time and window.
+"""What featuretools can say of the same customers by cutoff time: counts, sums, means, gaps and trends by window, and the time since the first and last.
 
 Runs in an environment of its own (``requirements.txt``), in a process like those of ``contender.py`` and with the same one line of JSON.
 """
@@ -20,7 +20,7 @@ READ = {
     "campaigns": ["customer_id", "assigned_at", "cost"],
 }
 WINDOWS = (30, 90, 180, 365)
-ROLLED, EVER = ["count", "sum", "mean"], ["time_since_first", "time_since_last"]
+ROLLED, LONG, EVER = ["count", "sum", "mean"], ["avg_time_between", "trend"], ["time_since_first", "time_since_last"]
 
 
 def read_entities(company: Path, customers):
@@ -41,7 +41,7 @@ def read_entities(company: Path, customers):
 
 
 def build_features(entities, cutoffs):
-    """Return the features of every customer and cutoff, one call per window and one over the whole history."""
+    """Return the features of every customer and cutoff, by window, the longest once more, and over the whole history."""
     import featuretools
     import pandas as pd
 
@@ -59,7 +59,8 @@ def build_features(entities, cutoffs):
         )
         return table.add_suffix(f" {window or 'ever'}")
 
-    return pd.concat([*(calculate(ROLLED, f"{days} days") for days in WINDOWS), calculate(EVER, None)], axis=1)
+    rolled = [calculate(ROLLED, f"{days} days") for days in WINDOWS]
+    return pd.concat([*rolled, calculate(LONG, f"{max(WINDOWS)} days"), calculate(EVER, None)], axis=1)
 
 
 def main() -> None:
