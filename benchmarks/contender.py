@@ -44,12 +44,12 @@ def _cpu_seconds() -> float:
 
 def _prepare(spec: dict, clock: Clock, checked: bool = True):
     """Load the tables, and lay down the labelled population, which all contenders start from."""
-    from research import adapters, engines, snapshots
+    from research import adapters, engines, panels
     from research.studies import load_study
 
     study, days = load_study(spec["study"]), [date.fromisoformat(day) for day in spec["snapshots"]]
     tables = clock.time("load", lambda: (adapters.load_tables if checked else adapters.adapt)(study))
-    evidence, labels = clock.time("label", lambda: snapshots.label_panel(tables, study, days))
+    evidence, labels = clock.time("label", lambda: panels.label_panel(tables, study, days))
     labels = clock.time("label", lambda: engines.keep(labels, "labels"))
     if spec.get("labels"):
         labels.to_pandas().to_parquet(spec["labels"], index=False)

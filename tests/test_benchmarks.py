@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research import adapters, engines, features, snapshots
+from research import adapters, engines, features, panels
 from research.parts import TRAPS
 from research.simulate import generate
 from research.studies import load_study
@@ -32,7 +32,7 @@ def prepared(company, tmp_path_factory):
 
         study = load_study(companies.write_study(company, home))
         tables = adapters.adapt(study)
-        evidence, labels = snapshots.label_panel(tables, study, [date.fromisoformat(companies.SNAPSHOT)])
+        evidence, labels = panels.label_panel(tables, study, [date.fromisoformat(companies.SNAPSHOT)])
         labels = engines.keep(labels, "labels")
         yield tables, labels, features.load_features(evidence, labels, study), companies.SNAPSHOT
 

@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from research import adapters, contracts
+from research import adapters, contracts, promises
 from research.studies import StudyError
 
 TODAY = date(2024, 12, 31)
@@ -34,7 +34,7 @@ def register(backend, **frames: pd.DataFrame) -> dict[str, ibis.Table]:
 def faults_of(today: date = TODAY, **frames: pd.DataFrame) -> tuple[str, ...]:
     """Return the sentences for tables given as frames."""
     try:
-        contracts.require(contracts.check(register(ibis.duckdb.connect(), **frames), today))
+        promises.require(promises.check(register(ibis.duckdb.connect(), **frames), today))
     except StudyError as error:
         return error.faults
     return ()
@@ -128,7 +128,7 @@ def test_a_number_must_be_finite(value):
     backend = ibis.duckdb.connect()
     backend.raw_sql(f"CREATE TABLE orders AS SELECT 'a' AS customer_id, TIMESTAMP '2024-01-01' AS ordered_at, CAST('{value}' AS DOUBLE) AS amount")
     with pytest.raises(StudyError, match=f"table orders, column amount: required finite numbers, arrived {value} in 1 row; make them null in the SQL"):
-        contracts.require(contracts.check({"orders": contracts.conform(backend.table("orders"), "orders")}, TODAY))
+        promises.require(promises.check({"orders": contracts.conform(backend.table("orders"), "orders")}, TODAY))
 
 
 @pytest.mark.parametrize(("propensity", "limit"), [(-0.1, "at least 0"), (1.1, "at most 1")])

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from research import adapters, contracts, engines, features, inventory, lifecycle, snapshots, sources, spark
+from research import adapters, engines, features, inventory, lifecycle, panels, promises, snapshots, sources, spark
 from research.simulate import simulate
 from research.studies import StudyError, load_study, project_root
 
@@ -49,10 +49,10 @@ def run(name: str) -> dict[str, pd.DataFrame]:
     """Return what one engine makes of a study: promises, counts, labels with features, and stages."""
     study = load_study(name)
     tables = adapters.adapt(study)
-    split = snapshots.plan_split(study)
+    split = panels.plan_split(study)
     stages = lifecycle.assign_stages(snapshots.cut_evidence(tables, split.test), study)
     return {
-        "promises": contracts.check(tables, TODAY),
+        "promises": promises.check(tables, TODAY),
         "counts": inventory.count_rows(tables),
         "missing": inventory.count_missing(tables),
         "panel": features.load_panel(tables, study, [*split.train, *split.test]),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from research import adapters, comparison, features, leaks, risk, sources, traces
-from research.snapshots import plan_split
+from research.panels import plan_split
 from research.studies import Leaks, StudyError, load_study
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from research import features
 from research.engines import Workbench
-from research.rolling import KEYS, Measure, place_marks, roll
+from research.rolling import KEYS, Measure, place_marks, roll, roll_days
 from research.snapshots import cut_evidence, follow
 from research.studies import Study
 
@@ -41,8 +41,9 @@ def _count_one(rows: pd.DataFrame, after: pd.Timestamp) -> dict:
     for window in WINDOWS:
         recent = rows[rows.used_at >= after - pd.Timedelta(days=window)]
         row |= {f"n_{window}": recent.real.sum(), f"amount_{window}": recent.amount.sum() if len(recent) else None}
-        row |= {f"active_{window}": (days >= after - pd.Timedelta(days=window)).sum()}
+        row |= {f"large_{window}": (recent.amount > 20).sum(), f"active_{window}": (days >= after - pd.Timedelta(days=window)).sum()}
     gaps = days.diff().dt.days[days >= after - pd.Timedelta(days=WINDOWS[-1])].dropna()
+    row |= {"active_ever": len(days)}
     return row | {"first_day": days.min(), "last_day": days.max(), "n_gaps": len(gaps), "gap": gaps.sum(), "gap_squared": (gaps**2).sum()}
 
 
@@ -53,7 +54,8 @@ def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late, sn
     events = random_events(seed, late)
     table = ibis.memtable(events.astype(dict.fromkeys(events.select_dtypes("datetime"), "datetime64[us]")))
     rows, days = follow(table, "usage", snapshots[-1]), cut_evidence({"usage": table.filter(table.real)}, snapshots).list_days("usage")
-    rolled = roll(rows, place_marks(snapshots, WINDOWS), rows.real, {"amount": Measure(rows.amount)}, days)
+    marks = place_marks(snapshots, WINDOWS)
+    rolled = roll(rows, marks, rows.real, {"amount": Measure(rows.amount), "large": Measure(rows.amount > 20)}, roll_days(days, marks, WINDOWS[-1]))
     found = rolled.to_pandas().set_index(KEYS).sort_index()
     plain = pd.concat([count_plainly(events, day) for day in snapshots]).set_index(KEYS).sort_index()
     sums = [column for column in plain if not column.endswith("_day")]

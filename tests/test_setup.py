@@ -28,12 +28,13 @@ LAYERS = [
     {"simulate.generate"},
     {"contracts", "results", "tables", "plots", "settings", "spark"},
     {"sources", "scoring", "definitions", "monitoring", "grouping", "levels"},
-    {"readers"},
+    {"readers", "promises"},
     {"engines"},
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
     {"snapshots", "ratios", "standing"},
-    {"inventory", "verdicts", "lifecycle", "sentiment", "cohorts", "rfm", "slices", "traces", "activity", "own"},
-    {"terms", "moods"},
+    {"panels"},
+    {"inventory", "verdicts", "lifecycle", "sentiment", "cohorts", "rfm", "slices", "traces", "own"},
+    {"terms", "moods", "activity"},
     {"features"},
     {"leaks", "risk", "personas", "durations", "ledger", "travel"},
     {"segments", "observation"},
@@ -127,6 +128,7 @@ def test_a_notebook_opens_with_a_question_keeps_cells_short_and_stores_only_chec
 
 def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
     texts = [path for path in ROOT.rglob("*") if path.is_file() and path.suffix in {".py", ".md", ".yml", ".toml", ".ipynb", ".sql", ".lock"}]
-    ours = [path for path in texts if not {".venv", "raw", ".git", ".snakemake"} & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]]
+    foreign = {".venv", ".venv-bench", "raw", ".git", ".snakemake"}
+    ours = [path for path in texts if not foreign & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]]
     named = [path for path in ours if re.search(r"pypi" + r"\.org|python" + r"hosted|(?<![\w.])/(home|root|work|Users)/", path.read_text(encoding="utf-8"))]
     assert named == []

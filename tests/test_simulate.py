@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from research import adapters, contracts, sources
+from research import adapters, promises, sources
 from research.parts import TRAPS
 from research.simulate import EVENTS as EVENT_TABLES
 from research.simulate import TRUTH, Company, phrases, run_life, simulate, simulate_company, simulate_truth
@@ -542,7 +542,7 @@ def small_demo(tmp_path_factory):
 
 def test_the_demo_study_keeps_every_promise_of_the_contract_tables(small_demo):
     _, tables = small_demo
-    checks = contracts.check(tables)
+    checks = promises.check(tables)
     assert set(tables) == {"customers", "contracts", *EVENTS}
     assert checks[checks.rows_failing > 0].empty
 

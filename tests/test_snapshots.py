@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import adapters, snapshots
-from research.snapshots import Split
+from research import adapters, panels, snapshots
+from research.panels import Split
 from research.studies import StudyError
 
 T = date(2024, 6, 30)
@@ -34,14 +34,14 @@ def label_contracts(write_study, *contracts: pd.DataFrame, known_by=None, **chan
     table = pd.concat(contracts, ignore_index=True)
     people = customers(*table.customer_id.unique())
     study = write_study("contractual", tables={"customers": people, "contracts": table}, **changes)
-    _, labels = snapshots.label_panel(adapters.load_tables(study), study, [T], known_by)
+    _, labels = panels.label_panel(adapters.load_tables(study), study, [T], known_by)
     return labels.to_pandas().set_index("customer_id")
 
 
 def label_orders(write_study, *orders: pd.DataFrame, **changes) -> pd.DataFrame:
     table = pd.concat(orders, ignore_index=True)
     study = write_study("non_contractual", tables={"customers": customers(*table.customer_id.unique()), "orders": table}, **changes)
-    _, labels = snapshots.label_panel(adapters.load_tables(study), study, [T])
+    _, labels = panels.label_panel(adapters.load_tables(study), study, [T])
     return labels.to_pandas().set_index("customer_id")
 
 
@@ -167,8 +167,8 @@ def test_lapse_durations_worked_by_hand(write_study, later, duration, event):
 def test_a_panel_of_many_snapshots_equals_each_snapshot_alone(write_study):
     study, tables = random_company(write_study, seed=1)
     dates = [date(2024, 4, 30), date(2024, 5, 31), T]
-    together = snapshots.label_panel(tables, study, dates)[1].to_pandas()
-    alone = pd.concat([snapshots.label_panel(tables, study, [day])[1].to_pandas() for day in dates])
+    together = panels.label_panel(tables, study, dates)[1].to_pandas()
+    alone = pd.concat([panels.label_panel(tables, study, [day])[1].to_pandas() for day in dates])
     keys = ["snapshot", "customer_id"]
     pd.testing.assert_frame_equal(together.sort_values(keys, ignore_index=True), alone.sort_values(keys, ignore_index=True))
 
@@ -186,7 +186,7 @@ def random_company(write_study, seed: int):
 @pytest.mark.parametrize("seed", range(3))
 def test_who_leaves_in_lead_or_window_has_a_duration_that_says_so(write_study, seed):
     study, tables = random_company(write_study, seed)
-    labels = snapshots.label_panel(tables, study, [T])[1].to_pandas()
+    labels = panels.label_panel(tables, study, [T])[1].to_pandas()
     inside = labels.event & (labels.duration_days <= 30)
     assert (labels.churned == inside).all()
     assert not (labels.churned & labels.left_in_lead).any()
@@ -266,10 +266,10 @@ def test_the_data_end_is_the_last_day_of_the_labelled_table_unless_named(write_s
 
 def test_training_windows_close_by_the_first_test_snapshot(write_study):
     study = write_study(churn={"horizon_days": 30, "lead_days": 7}, snapshots={"last": "2024-06-30", "every_days": 10, "train": 3, "test": 2})
-    split = snapshots.plan_split(study)
+    split = panels.plan_split(study)
     assert split.test == (date(2024, 6, 20), date(2024, 6, 30))
     assert split.train == (date(2024, 4, 24), date(2024, 5, 4), date(2024, 5, 14))  # 14 May + 37 days = 20 June
-    snapshots.require_out_of_time(split, study)
+    panels.require_out_of_time(split, study)
 
 
 def test_overlapping_windows_are_refused_with_the_last_training_snapshot_that_works(write_study):
@@ -277,13 +277,13 @@ def test_overlapping_windows_are_refused_with_the_last_training_snapshot_that_wo
     with pytest.raises(
         StudyError, match=r"arrived the training snapshot 2024-06-01 whose window closes 2024-07-01; use training snapshots on or before 2024-05-31"
     ):
-        snapshots.require_out_of_time(Split((date(2024, 5, 31), date(2024, 6, 1)), (T,)), study)
+        panels.require_out_of_time(Split((date(2024, 5, 31), date(2024, 6, 1)), (T,)), study)
 
 
 def test_customers_on_both_sides_of_a_random_split_are_refused():
     panel = pd.DataFrame({"customer_id": ["a", "a", "b"], "churned": [True, False, True]})
     with pytest.raises(StudyError, match=r"required each customer on one side of a random split, arrived 1 on both \(a\); split by customer_id"):
-        snapshots.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
+        panels.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
 
 
 def test_a_data_end_that_has_not_come_yet_is_refused(write_study):

@@ -5,7 +5,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from research import contracts, engines
+from research import contracts, engines, promises
 from research.parts import OWN_FEATURES, TABLES
 from research.studies import Study, StudyError, load_study, show_path
 
@@ -24,7 +24,7 @@ def load_tables(study: Study | str) -> dict[str, ir.Table]:
     """
     study = load_study(study) if isinstance(study, str) else study
     tables = adapt(study)
-    contracts.require(contracts.check(tables))
+    promises.require(promises.check(tables))
     require_sensitive(study, tables)
     return tables
 

@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 from pyarrow.parquet import read_schema
 
-from research import adapters, batch, contracts, features, snapshots, sources
+from research import adapters, batch, features, panels, promises, snapshots, sources
 from research.parts import TRAPS
 from research.readers import shorten_error
 from research.settings import require_settings
@@ -144,17 +144,17 @@ def _check_one(study: Study) -> None:
     from research import leaks, risk, traces  # they load the model libraries, which the other commands can do without
 
     tables = adapters.adapt(study)
-    promises = contracts.check(tables)
-    contracts.require(promises)
+    checks = promises.check(tables)
+    promises.require(checks)
     adapters.require_sensitive(study, tables)
     frame = _learn(study, tables)
     columns = features.list_features(frame, study)
-    split = None if study.kind == "flat" else snapshots.plan_split(study)
+    split = None if study.kind == "flat" else panels.plan_split(study)
     everyone = traces.load_everyone(tables, study, min(split.test)) if split else None
     excluded = leaks.find_leaks(frame, columns, study, everyone)
     risk.find_rule_column(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
-    print(f"{study.name}: all {len(promises)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
+    print(f"{study.name}: all {len(checks)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
 
 
 def _travel_one(study: Study) -> None:
@@ -175,8 +175,8 @@ def _learn(study: Study, tables: snapshots.Tables) -> pd.DataFrame:
     """Return the training rows, after a look at all windows."""
     if study.kind == "flat":
         return features.load_flat(tables, study)
-    split = snapshots.plan_split(study)
-    snapshots.require_windows(tables, study, [*split.train, *split.test])
+    split = panels.plan_split(study)
+    panels.require_windows(tables, study, [*split.train, *split.test])
     return features.load_panel(tables, study, split.train, known_by=min(split.test))
 
 

@@ -18,9 +18,10 @@ from research.engines import Workbench
 from research.lifecycle import find_activity
 from research.moods import build_moods, describe_moods
 from research.own import build_own
+from research.panels import label_panel, plan_split
 from research.parts import OWN_FEATURES
 from research.rolling import KEYS, place_marks
-from research.snapshots import Evidence, Tables, cut_evidence, label_panel, number, plan_split
+from research.snapshots import Evidence, Tables, cut_evidence, number
 from research.spells import find_spells
 from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
@@ -36,7 +37,7 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 
     Parameters
     ----------
-    tables, study, snapshots, known_by : see ``snapshots.label_panel``
+    tables, study, snapshots, known_by : see ``panels.label_panel``
 
     Returns
     -------

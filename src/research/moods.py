@@ -12,8 +12,9 @@ import pandas as pd
 
 from research import sentiment
 from research.dictionary import Block, Feature
+from research.panels import plan_split
 from research.rolling import Marks
-from research.snapshots import Evidence, plan_split
+from research.snapshots import Evidence
 from research.studies import Study
 
 UNIT = "probability of a high score"

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, SplineTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from research.snapshots import require_disjoint
+from research.panels import require_disjoint
 from research.studies import Study, StudyError
 
 BASE_RATE = "base rate"

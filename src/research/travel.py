@@ -15,8 +15,9 @@ import pandas as pd
 from research import features
 from research.contracts import CONTRACTS
 from research.engines import Workbench
+from research.panels import plan_split
 from research.rolling import KEYS
-from research.snapshots import RESOLVED_LATER, Tables, cut_evidence, find_population, plan_split
+from research.snapshots import RESOLVED_LATER, Tables, cut_evidence, find_population
 from research.studies import Study, StudyError
 
 POPULATION = "population"  # who can churn, in the place of a feature
