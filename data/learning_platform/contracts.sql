@@ -15,9 +15,9 @@ cycles AS (
     SELECT
         *,
         CASE
-            WHEN paid - previous BETWEEN 20 AND 38 THEN 31
-            WHEN paid - previous BETWEEN 85 AND 99 THEN 92
-            WHEN paid - previous BETWEEN 358 AND 373 THEN 366
+            WHEN date_diff('day', previous, paid) BETWEEN 20 AND 38 THEN 31
+            WHEN date_diff('day', previous, paid) BETWEEN 85 AND 99 THEN 92
+            WHEN date_diff('day', previous, paid) BETWEEN 358 AND 373 THEN 366
         END AS cycle_days
     FROM gaps
 ),

@@ -19,7 +19,7 @@ Pairs = dict[str, tuple[ir.Value, ir.Value]]
 
 
 def _number(flag: ir.BooleanValue) -> ir.IntegerValue:
-    return flag.fill_null(False).cast("int64")
+    return flag.fill_null(False).ifelse(1, 0).cast("int64")
 
 
 def find_standing(evidence: Tables, study: Study) -> ir.Table:

@@ -27,7 +27,7 @@ def add_up(table: ir.Table, y: ir.Value, x: ir.Value, name: str = "") -> dict[st
     known = x.notnull()
     y, x = y.cast("float64").fill_null(0), x.cast("float64").fill_null(0)
     terms = {"x": x, "y": y, "xx": x * x, "xy": x * y, "yy": y * y}
-    counts = (known & ((x > 0) | (y != 0))).cast("int64")
+    counts = (known & ((x > 0) | (y != 0))).ifelse(1, 0).cast("int64")
     return {f"{name}n": counts.sum()} | {f"{name}{key}": (value * counts).sum() for key, value in terms.items()}
 
 

@@ -86,7 +86,7 @@ def name_segment(column: ir.Value) -> ir.StringValue:
 
 def _find_plans(contracts: ir.Table, study: Study) -> ir.Table:
     started = contracts.started_at.truncate("D")
-    runs = runs_on(started, end_day(contracts), days_before(contracts, name_spans(study)["window"])).cast("int64")
+    runs = runs_on(started, end_day(contracts), days_before(contracts, name_spans(study)["window"])).ifelse(1, 0).cast("int64")
     plans = contracts.select(*KEYS, segment=name_segment(contracts.plan), runs=runs, started=started)
     order = [ibis.desc("runs"), ibis.desc("started"), ibis.desc("segment")]
     plans = plans.mutate(place=ibis.row_number().over(ibis.window(group_by=KEYS, order_by=order)))
