@@ -2,15 +2,19 @@
 
     python benchmarks/bench.py [--quick] [--only SECTION ...] [--scratch DIR] [--out FILE]
 
-The full run needs about 8 GB in the scratch folder, where generated companies stay for the next run.
+The full run needs about 8 GB in the scratch folder, where generated companies stay for the next run. Sections that aren't asked for stand as they
+were measured before.
 """
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,27 +50,36 @@ def describe_versions(featuretools: dict[str, str]) -> str:
     return ", ".join(told + theirs)
 
 
-def measure(bench: Bench, wanted: list[str]) -> tuple[list[Section], dict[str, str]]:
-    """Run the wanted sections; return them with featuretools' versions."""
+def measure(bench: Bench, wanted: list[str]) -> Iterator[tuple[str, Section, dict[str, str]]]:
+    """Run the wanted sections; yield each with its name, and featuretools' versions where they matter."""
     against = (*(["by hand"] if "hand" in wanted else []), *(["pandas", "pandas, numbered"] if "pandas" in wanted else []))
-    found = [*sections.measure_side_by_side(bench, against)] if against else []
-    versions: dict[str, str] = {}
+    if against:
+        yield from ((name, section, {}) for name, section in sections.measure_side_by_side(bench, against).items())
     if "featuretools" in wanted:
-        section, versions = sections.measure_featuretools(bench, ROOT)
-        found.append(section)
-    found += [sections.measure_growth_with_events(bench)] if "events" in wanted else []
-    return found + ([sections.measure_growth_with_snapshots(bench)] if "snapshots" in wanted else []), versions
+        yield "featuretools", *sections.measure_featuretools(bench, ROOT)
+    if "events" in wanted:
+        yield "events", sections.measure_growth_with_events(bench), {}
+    if "snapshots" in wanted:
+        yield "snapshots", sections.measure_growth_with_snapshots(bench), {}
 
 
-def write_results(path: Path, found: list[Section], facts: list[str]) -> None:
+def keep(path: Path, name: str, section: Section, facts: str) -> dict[str, dict]:
+    """Put a section in the place of what was measured before, and return all that are kept."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    kept |= {name: asdict(section) | {"facts": facts}}
+    path.write_text(json.dumps(kept, indent=1))
+    return kept
+
+
+def write_results(path: Path, kept: dict[str, dict]) -> None:
     """Write the whole file, or nothing."""
-    lines = ["# Speed and memory", "", "Written by `make bench`; never edited by hand.", "", *(f"- {fact}" for fact in facts)]
-    for section in found:
-        lines += ["", f"## {section.title}", "", section.words]
-        if section.rows:
-            aligned = "|".join("---" if not i else "---:" for i in range(len(section.head)))
-            lines += ["", _row(section.head), f"|{aligned}|", *(_row(row) for row in section.rows)]
-        lines += ["", *section.remarks] if section.remarks else []
+    lines = ["# Speed and memory", "", "Written by `make bench`; never edited by hand."]
+    for section in (kept[name] for name in NAMES if name in kept):
+        lines += ["", f"## {section['title']}", "", section["words"]]
+        if section["rows"]:
+            aligned = "|".join("---" if not i else "---:" for i in range(len(section["head"])))
+            lines += ["", _row(section["head"]), f"|{aligned}|", *(_row(row) for row in section["rows"])]
+        lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n")
     partial.replace(path)
@@ -87,15 +100,20 @@ def main() -> None:
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    began, load = datetime.now(), os.getloadavg()
     bench = Bench(Runner(scratch / "home", scratch), QUICK if options.quick else FULL, options.pairs)
-    found, versions = measure(bench, options.only)
-    minutes = (datetime.now() - began).total_seconds() / 60
-    facts = [f"machine: {describe_machine()}", f"versions: {describe_versions(versions)}"]
-    facts += [f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"]
     out = options.out or (scratch / "RESULTS.md" if options.quick else ROOT / "benchmarks" / "RESULTS.md")
-    write_results(out, found, facts)
+    measured, began, load = scratch / ("quick.json" if options.quick else "measured.json"), datetime.now(), os.getloadavg()
+    for name, section, versions in measure(bench, options.only):
+        write_results(out, keep(measured, name, section, describe_run(began, load, versions)))
+        began, load = datetime.now(), os.getloadavg()
     print(out.read_text() if options.quick else f"written to {out}", file=sys.stdout)
+
+
+def describe_run(began: datetime, load: tuple[float, float, float], featuretools: dict[str, str]) -> str:
+    """Return when, how long, on what machine and with which versions a section was measured."""
+    minutes = (datetime.now() - began).total_seconds() / 60
+    when = f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    return f"{when}; {describe_machine()}; {describe_versions(featuretools)}"
 
 
 if __name__ == "__main__":
