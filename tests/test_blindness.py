@@ -11,7 +11,7 @@ import pytest
 from futures import Futures, futures
 from hypothesis import HealthCheck, Phase, given, settings
 
-from research import own
+from research import features, own
 from research.activity import ACTIVITIES, build_activity
 from research.moods import build_moods
 from research.rolling import KEYS, place_marks
@@ -63,6 +63,13 @@ class Bench:
         tables["moods"] = build_moods(evidence, self.study, place_marks(days, self.study.features.windows)).table
         return {name: _read(table, day) for name, table in tables.items()}
 
+    def load(self, days: list[date], day: date) -> pd.DataFrame:
+        """Return the whole panel at one of the days, as the models get it, made for all of them."""
+        evidence = cut_evidence(self._tables, days)
+        frame = features.load_features(evidence, find_population(evidence, self.study), self.study)
+        frame = frame.astype(dict.fromkeys(frame.select_dtypes(["number", "bool"]), "float64"))
+        return frame[frame.snapshot == pd.Timestamp(day)].reset_index(drop=True)
+
     def _list(self, evidence) -> Iterator[tuple[str, ibis.Table]]:
         marks = place_marks(evidence.snapshots, self.study.features.windows)
         yield "population", find_population(evidence, self.study)
@@ -100,5 +107,18 @@ def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench):
         alone = bench.measure([example.day], example.day)
         for name, frame in among_others.items():
             pd.testing.assert_frame_equal(frame, alone[name], check_exact=True, obj=f"features of {name}")
+
+    prove()
+
+
+def test_nothing_after_a_snapshot_moves_the_panel_that_models_get(bench):
+    @settings(max_examples=max(EXAMPLES // 3, 1), deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
+    @given(futures(DAYS))
+    def prove(example: Futures) -> None:
+        bench.fill(example.one)
+        among_others = bench.load(DAYS, example.day)
+        bench.fill(example.other)
+        alone = bench.load([example.day], example.day)
+        pd.testing.assert_frame_equal(among_others, alone, check_exact=True, check_dtype=False)
 
     prove()

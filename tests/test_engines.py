@@ -251,12 +251,19 @@ def test_a_warehouse_gives_the_tables_of_duckdb_and_keeps_none_of_ours(project):
     assert {name for name in list_tables(url) if not name.startswith("raw_")} == set()
 
 
+def test_a_temporary_folder_that_is_not_there_is_one_sentence(write_study, monkeypatch, tmp_path):
+    monkeypatch.setattr(engines.tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(StudyError, match=r"required a temporary folder .* arrived .*none.* \(No such file or directory\); set TMPDIR to another"):
+        engines.connect(write_study(tables=TINY))
+
+
 def test_the_embedded_engine_keeps_within_its_memory_and_takes_its_folder_away(write_study):
     study = write_study(tables=TINY, engine={"kind": "duckdb", "memory_gb": 0.5, "threads": 1})
     backend = engines.connect(study)
     settings = backend.raw_sql("SELECT current_setting('memory_limit'), current_setting('threads'), current_setting('temp_directory')").fetchone()
     assert settings[:2] == ("476.8 MiB", 1)
     assert Path(settings[2]).is_dir()
+    assert not [path for path in Path(settings[2]).iterdir() if path.suffix == ".duckdb"]  # open without a name: it goes however the process ends
     backend.disconnect()
     del backend
     assert not Path(settings[2]).exists()

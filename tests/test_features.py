@@ -207,6 +207,29 @@ def test_a_line_marked_as_returned_is_no_purchase_whatever_its_sign(write_study)
     tables["contracts"]["ended_at"] = pd.NaT
     row = build(write_study, tables).iloc[0]
     assert (row.n_orders_30d, row.days_since_last_orders, row.n_returns_365d) == (1, 29, 1)
+    assert (row.sum_amount_30d, row.mean_amount_30d) == (0, 30)
+
+
+def test_columns_named_like_those_made_on_the_way_are_the_companys_own(write_study):
+    tables = company()
+    plain = build(write_study, tables)
+    hostile = {name: frame.assign(number=1.5, Known=pd.Timestamp("2024-12-01"), day="x", bucket=2) for name, frame in tables.items() if name in EVENTS}
+    people = tables["customers"].assign(Number=7.0, known=1.0)
+    study = write_study("contractual", tables=tables | hostile | {"customers": people}, data_end="2024-12-31")
+    loaded = adapters.load_tables(study)
+    alone = features.load_panel(loaded, study, [T])
+    assert (alone.Number == 7).all()
+    pd.testing.assert_frame_equal(alone[plain.columns], plain)
+    among = features.load_panel(loaded, study, DAYS)
+    among = among[among.snapshot == pd.Timestamp(T)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(among[plain.columns], plain, check_dtype=False)
+
+
+def test_an_attribute_that_differs_from_a_feature_by_capitals_alone_is_refused(write_study):
+    tables = company()
+    tables["customers"]["Plan"] = "gold"
+    with pytest.raises(StudyError, match="required attributes named unlike the features of other tables, arrived plan"):
+        build(write_study, tables)
 
 
 def test_a_date_of_a_customer_becomes_the_days_since_it_and_nothing_while_it_lies_ahead(here):

@@ -76,6 +76,18 @@ def test_changes_of_fee_and_plan_worked_by_hand():
     assert (row.n_contracts, row.n_earlier_spells, row.contract_age_days, row.monthly_fee) == (4, 0, 29, 9)
 
 
+def test_contracts_side_by_side_are_no_change_of_fee_or_plan():
+    row = read_terms(contract("2024-06-01", "2024-06-01", "2024-06-10", monthly_fee=[10.0, 20.0, 15.0], plan=["phone", "tv", "net"], ended_at=pd.NaT))
+    assert (row.n_contracts, row.n_fee_rises_30d, row.n_fee_cuts_30d, row.n_plan_changes_30d) == (3, 0, 0, 0)
+    assert pd.isna(row.last_fee_change)
+    assert pd.isna(row.days_since_fee_change)
+
+
+def test_a_contract_that_ended_on_its_first_day_is_no_earlier_time_as_a_customer():
+    row = read_terms(contract("2024-05-01", "2024-06-01", monthly_fee=[10.0, 10.0], ended_at=pd.to_datetime(["2024-05-01", None])))
+    assert (row.n_contracts, row.n_earlier_spells) == (2, 0)
+
+
 def test_a_change_after_the_snapshot_is_none():
     row = read_terms(contract("2024-01-01", "2024-07-01", monthly_fee=[10.0, 20.0], ended_at=pd.to_datetime(["2024-07-01", None])))
     assert (row.n_fee_rises_90d, row.n_contracts, row.monthly_fee) == (0, 1, 10)

@@ -14,7 +14,7 @@ from research.dictionary import ACTIVE_DAYS, Block, Feature, name_things
 from research.lifecycle import list_rhythm_windows
 from research.rolling import KEYS, MICRO, Marks, Measure, in_micros, place_marks, roll, roll_days
 from research.snapshots import Evidence
-from research.spells import is_purchase
+from research.spells import is_purchase, net_amount
 from research.studies import Study
 
 ACTIVITIES = ("orders", "usage", "contacts", "feedback", "referrals", "campaigns")
@@ -70,7 +70,7 @@ def _list_measures(rows: ir.Table, name: str, counted: ir.BooleanValue | None, m
 def _read_details(rows: ir.Table, name: str) -> Columns:
     has = rows.columns
     if name == "orders":
-        yield from (("amount", in_micros(rows.amount)), ("paid", in_micros(is_purchase(rows).ifelse(rows.amount, 0.0))))
+        yield from (("amount", in_micros(net_amount(rows))), ("paid", in_micros(is_purchase(rows).ifelse(rows.amount, 0.0))))
         yield "returns", ~is_purchase(rows) & (rows.amount != 0)
     if name == "usage" and "amount" in has:
         yield from (("amount", in_micros(rows.amount)), ("measured", rows.amount.notnull()))
@@ -97,9 +97,9 @@ def _tell_times(rows: ir.Table, name: str) -> Iterator[tuple[str, ir.BooleanValu
 
 
 def _count(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
-    things = name_things(study, name)
+    things = _name_counted(study, name)
     for days in marks.windows:
-        yield Feature(f"n_{name}_{days}d", f"{things} in the last {days} days", things, name, days, True), rolled[f"n_{days}"]
+        yield Feature(f"n_{name}_{days}d", f"{things} in the last {days} days", name_things(study, name), name, days, True), rolled[f"n_{days}"]
     for days in marks.windows if name in RHYTHMIC else ():
         yield Feature(f"n_{name}_days_{days}d", f"{ACTIVE_DAYS[name]} in the last {days} days", "days", name, days, True), rolled[f"active_{days}"]
 
@@ -160,11 +160,12 @@ def _detail_campaigns(rolled: ir.Table, has: tuple[str, ...], study: Study, mark
 def _share_times(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
     if name not in TIMED:
         return
-    days, things = marks.longest, f"share of the {name_things(study, name)} in the last {marks.longest} days"
-    parts = {"weekend": ("on a Saturday or Sunday", "n")} | {part: (f"from {hours}", "timed") for part, (*_, hours) in HOURS.items()}
+    days, things, span = marks.longest, f"share of the {_name_counted(study, name)}", f"in the last {marks.longest} days that fell"
+    parts = {"weekend": (f"{things} {span} on a Saturday or Sunday", "n")}
+    parts |= {part: (f"{things} with a time of day {span} from {hours} UTC", "timed") for part, (*_, hours) in HOURS.items()}
     for part, (words, of) in parts.items():
         share = rolled[f"{part}_{days}"] / rolled[f"{of}_{days}"].nullif(0)
-        yield Feature(f"share_{part}_{name}_{days}d", f"{things} that fell {words}", "share", name, days), share
+        yield Feature(f"share_{part}_{name}_{days}d", words, "share", name, days), share
 
 
 def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
@@ -172,23 +173,23 @@ def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
     days, gaps, total = marks.longest, rolled.n_gaps.cast("float64"), rolled.gap.cast("float64")
     mean = total / gaps.nullif(0)
     spread = ((rolled.gap_squared * gaps - total * total) / (gaps * (gaps - 1)).nullif(0)).sqrt()
-    words = f"between {ACTIVE_DAYS[name]}, last {days} days"
+    words = f"between {ACTIVE_DAYS[name]} that ended in the last {days} days"
     yield Feature(f"mean_gap_{name}_{days}d", f"mean gap {words}", "days", name, days), mean
     yield Feature(f"sd_gap_{name}_{days}d", f"standard deviation of the gaps {words}", "days", name, days), spread
     regular = f"irregularity of the gaps {words}: 0 is like clockwork, 1 as by chance, measured by standard deviation over mean"
     yield Feature(f"variation_gap_{name}_{days}d", regular, "ratio", name, days), spread / mean.nullif(0)
-    silence = f"days since the last {ONE[name]}, in multiples of the customer's own mean gap"
+    silence = f"days since the last {ONE[name]}, in multiples of the customer's own mean gap of the last {days} days"
     yield Feature(f"silence_ratio_{name}", silence, "ratio", name), _age(rolled, "last_day") / mean.nullif(0)
 
 
 def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
     """Return changes of daily rates, recent against earlier, as (recent - earlier) / (recent + earlier)."""
-    counted = {"n": (f"n_{name}", name_things(study, name))} if name in TIMED else {}
+    counted = {"n": (f"n_{name}", _name_counted(study, name))} if name in TIMED else {}
     counted |= {"paid": ("amount", "amount spent without returns")} if name == "orders" else {}
     for column, (label, things) in counted.items():
         for recent, days in pairwise(marks.windows):
             late, early = rolled[f"{column}_{recent}"].fill_null(0), rolled[f"{column}_{days}"].fill_null(0) - rolled[f"{column}_{recent}"].fill_null(0)
-            late, early = late * (days - recent), early * recent
+            late, early = late.cast("float64") * (days - recent), early.cast("float64") * recent
             words = f"{things} a day, last {recent} days against days {recent + 1} to {days}: -1 is stopped, 0 as before, 1 newly begun"
             yield Feature(f"trend_{label}_{recent}d_{days}d", words, "-1 to 1", name, days), (late - early) / (late + early).nullif(0)
 
@@ -197,6 +198,10 @@ def _date(rolled: ir.Table, name: str) -> Columns:
     one = ONE[name]
     yield Feature(f"days_since_last_{name}", f"days since the last {one}", "days", name), _age(rolled, "last_day")
     yield Feature(f"days_since_first_{name}", f"days since the first {one}", "days", name), _age(rolled, "first_day")
+
+
+def _name_counted(study: Study, name: str) -> str:
+    return name_things(study, name) + (" without returns" if name == "orders" else "")
 
 
 def _age(table: ir.Table, column: str) -> ir.IntegerValue:
@@ -210,12 +215,13 @@ def _stand_contacts(contacts: ir.Table, study: Study, marks: Marks) -> tuple[ir.
     contacts = contacts.mutate(age=_age(contacts, "contacted_at"), closed=_age(contacts, "resolved_at"), open=contacts.resolved_at.isnull())
     seconds = (contacts.resolved_at.epoch_seconds() - contacts.contacted_at.epoch_seconds()).cast("int64")
     columns = {"n_unresolved": contacts.count(where=contacts.open), "days_unresolved": contacts.age.max(where=contacts.open)}
-    features = [Feature("n_unresolved", "contacts with service still open", "contacts with service", "contacts", zero=True)]
-    features += [Feature("days_unresolved", "days for which the oldest open contact with service has waited", "days", "contacts")]
+    things = name_things(study, "contacts")
+    features = [Feature("n_unresolved", f"{things} still open", things, "contacts", zero=True)]
+    features += [Feature("days_unresolved", f"days for which the oldest of the open {things} has waited", "days", "contacts")]
     for days in marks.windows:
         name, recent = f"mean_resolution_hours_{days}d", contacts.closed < days
         columns[name] = seconds.sum(where=recent).cast("int64") / contacts.count(where=recent).nullif(0) / 3600
-        features += [Feature(name, f"mean hours to resolve the contacts that were resolved in the last {days} days", "hours", "contacts", days)]
+        features += [Feature(name, f"mean hours to resolve the {things} that were resolved in the last {days} days", "hours", "contacts", days)]
     return contacts.group_by(KEYS).agg(**columns), features
 
 
@@ -226,7 +232,7 @@ def _stand_feedback(feedback: ir.Table, study: Study, marks: Marks) -> tuple[ir.
     scored = feedback.select(*KEYS, "given_at", share=read_score(feedback)).filter(lambda t: t.share.notnull())
     latest = ibis.row_number().over(ibis.window(group_by=KEYS, order_by=[ibis.desc("given_at"), ibis.desc("share")]))
     last = scored.mutate(place=latest).filter(lambda t: t.place == 0).select(*KEYS, last_score="share")
-    return last, [Feature("last_score", "score of the latest answer", _unit_of_score(feedback.columns), "feedback")]
+    return last, [Feature("last_score", "score of the latest answer that has one", _unit_of_score(feedback.columns), "feedback")]
 
 
 ONE = {"orders": "purchase", "usage": "use", "contacts": "contact with service", "feedback": "answer", "referrals": "referral", "campaigns": "campaign"}

@@ -7,6 +7,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     _fix_mirror()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what was half-written goes
     try:
         return options.command(options)
     except StudyError as error:
@@ -223,7 +226,6 @@ def _fill(path: Path, tables: snapshots.Tables, study: Study, suffix: str) -> tu
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the scratch folder goes
     began = time.monotonic()
     traps = tuple(name for name in TRAPS if name not in options.without)
     rows = generate.generate(options.customers, options.months, options.seed, options.out, traps, options.chunk)

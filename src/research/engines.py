@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -38,12 +39,16 @@ def connect(study: Study) -> ibis.BaseBackend:
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
-    """The database is a file in a folder that goes with the connection, as does what is spilled there; checkpoints would cost seconds for nothing."""
-    folder = tempfile.mkdtemp(prefix="research-duckdb-")
+    """The database is a file in a folder that goes with the connection, as does what is spilled there; checkpoints would cost seconds for nothing.
+
+    The file loses its name as soon as it is open: the system then frees it with the process, however that ends.
+    """
+    folder = _make_folder()
     own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads}
     own |= {"temp_directory": folder, "checkpoint_threshold": "1000TB"}
     backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **{key: value for key, value in own.items() if value is not None})
     weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
+    Path(folder, "research-own.duckdb").unlink()
     for name, address in study.attach.items():
         attach, key = f'ATTACH {quote(str(locate_database(study, address)))} AS "{name}" (READ_ONLY)', f"key attach.{name}"
         _attach(backend, attach, f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that DuckDB can attach")
@@ -54,6 +59,14 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
         except duckdb.Error as error:
             raise StudyError(say_unreadable(study, name, source, error)) from None
     return backend
+
+
+def _make_folder() -> str:
+    try:
+        return tempfile.mkdtemp(prefix="research-duckdb-")
+    except OSError as error:
+        wanted = "required a temporary folder that can be written to, for DuckDB's tables"
+        raise StudyError(f"{wanted}, arrived {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR to another") from None
 
 
 def _attach(backend: ibis.BaseBackend, statement: str, required: str) -> None:
@@ -143,7 +156,7 @@ def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) ->
 def keep(table: ir.Table, name: str, packed: bool = False) -> ir.Table:
     """Compute a table once, in its engine, and return what came out: later expressions read it instead of computing it again.
 
-    Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the connection.
+    Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the connection, if it isn't dropped before.
 
     Parameters
     ----------

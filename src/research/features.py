@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from research import engines
 from research.activity import ACTIVITIES, RHYTHMIC, build_activity, roll_rhythm
 from research.dictionary import Block, Feature, reword, tabulate
 from research.engines import Workbench
@@ -21,7 +22,7 @@ from research.own import build_own
 from research.panels import label_panel, plan_split
 from research.parts import OWN_FEATURES
 from research.rolling import KEYS, place_marks
-from research.snapshots import Evidence, Tables, cut_evidence, number
+from research.snapshots import NUMBER, Evidence, Tables, cut_evidence, number
 from research.spells import find_spells
 from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
@@ -96,18 +97,18 @@ def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench
     table, filled, taken = labels.join(people, "customer_id"), [], {*labels.columns}
     for place, block in enumerate(_build_all(evidence, study, people, workbench.keep)):
         _require_new_names(taken, block)
-        own = {f"snapshot_{place}": "snapshot", f"number_{place}": "customer_id"}
+        own = {f"snapshot_{place}": "snapshot", f"{NUMBER}_{place}": "customer_id"}
         kept = workbench.keep(block.table, "block").rename(own)
-        table = table.left_join(kept, [("snapshot", f"snapshot_{place}"), ("number", f"number_{place}")])
+        table = table.left_join(kept, [("snapshot", f"snapshot_{place}"), (NUMBER, f"{NUMBER}_{place}")])
         filled += [feature.name for feature in block.features if feature.zero]
         taken |= {feature.name for feature in block.features}
     return table.select([column for column in table.columns if column in taken]).fill_null(dict.fromkeys(filled, 0))
 
 
 def number_customers(labels: ir.Table) -> ir.Table:
-    """Return each customer_id once with a ``number``, in their order."""
+    """Return each customer_id once with a ``NUMBER``, in their order."""
     people = labels.select("customer_id").distinct()
-    return people.mutate(number=ibis.row_number().over(ibis.window(order_by="customer_id")).cast("int32"))
+    return people.mutate(**{NUMBER: ibis.row_number().over(ibis.window(order_by="customer_id")).cast("int32")})
 
 
 def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None) -> Iterator[Block]:
@@ -122,7 +123,7 @@ def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep
         yield build_terms(own, study, marks, spells if study.kind == "contractual" else None)
     yield build_stage(own, study, spells, rhythms.get(find_activity(own, study)))
     yield from (build_activity(own, name, study, marks, rhythms.get(name)) for name in ACTIVITIES if name in evidence)
-    if (own_features := build_own(evidence, study)) is not None:
+    if (own_features := build_own(evidence, study, keep or engines.keep)) is not None:
         yield _number_block(own_features, people)
 
 
@@ -143,7 +144,8 @@ def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -
 
 
 def _require_new_names(taken: set[str], block: Block) -> None:
-    clashes = [column for column in block.table.columns if column in taken and column not in KEYS]
+    theirs = {column.lower() for column in taken}  # engines don't tell capitals from small letters
+    clashes = [column for column in block.table.columns if column.lower() in theirs and column not in KEYS]
     if clashes:
         own = block.features[0].source == OWN_FEATURES
         where = f"{OWN_FEATURES}: required features" if own else "table customers: required attributes"

@@ -11,7 +11,7 @@ from research.definitions import RESOLVED_DAYS, YEAR_DAYS
 from research.glossary import name_spans
 from research.slices import find_segments
 from research.snapshots import Tables
-from research.spells import days_before, end_day, find_ends, is_purchase, runs_on
+from research.spells import days_before, end_day, find_ends, is_purchase, net_amount, runs_on
 from research.studies import Study
 
 KEYS = ["snapshot", "customer_id"]
@@ -111,7 +111,7 @@ def sum_spend(orders: ir.Table, study: Study, opens: pd.DataFrame) -> ir.Table:
     former = (day > days_before(orders, spans["retention2"])) & (day <= middle)
     observed = start.delta(orders.opens, unit="day").max()
     sums = {"yearly": (day > orders.opens) & (day <= start), "recent": day > middle, "former": former}
-    spend = {name: ibis.greatest(orders.amount.sum(where=inside).fill_null(0), 0) for name, inside in sums.items()}
+    spend = {name: ibis.greatest(net_amount(orders).sum(where=inside).fill_null(0), 0) for name, inside in sums.items()}
     spend["yearly"] = spend["yearly"] * YEAR_DAYS / observed.cast("float64")
     return orders.group_by(KEYS).agg(**spend, bought=(former & is_purchase(orders)).any())
 

@@ -66,7 +66,7 @@ def assign_stages(evidence: Evidence, study: Study, spells: ir.Table | None = No
 
     Parameters
     ----------
-    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
     spells : what ``spells.find_spells`` returns, if it has been computed already
     rhythm : the active days of ``find_activity``'s table over the windows of ``list_rhythm_windows``, if they have been added up already;

@@ -1,7 +1,7 @@
 """A study's own features: one SQL file over the evidence, run for each snapshot apart, so that it can't see past any of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -36,13 +36,17 @@ ADDED |= {f"regr_{name}" for name in ("slope", "intercept", "r2", "avgx", "avgy"
 WHOLE = (exp.DataType.Type.DECIMAL, *exp.DataType.INTEGER_TYPES)
 
 
-def build_own(evidence: Evidence, study: Study) -> Block | None:
+def build_own(evidence: Evidence, study: Study, keep: Callable[[ir.Table, str], ir.Table] = engines.keep) -> Block | None:
     """Return the features of ``features.sql``; None where the study has no such file.
 
     The query reads the study's tables under their names, as they were known by the end of one snapshot, each with the column ``snapshot``
     and without what the study calls sensitive.
     It returns ``customer_id``, one row per customer, and a column per feature. DuckDB adds numbers up in the order of their size, so that
     sums are the same to the bit however the rows lie; numbers cast to DECIMAL or INTEGER, whose order doesn't matter, are spared that sorting.
+
+    Parameters
+    ----------
+    keep : lays down what the query returned
 
     Raises
     ------
@@ -54,7 +58,7 @@ def build_own(evidence: Evidence, study: Study) -> Block | None:
     if not path.exists():
         return None
     try:
-        found = engines.keep(_union(evidence, study, _parse(path, evidence, study)), "own")
+        found = keep(_union(evidence, study, _parse(path, evidence, study)), "own")
     except StudyError:
         raise
     except (engines.catch(study), sqlglot.errors.SqlglotError) as error:

@@ -11,7 +11,7 @@ import pandas as pd
 from research.comparison import wilson
 from research.contracts import CONTRACTS
 from research.snapshots import Tables
-from research.spells import find_spells, is_purchase
+from research.spells import find_spells, is_purchase, net_amount
 from research.studies import Study
 
 WINDOW_DAYS = 365
@@ -106,7 +106,7 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
     events = events.mutate(age=_age(events, name))
     real = is_purchase(events) if name == "orders" else ibis.literal(True)
     recent = events.age < WINDOW_DAYS
-    spent = events.amount.sum(where=recent).round(6) if name == "orders" else ibis.null("float64")
+    spent = net_amount(events).sum(where=recent).round(6) if name == "orders" else ibis.null("float64")
     sums = events.group_by(KEYS).agg(recency_days=events.age.min(where=real), frequency_days=events.age.nunique(where=real & recent), monetary=spent)
     customers = find_customers(evidence, study).left_join(sums, KEYS).drop("snapshot_right", "customer_id_right")
     return customers.fill_null({"frequency_days": 0} | ({"monetary": 0.0} if name == "orders" else {}))

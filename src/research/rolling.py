@@ -87,8 +87,8 @@ def roll(rows: ir.Table, marks: Marks, counted: ir.BooleanValue | None, measures
     Returns
     -------
     table with columns snapshot, customer_id, n_<w>, <measure>_<w>, first_day, last_day and those of ``rhythm``
-        One row per snapshot and customer with a row known by then. ``n_<w>``: rows counted in the last w days; first and last day ever with
-        such a row. Whole numbers; sums without a row are empty.
+        One row per snapshot and customer with a row known by then; with ``rhythm``, with an active day or a row of the longest window.
+        ``n_<w>``: rows counted in the last w days; first and last day ever with such a row. Whole numbers; sums without a row are empty.
 
     Raises
     ------

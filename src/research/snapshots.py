@@ -17,6 +17,7 @@ from research.studies import Study, StudyError
 
 Tables = dict[str, ir.Table]
 
+NUMBER = "number of the customer"  # as no company names a column of its own
 RESOLVED_LATER = {"contracts": ("ended_at", ("end_reason", "voluntary")), "contacts": ("resolved_at", ())}
 
 
@@ -73,6 +74,7 @@ def follow(table: ir.Table, name: str, last: date) -> ir.Table:
     table with the columns of ``table``, ``day`` and, where the table has ``known_at``, ``known``: both days
         Without ``known_at``, and without what a row says of a later day than its own.
     """
+    table = table.drop(*(column for column in table.columns if column.lower() in ("day", "known")))  # a company's own would be taken for ours
     rows = table.filter(*_known(table, name, _stamp(last)))
     known = {"known": rows.known_at.truncate("D")} if "known_at" in rows.columns else {}
     rows = rows.mutate(day=rows[CONTRACTS[name].dated].truncate("D"), **known)
@@ -141,9 +143,9 @@ class Evidence(Mapping):
 
 
 def number(table: ir.Table, people: ir.Table) -> ir.Table:
-    """Return the rows of some customers, with their numbers as customer_id; ``people`` has columns customer_id, number."""
+    """Return the rows of some customers, with their numbers as customer_id; ``people`` has columns customer_id and ``NUMBER``."""
     found = table.join(people, "customer_id")
-    return found.select("number", *(column for column in table.columns if column != "customer_id")).rename(customer_id="number")
+    return found.select(NUMBER, *(column for column in table.columns if column != "customer_id")).rename(customer_id=NUMBER)
 
 
 def cut_evidence(tables: Tables, snapshots: Sequence[date]) -> Evidence:
@@ -207,7 +209,7 @@ def _known_by(table: ir.Table, known_by: date | None) -> ir.Table:
 
 
 def _stamp(day: date) -> ir.Value:
-    return ibis.literal(pd.Timestamp(day).to_pydatetime(), type="timestamp(6)")
+    return ibis.literal(pd.Timestamp(day).to_pydatetime())
 
 
 def _add_days(column: ir.Value, days: int) -> ir.Value:
@@ -252,7 +254,7 @@ def _label_lapses(orders: ir.Table, population: ir.Table, study: Study, ends_at:
 def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_at: date) -> ir.Table:
     """Return the days from T to the first day, T included, that ``inactive_days`` without an order follow; censored where unknown."""
     starts = population.mutate(day=population.snapshot)
-    days = starts.union(after.select(starts.columns))
+    days = starts.union(after.select(starts.columns).cast(starts.schema()))
     following = days.day.lead().over(ibis.window(group_by=["snapshot", "customer_id"], order_by="day"))
     gap = following.fill_null(_stamp(date(9999, 1, 1))).delta(days.day, unit="day")
     silent = days.mutate(lapse=(gap > study.churn.inactive_days).ifelse(days.day, ibis.null("timestamp(6)")))

@@ -20,6 +20,11 @@ def is_purchase(orders: ir.Table) -> ir.BooleanValue:
     return positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
 
 
+def net_amount(orders: ir.Table) -> ir.NumericValue:
+    """Return the amount by which an order line changes what was spent: what is marked as a return is taken off, whatever its sign."""
+    return (orders.returned.fill_null(False)).ifelse(-orders.amount.abs(), orders.amount) if "returned" in orders.columns else orders.amount
+
+
 def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
     """Return the day so many days before the snapshot of each row."""
     return table.snapshot - ibis.interval(days=days)
@@ -52,6 +57,7 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
     ended = end_day(contracts)
     known = ended.notnull() if ends_at is None else (ended <= ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))).fill_null(False)
     spans = contracts.select(*keys, started=contracts.started_at.truncate("D"), until=known.ifelse(ended, ibis.literal(FOREVER)))
+    spans = spans.filter(spans.until > spans.started)  # a contract that ended on its first day covered none
     spans = spans.group_by([*keys, "started"]).agg(until=spans.until.max())  # one per first day: the order of spans is then certain
     earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
     spans = spans.mutate(reach=spans.until.max().over(earlier))

@@ -59,7 +59,7 @@ def _count_terms(contracts: ir.Table, spells: ir.Table) -> tuple[ir.Table, list[
     counts = contracts.group_by(KEYS).agg(n_contracts=contracts.count())
     earlier = spells.group_by(KEYS).agg(n_earlier_spells=spells.ended.count())
     features = [Feature("n_contracts", "contracts so far, the running one included", "contracts", "contracts", zero=True)]
-    features += [Feature("n_earlier_spells", "earlier times as a customer, before leaving and coming back", "times", "contracts", zero=True)]
+    features += [Feature("n_earlier_spells", "earlier times as a customer, which ended with leaving", "times", "contracts", zero=True)]
     return counts.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right"), features
 
 
@@ -92,9 +92,7 @@ def _wait_for_renewal(contracts: ir.Table) -> ir.IntegerValue:
 def _follow_changes(contracts: ir.Table, marks: Marks) -> tuple[ir.Table, list[Feature]]:
     """Return how often, when and by how much the fee changed from one contract to the next, and how often the plan did."""
     columns = [column for column in ("monthly_fee", "plan") if column in contracts.columns]
-    own = ibis.window(group_by=KEYS, order_by=["started_at", *columns])
-    before = {f"{column}_before": contracts[column].lag().over(own) for column in columns}
-    terms = contracts.mutate(age=_age(contracts, "started_at"), place=ibis.row_number().over(own), **before)
+    terms = _look_back(contracts, columns)
     found = [*(_count_fee_changes(terms, marks) if "monthly_fee" in columns else ()), *(_count_plan_changes(terms, marks) if "plan" in columns else ())]
     table = terms.group_by(KEYS).agg(**{feature.name: value for feature, value in found})
     features = [feature for feature, _ in found]
@@ -102,6 +100,18 @@ def _follow_changes(contracts: ir.Table, marks: Marks) -> tuple[ir.Table, list[F
         return table, features
     change = Feature("last_fee_change", "latest change of the monthly fee, as a share of the fee before", "share", "contracts")
     return table.left_join(_read_last_change(terms), KEYS).drop("snapshot_right", "customer_id_right"), [*features, change]
+
+
+def _look_back(contracts: ir.Table, columns: list[str]) -> ir.Table:
+    """Add the fee and plan of the contract begun before, empty where that still ran: two side by side are no change from one to the other."""
+    own = ibis.window(group_by=KEYS, order_by=["started_at", *columns])
+    seen = [*columns, *(["ended_at"] if "ended_at" in contracts.columns else [])]
+    before = {f"{column}_before": contracts[column].lag().over(own) for column in seen}
+    terms = contracts.mutate(age=_age(contracts, "started_at"), place=ibis.row_number().over(own), **before)
+    if "ended_at" not in contracts.columns:
+        return terms
+    over = (terms.ended_at_before.truncate("D") <= terms.started_at.truncate("D")).fill_null(False)
+    return terms.mutate(**{f"{column}_before": over.ifelse(terms[f"{column}_before"], ibis.null(terms[column].type())) for column in columns})
 
 
 def _count_fee_changes(terms: ir.Table, marks: Marks) -> Iterator[tuple[Feature, ir.Value]]:
