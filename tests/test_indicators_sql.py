@@ -93,7 +93,7 @@ CREATE MACRO first_day() AS coalesce(CAST(getvariable('data_start') AS DATE), (S
 CREATE MACRO first_customers() AS first_day() + silence() - 1;
 
 CREATE MACRO spend_in(after, until) AS TABLE
-SELECT customer_id, greatest(sum(amount), 0) AS spend
+SELECT customer_id, greatest(sum(CASE WHEN returned THEN -abs(amount) ELSE amount END), 0) AS spend
 FROM known_orders WHERE CAST(ordered_at AS DATE) > after AND CAST(ordered_at AS DATE) <= until GROUP BY customer_id;
 
 CREATE MACRO year_before_start() AS greatest(start() - 365, first_day() - 1);

@@ -45,7 +45,7 @@ _LEAVE = {"contractual": ("contracts.ended_at",), "non_contractual": ("orders",)
 _FEES = {"contractual": ("contracts.ended_at", "contracts.monthly_fee"), "non_contractual": ("orders",)}
 _AT_START = (("spells", "window"),)
 _START = "customers at the start"
-_YEARLY_SPEND = "spend in the {year} days up to the start (since the first day observed, where that is later)"
+_YEARLY_SPEND = "spend, returns taken off, in the {year} days up to the start (since the first day observed, where that is later)"
 _FEE_WORDS = "The fee on a day is the sum of monthly_fee over the terms that run on it; customers for whom one of the fees needed is not recorded don't count."
 
 _FIRST_SPELLS = "first spells of at least one day begun by T, of which at least one day was watched"
@@ -98,7 +98,7 @@ DEFINITIONS: dict[str, Definition] = {
             "contractual": "What the customers at the start pay on T against what they paid on the start: leaving and lower fees take away, higher fees add, "
             f"new customers don't count; it can exceed 100 %. {_FEE_WORDS}",
             "non_contractual": "What customers who bought in the {retention} days up to T − {retention} spent in the {retention} days since, against what they "
-            "spent in those before; new customers don't count, and it can exceed 100 %.",
+            "spent in those before, returns taken off; new customers don't count, and it can exceed 100 %.",
         },
         numerator={
             "contractual": "monthly fees on T of the customers at the start",
