@@ -97,9 +97,14 @@ def bench(request, tmp_path_factory) -> Bench:
     return Bench(study)
 
 
+def over_futures(examples: int):
+    """Prove for many futures, the same ones in every run."""
+    fixed = settings(max_examples=examples, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
+    return lambda prove: fixed(given(futures(DAYS))(prove))
+
+
 def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench):
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
-    @given(futures(DAYS))
+    @over_futures(EXAMPLES)
     def prove(example: Futures) -> None:
         bench.fill(example.one)
         among_others = bench.measure(DAYS, example.day)
@@ -112,8 +117,7 @@ def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench):
 
 
 def test_nothing_after_a_snapshot_moves_the_panel_that_models_get(bench):
-    @settings(max_examples=max(EXAMPLES // 3, 1), deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck])
-    @given(futures(DAYS))
+    @over_futures(max(EXAMPLES // 3, 1))
     def prove(example: Futures) -> None:
         bench.fill(example.one)
         among_others = bench.load(DAYS, example.day)

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from research.contracts import CONTRACTS
 from research.dictionary import ACTIVE_DAYS, Block, Feature, name_things
 from research.lifecycle import list_rhythm_windows
-from research.rolling import KEYS, MICRO, Marks, Measure, in_micros, place_marks, roll, roll_days
+from research.rolling import KEYS, MICRO, Marks, Measure, count_age, in_micros, join, place_marks, roll, roll_days
 from research.snapshots import Evidence
 from research.spells import is_purchase, net_amount
 from research.studies import Study
@@ -47,7 +47,7 @@ def build_activity(evidence: Evidence, name: str, study: Study, marks: Marks, rh
     features = [feature for feature, _ in columns]
     if name in STANDING:
         standing, more = STANDING[name](evidence[name], study, marks)
-        table = table.left_join(standing, KEYS).drop("snapshot_right", "customer_id_right")
+        table = join(table, standing)
         features += more
     return Block(table, tuple(features))
 
@@ -179,7 +179,7 @@ def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
     regular = f"irregularity of the gaps {words}: 0 is like clockwork, 1 as by chance, measured by standard deviation over mean"
     yield Feature(f"variation_gap_{name}_{days}d", regular, "ratio", name, days), spread / mean.nullif(0)
     silence = f"days since the last {ONE[name]}, in multiples of the customer's own mean gap of the last {days} days"
-    yield Feature(f"silence_ratio_{name}", silence, "ratio", name), _age(rolled, "last_day") / mean.nullif(0)
+    yield Feature(f"silence_ratio_{name}", silence, "ratio", name), count_age(rolled, "last_day") / mean.nullif(0)
 
 
 def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
@@ -196,23 +196,19 @@ def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) ->
 
 def _date(rolled: ir.Table, name: str) -> Columns:
     one = ONE[name]
-    yield Feature(f"days_since_last_{name}", f"days since the last {one}", "days", name), _age(rolled, "last_day")
-    yield Feature(f"days_since_first_{name}", f"days since the first {one}", "days", name), _age(rolled, "first_day")
+    yield Feature(f"days_since_last_{name}", f"days since the last {one}", "days", name), count_age(rolled, "last_day")
+    yield Feature(f"days_since_first_{name}", f"days since the first {one}", "days", name), count_age(rolled, "first_day")
 
 
 def _name_counted(study: Study, name: str) -> str:
     return name_things(study, name) + (" without returns" if name == "orders" else "")
 
 
-def _age(table: ir.Table, column: str) -> ir.IntegerValue:
-    return table.snapshot.delta(table[column].truncate("D"), unit="day")
-
-
 def _stand_contacts(contacts: ir.Table, study: Study, marks: Marks) -> tuple[ir.Table, list[Feature]]:
     """Return which contacts are open at T, for how long, and how long those resolved of late took."""
     if "resolved_at" not in contacts.columns:
         return contacts.select(KEYS).distinct(), []
-    contacts = contacts.mutate(age=_age(contacts, "contacted_at"), closed=_age(contacts, "resolved_at"), open=contacts.resolved_at.isnull())
+    contacts = contacts.mutate(age=count_age(contacts, "contacted_at"), closed=count_age(contacts, "resolved_at"), open=contacts.resolved_at.isnull())
     seconds = (contacts.resolved_at.epoch_seconds() - contacts.contacted_at.epoch_seconds()).cast("int64")
     columns = {"n_unresolved": contacts.count(where=contacts.open), "days_unresolved": contacts.age.max(where=contacts.open)}
     things = name_things(study, "contacts")

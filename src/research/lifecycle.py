@@ -12,7 +12,7 @@ from lifelines.utils import median_survival_times
 
 from research.parts import STAGES
 from research.ratios import SUMS, estimate_ratio
-from research.rolling import KEYS, Marks, add_up, place, place_marks, roll_days
+from research.rolling import KEYS, Marks, add_up, join, place, place_marks, roll_days
 from research.snapshots import Evidence
 from research.spells import find_spells
 from research.studies import Study, StudyError
@@ -81,7 +81,7 @@ def assign_stages(evidence: Evidence, study: Study, spells: ir.Table | None = No
     rules = _tenure_rules(people, study)
     if name is not None:
         rhythm = _measure_rhythm(evidence, name, people, study, rhythm)
-        people = people.left_join(rhythm, KEYS).drop("snapshot_right", "customer_id_right")
+        people = join(people, rhythm)
         rules = [*_tenure_rules(people, study), *_activity_rules(people, study)]
     return people.select(*KEYS, stage=ibis.cases(*rules, else_="maturity"))
 
@@ -187,7 +187,7 @@ def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
     """Return each customer's stage at two consecutive snapshots: ``origin`` and ``stage``; who joined in between comes from ``NEW``."""
     earlier = stages.select(snapshot=stages.snapshot + ibis.interval(days=every_days), customer_id="customer_id", origin="stage")
     first = stages.agg(first=stages.snapshot.min())
-    pairs = stages.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right").cross_join(first)
+    pairs = join(stages, earlier).cross_join(first)
     return pairs.filter(pairs.snapshot > pairs["first"]).mutate(origin=pairs.origin.fill_null(NEW)).drop("first")
 
 

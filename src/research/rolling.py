@@ -119,7 +119,13 @@ def _total(rows: ir.Table, name: str) -> ir.IntegerValue:
     return (rows.count(where=rows[name]) if rows[name].type().is_boolean() else rows[name].sum()).cast("int64")
 
 
-def _join(table: ir.Table, more: ir.Table) -> ir.Table:
+def count_age(table: ir.Table, column: str) -> ir.IntegerValue:
+    """Return whole days from the day of a time to the snapshot."""
+    return table.snapshot.delta(table[column].truncate("D"), unit="day")
+
+
+def join(table: ir.Table, more: ir.Table) -> ir.Table:
+    """Return all rows of a table, with the columns of another beside those of the same snapshot and customer."""
     return table.left_join(more, KEYS).drop("snapshot_right", "customer_id_right")
 
 
@@ -264,5 +270,5 @@ def _space_late(days: ir.Table, marks: Marks, span: int) -> ir.Table:
 
 def _replace_gaps(table: ir.Table, late: ir.Table) -> ir.Table:
     """Put the gaps of late customers in place of the empty ones."""
-    joined = _join(table, late.rename({f"late_{name}": name for name in GAPS}))
+    joined = join(table, late.rename({f"late_{name}": name for name in GAPS}))
     return joined.mutate(**{name: joined[f"late_{name}"].fill_null(joined[name]) for name in GAPS}).drop(*(f"late_{name}" for name in GAPS))

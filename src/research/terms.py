@@ -7,15 +7,10 @@ import ibis.expr.types as ir
 
 from research.dictionary import Block, Feature
 from research.lifecycle import assign_stages
-from research.rolling import KEYS, Marks
+from research.rolling import KEYS, Marks, count_age, join
 from research.snapshots import Evidence
 from research.spells import join_terms
 from research.studies import Study
-
-
-def _age(table: ir.Table, column: str) -> ir.IntegerValue:
-    """Return whole days from the day of a time to the snapshot."""
-    return table.snapshot.delta(table[column].truncate("D"), unit="day")
 
 
 def build_attributes(evidence: Evidence, study: Study) -> Block:
@@ -24,13 +19,13 @@ def build_attributes(evidence: Evidence, study: Study) -> Block:
     attributes = [column for column in customers.columns if column not in {*KEYS, "joined_at", "known_at", *study.sensitive}]
     dates = [column for column in attributes if customers[column].type().is_timestamp() or customers[column].type().is_date()]
     customers = customers.cast(dict.fromkeys(dates, "timestamp(6)"))
-    ages = {f"days_since_{column}": _age(customers, column) for column in dates}
+    ages = {f"days_since_{column}": count_age(customers, column) for column in dates}
     past = {name: (age >= 0).ifelse(age, ibis.null("int64")) for name, age in ages.items()}
     others = [column for column in attributes if column not in dates]
     features = [Feature(column, column.replace("_", " "), _unit(customers[column]), "customers") for column in others]
     features += [Feature("tenure_days", "days since joining", "days", "customers")]
     features += [Feature(f"days_since_{column}", f"days since {column.replace('_', ' ')}", "days", "customers") for column in dates]
-    return Block(customers.select(*KEYS, *others, tenure_days=_age(customers, "joined_at"), **past), tuple(features))
+    return Block(customers.select(*KEYS, *others, tenure_days=count_age(customers, "joined_at"), **past), tuple(features))
 
 
 def _unit(column: ir.Value) -> str:
@@ -51,7 +46,7 @@ def build_terms(evidence: Evidence, study: Study, marks: Marks, spells: ir.Table
     parts = [_count_terms(contracts, spells), _read_running(contracts, study), _follow_changes(contracts, marks)]
     table, features = parts[0]
     for part, more in parts[1:]:
-        table, features = table.left_join(part, KEYS).drop("snapshot_right", "customer_id_right"), [*features, *more]
+        table, features = join(table, part), [*features, *more]
     return Block(table, tuple(features))
 
 
@@ -60,7 +55,7 @@ def _count_terms(contracts: ir.Table, spells: ir.Table) -> tuple[ir.Table, list[
     earlier = spells.group_by(KEYS).agg(n_earlier_spells=spells.ended.count())
     features = [Feature("n_contracts", "contracts so far, the running one included", "contracts", "contracts", zero=True)]
     features += [Feature("n_earlier_spells", "earlier times as a customer, which ended with leaving", "times", "contracts", zero=True)]
-    return counts.left_join(earlier, KEYS).drop("snapshot_right", "customer_id_right"), features
+    return join(counts, earlier), features
 
 
 def _read_running(contracts: ir.Table, study: Study) -> tuple[ir.Table, list[Feature]]:
@@ -69,7 +64,7 @@ def _read_running(contracts: ir.Table, study: Study) -> tuple[ir.Table, list[Fea
     terms = [column for column in ("monthly_fee", "plan", "term_months") if column in contracts.columns]
     order = [ibis.desc("started_at"), *map(ibis.desc, terms)]
     latest = running.mutate(place=ibis.row_number().over(ibis.window(group_by=KEYS, order_by=order))).filter(lambda t: t.place == 0)
-    latest = latest.mutate(contract_age_days=_age(latest, "started_at"))
+    latest = latest.mutate(contract_age_days=count_age(latest, "started_at"))
     words = {"plan": ("plan of the running contract", "text"), "monthly_fee": ("monthly fee of the running contract", study.economics.currency)}
     words |= {"term_months": ("months for which the running contract binds at a time", "months")}
     features = [Feature("contract_age_days", "days since the running contract began", "days", "contracts")]
@@ -99,7 +94,7 @@ def _follow_changes(contracts: ir.Table, marks: Marks) -> tuple[ir.Table, list[F
     if "monthly_fee" not in columns:
         return table, features
     change = Feature("last_fee_change", "latest change of the monthly fee, as a share of the fee before", "share", "contracts")
-    return table.left_join(_read_last_change(terms), KEYS).drop("snapshot_right", "customer_id_right"), [*features, change]
+    return join(table, _read_last_change(terms)), [*features, change]
 
 
 def _look_back(contracts: ir.Table, columns: list[str]) -> ir.Table:
@@ -107,7 +102,7 @@ def _look_back(contracts: ir.Table, columns: list[str]) -> ir.Table:
     own = ibis.window(group_by=KEYS, order_by=["started_at", *columns])
     seen = [*columns, *(["ended_at"] if "ended_at" in contracts.columns else [])]
     before = {f"{column}_before": contracts[column].lag().over(own) for column in seen}
-    terms = contracts.mutate(age=_age(contracts, "started_at"), place=ibis.row_number().over(own), **before)
+    terms = contracts.mutate(age=count_age(contracts, "started_at"), place=ibis.row_number().over(own), **before)
     if "ended_at" not in contracts.columns:
         return terms
     over = (terms.ended_at_before.truncate("D") <= terms.started_at.truncate("D")).fill_null(False)
