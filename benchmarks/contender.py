@@ -62,12 +62,13 @@ def run_package(spec: dict, clock: Clock) -> tuple[int, int]:
 
     study, _, evidence, labels = _prepare(spec, clock)
     frame = clock.time("features", lambda: features.load_features(evidence, labels, study))
-    clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
+    if spec.get("write", True):
+        clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
     return frame.shape
 
 
 def run_file(spec: dict, clock: Clock) -> tuple[int, int]:
-    """The same to a Parquet file, written by the engine: a panel too large for a frame needs no frame."""
+    """The same to a Parquet file, part by part: a panel too large for a frame needs no frame."""
     from research import adapters, features
     from research.studies import load_study
 

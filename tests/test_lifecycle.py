@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from research import adapters, lifecycle, snapshots
+from research import adapters, lifecycle, parts, snapshots, transitions
 from research.simulate import simulate, simulate_truth
 from research.spells import find_spells
 
@@ -141,7 +141,7 @@ def test_thresholds_of_study_yml_are_used(write_study):
 def test_every_stage_of_the_rule_is_told_in_words_with_the_own_thresholds(write_study):
     study = _company(write_study, [("user", 400, None)], {"user": [5]}, lifecycle={"introduction_days": 33, "silence_days": 77})
     rule = lifecycle.describe_rule(snapshots.cut_evidence(adapters.load_tables(study), [LAST.date()]), study).set_index("stage").rule
-    assert set(rule.index) == set(lifecycle.STAGES)
+    assert set(rule.index) == set(parts.STAGES)
     assert "33 days" in rule["introduction"]
     assert "77 days" in rule["decline"]
 
@@ -174,7 +174,7 @@ def test_a_row_that_became_known_later_does_not_count_before(write_study):
 
 def test_stages_are_shares_of_those_who_are_customers(write_study):
     study = _company(write_study, [("a", 400, None), ("b", 400, None), ("c", 10, None), ("d", 10, None), ("e", 400, 3)])
-    counts = lifecycle.count_stages(lifecycle.assign_stages(snapshots.cut_evidence(adapters.load_tables(study), [LAST.date()]), study)).set_index("stage")
+    counts = transitions.count_stages(lifecycle.assign_stages(snapshots.cut_evidence(adapters.load_tables(study), [LAST.date()]), study)).set_index("stage")
     assert dict(counts.customers) == {"introduction": 2, "growth": 0, "maturity": 2, "decline": 0, "gone": 1, "won back": 0}
     assert counts.share["introduction"] == 0.5  # 2 of the 4 who are customers
     assert counts.low["introduction"] == pytest.approx(0.150, abs=5e-4)  # Wilson: (.5 + 3.8415/8 - 1.96 sqrt(.25/4 + 3.8415/64)) / (1 + 3.8415/4)
@@ -193,7 +193,7 @@ def _moving(write_study):
 
 def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
     _, stages = _moving(write_study)
-    moves = lifecycle.count_transitions(stages, 30)
+    moves = transitions.count_transitions(stages, 30)
     found = {(row.origin, row.stage): (row.customers, row.moves, row.share) for row in moves.itertuples()}
     assert found == {
         ("not yet a customer", "introduction"): (1, 1, 1.0),
@@ -207,12 +207,12 @@ def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
 
 def test_the_shares_out_of_a_stage_add_up_to_one(write_study):
     _, stages = _moving(write_study)
-    assert lifecycle.count_transitions(stages, 30).groupby("origin").share.sum().to_numpy() == pytest.approx(1)
+    assert transitions.count_transitions(stages, 30).groupby("origin").share.sum().to_numpy() == pytest.approx(1)
 
 
 def test_stays_begin_within_the_snapshots_and_those_that_last_are_censored(write_study):
     _, stages = _moving(write_study)
-    stays = lifecycle.measure_stays(stages, 30).set_index("stage")
+    stays = transitions.measure_stays(stages, 30).set_index("stage")
     assert dict(stays.stays) == {"introduction": 1, "maturity": 1, "gone": 1}  # b's, a's after its introduction, c's; not those under way 90 days ago
     assert dict(stays.finished) == {"introduction": 0, "maturity": 0, "gone": 0}
     assert stays.median_days.isna().all()
@@ -224,7 +224,7 @@ def test_the_median_stay_is_that_of_kaplan_meier(write_study):
     spells = [(name, 150 - shift, None) for shift, name in enumerate("abcd")] + [("e", 40, None), ("z", 400, None)]
     study = _company(write_study, spells)
     days = [_ago(days).date() for days in range(180, -1, -30)]
-    stays = lifecycle.measure_stays(lifecycle.assign_stages(snapshots.cut_evidence(adapters.load_tables(study), days), study), 30).set_index("stage")
+    stays = transitions.measure_stays(lifecycle.assign_stages(snapshots.cut_evidence(adapters.load_tables(study), days), study), 30).set_index("stage")
     assert tuple(stays.loc["introduction", ["stays", "finished", "median_days"]]) == (5, 4, 90)
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from research import features
-from research.engines import Workbench
 from research.rolling import KEYS, Measure, place_marks, roll, roll_days
 from research.snapshots import cut_evidence, follow
 from research.studies import Study
@@ -86,4 +85,4 @@ def test_features_take_nothing_but_evidence():
     study = Study.model_construct(kind="contractual")
     for uncut in (tables, dict(cut_evidence(tables, DAYS))):
         with pytest.raises(TypeError, match="required evidence cut at snapshots, arrived dict; cut it with snapshots.cut_evidence"):
-            features.build_features(uncut, ibis.memtable({"customer_id": ["a"]}), study, Workbench())
+            features.load_features(uncut, ibis.memtable({"customer_id": ["a"]}), study)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import comparison, sentiment
+from research import comparison, sentiment, writing
 from research.snapshots import cut
 from research.studies import StudyError
 
@@ -60,8 +60,8 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
     columns = {"customer_id": reviews.order_id, "score": reviews.review_score.astype(float), "score_max": 5.0}
     columns |= {"text": reviews.review_comment_title.fillna("") + " " + reviews.review_comment_message.fillna("")}
     dated = {"given_at": pd.to_datetime(reviews.review_creation_date), "known_at": pd.to_datetime(reviews.review_answer_timestamp)}
-    texts = sentiment.read_texts(ibis.memtable(pd.DataFrame(columns | dated)))
-    past, later, day = sentiment.split_texts(texts)
+    texts = writing.read_texts(ibis.memtable(pd.DataFrame(columns | dated)))
+    past, later, day = writing.split_texts(texts)
     assert 0.3 * len(texts) <= len(later) < 0.31 * len(texts)
     assert past.known_at.max() < pd.Timestamp(day) + pd.Timedelta(days=1) <= later.given_at.min()
     model = sentiment.learn_sentiment(past, 0)
@@ -70,7 +70,7 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
     assert scores.value["rule on text length", "auc"] < 0.8
     assert scores.value["base rate", "auc"] == 0.5
     listed = sentiment.list_markers(model, past, 40)
-    assert ((listed.positive_share > sentiment.take_sides(past).is_positive.mean()) == (listed.side == "high")).all()
+    assert ((listed.positive_share > writing.take_sides(past).is_positive.mean()) == (listed.side == "high")).all()
     markers = listed.groupby("side").marker.agg(set)
     assert {"não", "péssimo"} <= markers["low"]
     assert {"excelente", "ótimo"} <= markers["high"]
@@ -78,7 +78,7 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
 
 @pytest.mark.parametrize("language", WORDS)
 def test_the_model_reads_any_language_and_shows_its_words(language):
-    past, later, _ = sentiment.split_texts(make_texts(language))
+    past, later, _ = writing.split_texts(make_texts(language))
     model = sentiment.learn_sentiment(past, 0)
     rated = sentiment.rate_texts(model, later)
     scores = sentiment.judge_sentiment(rated, past, resamples=50)[0].set_index(["model", "metric"]).value
@@ -97,12 +97,12 @@ def test_texts_after_the_split_day_never_change_the_model(what):
     texts = make_texts()
     if what == "known later":
         texts.loc[100:119, "known_at"] = pd.Timestamp("2024-12-01")
-    past, later, day = sentiment.split_texts(texts)
+    past, later, day = writing.split_texts(texts)
     unknown = (texts.given_at > pd.Timestamp(day)) | (texts.known_at > pd.Timestamp(day) + pd.Timedelta(hours=23))
     scrambled = texts.copy()
     scrambled.loc[unknown, "text"] = "great service " + texts.text[unknown].sample(frac=1, random_state=0).to_numpy()
     scrambled.loc[unknown, "share"] = 1.2 - texts.share[unknown]
-    models = [sentiment.learn_sentiment(sentiment.split_texts(frame)[0], 0) for frame in (texts, scrambled)]
+    models = [sentiment.learn_sentiment(writing.split_texts(frame)[0], 0) for frame in (texts, scrambled)]
     np.testing.assert_array_equal(models[0][-1].coef_, models[1][-1].coef_)
     assert models[0][1].vocabulary_ == models[1][1].vocabulary_
     assert len(past) + len(later) == len(texts) - (20 if what == "known later" else 0)
@@ -112,19 +112,19 @@ def test_the_texts_of_one_day_stay_on_one_side():
     days = pd.to_datetime(["2024-01-01 08:00", "2024-01-02 09:00", "2024-01-02 23:59:59", "2024-01-03 00:00"], format="ISO8601")
     texts = pd.DataFrame({"given_at": days, "known_at": days})
     for share, rows, day in ((0.3, 1, date(2024, 1, 1)), (0.5, 1, date(2024, 1, 1)), (0.75, 3, date(2024, 1, 2)), (1.0, 3, date(2024, 1, 2))):
-        past, later, split = sentiment.split_texts(texts, share)
+        past, later, split = writing.split_texts(texts, share)
         assert (len(past), len(later), split) == (rows, 4 - rows, day)
 
 
 def test_a_text_known_at_the_end_of_the_split_day_teaches_and_one_second_later_not():
     days = pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-02", "2024-01-02"])
     known = pd.to_datetime(["2024-01-01 23:59:59", "2024-01-02 00:00:00", "2024-01-02", "2024-01-02"], format="ISO8601")
-    past, later, day = sentiment.split_texts(pd.DataFrame({"given_at": days, "known_at": known}), 0.5)
+    past, later, day = writing.split_texts(pd.DataFrame({"given_at": days, "known_at": known}), 0.5)
     assert (past.index.tolist(), later.index.tolist(), day) == ([0], [2, 3], date(2024, 1, 1))
 
 
 def test_only_feedback_with_text_is_read_in_the_order_of_time():
-    texts = sentiment.read_texts(as_feedback(text=["late", " \u200f\n", "early"], score=[4.0, 1, 2], score_max=[5.0, 5, 0]))
+    texts = writing.read_texts(as_feedback(text=["late", " \u200f\n", "early"], score=[4.0, 1, 2], score_max=[5.0, 5, 0]))
     assert texts.text.tolist() == ["early", "late"]
     assert texts.known_at.tolist() == texts.given_at.tolist()
     assert texts.share.tolist() == pytest.approx([np.nan, 0.8], nan_ok=True)
@@ -132,19 +132,19 @@ def test_only_feedback_with_text_is_read_in_the_order_of_time():
 
 def test_of_several_snapshots_the_last_one_is_read():
     feedback = as_feedback(text=["x", "y", "z"], score=[4.0, 1, 2], score_max=[5.0, 5, 5])
-    assert len(sentiment.read_texts(cut(feedback, "feedback", [date(2024, 1, 1), date(2024, 1, 2)]))) == 2
+    assert len(writing.read_texts(cut(feedback, "feedback", [date(2024, 1, 1), date(2024, 1, 2)]))) == 2
 
 
 def test_a_text_is_known_from_the_later_of_both_days_and_never_if_that_is_empty():
     known = pd.to_datetime(["2024-02-01", "2023-01-01", None])
-    texts = sentiment.read_texts(as_feedback(text=["x", "y", "z"], score=[4.0, 1, 2], score_max=[5.0, 5, 5], known_at=known)).set_index("text")
+    texts = writing.read_texts(as_feedback(text=["x", "y", "z"], score=[4.0, 1, 2], score_max=[5.0, 5, 5], known_at=known)).set_index("text")
     assert texts.known_at[["x", "y"]].tolist() == [pd.Timestamp("2024-02-01"), pd.Timestamp("2024-01-01")]
     assert pd.isna(texts.known_at["z"])
 
 
 def test_scores_between_teach_nothing():
     texts = pd.DataFrame({"share": [0.4, 0.41, 0.79, 0.8, np.nan]})
-    assert sentiment.take_sides(texts).is_positive.to_dict() == {0: False, 3: True}
+    assert writing.take_sides(texts).is_positive.to_dict() == {0: False, 3: True}
 
 
 def test_hostile_texts_are_rated_and_learned_from():
@@ -159,35 +159,35 @@ def test_hostile_texts_are_rated_and_learned_from():
 
 
 def test_a_text_is_read_in_one_form_and_not_beyond_its_bound():
-    assert sentiment.clean_texts(["ＦＵＬＬ\u200eWidth\tﬁ", None, "\ud800!"]) == ["fullwidth fi", "", "!"]
-    assert {len(text) for text in sentiment.clean_texts(["a" * 100_000, "\ufdfa" * 100_000])} == {sentiment.LONGEST}
+    assert writing.clean_texts(["ＦＵＬＬ\u200eWidth\tﬁ", None, "\ud800!"]) == ["fullwidth fi", "", "!"]
+    assert {len(text) for text in writing.clean_texts(["a" * 100_000, "\ufdfa" * 100_000])} == {writing.LONGEST}
 
 
 def test_no_text_at_all_is_rated_and_split_without_error():
     texts = make_texts()[:0]
-    assert sentiment.split_texts(texts)[2] is None
+    assert writing.split_texts(texts)[2] is None
     assert sentiment.rate_texts(sentiment.learn_sentiment(make_texts(), 0), texts).positive.tolist() == []
 
 
 def test_too_few_texts_are_explained_and_refused():
     texts = make_texts(rows=120)
-    few = sentiment.explain_few(texts)
+    few = writing.explain_few(texts)
     assert "at least 50" in few
     assert f"{(texts.share <= 0.4).sum()} and {(texts.share >= 0.8).sum()}" in few
     with pytest.raises(StudyError, match="at least 50"):
         sentiment.learn_sentiment(texts, 0)
-    assert sentiment.explain_few(make_texts()) == ""
+    assert writing.explain_few(make_texts()) == ""
 
 
 def test_what_a_study_lacks_is_said():
-    assert sentiment.explain_missing({}) == "sentiment needs a table feedback with the columns text, score, score_max"
-    assert sentiment.explain_missing({"feedback": as_feedback(text="x")}) == "sentiment needs in the table feedback the columns score, score_max"
-    assert sentiment.explain_missing({"feedback": as_feedback(text="x", score=1.0, score_max=5.0)}) == ""
+    assert writing.explain_missing({}) == "sentiment needs a table feedback with the columns text, score, score_max"
+    assert writing.explain_missing({"feedback": as_feedback(text="x")}) == "sentiment needs in the table feedback the columns score, score_max"
+    assert writing.explain_missing({"feedback": as_feedback(text="x", score=1.0, score_max=5.0)}) == ""
 
 
 @pytest.mark.parametrize("kept", [[0.2, 0.4], [0.6], []])
 def test_later_texts_of_one_side_or_none_give_a_table_without_auc(kept):
-    past, later, _ = sentiment.split_texts(make_texts())
+    past, later, _ = writing.split_texts(make_texts())
     rated = sentiment.rate_texts(sentiment.learn_sentiment(past, 0), later[later.share.isin(kept)])
     scores, differences = sentiment.judge_sentiment(rated, past, resamples=20)
     assert scores.value[scores.metric == "auc"].isna().all()
@@ -195,9 +195,9 @@ def test_later_texts_of_one_side_or_none_give_a_table_without_auc(kept):
 
 
 def test_predictions_have_the_form_of_the_comparison():
-    past, later, _ = sentiment.split_texts(make_texts())
+    past, later, _ = writing.split_texts(make_texts())
     predictions = sentiment.compare_ratings(sentiment.rate_texts(sentiment.learn_sentiment(past, 0), later), past)
-    sides = sentiment.take_sides(past).is_positive
+    sides = writing.take_sides(past).is_positive
     assert predictions["base rate"].unique().tolist() == pytest.approx([sides.mean()])
     assert comparison.bin_reliability(predictions, [sentiment.MODEL]).n.sum() == len(predictions)
 

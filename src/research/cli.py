@@ -206,7 +206,7 @@ def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series
             raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
-        arrived = error.strerror if isinstance(error, OSError) else shorten_error(error)
+        arrived = (error.strerror or error) if isinstance(error, OSError) else shorten_error(error)
         raise StudyError(f"required a place to write {out}, arrived {arrived}; choose another --out") from None
     finally:
         with suppress(OSError):
@@ -215,9 +215,8 @@ def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series
 
 
 def _fill(path: Path, tables: snapshots.Tables, study: Study, suffix: str) -> tuple[pd.Series, int]:
-    """The engine writes the Parquet file of a dated study, which needn't fit into memory."""
+    """The Parquet file of a dated study is written part by part: it needn't fit into memory."""
     if study.snapshots and suffix == ".parquet":
-        path.unlink()  # beside a file that is there the engine would write one more of its own
         features.write_panel(tables, study, [study.snapshots.last], path)
         return pd.read_parquet(path, columns=["churned"]).churned, len(read_schema(path))
     frame = features.load_panel(tables, study, [study.snapshots.last]) if study.snapshots else features.load_flat(tables, study)

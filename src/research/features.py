@@ -4,16 +4,20 @@ Features are built from ``snapshots.Evidence`` and nothing else, so none can see
 days since something that never happened are empty. ``describe_features`` says what each is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from pyarrow.parquet import ParquetWriter
 
 from research import engines
 from research.activity import ACTIVITIES, RHYTHMIC, build_activity, roll_rhythm
+from research.assembly import Rows, assemble, cut_parts, load_rows
 from research.dictionary import Block, Feature, reword, tabulate
 from research.engines import Workbench
 from research.lifecycle import find_activity
@@ -52,17 +56,19 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
     """Return ``labels`` with the features of its customers, in the order of snapshot and customer; see ``build_features``."""
     with Workbench() as workbench:
-        panel = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).to_pyarrow()
-    panel = panel.sort_by([(key, "ascending") for key in KEYS])  # sorted here: the engine would carry all columns through the sort
+        panel = assemble(*build_features(evidence, labels, study, workbench))
     return tidy(panel.to_pandas(self_destruct=True))
 
 
 def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
-    """Write what ``load_panel`` returns to a Parquet file; DuckDB writes it itself, so that the panel needn't fit into memory."""
+    """Write what ``load_panel`` returns to a Parquet file, ``PART`` customers at a time, so that the panel needn't fit into memory."""
     evidence, labels = label_panel(tables, study, snapshots)
-    with Workbench() as workbench:
-        panel = build_features(evidence, workbench.keep(labels, "labels"), study, workbench).order_by(KEYS)
-        panel.to_parquet(path, row_group_size=ROWS) if panel.get_backend().name == "duckdb" else tidy(panel.to_pandas()).to_parquet(path, index=False)
+    with Workbench() as workbench, ExitStack() as stack:
+        rows, blocks = build_features(evidence, labels, study, workbench)
+        kept, writer = [replace(block, table=workbench.keep(block.table, "block")) for block in blocks], None
+        for part in (assemble(*part) for part in cut_parts(rows, kept)):
+            writer = writer or stack.enter_context(ParquetWriter(path, part.schema))
+            writer.write_table(part, row_group_size=ROWS)
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
@@ -84,25 +90,21 @@ def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
     return [column for column in frame.columns if column not in closed]
 
 
-def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench: Workbench) -> ir.Table:
-    """Join every table's features to the labelled population.
+def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench: Workbench) -> tuple[Rows, Iterator[Block]]:
+    """Return the labelled population and the features of each source, which ``assemble`` puts beside it.
 
     Parameters
     ----------
     evidence : see ``snapshots.cut_evidence``; nothing else is taken, so no feature sees past its snapshot
     labels : table with columns snapshot, customer_id and the labels
-    workbench : where the features of each source are laid down before they are joined; the result is good while it is open
+    workbench : where is laid down what several sources need; the features are good while it is open
     """
+    if not isinstance(evidence, Evidence):
+        raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
+    labels = workbench.keep(labels, "labels")
     people = workbench.keep(number_customers(labels), "people")
-    table, filled, taken = labels.join(people, "customer_id"), [], {*labels.columns}
-    for place, block in enumerate(_build_all(evidence, study, people, workbench.keep)):
-        _require_new_names(taken, block)
-        own = {f"snapshot_{place}": "snapshot", f"{NUMBER}_{place}": "customer_id"}
-        kept = workbench.keep(block.table, "block").rename(own)
-        table = table.left_join(kept, [("snapshot", f"snapshot_{place}"), (NUMBER, f"{NUMBER}_{place}")])
-        filled += [feature.name for feature in block.features if feature.zero]
-        taken |= {feature.name for feature in block.features}
-    return table.select([column for column in table.columns if column in taken]).fill_null(dict.fromkeys(filled, 0))
+    rows = load_rows(labels.join(people, "customer_id"), evidence.snapshots, people.count().execute())
+    return rows, _require_new_names({*labels.columns}, _build_all(evidence, study, people, workbench.keep))
 
 
 def number_customers(labels: ir.Table) -> ir.Table:
@@ -113,8 +115,6 @@ def number_customers(labels: ir.Table) -> ir.Table:
 
 def _build_blocks(evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None) -> Iterator[Block]:
     """Yield the features of each source, in the order of their columns, under the customers' numbers; ``keep`` computes once what several need."""
-    if not isinstance(evidence, Evidence):
-        raise TypeError(f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence")
     marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
     rhythms = {name: _lay_down_rhythm(own, name, study, keep) for name in RHYTHMIC if keep and name in own}
     spells = keep(find_spells(own, study), "spells") if keep else None
@@ -143,15 +143,18 @@ def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -
         yield _number_block(moods, people)
 
 
-def _require_new_names(taken: set[str], block: Block) -> None:
-    theirs = {column.lower() for column in taken}  # engines don't tell capitals from small letters
-    clashes = [column for column in block.table.columns if column.lower() in theirs and column not in KEYS]
-    if clashes:
-        own = block.features[0].source == OWN_FEATURES
-        where = f"{OWN_FEATURES}: required features" if own else "table customers: required attributes"
-        raise StudyError(
-            f"{where} named unlike the features of other tables, arrived {', '.join(clashes)}; rename them in {OWN_FEATURES if own else 'customers.sql'}"
-        )
+def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Block]:
+    """Pass blocks on; engines don't tell capitals from small letters, so neither may names."""
+    theirs = {column.lower() for column in taken}
+    for block in blocks:
+        names = [column for column in block.table.columns if column not in KEYS]
+        if clashes := [name for name in names if name.lower() in theirs]:
+            own = block.features[0].source == OWN_FEATURES
+            where = f"{OWN_FEATURES}: required features" if own else "table customers: required attributes"
+            rename = f"rename them in {OWN_FEATURES if own else 'customers.sql'}"
+            raise StudyError(f"{where} named unlike the features of other tables, arrived {', '.join(clashes)}; {rename}")
+        theirs |= {name.lower() for name in names}
+        yield block
 
 
 def describe_features(tables: Tables, study: Study) -> pd.DataFrame:

@@ -4,13 +4,15 @@ The model learns from the texts and scores known by one day, at the latest the f
 what came after it.
 """
 
+from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from research import sentiment
+from research import writing
 from research.dictionary import Block, Feature
 from research.panels import plan_split
 from research.rolling import Marks
@@ -30,9 +32,11 @@ def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -
     past = _find_school(evidence, study)
     if past is None:
         return None
+    from research import sentiment  # scikit-learn takes a second and 80 MB to import: features without texts can do without
+
     model = sentiment.learn_sentiment(past, seed)
-    texts = sentiment.read_texts(evidence.only(evidence.snapshots[-1])["feedback"])
-    rated = _rate_once(model, texts)
+    texts = writing.read_texts(evidence.only(evidence.snapshots[-1])["feedback"])
+    rated = _rate_once(partial(sentiment.rate_texts, model), texts)
     table = pd.concat([_sum_up(rated, day, marks.windows) for day in evidence.snapshots], ignore_index=True)
     return Block(ibis.memtable(table.astype({"snapshot": "datetime64[us]"})), tuple(_name_features(marks.windows)))
 
@@ -44,10 +48,10 @@ def describe_moods(evidence: Evidence, study: Study, marks: Marks) -> list[Featu
 
 def _find_school(evidence: Evidence, study: Study) -> pd.DataFrame | None:
     """Return the texts that teach; None where the study turns sentiment off or they are too few."""
-    if not study.features.sentiment or sentiment.explain_missing(evidence):
+    if not study.features.sentiment or writing.explain_missing(evidence):
         return None
     past = _read(evidence, find_school_day(evidence, study))
-    return None if sentiment.explain_few(past) else past
+    return None if writing.explain_few(past) else past
 
 
 def find_school_day(evidence: Evidence, study: Study) -> date:
@@ -56,14 +60,14 @@ def find_school_day(evidence: Evidence, study: Study) -> date:
 
 
 def _read(evidence: Evidence, day: date) -> pd.DataFrame:
-    texts = sentiment.read_texts(evidence.only(evidence.snapshots[0])["feedback"])
+    texts = writing.read_texts(evidence.only(evidence.snapshots[0])["feedback"])
     return texts[(texts[["given_at", "known_at"]] < pd.Timestamp(day + timedelta(days=1))).all(axis=1)]
 
 
-def _rate_once(model, texts: pd.DataFrame) -> pd.DataFrame:
+def _rate_once(rate: Callable[[pd.DataFrame], pd.DataFrame], texts: pd.DataFrame) -> pd.DataFrame:
     """Rate every different text once; the same phrase has the same sentiment."""
     different = texts.drop_duplicates("text")
-    ratings = sentiment.rate_texts(model, different).set_index("text").positive.round(6)
+    ratings = rate(different).set_index("text").positive.round(6)
     return texts.assign(positive=texts.text.map(ratings))
 
 

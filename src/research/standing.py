@@ -10,7 +10,7 @@ def judge_stages(counts: pd.DataFrame, moves: pd.DataFrame, every_days: int) -> 
 
     Parameters
     ----------
-    counts, moves : DataFrames, see ``lifecycle.count_stages`` and ``lifecycle.count_transitions``
+    counts, moves : DataFrames, see ``transitions.count_stages`` and ``transitions.count_transitions``
     every_days : days between two snapshots
     """
     now = counts[counts.snapshot == counts.snapshot.max()].set_index("stage")
