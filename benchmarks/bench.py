@@ -1,6 +1,6 @@
 """Measure the package's speed and memory side by side with other ways to the same features, and write ``RESULTS.md``.
 
-    python benchmarks/bench.py [--quick] [--only SECTION ...] [--scratch DIR] [--out FILE]
+    python benchmarks/bench.py [--quick] [--only SECTION ...] [--rest SECONDS] [--scratch DIR] [--out FILE]
 
 The full run needs about 8 GB in the scratch folder, where generated companies stay for the next run. Sections that aren't asked for stand as they
 were measured before.
@@ -95,24 +95,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small company, for trying out; prints instead of writing RESULTS.md")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
     parser.add_argument("--pairs", type=int, default=sections.PAIRS, metavar="N", help="runs of each contender that is compared side by side")
+    parser.add_argument("--rest", type=int, default=0, metavar="SECONDS", help="idle time before each run, for machines whose speed is lent by the minute")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where companies are kept")
     parser.add_argument("--out", type=Path, metavar="FILE", help="benchmarks/RESULTS.md unless given")
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    bench = Bench(Runner(scratch / "home", scratch), QUICK if options.quick else FULL, options.pairs)
+    bench = Bench(Runner(scratch / "home", scratch, options.rest), QUICK if options.quick else FULL, options.pairs)
     out = options.out or (scratch / "RESULTS.md" if options.quick else ROOT / "benchmarks" / "RESULTS.md")
     measured, began, load = scratch / ("quick.json" if options.quick else "measured.json"), datetime.now(), os.getloadavg()
     for name, section, versions in measure(bench, options.only):
-        write_results(out, keep(measured, name, section, describe_run(began, load, versions)))
+        write_results(out, keep(measured, name, section, describe_run(began, load, versions, options.rest)))
         began, load = datetime.now(), os.getloadavg()
     print(out.read_text() if options.quick else f"written to {out}", file=sys.stdout)
 
 
-def describe_run(began: datetime, load: tuple[float, float, float], featuretools: dict[str, str]) -> str:
+def describe_run(began: datetime, load: tuple[float, float, float], featuretools: dict[str, str], rest: int) -> str:
     """Return when, how long, on what machine and with which versions a section was measured."""
     minutes = (datetime.now() - began).total_seconds() / 60
     when = f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    when += f"; {rest} idle seconds before each run" if rest else ""
     return f"{when}; {describe_machine()}; {describe_versions(featuretools)}"
 
 

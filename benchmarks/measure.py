@@ -18,16 +18,18 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Runner:
-    """Where contenders find their project and leave what they make."""
+    """Where contenders find their project and leave what they make, and how many seconds the machine rests before each."""
 
     home: Path
     scratch: Path
+    rest: int = 0
 
     def run(self, contender: str, python: Path = Path(sys.executable), script: str = "contender.py", **spec) -> dict:
         """Run a contender and return its facts, with the seconds of the whole process."""
         out = self.scratch / f"{contender.replace(', ', '-').replace(' ', '-')}.parquet"
         spec = {"contender": contender, "out": str(out)} | spec
         print(f"{time.strftime('%H:%M:%S')} {contender}: {spec.get('study', '')}, {len(spec.get('snapshots', []))} snapshots", end=" ", flush=True)
+        time.sleep(self.rest)
         facts = _run([str(python), str(HERE / script), json.dumps(spec)], {**os.environ, "RESEARCH_HOME": str(self.home)})
         print(f"{facts.get('features_seconds', facts['process_seconds']):.1f} s, {facts['peak_gb']:.2f} GB", flush=True)
         return facts | {"out": str(out)}

@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.command(options)
     except StudyError as error:
         return _report(error)
+    except duckdb.OutOfMemoryException as error:
+        arrived = shorten_error(error)
+        return _report(StudyError(f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in study.yml, or make room where TMPDIR is"))
     except KeyboardInterrupt:
         goes_on = "; finished reports stay, 'research run' goes on where this left off" if options.command is _run else "; nothing half-written was left"
         print(f"stopped{goes_on}", file=sys.stderr)

@@ -15,12 +15,12 @@ from research.contracts import CONTRACTS
 from research.glossary import name_spans
 from research.parts import CENTURY_DAYS
 from research.ratios import Z
+from research.rolling import KEYS, join
 from research.slices import PLAN, find_segments, name_segment
 from research.snapshots import Tables
 from research.spells import days_before, end_day, find_ends, find_spells, is_purchase
 from research.studies import Study
 
-KEYS = ["snapshot", "customer_id"]
 LEAST_AT_RISK = 10
 ROUNDING = 1e-9  # of a survival of exactly one half, which lifelines sums up in logarithms
 Estimate = dict[str, float]
@@ -152,7 +152,7 @@ def _find_first(evidence: Tables, study: Study) -> ir.Table:
         begun = begun.group_by(KEYS).agg(started=begun.started_at.truncate("D").min())
         ends = find_ends(evidence, study, CENTURY_DAYS)
         ends = ends.group_by(KEYS).agg(ended=ends.ended.min())
-        return begun.left_join(ends, KEYS).drop("snapshot_right", "customer_id_right")
+        return join(begun, ends)
     spells = find_spells(evidence, study)
     return spells.mutate(place=ibis.row_number().over(ibis.window(group_by=KEYS, order_by="started"))).filter(lambda t: t.place == 0).drop("place")
 

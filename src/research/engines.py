@@ -46,8 +46,12 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
     folder = _make_folder()
     own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads}
     own |= {"temp_directory": folder, "checkpoint_threshold": "1000TB"}
-    backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **{key: value for key, value in own.items() if value is not None})
-    weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
+    try:
+        backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **{key: value for key, value in own.items() if value is not None})
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(backend, _close, backend.con, folder)
     Path(folder, "research-own.duckdb").unlink()
     for name, address in study.attach.items():
         attach, key = f'ATTACH {quote(str(locate_database(study, address)))} AS "{name}" (READ_ONLY)', f"key attach.{name}"
@@ -59,6 +63,12 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
         except duckdb.Error as error:
             raise StudyError(say_unreadable(study, name, source, error)) from None
     return backend
+
+
+def _close(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    """Close before Python ends: DuckDB's threads may not outlive it."""
+    connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_folder() -> str:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from research.definitions import RESOLVED_DAYS, YEAR_DAYS
 from research.glossary import name_spans
+from research.rolling import KEYS, join
 from research.slices import find_segments
 from research.snapshots import Tables
 from research.spells import days_before, end_day, find_ends, is_purchase, net_amount, runs_on
 from research.studies import Study
 
-KEYS = ["snapshot", "customer_id"]
 Pairs = dict[str, tuple[ir.Value, ir.Value]]
 
 
@@ -183,7 +183,7 @@ def build_ledger(evidence: Tables, study: Study, opens: pd.DataFrame, segment_by
 
     Parameters
     ----------
-    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.cut_evidence``
     opens : see ``sum_spend``; used for non-contractual studies only
     segment_by : see ``find_segments``
 
@@ -202,7 +202,7 @@ def build_ledger(evidence: Tables, study: Study, opens: pd.DataFrame, segment_by
     blocks += [count(evidence[name], study) for name, count in counts.items() if name in evidence]
     ledger = find_segments(evidence, study, segment_by)
     for block in blocks:
-        ledger = ledger.left_join(block, KEYS).drop("snapshot_right", "customer_id_right")
+        ledger = join(ledger, block)
     return ledger, _pair_up(ledger, study)
 
 

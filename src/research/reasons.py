@@ -20,7 +20,7 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
 
     Parameters
     ----------
-    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.cut_evidence``
 
     Returns
     -------

@@ -10,12 +10,12 @@ import pandas as pd
 
 from research.comparison import wilson
 from research.contracts import CONTRACTS
+from research.rolling import KEYS, join
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase, net_amount
 from research.studies import Study
 
 WINDOW_DAYS = 365
-KEYS = ["snapshot", "customer_id"]
 MEASURES = {"orders": "purchases", "usage": "uses"}
 SCORES = ["customer_id", "recency_days", "frequency_days", "monetary", "r_score", "f_score", "m_score", "segment", "measured"]
 TEXTS = ("customer_id", "segment", "measured")
@@ -72,7 +72,7 @@ def score_rfm(evidence: Tables, study: Study) -> pd.DataFrame:
 
     Parameters
     ----------
-    evidence : dict of cut tables at one snapshot, see ``snapshots.cut_evidence``
+    evidence : of one snapshot, see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
 
     Returns
@@ -108,7 +108,7 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
     recent = events.age < WINDOW_DAYS
     spent = net_amount(events).sum(where=recent).round(6) if name == "orders" else ibis.null("float64")
     sums = events.group_by(KEYS).agg(recency_days=events.age.min(where=real), frequency_days=events.age.nunique(where=real & recent), monetary=spent)
-    customers = find_customers(evidence, study).left_join(sums, KEYS).drop("snapshot_right", "customer_id_right")
+    customers = join(find_customers(evidence, study), sums)
     return customers.fill_null({"frequency_days": 0} | ({"monetary": 0.0} if name == "orders" else {}))
 
 

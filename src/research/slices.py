@@ -5,11 +5,11 @@ import ibis.expr.types as ir
 
 from research.contracts import CONTRACTS
 from research.glossary import name_spans
+from research.rolling import KEYS
 from research.snapshots import Tables
 from research.spells import days_before, end_day, runs_on
 from research.studies import Study, StudyError, show_path
 
-KEYS = ["snapshot", "customer_id"]
 UNKNOWN = "not known"
 PLAN = "plan"
 MOST_COLUMNS = 4  # attributes chosen where the study names none

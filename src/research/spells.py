@@ -94,7 +94,7 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
 
     Parameters
     ----------
-    evidence : dict of cut tables, see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
 
     Returns
