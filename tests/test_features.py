@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import adapters, features
+from research import adapters, assembly, features
 from research.studies import StudyError
 
 T = date(2024, 6, 30)
@@ -115,7 +115,9 @@ def test_the_past_does_matter(write_study, here):
     assert list(there) == list(here) and not without_labels(there).equals(without_labels(here))
 
 
-def test_what_the_engine_writes_is_what_is_loaded(loaded, study, panel, tmp_path):
+@pytest.mark.parametrize("part", [7, 50_000])
+def test_what_is_written_part_by_part_is_what_is_loaded(loaded, study, panel, tmp_path, monkeypatch, part):
+    monkeypatch.setattr(assembly, "PART", part)
     features.write_panel(loaded, study, DAYS, tmp_path / "panel.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "panel.parquet"), panel, check_exact=True)
 
