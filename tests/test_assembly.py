@@ -61,3 +61,14 @@ def test_nobody_makes_an_empty_panel_with_all_columns():
     rows = rows_of([], [], [], people=0)
     parts = [assembly.assemble(*pieces) for pieces in assembly.cut_parts(rows, [block([], [])])]
     assert [part.shape for part in parts] == [(0, 6)] * 2
+
+
+def test_rows_of_a_day_that_the_evidence_does_not_have_are_refused():
+    with pytest.raises(ValueError, match="required rows of the evidence's snapshots 2024-05-31, 2024-06-30, arrived 2024-06-01; cut the evidence there"):
+        rows_of([datetime(2024, 6, 1)], [0], ["a"], people=1)
+
+
+def test_several_rows_of_a_source_for_one_customer_are_refused():
+    rows = rows_of([MAY], [0], ["a"], people=1)
+    with pytest.raises(ValueError, match="one row per snapshot and customer, arrived 1 more"):
+        assembly.assemble(rows, [block([MAY, MAY], [0, 0])])

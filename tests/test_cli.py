@@ -289,6 +289,23 @@ def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_resu
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_too_little_memory_and_an_interrupted_query_are_one_sentence(run, write_study, tmp_path, monkeypatch):
+    def fail(error):
+        def write(*_):
+            raise error
+
+        monkeypatch.setattr(features, "write_panel", write)
+        return run("snapshot", "tiny", "--out", str(tmp_path / "x.parquet"))
+
+    write_study(tables=tables())
+    remedy = "raise memory_gb under engine in study.yml, or make room where TMPDIR is"
+    full = duckdb.OutOfMemoryException("Out of Memory Error: 1 of 1 used\n\nPossible solutions:\n* Reducing the number of threads")
+    assert fail(full) == (1, "", [f"required memory for DuckDB, arrived: Out of Memory Error: 1 of 1 used; {remedy}"])
+    assert fail(RuntimeError("Query interrupted"))[0] == 130
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        fail(RuntimeError("a fault of ours"))
+
+
 @pytest.fixture
 def fetched(write_study, project, monkeypatch):
     """A study of one file with a checksum, and a mirror that is named relative to the folder of the caller."""

@@ -177,6 +177,21 @@ def test_columns_that_are_no_features_are_refused(build, query):
         build(query)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT COUNT(*) AS n FROM customers", "required the column customer_id, arrived n; add it"),
+        ("SELECT customer_id, 1 AS n, 2 AS N FROM customers", "required each column once, arrived 'n' more than once; rename it"),
+        ("SELECT customer_id FROM customers", "required a column per feature beside customer_id, arrived none; add one"),
+        ("SELECT NULL::VARCHAR AS customer_id, 1 AS n FROM customers", "required a customer_id in every row, arrived . rows without; leave them out"),
+        ("SELECT 'x' || customer_id AS customer_id, 1 AS n FROM customers", "required the ids of the table customers, arrived none of them but x.*; return"),
+    ],
+)
+def test_rows_must_name_customers_and_columns_features(build, query, said):
+    with pytest.raises(StudyError, match=f"features.sql: {said}"):
+        build(query)
+
+
 def test_several_rows_of_a_customer_are_refused(build):
     with pytest.raises(StudyError, match="required one row per customer, arrived several of a; group by customer_id"):
         build("SELECT customer_id, amount FROM orders")

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 
 from research import contracts, engines, promises
 from research.parts import OWN_FEATURES, TABLES
+from research.readers import read_sql
 from research.studies import Study, StudyError, load_study, show_path
 
 
@@ -67,22 +69,15 @@ def _require_adapters(study: Study, adapters: dict[str, Path]) -> None:
 
 
 def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -> ir.Table:
-    place, query = show_path(path), _read_sql(path)
+    place, query = show_path(path), read_sql(path)
     try:
         kinds = engines.list_statements(study, backend, query)
         if kinds != ["SELECT"]:
             raise StudyError(f"{place}: required exactly one SELECT, arrived {', '.join(kinds) or 'nothing'}; keep one SELECT")
         found = engines.run_query(study, backend, name, query.strip().rstrip(";"))
         return engines.keep(contracts.conform(found, name), name, packed=True)
-    except StudyError:
+    except (StudyError, duckdb.OutOfMemoryException):
         raise
     except engines.catch(study) as error:
         required = f"SQL that {engines.TITLES[study.engine.kind]} can run"
         raise StudyError(f"{place}: required {required}, arrived {engines.say(study, error)}; correct it") from None
-
-
-def _read_sql(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{show_path(path)}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)}; restore the file") from None

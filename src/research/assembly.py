@@ -21,7 +21,11 @@ PART = 50_000  # customers of one snapshot that are put together at a time when 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled rows in the order of snapshot and customer, and the place of each: ``snapshot * people + number``, counted from 0."""
+    """Labelled rows in the order of snapshot and customer.
+
+    ``labels``: a row each. ``snapshots``: those of the evidence. ``people``: how many customers have a number. ``places``: of each row,
+    ``snapshot * people + number``, counted from 0.
+    """
 
     labels: pa.Table
     snapshots: np.ndarray
@@ -53,7 +57,12 @@ def _in_order(ids: pa.ChunkedArray, day: np.ndarray) -> bool:
 
 def _place(snapshot: pa.ChunkedArray, number: pa.ChunkedArray, days: np.ndarray, people: int) -> np.ndarray:
     stamps = snapshot.cast(pa.timestamp("us")).to_numpy()
-    return np.searchsorted(days, stamps).astype("int64") * people + number.to_numpy()
+    day = np.searchsorted(days, stamps)
+    alien = np.unique(stamps[days[np.minimum(day, len(days) - 1)] != stamps])
+    if len(alien):
+        told = [", ".join(str(one) for one in some.astype("datetime64[D]")) for some in (days, alien)]
+        raise ValueError(f"required rows of the evidence's snapshots {told[0]}, arrived {told[1]}; cut the evidence there")
+    return day.astype("int64") * people + number.to_numpy()
 
 
 def assemble(rows: Rows, blocks: Iterable[Block]) -> pa.Table:
@@ -98,5 +107,7 @@ def _find(rows: Rows, places: np.ndarray) -> pa.Array:
     """Return for each row which of the places is its own, or nothing."""
     own = np.full(len(rows.snapshots) * rows.people, -1, dtype="int32")
     own[places] = np.arange(len(places), dtype="int32")
+    if (several := len(places) - np.count_nonzero(own >= 0)) > 0:
+        raise ValueError(f"required features with one row per snapshot and customer, arrived {several} more; group by both")
     found = own[rows.places]
     return pa.array(found, mask=found < 0)

@@ -36,9 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudyError as error:
         return _report(error)
     except duckdb.OutOfMemoryException as error:
-        arrived = shorten_error(error)
+        arrived = shorten_error(error).split(" Possible solutions")[0]
         return _report(StudyError(f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in study.yml, or make room where TMPDIR is"))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":  # as DuckDB says that Ctrl-C came while it worked
+            raise
         goes_on = "; finished reports stay, 'research run' goes on where this left off" if options.command is _run else "; nothing half-written was left"
         print(f"stopped{goes_on}", file=sys.stderr)
         return 130
@@ -190,7 +192,7 @@ def _snapshot(options: argparse.Namespace) -> int:
     require_settings(snapshot=options.at, lead_days=options.lead_days, horizon_days=options.horizon_days)
     study = adjust(load_study(options.study), options.at, options.lead_days, options.horizon_days)
     out = options.out or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
-    if out.suffix not in (".parquet", ".csv"):
+    if out.suffix.lower() not in (".parquet", ".csv"):
         raise UsageError(f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it")
     print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
     churned, columns = _write(adapters.load_tables(study), study, out)
@@ -200,11 +202,11 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
     """Write beside the target and rename: a reader sees the whole file or none; return who churned and how many columns there are."""
-    scratch = out.with_name(f".{out.name}.part")
+    scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch.touch()  # the system says why a place can't be written, in its own words
-        churned, columns = _fill(scratch, tables, study, out.suffix)
+        churned, columns = _fill(scratch, tables, study, out.suffix.lower())
         if churned.empty:
             raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
         os.replace(scratch, out)

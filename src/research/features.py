@@ -54,7 +54,7 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 
 
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
-    """Return ``labels`` with the features of its customers, in the order of snapshot and customer; see ``build_features``."""
+    """Return ``labels`` with the features of its customers, in the order of snapshot and customer; its snapshots are those of the evidence."""
     with Workbench() as workbench:
         panel = assemble(*build_features(evidence, labels, study, workbench))
     return tidy(panel.to_pandas(self_destruct=True))
@@ -91,7 +91,7 @@ def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
 
 
 def build_features(evidence: Evidence, labels: ir.Table, study: Study, workbench: Workbench) -> tuple[Rows, Iterator[Block]]:
-    """Return the labelled population and the features of each source, which ``assemble`` puts beside it.
+    """Return the labelled population and the features of each source, which ``assemble`` puts beside it; each is built when its turn comes.
 
     Parameters
     ----------
@@ -145,15 +145,15 @@ def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -
 
 def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Block]:
     """Pass blocks on; engines don't tell capitals from small letters, so neither may names."""
-    theirs = {column.lower() for column in taken}
+    theirs = dict.fromkeys((column.lower() for column in taken), "")
     for block in blocks:
         names = [column for column in block.table.columns if column not in KEYS]
         if clashes := [name for name in names if name.lower() in theirs]:
-            own = block.features[0].source == OWN_FEATURES
+            own = OWN_FEATURES in {block.features[0].source, *(theirs[name.lower()] for name in clashes)}
             where = f"{OWN_FEATURES}: required features" if own else "table customers: required attributes"
             rename = f"rename them in {OWN_FEATURES if own else 'customers.sql'}"
             raise StudyError(f"{where} named unlike the features of other tables, arrived {', '.join(clashes)}; {rename}")
-        theirs |= {name.lower() for name in names}
+        theirs |= {name.lower(): block.features[0].source for name in names}
         yield block
 
 

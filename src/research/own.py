@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -14,6 +15,7 @@ from sqlglot import exp
 from research import engines
 from research.dictionary import Block, Feature
 from research.parts import OWN_FEATURES
+from research.readers import read_sql
 from research.rolling import KEYS
 from research.snapshots import Evidence
 from research.studies import Study, StudyError, show_path
@@ -59,12 +61,12 @@ def build_own(evidence: Evidence, study: Study, keep: Callable[[ir.Table, str], 
         return None
     try:
         found = keep(_union(evidence, study, _parse(path, evidence, study)), "own")
-    except StudyError:
+    except (StudyError, duckdb.OutOfMemoryException):
         raise
     except (engines.catch(study), sqlglot.errors.SqlglotError) as error:
         said = re.sub(r"ibis_(seen|step)_(\w+?)_[a-z0-9]{26}\b", r"\2", engines.say(study, error))
         raise _refuse(path, f"SQL that {engines.TITLES[study.engine.kind]} can run on the evidence", said, "correct it") from None
-    _require_features(found, path)
+    _require_features(found, evidence, path)
     table = found.cast({name: "float64" for name in found.columns if found[name].type().is_decimal() or found[name].type().is_boolean()})
     names = [column for column in table.columns if column not in KEYS]
     words = [f"{name.replace('_', ' ')}, of the study's own making" for name in names]
@@ -79,14 +81,23 @@ def _refuse(path: Path, required: str, arrived: str, remedy: str) -> StudyError:
 def _parse(path: Path, evidence: Evidence, study: Study) -> exp.Query:
     """Return the query, sure to read the evidence alone."""
     dialect = evidence["customers"].get_backend().dialect if study.engine.kind == "warehouse" else "duckdb"
-    parsed = [statement for statement in sqlglot.parse(path.read_text(encoding="utf-8"), read=dialect) if statement is not None]
+    parsed = [statement for statement in sqlglot.parse(read_sql(path), read=dialect) if statement is not None]
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
         kinds = ", ".join("SELECT" if isinstance(statement, exp.Query) else statement.key.upper() for statement in parsed)
         raise _refuse(path, "exactly one SELECT", kinds or "nothing", "keep one SELECT")
-    faults = [*_list_alien_tables(parsed[0], evidence), *_list_alien_calls(parsed[0]), *_list_unordered(parsed[0])]
+    faults = [*_list_name_faults(parsed[0]), *_list_alien_tables(parsed[0], evidence), *_list_alien_calls(parsed[0]), *_list_unordered(parsed[0])]
     if faults:
         raise StudyError(*(f"{show_path(path)}: {fault}" for fault in dict.fromkeys(faults)))
     return _add_in_order(_rename_steps(parsed[0])) if study.engine.kind == "duckdb" else _rename_steps(parsed[0])
+
+
+def _list_name_faults(query: exp.Query) -> Iterator[str]:
+    """A column is found by its name alone, and engines don't tell capitals from small letters."""
+    names = [name.lower() for name in query.named_selects if name != "*"]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    yield from (f"required each column once, arrived '{name}' more than once; rename it" for name in twice)
+    if "customer_id" not in names and not query.is_star:
+        yield f"required the column customer_id, arrived {', '.join(names)}; add it"
 
 
 def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
@@ -205,11 +216,19 @@ def _run(query: exp.Query, evidence: Evidence, day: date, study: Study) -> ir.Ta
     return found.mutate(snapshot=stamp, customer_id=found.customer_id.cast("string"))
 
 
-def _require_features(found: ir.Table, path: Path) -> None:
-    """Refuse columns that are no features, and customers with several rows."""
+def _require_features(found: ir.Table, evidence: Evidence, path: Path) -> None:
+    """Refuse columns that are no features, ids that aren't customers', and customers with several rows."""
+    if len(found.columns) == len(KEYS):
+        raise _refuse(path, "a column per feature beside customer_id", "none", "add one")
     wrong = [f"{name} ({found[name].type()})" for name in found.columns if name not in KEYS and not _is_feature(found[name])]
     if wrong:
         raise _refuse(path, "numbers, flags or texts as features", ", ".join(wrong), "count days, or cast them")
+    nobody = found.filter(found.customer_id.isnull()).count().execute()
+    if nobody:
+        raise _refuse(path, "a customer_id in every row", f"{nobody} rows without", "leave them out")
+    strangers = found.anti_join(evidence["customers"], KEYS).order_by(KEYS).limit(3).to_pandas()
+    if len(strangers) and found.semi_join(evidence["customers"], KEYS).count().execute() == 0:
+        raise _refuse(path, "the ids of the table customers", f"none of them but {', '.join(strangers.customer_id)}", "return customer_id as it is there")
     twice = found.group_by(KEYS).agg(rows=found.count()).filter(lambda t: t.rows > 1).order_by(KEYS).limit(3).to_pandas()
     if len(twice):
         raise _refuse(path, "one row per customer", f"several of {', '.join(twice.customer_id)}", "group by customer_id")

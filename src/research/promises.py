@@ -125,7 +125,7 @@ def _check_table(name: str, table: ir.Table, customers: ir.Table | None, today: 
 def _attribute_rows(name: str, table: ir.Table) -> Iterator[tuple]:
     """No attribute may bear a name that a later step gives to a column of its own, nor hold lists or structs."""
     own, attributes = sorted(RESERVED - {*CONTRACTS[name].columns}), [column for column in table.columns if column not in CONTRACTS[name].columns]
-    taken = [column for column in attributes if column in own or column.endswith("_right")]
+    taken = [column for column in attributes if column.lower() in own or column.lower().endswith("_right")]
     yield name, "", f"no column named {', '.join(own)} or *_right", len(taken), ", ".join(taken), f"rename it in {name}.sql"
     nested = [f"{column} ({table[column].type()})" for column in attributes if table[column].type().is_nested()]
     yield name, "", "columns of single values", len(nested), ", ".join(nested), f"take it apart in {name}.sql or leave it out"

@@ -12,7 +12,7 @@ from python_calamine import CalamineError
 
 from research.parts import Source
 from research.sources import combine_hashes, hash_file, list_files, name_key, publish
-from research.studies import Study, StudyError
+from research.studies import Study, StudyError, show_path
 
 CONVERTED = {".xlsx", ".rda", ".rdata"}
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".gz": "read_csv", ".parquet": "read_parquet"}
@@ -121,6 +121,21 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
 def say_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
     """Return the sentence on a file that DuckDB can't read, in DuckDB's words."""
     return f"{name_key(study, name)}: required a file {source.file} that DuckDB can read with these options, arrived {shorten_error(error)}; correct it"
+
+
+def read_sql(path: Path) -> str:
+    """Return the text of a study's SQL file.
+
+    Raises
+    ------
+    StudyError
+        If it can't be read as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        arrived = getattr(error, "strerror", None) or error
+        raise StudyError(f"{show_path(path)}: required a readable UTF-8 file, arrived {arrived}; restore the file") from None
 
 
 def shorten_error(error: Exception) -> str:

@@ -17,7 +17,7 @@ from research.studies import Study, StudyError
 
 Tables = dict[str, ir.Table]
 
-NUMBER = "number of the customer"  # as no company names a column of its own
+NUMBER = ibis.util.gen_name("number")  # as no company names a column of its own
 RESOLVED_LATER = {"contracts": ("ended_at", ("end_reason", "voluntary")), "contacts": ("resolved_at", ())}
 
 

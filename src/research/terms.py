@@ -10,7 +10,7 @@ from research.lifecycle import assign_stages
 from research.rolling import KEYS, Marks, count_age, join
 from research.snapshots import Evidence
 from research.spells import join_terms
-from research.studies import Study
+from research.studies import Study, StudyError
 
 
 def build_attributes(evidence: Evidence, study: Study) -> Block:
@@ -22,6 +22,9 @@ def build_attributes(evidence: Evidence, study: Study) -> Block:
     ages = {f"days_since_{column}": count_age(customers, column) for column in dates}
     past = {name: (age >= 0).ifelse(age, ibis.null("int64")) for name, age in ages.items()}
     others = [column for column in attributes if column not in dates]
+    if taken := [column for column in others if column.lower() in {name.lower() for name in ages}]:
+        required = "table customers: required attributes named unlike the days since others"
+        raise StudyError(f"{required}, arrived {', '.join(taken)}; rename them in customers.sql")
     features = [Feature(column, column.replace("_", " "), _unit(customers[column]), "customers") for column in others]
     features += [Feature("tenure_days", "days since joining", "days", "customers")]
     features += [Feature(f"days_since_{column}", f"days since {column.replace('_', ' ')}", "days", "customers") for column in dates]
