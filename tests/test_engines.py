@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -267,3 +268,13 @@ def test_the_embedded_engine_keeps_within_its_memory_and_takes_its_folder_away(w
     backend.disconnect()
     del backend
     assert not Path(settings[2]).exists()
+
+
+def test_no_file_of_a_connection_has_a_name_that_would_outlive_the_process(write_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    joined = pd.Timestamp("2024-01-01")
+    tables = {"customers": pd.DataFrame({"customer_id": ["a"], "joined_at": joined}), "contracts": pd.DataFrame({"customer_id": ["a"], "started_at": joined})}
+    loaded = adapters.load_tables(write_study("contractual", tables=tables))
+    (folder,) = (tmp_path / "own").glob("research-duckdb-*")
+    assert loaded["contracts"].count().execute() == 1 and [*folder.iterdir()] == []

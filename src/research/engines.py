@@ -41,7 +41,7 @@ def connect(study: Study) -> ibis.BaseBackend:
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
     """The database is a file in a folder that goes with the connection, as does what is spilled there; checkpoints would cost seconds for nothing.
 
-    The file loses its name as soon as it is open: the system then frees it with the process, however that ends.
+    The file and its log lose their names as soon as they are open: the system then frees them with the process, however that ends.
     """
     folder = _make_folder()
     own = {"memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB", "threads": study.engine.threads}
@@ -52,7 +52,11 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(backend, _close, backend.con, folder)
-    Path(folder, "research-own.duckdb").unlink()
+    backend.raw_sql("PRAGMA disable_checkpoint_on_shutdown")
+    backend.raw_sql("CREATE TABLE opened (log INTEGER)")  # the first write opens the log
+    backend.raw_sql("DROP TABLE opened")
+    for file in Path(folder).iterdir():
+        file.unlink()
     for name, address in study.attach.items():
         attach, key = f'ATTACH {quote(str(locate_database(study, address)))} AS "{name}" (READ_ONLY)', f"key attach.{name}"
         _attach(backend, attach, f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that DuckDB can attach")
