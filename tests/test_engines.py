@@ -3,10 +3,12 @@
 import gc
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import quote_plus
 
 import ibis
@@ -222,6 +224,21 @@ def test_a_warehouse_that_is_not_there_is_one_sentence_without_its_password(writ
         assert fault.startswith("data/tiny/study.yml, key engine.url: required ")
         assert "secret" not in fault
         assert "\n" not in fault
+
+
+def test_a_warehouse_that_refuses_says_why_and_a_fault_of_ours_is_no_fault_of_the_user(write_study, monkeypatch):
+    study = write_study("flat", engine={"kind": "warehouse", "url": "postgres://me:secret@host/crm"})
+    for said, raised in (
+        (sqlite3.OperationalError("no such role"), StudyError),
+        (ConnectionRefusedError("refused"), StudyError),
+        (TypeError("ours"), TypeError),
+        (KeyError("x"), KeyError),
+    ):
+        monkeypatch.setattr(engines.ibis, "connect", Mock(side_effect=said))
+        with pytest.raises(raised, match=str(said.args[0])):
+            engines.connect(study)
+    assert issubclass(sqlite3.OperationalError, engines.catch(study))  # any driver that keeps to PEP 249 and is loaded
+    assert not issubclass(TypeError, engines.catch(study))
 
 
 def fill_warehouse(tables: dict[str, pd.DataFrame], url: str) -> None:

@@ -91,7 +91,7 @@ def test_every_dependency_is_used_and_every_import_is_declared():
     import sys
 
     with_engine = {"duckdb", "matplotlib_inline", "research"}  # duckdb comes with ibis-framework[duckdb], matplotlib_inline with jupyterlab
-    asked_for = {name_of(entry) for entry in EXTRAS["spark"]} & {"pyspark"}  # imported only where a study asks for Spark
+    asked_for = {name_of(entry) for entry in EXTRAS["spark"]} & {"pyspark"} | {"py4j"}  # imported only where a study asks for Spark; py4j comes with it
     assert imported - declared - with_engine - asked_for <= set(sys.stdlib_module_names)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 import tempfile
 import weakref
 from pathlib import Path
@@ -14,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import sqlglot
+from ibis.common.exceptions import IbisError
 from sqlglot.errors import SqlglotError
 
 from research import spark
@@ -106,7 +108,7 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     except ImportError as error:
         driver = f"required the driver of {url.split('://')[0]}, arrived: {' '.join(str(error).split())}"
         raise StudyError(f"{place}.url: {driver}; install it, for Postgres with 'pip install research[postgres]'") from None
-    except Exception as error:  # the server can't be reached or refuses us: every driver has errors of its own, without a common base
+    except (ValueError, *_list_driver_errors()) as error:  # an address that nothing fits; a server that can't be reached or refuses us
         arrived = " ".join(str(error).replace(url, shown).split())
         raise StudyError(
             f"{place}.url: required a warehouse at {shown}, arrived {type(error).__name__} ({arrived[:200]}); correct the url or start it"
@@ -222,9 +224,17 @@ def _name_kept(table: ir.Table) -> str:
     return next(node.name for node in table.op().find(ibis.expr.operations.PhysicalTable))
 
 
-def catch(study: Study) -> type[Exception]:
-    """Return the kind of errors by which the study's engine says that it can't run something; a warehouse's driver has its own."""
-    return duckdb.Error if study.engine.kind == "duckdb" else Exception
+def _list_driver_errors() -> tuple[type[Exception], ...]:
+    """Return what the drivers loaded by now raise, whatever the reason: each that keeps to PEP 249 has an ``apilevel`` and an ``Error``; and the system's."""
+    drivers = [vars(module) for module in [*sys.modules.values()] if "apilevel" in getattr(module, "__dict__", {})]
+    return OSError, IbisError, *{driver["Error"] for driver in drivers if "Error" in driver}
+
+
+def catch(study: Study) -> tuple[type[Exception], ...]:
+    """Return the errors by which the study's engine, or the translation for it, says that it can't run something; to be asked after it was loaded."""
+    if study.engine.kind == "duckdb":
+        return (duckdb.Error,)
+    return SqlglotError, IbisError, *(spark.list_errors() if study.engine.kind == "spark" else _list_driver_errors())
 
 
 def say(study: Study, error: Exception) -> str:

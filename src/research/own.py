@@ -63,7 +63,7 @@ def build_own(evidence: Evidence, study: Study, keep: Callable[[ir.Table, str], 
         found = keep(_union(evidence, study, _parse(path, evidence, study)), "own")
     except (StudyError, duckdb.OutOfMemoryException):
         raise
-    except (engines.catch(study), sqlglot.errors.SqlglotError) as error:
+    except (*engines.catch(study), sqlglot.errors.SqlglotError) as error:
         said = re.sub(r"ibis_(seen|step)_(\w+?)_[a-z0-9]{26}\b", r"\2", engines.say(study, error))
         raise _refuse(path, f"SQL that {engines.TITLES[study.engine.kind]} can run on the evidence", said, "correct it") from None
     _require_features(found, evidence, path)

@@ -82,7 +82,7 @@ def _launch(options: dict[str, str], place: str) -> Any:
         try:
             gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
             session = SparkSession(SparkContext(gateway=gateway, conf=SparkConf(_jvm=gateway.jvm).setAll(conf.getAll())))
-        except Exception as error:  # Spark doesn't start: a wrong master or option, no port, no memory; Spark's, py4j's and the system's errors share no base
+        except (*list_errors(), OSError) as error:  # a wrong master or option, no port, no memory, no Java that runs
             raise StudyError(
                 f"{place}: required a Spark that starts, arrived {_last_line(scratch / 'log') or say(error)}; correct master and options"
             ) from None
@@ -108,6 +108,14 @@ def _last_line(log: Path) -> str:
 def name_path(path: Path) -> str:
     """Return a local file's name as Spark reads it, whatever its default file system and whatever wildcards the name holds."""
     return "file://" + re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
+
+
+def list_errors() -> tuple[type[Exception], ...]:
+    """Return what Spark raises: errors of its own, and those of the bridge to Java."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return PySparkException, Py4JError
 
 
 def say(error: Exception) -> str:
