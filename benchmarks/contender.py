@@ -42,13 +42,13 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _prepare(spec: dict, clock: Clock, checked: bool = True):
-    """Load the tables, and lay down the labelled population, which all contenders start from."""
+def _prepare(spec: dict, clock: Clock):
+    """Load the tables, with every promise checked where the spec says so, and lay down the labelled population, which all contenders start from."""
     from research import adapters, engines, panels
     from research.studies import load_study
 
     study, days = load_study(spec["study"]), [date.fromisoformat(day) for day in spec["snapshots"]]
-    tables = clock.time("load", lambda: (adapters.load_tables if checked else adapters.adapt)(study))
+    tables = clock.time("load", lambda: (adapters.load_tables if spec.get("checked") else adapters.adapt)(study))
     evidence, labels = clock.time("label", lambda: panels.label_panel(tables, study, days))
     labels = clock.time("label", lambda: engines.keep(labels, "labels"))
     if spec.get("labels"):
@@ -96,7 +96,7 @@ def prepare_by_hand(tables: dict, labels: Any, snapshot: str):
 
 def run_by_hand(spec: dict, clock: Clock) -> tuple[int, int]:
     """Features by the SQL of ``by_hand.sql``, in the package's own connection and tables."""
-    _, tables, _, labels = _prepare(spec, clock, checked=False)
+    _, tables, _, labels = _prepare(spec, clock)
     connection = prepare_by_hand(tables, labels, spec["snapshots"][0])
     frame = clock.time("features", lambda: connection.execute((HERE / "by_hand.sql").read_text()).df())
     clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
