@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from contender import Clock, measure_peak_gb
 
-SETTINGS = {"LightGBM": 25, "CatBoost": 10}  # tried at random, the defaults besides
+SETTINGS = {"LightGBM": 20, "CatBoost": 6}  # tried at random, the defaults besides
 FOLDS = 3
 
 

@@ -13,7 +13,7 @@ PAIRS = 3
 MONTHLY = 30
 HAND, FASTER, LEANER, TOOLS = 1.25, 4, 3, 50  # the bounds
 MEMORY_GB, LIMIT_GB = 6, 4.0
-LEAN_GB = 1.6
+LEAN_GB = 1.9
 LEAN = "package, to a file"
 
 

@@ -14,10 +14,12 @@ from sklearn.pipeline import make_pipeline
 from research import adapters, candidates, features, leaks, risk, sources
 from research.candidates import Candidate
 from research.columns import scale
+from research.pairs import LogisticPairs
 from research.studies import Study, load_study
 
-PLAIN = "plain logistic"
-PEERS = ("EBM", "LightGBM", "CatBoost")
+PLAIN, PAIRS = "plain logistic", "logistic with pairs"
+BOOSTINGS = ("LightGBM", "CatBoost")
+TUNED = ("tuned LightGBM", "tuned CatBoost")
 SEED = 0
 Parts = list[np.ndarray]
 
@@ -45,10 +47,10 @@ class Task:
 
 
 TASKS = {
-    "telco-quarters": Task("Telco, three random quarters", "telco", split_shuffled, PEERS, 0.854, 0.406),
-    "telco-folds": Task("Telco, ten folds", "telco", split_folds, PEERS, 0.850, 0.4105),
-    "mlc_churn": Task("mlc_churn, ten folds", "mlc_churn", split_folds, (*PEERS, "tuned LightGBM", "tuned CatBoost")),
-    "bank_churn": Task("bank_churn, ten folds", "bank_churn", split_folds, (*PEERS, "tuned LightGBM", "tuned CatBoost")),
+    "telco-quarters": Task("Telco, three random quarters", "telco", split_shuffled, ("EBM", *BOOSTINGS), 0.854, 0.406),
+    "telco-folds": Task("Telco, ten folds", "telco", split_folds, BOOSTINGS, 0.850, 0.4105),
+    "mlc_churn": Task("mlc_churn, ten folds", "mlc_churn", split_folds, (*BOOSTINGS, *TUNED)),
+    "bank_churn": Task("bank_churn, ten folds", "bank_churn", split_folds, (*BOOSTINGS, *TUNED)),
 }
 
 
@@ -64,7 +66,12 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
     """Return the package's candidates beside a logistic regression on straight lines, which is where the field starts from."""
     straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
-    return {PLAIN: Candidate("reference", straight)} | candidates.list_candidates(study, columns, SEED)
+    listed = candidates.list_candidates(study, columns, SEED)
+    if PAIRS not in listed:
+        listed[PAIRS] = Candidate("logistic", LogisticPairs())
+        both = candidates.stack({name: listed[name] for name in (PAIRS, "gradient boosting")}, SEED)
+        listed |= {f"{name}, with pairs": average for name, average in both.items()}
+    return {PLAIN: Candidate("reference", straight)} | listed
 
 
 def predict_own(study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts) -> tuple[pd.DataFrame, dict[str, float]]:

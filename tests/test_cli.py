@@ -6,6 +6,7 @@ import re
 import duckdb
 import pandas as pd
 import pytest
+from models import few_candidates
 
 from research import adapters, cli, features, risk, sources
 from research.studies import StudyError
@@ -345,7 +346,7 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     study = write_study("flat", tables={"snapshot": frame})
     panel = features.load_flat(adapters.load_tables(study), study)
     with pytest.raises(StudyError) as caught:
-        risk.predict_cross_validated(panel, ["age"], risk.list_candidates(None, 0), 5, 1, 0)
+        risk.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
     assert caught.value.faults == (
         "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
         "check the label in the study's SQL, or choose another snapshot or horizon",

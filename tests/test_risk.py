@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from models import few_candidates
 from sklearn.metrics import log_loss, roc_auc_score
 
-from research import adapters, comparison, features, leaks, risk, sources, verdicts
+from research import adapters, candidates, comparison, features, leaks, risk, sources, verdicts
+from research.candidates import Candidate
 from research.studies import StudyError, load_study
 
 
@@ -32,8 +34,8 @@ def customers(n: int = 1500, seed: int = 0, signal: float = 1.5) -> pd.DataFrame
 COLUMNS = ["age", "holes", "plan", "noise"]
 
 
-def compare(predictions: pd.DataFrame, candidates: dict[str, risk.Candidate]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    families = {name: candidate.family for name, candidate in candidates.items()}
+def compare(predictions: pd.DataFrame, models: dict[str, Candidate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    families = {name: model.family for name, model in models.items()}
     resampled = comparison.resample_scores(predictions, 300, 0)
     scores = comparison.tabulate_scores(resampled, families, len(predictions))
     references = [*dict.fromkeys([verdicts.find_reference(scores), verdicts.find_reference(scores, "auc"), verdicts.find_best(scores)])]
@@ -41,58 +43,58 @@ def compare(predictions: pd.DataFrame, candidates: dict[str, risk.Candidate]) ->
 
 
 def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
-    candidates = risk.list_candidates("noise", seed=0)
-    predictions = risk.predict_out_of_time(customers(seed=1), customers(seed=2), COLUMNS, candidates)
-    scores, differences = compare(predictions, candidates)
+    models = few_candidates("noise", seed=0)
+    predictions = risk.predict_out_of_time(customers(seed=1), customers(seed=2), COLUMNS, models)
+    scores, differences = compare(predictions, models)
     areas = scores[scores.metric == "auc"].set_index("model").value
-    assert (areas[[name for name, candidate in candidates.items() if candidate.family != "reference"]] > 0.75).all()
+    assert (areas[[name for name, model in models.items() if model.family != "reference"]] > 0.75).all()
     assert "better probabilities than the" in verdicts.judge_models(scores, differences)
 
 
 def test_on_pure_noise_at_most_one_verdict_of_five_names_a_winner():
     said = []
     for seed in range(5):  # each verdict errs in at most one case of twenty: two or more of five happen once in 40 times
-        candidates = risk.list_candidates("noise", seed=seed)
+        models = few_candidates("noise", seed=seed)
         train, test = customers(500, seed=seed, signal=0), customers(500, seed=seed + 100, signal=0)
-        said.append(verdicts.judge_models(*compare(risk.predict_out_of_time(train, test, COLUMNS, candidates), candidates)))
+        said.append(verdicts.judge_models(*compare(risk.predict_out_of_time(train, test, COLUMNS, models), models)))
     assert sum(not words.startswith("**No model is shown to be better") for words in said) <= 1
 
 
 def test_the_base_rate_is_the_training_share_of_churners():
     train = customers(seed=1)
-    predictions = risk.predict_out_of_time(train, customers(seed=2), COLUMNS, risk.list_candidates(None, 0))
-    assert predictions[risk.BASE_RATE].unique() == pytest.approx([train.churned.mean()])
+    predictions = risk.predict_out_of_time(train, customers(seed=2), COLUMNS, few_candidates(None, 0))
+    assert predictions[candidates.BASE_RATE].unique() == pytest.approx([train.churned.mean()])
 
 
 def test_the_rule_gives_the_training_share_of_the_same_range():
     train = pd.DataFrame({"customer_id": range(1000), "days": np.repeat(np.arange(10.0), 100), "churned": np.tile(np.arange(100) < 30, 10)})
     train.loc[train.days == 9, "churned"] = np.arange(100) < 80
-    rule = risk.list_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
+    rule = few_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
     found = rule.predict_proba(pd.DataFrame({"days": [9.0, 2.0, 50.0]}))[:, 1]
     assert found == pytest.approx([0.8, 0.3, 0.8])
 
 
 def test_the_rule_has_a_group_for_customers_without_any_event():
     train = pd.DataFrame({"days": [*np.arange(500.0), *[np.nan] * 200], "churned": [True, *[False] * 499, *[True] * 200]})
-    rule = risk.list_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
+    rule = few_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
     assert rule.predict_proba(pd.DataFrame({"days": [np.nan, 400.0]}))[:, 1] == pytest.approx([1, 0], abs=0.05)
 
 
 def test_the_same_seed_gives_the_same_predictions():
     train, test = customers(600, seed=1), customers(200, seed=2)
-    first, again = (risk.predict_out_of_time(train, test, COLUMNS, risk.list_candidates("noise", 3)) for _ in range(2))
+    first, again = (risk.predict_out_of_time(train, test, COLUMNS, few_candidates("noise", 3)) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
 
 
 def test_a_category_that_training_never_saw_and_an_empty_column_are_no_error():
     train, test = customers(600, seed=1).assign(empty=np.nan), customers(100, seed=2).assign(plan="new", empty=1.0)
-    predictions = risk.predict_out_of_time(train, test, [*COLUMNS, "empty"], risk.list_candidates("noise", 0))
+    predictions = risk.predict_out_of_time(train, test, [*COLUMNS, "empty"], few_candidates("noise", 0))
     assert predictions.notna().all(axis=None)
 
 
 def test_cross_validation_judges_every_customer_once_per_repeat_on_the_same_folds():
     frame = customers(300)
-    predictions = risk.predict_cross_validated(frame, COLUMNS, {risk.BASE_RATE: risk.list_candidates(None, 0)[risk.BASE_RATE]}, 5, 2, seed=0)
+    predictions = risk.predict_cross_validated(frame, COLUMNS, {candidates.BASE_RATE: few_candidates(None, 0)[candidates.BASE_RATE]}, 5, 2, seed=0)
     assert predictions.groupby("repeat").customer_id.nunique().tolist() == [300, 300]
     assert not predictions.duplicated(["repeat", "customer_id"]).any()
 
@@ -103,25 +105,25 @@ def test_one_class_only_is_refused_with_the_counts(churned):
     with pytest.raises(
         StudyError, match=rf"required churners and others among the study's rows, arrived {100 * churned} churners in 100 rows; check the label"
     ):
-        risk.predict_cross_validated(frame, COLUMNS, risk.list_candidates(None, 0), 5, 1, seed=0)
+        risk.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
 
 def test_more_folds_than_churners_are_refused():
     frame = customers(100).assign(churned=lambda t: t.index < 3)
     with pytest.raises(StudyError, match="required at least 5 customers of each class for 5 folds, arrived 3; lower the parameter folds"):
-        risk.predict_cross_validated(frame, COLUMNS, risk.list_candidates(None, 0), 5, 1, seed=0)
+        risk.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
 
 def test_a_customer_with_two_rows_is_refused_in_a_cross_validation():
     frame = pd.concat([customers(200)] * 2, ignore_index=True)
     with pytest.raises(StudyError, match="required each customer on one side of a random split"):
-        risk.predict_cross_validated(frame, COLUMNS, risk.list_candidates(None, 0), 5, 1, seed=0)
+        risk.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
 
 def test_a_rule_column_that_is_no_feature_is_refused(write_study):
     study = write_study("flat", rule_column="tenure")
     with pytest.raises(StudyError, match=r"key rule_column: required one of the features age, plan; arrived 'tenure'"):
-        risk.find_rule_column(["age", "plan"], study)
+        candidates.find_rule_column(["age", "plan"], study)
 
 
 def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mirror):
@@ -130,7 +132,7 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
     frame = features.load_flat(adapters.load_tables(study), study)
     assert frame.total_charges.isna().sum() == 11  # text with 11 blanks in the file; left as text, logistic loses 4 points of AUC
     columns = features.list_features(frame, study)
-    logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
     assert leaks.find_leaks(frame, columns, study).empty
     predictions = risk.predict_cross_validated(frame, columns, logistic, folds=10, repeats=1, seed=0)
     folds = [(roc_auc_score(part.churned, part.logistic), log_loss(part.churned, part.logistic)) for _, part in predictions.groupby("fold")]
@@ -141,37 +143,39 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
 
 def test_the_base_rate_of_a_cross_validation_ranks_nobody():
     frame = customers(101)
-    predictions = risk.predict_cross_validated(frame, COLUMNS, risk.list_candidates(None, 0), 10, 2, seed=0)
-    assert predictions.groupby("repeat")[risk.BASE_RATE].nunique().tolist() == [1, 1]
+    predictions = risk.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 10, 2, seed=0)
+    assert predictions.groupby("repeat")[candidates.BASE_RATE].nunique().tolist() == [1, 1]
 
 
 def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
     train, test = customers(600, seed=1), customers(100, seed=2)
     spoiled = pd.concat([train, train[train.churned].assign(left_in_lead=True, churned=False, age=0.0)])
-    plain, with_leavers = (risk.predict_out_of_time(part, test, COLUMNS, risk.list_candidates(None, 0)) for part in (train, spoiled))
+    plain, with_leavers = (risk.predict_out_of_time(part, test, COLUMNS, few_candidates(None, 0)) for part in (train, spoiled))
     pd.testing.assert_frame_equal(plain, with_leavers)
 
 
 def test_no_feature_at_all_is_refused():
     with pytest.raises(StudyError, match="required at least one feature, arrived none"):
-        risk.predict_cross_validated(customers(100), [], risk.list_candidates(None, 0), 5, 1, seed=0)
+        risk.predict_cross_validated(customers(100), [], few_candidates(None, 0), 5, 1, seed=0)
 
 
 def test_where_nothing_varies_the_logistic_model_gives_the_base_rate():
     train, test = (customers(200, seed=seed).assign(age=1.0, holes=np.nan) for seed in (1, 2))
-    logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
     predictions = risk.predict_out_of_time(train, test, ["age", "holes"], logistic)
     np.testing.assert_allclose(predictions.logistic, train.churned.mean(), atol=1e-3)
 
 
 def test_columns_of_mere_zeros_do_not_change_the_logistic_model():
     train, test = customers(400, seed=1), customers(100, seed=2)
-    logistic = {"logistic": risk.list_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
     alone, beside = (
         risk.predict_out_of_time(train.assign(zero=0.0), test.assign(zero=0.0), columns, logistic).logistic for columns in (COLUMNS, [*COLUMNS, "zero"])
     )
     np.testing.assert_allclose(alone, beside)
 
 
-def test_the_rule_is_named_in_the_words_of_the_dictionary():
-    assert "rule on days since the last use" in risk.list_candidates("days_since_last_usage", 0, "days since the last use")
+def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
+    words = {"days_since_last_orders": "days since the last order", "sum_amount_30d": "spent in the last 30 days"}
+    found = candidates.list_candidates(write_study("non_contractual"), [*words], 0, words)
+    assert [name for name, one in found.items() if one.family == "reference"] == ["base rate", *(f"rule on {text}" for text in words.values())]

@@ -26,22 +26,38 @@ LAYERS = [
     {"simulate.events", "simulate.offers"},
     {"simulate"},
     {"simulate.generate"},
-    {"contracts", "results", "tables", "plots", "settings", "spark"},
-    {"sources", "scoring", "definitions", "monitoring", "grouping", "levels", "writing"},
-    {"readers", "promises"},
+    {"contracts", "results", "tables", "plots", "accelerated", "lifetimes", "settings", "spark", "columns", "horizon", "unseen"},
+    {
+        "sources",
+        "scoring",
+        "definitions",
+        "monitoring",
+        "grouping",
+        "levels",
+        "writing",
+        "lists",
+        "designs",
+        "separation",
+        "concordance",
+        "survival_plots",
+        "proportional",
+    },
+    {"hazards", "monotone", "tuning", "stacking", "calibration", "shapes"},
+    {"readers", "promises", "pairs", "remedies"},
     {"engines"},
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
-    {"snapshots", "ratios", "standing", "sentiment"},
-    {"panels", "assembly"},
-    {"inventory", "verdicts", "lifecycle", "cohorts", "rfm", "slices", "traces", "own", "transitions"},
+    {"snapshots", "ratios", "standing", "sentiment", "inference", "censored"},
+    {"panels", "assembly", "alive", "profit", "fairness", "drivers", "disagreement", "truth"},
+    {"inventory", "verdicts", "lifecycle", "cohorts", "rfm", "slices", "traces", "own", "transitions", "candidates", "layouts", "timing"},
     {"terms", "moods", "activity"},
     {"features"},
-    {"leaks", "risk", "personas", "durations", "ledger", "travel"},
-    {"segments", "observation"},
+    {"leaks", "risk", "imbalance", "personas", "durations", "ledger", "travel"},
+    {"segments", "observation", "survival", "incidence", "stays"},
     {"indicators", "scorecard", "reasons"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}
+IMPORTED_AS |= {"imbalanced-learn": "imblearn", "scikit-survival": "sksurv"}
 TOOLS = {"jupyterlab", "setuptools", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
 
 

@@ -38,10 +38,10 @@ def label_contracts(write_study, *contracts: pd.DataFrame, known_by=None, **chan
     return labels.to_pandas().set_index("customer_id")
 
 
-def label_orders(write_study, *orders: pd.DataFrame, **changes) -> pd.DataFrame:
+def label_orders(write_study, *orders: pd.DataFrame, known_by=None, **changes) -> pd.DataFrame:
     table = pd.concat(orders, ignore_index=True)
     study = write_study("non_contractual", tables={"customers": customers(*table.customer_id.unique()), "orders": table}, **changes)
-    _, labels = panels.label_panel(adapters.load_tables(study), study, [T])
+    _, labels = panels.label_panel(adapters.load_tables(study), study, [T], known_by)
     return labels.to_pandas().set_index("customer_id")
 
 
@@ -164,6 +164,42 @@ def test_lapse_durations_worked_by_hand(write_study, later, duration, event):
     assert (labels.duration_days["a"], labels.event["a"]) == (duration, event)
 
 
+def test_a_wait_runs_from_the_end_of_the_lead_to_the_end_of_cover_or_of_sight(write_study):
+    ends = {"in lead": "2024-07-07", "leaves": "2024-07-08", "stays": None}
+    labels = label_contracts(write_study, *(contract(name, "2024-01-01", end) for name, end in ends.items()), churn={"horizon_days": 30, "lead_days": 7})
+    assert dict(labels.wait_days) == {"in lead": 0, "leaves": 1, "stays": 177}  # from 7 July, to 8 July, to 31 December: 24 + 31 + 30 + 31 + 30 + 31
+    assert dict(labels.waited) == {"in lead": True, "leaves": True, "stays": False}
+
+
+def test_a_wait_for_a_buyer_runs_to_the_next_purchase_after_the_lead(write_study):
+    rows = order("back", "2024-06-01", "2024-07-03", "2024-07-20", "2024-08-01"), order("lead", "2024-06-01", "2024-07-07"), order("z", "2024-12-31")
+    churn = {"horizon_days": 30, "lead_days": 7, "active_days": 90, "inactive_days": 60}
+    labels = label_orders(write_study, *rows, churn=churn)
+    assert dict(labels.wait_days) == {"back": 13, "lead": 177}  # 7 to 20 July; to the end of the data
+    assert dict(labels.waited) == {"back": True, "lead": False}
+
+
+def test_durations_and_waits_for_training_end_where_training_knows_no_more(write_study):
+    rows = contract("later", "2024-01-01", "2024-09-01"), contract("sooner", "2024-01-01", "2024-08-01")
+    labels = label_contracts(write_study, *rows, known_by=date(2024, 8, 31))
+    assert dict(labels.event) == dict(labels.waited) == {"later": False, "sooner": True}
+    assert labels.leaves_in_data.all()  # what the leak gate may know, and no model
+    assert dict(labels.duration_days) == dict(labels.wait_days) == {"later": 62, "sooner": 32}  # 30 June to 31 August, to 1 August
+
+
+def test_a_wait_for_a_purchase_ends_where_training_knows_no_more(write_study):
+    labels = label_orders(write_study, order("later", "2024-06-01", "2024-09-01"), order("z", "2024-12-31"), known_by=date(2024, 8, 31))
+    assert (labels.wait_days["later"], labels.waited["later"]) == (62, False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("lead", [0, 7])
+def test_the_wait_decides_churn(write_study, seed, lead):
+    study, tables = random_company(write_study, seed, churn={"horizon_days": 30, "lead_days": lead})
+    labels = panels.label_panel(tables, study, [T])[1].to_pandas()
+    assert (labels.churned == (labels.waited & (labels.wait_days <= 30) & ~labels.left_in_lead)).all()
+
+
 def test_a_panel_of_many_snapshots_equals_each_snapshot_alone(write_study):
     study, tables = random_company(write_study, seed=1)
     dates = [date(2024, 4, 30), date(2024, 5, 31), T]
@@ -173,13 +209,13 @@ def test_a_panel_of_many_snapshots_equals_each_snapshot_alone(write_study):
     pd.testing.assert_frame_equal(together.sort_values(keys, ignore_index=True), alone.sort_values(keys, ignore_index=True))
 
 
-def random_company(write_study, seed: int):
+def random_company(write_study, seed: int, **changes):
     rng = np.random.default_rng(seed)
     ids = [f"c{i}" for i in range(60)]
     started = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 150, 60), unit="D")
     ended = started + pd.to_timedelta(rng.integers(5, 300, 60), unit="D")
     table = pd.DataFrame({"customer_id": ids, "started_at": started, "ended_at": ended.where(ended < "2024-12-31")})
-    study = write_study("contractual", tables={"customers": customers(*ids), "contracts": table})
+    study = write_study("contractual", tables={"customers": customers(*ids), "contracts": table}, **changes)
     return study, adapters.load_tables(study)
 
 

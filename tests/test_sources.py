@@ -557,7 +557,7 @@ def test_the_data_hash_changes_with_another_part_of_a_glob(flat):
 # the real files
 
 
-@pytest.mark.parametrize("name", ["telco", "learning_platform", "online_retail"])
+@pytest.mark.parametrize("name", ["telco", "bank_churn", "mlc_churn", "learning_platform", "online_retail"])
 def test_the_mirror_serves_the_files_of_the_real_studies(project, mirror, name):
     real = Path(__file__).parents[1] / "data" / name
     folder = project / "data" / name

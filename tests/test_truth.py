@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from research import adapters, features, sources
+from research import adapters, features, sources, truth
 from research.parts import TRAPS
 from research.simulate import Company, simulate_company
 from research.simulate.company import CAMPAIGNS, DISCOUNT_A_YEAR
 from research.simulate.draws import Clock
 from research.simulate.offers import arm_shares
 from research.simulate.truth import find_stages, quarter_risk, remaining_value
-from research.studies import adjust, load_study
+from research.studies import Study, adjust, load_study
 
 NO_END = ("renewed", "price changed", "plan changed")
 RARE = 3.3  # standard errors; by chance one comparison in a thousand is farther off
@@ -213,7 +213,7 @@ def test_agents_choose_by_grievance_fall_and_price():
 
 
 @pytest.fixture(scope="module")
-def panel(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+def panel(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame, list[str], Study]:
     """Features and labels at the end of June 2025 of a demo of 5,000 customers without the knowing attribute, and the true hazards."""
     source, home = load_study("demo").folder, tmp_path_factory.mktemp("home")
     folder = home / "data" / "demo"
@@ -228,14 +228,14 @@ def panel(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
         study = adjust(load_study("demo"), snapshot="2025-06-30", lead_days=0, horizon_days=92)  # July to September
         sources.fetch(study)
         frame = features.load_panel(adapters.adapt(study), study, [study.snapshots.last])
-        return frame, pd.read_parquet(study.raw / "truth" / "hazards"), features.list_features(frame, study)
+        return frame, pd.read_parquet(study.raw / "truth" / "hazards"), features.list_features(frame, study), study
 
 
 def test_no_contract_column_predicts_the_outcome_better_than_the_true_hazard(panel):
-    frame, truth, columns = panel
-    truth = truth[truth.month == "2025-07-01"].set_index("customer_id")
-    assert set(frame.customer_id) == set(truth.index[truth.voluntary.notna()])
-    best = roc_auc_score(frame.churned, truth.risk_3_months[frame.customer_id])
+    frame, hazards, columns, _ = panel
+    hazards = hazards[hazards.month == "2025-07-01"].set_index("customer_id")
+    assert set(frame.customer_id) == set(hazards.index[hazards.voluntary.notna()])
+    best = roc_auc_score(frame.churned, hazards.risk_3_months[frame.customer_id])
     columns = [name for name in columns if name != "name"]  # nearly one value for each customer: its rates would be the labels themselves
     shares = {name: frame.churned.groupby(frame[name].fillna("")).transform("mean") for name in columns if frame[name].dtype == object}
     rates = {name: shares.get(name, frame[name]) for name in columns}
@@ -251,10 +251,37 @@ def test_beside_the_true_hazard_no_column_says_anything_of_the_outcome(panel):
 
     For every column, the sum of (left - risk) times its centred rank has the mean 0 and the variance of the draws.
     """
-    frame, truth, columns = panel
-    risk = truth[truth.month == "2025-07-01"].set_index("customer_id").risk_3_months[frame.customer_id].to_numpy()
+    frame, hazards, columns, _ = panel
+    risk = hazards[hazards.month == "2025-07-01"].set_index("customer_id").risk_3_months[frame.customer_id].to_numpy()
     ranks = pd.get_dummies(frame[[name for name in columns if name != "name"]], dummy_na=True).rank(pct=True) - 0.5
     ranks = ranks.fillna(0).loc[:, lambda table: table.nunique() > 1]
     surprise = (frame.churned - risk).to_numpy() @ ranks / np.sqrt((risk * (1 - risk)) @ ranks**2)
     assert len(ranks.columns) > 60
     assert surprise.abs().max() < 4
+
+
+# what models miss of it
+
+
+def test_the_truth_itself_closes_the_whole_gap_and_the_base_rate_none_of_it():
+    rng = np.random.default_rng(0)
+    risk = pd.Series(rng.beta(1, 9, 5000), [f"c{i}" for i in range(5000)])
+    rows = pd.DataFrame({"customer_id": risk.index, "truth": risk.to_numpy(), "base": risk.mean(), "half": (risk.to_numpy() + risk.mean()) / 2})
+    table = truth.grade(rows, risk[:4000], dict.fromkeys(["truth", "base", "half"], "any"), "base", 100, 0).set_index("model")
+    assert table.gap_closed_share[["truth", "base"]].tolist() == pytest.approx([1, 0])
+    assert 0.6 < table.low["half"] < table.gap_closed_share["half"] < table.high["half"] < 0.9  # the loss is about quadratic: a half way closes three quarters
+    assert table.miss_points["half"] == pytest.approx(100 * (risk[:4000] - risk.mean()).pow(2).mean() ** 0.5 / 2)
+    assert (table.n == 4000).all()
+
+
+def test_the_true_risks_fit_what_happened_in_the_window(panel):
+    frame, _, _, study = panel
+    rows = frame.set_index("customer_id").join(truth.load_risks(study, study.snapshots.last), how="inner")
+    assert len(rows) == len(frame)
+    assert abs(rows.churned.sum() - rows.true_risk.sum()) < RARE * np.sqrt((rows.true_risk * (1 - rows.true_risk)).sum())
+
+
+@pytest.mark.parametrize("changes", [{"horizon_days": 60}, {"lead_days": 14}])
+def test_where_the_window_is_no_quarter_nobody_knows_the_truth(panel, changes):
+    study = adjust(panel[3], **changes)
+    assert truth.load_risks(study, study.snapshots.last).empty

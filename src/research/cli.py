@@ -149,7 +149,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
-    from research import leaks, risk, traces  # they load the model libraries, which the other commands can do without
+    from research import candidates, leaks, traces  # they load the model libraries, which the other commands can do without
 
     tables = adapters.adapt(study)
     checks = promises.check(tables)
@@ -160,7 +160,8 @@ def _check_one(study: Study) -> None:
     split = None if study.kind == "flat" else panels.plan_split(study)
     everyone = traces.load_everyone(tables, study, min(split.test)) if split else None
     excluded = leaks.find_leaks(frame, columns, study, everyone)
-    risk.find_rule_column(leaks.keep_honest(columns, excluded), study)
+    candidates.find_rule_column(leaks.keep_honest(columns, excluded), study)
+    candidates.find_directions(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(f"{study.name}: all {len(checks)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
 

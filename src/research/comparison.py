@@ -24,8 +24,17 @@ GAINS: dict[str, tuple[Callable[[Array], Array], bool]] = {
     "brier": (np.asarray, False),
     "calibration_slope": (lambda slope: np.abs(slope - 1), False),
     "calibration_intercept": (np.abs, False),
+    "calibration_error": (np.asarray, False),
     "top_decile_lift": (np.asarray, True),
 }
+
+
+CALIBRATION = ("log_loss", "calibration_slope", "calibration_intercept", "calibration_error")  # scores that a recalibration may better
+
+
+def find_keys(predictions: pd.DataFrame) -> list[str]:
+    """Return the columns of predictions that are no model."""
+    return [column for column in KEYS if column in predictions]
 
 
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[Array]:
@@ -70,7 +79,7 @@ def _score_repeats(repeats: list[pd.DataFrame], chunks: tuple[Array, ...], model
     return {name: np.mean([scores[name] for scores in scored], axis=0) for name in METRICS}
 
 
-def _interval(values: Array, comparisons: int = 1) -> tuple[float, float, float]:
+def find_interval(values: Array, comparisons: int = 1) -> tuple[float, float, float]:
     """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani 1993, ch. 13)."""
     rest = values[1:][np.isfinite(values[1:])]
     tail = TAIL / comparisons
@@ -80,7 +89,7 @@ def _interval(values: Array, comparisons: int = 1) -> tuple[float, float, float]
 
 def tabulate_scores(resampled: dict[str, dict[str, Array]], families: dict[str, str], n: int) -> pd.DataFrame:
     """Return the long score table: model, family, metric, value, low, high, n (95 % interval, customers judged)."""
-    rows = [(model, families[model], score, *_interval(values), n) for model, scores in resampled.items() for score, values in scores.items()]
+    rows = [(model, families[model], score, *find_interval(values), n) for model, scores in resampled.items() for score, values in scores.items()]
     return pd.DataFrame(rows, columns=["model", "family", "metric", "value", "low", "high", "n"])
 
 
@@ -95,7 +104,7 @@ def tabulate_differences(resampled: dict[str, dict[str, Array]], references: Seq
         (Bonferroni: all verdicts of one score against one reference hold together at 95 %) excludes 0, else "no difference shown".
     """
     rows = [
-        (model, families[model], reference, score, *_interval(values), n, _judge(values, GAINS[score][1], len(resampled) - 1))
+        (model, families[model], reference, score, *find_interval(values), n, judge(values, GAINS[score][1], len(resampled) - 1))
         for reference in references
         for model in resampled
         if model != reference
@@ -109,8 +118,9 @@ def _gain(score: str, scores: dict[str, Array]) -> Array:
     return GAINS[score][0](scores[score])
 
 
-def _judge(values: Array, more_is_better: bool, comparisons: int) -> str:
-    value, low, high = _interval(values, comparisons)
+def judge(values: Array, more_is_better: bool, comparisons: int) -> str:
+    """Return better or worse where the interval of a difference, widened for so many comparisons, excludes 0."""
+    value, low, high = find_interval(values, comparisons)
     if not np.isfinite([value, low, high]).all():
         return "not defined"
     if low <= 0 <= high:

@@ -8,7 +8,17 @@ import ibis.expr.types as ir
 
 MOST = 1e12  # amounts are summed in whole millionths, of which 64 bits hold nine times as many
 LONGEST_TERM = 1200  # months; a longer term is a placeholder
-RESERVED = {"snapshot", "churned", "left_in_lead", "duration_days", "event", "tenure_days"}  # what evidence, labels and features add to a table
+RESERVED = {
+    "snapshot",
+    "churned",
+    "left_in_lead",
+    "duration_days",
+    "event",
+    "wait_days",
+    "waited",
+    "leaves_in_data",
+    "tenure_days",
+}  # what evidence, labels and features add to a table
 KINDS = {"key": "string", "time": "timestamp(6)", "number": "float64", "text": "string", "flag": "boolean"}
 
 

@@ -31,7 +31,7 @@ from research.spells import find_spells
 from research.studies import Study, StudyError
 from research.terms import build_attributes, build_stage, build_terms
 
-LABELS = ["churned", "left_in_lead", "duration_days", "event"]
+LABELS = ["churned", "left_in_lead", "duration_days", "event", "wait_days", "waited", "leaves_in_data"]
 Keep = Callable[[ir.Table, str], ir.Table]
 ROWS = 20_480  # of a row group in a Parquet file: as wide as a panel is, more would only take memory
 FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "value")
@@ -46,7 +46,7 @@ def load_panel(tables: Tables, study: Study, snapshots: Sequence[date], known_by
 
     Returns
     -------
-    DataFrame with columns snapshot, customer_id, churned, left_in_lead, duration_days, event and the features
+    DataFrame with columns snapshot, customer_id, the labels (see ``snapshots.label``) and the features
         One row per snapshot and customer.
     """
     evidence, labels = label_panel(tables, study, snapshots, known_by)

@@ -31,8 +31,8 @@ def find_leaks(frame: pd.DataFrame, features: Sequence[str], study: Study, every
 
     Parameters
     ----------
-    frame : DataFrame with customer_id, churned, optionally left_in_lead, event and arm, and the features
-        Training rows; ``event`` (the customer left at any time before the data end) shows columns written later than the horizon.
+    frame : DataFrame with customer_id, churned, optionally left_in_lead, leaves_in_data and arm, and the features
+        Training rows; ``leaves_in_data`` (the customer left at any time before the data end) shows columns written later than the horizon.
     features : columns to judge
     everyone : see ``traces.load_everyone``; without it, attributes written at leaving or by a campaign show only where they tell of churn
 
@@ -87,8 +87,8 @@ def _prepare(frame: pd.DataFrame) -> Rows:
 
 def _list_outcomes(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     """Yield who churned in the window, and who left ever; most customers leave at some time in some studies, which then says nothing."""
-    for outcome, words in (("churned", "churn in the window"), ("event", "leave before the data end")):
-        if outcome in frame and (outcome == "churned" or frame.event.mean() <= 0.5):
+    for outcome, words in (("churned", "churn in the window"), ("leaves_in_data", "leave before the data end")):
+        if outcome in frame and (outcome == "churned" or frame[outcome].mean() <= 0.5):
             yield words, (frame[outcome].astype(bool) | frame.get("left_in_lead", False)).to_numpy()
 
 

@@ -14,7 +14,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-FAMILY_COLOURS = {"reference": "#6b7280", "logistic": "#0072B2", "trees": "#D55E00", "survival": "#009E73"}
+FAMILY_COLOURS = {"reference": "#6b7280", "logistic": "#0072B2", "trees": "#D55E00", "survival": "#009E73", "stacked": "#CC79A7"}
 MARKERS = "osD^vPX"
 STAGE_COLOURS = {
     "introduction": "#56B4E9",
@@ -75,6 +75,26 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set(title=model, xlabel="predicted churn", ylabel="observed churn", xlim=(0, top), ylim=(0, top), aspect="equal")
+    return ax
+
+
+def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None = None) -> Axes:
+    """Draw the mean predicted risk over the values of one feature, a line for each family; categories stand side by side.
+
+    Parameters
+    ----------
+    traced : by family, DataFrame with columns at, level, predicted, low, high
+    """
+    ax = _axes(ax)
+    for number, (family, rows) in enumerate(traced.items()):
+        where, colour = (rows["at"] if rows["at"].notna().all() else rows.level.astype(str)), FAMILY_COLOURS[family]
+        ax.plot(where, rows.predicted, marker=MARKERS[number], markersize=4, color=colour, label=family)
+        ax.fill_between(where, rows.low, rows.high, color=colour, alpha=0.15, linewidth=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_title(textwrap.fill(title, 48), fontsize=9)
+    ax.set(ylabel="predicted churn", ylim=(0, None))
+    ax.tick_params(labelsize=8)
+    ax.legend(fontsize=8)
     return ax
 
 

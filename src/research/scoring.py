@@ -7,8 +7,10 @@ of a score are a few operations on arrays.
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
+BINS = 10  # of the calibration error
 FLAT_LOGITS = 0.05  # scores that span less are one score, as the base rates of several folds are: they have no slope
 
 Array = np.ndarray
@@ -83,6 +85,17 @@ def _calibration_intercept(y: Array, p: Array, weights: Array) -> Array:
     x = _logit(p)
     start = np.array([[brentq(lambda a: (y - expit(a + x)).sum(), -60, 60)]]) if 0 < y.sum() < len(y) else np.zeros((1, 1))
     return _blank_single_class(y, weights, _newton(y, x, weights, np.repeat(start, len(weights), axis=0), _steps(y))[:, 0])
+
+
+def _calibration_error(y: Array, p: Array, weights: Array) -> Array:
+    """Expected calibration error: mean distance of predicted and observed share over ten bins of equally many rows.
+
+    Naeini, Cooper and Hauskrecht (2015), doi:10.1609/aaai.v29i1.9602, with bins of equal size. Luck alone keeps it above 0.
+    """
+    bins = np.ceil(rankdata(p) / len(p) * BINS).astype(int) - 1
+    off = np.zeros((len(p), BINS))
+    off[np.arange(len(p)), bins] = y - p
+    return _ratio(np.abs(weights @ off).sum(axis=1), weights.sum(axis=1))
 
 
 def _recalibrate(y: Array, x: Array, weights: Array) -> Array:
@@ -166,6 +179,12 @@ def _require_probabilities(p: Array) -> None:
         raise ValueError("required probabilities between 0 and 1, arrived values outside or missing; predict with predict_proba")
 
 
-METRICS = ("auc", "average_precision", "log_loss", "brier", "calibration_slope", "calibration_intercept", "top_decile_lift")
+METRICS = ("auc", "average_precision", "log_loss", "brier", "calibration_slope", "calibration_intercept", "calibration_error", "top_decile_lift")
 RANKING = {"auc": _auc, "average_precision": _average_precision, "top_decile_lift": _top_decile_lift}
-PROPER = {"log_loss": _log_loss, "brier": _brier, "calibration_slope": _calibration_slope, "calibration_intercept": _calibration_intercept}
+PROPER = {
+    "log_loss": _log_loss,
+    "brier": _brier,
+    "calibration_slope": _calibration_slope,
+    "calibration_intercept": _calibration_intercept,
+    "calibration_error": _calibration_error,
+}

@@ -10,6 +10,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "repeats": (1, 100),
     "periods": (1, 1000),
     "resamples": (200, 100_000),  # fewer leave no draw beyond the limits of an interval widened for several models
+    "tuning_seconds": (0, 36_000),
     "seed": (0, 2**32 - 1),
     "capacity": (0, 1_000_000_000),
     "lead_days": (-1, 36_500),

@@ -191,15 +191,18 @@ def label(tables: Tables, population: ir.Table, study: Study, known_by: date | N
 
     Returns
     -------
-    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event
+    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event, wait_days, waited, leaves_in_data
         One row per row of the population. ``duration_days`` runs from T to the event, or to the end of what can be known (``event``
-        false): the end of the data, for lapses ``inactive_days`` before it.
+        false): the end of the data, or ``known_by`` before it, for lapses ``inactive_days`` before that. ``wait_days`` runs from T + lead to
+        what decides churn: the end of cover, or the first purchase; ``waited`` says whether it was seen, else the wait is cut off.
+        ``leaves_in_data`` says whether the event lies in the data at all, also after ``known_by``: for the leak gate, and never for a model.
     """
     ends_at = find_data_end(tables, study)
+    sight = min(ends_at, known_by or ends_at)
     known = {name: _known_by(table, known_by) for name, table in tables.items()}
     if study.kind == "contractual":
-        return _label_ends(known["contracts"], population, study, ends_at)
-    return _label_lapses(known["orders"], population, study, ends_at)
+        return _label_ends(known["contracts"], population, study, ends_at, sight)
+    return _label_lapses(known["orders"], population, study, ends_at, sight)
 
 
 def _known_by(table: ir.Table, known_by: date | None) -> ir.Table:
@@ -216,7 +219,7 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
     return column + ibis.interval(days=days)
 
 
-def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
+def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at: date, sight: date) -> ir.Table:
     spells = join_terms(contracts, ["customer_id"], ends_at)
     at = population.left_join(
         spells,
@@ -228,30 +231,46 @@ def _label_ends(contracts: ir.Table, population: ir.Table, study: Study, ends_at
     ).select(population.snapshot, population.customer_id, left=spells.ended)
     opens = _add_days(at.snapshot, study.churn.lead_days)
     closes = _add_days(opens, study.churn.horizon_days)
+    seen = _hide_after(at.left, sight)
     return at.select(
         "snapshot",
         "customer_id",
         churned=((at.left > opens) & (at.left <= closes)).fill_null(False),
         left_in_lead=(at.left <= opens).fill_null(False),
-        duration_days=at.left.fill_null(_stamp(ends_at)).delta(at.snapshot, unit="day"),
-        event=at.left.notnull(),
+        duration_days=seen.fill_null(_stamp(sight)).delta(at.snapshot, unit="day"),
+        event=seen.notnull(),
+        **_wait(seen, opens, sight),
+        leaves_in_data=at.left.notnull(),
     )
 
 
-def _label_lapses(orders: ir.Table, population: ir.Table, study: Study, ends_at: date) -> ir.Table:
+def _hide_after(day: ir.Value, sight: date) -> ir.Value:
+    return (day <= _stamp(sight)).ifelse(day, ibis.null(day.type()))
+
+
+def _wait(seen: ir.Value, opens: ir.Value, sight: date) -> dict[str, ir.Value]:
+    """Return the days from the end of the lead to what is waited for, or to where sight ends, and whether it was seen."""
+    days = seen.fill_null(_stamp(sight)).delta(opens, unit="day")
+    return {"wait_days": ibis.greatest(days, 0), "waited": seen.notnull()}
+
+
+def _label_lapses(orders: ir.Table, population: ir.Table, study: Study, ends_at: date, sight: date) -> ir.Table:
+    keys = ["snapshot", "customer_id"]
     bought = orders.filter(is_purchase(orders), orders.ordered_at < _stamp(ends_at + timedelta(days=1)))
     bought = bought.select("customer_id", day=bought.ordered_at.truncate("D")).distinct()
     after = population.join(bought, [population.customer_id == bought.customer_id, bought.day > population.snapshot])
     after = after.select(population.snapshot, population.customer_id, bought.day)
-    opens = _add_days(after.snapshot, study.churn.lead_days)
-    in_window = (after.day > opens) & (after.day <= _add_days(opens, study.churn.horizon_days))
-    returned = after.filter(in_window).select("snapshot", "customer_id").distinct().mutate(bought=True)
-    keys = ["snapshot", "customer_id"]
-    labels = population.left_join(returned, keys).select(population, churned=returned.bought.isnull(), left_in_lead=False)
-    return labels.join(_lapse_durations(population, after, study, ends_at), keys)
+    back = after.filter(after.day > _add_days(after.snapshot, study.churn.lead_days)).group_by(keys).agg(back=lambda t: t.day.min())
+    at = population.left_join(back, keys).select(population, "back")
+    opens = _add_days(at.snapshot, study.churn.lead_days)
+    in_window = (at.back <= _add_days(opens, study.churn.horizon_days)).fill_null(False)
+    durations = _lapse_durations(population, after, study, ends_at, sight)
+    labels = at.select(*keys, churned=~in_window, left_in_lead=False, **_wait(_hide_after(at.back, sight), opens, sight))
+    order = ["churned", "left_in_lead", "duration_days", "event", "wait_days", "waited", "leaves_in_data"]
+    return labels.join(durations, keys).select(*keys, *order)
 
 
-def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_at: date) -> ir.Table:
+def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_at: date, sight: date) -> ir.Table:
     """Return the days from T to the first day, T included, that ``inactive_days`` without an order follow; censored where unknown."""
     starts = population.mutate(day=population.snapshot)
     days = starts.union(after.select(starts.columns).cast(starts.schema()))
@@ -259,10 +278,11 @@ def _lapse_durations(population: ir.Table, after: ir.Table, study: Study, ends_a
     gap = following.fill_null(_stamp(date(9999, 1, 1))).delta(days.day, unit="day")
     silent = days.mutate(lapse=(gap > study.churn.inactive_days).ifelse(days.day, ibis.null("timestamp(6)")))
     lapses = silent.group_by(["snapshot", "customer_id"]).agg(lapse=silent.lapse.min())
-    limit = _stamp(ends_at - timedelta(days=study.churn.inactive_days))
-    known = lapses.lapse <= limit
+    latest, limit = (_stamp(day - timedelta(days=study.churn.inactive_days)) for day in (ends_at, sight))
+    known = (lapses.lapse <= limit).fill_null(False)
     duration = ibis.ifelse(known, lapses.lapse, limit).delta(lapses.snapshot, unit="day")
-    return lapses.select("snapshot", "customer_id", duration_days=ibis.greatest(duration, 0), event=known)
+    ever = (lapses.lapse <= latest).fill_null(False)
+    return lapses.select("snapshot", "customer_id", duration_days=ibis.greatest(duration, 0), event=known, leaves_in_data=ever)
 
 
 def find_data_end(tables: Tables, study: Study) -> date:

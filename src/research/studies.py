@@ -55,6 +55,7 @@ class Study(Part):
     data_start: Day | None = None
     data_end: Day | None = None
     rule_column: str | None = None
+    monotone: dict[str, Literal["rising", "falling"]] = {}
     sensitive: list[str] = []
     features: Features = Features()
     leaks: Leaks = Leaks()

@@ -16,7 +16,14 @@ METRIC_WORDS = {
     "brier": "Brier",
     "calibration_slope": "Calibration slope",
     "calibration_intercept": "Calibration intercept",
+    "calibration_error": "Calibration error",
     "top_decile_lift": "Lift in the top 10 %",
+}
+GROUP_WORDS = {
+    "mean_predicted": "Predicted churn",
+    "mean_observed": "Observed churn",
+    "listed_share": "On the list",
+    "found_share": "Churners on the list",
 }
 HEADINGS = {
     "duplicates": "exact duplicates",
@@ -181,9 +188,10 @@ def show_scores(scores: pd.DataFrame, metrics: Sequence[str] = tuple(METRIC_WORD
         Several rows of one model and metric are not allowed: choose one reference before showing differences.
     """
     cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(index="model", columns="metric", values="cell")
-    table = cells.loc[scores.model.unique(), list(metrics)].reset_index()
+    words = {metric: (METRIC_WORDS | GROUP_WORDS)[metric] for metric in metrics}
+    table = cells.loc[scores.model.unique(), list(metrics)].rename(columns=words).reset_index()
     gt = show(table, note=note, bold=bold)
-    return gt.fmt(lambda cell: cell, columns=list(metrics)).cols_align("right", columns=list(metrics))
+    return gt.fmt(lambda cell: cell, columns=[*words.values()]).cols_align("right", columns=[*words.values()])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,244 @@
+"""Buy till you die: who is still a customer, judged by nothing but the rhythm of purchases (BG/NBD; Fader, Hardie & Lee 2005).
+
+While alive, a customer buys at random with a rate of its own; after each repeat purchase it drops out for good with a probability of its own.
+Rates vary between customers by a gamma distribution (shape r, rate alpha), dropping out by a beta distribution (a, b). The history of a
+customer is how many repeat purchases there were, when the last one was, and how long it has been watched; it can't drop out before it came back once.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import betaln, digamma, expit, gammaln, hyp2f1
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from research.ratios import Z
+from research.snapshots import Tables, cut_evidence
+from research.spells import is_purchase
+from research.studies import Study, StudyError
+
+Array = np.ndarray
+HISTORY = ["n_repeat", "recency_days", "age_days"]
+NAMES = ("r", "alpha", "a", "b")
+REACH = 15.0  # log of how far a parameter may run from its scale; one that gets there is not told by the data
+NEAR_ONE = 1e-6  # expected purchases have a removable gap at a = 1
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """A fitted BG/NBD model.
+
+    Attributes
+    ----------
+    parameters : r, alpha (in the unit of the histories' times), a, b
+    covariance : of the logarithms of the parameters (4, 4), from the curvature of the likelihood; empty (nan) where it isn't curved
+    log_likelihood : at the parameters
+    customers : how many histories
+    """
+
+    parameters: Array
+    covariance: Array
+    log_likelihood: float
+    customers: int
+
+    def tabulate(self) -> pd.DataFrame:
+        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
+        spread = np.sqrt(np.diag(self.covariance))
+        low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
+        columns = {"parameter": NAMES, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers}
+        return pd.DataFrame(columns)
+
+
+def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
+    """Return everybody's history of purchases as known at each snapshot.
+
+    Days with a purchase count once. Whoever bought is in it, also who has long been silent: a model fitted on the active alone would not
+    see anybody drop out. Purchases before the data begin are unknown; a history then begins with the first one seen.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, n_repeat, recency_days, age_days
+        One row per snapshot and customer: days with a purchase after the first, days from the first to the last, days from the first to T.
+
+    Raises
+    ------
+    StudyError
+        If the study has no orders.
+    """
+    if "orders" not in tables:
+        raise StudyError(f"required the table orders, arrived {', '.join(tables)}; histories of purchases need them in study {study.name}")
+    orders = cut_evidence(tables, snapshots)["orders"]
+    days = orders.filter(is_purchase(orders)).select("snapshot", "customer_id", day=lambda t: t.ordered_at.truncate("D")).distinct()
+    counted = days.group_by(["snapshot", "customer_id"]).agg(bought=days.count(), first=days.day.min(), last=days.day.max())
+    return counted.select(
+        "snapshot",
+        "customer_id",
+        n_repeat=counted.bought - 1,
+        recency_days=counted["last"].delta(counted["first"], unit="day"),
+        age_days=counted.snapshot.delta(counted["first"], unit="day"),
+    )
+
+
+def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
+    """Fit BG/NBD by maximum likelihood; equal histories are counted, not repeated.
+
+    Parameters
+    ----------
+    histories : DataFrame with columns n_repeat, recency_days, age_days
+        One row per customer, at one snapshot: histories of the same customer at two snapshots repeat one another, and would be taken for
+        twice as many customers. Any unit of time will do in place of days; alpha has the same.
+
+    Raises
+    ------
+    StudyError
+        If histories contradict themselves, or nobody ever came back: then nothing tells the parameters apart.
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), doi:10.1287/mksc.1040.0098, eq. 6.
+    """
+    _require_histories(histories)
+    counts = histories[HISTORY].value_counts(sort=False).reset_index(name="rows").to_numpy(float).T
+    repeats, recency, age, rows = counts
+    if not repeats.any():
+        raise StudyError(f"required some customers with a repeat purchase, arrived {len(histories)} without any; use a later snapshot or another model")
+    unit = np.average(age, weights=rows)
+    arguments = (repeats, recency / unit, age / unit, rows / rows.sum())
+    bounds = [(-REACH, REACH)] * 4
+    found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9})
+    parameters = np.exp(found.x) * [1, unit, 1, 1]
+    covariance = _invert(_curve(found.x, arguments) * rows.sum()) if (np.abs(found.x) < REACH - 1).all() else np.full((4, 4), np.nan)
+    likelihood, _ = weigh_history(parameters, repeats, recency, age)
+    return Rhythm(parameters, covariance, float(rows @ likelihood), int(rows.sum()))
+
+
+def _require_histories(histories: pd.DataFrame) -> None:
+    x, last, age = (histories[column].to_numpy(float) for column in HISTORY)
+    sound = (x >= 0) & (x == np.floor(x)) & (last >= 0) & (last <= age) & ((x > 0) == (last > 0)) & np.isfinite(age)
+    if not (len(histories) and sound.all()):
+        raise StudyError(
+            f"required histories with whole n_repeat of 0 or more, recency_days up to age_days, and both 0 or neither for n_repeat and recency_days; "
+            f"arrived {(~sound).sum()} of {len(histories)} rows that are none; make them by summarise_orders"
+        )
+
+
+def weigh_history(parameters: Array, repeats: Array, recency: Array, age: Array) -> tuple[Array, Array]:
+    """Return the log-likelihood of each history, and the probability that the customer is alive at its end (eq. 6 and its first term's share)."""
+    r, alpha, a, b = parameters
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(repeats > 0, np.log(a) - np.log(b + repeats - 1) - (r + repeats) * np.log(alpha + recency), -np.inf)
+    stays = -(r + repeats) * np.log(alpha + age)
+    common = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha) + betaln(a, b + repeats) - betaln(a, b)
+    return common + np.logaddexp(stays, left), expit(stays - left)
+
+
+def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array) -> tuple[float, Array]:
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    r, alpha, a, b = parameters = np.exp(logs)
+    likelihood, alive = weigh_history(parameters, repeats, recency, age)
+    gone = np.where(repeats > 0, 1 - alive, 0)
+    total = digamma(a + b) - digamma(a + b + repeats)
+    slopes = [
+        digamma(r + repeats) - digamma(r) + np.log(alpha) - alive * np.log(alpha + age) - gone * np.log(alpha + recency),
+        r / alpha - (r + repeats) * (alive / (alpha + age) + gone / (alpha + recency)),
+        total + gone / a,
+        total + digamma(b + repeats) - digamma(b) - gone / np.where(repeats > 0, b + repeats - 1, 1),
+    ]
+    return -shares @ likelihood, -np.array([shares @ slope for slope in slopes]) * parameters
+
+
+def _curve(logs: Array, arguments: tuple, step: float = 1e-4) -> Array:
+    """Return the second derivatives of the loss: central differences of the gradient."""
+    moves = np.eye(4) * step
+    rows = [(_loss(logs + move, *arguments)[1] - _loss(logs - move, *arguments)[1]) / (2 * step) for move in moves]
+    return (np.array(rows) + np.array(rows).T) / 2
+
+
+def _invert(information: Array) -> Array:
+    curved = np.linalg.eigvalsh(information).min() > 0
+    return np.linalg.inv(information) if curved else np.full((4, 4), np.nan)
+
+
+def _unpack(histories: pd.DataFrame, rhythm: Rhythm) -> tuple[Array, ...]:
+    _require_histories(histories)
+    return *rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY)
+
+
+def predict_alive(histories: pd.DataFrame, rhythm: Rhythm) -> Array:
+    """Return the probability that each customer is alive at T: (rows,); 1 for who has bought on one day only, by the model's assumption."""
+    *_, repeats, recency, age = _unpack(histories, rhythm)
+    return weigh_history(rhythm.parameters, repeats, recency, age)[1]
+
+
+def predict_silence(histories: pd.DataFrame, rhythm: Rhythm, lead: float, horizon: float) -> Array:
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,).
+
+    A living customer with rate l and dropout p is alive after ``lead`` with probability exp(-l p lead), and then silent over the horizon with
+    exp(-l horizon). What its history leaves open are l, gamma(r + x, alpha + T), and p, beta(a, b + x), independent of each other. The mean of
+    exp(-l p s) (1 - exp(-l h)) over l, then over p by Euler's integral, is F(s, alpha + T) - q F(s, alpha + T + h) with
+    q = ((alpha + T) / (alpha + T + h))^(r + x) and F(s, c) = 2F1(r + x, a; a + b + x; -s / c); times the probability of being alive it is
+    that of a purchase. The times are in the unit of the histories.
+
+    References
+    ----------
+    Derived from the assumptions of Fader, Hardie & Lee (2005); for a new customer and without lead it is their eq. 8 at no purchase.
+    """
+    r, alpha, a, b, repeats, recency, age = _unpack(histories, rhythm)
+    alive = weigh_history(rhythm.parameters, repeats, recency, age)[1]
+    shape, now = r + repeats, alpha + age
+    quiet = (now / (now + horizon)) ** shape
+    comes = _mean_power(shape, a, a + b + repeats, lead / now) - quiet * _mean_power(shape, a, a + b + repeats, lead / (now + horizon))
+    return np.clip(1 - alive * comes, 0, 1)
+
+
+def predict_purchases(histories: pd.DataFrame, rhythm: Rhythm, span: float) -> Array:
+    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader, Hardie & Lee (2005)."""
+    r, alpha, a, b, repeats, recency, age = _unpack(histories, rhythm)
+    a = a + 2 * NEAR_ONE if abs(a - 1) < NEAR_ONE else a
+    alive = weigh_history(rhythm.parameters, repeats, recency, age)[1]
+    total = a + b + repeats - 1
+    return alive * total / (a - 1) * (1 - _mean_power(r + repeats, a - 1, total, span / (alpha + age)))
+
+
+def _mean_power(shape: Array, a: float, total: Array, ratio: Array) -> Array:
+    """Return 2F1(shape, a; total; -ratio), for positive a the mean of (1 + p ratio)^-shape with p of beta(a, total - a).
+
+    By Pfaff's transformation (Abramowitz & Stegun 1964, 15.3.5), whose series stays short for customers with many purchases.
+    """
+    return (1 + ratio) ** -a * hyp2f1(a, total - shape, total, ratio / (1 + ratio))
+
+
+class AliveUntil(ClassifierMixin, BaseEstimator):
+    """BG/NBD as a classifier: the probability of no purchase in ``(T + lead_days, T + lead_days + horizon_days]``.
+
+    Parameters
+    ----------
+    lead_days : from T to the beginning of the window
+    horizon_days : length of the window
+    histories : DataFrame, optional
+        What is fitted on in place of the columns given to ``fit``: histories of all customers at one training snapshot, see
+        ``summarise_orders``. Training rows usually are customers who bought lately; those who dropped out are missing among them.
+    """
+
+    def __init__(self, lead_days: int, horizon_days: int, histories: pd.DataFrame | None = None):
+        self.lead_days = lead_days
+        self.horizon_days = horizon_days
+        self.histories = histories
+
+    def fit(self, columns: pd.DataFrame, churned: Array | None = None) -> "AliveUntil":
+        """Fit on histories alone, labels don't enter; of several snapshots (column ``snapshot``) on the last: each holds the earlier ones."""
+        rows = columns if self.histories is None else self.histories
+        rows = rows[rows.snapshot == rows.snapshot.max()] if "snapshot" in rows else rows
+        self.rhythm_ = fit_rhythm(rows)
+        self.classes_ = np.array([False, True])
+        return self
+
+    def predict_proba(self, columns: pd.DataFrame) -> Array:
+        """Return the probabilities of a purchase and of none in the window, one row per row of ``columns``."""
+        check_is_fitted(self)
+        silent = predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
+        return np.column_stack([1 - silent, silent])

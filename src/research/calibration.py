@@ -1,0 +1,114 @@
+"""Recalibration: a map from scores to probabilities, learned on the past only and kept only where it helps there."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from research.unseen import score_unseen
+
+Array = np.ndarray
+EDGE = 1e-6  # scores are kept off 0 and 1 by as much
+FOLDS = 3
+
+
+class Sigmoid(BaseEstimator):
+    """Logistic regression on the log-odds of the score (Platt 1999)."""
+
+    def fit(self, scores: Array, churned: Array) -> "Sigmoid":
+        """Learn slope and intercept."""
+        self.model_ = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(self._bend(scores), churned)
+        return self
+
+    def _bend(self, scores: Array) -> Array:
+        p = np.clip(scores, EDGE, 1 - EDGE)
+        return np.log(p / (1 - p))[:, None]
+
+    def predict(self, scores: Array) -> Array:
+        """Return probabilities."""
+        return self.model_.predict_proba(self._bend(scores))[:, 1]
+
+
+class Beta(Sigmoid):
+    """Logistic regression on both logarithms (Kull, Silva Filho & Flach 2017, doi:10.1214/17-EJS1338SI): also mends scores that are too timid on one side."""
+
+    def _bend(self, scores: Array) -> Array:
+        p = np.clip(scores, EDGE, 1 - EDGE)
+        return np.column_stack([np.log(p), -np.log1p(-p)])
+
+
+class Isotonic(BaseEstimator):
+    """The best rising staircase (Zadrozny & Elkan 2002, doi:10.1145/775047.775151), kept off 0 and 1 by one customer's weight."""
+
+    def fit(self, scores: Array, churned: Array) -> "Isotonic":
+        """Learn the steps."""
+        self.edge_ = 1 / (len(scores) + 2)
+        self.model_ = IsotonicRegression(out_of_bounds="clip").fit(scores, churned)
+        return self
+
+    def predict(self, scores: Array) -> Array:
+        """Return probabilities."""
+        return np.clip(self.model_.predict(scores), self.edge_, 1 - self.edge_)
+
+
+class Unchanged(BaseEstimator):
+    """Scores as they are."""
+
+    def fit(self, scores: Array, churned: Array) -> "Unchanged":
+        """Learn nothing."""
+        return self
+
+    def predict(self, scores: Array) -> Array:
+        """Return the scores."""
+        return scores
+
+
+MAPS = {"none": Unchanged(), "sigmoid": Sigmoid(), "beta": Beta(), "isotonic": Isotonic()}
+
+
+def judge_maps(scores: Array, churned: Array, groups: Array, seed: int) -> pd.Series:
+    """Return the log-loss in nats of each map on folds of customers that it was not learned from."""
+    p = {name: np.empty(len(scores)) for name in MAPS}
+    for learn, rest in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(scores[:, None], churned, groups):
+        for name, map_ in MAPS.items():
+            p[name][rest] = clone(map_).fit(scores[learn], churned[learn]).predict(scores[rest])
+    edges = {name: np.clip(values, EDGE, 1 - EDGE) for name, values in p.items()}
+    return pd.Series({name: -np.where(churned, np.log(values), np.log1p(-values)).mean() for name, values in edges.items()})
+
+
+class Calibrated(ClassifierMixin, BaseEstimator):
+    """A model with the map that predicted best on the past.
+
+    Scores of customers whom the model had not seen come from folds of the training rows; the maps are judged on further folds of these, and
+    the best is learned from all of them. The model itself is fitted once more on all rows.
+
+    Parameters
+    ----------
+    model : classifier
+    needs : what its ``fit`` takes beside the labels: ``outcome`` (see ``horizon.frame_outcome``), ``groups``
+    seed : draws the folds
+    """
+
+    def __init__(self, model: ClassifierMixin, needs: tuple[str, ...] = (), seed: int = 0):
+        self.model = model
+        self.needs = needs
+        self.seed = seed
+
+    def fit(self, columns: pd.DataFrame, churned: Array, groups: Array, outcome: Array | None = None) -> "Calibrated":
+        """Fit model and map; rows of one of ``groups`` (customers) stay in one fold."""
+        churned, given = np.asarray(churned, bool), {"groups": groups, "outcome": outcome}
+        needs = {name: given[name] for name in self.needs}
+        scores = score_unseen(self.model, columns, churned, groups, FOLDS, self.seed, needs)
+        self.losses_ = judge_maps(scores, churned, groups, self.seed)
+        self.map_name_ = self.losses_.idxmin()
+        self.map_ = clone(MAPS[self.map_name_]).fit(scores, churned)
+        self.model_ = clone(self.model).fit(columns, churned, **needs)
+        self.classes_ = np.array([False, True])
+        return self
+
+    def predict_proba(self, columns: pd.DataFrame) -> Array:
+        """Return the mapped probabilities of both classes."""
+        churn = self.map_.predict(self.model_.predict_proba(columns)[:, 1])
+        return np.column_stack([1 - churn, churn])

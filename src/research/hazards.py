@@ -1,0 +1,175 @@
+"""Survival models behind one interface: ``fit(columns, outcome)`` and ``predict_survival(columns, days)``; see ``research.horizon``.
+
+Each holds its own preparation of columns, so that nothing is learned outside a training part.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sksurv.ensemble import RandomSurvivalForest
+from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+Array = np.ndarray
+LEAST_DAYS = 0.5  # an event on the first moment still took some time
+
+
+class Cox(BaseEstimator):
+    """Proportional hazards (Cox 1972, doi:10.1111/j.2517-6161.1972.tb00899.x) with a ridge penalty; baseline by Breslow.
+
+    Parameters
+    ----------
+    prepare : transformer of columns
+    penalty : weight of the penalty, per row, as in glmnet
+    """
+
+    def __init__(self, prepare: TransformerMixin, penalty: float = 0.01):
+        self.prepare = prepare
+        self.penalty = penalty
+
+    def fit(self, columns: pd.DataFrame, outcome: Array) -> "Cox":
+        """Fit coefficients, then the cumulative hazard of the baseline."""
+        self.prepare_ = clone(self.prepare)
+        matrix, target = self.prepare_.fit_transform(columns), _to_scikit_survival(outcome)
+        self.model_ = CoxnetSurvivalAnalysis(alphas=[self.penalty], l1_ratio=1e-3).fit(matrix, target)
+        self.days_, self.hazard_ = accumulate_hazard(outcome, self._lean(matrix))
+        return self
+
+    def _lean(self, matrix: Array) -> Array:
+        return np.exp(np.clip(self.model_.predict(matrix), -30, 30))
+
+    def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> Array:
+        """Return the probability that the event has not come after so many days, shape (rows, days)."""
+        lean = self._lean(self.prepare_.transform(columns))
+        place = np.searchsorted(self.days_, days, side="right")
+        return np.exp(-np.outer(lean, np.r_[0.0, self.hazard_][place]))
+
+
+def accumulate_hazard(outcome: Array, lean: Array) -> tuple[Array, Array]:
+    """Return the days with events and the baseline's cumulative hazard there (Breslow 1974, doi:10.2307/2529620)."""
+    order = np.argsort(outcome["days"], kind="stable")
+    days, events = outcome["days"][order], outcome["event"][order]
+    at_risk = np.cumsum(lean[order][::-1])[::-1]
+    found, first = np.unique(days, return_index=True)
+    steps = np.add.reduceat(events.astype(float), first) / at_risk[first]
+    return found, np.cumsum(steps)
+
+
+def _to_scikit_survival(outcome: Array) -> Array:
+    target = np.empty(len(outcome), [("event", bool), ("time", float)])
+    target["event"], target["time"] = outcome["event"], np.maximum(outcome["days"], LEAST_DAYS)
+    return target
+
+
+class DiscreteHazard(BaseEstimator):
+    """The chance of the event in each interval, given that it hasn't come before, by any classifier (Singer & Willett 1993, doi:10.3102/10769986018002155).
+
+    Intervals hold about equally many events of the training part, and one ends on each of ``at``. Within an interval the hazard is constant.
+
+    Parameters
+    ----------
+    prepare : transformer of columns
+    classifier : learns from one row per customer and interval lived through; the last columns tell the interval
+    at : days on which an interval ends, say the horizon
+    intervals : how many there are at most, those that ``at`` asks for aside; what comes after the last of ``at`` is not looked at
+    as_number : whether the interval is one number (for trees) instead of one column each
+    """
+
+    def __init__(self, prepare: TransformerMixin, classifier: ClassifierMixin, at: Sequence[int], intervals: int = 4, as_number: bool = False):
+        self.prepare = prepare
+        self.classifier = classifier
+        self.at = at
+        self.intervals = intervals
+        self.as_number = as_number
+
+    def fit(self, columns: pd.DataFrame, outcome: Array) -> "DiscreteHazard":
+        """Lay out the intervals and fit the classifier."""
+        self.edges_ = _cut_time(outcome, sorted(self.at), self.intervals)
+        self.prepare_ = clone(self.prepare)
+        matrix = np.asarray(self.prepare_.fit_transform(columns), dtype="float32")
+        rows, interval, event = expand(outcome, self.edges_)
+        self.classifier_ = clone(self.classifier).fit(self._join(matrix[rows], interval), event)
+        return self
+
+    def _join(self, matrix: Array, interval: Array) -> Array:
+        told = interval[:, None] if self.as_number else np.eye(len(self.edges_))[interval]
+        return np.hstack([matrix, told.astype("float32")])
+
+    def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> Array:
+        """Return the probability that the event has not come after so many days, shape (rows, days); beyond the last interval its hazard goes on."""
+        matrix, starts = np.asarray(self.prepare_.transform(columns), dtype="float32"), np.r_[0, self.edges_[:-1]]
+        lengths = self.edges_ - starts
+        needed = int(np.searchsorted(self.edges_, max(days))) + 1
+        total = np.zeros((len(matrix), len(days)))
+        for number in range(min(needed, len(self.edges_))):
+            at = np.full(len(matrix), number)
+            hazard = -np.log1p(-np.clip(self.classifier_.predict_proba(self._join(matrix, at))[:, 1], 0, 1 - 1e-12)) / lengths[number]
+            longest = np.inf if number == len(self.edges_) - 1 else lengths[number]
+            total += np.outer(hazard, np.clip(np.asarray(days) - starts[number], 0, longest))
+        return np.exp(-total)
+
+
+def _cut_time(outcome: Array, at: Sequence[int], intervals: int) -> Array:
+    """Return the ends of the intervals: quantiles of the events' days up to the last of ``at``, and ``at`` itself."""
+    days = outcome["days"][outcome["event"] & (outcome["days"] <= max(at))]
+    cuts = np.ceil(np.quantile(days, np.linspace(0, 1, intervals + 1)[1:-1])) if len(days) >= 10 * intervals else []
+    return np.unique(np.maximum(np.r_[cuts, np.asarray(at, float)], 1))
+
+
+def expand(outcome: Array, edges: Array) -> tuple[Array, Array, Array]:
+    """Return the person-period table: for each customer one entry per interval that was lived through, or that the event came in.
+
+    Returns
+    -------
+    rows, interval, event : arrays
+        Place of the customer, number of the interval, and whether the event came in it. Intervals that censoring cuts short are left out.
+    """
+    days, event = np.maximum(outcome["days"], LEAST_DAYS), outcome["event"]
+    reached = np.searchsorted(edges, days, side="left")  # the interval in which time ends: (edge before, edge]
+    inside = event & (reached < len(edges))
+    whole = np.where(event, reached, np.searchsorted(edges, days, side="right"))
+    lived = np.minimum(whole, len(edges)) + inside
+    rows = np.repeat(np.arange(len(days)), lived)
+    interval = np.arange(len(rows)) - np.repeat(np.cumsum(lived) - lived, lived)
+    return rows, interval, inside[rows] & (interval == lived[rows] - 1)
+
+
+class SurvivalForest(BaseEstimator):
+    """Random survival forest (Ishwaran et al. 2008, doi:10.1214/08-AOAS169) on at most ``most`` rows drawn by lot, time in ``steps`` up to the last of ``at``.
+
+    Time is bounded because a leaf of the forest keeps a curve: what comes after the last day of interest is censored there.
+    """
+
+    def __init__(self, prepare: TransformerMixin, at: Sequence[int], most: int = 4000, steps: int = 10, trees: int = 60, seed: int = 0):
+        self.prepare = prepare
+        self.at = at
+        self.most = most
+        self.steps = steps
+        self.trees = trees
+        self.seed = seed
+
+    def fit(self, columns: pd.DataFrame, outcome: Array) -> "SurvivalForest":
+        """Fit the forest."""
+        drawn = np.sort(np.random.default_rng(self.seed).permutation(len(columns))[: self.most])
+        self.prepare_ = clone(self.prepare)
+        matrix = np.nan_to_num(np.asarray(self.prepare_.fit_transform(columns), dtype="float32"), nan=-1e9)[drawn]
+        forest = RandomSurvivalForest(n_estimators=self.trees, min_samples_leaf=15, max_features="sqrt", n_jobs=1, random_state=self.seed)
+        self.model_ = forest.fit(matrix, _to_scikit_survival(self._coarsen(outcome[drawn])))
+        return self
+
+    def _coarsen(self, outcome: Array) -> Array:
+        """Move days to the end of their step, of which one ends on each of ``at``; sight ends with the last."""
+        last = float(max(self.at))
+        edges = np.unique(np.r_[np.linspace(0, last, self.steps + 1)[1:], self.at])
+        coarse = outcome.copy()
+        coarse["event"] = outcome["event"] & (outcome["days"] <= last)
+        coarse["days"] = edges[np.searchsorted(edges, np.clip(outcome["days"], LEAST_DAYS, last), side="left")]
+        return coarse
+
+    def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> Array:
+        """Return the probability that the event has not come after so many days, shape (rows, days), none beyond the last of ``at``."""
+        matrix = np.nan_to_num(np.asarray(self.prepare_.transform(columns), dtype="float32"), nan=-1e9)
+        curves = self.model_.predict_survival_function(matrix, return_array=True)
+        place = np.searchsorted(self.model_.unique_times_, days, side="right")
+        return np.column_stack([np.ones(len(matrix)), curves])[:, place]

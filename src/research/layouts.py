@@ -1,0 +1,62 @@
+"""Tables of ``30_risk`` as a reader takes them in: one row per thing, intervals beside values, arrows for directions."""
+
+import numpy as np
+import pandas as pd
+
+from research.disagreement import ODDS, PERMUTATION, SHAP
+from research.tables import write_interval
+
+ARROWS = {1: " ↑", -1: " ↓", 0: ""}
+HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "odds ratio"}
+
+
+def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
+    """Return the features that lead in some family, those of the best ranks first.
+
+    Parameters
+    ----------
+    drivers : see ``disagreement.compare_drivers``
+    """
+    rows = drivers[drivers.measure == PERMUTATION]
+    return [*rows.groupby("feature", sort=False)["rank"].agg(["min", "mean"]).sort_values(["min", "mean"]).index[:most]]
+
+
+def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+    """Return the leading features with what each family and measure says of them, and the direction as an arrow."""
+    chosen = rank_drivers(drivers, most)
+    rows = drivers[drivers.feature.isin(chosen)]
+    cells = [write_interval(row.value, row.low, row.high, 3 if row.measure == PERMUTATION else 2) + ARROWS[row.direction] for row in rows.itertuples()]
+    heads = [HEADINGS[measure].format(family) for measure, family in zip(rows.measure, rows.family, strict=True)]
+    wide = rows.assign(cell=cells, head=heads).pivot(index="feature", columns="head", values="cell").loc[chosen, [*dict.fromkeys(heads)]].fillna("")
+    about = rows.drop_duplicates("feature").set_index("feature").loc[chosen, ["description", "together_with"]]
+    also = about.together_with.map(lambda words: f" (with {words.count(';') + 1} like it)" if words else "")
+    return wide.reset_index(drop=True).assign(feature=(about.description + also).to_numpy()).pipe(_first, "feature")
+
+
+def lay_out_odds(odds: pd.DataFrame) -> pd.DataFrame:
+    """Return what was estimated, see ``inference.explain_logistic``: description, change, odds ratio, effect in points, inflation."""
+    rows = odds[odds.left_out == ""]
+    ratio = [write_interval(row.odds_ratio, row.low, row.high, 2) for row in rows.itertuples()]
+    effect = [write_interval(row.effect_points, row.effect_low, row.effect_high, 1) for row in rows.itertuples()]
+    columns = {"feature": rows.description, "change": rows.change, "odds ratio": ratio, "effect, points": effect, "variance inflation": rows.inflation.round(1)}
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
+    """Return each policy with its profit, its gain over a list by lot, and its EMPC, see ``profit.tabulate_profit``."""
+    unit = profit.currency.iloc[0]
+    money = {f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"), "more than by lot": ("gain_over_lot", "gain_low", "gain_high")}
+    cells = {head: [_write_money(*row) for row in profit[[*names]].itertuples(index=False)] for head, names in money.items()}
+    empc = [write_interval(row.empc, row.empc_low, row.empc_high, 2) for row in profit.itertuples()]
+    return pd.DataFrame({"policy": profit.policy, "contacted": profit.contacted, **cells, f"EMPC, {unit} a customer": empc, "against lot": profit.against_lot})
+
+
+def _write_money(value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    numbers = [f"{round(number) + 0:,}".replace("-", "−") for number in (value, low, high)]
+    return numbers[0] if low == high else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
+
+
+def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    return table[[column, *(name for name in table if name != column)]]

@@ -1,0 +1,99 @@
+"""Recalibration and stacking: maps and weights learned on the past only."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from research.calibration import MAPS, Calibrated, judge_maps
+from research.stacking import StackedAverage, weigh
+from research.unseen import score_unseen
+
+
+class Bent(LogisticRegression):
+    """A model whose log-odds are a third of what they should be."""
+
+    def predict_proba(self, columns):
+        p = expit(logit(super().predict_proba(columns)[:, 1]) / 3)
+        return np.column_stack([1 - p, p])
+
+
+def customers(n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    columns = pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n)})
+    return columns, rng.random(n) < expit(1.5 * columns.a - 1), np.arange(n)
+
+
+def loss(churned, p):
+    return -np.where(churned, np.log(p), np.log1p(-p)).mean()
+
+
+def test_a_bent_model_is_straightened_and_ranks_as_before():
+    columns, churned, groups = customers()
+    fresh, outcome, _ = customers(seed=1)
+    plain = Bent().fit(columns, churned).predict_proba(fresh)[:, 1]
+    mended = Calibrated(Bent()).fit(columns, churned, groups).predict_proba(fresh)[:, 1]
+    straight = LogisticRegression().fit(columns, churned).predict_proba(fresh)[:, 1]
+    assert loss(outcome, mended) < loss(outcome, plain) - 0.02
+    assert loss(outcome, mended) == pytest.approx(loss(outcome, straight), abs=0.003)
+
+
+def test_a_model_that_needs_no_map_keeps_its_probabilities_nearly():
+    columns, churned, groups = customers()
+    model = Calibrated(LogisticRegression()).fit(columns, churned, groups)
+    plain, mapped = LogisticRegression().fit(columns, churned).predict_proba(columns), model.predict_proba(columns)
+    assert np.abs(plain - mapped).max() < 0.05
+
+
+@pytest.mark.parametrize("name", [*MAPS])
+def test_no_map_changes_the_order_or_reaches_0_or_1(name):
+    rng = np.random.default_rng(0)
+    scores = rng.random(500)
+    p = MAPS[name].fit(scores, rng.random(500) < scores).predict(np.array([0.0, 1e-9, 0.2, 0.5, 0.9, 1.0]))
+    assert (np.diff(p) >= 0).all()
+    if name != "none":
+        assert p.min() > 0 and p.max() < 1
+
+
+def test_maps_are_judged_on_customers_they_did_not_learn_from():
+    rng = np.random.default_rng(0)
+    scores = np.repeat(rng.random(400), 5)
+    losses = judge_maps(scores, np.repeat(rng.random(400) < 0.5, 5), np.repeat(np.arange(400), 5), 0)  # scores say nothing, copies would
+    assert losses["isotonic"] > losses["sigmoid"]
+
+
+def test_rows_of_a_customer_are_scored_by_a_model_that_saw_none_of_them():
+    columns = pd.DataFrame({"who": np.repeat(np.arange(60.0), 4)})
+    seen = []
+
+    class Spy(LogisticRegression):
+        def fit(self, columns, churned):
+            self.known_ = {*columns.who}
+            return super().fit(columns, churned)
+
+        def predict_proba(self, columns):
+            seen.append(bool(self.known_ & {*columns.who}))
+            return super().predict_proba(columns)
+
+    score_unseen(Spy(), columns, np.tile([True, False, False, False], 60), columns.who.to_numpy(), 3, 0)
+    assert seen == [False] * 3
+
+
+def test_the_weights_of_an_average_are_those_that_predict_best():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.05, 0.95, 20_000)
+    churned = rng.random(20_000) < truth
+    off = np.clip(truth + 0.1, 0.01, 0.99), np.clip(truth - 0.1, 0.01, 0.99), np.full(20_000, 0.5)
+    weights = weigh(np.column_stack(off), churned)
+    assert weights == pytest.approx([0.5, 0.5, 0], abs=0.06)  # the two opposite errors cancel
+    assert weights.sum() == pytest.approx(1)
+    assert weigh(np.column_stack([truth, off[2]]), churned)[0] > 0.97
+
+
+def test_a_stacked_average_is_no_worse_than_its_best_member():
+    columns, churned, groups = customers()
+    fresh, outcome, _ = customers(seed=1)
+    members = {"bent": Bent(), "straight": LogisticRegression()}
+    stacked = StackedAverage(members).fit(columns, churned, groups).predict_proba(fresh)[:, 1]
+    assert loss(outcome, stacked) <= loss(outcome, LogisticRegression().fit(columns, churned).predict_proba(fresh)[:, 1]) + 0.002
