@@ -116,3 +116,10 @@ def test_attributes_and_customers_that_are_missing_are_named():
         fairness.score_groups(predictions, "model", groups, ["income"], 5, 10, 0)
     with pytest.raises(StudyError, match="arrived 50 rows without"):
         fairness.score_groups(predictions, "model", groups.head(50), ["gender"], 5, 10, 0)
+
+
+def test_without_attributes_there_are_no_groups_and_the_sentence_says_so():
+    rows = pd.DataFrame({"repeat": 0, "customer_id": ["a", "b"], "churned": [True, False], "m": [0.9, 0.1]})
+    scores, gaps = fairness.score_groups(rows, "m", rows[["customer_id"]], [], 1, 200, 0)
+    assert scores.empty and gaps.empty
+    assert fairness.say_gaps(gaps, "m").startswith("No attribute splits these customers")

@@ -21,6 +21,8 @@ EDGE = 1e-15  # probabilities are kept off 0 by as much
 FEW = 8  # numbers with more distinct values are cut into quarters
 OTHERS, UNKNOWN, TOO_FEW = "others", "not known", "too few to say"
 MEASURES = ["auc", "log_loss", "mean_predicted", "mean_observed", "listed_share", "found_share"]
+SCORES = ["by", "group", "n", "churners", "metric", "value", "low", "high"]
+GAP_COLUMNS = ["by", "metric", "group", "reference", "gap", "low", "high", "verdict"]
 GAPS = {"auc": "AUC", "calibration": "observed minus predicted churn", "listed_share": "share on the list", "found_share": "share of churners on the list"}
 
 
@@ -81,7 +83,11 @@ def score_groups(
     sizes = {key: (int((member & rows.judged).sum()), int((member & rows.judged & rows.churned).sum())) for key, member in members.items()}
     scores = [_write_scores(*key, *sizes[key], values) for key, values in measured.items()]
     gaps = [_compare(column, {key[1]: values for key, values in measured.items() if key[0] == column}, sizes) for column in by]
-    return pd.concat(scores, ignore_index=True), pd.concat(gaps, ignore_index=True)
+    return _stack(scores, SCORES), _stack(gaps, GAP_COLUMNS)
+
+
+def _stack(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _join_groups(predictions: pd.DataFrame, groups: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -134,7 +140,7 @@ def _divide(part: Array, whole: Array) -> Array:
 
 def _write_scores(by: str, group: str, n: int, churners: int, measured: dict[str, Array]) -> pd.DataFrame:
     rows = [(by, group, n, churners, metric, *find_interval(measured[metric])) for metric in MEASURES]
-    return pd.DataFrame(rows, columns=["by", "group", "n", "churners", "metric", "value", "low", "high"])
+    return pd.DataFrame(rows, columns=SCORES)
 
 
 def _compare(by: str, measured: dict[str, dict[str, Array]], sizes: dict[tuple[str, str], tuple[int, int]]) -> pd.DataFrame:
@@ -147,7 +153,7 @@ def _compare(by: str, measured: dict[str, dict[str, Array]], sizes: dict[tuple[s
             gap, rows_of = measured[name][metric] - measured[largest][metric], [sizes[by, group][0] for group in (name, largest)]
             verdict = _judge(gap, rows_of, metric, len(others) * len(GAPS)) if min(rows_of) >= LEAST_ROWS else TOO_FEW
             rows.append((by, metric, name, largest, *find_interval(gap), verdict))
-    return pd.DataFrame(rows, columns=["by", "metric", "group", "reference", "gap", "low", "high", "verdict"])
+    return pd.DataFrame(rows, columns=GAP_COLUMNS)
 
 
 def _judge(gap: Array, sizes: Sequence[int], metric: str, comparisons: int) -> str:

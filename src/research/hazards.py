@@ -141,7 +141,7 @@ class SurvivalForest(BaseEstimator):
     Time is bounded because a leaf of the forest keeps a curve: what comes after the last day of interest is censored there.
     """
 
-    def __init__(self, prepare: TransformerMixin, at: Sequence[int], most: int = 4000, steps: int = 10, trees: int = 60, seed: int = 0):
+    def __init__(self, prepare: TransformerMixin, at: Sequence[int], most: int = 4000, steps: int = 10, trees: int = 100, seed: int = 0):
         self.prepare = prepare
         self.at = at
         self.most = most
