@@ -1,5 +1,7 @@
 """Scores of survival curves under censoring: by hand, against scikit-survival, and what censoring must not change."""
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,8 @@ OUTCOME = np.dtype([("event", bool), ("days", float)])
 FIVE = np.array([(True, 1), (False, 2), (True, 3), (False, 4), (True, 5)], OUTCOME)
 CURVE = np.array([[0.9, 0.5], [0.9, 0.2], [0.9, 0.6], [0.9, 0.7], [0.9, 0.55]])  # risks by day 3: .5 .8 .4 .3 .45
 DAYS = [10, 20, 35, 50]
+
+ANY = defaultdict(lambda: "survival")
 
 
 def outcome(event, days) -> np.ndarray:
@@ -31,7 +35,7 @@ def draw(n: int, seed: int, whole: bool = True) -> tuple[np.ndarray, np.ndarray]
 
 
 def score(train, test, curves, days=DAYS, **options) -> pd.DataFrame:
-    table = censored.score_curves(train, test, {"m": curves}, days, np.arange(len(test)), 1, 0, **options)
+    table = censored.score_models(train, test, {"m": curves}, ANY, "m", days, np.arange(len(test)), 1, 0, **options)
     return table.set_index(["metric", "days"]).value
 
 
@@ -123,8 +127,8 @@ def test_who_is_watched_to_the_end_of_the_last_day_stays_by_it():
 def test_the_order_of_rows_does_not_matter():
     (train, _), (test, curves) = draw(100, 1), draw(80, 2)
     order = np.random.default_rng(0).permutation(80)
-    first = censored.score_curves(train, test, {"m": curves}, DAYS, np.arange(80), 20, 0)
-    again = censored.score_curves(train, test[order], {"m": curves[order]}, DAYS, np.arange(80)[order], 20, 0)
+    first = censored.score_models(train, test, {"m": curves}, ANY, "m", DAYS, np.arange(80), 20, 0)
+    again = censored.score_models(train, test[order], {"m": curves[order]}, ANY, "m", DAYS, np.arange(80)[order], 20, 0)
     pd.testing.assert_frame_equal(first, again)
 
 
@@ -143,7 +147,9 @@ def test_scores_of_censored_rows_are_near_those_of_complete_ones():
 def compare(seed: int, n: int = 400, **more) -> pd.DataFrame:
     (train, _), (test, curves) = draw(n, seed), draw(n, seed + 10)
     flat = np.broadcast_to(curves.mean(axis=0), curves.shape)
-    return censored.compare_curves(train, test, {"flat": flat, "model": curves, **more}, DAYS, np.arange(n), 200, 0, "flat")
+    table = censored.score_models(train, test, {"flat": flat, "model": curves, **more}, ANY, "flat", DAYS, np.arange(n), 200, 0)
+    own = {"difference": "value", "difference_low": "low", "difference_high": "high"}
+    return table[table.reference == "flat"].drop(columns=own.values()).rename(columns=own)
 
 
 def test_a_model_that_knows_the_rates_is_better_than_one_curve_for_all():
@@ -179,13 +185,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence(change, sentence):
     rows = outcome([True, False], [5, 60])
     given = {"curves": {"m": np.ones((2, 2))}, "days": [10, 20], "customers": [1, 2], "resamples": 1, "seed": 0} | change
     with pytest.raises(StudyError, match=sentence):
-        censored.score_curves(rows, rows, **given)
+        censored.score_models(rows, rows, families=ANY, reference="m", **given)
 
 
 def test_a_day_at_which_all_are_lost_from_sight_is_refused():
     rows = outcome([True, False, False], [5, 60, 60])
     with pytest.raises(StudyError, match="watched beyond day 60"):  # sight is lost within the day: nobody tells of its end
-        censored.score_curves(rows, rows, {"m": np.ones((3, 1))}, [60], [1, 2, 3], 1, 0, whole_days=False)
+        censored.score_models(rows, rows, {"m": np.ones((3, 1))}, ANY, "m", [60], [1, 2, 3], 1, 0, whole_days=False)
 
 
 def test_without_events_a_concordance_is_empty():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from research import ratios
-from research.comparison import wilson
+from research.intervals import wilson
 
 
 def sums_of(y, x, group=None) -> pd.DataFrame:

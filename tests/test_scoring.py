@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from research import comparison, scoring
+from research import comparison, intervals, scoring
 
 
 def draw(n: int = 400, seed: int = 0, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +168,7 @@ def test_reliability_bins_worked_by_hand():
 
 
 def test_the_wilson_interval_equals_the_published_example():
-    low, high = comparison.wilson(15 / 148, 148)  # Newcombe (1998), Statistics in Medicine 17:857-872, table I: 0.0624 to 0.1605
+    low, high = intervals.wilson(15 / 148, 148)  # Newcombe (1998), Statistics in Medicine 17:857-872, table I: 0.0624 to 0.1605
     assert (low, high) == (pytest.approx(0.0624, abs=5e-5), pytest.approx(0.1605, abs=5e-5))
 
 

@@ -26,7 +26,7 @@ LAYERS = [
     {"simulate.events", "simulate.offers"},
     {"simulate"},
     {"simulate.generate"},
-    {"contracts", "results", "tables", "plots", "accelerated", "lifetimes", "settings", "spark", "columns", "horizon", "unseen"},
+    {"contracts", "results", "tables", "plots", "intervals", "settings", "spark", "columns", "horizon", "unseen"},
     {
         "sources",
         "scoring",
@@ -42,7 +42,7 @@ LAYERS = [
         "survival_plots",
         "proportional",
     },
-    {"hazards", "monotone", "tuning", "stacking", "calibration", "shapes"},
+    {"hazards", "accelerated", "lifetimes", "monotone", "tuning", "stacking", "calibration", "shapes"},
     {"readers", "promises", "pairs", "remedies"},
     {"engines"},
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},

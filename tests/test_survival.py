@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from research import adapters
+from research.censored import score_models
 from research.horizon import frame_outcome
 from research.studies import StudyError
 from research.survival import (
@@ -20,7 +21,6 @@ from research.survival import (
     plan_follow_up,
     predict_cross_validated,
     predict_curves,
-    score_models,
     space_durations,
 )
 from research.timing import find_best, judge_scores, say_lifetimes, say_proportionality, say_reasons, say_segments
@@ -55,7 +55,7 @@ def scores_of(models: dict, seed: int = 0) -> pd.DataFrame:
     columns, outcome = company(seed)
     curves = {name: predict_curves(model.fit(columns, outcome), columns, DAYS) for name, model in models.items()}
     families = {name: "reference" if name == KAPLAN_MEIER else "survival" for name in models}
-    return score_models(outcome, outcome, curves, families, DAYS, range(len(columns)), 200, 0)
+    return score_models(outcome, outcome, curves, families, KAPLAN_MEIER, DAYS, range(len(columns)), 200, 0)
 
 
 def write_orders(write_study, end: str, **changes):

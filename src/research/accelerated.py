@@ -7,8 +7,9 @@ import pandas as pd
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
+from research.horizon import LEAST_DAYS
+
 Array = np.ndarray
-LEAST_DAYS = 0.5  # an event on the first moment still took some time
 
 
 class WeibullAFT(BaseEstimator):

@@ -16,7 +16,7 @@ from scipy.special import betaln, digamma, expit, gammaln, hyp2f1
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from research.ratios import Z
+from research.intervals import Z
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase
 from research.studies import Study, StudyError

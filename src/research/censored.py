@@ -16,6 +16,8 @@ from research.studies import StudyError
 Array = np.ndarray
 Resampled = dict[str, dict[tuple[str, float], Array]]
 
+SCORES = ["model", "family", "metric", "days", "value", "low", "high", "n", "reference", "difference", "difference_low", "difference_high", "verdict"]
+
 # what is compared between models, and whether more is better
 GAINS: dict[str, tuple[Callable[[Array], Array], bool]] = {
     "brier": (np.asarray, False),
@@ -27,42 +29,31 @@ GAINS: dict[str, tuple[Callable[[Array], Array], bool]] = {
 }
 
 
-def score_curves(
-    train_outcome: Array, test_outcome: Array, curves: dict[str, Array], days: Sequence[float], customers: Sequence, resamples: int, seed: int, **options
-) -> pd.DataFrame:
-    """Score survival curves on rows that may be censored; parameters as in ``resample_curves``.
-
-    Returns
-    -------
-    DataFrame with columns model, metric, days, value, low, high, n
-        ``days`` is empty for scores of the whole curve; ``low`` and ``high`` are the 95 % percentile interval over resamples of
-        customers, ``n`` the customers judged. A score that can't be computed, such as a concordance without events, is empty.
-    """
-    resampled = resample_curves(train_outcome, test_outcome, curves, days, customers, resamples, seed, **options)
-    n = pd.Series(customers).nunique()
-    rows = [(model, *key, *find_interval(values), n) for model, scores in resampled.items() for key, values in scores.items()]
-    return pd.DataFrame(rows, columns=["model", "metric", "days", "value", "low", "high", "n"])
-
-
-def compare_curves(
+def score_models(
     train_outcome: Array,
     test_outcome: Array,
     curves: dict[str, Array],
+    families: dict[str, str],
+    reference: str,
     days: Sequence[float],
     customers: Sequence,
     resamples: int,
     seed: int,
-    reference: str,
     **options,
 ) -> pd.DataFrame:
-    """Compare every model with a reference on the same resamples of customers; parameters as in ``resample_curves``.
+    """Score every model, and compare it with a reference on the same resamples of customers; parameters as in ``resample_curves``.
+
+    Parameters
+    ----------
+    families : of every model
+    reference : the model that the others are compared with
 
     Returns
     -------
-    DataFrame with columns model, reference, metric, days, value, low, high, n, verdict
-        ``value`` is the model's score minus the reference's (for calibration: of the distances from 0), ``low`` and ``high`` its 95 %
-        interval. ``verdict`` is better or worse only where an interval widened for the number of models compared (Bonferroni, as in
-        ``comparison.tabulate_differences``) excludes 0, else "no difference shown".
+    DataFrame with columns model, family, metric, days, value, low, high, n, reference, difference, difference_low, difference_high, verdict
+        ``days`` is empty for scores of the whole curve; ``n`` counts customers. A score that can't be computed, such as a concordance without
+        events, is empty. Differences are the model's score minus the reference's, of calibration those of the distances from 0. ``verdict`` is
+        better or worse only where an interval widened for the number of models excludes 0 (Bonferroni), as in ``comparison.tabulate_differences``.
 
     Raises
     ------
@@ -72,14 +63,29 @@ def compare_curves(
     if reference not in curves:
         raise StudyError(f"required a reference among {', '.join(curves)}, arrived '{reference}'; name one of them")
     resampled = resample_curves(train_outcome, test_outcome, curves, days, customers, resamples, seed, **options)
-    n, others = pd.Series(customers).nunique(), [model for model in resampled if model != reference]
+    n = pd.Series(customers).nunique()
     rows = [
-        (model, reference, *key, *find_interval(gap), n, judge(gap, GAINS[key[0]][1], len(others)))
-        for model in others
-        for key, values in resampled[model].items()
-        for gap in [GAINS[key[0]][0](values) - GAINS[key[0]][0](resampled[reference][key])]
+        (
+            model,
+            families[model],
+            metric,
+            day,
+            *find_interval(values),
+            n,
+            *_compare(model, reference, metric, values, resampled[reference][metric, day], len(curves)),
+        )
+        for model, scores in resampled.items()
+        for (metric, day), values in scores.items()
     ]
-    return pd.DataFrame(rows, columns=["model", "reference", "metric", "days", "value", "low", "high", "n", "verdict"])
+    return pd.DataFrame(rows, columns=SCORES)
+
+
+def _compare(model: str, reference: str, metric: str, values: Array, base: Array, models: int) -> tuple:
+    if model == reference:
+        return "", np.nan, np.nan, np.nan, ""
+    gain, more = GAINS[metric]
+    gap = gain(values) - gain(base)
+    return reference, *find_interval(gap), judge(gap, more, models - 1)
 
 
 def resample_curves(

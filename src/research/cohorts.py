@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from research.comparison import wilson
 from research.contracts import CONTRACTS
+from research.intervals import Z, wilson
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase
 from research.studies import Study
@@ -23,7 +23,6 @@ MONTH_DAYS = 30
 KNOWN_SHARE = 0.99
 AGES = (1, 3, 6, 12)
 LEAST_COHORTS = 4  # two earlier and two later ones: with fewer, the spread between cohorts is unknown
-Z = 1.959963984540054
 PLACES = ("followed", "joined before observation began", "first seen in the run-in", "joined in a month not complete yet")
 CELLS = ["cohort", "age_months", "customers", "retained", "share", "low", "high"]
 

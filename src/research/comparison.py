@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from research.intervals import wilson
+from research.lists import fill_list, pick_cycle
 from research.scoring import METRICS, score_rows
 
 KEYS = ["repeat", "fold", "snapshot", "customer_id", "churned", "left_in_lead"]  # columns of predictions that are no model
@@ -150,14 +152,6 @@ def _bin_one(y: Array, p: Array, bins: int) -> pd.DataFrame:
     return table.assign(low=low, high=high)
 
 
-def wilson(share, n):
-    """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-    z = 1.959963984540054
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
-
-
 def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
     """Count the churners among the ``capacity`` customers that each model ranks highest.
 
@@ -171,11 +165,9 @@ def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
         ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson interval, ``random_churners`` is what a list
         drawn by lot finds on average.
     """
-    rows = predictions[predictions.repeat == predictions.repeat.min()]
-    rows = rows[rows.snapshot == rows.snapshot.max()] if "snapshot" in rows else rows
-    lot = pd.util.hash_array(rows.customer_id.astype(str).to_numpy(object))
+    rows = pick_cycle(predictions)
     listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
-    found = {model: churned[np.lexsort((lot, -rows[model].to_numpy(float)))[:listed]].sum() for model in predictions if model not in KEYS}
+    found = {model: (fill_list(rows[model], rows.customer_id, listed) @ churned).item() for model in predictions if model not in KEYS}
     counts = pd.Series(found.values(), dtype="int64")
     table = pd.DataFrame({"model": found.keys(), "active": len(rows), "listed": listed, "churners_found": counts})
     table["found_share"] = table.churners_found / listed

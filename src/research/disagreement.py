@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from research.inference import MORE
+from research.tables import join_words
 
 MOST = 10  # leading drivers that are compared
 PERMUTATION, SHAP, ODDS = "log-loss when shuffled", "mean |SHAP|, log-odds", "odds ratio"
@@ -63,14 +64,14 @@ def say_disagreement(table: pd.DataFrame, most: int = MOST) -> str:
     idle = [family for family, names in leading.items() if not names]
     if len(idle) == len(families):
         return "**No drivers found**: shuffling any group of features raises the log-loss of no model beyond its interval."
-    words = [f"In {_join(idle)} no feature is shown to matter."] if idle else []
+    words = [f"In {join_words(idle)} no feature is shown to matter."] if idle else []
     leading = {family: names for family, names in leading.items() if names}
     shared = [name for name in next(iter(leading.values())) if all(name in names for names in leading.values())]
     if len(leading) > 1:
         words.append(
-            f"Of up to {most} leading drivers {_join([*leading])} share {len(shared)}: {'; '.join(shared)}."
+            f"Of up to {most} leading drivers {join_words([*leading])} share {len(shared)}: {'; '.join(shared)}."
             if shared
-            else f"{_join([*leading])} share no leading driver."
+            else f"{join_words([*leading])} share no leading driver."
         )
         alone = {family: [name for name in names if sum(name in others for others in leading.values()) == 1] for family, names in leading.items()}
         words += [f"Only {family} is shown to lean on {'; '.join(names)}." for family, names in alone.items() if names]
@@ -84,9 +85,5 @@ def _find_opposed(table: pd.DataFrame, features: set[str]) -> list[str]:
     found = []
     for description, part in rows.groupby("description", sort=False):
         up, down = ([*dict.fromkeys(f"{row.family} by {row.measure}" for row in part.itertuples() if row.direction == sign)] for sign in (1, -1))
-        found += [f"{description} (rising with churn in {_join(up)}, falling in {_join(down)})"] if up and down else []
+        found += [f"{description} (rising with churn in {join_words(up)}, falling in {join_words(down)})"] if up and down else []
     return found
-
-
-def _join(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -13,8 +13,8 @@ from lifelines import KaplanMeierFitter
 
 from research.contracts import CONTRACTS
 from research.glossary import name_spans
+from research.intervals import Z
 from research.parts import CENTURY_DAYS
-from research.ratios import Z
 from research.rolling import KEYS, join
 from research.slices import PLAN, find_segments, name_segment
 from research.snapshots import Tables

@@ -9,6 +9,8 @@ from scipy.cluster.vq import ClusterError, kmeans2, vq
 from scipy.special import ndtri
 from sklearn.metrics import adjusted_rand_score
 
+from research.intervals import Z
+
 Array = np.ndarray
 
 GROUPS = range(2, 9)
@@ -16,7 +18,6 @@ LEAST_STABILITY = 0.8
 VARIANCE = 0.9  # share of the variance that the decorrelated coordinates keep
 DRAWN = 2_000  # customers in one measurement of stability
 FITTED = 20_000  # customers in the last fit
-Z = 1.959963984540054
 STABILITY = ["k", "stability", "low", "high", "reference", "required"]
 
 

@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
+from research.horizon import LEAST_DAYS
+
 Array = np.ndarray
-LEAST_DAYS = 0.5  # an event on the first moment still took some time
 
 
 class Cox(BaseEstimator):

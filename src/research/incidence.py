@@ -7,7 +7,7 @@ more than all who left. The estimate of Aalen and Johansen doesn't.
 import numpy as np
 import pandas as pd
 
-from research.durations import Z
+from research.intervals import Z
 from research.proportional import lay_out
 
 COLUMNS = ["reason", "days", "share", "low", "high", "at_risk", "left"]

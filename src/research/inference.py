@@ -13,13 +13,13 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from research.designs import NUMBER, as_texts, choose_columns, correlate, is_measured, lay_out, measure_inflation
+from research.intervals import Z
 from research.separation import drop_separating
 from research.studies import StudyError
 
 Array = np.ndarray
 MOST = 15  # features explained
 CHURNERS_EACH = 10  # churners, or stayers, that each feature explained needs (Peduzzi et al. 1996, doi:10.1016/S0895-4356(96)00236-3)
-Z = 1.959963984540054
 MORE = "one standard deviation more"
 COLUMNS = ["feature", "description", "change", "odds_ratio", "low", "high", "p_value", "effect_points", "effect_low", "effect_high"]
 COLUMNS += ["inflation", "spread", "n", "n_choosing", "left_out"]

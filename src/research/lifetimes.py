@@ -12,8 +12,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 
+from research.intervals import Z
+
 Array = np.ndarray
-Z = 1.959963984540054
 STEPS = 90
 PART = 20_000  # rows predicted at once
 MOST_CUSTOMERS = 1000  # of a resample

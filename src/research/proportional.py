@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm
 
+from research.intervals import Z
 from research.studies import StudyError
 
 Array = np.ndarray
-Z = 1.959963984540054
 STEPS = 40
 NO_INFORMATION = 1e-9  # share of the information that a direction holds in which the likelihood is flat
 

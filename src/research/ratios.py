@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-Z = 1.959963984540054
+from research.intervals import Z
+
 TAIL = 0.975
 ROUNDING = 1e-12  # of sums of squares that cancel
 SUMS = ("n", "x", "y", "xx", "xy", "yy")

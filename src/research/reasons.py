@@ -3,8 +3,8 @@
 import ibis
 import pandas as pd
 
-from research.comparison import wilson
 from research.definitions import YEAR_DAYS
+from research.intervals import wilson
 from research.ledger import find_leavers
 from research.observation import observe
 from research.snapshots import Tables

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from research.comparison import wilson
 from research.contracts import CONTRACTS
+from research.intervals import wilson
 from research.rolling import KEYS, join
 from research.snapshots import Tables
 from research.spells import find_spells, is_purchase, net_amount

@@ -15,12 +15,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 
 from research.candidates import list_survival
-from research.censored import GAINS, resample_curves
-from research.comparison import find_interval, judge
 from research.horizon import frame_outcome
+from research.intervals import Z
 from research.panels import plan_split, require_windows
 from research.proportional import compare_curves
-from research.ratios import Z
 from research.snapshots import Tables, find_data_end, find_data_start
 from research.studies import Study, StudyError
 
@@ -32,7 +30,6 @@ LEAST_FOLLOWED = 7  # days; less can't be told into five
 PART = 50_000  # rows predicted at once
 YEAR = 365
 CLOCK = 0.8  # rank correlation with the duration from which on a column of a flat study is a clock itself
-SCORES = ["model", "family", "metric", "days", "value", "low", "high", "n", "reference", "difference", "difference_low", "difference_high", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -139,35 +136,6 @@ def predict_cross_validated(columns: pd.DataFrame, outcome: Array, models: dict[
         for name, (_, model) in models.items():
             found[name][test] = predict_curves(clone(model).fit(columns.iloc[train], outcome[train]), columns.iloc[test], days)
     return found
-
-
-def score_models(
-    train_outcome: Array,
-    test_outcome: Array,
-    curves: dict[str, Array],
-    families: dict[str, str],
-    days: Sequence[float],
-    customers: Sequence,
-    resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Score every model, and compare it with Kaplan-Meier on the same resamples of customers; see ``censored.resample_curves``.
-
-    Returns
-    -------
-    DataFrame with columns model, family, metric, days, value, low, high, n, reference, difference, difference_low, difference_high, verdict
-        ``days`` is empty for scores of the whole curve. Differences are the model's score minus the reference's, of calibration those of
-        the distances from 0. ``verdict`` is better or worse only where an interval widened for the number of models excludes 0 (Bonferroni).
-    """
-    resampled = resample_curves(train_outcome, test_outcome, curves, days, customers, resamples, seed)
-    rows, n, base = [], len(set(customers)), resampled[KAPLAN_MEIER]
-    for model, scores in resampled.items():
-        for (metric, day), values in scores.items():
-            gain, more = GAINS[metric]
-            gap = gain(values) - gain(base[metric, day])
-            compared = (KAPLAN_MEIER, *find_interval(gap), judge(gap, more, len(curves) - 1)) if model != KAPLAN_MEIER else ("", np.nan, np.nan, np.nan, "")
-            rows.append((model, families[model], metric, day, *find_interval(values), n, *compared))
-    return pd.DataFrame(rows, columns=SCORES)
 
 
 def bin_calibration(outcome: Array, curves: dict[str, Array], days: Sequence[float], bins: int = 5) -> pd.DataFrame:

@@ -140,6 +140,11 @@ def write_plain(text: object, width: int = 30) -> str:
     return (words if len(words) <= width else words[: width - 1].rstrip() + "…") or "no text"
 
 
+def join_words(words: Sequence[str]) -> str:
+    """Return ``a``, ``a and b``, or ``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def _write_range(value: float, low: float, high: float, unit: str) -> str:
     if not np.isfinite(value):
         return "–"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from research.ratios import Z
+from research.intervals import Z
 from research.tables import write_interval, write_plain, write_quantity
 
 LEVEL = 0.05
@@ -122,7 +122,7 @@ def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np
 
     Parameters
     ----------
-    scores : see ``survival.score_models``
+    scores : see ``censored.score_models``
     censoring : p-value of ``survival.check_censoring``; below 0.1 % the mean is not compared with Kaplan-Meier
     """
     best = find_best(scores)

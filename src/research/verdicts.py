@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from research.tables import write_interval
+from research.tables import join_words, write_interval
 
 SLOPE = (0.75, 1.33)  # a calibration slope known to lie in here bends no decision,
 SHIFT = 0.25  # nor does an intercept known to be nearer to 0 than this (in log-odds)
@@ -55,7 +55,7 @@ def _better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
 
 
 def _nothing_found(best: str, loss: pd.Series, area: pd.Series, subject: str = "No model") -> str:
-    references = _join([*dict.fromkeys([loss.reference, area.reference])])
+    references = join_words([*dict.fromkeys([loss.reference, area.reference])])
     start = f"**{subject} is {'not ' if subject != 'No model' else ''}shown to be better than the {references}.**"
     compared = f"{_capital(best)} differs in log-loss from the {loss.reference} by {_say(loss)} and in AUC from the {area.reference} by {_say(area)}"
     if "worse" in (loss.verdict, area.verdict):
@@ -71,7 +71,7 @@ def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
     places = ["", ""] if area.reference == loss.reference else [f" from the {area.reference}", f" from the {loss.reference}"]
     gains = f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by {_say(loss)}{places[1]}."
     if loss.verdict == area.verdict == "better":
-        references = _join([*dict.fromkeys([loss.reference, area.reference])])
+        references = join_words([*dict.fromkeys([loss.reference, area.reference])])
         return f"**{_capital(best)} ranks customers better and gives better probabilities than the {references}**: {gains}"
     if area.verdict == "better":
         return f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its probabilities are {_unproven(loss)}."
@@ -87,7 +87,7 @@ def _equals(best: str, differences: pd.DataFrame) -> str:
     equal = list(rivals.model[rivals.verdict == "no difference shown"])
     if not equal:
         return "It is also better than every other model in log-loss."
-    return f"In log-loss it can't be told apart from {_join(equal)}: between those, take the one that is easiest to explain."
+    return f"In log-loss it can't be told apart from {join_words(equal)}: between those, take the one that is easiest to explain."
 
 
 def _calibration(best: str, scores: pd.DataFrame) -> str:
@@ -127,7 +127,3 @@ def _say_bare(row: pd.Series) -> str:
 
 def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
-
-
-def _join(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
