@@ -179,3 +179,12 @@ def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
     words = {"days_since_last_orders": "days since the last order", "sum_amount_30d": "spent in the last 30 days"}
     found = candidates.list_candidates(write_study("non_contractual"), [*words], 0, words)
     assert [name for name, one in found.items() if one.family == "reference"] == ["base rate", *(f"rule on {text}" for text in words.values())]
+
+
+def test_too_few_churners_to_learn_from_are_one_sentence():
+    train = customers(400).assign(churned=lambda t: t.index < 29, snapshot=1)
+    sentence = "required at least 30 churners and as many others to learn from, arrived 29 and 371; choose a longer horizon"
+    with pytest.raises(StudyError, match=sentence):
+        risk.predict(train, train, COLUMNS, few_candidates(None, 0), 5, 1, 0)
+    found = risk.predict(train.assign(churned=lambda t: t.index < 30), customers(100), COLUMNS, few_candidates(None, 0), 5, 1, 0)
+    assert len(found) == 100

@@ -14,6 +14,8 @@ from research.horizon import frame_outcome
 from research.panels import require_disjoint
 from research.studies import StudyError
 
+LEAST_OF_CLASS = 30  # rows to learn from
+
 
 def require_two_classes(frame: pd.DataFrame, where: str) -> None:
     """Refuse rows in which everyone churns or nobody does.
@@ -40,10 +42,28 @@ def require_features(features: list[str]) -> None:
 def predict(
     train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], folds: int, repeats: int, seed: int
 ) -> pd.DataFrame:
-    """Return every candidate's probabilities: out of time in a dated study, cross-validated in a flat one, where ``test`` doesn't matter."""
+    """Return every candidate's probabilities: out of time in a dated study, cross-validated in a flat one, where ``test`` doesn't matter.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than ``LEAST_OF_CLASS`` churners or others to learn from: parts of them, on which models are stacked, recalibrated and
+        tuned, would lack a class.
+    """
+    _require_enough(train)
     if "snapshot" in train:
         return predict_out_of_time(train, test, features, candidates)
     return predict_cross_validated(train, features, candidates, folds, repeats, seed)
+
+
+def _require_enough(train: pd.DataFrame) -> None:
+    learned = train[~train.left_in_lead] if "left_in_lead" in train else train
+    counts = int(learned.churned.sum()), int((~learned.churned.astype(bool)).sum())
+    if min(counts) < LEAST_OF_CLASS:
+        raise StudyError(
+            f"required at least {LEAST_OF_CLASS} churners and as many others to learn from, arrived {counts[0]} and {counts[1]}; "
+            f"choose a longer horizon, more training snapshots, or a study with more customers"
+        )
 
 
 def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate]) -> pd.DataFrame:
