@@ -14,7 +14,6 @@ from sklearn.pipeline import make_pipeline
 from research import adapters, candidates, features, leaks, risk, sources
 from research.candidates import Candidate
 from research.columns import scale
-from research.pairs import LogisticPairs
 from research.studies import Study, load_study
 
 PLAIN, PAIRS = "plain logistic", "logistic with pairs"
@@ -66,21 +65,17 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
     """Return the package's candidates beside a logistic regression on straight lines, which is where the field starts from."""
     straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
-    listed = candidates.list_candidates(study, columns, SEED)
-    if PAIRS not in listed:
-        listed[PAIRS] = Candidate("logistic", LogisticPairs())
-        both = candidates.stack({name: listed[name] for name in (PAIRS, "gradient boosting")}, SEED)
-        listed |= {f"{name}, with pairs": average for name, average in both.items()}
-    return {PLAIN: Candidate("reference", straight)} | listed
+    return {PLAIN: Candidate("reference", straight)} | candidates.list_candidates(study, columns, SEED)
 
 
 def predict_own(study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the risks of all parts, a part as a repeat, and the seconds of each contender per part."""
     rows, seconds = frame.assign(left_in_lead=False), {}
     tables: dict[str, pd.DataFrame] = {}
-    for name, contender in list_contenders(study, columns).items():
-        began = time.monotonic()
-        found = [risk.predict_out_of_time(rows.drop(index=rows.index[part]), rows.iloc[part], columns, {name: contender}) for part in parts]
+    contenders = list_contenders(study, columns)
+    for name, contender in contenders.items():
+        began, needed = time.monotonic(), {member: contenders[member] for member in (*contender.members, name)}
+        found = [risk.predict_out_of_time(rows.drop(index=rows.index[part]), rows.iloc[part], columns, needed) for part in parts]
         seconds[name] = (time.monotonic() - began) / len(parts)
         tables[name] = pd.concat([table.assign(repeat=number) for number, table in enumerate(found)], ignore_index=True)
         print(f"{time.strftime('%H:%M:%S')} {study.name}: {name} {seconds[name]:.1f} s", flush=True)

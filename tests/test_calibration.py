@@ -33,7 +33,8 @@ def test_a_bent_model_is_straightened_and_ranks_as_before():
     columns, churned, groups = customers()
     fresh, outcome, _ = customers(seed=1)
     plain = Bent().fit(columns, churned).predict_proba(fresh)[:, 1]
-    mended = Calibrated(Bent()).fit(columns, churned, groups).predict_proba(fresh)[:, 1]
+    seen = score_unseen(Bent(), columns, churned, groups, 0)
+    mended = Calibrated().fit(pd.DataFrame({"bent": seen}), churned, groups).predict_proba(pd.DataFrame({"bent": plain}))[:, 1]
     straight = LogisticRegression().fit(columns, churned).predict_proba(fresh)[:, 1]
     assert loss(outcome, mended) < loss(outcome, plain) - 0.02
     assert loss(outcome, mended) == pytest.approx(loss(outcome, straight), abs=0.003)
@@ -41,8 +42,9 @@ def test_a_bent_model_is_straightened_and_ranks_as_before():
 
 def test_a_model_that_needs_no_map_keeps_its_probabilities_nearly():
     columns, churned, groups = customers()
-    model = Calibrated(LogisticRegression()).fit(columns, churned, groups)
-    plain, mapped = LogisticRegression().fit(columns, churned).predict_proba(columns), model.predict_proba(columns)
+    seen = score_unseen(LogisticRegression(), columns, churned, groups, 0)
+    plain = LogisticRegression().fit(columns, churned).predict_proba(columns)[:, 1]
+    mapped = Calibrated().fit(pd.DataFrame({"model": seen}), churned, groups).predict_proba(pd.DataFrame({"model": plain}))[:, 1]
     assert np.abs(plain - mapped).max() < 0.05
 
 
@@ -76,7 +78,7 @@ def test_rows_of_a_customer_are_scored_by_a_model_that_saw_none_of_them():
             seen.append(bool(self.known_ & {*columns.who}))
             return super().predict_proba(columns)
 
-    score_unseen(Spy(), columns, np.tile([True, False, False, False], 60), columns.who.to_numpy(), 3, 0)
+    score_unseen(Spy(), columns, np.tile([True, False, False, False], 60), columns.who.to_numpy(), 0)
     assert seen == [False] * 3
 
 
@@ -95,5 +97,7 @@ def test_a_stacked_average_is_no_worse_than_its_best_member():
     columns, churned, groups = customers()
     fresh, outcome, _ = customers(seed=1)
     members = {"bent": Bent(), "straight": LogisticRegression()}
-    stacked = StackedAverage(members).fit(columns, churned, groups).predict_proba(fresh)[:, 1]
-    assert loss(outcome, stacked) <= loss(outcome, LogisticRegression().fit(columns, churned).predict_proba(fresh)[:, 1]) + 0.002
+    unseen = pd.DataFrame({name: score_unseen(model, columns, churned, groups, 0) for name, model in members.items()})
+    said = pd.DataFrame({name: model.fit(columns, churned).predict_proba(fresh)[:, 1] for name, model in members.items()})
+    stacked = StackedAverage().fit(unseen, churned).predict_proba(said[["straight", "bent"]])[:, 1]  # by name, not by place
+    assert loss(outcome, stacked) <= loss(outcome, said.straight) + 0.002

@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 from models import few_candidates
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from research import adapters, candidates, comparison, features, leaks, risk, sources, verdicts
-from research.candidates import Candidate
+from research.calibration import Calibrated
+from research.candidates import Candidate, list_logistic
+from research.columns import pass_on
 from research.studies import StudyError, load_study
 
 
@@ -188,3 +192,15 @@ def test_too_few_churners_to_learn_from_are_one_sentence():
         risk.predict(train, train, COLUMNS, few_candidates(None, 0), 5, 1, 0)
     found = risk.predict(train.assign(churned=lambda t: t.index < 30), customers(100), COLUMNS, few_candidates(None, 0), 5, 1, 0)
     assert len(found) == 100
+
+
+def test_a_model_that_others_look_at_is_fitted_once_and_scores_training_rows_unseen(monkeypatch):
+    """Averages and maps learn from what members said of customers they had not seen: a member that remembers would else win every weight."""
+    train, test = customers(1500, seed=1), customers(300, seed=2)
+    members = {"memory": Candidate("trees", make_pipeline(pass_on(), DecisionTreeClassifier()))} | list_logistic()
+    models = members | candidates.stack([*members]) | {"mapped": Candidate("trees", Calibrated(0), ("groups",), members=("memory",))}
+    found = risk.predict_out_of_time(train, test, COLUMNS, models)
+    assert [*found.columns[-len(models) :]] == [*models]
+    losses = {name: log_loss(found.churned, found[name]) for name in models}
+    assert losses["stacked average"] < losses["logistic with pairs"] + 0.01
+    assert losses["mapped"] < losses["memory"] / 2

@@ -7,11 +7,10 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
-from research.unseen import score_unseen
+from research.unseen import FOLDS
 
 Array = np.ndarray
 EDGE = 1e-6  # scores are kept off 0 and 1 by as much
-FOLDS = 3
 
 
 class Sigmoid(BaseEstimator):
@@ -79,36 +78,29 @@ def judge_maps(scores: Array, churned: Array, groups: Array, seed: int) -> pd.Se
 
 
 class Calibrated(ClassifierMixin, BaseEstimator):
-    """A model with the map that predicted best on the past.
+    """The map from a model's scores to probabilities that predicted best on the past.
 
-    Scores of customers whom the model had not seen come from folds of the training rows; the maps are judged on further folds of these, and
-    the best is learned from all of them. The model itself is fitted once more on all rows.
+    It learns from scores of customers whom the model had not seen (see ``unseen.score_unseen``); the maps are judged on folds of these, and the
+    best is learned from all of them.
 
     Parameters
     ----------
-    model : classifier
-    needs : what its ``fit`` takes beside the labels: ``outcome`` (see ``horizon.frame_outcome``), ``groups``
     seed : draws the folds
     """
 
-    def __init__(self, model: ClassifierMixin, needs: tuple[str, ...] = (), seed: int = 0):
-        self.model = model
-        self.needs = needs
+    def __init__(self, seed: int = 0):
         self.seed = seed
 
-    def fit(self, columns: pd.DataFrame, churned: Array, groups: Array, outcome: Array | None = None) -> "Calibrated":
-        """Fit model and map; rows of one of ``groups`` (customers) stay in one fold."""
-        churned, given = np.asarray(churned, bool), {"groups": groups, "outcome": outcome}
-        needs = {name: given[name] for name in self.needs}
-        scores = score_unseen(self.model, columns, churned, groups, FOLDS, self.seed, needs)
-        self.losses_ = judge_maps(scores, churned, groups, self.seed)
+    def fit(self, scores: pd.DataFrame, churned: Array, groups: Array) -> "Calibrated":
+        """Choose and learn the map from one column of scores; rows of one of ``groups`` (customers) stay in one fold."""
+        given, churned = scores.iloc[:, 0].to_numpy(float), np.asarray(churned, bool)
+        self.losses_ = judge_maps(given, churned, groups, self.seed)
         self.map_name_ = self.losses_.idxmin()
-        self.map_ = clone(MAPS[self.map_name_]).fit(scores, churned)
-        self.model_ = clone(self.model).fit(columns, churned, **needs)
+        self.map_ = clone(MAPS[self.map_name_]).fit(given, churned)
         self.classes_ = np.array([False, True])
         return self
 
-    def predict_proba(self, columns: pd.DataFrame) -> Array:
+    def predict_proba(self, scores: pd.DataFrame) -> Array:
         """Return the mapped probabilities of both classes."""
-        churn = self.map_.predict(self.model_.predict_proba(columns)[:, 1])
+        churn = self.map_.predict(scores.iloc[:, 0].to_numpy(float))
         return np.column_stack([1 - churn, churn])

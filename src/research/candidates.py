@@ -3,6 +3,7 @@
 No setting was chosen by a score on the rows that judge: they are the usual ones for tables of this size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,7 @@ RULE_COLUMNS = {
     "flat": (),
 }
 LAST_VALUES = {"contractual": ("n_usage_{}d", "n_orders_{}d"), "non_contractual": ("sum_amount_{}d", "n_orders_{}d"), "flat": ()}
-STACKED = ("logistic with pairs", "gradient boosting", "discrete hazard, boosted")  # one of each family
-MENDED = ("logistic regression", "gradient boosting", "discrete hazard, boosted")
+STACKED = ("logistic with pairs", "gradient boosting", "discrete hazard, boosted")  # one of each family: averaged, and recalibrated
 RECALIBRATED = ", recalibrated"
 ROUGH = 4_000  # rows that the survival forest learns from
 
@@ -50,12 +50,14 @@ class Candidate:
 
     ``needs``: what its ``fit`` takes beside features and labels: ``outcome`` (see ``horizon.frame_outcome``), ``groups`` (the customers).
     ``columns``: what it looks at in place of the features.
+    ``members``: the candidates at whose risks it looks in place of the features: it learns from what they say of customers they had not seen.
     """
 
     family: str
     model: ClassifierMixin
     needs: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 def find_rule_column(features: list[str], study: Study) -> str | None:
@@ -87,7 +89,7 @@ def list_candidates(study: Study, features: list[str], seed: int, words: dict[st
     found = list_references(rules) | list_logistic() | list_trees(seed, directions) | (list_tuned(seed, directions, tuning_seconds) if tuning_seconds else {})
     if study.kind != "flat":
         found |= list_survival(study.churn.horizon_days, study.kind == "contractual", seed)
-    return found | stack({name: found[name] for name in STACKED if name in found}, seed)
+    return found | stack([name for name in STACKED if name in found])
 
 
 def find_directions(features: list[str], study: Study) -> dict[str, int]:
@@ -216,20 +218,15 @@ def list_alive(study: Study, histories: pd.DataFrame) -> dict[str, Candidate]:
     return {"buy till you die": Candidate("survival", model, columns=tuple(HISTORY))}
 
 
-def stack(members: dict[str, Candidate], seed: int) -> dict[str, Candidate]:
+def stack(members: Sequence[str]) -> dict[str, Candidate]:
     """Return the stacked average of some candidates; see ``stacking.StackedAverage``."""
-    timed = tuple(name for name, member in members.items() if "outcome" in member.needs)
-    average = StackedAverage({name: member.model for name, member in members.items()}, timed, seed)
-    return {"stacked average": Candidate("stacked", average, ("groups", "outcome") if timed else ("groups",))}
+    return {"stacked average": Candidate("stacked", StackedAverage(), members=tuple(members))}
 
 
 def recalibrate(candidates: dict[str, Candidate], seed: int) -> dict[str, Candidate]:
-    """Return one candidate of each kind that is there, recalibrated; see ``calibration.Calibrated``."""
-    chosen = {name: candidates[name] for name in MENDED if name in candidates}
-    return {
-        name + RECALIBRATED: Candidate(one.family, Calibrated(one.model, one.needs, seed), tuple(sorted({"groups", *one.needs})))
-        for name, one in chosen.items()
-    }
+    """Return one candidate of each family that is there, recalibrated; see ``calibration.Calibrated``."""
+    chosen = {name: candidates[name] for name in STACKED if name in candidates}
+    return {name + RECALIBRATED: Candidate(one.family, Calibrated(seed), ("groups",), members=(name,)) for name, one in chosen.items()}
 
 
 def pair_up(mended: dict[str, Candidate]) -> list[tuple[str, str]]:

@@ -13,7 +13,9 @@ from research.candidates import BASE_RATE, Candidate
 from research.horizon import frame_outcome
 from research.panels import require_disjoint
 from research.studies import StudyError
+from research.unseen import score_unseen
 
+Part = tuple[pd.DataFrame, pd.DataFrame]  # rows to learn from, rows to judge
 LEAST_OF_CLASS = 30  # rows to learn from
 
 
@@ -52,7 +54,7 @@ def predict(
     """
     _require_enough(train)
     if "snapshot" in train:
-        return predict_out_of_time(train, test, features, candidates)
+        return predict_out_of_time(train, test, features, candidates, seed)
     return predict_cross_validated(train, features, candidates, folds, repeats, seed)
 
 
@@ -66,8 +68,8 @@ def _require_enough(train: pd.DataFrame) -> None:
         )
 
 
-def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate]) -> pd.DataFrame:
-    """Fit every candidate on ``train`` and return its probabilities for ``test``.
+def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], seed: int = 0) -> pd.DataFrame:
+    """Fit every candidate on ``train`` and return its probabilities for ``test``; ``seed`` draws the folds from which averages and maps learn.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def predict_out_of_time(train: pd.DataFrame, test: pd.DataFrame, features: list[
     train = train[~train.left_in_lead]
     require_two_classes(train, "training")
     require_two_classes(test[~test.left_in_lead], "test")
-    return _frame_predictions(test, _fit_all(candidates, [(train, test)], features)[0], 0)
+    return _frame_predictions(test, _fit_all(candidates, [(train, test)], features, seed)[0], 0)
 
 
 def predict_cross_validated(frame: pd.DataFrame, features: list[str], candidates: dict[str, Candidate], folds: int, repeats: int, seed: int) -> pd.DataFrame:
@@ -101,7 +103,7 @@ def predict_cross_validated(frame: pd.DataFrame, features: list[str], candidates
     parts = [(frame.iloc[train], frame.iloc[test]) for train, test in splits]
     for part in parts:
         require_disjoint(*part)
-    risks = _fit_all(candidates, parts, features)
+    risks = _fit_all(candidates, parts, features, seed)
     numbered = enumerate(zip(parts, risks, strict=True))
     found = [_frame_predictions(test, risk, number // folds).assign(fold=number % folds) for number, ((_, test), risk) in numbered]
     table = pd.concat(found, ignore_index=True)
@@ -116,22 +118,51 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
         raise StudyError(f"required at least {folds} customers of each class for {folds} folds, arrived {smallest}; lower the parameter folds")
 
 
-def _fit_all(candidates: dict[str, Candidate], parts: list[tuple[pd.DataFrame, pd.DataFrame]], features: list[str]) -> list[dict[str, np.ndarray]]:
-    """Return for each part what every candidate that learned from its first frame says of its second; two at a time, whatever the order."""
-    tasks = [delayed(_fit_predict)(candidate, train, test, features) for train, test in parts for candidate in candidates.values()]
-    found = iter(Parallel(n_jobs=2, max_nbytes=None)(tasks))
-    return [{name: next(found) for name in candidates} for _ in parts]
+def _fit_all(candidates: dict[str, Candidate], parts: list[Part], features: list[str], seed: int) -> list[dict[str, np.ndarray]]:
+    """Return for each part what every candidate that learned from its first frame says of its second; two at a time, whatever the order.
+
+    A model is fitted once, and scores the rows that others learn from once, however many look at it.
+    """
+    single = {name: one for name, one in candidates.items() if not one.members}
+    watched = [*dict.fromkeys(name for one in candidates.values() for name in one.members)]
+    unseen = [delayed(_score_unseen)(single[name], train, features, seed) for train, _ in parts for name in watched]
+    plain = [delayed(_fit_predict)(one, train, test, features) for train, test in parts for one in single.values()]
+    found = iter(Parallel(n_jobs=2, max_nbytes=None)(unseen + plain))
+    learned = [pd.DataFrame({name: next(found) for name in watched}) for _ in parts]
+    risks = [{name: next(found) for name in single} for _ in parts]
+    return [_look_on(candidates, train, *part) for (train, _), *part in zip(parts, learned, risks, strict=True)]
+
+
+def _look_on(candidates: dict[str, Candidate], train: pd.DataFrame, learned: pd.DataFrame, risks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the risks of all candidates, in their order: those that look at others learn from what these said of the training rows."""
+    seen, rows = pd.concat([train[["customer_id", "churned"]].reset_index(drop=True), learned], axis=1), pd.DataFrame(risks)
+    return {name: _fit_predict(one, seen, rows, []) if one.members else risks[name] for name, one in candidates.items()}
 
 
 def fit(candidate: Candidate, train: pd.DataFrame, features: list[str]) -> ClassifierMixin:
-    """Return a candidate fitted on labelled rows, of which it takes what it needs; see ``candidates.Candidate``."""
+    """Return a candidate fitted on labelled rows, of which it takes what it needs; see ``candidates.Candidate``.
+
+    One with members takes their scores of the rows, by models that hadn't seen them, from columns of their names.
+    """
+    return clone(candidate.model).fit(_look(candidate, train, features), train.churned.to_numpy(bool), **_give(candidate, train))
+
+
+def _look(candidate: Candidate, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame:
+    return rows[[*(candidate.members or candidate.columns or features)]]
+
+
+def _give(candidate: Candidate, train: pd.DataFrame) -> dict[str, np.ndarray]:
     given = {"groups": train.customer_id.to_numpy(), "outcome": frame_outcome(train.waited, train.wait_days) if "waited" in train else None}
-    needs = {name: given[name] for name in candidate.needs}
-    return clone(candidate.model).fit(train[[*candidate.columns] or features], train.churned.to_numpy(bool), **needs)
+    return {name: given[name] for name in candidate.needs}
 
 
 def _fit_predict(candidate: Candidate, train: pd.DataFrame, test: pd.DataFrame, features: list[str]) -> np.ndarray:
-    return fit(candidate, train, features).predict_proba(test[[*candidate.columns] or features])[:, 1]
+    return fit(candidate, train, features).predict_proba(_look(candidate, test, features))[:, 1]
+
+
+def _score_unseen(candidate: Candidate, train: pd.DataFrame, features: list[str], seed: int) -> np.ndarray:
+    rows, churned = _look(candidate, train, features), train.churned.to_numpy(bool)
+    return score_unseen(candidate.model, rows, churned, train.customer_id.to_numpy(), seed, _give(candidate, train))
 
 
 def _frame_predictions(test: pd.DataFrame, risks: dict[str, np.ndarray], repeat: int) -> pd.DataFrame:

@@ -6,10 +6,11 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 Array = np.ndarray
+FOLDS = 3
 
 
 def score_unseen(
-    model: ClassifierMixin, columns: pd.DataFrame, churned: Array, groups: Array, folds: int, seed: int, needs: dict[str, Array] | None = None
+    model: ClassifierMixin, columns: pd.DataFrame, churned: Array, groups: Array, seed: int, needs: dict[str, Array] | None = None, folds: int = FOLDS
 ) -> Array:
     """Return each row's probability of churn by a model fitted on other customers.
 
@@ -17,9 +18,9 @@ def score_unseen(
     ----------
     columns, churned : rows to learn from
     groups : the customer of each row, whose rows stay in one fold
-    folds : how many; the model is fitted as often
     seed : draws the folds
     needs : what else ``fit`` takes for each row, by name
+    folds : how many; the model is fitted as often
     """
     scores = np.empty(len(columns))
     for learn, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(columns, churned, groups):
