@@ -7,12 +7,15 @@ STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: reports test bench lint format lab lock clean help
+.PHONY: reports test bench bench-scores lint format lab lock clean help
 reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
 test: $(READY)  ## run all tests, the notebooks included
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+bench-scores: $(READY)  ## measure scores beside others' models, and the boosted hazard; takes two hours, wants RESEARCH_MIRROR for real studies
+	$(BIN)/python benchmarks/scores.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against other ways, on generated data; takes most of an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)

@@ -16,7 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import judgements
+import numpy as np
 import tasks
+import waits
 from bench import describe_machine, keep
 from measure import Failed, Runner, compare, middle
 from sections import Section, judge, show
@@ -25,13 +27,14 @@ from research.studies import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 HAZARD = ("hazard", "million")
-NAMES = (*tasks.TASKS, *HAZARD)
+SURVIVAL = tuple(f"survival-{name}" for name in waits.STUDIES)
+NAMES = (*tasks.TASKS, *SURVIVAL, *HAZARD)
 CUSTOMERS, TURNS = 220_000, 3  # whose person-period table has a little over a million rows
 SLOWER, FIT_GB, SCORE_GB = 1.3, 4, 2  # the bounds
 CHOSEN = (
     "The package's models have the same settings in every study. They were chosen by reasoning, and one (`pairs.DOUBT`) between two values in five inner folds "
-    "of what the first of the ten folds learns from, never on rows held out for judging in that fold. Peers that are tuned choose over all rows of the study, "
-    "the judged ones included: their luck."
+    "of what the first of the ten folds learns from, after a draft's scores on the same parts had been seen; the other folds judge rows that it was chosen on. "
+    "Peers that are tuned choose over all rows of the study, the judged ones included: their luck."
 )
 
 
@@ -65,6 +68,22 @@ def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, di
     predictions = tasks.join_peers(predictions, facts["out"])
     seconds |= {peer: facts[f"{peer}_seconds"] / len(parts) for peer in task.peers}
     return judgements.tell(task, predictions, seconds, facts["settings"], resamples), facts["versions"]
+
+
+def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
+    """Fit all survival models of a study on the same rows and score them together; return also the versions of others' models."""
+    python, sorry = make_environment()
+    if sorry:
+        return Section(f"Survival, {name}", sorry, (), ()), {}
+    try:
+        task = waits.load_waits(name)
+    except StudyError as error:
+        return Section(f"Survival, {name}", f"Not run: {error.faults[0]}.", (), ()), {}
+    curves, seconds = waits.predict_own(task)
+    facts = runner.run("survival peers", python, "survival_peers.py", **waits.write_parts(task, runner.scratch))
+    peers = dict(np.load(facts["out"].replace(".parquet", ".npz")))
+    seconds |= {peer: facts[f"{peer}_seconds"] for peer in peers}
+    return waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples), facts["versions"]
 
 
 def measure_hazard(runner: Runner) -> Section:
@@ -108,6 +127,8 @@ def measure(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[st
     """Run one section."""
     if name in tasks.TASKS:
         return measure_task(name, runner, resamples)
+    if name in SURVIVAL:
+        return measure_survival(name.removeprefix("survival-"), runner, resamples)
     return (measure_hazard if name == "hazard" else measure_million)(runner), {}
 
 

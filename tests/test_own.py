@@ -43,6 +43,12 @@ def test_the_column_snapshot_is_the_clock(build):
     assert list(found.silence) == [30, 29]
 
 
+def test_a_number_that_is_not_finite_is_left_empty(build):
+    found = build("SELECT customer_id, sum(amount) / CAST('inf' AS DOUBLE) AS none, sum(amount) * CAST('inf' AS DOUBLE) AS endless FROM orders GROUP BY ALL")
+    assert list(found.none) == [0, 0]
+    assert found.endless.isna().all()
+
+
 def test_with_parts_joins_windows_and_subqueries_work(build):
     query = """
     WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3),

@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from research import adapters, candidates, comparison, features, leaks, risk, sources, verdicts
 from research.calibration import Calibrated
-from research.candidates import Candidate, list_logistic
+from research.candidates import Candidate, list_logistic, list_trees
 from research.columns import pass_on
 from research.studies import StudyError, load_study
 
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_predictions():
 
 def test_a_category_that_training_never_saw_and_an_empty_column_are_no_error():
     train, test = customers(600, seed=1).assign(empty=np.nan), customers(100, seed=2).assign(plan="new", empty=1.0)
-    predictions = risk.predict_out_of_time(train, test, [*COLUMNS, "empty"], few_candidates("noise", 0))
+    predictions = risk.predict_out_of_time(train, test, [*COLUMNS, "empty"], few_candidates("noise", 0) | list_trees(0, {}))
     assert predictions.notna().all(axis=None)
 
 

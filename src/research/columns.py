@@ -31,6 +31,19 @@ class DropConstant(TransformerMixin, BaseEstimator):
         return columns[:, self.kept_]
 
 
+class FillUnknown(TransformerMixin, BaseEstimator):
+    """Put 0 into the columns that hold no value at all in the training part, which some trees can't cut."""
+
+    def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "FillUnknown":
+        """Find them."""
+        self.unknown_ = np.isnan(columns).all(axis=0)
+        return self
+
+    def transform(self, columns: np.ndarray) -> np.ndarray:
+        """Return all columns, those without a value to learn from at 0 in every row."""
+        return np.where(self.unknown_, 0.0, columns) if self.unknown_.any() else columns
+
+
 def bend() -> ColumnTransformer:
     """Every number by a cubic spline (5 knots at quantiles, flat beyond the training range), each category a column."""
     splines = make_pipeline(_fill(), SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"), DropConstant(), StandardScaler())
@@ -47,7 +60,7 @@ def pass_on() -> Pipeline:
     """Numbers as they are, empty ones included; each text as the number of its category: trees cut both."""
     categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, min_frequency=RARE)
     codes = make_pipeline(FunctionTransformer(_none_for_missing), categories)
-    return make_pipeline(make_column_transformer(("passthrough", NUMBERS), (codes, TEXTS)), FunctionTransformer(np.asarray))
+    return make_pipeline(make_column_transformer(("passthrough", NUMBERS), (codes, TEXTS)), FunctionTransformer(np.asarray), FillUnknown())
 
 
 def _fill() -> SimpleImputer:

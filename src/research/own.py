@@ -68,10 +68,16 @@ def build_own(evidence: Evidence, study: Study, keep: Callable[[ir.Table, str], 
         raise _refuse(path, f"SQL that {engines.TITLES[study.engine.kind]} can run on the evidence", said, "correct it") from None
     _require_features(found, evidence, path)
     table = found.cast({name: "float64" for name in found.columns if found[name].type().is_decimal() or found[name].type().is_boolean()})
+    table = table.mutate(**{name: _drop_endless(table[name]) for name in table.columns if table[name].type().is_floating()})
     names = [column for column in table.columns if column not in KEYS]
     words = [f"{name.replace('_', ' ')}, of the study's own making" for name in names]
     units = ["number" if table[name].type().is_numeric() else "text" for name in names]
     return Block(table, tuple(Feature(name, what, unit, OWN_FEATURES) for name, what, unit in zip(names, words, units, strict=True)))
+
+
+def _drop_endless(numbers: ir.FloatingColumn) -> ir.Column:
+    """Leave numbers that aren't finite empty: no model knows what to make of them."""
+    return ibis.ifelse(numbers.isinf() | numbers.isnan(), ibis.null("float64"), numbers)
 
 
 def _refuse(path: Path, required: str, arrived: str, remedy: str) -> StudyError:
