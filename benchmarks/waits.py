@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 
 from research import adapters, censored, features, leaks, sources, stays, survival, traces
 from research.columns import scale
+from research.contracts import Tables
 from research.horizon import frame_outcome
 from research.studies import Study, load_study
 
@@ -51,7 +52,7 @@ def load_waits(name: str) -> Waits:
     return _load_flat(tables, study) if study.kind == "flat" else _load_dated(tables, study)
 
 
-def _load_dated(tables: adapters.Tables, study: Study) -> Waits:
+def _load_dated(tables: Tables, study: Study) -> Waits:
     plan = survival.plan_follow_up(tables, study)
     train, test = features.load_panel(tables, study, plan.train, known_by=min(plan.test)), features.load_panel(tables, study, plan.test)
     columns = features.list_features(train, study)
@@ -61,7 +62,7 @@ def _load_dated(tables: adapters.Tables, study: Study) -> Waits:
     return Waits(rows, survival.frame_durations(rows), [(places[: len(train)], places[len(train) :])], leaks.keep_honest(columns, found), plan.days)
 
 
-def _load_flat(tables: adapters.Tables, study: Study) -> Waits:
+def _load_flat(tables: Tables, study: Study) -> Waits:
     rows = features.load_flat(tables, study).dropna(subset=["duration"]).reset_index(drop=True)
     everyone, columns = stays.load_stays(tables, study), features.list_features(rows, study)
     clocks = survival.find_clocks(rows, columns)

@@ -143,17 +143,12 @@ def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
 
 def run_life(draws: Draws, company: Company, people: Columns, assignments: np.ndarray, who: np.ndarray, start: np.ndarray, clock: Clock) -> Columns:
     """Run one life for each customer in ``who`` from the day ``start`` on: paths, hazard, end, truth, and under ``tables`` its tables."""
-    price_rise = "price_rise" in company.traps
-    names = [name for name, shares in CAMPAIGNS.items() if shares is not None or "chosen_campaign" in company.traps]
-    own = live(draws, people, who, start, clock, price_rise)
-    drivers = build_drivers(draws, own, clock)
-    logits, assigned = build_logits(drivers), assign(assignments, own, drivers, clock, names)
-    own["hazard"] = monthly_hazard(logits, build_shift(own, drivers, assigned, clock))
+    own, drivers, logits, assigned = run_paths(draws, company, people, assignments, who, start, clock)
     own |= draw_end(draws, own["hazard"], own, clock)
     own |= {"reason": draw_reason(draws, drivers, own), "stage": find_stages(own, bool(draws.life), clock)}
     own |= {"risk": quarter_risk(own["hazard"], clock.months), "value": remaining_value(own["hazard"], expected_margin(own))}
     own["tables"] = {
-        "contracts": list_contracts(own, clock, price_rise),
+        "contracts": list_contracts(own, clock, "price_rise" in company.traps),
         "orders": list_orders(draws, own, clock),
         "usage": list_usage(draws, own, clock),
         "contacts": list_contacts(draws, own, clock),
@@ -163,6 +158,18 @@ def run_life(draws: Draws, company: Company, people: Columns, assignments: np.nd
         "truth/effects": list_effects(own, drivers, logits, assigned, clock),
     }
     return own
+
+
+def run_paths(
+    draws: Draws, company: Company, people: Columns, assignments: np.ndarray, who: np.ndarray, start: np.ndarray, clock: Clock
+) -> tuple[Columns, Columns, np.ndarray, dict[str, Columns]]:
+    """Return each life with its paths and ``hazard``, the drivers behind it, the logits without offers, and the campaigns."""
+    names = [name for name, shares in CAMPAIGNS.items() if shares is not None or "chosen_campaign" in company.traps]
+    own = live(draws, people, who, start, clock, "price_rise" in company.traps)
+    drivers = build_drivers(draws, own, clock)
+    logits, assigned = build_logits(drivers), assign(assignments, own, drivers, clock, names)
+    own["hazard"] = monthly_hazard(logits, build_shift(own, drivers, assigned, clock))
+    return own, drivers, logits, assigned
 
 
 def join_lives(name: str, first: Columns, second: Columns) -> Columns:
