@@ -13,8 +13,8 @@ from sklearn.model_selection import KFold
 
 from research import adapters, censored, features, leaks, sources, stays, survival, traces
 from research.columns import scale
-from research.contracts import Tables
 from research.horizon import frame_outcome
+from research.snapshots import Tables
 from research.studies import Study, load_study
 
 STUDIES = ("learning_platform", "demo", "telco")
