@@ -1,5 +1,7 @@
 """The truth beside the generated company: what was drawn is what the truth says, and nothing but the truth knows it as well."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from research import adapters, features, sources, truth
 from research.parts import TRAPS
-from research.simulate import Company, simulate_company
+from research.simulate import Company, run_paths, simulate_company
 from research.simulate.company import CAMPAIGNS, DISCOUNT_A_YEAR
-from research.simulate.draws import Clock
-from research.simulate.offers import arm_shares
+from research.simulate.draws import Clock, Draws
+from research.simulate.offers import arm_shares, draw_assignments
+from research.simulate.outlook import Future, expect_risks
+from research.simulate.people import draw_people
 from research.simulate.truth import find_stages, quarter_risk, remaining_value
 from research.studies import Study, adjust, load_study
 
@@ -258,6 +262,34 @@ def test_beside_the_true_hazard_no_column_says_anything_of_the_outcome(panel):
     surprise = (frame.churned - risk).to_numpy() @ ranks / np.sqrt((risk * (1 - risk)) @ ranks**2)
     assert len(ranks.columns) > 60
     assert surprise.abs().max() < 4
+
+
+# the risk before the window
+
+
+def test_all_futures_share_the_past_and_part_from_the_month_on():
+    company, clock = Company(300, 24, 0), Clock(24)
+    draws = Draws(0, 0)
+    people, assignments = draw_people(draws, 300, clock), draw_assignments(draws, 300)
+    streams = Draws(0, 0), Future(0, 0, 0, 18, 1), Future(0, 0, 0, 18, 2)
+    lives = [run_paths(stream, company, people, assignments, np.arange(300), people["joined"], clock)[0] for stream in streams]
+    for path in ("level", "sinking", "failed", "plan", "hazard"):
+        assert all((lives[0][path][..., :18, :] == one[path][..., :18, :]).all() for one in lives[1:])
+    for one, other in combinations(lives, 2):
+        assert (one["hazard"][:, 18:] != other["hazard"][:, 18:]).mean() > 0.9
+
+
+def test_the_risk_before_the_window_is_what_happens_on_average_and_surer_knowledge_spreads_wider(company):
+    risk = expect_risks(Company(20_000, 24, 0), 15, futures=10)  # April 2025
+    rows, ends = company["truth/hazards"], company["contracts"]
+    path = rows[rows.month == "2025-04-01"].set_index("customer_id").risk_3_months.dropna()
+    left = ends[ends.ended_at.between("2025-04-01", "2025-06-30") & ~ends.end_reason.isin(NO_END)].customer_id
+    assert set(risk.index) == {name for name in path.index if name <= "C010000"}
+    happened = risk.index.isin(left)
+    for third in range(3):
+        inside = pd.qcut(risk, 3, labels=False) == third
+        assert abs(happened[inside].sum() - risk[inside].sum()) < RARE * np.sqrt((path[risk.index][inside] * (1 - path[risk.index][inside])).sum() + 1)
+    assert risk.var() < path[risk.index].var()
 
 
 # what models miss of it

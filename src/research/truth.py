@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 
 from research.comparison import draw_weights, find_interval
+from research.simulate import Company
+from research.simulate.draws import Clock
+from research.simulate.outlook import expect_risks
 from research.studies import Study
 
 QUARTER_DAYS = (85, 95)  # horizons for which the chance to leave within three calendar months is the answer
@@ -12,20 +15,23 @@ EDGE = 1e-15
 
 
 def load_risks(study: Study, snapshot: pd.Timestamp) -> pd.Series:
-    """Return the true chance to leave within the three months that begin next to the window of a snapshot, by customer.
+    """Return the true chance to leave within the three months that begin next to the window of a snapshot, as it is when they begin, by customer.
+
+    It is the mean over the futures that may follow; see ``simulate.outlook.expect_risks``. What the months themselves will bring is in no risk.
 
     Returns
     -------
     Series ``true_risk`` by customer_id; empty where the study isn't generated, or the window is no three calendar months
+        Of a large company its first 10,000 customers.
     """
     opens = pd.Timestamp(snapshot) + pd.Timedelta(days=study.churn.lead_days if study.churn else 0)
-    month = (opens + pd.Timedelta(days=15)).to_period("M").start_time
-    folder, span = study.raw / "truth" / "hazards", study.churn.horizon_days if study.churn else 0
-    fits = QUARTER_DAYS[0] <= span <= QUARTER_DAYS[1] and abs((month - opens).days) <= OFF_DAYS
-    if study.simulate is None or not fits or not folder.exists():
+    first = (opens + pd.Timedelta(days=15)).to_period("M").start_time
+    span = study.churn.horizon_days if study.churn else 0
+    fits = QUARTER_DAYS[0] <= span <= QUARTER_DAYS[1] and abs((first - opens).days) <= OFF_DAYS
+    if study.simulate is None or not fits:
         return pd.Series(dtype=float, name="true_risk")
-    rows = pd.read_parquet(folder, columns=["customer_id", "risk_3_months"], filters=[("month", "==", month)]).dropna()
-    return rows.set_index("customer_id").risk_3_months.rename("true_risk")
+    month = Clock(study.simulate.months).month_of(np.array([first.to_datetime64()], "datetime64[D]").astype(np.int64))[0]
+    return expect_risks(Company(**study.simulate.model_dump()), int(month))
 
 
 def grade(predictions: pd.DataFrame, true_risk: pd.Series, families: dict[str, str], base: str, resamples: int, seed: int) -> pd.DataFrame:

@@ -1,36 +1,40 @@
 """The risk that a generated company's customers truly have on a day: over all futures that may follow it, not along the one that came.
 
-``truth/hazards`` follows each customer through the months of the window; whoever stands before the window can't. So the months from a given one on
-are drawn again, many times, with everything before them as it was, and the chances to leave are averaged.
+``truth/hazards`` follows each customer through the months of the window; who stands before the window can't. So the months from a given one on are
+drawn again, many times, with everything before them as it was, and the chances to leave are averaged.
 """
 
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from research.simulate import Company, name_customers, run_paths
 from research.simulate.company import WARM_UP
-from research.simulate.draws import Clock, Draws
+from research.simulate.draws import Clock, Columns, Draws
 from research.simulate.hazard import draw_end
 from research.simulate.offers import draw_assignments
 from research.simulate.people import draw_people, draw_return
 
-FUTURES = 200  # as many draws leave a customer's risk uncertain by about one point
-MONTHLY = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}  # streams that draw month by month, and how often before the history begins
-TABLES = ("orders", "contacts", "billing", "plan change")  # streams that draw all months at once
+FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
+BLOCKS = 2  # whose customers are followed: 10,000 of them at most
+PROCESSES = 2
+BY_MONTH = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}  # streams that draw month by month, and how often before the history begins
+AT_ONCE = ("orders", "contacts", "billing", "plan change")  # streams that draw all months in one table
 
 
 class Fork:
-    """A stream that is another one from a month on; what follows from its draws, such as the days of orders, goes on as it comes."""
+    """A stream that becomes another one with a month; what only follows from its draws, such as the days of orders, goes on as it comes."""
 
-    def __init__(self, before: np.random.Generator, after: np.random.Generator, month: int, calls: int):
-        self.before, self.after, self.month, self.left = before, after, month, calls + month
+    def __init__(self, before: np.random.Generator, after: np.random.Generator, month: int, earlier: int):
+        self.before, self.after, self.month, self.left = before, after, month, earlier + month
 
-    def __getattr__(self, kind: str):
-        """Return the method that draws of this kind."""
+    def __getattr__(self, kind: str) -> Callable[..., np.ndarray]:
+        """Return the method that draws of this kind: a path at once, or the next month of one."""
 
-        def draw(*given):
+        def draw(*given: object) -> np.ndarray:
             old, new = (getattr(stream, kind)(*given) for stream in (self.before, self.after))
             if np.ndim(old) == 2:
                 return np.vstack([old[: self.month], new[self.month :]])
@@ -40,8 +44,8 @@ class Fork:
         return draw
 
 
-class Futures(Draws):
-    """The streams of a block whose months from ``month`` on are drawn anew; ``number`` tells one future from another."""
+class Future(Draws):
+    """The streams of a block with the months from ``month`` on drawn anew; ``number`` tells one future from another."""
 
     def __init__(self, seed: int, block: int, life: int, month: int, number: int):
         super().__init__(seed, block, life)
@@ -50,42 +54,51 @@ class Futures(Draws):
     def __call__(self, part: str) -> np.random.Generator | Fork:
         """Return the stream of a part."""
         stream = super().__call__(part)
-        if part not in MONTHLY and part not in TABLES:
+        if part not in BY_MONTH and part not in AT_ONCE:
             return stream
         other = np.random.default_rng([*self._key, crc32(part.encode()), self.number])
-        return Fork(stream, other, self.month, MONTHLY.get(part, 0))
+        return Fork(stream, other, self.month, BY_MONTH.get(part, 0))
 
 
 def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Series:
-    """Return the chance to leave within the three months from the start of ``month`` on, as it is on that day.
+    """Return the chance to leave within the three months from the start of ``month`` on, as it is at that start.
 
     Parameters
     ----------
     company : see ``simulate.Company``
-    month : counted from 0, at least three before the end of the history
+    month : counted from 0, within the history
     futures : how many are averaged
 
     Returns
     -------
-    Series ``true_risk`` by customer_id, of all under contract on that day
+    Series ``true_risk`` by customer_id, of all in the first ``BLOCKS`` blocks who are under contract at that start
     """
-    clock = Clock(company.months)
-    found = [_expect_block(company, block, month, futures, clock) for block in company.blocks]
-    return pd.concat(found).rename("true_risk").rename_axis("customer_id")
+    tasks = [(block, part) for block in company.blocks[:BLOCKS] for part in np.array_split(np.arange(futures), PROCESSES)]
+    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up)(company, block, month, part) for block, part in tasks)
+    return (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures).dropna().rename("true_risk").rename_axis("customer_id")
 
 
-def _expect_block(company: Company, block: int, month: int, futures: int, clock: Clock) -> pd.Series:
-    draws, size = Draws(company.seed, block), company.count(block)
+def _add_up(company: Company, block: int, month: int, numbers: Sequence[int]) -> pd.Series:
+    """Return the sum of every customer's risk over some futures, empty where no contract runs."""
+    clock, size = Clock(company.months), company.count(block)
+    draws, risk = Draws(company.seed, block), np.full(size, np.nan)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
-    lives, risk = [(np.arange(size), people["joined"])], np.full(size, np.nan)
+    fixed = (company, people, assignments)
+    who, start = np.arange(size), people["joined"]
     for life in (0, 1):
-        who, start = lives[life]
-        own = run_paths(draws if not life else Draws(company.seed, block, 1), company, people, assignments, who, start, clock)[0]
-        end = draw_end(Draws(company.seed, block, life), own["hazard"], own, clock)["end"]
+        end = _find_ends(Draws(company.seed, block, life), fixed, who, start, clock)
         runs = (start <= clock.edges[month]) & (end > clock.edges[month])
-        streams = (Futures(company.seed, block, life, month, number) for number in range(futures))
-        drawn = [run_paths(stream, company, people, assignments, who, start, clock)[0]["hazard"][:, month : month + 3] for stream in streams]
-        risk[who[runs]] = np.mean([1 - (1 - hazard.sum(axis=0)).prod(axis=0) for hazard in drawn], axis=0)[runs]
-        lives.append(draw_return(draws, people, end, clock)) if not life else None
-    ids = np.asarray(name_customers(block * company.block, size))
-    return pd.Series(risk, ids).dropna()
+        risk[who[runs]] = sum(_draw_risk(Future(company.seed, block, life, month, number), fixed, who, start, clock) for number in numbers)[runs]
+        who, start = draw_return(draws, people, end, clock) if not life else (who, start)
+    return pd.Series(risk, name_customers(block * company.block, size).to_pylist())
+
+
+def _find_ends(draws: Draws, fixed: tuple[Company, Columns, np.ndarray], who: np.ndarray, start: np.ndarray, clock: Clock) -> np.ndarray:
+    own = run_paths(draws, *fixed, who, start, clock)[0]
+    return draw_end(draws, own["hazard"], own, clock)["end"]
+
+
+def _draw_risk(draws: Future, fixed: tuple[Company, Columns, np.ndarray], who: np.ndarray, start: np.ndarray, clock: Clock) -> np.ndarray:
+    """Return the chance of each life to leave in the three months of one future."""
+    hazard = run_paths(draws, *fixed, who, start, clock)[0]["hazard"][:, draws.month : draws.month + 3]
+    return 1 - (1 - hazard.sum(axis=0)).prod(axis=0)
