@@ -58,6 +58,14 @@ def test_no_map_changes_the_order_or_reaches_0_or_1(name):
         assert p.min() > 0 and p.max() < 1
 
 
+@pytest.mark.parametrize("name", [*MAPS])
+def test_scores_that_rank_backwards_are_flattened_and_not_turned_around(name):
+    rng = np.random.default_rng(0)
+    scores = rng.random(500)
+    p = MAPS[name].fit(scores, rng.random(500) < 1 - scores).predict(np.array([0.1, 0.9]))
+    assert p[1] >= p[0]
+
+
 def test_maps_are_judged_on_customers_they_did_not_learn_from():
     rng = np.random.default_rng(0)
     scores = np.repeat(rng.random(400), 5)

@@ -27,7 +27,7 @@ def predictions() -> pd.DataFrame:
 
 def test_every_remedy_scores_every_customer_with_a_probability_before_and_after(predictions):
     remedies = predictions.drop(columns=["customer_id", "churned", "left_in_lead", "repeat"])
-    assert remedies.shape == (2500, 16)
+    assert remedies.shape == (2500, 18)
     assert ((remedies >= 0) & (remedies <= 1)).all(axis=None)
     assert list(predictions.customer_id) == list(customers(seed=2).customer_id)
 

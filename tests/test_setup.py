@@ -25,7 +25,7 @@ LAYERS = [
     {"simulate.people", "simulate.hazard", "simulate.traps", "simulate.truth"},
     {"simulate.events", "simulate.offers"},
     {"simulate"},
-    {"simulate.generate"},
+    {"simulate.generate", "simulate.outlook"},
     {"contracts", "results", "tables", "plots", "intervals", "settings", "spark", "columns", "horizon", "unseen"},
     {
         "sources",

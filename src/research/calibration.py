@@ -14,11 +14,16 @@ EDGE = 1e-6  # scores are kept off 0 and 1 by as much
 
 
 class Sigmoid(BaseEstimator):
-    """Logistic regression on the log-odds of the score (Platt 1999)."""
+    """Logistic regression on the log-odds of the score (Platt 1999), with slopes of at least 0: a map may flatten a ranking, never turn it around."""
 
     def fit(self, scores: Array, churned: Array) -> "Sigmoid":
-        """Learn slope and intercept."""
-        self.model_ = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(self._bend(scores), churned)
+        """Learn slopes and intercept; what would fall is left out, and where nothing rises everybody gets the share of churners."""
+        bent, self.share_ = self._bend(scores), np.mean(churned)
+        self.kept_, falling = np.arange(bent.shape[1]), np.ones(bent.shape[1], bool)
+        while len(self.kept_) and falling.any():
+            self.model_ = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(bent[:, self.kept_], churned)
+            falling = self.model_.coef_[0] < 0
+            self.kept_ = self.kept_[~falling]
         return self
 
     def _bend(self, scores: Array) -> Array:
@@ -27,7 +32,9 @@ class Sigmoid(BaseEstimator):
 
     def predict(self, scores: Array) -> Array:
         """Return probabilities."""
-        return self.model_.predict_proba(self._bend(scores))[:, 1]
+        if not len(self.kept_):
+            return np.full(len(scores), self.share_)
+        return self.model_.predict_proba(self._bend(scores)[:, self.kept_])[:, 1]
 
 
 class Beta(Sigmoid):

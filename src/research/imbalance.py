@@ -11,6 +11,7 @@ from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
@@ -22,7 +23,8 @@ from research.comparison import GAINS, KEYS, find_interval, judge, resample_scor
 
 NONE = "none"
 AFTER = ", recalibrated"
-FOREST = "random forest"  # what a balanced forest is compared with
+FOREST, BOOSTED_STUMPS = "random forest", "AdaBoost"
+UNBALANCED = {"balanced forest": FOREST, "easy ensemble": BOOSTED_STUMPS}  # the learner that an ensemble balances, which it is compared with
 ASIDE = 0.25  # of the training customers, for the map
 MOST = 10_000  # rows learned from, of customers drawn by lot
 COMPARED = ("auc", "log_loss", "calibration_slope", "calibration_intercept")
@@ -84,7 +86,7 @@ class NewChurners(BaseEstimator):
 
 
 def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin]:
-    """Return the remedies by name, each with gradient boosting unless it is an ensemble of its own; the forest is there to compare the balanced one with."""
+    """Return the remedies by name, each with gradient boosting unless it is an ensemble of its own, which stands behind the learner that it balances."""
     numbers, boosting = columns.select_dtypes("number").shape[1], make_boosting(seed)
     balanced = BalancedRandomForestClassifier(100, min_samples_leaf=10, sampling_strategy="all", replacement=True, bootstrap=False, random_state=seed)
     return {
@@ -95,6 +97,7 @@ def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin
         "SMOTE-NC": Resampled(NewChurners(numbers, seed), boosting, fill=True),
         FOREST: make_pipeline(_fill(), make_forest(seed)),
         "balanced forest": make_pipeline(_fill(), balanced),
+        BOOSTED_STUMPS: make_pipeline(_fill(), AdaBoostClassifier(random_state=seed)),
         "easy ensemble": make_pipeline(_fill(), EasyEnsembleClassifier(10, random_state=seed)),
     }
 
@@ -140,7 +143,7 @@ def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> p
     Returns
     -------
     DataFrame with columns remedy, recalibrated, metric, value, low, high, reference, difference, difference_low, difference_high, verdict
-        The balanced forest is compared with the random forest, all others with ``NONE``, each treated alike (recalibrated or not). For the
+        Ensembles are compared with the learner that they balance (``UNBALANCED``), all others with ``NONE``, each treated alike (recalibrated or not). For the
         calibration the differences are of distances from the ideal. Verdicts hold together at 95 % (Bonferroni).
     """
     resampled = resample_scores(predictions, resamples, seed)
@@ -148,7 +151,7 @@ def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> p
     rows = []
     for name in resampled:
         remedy = name.removesuffix(AFTER)
-        reference = FOREST if remedy == "balanced forest" else NONE
+        reference = UNBALANCED.get(remedy, NONE)
         other = reference + name[len(remedy) :]
         for metric in COMPARED:
             gain, more = GAINS[metric]
@@ -161,7 +164,7 @@ def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> p
 
 def judge_remedies(table: pd.DataFrame) -> str:
     """Say in a sentence or two whether any remedy helped to rank, or to give probabilities, and what they did to the probabilities."""
-    remedies = table[~table.remedy.isin([NONE, FOREST])]
+    remedies = table[~table.remedy.isin([NONE, *UNBALANCED.values()])]
     proper = remedies[remedies.metric.isin(["auc", "log_loss"])]
     helped = _name(proper[proper.verdict == "better"])
     nothing = "**No remedy is shown to rank or to predict better than none.**"

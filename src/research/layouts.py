@@ -6,18 +6,19 @@ import pandas as pd
 from research.disagreement import ODDS, PERMUTATION, SHAP
 from research.tables import write_interval
 
+NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "odds ratio"}
 
 
 def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
-    """Return the features that lead in some family, those of the best ranks first.
+    """Return the features that lead in some family, those of the best ranks first; who moves nothing anywhere leads nowhere.
 
     Parameters
     ----------
     drivers : see ``disagreement.compare_drivers``
     """
-    rows = drivers[drivers.measure == PERMUTATION]
+    rows = drivers[(drivers.measure == PERMUTATION) & (drivers.value.abs() >= NOTHING)]
     return [*rows.groupby("feature", sort=False)["rank"].agg(["min", "mean"]).sort_values(["min", "mean"]).index[:most]]
 
 

@@ -98,8 +98,9 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
         faults.append(f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept {_say_bare(shift)})")
     if slope.low > 1 or slope.high < 1:
         faults.append(f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope {_say_bare(slope)})")
-    if not faults and SLOPE[0] <= slope.low and slope.high <= SLOPE[1] and max(abs(shift.low), abs(shift.high)) <= SHIFT:
-        return f"Its probabilities can be read as shares (calibration slope {_say_bare(slope)}; intercept {_say_bare(shift)})."
+    if SLOPE[0] <= slope.low and slope.high <= SLOPE[1] and max(abs(shift.low), abs(shift.high)) <= SHIFT:
+        little = f"; they are a little {' and '.join(faults)}" if faults else f" (calibration slope {_say_bare(slope)}; intercept {_say_bare(shift)})"
+        return f"Its probabilities can be read as shares{little}."
     if not faults:
         return f"Too few customers to tell whether its probabilities can be read as shares (calibration slope {_say_bare(slope)})."
     return f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before multiplying by money."
