@@ -55,6 +55,7 @@ class Study(Part):
     data_start: Day | None = None
     data_end: Day | None = None
     rule_column: str | None = None
+    duration_unit: Literal["days", "weeks", "months", "years"] | None = None
     monotone: dict[str, Literal["rising", "falling"]] = {}
     sensitive: list[str] = []
     features: Features = Features()

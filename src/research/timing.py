@@ -117,6 +117,12 @@ def find_best(scores: pd.DataFrame) -> str:
     return rows.model[rows.value.idxmin()]
 
 
+def name_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return a table whose columns of days are headed by the unit that a flat study counts in."""
+    heads = {"given_days": "given {}", "median_days": "median, {}", "until_days": "until {}", "mean_days": "mean {}", "longest_days": "longest seen, {}"}
+    return table if unit == "days" else table.rename(columns={name: head.format(unit) for name, head in heads.items()})
+
+
 def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
     """Say whether the best model beats Kaplan-Meier in probabilities and in ranking, and whether its probabilities hold at each day.
 
@@ -126,15 +132,15 @@ def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np
     censoring : p-value of ``survival.check_censoring``; below 0.1 % the mean is not compared with Kaplan-Meier
     """
     best = find_best(scores)
-    rows = scores[scores.model == best].set_index("metric")
+    name, rows = best[:1].upper() + best[1:], scores[scores.model == best].set_index("metric")
     brier, rank = rows.loc["integrated_brier"], rows.loc["uno_c"]
     change = write_interval(brier.difference, brier.difference_low, brier.difference_high, 4)
     order = f"its concordance (Uno) is {write_interval(rank.value, rank.low, rank.high)}"
     if brier.verdict == "better":
-        words = f"**{best} gives better survival probabilities than Kaplan-Meier**: the integrated Brier score (less is better) differs by {change}; {order}."
+        words = f"**{name} gives better survival probabilities than Kaplan-Meier**: the integrated Brier score (less is better) differs by {change}; {order}."
     elif rank.verdict == "better":
         words = (
-            f"**{best} ranks who leaves sooner, but its probabilities are not shown to be better than Kaplan-Meier's**: {order}; "
+            f"**{name} ranks who leaves sooner, but its probabilities are not shown to be better than Kaplan-Meier's**: {order}; "
             f"the integrated Brier score differs by {change}."
         )
     else:
