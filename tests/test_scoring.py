@@ -141,6 +141,15 @@ def test_the_interval_covers_the_true_brier_score_in_about_95_of_100_samples():
     assert 178 <= hits <= 199  # 190 expected, standard deviation 3.1
 
 
+def test_the_interval_of_a_calibration_error_holds_the_error_itself():
+    for seed in range(5):
+        y, p = draw(400)
+        y = np.random.default_rng(seed).random(400) < p
+        table = comparison.tabulate_scores(comparison.resample_scores(as_predictions(y, m=p), 200, seed), {"m": "trees"}, 400)
+        row = table.set_index("metric").loc["calibration_error"]
+        assert 0 <= row.low < row.value < row.high
+
+
 def test_a_paired_difference_cancels_the_luck_of_the_sample():
     y, p = draw(500, ties=False)
     better = np.clip(p + 0.02 * (y - 0.5), 0.01, 0.99)

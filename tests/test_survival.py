@@ -150,7 +150,7 @@ def test_the_truth_beats_kaplan_meier_and_kaplan_meier_beats_what_is_off():
     assert whole.difference_low["truth"] < whole.difference["truth"] < whole.difference_high["truth"] < 0
     assert find_best(scores) == "truth"
     words = judge_scores(scores)
-    assert words.startswith("**truth gives better survival probabilities than Kaplan-Meier**")
+    assert words.startswith("**Truth gives better survival probabilities than Kaplan-Meier**")
     assert "At none of the judged times" in words
 
 

@@ -73,7 +73,14 @@ def resample_scores(predictions: pd.DataFrame, resamples: int, seed: int) -> dic
         for model in models:
             for score, values in _score_repeats(repeats, chunks, model).items():
                 pieces[model][score].append(values)
-    return {model: {score: np.concatenate(parts) for score, parts in scores.items()} for model, scores in pieces.items()}
+    found = {model: {score: np.concatenate(parts) for score, parts in scores.items()} for model, scores in pieces.items()}
+    return {model: scores | {"calibration_error": _level(scores["calibration_error"])} for model, scores in found.items()}
+
+
+def _level(values: Array) -> Array:
+    """Bring the resamples of a calibration error down to the sample's: drawing with replacement adds an unevenness of its own, which is no error of the model."""
+    rise = max(values[1:].mean() - values[0], 0) if len(values) > 1 else 0
+    return np.r_[values[:1], np.maximum(values[1:] - rise, 0)]
 
 
 def _score_repeats(repeats: list[pd.DataFrame], chunks: tuple[Array, ...], model: str) -> dict[str, Array]:
