@@ -78,7 +78,7 @@ def resample_scores(predictions: pd.DataFrame, resamples: int, seed: int) -> dic
 
 
 def _level(values: Array) -> Array:
-    """Bring the resamples of a calibration error down to the sample's: drawing with replacement adds an unevenness of its own, which is no error of the model."""
+    """Bring the resamples of a calibration error down to the sample's: drawing with replacement adds an unevenness that is no error of the model."""
     rise = max(values[1:].mean() - values[0], 0) if len(values) > 1 else 0
     return np.r_[values[:1], np.maximum(values[1:] - rise, 0)]
 
