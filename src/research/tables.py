@@ -68,6 +68,7 @@ HEADINGS = {
     "positive_share": "scored high",
 }
 OF_SHARES = ("low", "high", "difference", "difference_low", "difference_high")  # shares too, in a table that has shares
+P_VALUES = ("p_value", "p_adjusted")
 MINUS = str.maketrans("-", "−")
 SHARES = {"share": "%", "points": "pp"}  # units that are told in hundredths
 
@@ -98,10 +99,16 @@ def _format(gt: GT, table: pd.DataFrame) -> GT:
     dates = list(table.select_dtypes("datetime"))
     gt = gt.fmt_percent(shares, decimals=1) if shares else gt
     gt = gt.fmt_date(dates, date_style="iso") if dates else gt
-    for column in table.select_dtypes("number").columns.difference(shares):
+    chances = [column for column in P_VALUES if column in table.columns]
+    gt = gt.fmt(_write_chance, columns=chances) if chances else gt
+    for column in table.select_dtypes("number").columns.difference([*shares, *chances]):
         decimals = _count_decimals(table[column])
         gt = gt.fmt_number([column], decimals=decimals) if decimals else gt.fmt_integer([column])
     return gt
+
+
+def _write_chance(p: float) -> str:
+    return "" if pd.isna(p) else "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _count_decimals(values: pd.Series) -> int:
