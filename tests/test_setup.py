@@ -148,3 +148,13 @@ def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
     ours = [path for path in texts if not foreign & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]]
     named = [path for path in ours if re.search(r"pypi" + r"\.org|python" + r"hosted|(?<![\w.])/(home|root|work|Users)/", path.read_text(encoding="utf-8"))]
     assert named == []
+
+
+def test_notebooks_of_a_run_leave_different_tables():
+    """Tables of one name must be equal, or the second notebook fails; these two are made of the same rows."""
+    owners: dict[str, set[str]] = {}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
+        for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save_table"):
+            owners.setdefault(call.args[1].value, set()).add(path.stem)
+    assert {name for name, notebooks in owners.items() if len(notebooks) > 1} == {"leaks", "population"}
