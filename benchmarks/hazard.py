@@ -55,11 +55,11 @@ def run_lightgbm(spec: dict, clock: Clock) -> dict:
 
     columns, days, left = draw_customers(spec["customers"], SEED)
     edges = np.asarray(spec["edges"])
-    rows, interval, event = expand(frame_outcome(left, days), edges)
+    rows, interval, event, share = expand(frame_outcome(left, days), edges)
     matrix = np.column_stack([columns.to_numpy()[rows], interval.astype("float32")])
     needed = int(np.searchsorted(edges, max(HORIZONS))) + 1
     asked = np.column_stack([np.tile(columns.to_numpy(), (needed, 1)), np.repeat(np.arange(needed, dtype="float32"), len(columns))])
-    model = clock.time("fit", lambda: make_boosting(SEED).fit(matrix, event))
+    model = clock.time("fit", lambda: make_boosting(SEED).fit(matrix, event, sample_weight=share))
     clock.time("score", lambda: model.predict_proba(asked))
     return {"table": len(rows)}
 

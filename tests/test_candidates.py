@@ -66,3 +66,10 @@ def test_a_direction_for_what_is_no_feature_or_no_number_is_one_sentence(write_s
         model.fit(customers()[["use", "plan"]], customers().churned)
     with pytest.raises(StudyError, match="monotone"):
         write_study("flat", monotone={"tenure": "upwards"})
+
+
+def test_a_rule_on_a_text_gives_the_share_of_churners_of_each_category(write_study):
+    frame = customers().assign(churned=lambda rows: np.random.default_rng(1).random(len(rows)) < np.where(rows.plan == "a", 0.3, 0.1))
+    model = candidates.list_references({"plan": "plan"})["rule on plan"].model.fit(frame, frame.churned)
+    shares = frame.groupby("plan").churned.mean()
+    np.testing.assert_allclose(model.predict_proba(frame)[:, 1], shares[frame.plan])

@@ -32,6 +32,15 @@ def test_every_remedy_scores_every_customer_with_a_probability_before_and_after(
     assert list(predictions.customer_id) == list(customers(seed=2).customer_id)
 
 
+def test_few_churners_among_many_are_on_both_sides_of_every_cut():
+    many = customers(24_000).assign(churned=lambda rows: rows.index % 600 == 0)
+    for seed in range(5):
+        learn, aside = imbalance._set_aside(many, seed)
+        assert len(learn) + len(aside) == pytest.approx(imbalance.MOST, abs=2)
+        assert learn.churned.sum() >= 10 and aside.churned.sum() >= 3
+        assert not {*learn.customer_id} & {*aside.customer_id}
+
+
 def test_balancing_doubles_the_predicted_share_and_recalibration_takes_it_back(predictions):
     share = predictions.churned.mean()
     for name in ("class weights", "random over-sampling", "random under-sampling", "SMOTE-NC", "balanced forest", "easy ensemble"):

@@ -136,6 +136,13 @@ def test_neither_units_nor_the_order_of_rows_change_a_probability(factor, shift,
     assert LogisticPairs().fit(moved, churned[order]).predict_proba(moved)[:, 1] == pytest.approx(risk, abs=1e-5)
 
 
+@pytest.mark.parametrize("column", [np.ones(200), pd.Series([f"n{i}" for i in range(200)], dtype=object)])
+def test_a_column_that_tells_nothing_gives_everybody_the_share_of_churners(column):
+    frame = pd.DataFrame({"a": column})
+    p = LogisticPairs().fit(frame, np.arange(200) % 4 == 0).predict_proba(frame)[:, 1]
+    np.testing.assert_allclose(p, 0.25)
+
+
 def test_rows_of_one_class_are_refused_in_a_sentence():
     with pytest.raises(StudyError, match="required churners and others, arrived 0 churners in 50 rows"):
         LogisticPairs().fit(draw(1, 50), np.zeros(50, dtype=bool))

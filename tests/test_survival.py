@@ -21,6 +21,7 @@ from research.survival import (
     plan_follow_up,
     predict_cross_validated,
     predict_curves,
+    require_leavers,
     space_durations,
 )
 from research.timing import find_best, judge_scores, say_lifetimes, say_proportionality, say_reasons, say_segments
@@ -219,3 +220,9 @@ def test_censoring_that_goes_with_the_risk_is_found_and_the_mean_is_then_not_jud
     words = judge_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "truth": Known()}), censoring=p)
     assert "isn't judged" in words
     assert "none of the judged times" not in words
+
+
+def test_too_few_who_are_seen_leaving_are_one_sentence():
+    outcome = frame_outcome(np.arange(500) < 19, np.full(500, 30.0))
+    with pytest.raises(StudyError, match="required at least 20 customers who are seen leaving among the training rows, arrived 19 of 500"):
+        require_leavers(outcome, "training")

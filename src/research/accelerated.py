@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
-from research.horizon import LEAST_DAYS
+from research.horizon import LEAST_DAYS, SPREAD
 
 Array = np.ndarray
 
@@ -18,16 +18,17 @@ class WeibullAFT(BaseEstimator):
     Parameters
     ----------
     prepare : transformer of columns
-    penalty : weight of half the sum of squares of b, per row; the mean time and the shape k are free
+    spread : standard deviation of the customers' log times before the data are seen, however many columns there are; the penalty follows from it. The mean
+        time and the shape k are free
 
     References
     ----------
     Kalbfleisch, J. D. and Prentice, R. L. (2002), The Statistical Analysis of Failure Time Data, 2nd ed., ch. 3, doi:10.1002/9781118032985.
     """
 
-    def __init__(self, prepare: TransformerMixin, penalty: float = 0.01):
+    def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
         self.prepare = prepare
-        self.penalty = penalty
+        self.spread = spread
 
     def fit(self, columns: pd.DataFrame, outcome: Array) -> "WeibullAFT":
         """Fit by maximum penalised likelihood."""
@@ -35,7 +36,8 @@ class WeibullAFT(BaseEstimator):
         matrix = np.asarray(self.prepare_.fit_transform(columns), float)
         times, event = np.log(np.maximum(outcome["days"], LEAST_DAYS)), outcome["event"].astype(float)
         start = np.r_[np.zeros(matrix.shape[1]), np.log(np.exp(times).sum() / max(event.sum(), 1)), 0.0]
-        found = minimize(_lose, start, (matrix, times, event, self.penalty), method="L-BFGS-B", jac=True, options={"maxiter": 1000})
+        penalty = matrix.shape[1] / (len(matrix) * self.spread**2)
+        found = minimize(_lose, start, (matrix, times, event, penalty), method="L-BFGS-B", jac=True, options={"maxiter": 1000})
         self.coefficients_, self.intercept_, self.shape_ = found.x[:-2], found.x[-2], np.exp(found.x[-1])
         return self
 

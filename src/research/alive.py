@@ -213,7 +213,9 @@ def _mean_power(shape: Array, a: float, total: Array, ratio: Array) -> Array:
 
 
 class AliveUntil(ClassifierMixin, BaseEstimator):
-    """BG/NBD as a classifier: the probability of no purchase in ``(T + lead_days, T + lead_days + horizon_days]``.
+    """BG/NBD as a classifier: the probability of no purchase in ``(T + lead_days, T + lead_days + horizon_days]``, or of having dropped out by T.
+
+    Who has dropped out will not buy, but who will not buy in the window need not have dropped out: the second probability is the lower one.
 
     Parameters
     ----------
@@ -222,9 +224,11 @@ class AliveUntil(ClassifierMixin, BaseEstimator):
     histories : DataFrame, optional
         What is fitted on in place of the columns given to ``fit``: histories of all customers at one training snapshot, see
         ``summarise_orders``. Training rows usually are customers who bought lately; those who dropped out are missing among them.
+    gone : whether to give the probability of having dropped out by T
     """
 
-    def __init__(self, lead_days: int, horizon_days: int, histories: pd.DataFrame | None = None):
+    def __init__(self, lead_days: int, horizon_days: int, histories: pd.DataFrame | None = None, gone: bool = False):
+        self.gone = gone
         self.lead_days = lead_days
         self.horizon_days = horizon_days
         self.histories = histories
@@ -238,7 +242,7 @@ class AliveUntil(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, columns: pd.DataFrame) -> Array:
-        """Return the probabilities of a purchase and of none in the window, one row per row of ``columns``."""
+        """Return the probabilities of a purchase and of none in the window, or of being alive and not, one row per row of ``columns``."""
         check_is_fitted(self)
-        silent = predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
+        silent = 1 - predict_alive(columns, self.rhythm_) if self.gone else predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
         return np.column_stack([1 - silent, silent])

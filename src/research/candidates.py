@@ -126,7 +126,7 @@ def list_references(rules: dict[str, str]) -> dict[str, Candidate]:
 
 
 def _rule(column: str) -> Pipeline:
-    return make_pipeline(make_column_transformer(("passthrough", [column])), DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05))
+    return make_pipeline(make_column_transformer((pass_on(), [column])), DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05))
 
 
 def list_logistic() -> dict[str, Candidate]:
@@ -208,14 +208,17 @@ def list_survival(horizon: int, leaves: bool, seed: int) -> dict[str, Candidate]
 
 
 def list_alive(study: Study, histories: pd.DataFrame) -> dict[str, Candidate]:
-    """Return the buy-till-you-die model, which knows the rhythm of purchases alone; see ``alive.AliveUntil``.
+    """Return the buy-till-you-die model, which knows the rhythm of purchases alone: its chance of no purchase, and of no longer being alive.
+
+    See ``alive.AliveUntil``.
 
     Parameters
     ----------
     histories : of all customers at the last training snapshot, see ``alive.summarise_orders``
     """
-    model = AliveUntil(study.churn.lead_days, study.churn.horizon_days, histories)
-    return {"buy till you die": Candidate("survival", model, columns=tuple(HISTORY))}
+    names = {"buy till you die": False, "buy till you die, no longer alive": True}
+    models = {name: AliveUntil(study.churn.lead_days, study.churn.horizon_days, histories, gone) for name, gone in names.items()}
+    return {name: Candidate("survival", model, columns=tuple(HISTORY)) for name, model in models.items()}
 
 
 def stack(members: Sequence[str]) -> dict[str, Candidate]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from research.intervals import wilson
 from research.lists import fill_list, pick_cycle
@@ -88,11 +89,10 @@ def _score_repeats(repeats: list[pd.DataFrame], chunks: tuple[Array, ...], model
     return {name: np.mean([scores[name] for scores in scored], axis=0) for name in METRICS}
 
 
-def find_interval(values: Array, comparisons: int = 1) -> tuple[float, float, float]:
+def find_interval(values: Array) -> tuple[float, float, float]:
     """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani 1993, ch. 13)."""
     rest = values[1:][np.isfinite(values[1:])]
-    tail = TAIL / comparisons
-    low, high = np.percentile(rest, (tail, 100 - tail)) if len(rest) else (np.nan, np.nan)
+    low, high = np.percentile(rest, (TAIL, 100 - TAIL)) if len(rest) else (np.nan, np.nan)
     return float(values[0]), float(low), float(high)
 
 
@@ -128,13 +128,17 @@ def _gain(score: str, scores: dict[str, Array]) -> Array:
 
 
 def judge(values: Array, more_is_better: bool, comparisons: int) -> str:
-    """Return better or worse where the interval of a difference, widened for so many comparisons, excludes 0."""
-    value, low, high = find_interval(values, comparisons)
+    """Return better or worse where the interval of a difference, and the one widened for so many comparisons, exclude 0.
+
+    The wide one is that of the normal distribution: its ends lie farther out than resamples reach.
+    """
+    value, low, high = find_interval(values)
     if not np.isfinite([value, low, high]).all():
         return "not defined"
-    if low <= 0 <= high:
+    reach = norm.isf(TAIL / 100 / comparisons) * np.nanstd(values[1:], ddof=1)
+    if low <= 0 <= high or abs(value) <= reach:
         return "no difference shown"
-    return "better" if (low > 0) == more_is_better else "worse"
+    return "better" if (value > 0) == more_is_better else "worse"
 
 
 def bin_reliability(predictions: pd.DataFrame, models: Sequence[str], bins: int = 10) -> pd.DataFrame:

@@ -11,9 +11,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from research.horizon import LEAST_DAYS
+from research.horizon import LEAST_DAYS, SPREAD
 
 Array = np.ndarray
+FREE = 10.0  # a column ten times as large is penalised a hundredth: the hazard of an interval is nobody's effect
+LEAST_EVENTS = 20  # for a forest to learn from
 
 
 class Cox(BaseEstimator):
@@ -22,18 +24,19 @@ class Cox(BaseEstimator):
     Parameters
     ----------
     prepare : transformer of columns
-    penalty : weight of the penalty, per row, as in glmnet
+    spread : standard deviation of the customers' log hazards before the data are seen, however many columns there are; the penalty follows from it
     """
 
-    def __init__(self, prepare: TransformerMixin, penalty: float = 0.01):
+    def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
         self.prepare = prepare
-        self.penalty = penalty
+        self.spread = spread
 
     def fit(self, columns: pd.DataFrame, outcome: Array) -> "Cox":
         """Fit coefficients, then the cumulative hazard of the baseline."""
         self.prepare_ = clone(self.prepare)
         matrix, target = self.prepare_.fit_transform(columns), _to_scikit_survival(outcome)
-        self.model_ = CoxnetSurvivalAnalysis(alphas=[self.penalty], l1_ratio=1e-3).fit(matrix, target)
+        penalty = matrix.shape[1] / (len(matrix) * self.spread**2)  # per row, as in glmnet
+        self.model_ = CoxnetSurvivalAnalysis(alphas=[penalty], l1_ratio=1e-3).fit(matrix, target)
         self.days_, self.hazard_ = accumulate_hazard(outcome, self._lean(matrix))
         return self
 
@@ -66,12 +69,13 @@ def _to_scikit_survival(outcome: Array) -> Array:
 class DiscreteHazard(BaseEstimator):
     """The chance of the event in each interval, given that it hasn't come before, by any classifier (Singer & Willett 1993, doi:10.3102/10769986018002155).
 
-    Intervals hold about equally many events of the training part, and one ends on each of ``at``. Within an interval the hazard is constant.
+    Intervals hold about equally many events of the training part, and one ends on each of ``at``. Within an interval the hazard is constant, and who
+    was lost from sight in it counts for the share that was watched.
 
     Parameters
     ----------
     prepare : transformer of columns
-    classifier : learns from one row per customer and interval lived through; the last columns tell the interval
+    classifier : learns from one row per customer and interval lived through, weighed where one was watched in part; the last columns tell the interval
     at : days on which an interval ends, say the horizon
     intervals : how many there are at most, those that ``at`` asks for aside; what comes after the last of ``at`` is not looked at
     as_number : whether the interval is one number (for trees) instead of one column each
@@ -89,12 +93,13 @@ class DiscreteHazard(BaseEstimator):
         self.edges_ = _cut_time(outcome, sorted(self.at), self.intervals)
         self.prepare_ = clone(self.prepare)
         matrix = np.asarray(self.prepare_.fit_transform(columns), dtype="float32")
-        rows, interval, event = expand(outcome, self.edges_)
-        self.classifier_ = clone(self.classifier).fit(self._join(matrix[rows], interval), event)
+        rows, interval, event, share = expand(outcome, self.edges_)
+        weights = {"sample_weight": share} if (share < 1).any() else {}
+        self.classifier_ = clone(self.classifier).fit(self._join(matrix[rows], interval), event, **weights)
         return self
 
     def _join(self, matrix: Array, interval: Array) -> Array:
-        told = interval[:, None] if self.as_number else np.eye(len(self.edges_))[interval]
+        told = interval[:, None] if self.as_number else FREE * np.eye(len(self.edges_))[interval]
         return np.hstack([matrix, told.astype("float32")])
 
     def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> Array:
@@ -118,22 +123,32 @@ def _cut_time(outcome: Array, at: Sequence[int], intervals: int) -> Array:
     return np.unique(np.maximum(np.r_[cuts, np.asarray(at, float)], 1))
 
 
-def expand(outcome: Array, edges: Array) -> tuple[Array, Array, Array]:
-    """Return the person-period table: for each customer one entry per interval that was lived through, or that the event came in.
+def expand(outcome: Array, edges: Array) -> tuple[Array, Array, Array, Array]:
+    """Return the person-period table: for each customer one entry per interval that was lived through, in part or whole, or that the event came in.
 
     Returns
     -------
-    rows, interval, event : arrays
-        Place of the customer, number of the interval, and whether the event came in it. Intervals that censoring cuts short are left out.
+    rows, interval, event, share : arrays
+        Place of the customer, number of the interval, whether the event came in it, and which share of it was watched: below 1 for the last interval
+        of who was lost from sight within it. Left out, such customers would be missed among those who stayed and not among those who left.
     """
     days, event = np.maximum(outcome["days"], LEAST_DAYS), outcome["event"]
     reached = np.searchsorted(edges, days, side="left")  # the interval in which time ends: (edge before, edge]
     inside = event & (reached < len(edges))
-    whole = np.where(event, reached, np.searchsorted(edges, days, side="right"))
-    lived = np.minimum(whole, len(edges)) + inside
+    whole = np.minimum(np.where(event, reached, np.searchsorted(edges, days, side="right")), len(edges))
+    part = _measure_part(outcome, edges, whole)
+    lived = whole + (inside | (part > 0))
     rows = np.repeat(np.arange(len(days)), lived)
     interval = np.arange(len(rows)) - np.repeat(np.cumsum(lived) - lived, lived)
-    return rows, interval, inside[rows] & (interval == lived[rows] - 1)
+    last = interval == lived[rows] - 1
+    return rows, interval, inside[rows] & last, np.where(last & (part[rows] > 0), part[rows], 1.0)
+
+
+def _measure_part(outcome: Array, edges: Array, whole: Array) -> Array:
+    """Return the share that was watched of the interval in which a customer was lost from sight, 0 for all others."""
+    lost = ~outcome["event"] & (whole < len(edges))
+    place, starts = np.minimum(whole, len(edges) - 1), np.r_[0.0, edges[:-1]]
+    return np.where(lost, (outcome["days"] - starts[place]) / (edges - starts)[place], 0.0)
 
 
 class SurvivalForest(BaseEstimator):
@@ -152,12 +167,18 @@ class SurvivalForest(BaseEstimator):
 
     def fit(self, columns: pd.DataFrame, outcome: Array) -> "SurvivalForest":
         """Fit the forest."""
-        drawn = np.sort(np.random.default_rng(self.seed).permutation(len(columns))[: self.most])
+        drawn = self._draw_rows(outcome)
         self.prepare_ = clone(self.prepare)
         matrix = np.nan_to_num(np.asarray(self.prepare_.fit_transform(columns), dtype="float32"), nan=-1e9)[drawn]
         forest = RandomSurvivalForest(n_estimators=self.trees, min_samples_leaf=15, max_features="sqrt", n_jobs=1, random_state=self.seed)
         self.model_ = forest.fit(matrix, _to_scikit_survival(self._coarsen(outcome[drawn])))
         return self
+
+    def _draw_rows(self, outcome: Array) -> Array:
+        """Return the places of ``most`` rows drawn by lot, or of as many more as it takes to hold ``LEAST_EVENTS`` events."""
+        order = np.random.default_rng(self.seed).permutation(len(outcome))
+        events = np.cumsum(outcome["event"][order] & (outcome["days"][order] <= max(self.at)))
+        return np.sort(order[: max(self.most, np.searchsorted(events, LEAST_EVENTS) + 1)])
 
     def _coarsen(self, outcome: Array) -> Array:
         """Move days to the end of their step, of which one ends on each of ``at``; sight ends with the last."""

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 Array = np.ndarray
+SPREAD = 1.5  # standard deviation of log hazards before the data are seen, as of the log-odds of the logistic models
 LEAST_DAYS = 0.5  # an event on the first moment still took some time
 OUTCOME = np.dtype([("event", bool), ("days", float)])
 

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from research.calibration import Sigmoid
@@ -27,6 +27,7 @@ FOREST, BOOSTED_STUMPS = "random forest", "AdaBoost"
 UNBALANCED = {"balanced forest": FOREST, "easy ensemble": BOOSTED_STUMPS}  # the learner that an ensemble balances, which it is compared with
 ASIDE = 0.25  # of the training customers, for the map
 MOST = 10_000  # rows learned from, of customers drawn by lot
+VERDICTS = 3  # that the sentence looks at for each remedy: ranking, and log-loss before and after recalibration
 COMPARED = ("auc", "log_loss", "calibration_slope", "calibration_intercept")
 
 
@@ -125,10 +126,17 @@ def _set_aside(train: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFra
     """Return the rows to learn from and those for the map, of different customers."""
     train = train[~train.left_in_lead] if "left_in_lead" in train else train
     if len(train) > MOST:
-        share = GroupShuffleSplit(1, train_size=MOST / len(train), random_state=seed)
-        train = train.iloc[next(share.split(train, groups=train.customer_id))[0]]
-    learn, aside = next(GroupShuffleSplit(1, test_size=ASIDE, random_state=seed).split(train, groups=train.customer_id))
-    return train.iloc[learn], train.iloc[aside]
+        train = _part(train, MOST / len(train), seed)[0]
+    aside, learn = _part(train, ASIDE, seed)
+    return learn, aside
+
+
+def _part(rows: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of a share of the customers, drawn apart among those who ever churn and the others, and the rest."""
+    ever = rows.groupby("customer_id").churned.any()
+    chosen = train_test_split(ever.index, train_size=share, stratify=ever, random_state=seed)[0]
+    inside = rows.customer_id.isin(chosen)
+    return rows[inside], rows[~inside]
 
 
 def _predict(model: ClassifierMixin, learn: pd.DataFrame, aside: pd.DataFrame, test: pd.DataFrame, features: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +164,7 @@ def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> p
         for metric in COMPARED:
             gain, more = GAINS[metric]
             difference = gain(resampled[name][metric]) - gain(resampled[other][metric])
-            verdict = "" if name == other else judge(difference, more, len(remedies) - 1)
+            verdict = "" if name == other else judge(difference, more, VERDICTS * (len(remedies) - 1))
             rows.append((remedy, name != remedy, metric, *find_interval(resampled[name][metric]), reference, *find_interval(difference), verdict))
     columns = ["remedy", "recalibrated", "metric", "value", "low", "high", "reference", "difference", "difference_low", "difference_high", "verdict"]
     return pd.DataFrame(rows, columns=columns)

@@ -17,7 +17,8 @@ from research.intervals import Z
 Array = np.ndarray
 STEPS = 90
 PART = 20_000  # rows predicted at once
-MOST_CUSTOMERS = 1000  # of a resample
+MOST_CUSTOMERS = 1000  # of a resample, or as many as it takes for
+LEAST_EVENTS = 200  # in it
 COLUMNS = ["restricted_mean_days", "low_mean_days", "high_mean_days", "until_days", "median_days", "low_days", "high_days"]
 
 
@@ -35,14 +36,15 @@ def fit_resampled(
 ) -> Refits:
     """Fit a model to all rows, then to resamples of the customers, a customer's rows together.
 
-    A resample holds as many customers as there are, at most ``most``: m of n, which spread sqrt(n / m) times as widely.
+    A resample holds as many customers as there are, at most ``most``, or as many as it takes for ``LEAST_EVENTS`` events: m of n, which spread
+    sqrt(n / m) times as widely.
 
     References
     ----------
     Bickel, P. J., Götze, F. and van Zwet, W. R. (1997), Statistica Sinica 7, 1-31.
     """
     codes, names = pd.factorize(np.asarray(customers))
-    order, sizes, count = np.argsort(codes, kind="stable"), np.bincount(codes), min(most, len(names))
+    order, sizes, count = np.argsort(codes, kind="stable"), np.bincount(codes), _count_drawn(outcome, len(names), most)
     starts, rng = np.cumsum(sizes) - sizes, np.random.default_rng(seed)
     fitted = []
     for _ in range(refits):
@@ -51,6 +53,10 @@ def fit_resampled(
         rows = order[np.repeat(starts[drawn], sizes[drawn]) + offsets]
         fitted.append(clone(model).fit(columns.iloc[rows], outcome[rows]))
     return Refits(clone(model).fit(columns, outcome), tuple(fitted), float(np.sqrt(count / len(names))))
+
+
+def _count_drawn(outcome: Array, customers: int, most: int) -> int:
+    return min(customers, max(most, int(np.ceil(LEAST_EVENTS * customers / max(outcome["event"].sum(), 1)))))
 
 
 def predict_lifetimes(fitted: Refits, columns: pd.DataFrame, until: float, given: Sequence[float] | None = None) -> pd.DataFrame:

@@ -5,7 +5,7 @@ The log-odds of churn are a sum of one curve per number, one step per category a
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 from scipy.stats import chi2
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -69,6 +69,9 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         """Learn the coefficients of all blocks, and return each row's risk."""
         self.means_ = [block.mean(axis=0) for block in blocks]
         self.lengths_ = [np.sqrt(((block - mean) ** 2).sum(axis=1).mean()) or 1.0 for block, mean in zip(blocks, self.means_, strict=True)]
+        if not blocks:  # no column tells anything: everybody gets the share of churners
+            self.intercept_, self.coef_, self.strengths_ = logit(churned.mean()), np.empty(0), np.empty(0)
+            return np.full(len(churned), churned.mean())
         owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
         matrix = self._join(blocks)
         self.intercept_, self.coef_, self.strengths_ = fit_blocks(matrix, churned, owner, start)
@@ -81,6 +84,8 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
     def decision_function(self, frame: pd.DataFrame) -> Array:
         """Return the log-odds of churn."""
         check_is_fitted(self)
+        if not len(self.coef_):
+            return np.full(len(frame), self.intercept_)
         return self._join(self._lay_curves(frame) + self._lay_surfaces(frame)) @ self.coef_ + self.intercept_
 
     def predict_proba(self, frame: pd.DataFrame) -> Array:

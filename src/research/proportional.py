@@ -16,6 +16,7 @@ from research.studies import StudyError
 
 Array = np.ndarray
 STEPS = 40
+ENDLESS = 10.0  # standard error of a log ratio from which on nothing bounds it
 NO_INFORMATION = 1e-9  # share of the information that a direction holds in which the likelihood is flat
 
 
@@ -167,19 +168,22 @@ def _derive(matrix: Array, sets: RiskSets, beta: Array, clock: Array | None = No
 
 
 def tabulate_ratios(fit: Hazards) -> pd.DataFrame:
-    """Return hazard ratios with 95 % intervals (Wald); empty for a column that the data say nothing about.
+    """Return hazard ratios with 95 % intervals (Wald); empty for a column that the data say nothing about, or that they separate.
 
     Returns
     -------
-    DataFrame with columns column, hazard_ratio, low, high, p_value
-        A ratio of 2 says: of those still there, twice as many leave per day.
+    DataFrame with columns column, hazard_ratio, low, high, p_value, separated
+        A ratio of 2 says: of those still there, twice as many leave per day. ``separated``: all who have it, or none of them, left first, so that
+        the likelihood grows without end and no ratio can be told.
     """
     error = np.sqrt(np.where(np.diag(fit.variance) > 0, np.diag(fit.variance), np.nan))
+    separated = (error > ENDLESS) & (np.abs(fit.coefficients) > 1)
+    error = np.where(separated, np.nan, error)
     value = np.where(np.isnan(error), np.nan, fit.coefficients)
     bounds = {"hazard_ratio": value, "low": value - Z * error, "high": value + Z * error}
     with np.errstate(over="ignore"):
         ratios = {name: np.exp(number) for name, number in bounds.items()}
-    return pd.DataFrame({"column": fit.names, **ratios, "p_value": 2 * norm.sf(np.abs(value / error))})
+    return pd.DataFrame({"column": fit.names, **ratios, "p_value": 2 * norm.sf(np.abs(value / error)), "separated": separated})
 
 
 def check_proportionality(fit: Hazards, terms: Sequence[str] | None = None) -> pd.DataFrame:

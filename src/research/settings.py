@@ -9,7 +9,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
     "repeats": (1, 100),
     "periods": (1, 1000),
-    "resamples": (200, 100_000),  # fewer leave no draw beyond the limits of an interval widened for several models
+    "resamples": (200, 100_000),  # fewer leave a handful of draws beyond the limits of an interval
     "tuning_seconds": (0, 36_000),
     "seed": (0, 2**32 - 1),
     "capacity": (0, 1_000_000_000),

@@ -38,7 +38,7 @@ class Shape:
         """
         marks = self.mark(values, self.curve)
         if self.middle is None:
-            yield marks
+            yield from [marks] if len(self.curve) else []
             return
         if len(self.curve) > 1:
             yield (marks @ np.arange(len(self.curve)))[:, None]

@@ -20,7 +20,7 @@ from research.proportional import compare_curves
 from research.slices import FEW, MANY, PLAN, list_segment_columns, name_segment
 from research.snapshots import Evidence, Tables, cut_evidence, find_data_end
 from research.spells import end_day
-from research.studies import Study
+from research.studies import Study, StudyError
 
 FEE = "monthly_fee"
 LEAST = 30  # customers of a segment with a curve of its own
@@ -166,6 +166,11 @@ def tabulate_curves(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
     parts = [(by, name, part) for by in ("", *columns) for name, part in stays.groupby(name_segments(stays, by))]
     tables = [_tabulate_curve(part).assign(segment_by=by or "all", segment=name) for by, name, part in parts]
     order = ["segment_by", "segment", "days", "survival", "low", "high", "at_risk", "given_days"]
+    if not any(len(table) for table in tables):
+        raise StudyError(
+            f"required at least {LEAST_AT_RISK} customers watched for some time from a common age on, arrived {len(stays)} stays without; "
+            "check the dates, or the duration of a flat study"
+        )
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[order]
 
 

@@ -27,6 +27,7 @@ KAPLAN_MEIER = "Kaplan-Meier"
 HORIZONS = 5
 MOST_TRAINING = 3  # snapshots, a horizon apart: closer ones tell much the same again
 LEAST_FOLLOWED = 7  # days; less can't be told into five
+LEAST_LEAVERS = 20
 PART = 50_000  # rows predicted at once
 YEAR = 365
 CLOCK = 0.8  # rank correlation with the duration from which on a column of a flat study is a clock itself
@@ -105,6 +106,21 @@ def find_clocks(frame: pd.DataFrame, features: Sequence[str]) -> list[str]:
     """
     numbers = [name for name in features if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].nunique() > 1]
     return [name for name in numbers if abs(spearmanr(frame[name], frame.duration, nan_policy="omit").statistic) >= CLOCK]
+
+
+def require_leavers(outcome: Array, where: str) -> None:
+    """Refuse rows of which too few are seen leaving: no model, and no part of a cross-validation, could learn when.
+
+    Raises
+    ------
+    StudyError
+        With their number.
+    """
+    if (left := int(outcome["event"].sum())) < LEAST_LEAVERS:
+        raise StudyError(
+            f"required at least {LEAST_LEAVERS} customers who are seen leaving among the {where} rows, arrived {left} of {len(outcome)}; "
+            "choose an earlier snapshot, longer data, or a study with more customers"
+        )
 
 
 def frame_durations(panel: pd.DataFrame) -> Array:

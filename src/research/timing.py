@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from research.intervals import Z
-from research.tables import write_interval, write_plain, write_quantity
+from research.tables import join_words, write_interval, write_plain, write_quantity
 
 LEVEL = 0.05
 SURE = 0.001
@@ -115,6 +115,12 @@ def find_best(scores: pd.DataFrame) -> str:
     """Return the model, no reference, with the lowest integrated Brier score."""
     rows = scores[(scores.metric == "integrated_brier") & (scores.family != "reference")]
     return rows.model[rows.value.idxmin()]
+
+
+def say_unbounded(ratios: pd.DataFrame) -> str:
+    """Name the columns for which no hazard ratio can be told; see ``proportional.tabulate_ratios``."""
+    names = [write_plain(name, 60) for name in ratios.column[ratios.separated]]
+    return f"No ratio can be told for {join_words(names)}: all of those customers, or none of them, left before the others." if names else ""
 
 
 def name_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
