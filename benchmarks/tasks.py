@@ -65,7 +65,8 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
     """Return the package's candidates beside a logistic regression on straight lines, which is where the field starts from."""
     straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
-    return {PLAIN: Candidate("reference", straight)} | candidates.list_candidates(study, columns, SEED)
+    listed = candidates.list_candidates(study, columns, SEED)
+    return {PLAIN: Candidate("reference", straight)} | listed | candidates.recalibrate(listed, SEED)
 
 
 def predict_own(study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts) -> tuple[pd.DataFrame, dict[str, float]]:

@@ -90,15 +90,23 @@ def test_rows_of_a_customer_are_scored_by_a_model_that_saw_none_of_them():
     assert seen == [False] * 3
 
 
-def test_the_weights_of_an_average_are_those_that_predict_best():
+def test_the_weights_of_an_average_are_those_of_an_unpenalised_logistic_regression_where_all_are_positive():
     rng = np.random.default_rng(0)
-    truth = rng.uniform(0.05, 0.95, 20_000)
-    churned = rng.random(20_000) < truth
-    off = np.clip(truth + 0.1, 0.01, 0.99), np.clip(truth - 0.1, 0.01, 0.99), np.full(20_000, 0.5)
-    weights = weigh(np.column_stack(off), churned)
-    assert weights == pytest.approx([0.5, 0.5, 0], abs=0.06)  # the two opposite errors cancel
-    assert weights.sum() == pytest.approx(1)
-    assert weigh(np.column_stack([truth, off[2]]), churned)[0] > 0.97
+    one, other = rng.normal(size=(2, 20_000))
+    churned = rng.random(20_000) < expit(0.3 + 1.4 * one + 0.6 * other)
+    intercept, weights = weigh(expit(np.column_stack([one, other, rng.normal(size=20_000)])), churned)
+    assert (intercept, *weights) == pytest.approx((0.3, 1.4, 0.6, 0), abs=0.06)
+    expected = LogisticRegression(C=np.inf).fit(np.column_stack([one, other]), churned)
+    assert weigh(expit(np.column_stack([one, other])), churned)[1] == pytest.approx(expected.coef_[0], abs=1e-3)
+
+
+def test_where_no_model_knows_anything_the_average_is_the_base_rate():
+    rng = np.random.default_rng(1)
+    scores = pd.DataFrame(rng.uniform(0.05, 0.95, (5000, 2)), columns=["a", "b"])
+    churned = rng.random(5000) < 0.2
+    churned[scores.a > scores.a.median()] &= rng.random((scores.a > scores.a.median()).sum()) < 0.9  # if anything, backwards
+    average = StackedAverage().fit(scores[["a"]], churned).predict_proba(scores)[:, 1]
+    np.testing.assert_allclose(average, churned.mean(), atol=1e-3)
 
 
 def test_a_stacked_average_is_no_worse_than_its_best_member():
