@@ -48,7 +48,7 @@ LAYERS = [
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
     {"snapshots", "ratios", "standing", "sentiment", "inference", "censored"},
     {"panels", "assembly", "alive", "profit", "fairness", "drivers", "disagreement", "truth"},
-    {"inventory", "verdicts", "lifecycle", "cohorts", "rfm", "slices", "traces", "own", "transitions", "candidates", "layouts", "timing"},
+    {"inventory", "verdicts", "lifecycle", "cohorts", "rfm", "slices", "traces", "own", "transitions", "candidates", "layouts", "timing", "pareto", "spend"},
     {"terms", "moods", "activity"},
     {"features"},
     {"leaks", "risk", "imbalance", "personas", "durations", "ledger", "travel"},

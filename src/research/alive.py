@@ -30,26 +30,28 @@ NEAR_ONE = 1e-6  # expected purchases have a removable gap at a = 1
 
 @dataclass(frozen=True)
 class Rhythm:
-    """A fitted BG/NBD model.
+    """A fitted model of the rhythm of purchases: BG/NBD, or Pareto/NBD (see ``research.pareto``).
 
     Attributes
     ----------
-    parameters : r, alpha (in the unit of the histories' times), a, b
+    parameters : r, alpha, a, b, or r, alpha, s, beta; alpha and beta in the unit of the histories' times
     covariance : of the logarithms of the parameters (4, 4), from the curvature of the likelihood; empty (nan) where it isn't curved
     log_likelihood : at the parameters
     customers : how many histories
+    names : of the parameters
     """
 
     parameters: Array
     covariance: Array
     log_likelihood: float
     customers: int
+    names: tuple[str, ...] = NAMES
 
     def tabulate(self) -> pd.DataFrame:
         """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
         spread = np.sqrt(np.diag(self.covariance))
         low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
-        columns = {"parameter": NAMES, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers}
+        columns = {"parameter": self.names, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers}
         return pd.DataFrame(columns)
 
 
@@ -101,22 +103,28 @@ def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
     ----------
     Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), doi:10.1287/mksc.1040.0098, eq. 6.
     """
-    _require_histories(histories)
-    counts = histories[HISTORY].value_counts(sort=False).reset_index(name="rows").to_numpy(float).T
-    repeats, recency, age, rows = counts
-    if not repeats.any():
-        raise StudyError(f"required some customers with a repeat purchase, arrived {len(histories)} without any; use a later snapshot or another model")
+    repeats, recency, age, rows = count_histories(histories)
     unit = np.average(age, weights=rows)
     arguments = (repeats, recency / unit, age / unit, rows / rows.sum())
     bounds = [(-REACH, REACH)] * 4
     found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9})
     parameters = np.exp(found.x) * [1, unit, 1, 1]
-    covariance = _invert(_curve(found.x, arguments) * rows.sum()) if (np.abs(found.x) < REACH - 1).all() else np.full((4, 4), np.nan)
+    covariance = invert(_curve(found.x, arguments) * rows.sum()) if (np.abs(found.x) < REACH - 1).all() else np.full((4, 4), np.nan)
     likelihood, _ = weigh_history(parameters, repeats, recency, age)
     return Rhythm(parameters, covariance, float(rows @ likelihood), int(rows.sum()))
 
 
-def _require_histories(histories: pd.DataFrame) -> None:
+def count_histories(histories: pd.DataFrame) -> tuple[Array, Array, Array, Array]:
+    """Return n_repeat, recency_days and age_days of the different histories, and how many customers have each; see ``fit_rhythm`` for what is refused."""
+    require_histories(histories)
+    repeats, recency, age, rows = histories[HISTORY].value_counts(sort=False).reset_index(name="rows").to_numpy(float).T
+    if not repeats.any():
+        raise StudyError(f"required some customers with a repeat purchase, arrived {len(histories)} without any; use a later snapshot or another model")
+    return repeats, recency, age, rows
+
+
+def require_histories(histories: pd.DataFrame) -> None:
+    """Refuse histories that contradict themselves."""
     x, last, age = (histories[column].to_numpy(float) for column in HISTORY)
     sound = (x >= 0) & (x == np.floor(x)) & (last >= 0) & (last <= age) & ((x > 0) == (last > 0)) & np.isfinite(age)
     if not (len(histories) and sound.all()):
@@ -158,13 +166,14 @@ def _curve(logs: Array, arguments: tuple, step: float = 1e-4) -> Array:
     return (np.array(rows) + np.array(rows).T) / 2
 
 
-def _invert(information: Array) -> Array:
+def invert(information: Array) -> Array:
+    """Return the covariance of an information matrix, empty (nan) where that isn't one."""
     curved = np.linalg.eigvalsh(information).min() > 0
-    return np.linalg.inv(information) if curved else np.full((4, 4), np.nan)
+    return np.linalg.inv(information) if curved else np.full(information.shape, np.nan)
 
 
 def _unpack(histories: pd.DataFrame, rhythm: Rhythm) -> tuple[Array, ...]:
-    _require_histories(histories)
+    require_histories(histories)
     return *rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY)
 
 

@@ -1,0 +1,109 @@
+"""What a purchase is worth: Gamma-Gamma (Fader, Hardie & Lee 2005), which draws the mean of few purchases towards that of all customers.
+
+A customer's amounts scatter around a mean of its own (gamma, shape p); the means vary between customers (inverse gamma, shape q, scale v). Amounts are
+taken to have nothing to do with how often a customer buys; ``correlate`` says how far the data agree.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import gammaln
+
+from research.alive import REACH, invert
+from research.intervals import Z
+from research.studies import StudyError
+
+Array = np.ndarray
+SPENDING = ["n_repeat", "mean_amount"]
+NAMES = ("p", "q", "v")
+STEP, WIDE = 1e-5, 1e-3  # of the logarithms of the parameters, for slopes and curvatures
+
+
+@dataclass(frozen=True)
+class Spend:
+    """A fitted Gamma-Gamma model: p, q and v (in the unit of the amounts), the covariance of their logarithms, the likelihood, and how many customers."""
+
+    parameters: Array
+    covariance: Array
+    log_likelihood: float
+    customers: int
+
+    def tabulate(self) -> pd.DataFrame:
+        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
+        spread = np.sqrt(np.diag(self.covariance))
+        low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
+        return pd.DataFrame({"parameter": NAMES, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers})
+
+
+def fit_spend(purchases: pd.DataFrame) -> Spend:
+    """Fit Gamma-Gamma by maximum likelihood to the customers who came back and spent something.
+
+    Parameters
+    ----------
+    purchases : DataFrame with columns n_repeat and mean_amount
+        One row per customer: how many repeat purchases, and their mean amount. Who never came back has none; who spent nothing, or took back more than
+        was bought, has no rhythm of amounts: neither is learned from.
+
+    Raises
+    ------
+    StudyError
+        If fewer than three customers are left.
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), doi:10.1509/jmkr.2005.42.4.415; likelihood as in Fader & Hardie (2013),
+    brucehardie.com/notes/025.
+    """
+    rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
+    if len(rows) < len(NAMES):
+        raise StudyError(f"required at least {len(NAMES)} customers with a repeat purchase above 0, arrived {len(rows)}; use a later snapshot")
+    repeats, mean = (rows[column].to_numpy(float) for column in SPENDING)
+    unit = mean.mean()
+    arguments = (repeats, mean / unit)
+    found = minimize(_loss, np.zeros(3), arguments, "L-BFGS-B", jac=_slope, bounds=[(-REACH, REACH)] * 3, options={"maxiter": 1000, "ftol": 1e-15})
+    inside = (np.abs(found.x) < REACH - 1).all()
+    covariance = invert(_curve(found.x, arguments) * len(rows)) if inside else np.full((3, 3), np.nan)
+    parameters = np.exp(found.x) * [1, 1, unit]
+    return Spend(parameters, covariance, float(weigh_spending(parameters, repeats, mean).sum()), len(rows))
+
+
+def weigh_spending(parameters: Array, repeats: Array, mean: Array) -> Array:
+    """Return the log-likelihood of each customer's mean amount."""
+    p, q, v = parameters
+    shape = p * repeats
+    fixed = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(v)
+    return fixed + (shape - 1) * np.log(mean) + shape * np.log(repeats) - (shape + q) * np.log(v + mean * repeats)
+
+
+def _loss(logs: Array, repeats: Array, mean: Array) -> float:
+    return -weigh_spending(np.exp(logs), repeats, mean).mean()
+
+
+def _slope(logs: Array, *arguments: Array) -> Array:
+    return np.array([_loss(logs + move, *arguments) - _loss(logs - move, *arguments) for move in np.eye(3) * STEP]) / (2 * STEP)
+
+
+def _curve(logs: Array, arguments: tuple) -> Array:
+    rows = [(_slope(logs + move, *arguments) - _slope(logs - move, *arguments)) / (2 * WIDE) for move in np.eye(3) * WIDE]
+    return (np.array(rows) + np.array(rows).T) / 2
+
+
+def predict_spend(purchases: pd.DataFrame, spend: Spend) -> Array:
+    """Return the expected amount of each customer's next purchase: (rows,); who never came back, or brought nothing, gets the mean of all.
+
+    Infinite where q is 1 or less: then the data tell of no mean.
+    """
+    p, q, v = spend.parameters
+    repeats = purchases.n_repeat.to_numpy(float)
+    known = (repeats > 0) & (purchases.mean_amount.to_numpy(float) > 0)
+    total = np.where(known, repeats * np.nan_to_num(purchases.mean_amount.to_numpy(float)), 0)
+    bottom = p * np.where(known, repeats, 0) + q - 1
+    return np.divide(p * (v + total), bottom, out=np.full(len(repeats), np.inf), where=bottom > 0)
+
+
+def correlate(purchases: pd.DataFrame) -> float:
+    """Return the rank correlation between how often customers come back and what they spend, which the model takes to be 0."""
+    rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
+    return float(rows.n_repeat.corr(rows.mean_amount, method="spearman"))
