@@ -191,6 +191,14 @@ def test_the_wilson_interval_equals_the_published_example():
     assert (low, high) == (pytest.approx(0.0624, abs=5e-5), pytest.approx(0.1605, abs=5e-5))
 
 
+def test_the_wilson_interval_holds_the_share_where_nobody_or_everybody_has_it():
+    n = np.arange(1, 3000)
+    low, high = intervals.wilson(np.zeros(len(n)), n)
+    assert (low == 0).all() and (high > 0).all()
+    low, high = intervals.wilson(np.ones(len(n)), n)
+    assert (high == 1).all() and (low < 1).all()
+
+
 def test_a_contact_list_counts_the_churners_at_its_top():
     predictions = as_predictions(np.array([True, False, True, False]), m=np.array([0.9, 0.8, 0.7, 0.1]))
     row = comparison.count_found(predictions, 2).iloc[0]

@@ -9,4 +9,4 @@ def wilson(share, n):
     """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
+    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)  # rounding alone could leave the share outside

@@ -141,7 +141,7 @@ def plot_scores_over_time(scores: pd.DataFrame, metric: str, label: str, unit: s
         ax.errorbar(
             part.days + shift,
             part.value,
-            yerr=[part.value - part.low, part.high - part.value],
+            yerr=np.maximum([part.value - part.low, part.high - part.value], 0),
             color=colour,
             linestyle=":" if dotted else "-",
             linewidth=1.1,
