@@ -210,3 +210,11 @@ def test_log_rank_agrees_with_lifelines_on_three_groups_with_ties():
     assert (value, free, p) == (pytest.approx(other.test_statistic), 2, pytest.approx(other.p_value))
     counted = stays.assign(group=groups).groupby(["entry", "duration", "ended", "group"]).size().rename("rows").reset_index()
     assert compare_curves(counted, counted.group, counted.rows)[0] == pytest.approx(value)
+
+
+def test_the_mirrored_reference_files_hold_the_same_customers(mirror):
+    """So the golden values above are theirs too."""
+    rossi = pd.read_csv(mirror / "survival_reference" / "rossi.csv")
+    pd.testing.assert_frame_equal(rossi, lifelines.datasets.load_rossi(), check_like=True, check_dtype=False)
+    mirrored, ours = pd.read_csv(mirror / "survival_reference" / "gbsg2.csv"), lifelines.datasets.load_gbsg2()
+    pd.testing.assert_frame_equal(mirrored[ours.columns], ours, check_dtype=False)
