@@ -91,16 +91,16 @@ def _curve(logs: Array, arguments: tuple) -> Array:
 
 
 def predict_spend(purchases: pd.DataFrame, spend: Spend) -> Array:
-    """Return the expected amount of each customer's next purchase: (rows,); who never came back, or brought nothing, gets the mean of all.
+    """Return the expected amount of each customer's next purchase: (rows,).
 
-    Infinite where q is 1 or less: then the data tell of no mean.
+    Who never came back gets the mean of all; who came back and brought nothing, or took back more than was bought, 0. Infinite where p times the repeat
+    purchases and q are together 1 or less: then the data tell of no mean.
     """
     p, q, v = spend.parameters
-    repeats = purchases.n_repeat.to_numpy(float)
-    known = (repeats > 0) & (purchases.mean_amount.to_numpy(float) > 0)
-    total = np.where(known, repeats * np.nan_to_num(purchases.mean_amount.to_numpy(float)), 0)
-    bottom = p * np.where(known, repeats, 0) + q - 1
-    return np.divide(p * (v + total), bottom, out=np.full(len(repeats), np.inf), where=bottom > 0)
+    repeats, mean = (np.nan_to_num(purchases[column].to_numpy(float)) for column in SPENDING)
+    bottom = p * repeats + q - 1
+    expected = np.divide(p * (v + repeats * mean), bottom, out=np.full(len(repeats), np.inf), where=bottom > 0)
+    return np.where((repeats > 0) & (mean <= 0), 0.0, expected)
 
 
 def correlate(purchases: pd.DataFrame) -> float:

@@ -1,0 +1,95 @@
+"""What customers are worth: closed forms, histories worked by hand, and terms that make no sense."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research import adapters, alive, pareto, value
+from research.spend import Spend
+from research.studies import StudyError
+
+SPEND = Spend(np.array([6.25, 3.74, 15.44]), np.eye(3), 0.0, 1)
+RHYTHMS = {
+    "BG/NBD": alive.Rhythm(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1),
+    "Pareto/NBD": alive.Rhythm(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto.NAMES),
+}
+
+
+def buyers() -> pd.DataFrame:
+    columns = {"n_repeat": [0, 1, 6, 6], "recency_days": [0, 20, 250, 60], "age_days": 270, "mean_amount": [np.nan, 50, 20, 20]}
+    return pd.DataFrame(columns).astype(float)
+
+
+def test_spending_is_what_repeat_purchases_brought_less_what_came_back(write_study):
+    lines = [
+        *[("a", "2024-01-01", 10), ("a", "2024-01-05", 20), ("a", "2024-01-05", 5), ("a", "2024-02-01", -7), ("a", "2024-03-01", 30)],
+        *[("once", "2024-01-01", 99), ("once", "2024-01-20", -9)],
+        *[("back", "2024-01-01", 50), ("back", "2024-01-10", 20), ("back", "2024-01-15", -60)],
+    ]
+    orders = pd.DataFrame(lines, columns=["customer_id", "ordered_at", "amount"]).astype({"ordered_at": "datetime64[us]", "amount": float})
+    people = pd.DataFrame({"customer_id": ["a", "once", "back"], "joined_at": pd.Timestamp("2024-01-01")})
+    study = write_study("non_contractual", tables={"customers": people, "orders": orders})
+    table = value.summarise_spending(adapters.load_tables(study), study, [date(2024, 2, 15)]).to_pandas().set_index("customer_id")
+    assert table.loc["a", ["n_repeat", "recency_days", "age_days", "mean_amount"]].tolist() == [1, 4, 45, 18]  # 25 less 7; March lies ahead
+    assert table.loc["once", "n_repeat"] == 0 and np.isnan(table.loc["once", "mean_amount"])
+    assert table.loc["back", "mean_amount"] == -40
+
+
+@pytest.mark.parametrize("name", [*RHYTHMS])
+def test_undiscounted_and_with_all_of_the_margin_value_is_purchases_times_amount(name):
+    found = value.value_buyers(buyers(), value.MODELS[name], RHYTHMS[name], SPEND, 365, 1.0, 0.0)
+    assert found.value.to_numpy() == pytest.approx((found.purchases * found.amount).to_numpy())
+    assert found.purchases.to_numpy() == pytest.approx(value.MODELS[name].predict_purchases(buyers(), RHYTHMS[name], 365))
+    assert found.value[2] > found.value[3]  # the same purchases, the last of them long ago
+    assert found.amount[0] == pytest.approx(6.25 * 15.44 / 2.74)
+
+
+@pytest.mark.parametrize("name", [*RHYTHMS])
+def test_discounting_lies_between_today_and_the_end_of_the_span_and_margin_scales(name):
+    terms = (buyers(), value.MODELS[name], RHYTHMS[name], SPEND, 730)
+    plain, discounted, third = (value.value_buyers(*terms, *rest).value for rest in ((1.0, 0.0), (1.0, 0.2), (0.3, 0.2)))
+    assert (discounted < plain).all() and (discounted > plain * 1.2 ** (-730 / 365.25)).all()
+    assert third.to_numpy() == pytest.approx(0.3 * discounted.to_numpy())
+    assert (value.value_buyers(*terms, 0.0, 0.2).value == 0).all()
+
+
+def test_who_takes_back_more_than_was_bought_is_worth_nothing():
+    rows = buyers().assign(mean_amount=[np.nan, -5.0, 0.0, 20.0])
+    found = value.value_buyers(rows, alive, RHYTHMS["BG/NBD"], SPEND, 365, 1.0, 0.1)
+    assert found.value.tolist()[1:3] == [0, 0]
+    assert found.value[0] > 0
+
+
+def test_a_contract_with_a_constant_hazard_is_worth_its_closed_form():
+    days = np.linspace(0, 730, 1461)
+    curves = np.exp(-np.outer([0.002, 0.01], days))
+    found = value.value_contracts(curves, days, np.array([1.5, 0.0]), 0.1)
+    fall = 0.002 + np.log(1.1) / 365.25
+    assert found == pytest.approx([1.5 * (1 - np.exp(-fall * 730)) / fall, 0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [((0, 1, 0.1), "a span above 0"), ((365, 1.2, 0.1), "a margin from 0 to 1, arrived 1.2"), ((365, 0.5, -0.1), "yearly rate of discount of 0 or more")],
+)
+def test_terms_that_make_no_sense_are_one_sentence_each(terms, words):
+    with pytest.raises(StudyError, match=words):
+        value.value_buyers(buyers(), alive, RHYTHMS["BG/NBD"], SPEND, *terms)
+
+
+def test_amounts_without_a_mean_are_refused():
+    with pytest.raises(StudyError, match="q is 1 or less"):
+        value.value_buyers(buyers(), alive, RHYTHMS["BG/NBD"], Spend(np.array([2.0, 0.9, 5.0]), np.eye(3), 0.0, 1), 365, 1.0, 0.1)
+
+
+def test_the_holdout_worked_by_hand():
+    expected, later = {"model": np.array([0.0, 1.0, 2.0, 3.0]), "zero": np.zeros(4)}, np.array([0, 0, 2, 4])
+    scores = value.score_holdout(expected, later).set_index("model")
+    assert scores.loc["model", ["rmse", "mae", "total_error_share"]].tolist() == pytest.approx([np.sqrt(0.5), 0.5, 0])
+    assert scores.loc["zero", "total_error_share"] == -1 and np.isnan(scores.loc["zero", "correlation"])
+    halves = value.hold_out(expected, later, 2)
+    rows = halves[halves.model == "model"].set_index("group")
+    assert rows.expected.tolist() == [1.5, 0.5, 2.5] and rows.actual.tolist() == [1.5, 0, 3]
+    assert rows.n.tolist() == [4, 2, 2]
