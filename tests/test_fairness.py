@@ -68,12 +68,6 @@ def test_numbers_by_hand():
     assert scores.groupby("group").n.first().to_dict() == {"a": 60, "b": 60}
 
 
-def test_auc_of_resamples_with_ties_equals_that_of_the_score_tables():
-    rng = np.random.default_rng(0)
-    y, p, weights = rng.random(80) < 0.4, rng.integers(1, 9, 80) / 10, rng.integers(0, 4, (5, 80)).astype(float)
-    assert fairness.measure_auc(y, p, weights) == pytest.approx(score_rows(y, p, weights)["auc"])
-
-
 def test_small_groups_are_pooled_and_empty_values_have_a_name():
     names = fairness.cut_attribute(pd.Series(["x"] * 100 + ["y"] * 49 + ["z"] * 10 + [None] * 60, dtype=object))
     assert names.value_counts().to_dict() == {"x": 100, "not known": 60, "others": 59}

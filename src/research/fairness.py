@@ -11,6 +11,7 @@ import pandas as pd
 
 from research.comparison import draw_weights, find_interval
 from research.lists import fill_list, pick_cycle
+from research.scoring import measure_auc
 from research.studies import StudyError
 from research.tables import write_interval, write_plain
 
@@ -120,14 +121,6 @@ def _measure(rows: pd.DataFrame, model: str, member: Array, cycle: Array, weight
         "listed_share": _share(listed, weights, member & cycle),
         "found_share": _share(listed, weights, leaving) if leaving.sum() >= LEAST_CHURNERS else empty,
     }
-
-
-def measure_auc(y: Array, p: Array, weights: Array) -> Array:
-    """Return the chance that a churner ranks above a customer who stays, ties counted half, once for each row of ``weights``."""
-    order = np.argsort(p, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(p[order]) > 0])
-    leave, stay = (np.add.reduceat(weights[:, order] * which[order], starts, axis=1) for which in (y, ~y))
-    return _divide((leave * (np.cumsum(stay, axis=1) - stay / 2)).sum(axis=1), leave.sum(axis=1) * stay.sum(axis=1))
 
 
 def _share(listed: Array, weights: Array, rows: Array) -> Array:

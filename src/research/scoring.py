@@ -34,6 +34,11 @@ def _auc(churners: Array, others: Array) -> Array:
     return _ratio((above * others).sum(axis=1), churners.sum(axis=1) * others.sum(axis=1))
 
 
+def measure_auc(y: Array, p: Array, weights: Array) -> Array:
+    """Return the area under the ROC curve alone, once for each row of ``weights``; see ``score_rows``."""
+    return _auc(*_tied_groups(y, p, weights))
+
+
 def _average_precision(churners: Array, others: Array) -> Array:
     """Precision averaged over the churners found, threshold by threshold, without interpolation."""
     found = np.cumsum(churners, axis=1)
