@@ -226,3 +226,12 @@ def test_too_few_who_are_seen_leaving_are_one_sentence():
     outcome = frame_outcome(np.arange(500) < 19, np.full(500, 30.0))
     with pytest.raises(StudyError, match="required at least 20 customers who are seen leaving among the training rows, arrived 19 of 500"):
         require_leavers(outcome, "training")
+
+
+def test_a_total_over_the_duration_is_a_clock_and_what_is_paid_each_month_is_none():
+    rng = np.random.default_rng(0)
+    months, paid = rng.integers(1, 72, 2000), rng.uniform(10, 100, 2000)
+    frame = pd.DataFrame({"duration": months, "paid": paid, "total": paid * months * rng.uniform(0.97, 1.03, 2000), "calls": rng.poisson(0.02 * months)})
+    frame.loc[rng.random(2000) < 0.3, ["paid", "total"]] = 0.0
+    assert find_clocks(frame, ["paid", "total", "calls"]) == ["total"]
+    assert find_clocks(frame, ["total", "calls"]) == []  # alone it is as good as any other hint

@@ -31,6 +31,9 @@ LEAST_LEAVERS = 20
 PART = 50_000  # rows predicted at once
 YEAR = 365
 CLOCK = 0.8  # rank correlation with the duration from which on a column of a flat study is a clock itself
+TOTAL = 0.95  # that of the ratio of two columns, by which one of them is a total over the duration,
+GROWS = 0.3  # which grows at least so clearly with it,
+OFTEN = 0.3  # where at least such a share of customers has both
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,19 @@ def find_clocks(frame: pd.DataFrame, features: Sequence[str]) -> list[str]:
     """Return the numbers of a flat study that tell how long the customer has been there, such as a tenure or all that was ever paid.
 
     They grow with the duration and would tell a model that the customer is still there. A column is one where its rank correlation with
-    the duration reaches 0.8 on either side of 0.
+    the duration reaches 0.8 on either side of 0, or where its ratio to another column has one of 0.95, as a total has over what is paid each month.
     """
-    numbers = [name for name in features if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].nunique() > 1]
-    return [name for name in numbers if abs(spearmanr(frame[name], frame.duration, nan_policy="omit").statistic) >= CLOCK]
+    numbers = frame[[name for name in features if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].nunique() > 1]].astype(float)
+    alike = numbers.corrwith(frame.duration, method="spearman").abs()
+    growing, rest = alike.index[alike.between(GROWS, CLOCK, inclusive="left")], alike.index[alike < CLOCK]
+    totals = [name for name in growing if any(_is_total(numbers[name], numbers[other], frame.duration) for other in rest if other != name)]
+    return [name for name in numbers if alike[name] >= CLOCK or name in totals]
+
+
+def _is_total(total: pd.Series, part: pd.Series, duration: pd.Series) -> bool:
+    """Say whether a column is another one times the duration, wherever the other is above 0."""
+    known = (part > 0) & total.notna()
+    return bool(known.mean() >= OFTEN and abs(spearmanr(total[known] / part[known], duration[known]).statistic) >= TOTAL)
 
 
 def require_leavers(outcome: Array, where: str) -> None:
