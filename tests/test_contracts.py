@@ -74,8 +74,8 @@ def test_tables_that_keep_their_promises_pass():
         ),
         (
             {"snapshot": [1, 2]},
-            "table customers: required no column named churned, duration_days, event, leaves_in_data, left_in_lead, snapshot, tenure_days, "
-            "wait_days, waited or *_right, arrived snapshot; rename it in customers.sql",
+            "table customers: required no column named age_days, churned, duration_days, event, leaves_in_data, left_in_lead, n_repeat, recency_days, "
+            "snapshot, tenure_days, wait_days, waited or *_right, arrived snapshot; rename it in customers.sql",
         ),
         (
             {"tags": [["x"], ["y"]]},

@@ -72,9 +72,9 @@ def test_an_account_number_is_stopped_and_an_income_to_the_cent_is_not():
 
 def test_a_number_that_changes_from_snapshot_to_snapshot_names_nobody():
     frame = customers()
-    frame["age_days"] = np.arange(len(frame)) + 100
-    later = frame.assign(age_days=frame.age_days + 30)
-    assert [*gate(frame).index] == ["age_days"]
+    frame["days_lived"] = np.arange(len(frame)) + 100
+    later = frame.assign(days_lived=frame.days_lived + 30)
+    assert [*gate(frame).index] == ["days_lived"]
     assert gate(pd.concat([frame, later], ignore_index=True)).empty
 
 
