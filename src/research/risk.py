@@ -124,12 +124,13 @@ def _fit_all(candidates: dict[str, Candidate], parts: list[Part], features: list
     A model is fitted once, and scores the rows that others learn from once, however many look at it.
     """
     single = {name: one for name, one in candidates.items() if not one.members}
+    single = dict(sorted(single.items(), key=lambda pair: "groups" not in pair[1].needs))  # a search takes longest, and begins first
     watched = [*dict.fromkeys(name for one in candidates.values() for name in one.members)]
     unseen = [delayed(_score_unseen)(single[name], train, features, seed) for train, _ in parts for name in watched]
     plain = [delayed(_fit_predict)(one, train, test, features) for train, test in parts for one in single.values()]
-    found = iter(Parallel(n_jobs=2, max_nbytes=None)(unseen + plain))
-    learned = [pd.DataFrame({name: next(found) for name in watched}) for _ in parts]
+    found = iter(Parallel(n_jobs=2, max_nbytes=None)(plain + unseen))
     risks = [{name: next(found) for name in single} for _ in parts]
+    learned = [pd.DataFrame({name: next(found) for name in watched}) for _ in parts]
     return [_look_on(candidates, train, *part) for (train, _), *part in zip(parts, learned, risks, strict=True)]
 
 
