@@ -66,6 +66,15 @@ def test_who_bought_on_one_day_is_alive_and_who_bought_today_may_have_gone_with_
     assert alive.predict_alive(histories((0, 0, 0), (0, 0, 500), (1, 7, 7)), ONES) == pytest.approx([1, 1, 0.5])
 
 
+def test_the_chance_of_being_alive_ranks_and_the_labels_say_how_many():
+    table, times = simulate(4000, (0.8, 8.0, 0.8, 2.5), 60, 110, 0)
+    silent = ~((times > 60) & (times <= 90)).any(axis=1)
+    model = alive.AliveUntil(0, 30, gone=True).fit(table, silent)
+    chance, risk = alive.predict_alive(table, model.rhythm_), model.predict_proba(table)[:, 1]
+    assert (np.diff(risk[np.argsort(-chance, kind="stable")]) >= -1e-12).all()
+    assert risk.mean() == pytest.approx(silent.mean(), abs=1e-3)
+
+
 def test_silence_without_lead_worked_by_hand():
     # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then silent with (2/4)^2; a new customer at T = 0: (1/3)^1
     assert alive.predict_silence(histories((1, 1, 1), (0, 0, 0)), ONES, 0, 2) == pytest.approx([1 - 1 / 2 * (1 - 1 / 4), 1 / 3])

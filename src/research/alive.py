@@ -16,6 +16,7 @@ from scipy.special import betaln, digamma, expit, gammaln, hyp2f1
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from research.calibration import Sigmoid
 from research.intervals import Z
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase
@@ -222,9 +223,10 @@ def _mean_power(shape: Array, a: float, total: Array, ratio: Array) -> Array:
 
 
 class AliveUntil(ClassifierMixin, BaseEstimator):
-    """BG/NBD as a classifier: the probability of no purchase in ``(T + lead_days, T + lead_days + horizon_days]``, or of having dropped out by T.
+    """BG/NBD as a classifier: the probability of no purchase in ``(T + lead_days, T + lead_days + horizon_days]``.
 
-    Who has dropped out will not buy, but who will not buy in the window need not have dropped out: the second probability is the lower one.
+    By its own reckoning, or from the probability of having dropped out by T: who has will not buy, but who will not buy in the window need not have, so
+    that probability says who, and the labels of the training rows how many (see ``calibration.Sigmoid``).
 
     Parameters
     ----------
@@ -233,7 +235,7 @@ class AliveUntil(ClassifierMixin, BaseEstimator):
     histories : DataFrame, optional
         What is fitted on in place of the columns given to ``fit``: histories of all customers at one training snapshot, see
         ``summarise_orders``. Training rows usually are customers who bought lately; those who dropped out are missing among them.
-    gone : whether to give the probability of having dropped out by T
+    gone : whether to go by the probability of having dropped out by T
     """
 
     def __init__(self, lead_days: int, horizon_days: int, histories: pd.DataFrame | None = None, gone: bool = False):
@@ -243,15 +245,20 @@ class AliveUntil(ClassifierMixin, BaseEstimator):
         self.histories = histories
 
     def fit(self, columns: pd.DataFrame, churned: Array | None = None) -> "AliveUntil":
-        """Fit on histories alone, labels don't enter; of several snapshots (column ``snapshot``) on the last: each holds the earlier ones."""
+        """Fit on histories; of several snapshots (column ``snapshot``) on the last: each holds the earlier ones. Labels enter only if ``gone``."""
         rows = columns if self.histories is None else self.histories
         rows = rows[rows.snapshot == rows.snapshot.max()] if "snapshot" in rows else rows
         self.rhythm_ = fit_rhythm(rows)
+        if self.gone:
+            self.map_ = Sigmoid().fit(1 - predict_alive(columns, self.rhythm_), np.asarray(churned, bool))
         self.classes_ = np.array([False, True])
         return self
 
     def predict_proba(self, columns: pd.DataFrame) -> Array:
-        """Return the probabilities of a purchase and of none in the window, or of being alive and not, one row per row of ``columns``."""
+        """Return the probabilities of a purchase and of none in the window, one row per row of ``columns``."""
         check_is_fitted(self)
-        silent = 1 - predict_alive(columns, self.rhythm_) if self.gone else predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
+        if self.gone:
+            silent = self.map_.predict(1 - predict_alive(columns, self.rhythm_))
+        else:
+            silent = predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
         return np.column_stack([1 - silent, silent])

@@ -208,7 +208,7 @@ def list_survival(horizon: int, leaves: bool, seed: int) -> dict[str, Candidate]
 
 
 def list_alive(study: Study, histories: pd.DataFrame) -> dict[str, Candidate]:
-    """Return the buy-till-you-die model, which knows the rhythm of purchases alone: its chance of no purchase, and of no longer being alive.
+    """Return the buy-till-you-die model, which knows the rhythm of purchases alone: by its chance of no purchase, and of no longer being alive.
 
     See ``alive.AliveUntil``.
 
@@ -216,7 +216,7 @@ def list_alive(study: Study, histories: pd.DataFrame) -> dict[str, Candidate]:
     ----------
     histories : of all customers at the last training snapshot, see ``alive.summarise_orders``
     """
-    names = {"buy till you die": False, "buy till you die, no longer alive": True}
+    names = {"buy till you die": False, "chance of being alive": True}
     models = {name: AliveUntil(study.churn.lead_days, study.churn.horizon_days, histories, gone) for name, gone in names.items()}
     return {name: Candidate("survival", model, columns=tuple(HISTORY)) for name, model in models.items()}
 

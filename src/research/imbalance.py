@@ -185,4 +185,4 @@ def judge_remedies(table: pd.DataFrame) -> str:
 
 
 def _name(rows: pd.DataFrame) -> str:
-    return ", ".join(rows.remedy.unique())
+    return ", ".join(f"{name} (against {UNBALANCED[name]})" if name in UNBALANCED else name for name in rows.remedy.unique())
