@@ -11,10 +11,11 @@ from scipy.special import roots_genlaguerre, roots_jacobi
 from sklearn.base import clone
 
 from research import adapters, alive
+from research.likelihood import Fit
 from research.studies import StudyError
 
 T = date(2024, 6, 30)
-ONES = alive.Rhythm(np.ones(4), np.eye(4), 0.0, 1)
+ONES = Fit(np.ones(4), np.eye(4), 0.0, 1, alive.NAMES)
 
 
 def histories(*rows: tuple[float, float, float]) -> pd.DataFrame:
@@ -85,7 +86,7 @@ def test_silence_without_lead_worked_by_hand():
 def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(parameters, history):
     r, alpha, a, b = parameters
     x, _, age = history
-    rhythm = alive.Rhythm(np.array(parameters), np.eye(4), 0.0, 1)
+    rhythm = Fit(np.array(parameters), np.eye(4), 0.0, 1, alive.NAMES)
     chance = alive.predict_alive(histories(history), rhythm)[0]
     # Gauss quadrature with the densities of rate, gamma(r + x, alpha + T), and dropout, beta(a, b + x), as weights
     (rate, rate_share), (drop, drop_share) = roots_genlaguerre(80, r + x - 1), roots_jacobi(80, b + x - 1, a - 1)
@@ -101,7 +102,7 @@ def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
 def test_predictions_agree_with_customers_simulated_by_the_models_story(seed):
     parameters = (0.8, 10.0, 0.7, 2.5)
     table, times = simulate(40_000, parameters, 40, 70, seed)
-    rhythm = alive.Rhythm(np.array(parameters), np.eye(4), 0.0, 1)
+    rhythm = Fit(np.array(parameters), np.eye(4), 0.0, 1, alive.NAMES)
     silent = ~((times > 47) & (times <= 67)).any(axis=1)
     later = ((times > 40) & (times <= 60)).sum(axis=1)
     group = table.n_repeat.clip(upper=6) * 3 + pd.cut(table.recency_days, [-1, 15, 32, 40], labels=False)
@@ -168,14 +169,14 @@ def test_a_history_that_contradicts_itself_is_refused(row):
 
 def test_a_customer_with_thousands_of_purchases_gets_finite_predictions():
     rows = histories((5_000, 365, 365), (5_000, 200, 365))
-    silent = alive.predict_silence(rows, alive.Rhythm(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1), 7, 90)
+    silent = alive.predict_silence(rows, Fit(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1, alive.NAMES), 7, 90)
     assert 0 < silent[0] < 0.05  # in the lead some 90 purchases, each the last with a chance of .793 / 5,003
     assert silent[1] == pytest.approx(1)
 
 
 def test_a_longer_horizon_is_never_more_silent():
     table, _ = simulate(500, (0.8, 10.0, 0.7, 2.5), 40, 41, 3)
-    rhythm = alive.Rhythm(np.array([0.8, 10.0, 0.7, 2.5]), np.eye(4), 0.0, 1)
+    rhythm = Fit(np.array([0.8, 10.0, 0.7, 2.5]), np.eye(4), 0.0, 1, alive.NAMES)
     spans = np.stack([alive.predict_silence(table, rhythm, 7, horizon) for horizon in (0, 1, 10, 100, 1e6)])
     assert spans[0] == pytest.approx(1)
     assert (np.diff(spans, axis=0) <= 1e-12).all()

@@ -40,6 +40,7 @@ LAYERS = [
         "separation",
         "concordance",
         "survival_plots",
+        "likelihood",
         "proportional",
     },
     {"hazards", "accelerated", "lifetimes", "monotone", "tuning", "stacking", "calibration", "shapes"},

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from research import adapters, alive, pareto, value
-from research.spend import Spend
+from research.likelihood import Fit
+from research.spend import NAMES
 from research.studies import StudyError
 
-SPEND = Spend(np.array([6.25, 3.74, 15.44]), np.eye(3), 0.0, 1)
+SPEND = Fit(np.array([6.25, 3.74, 15.44]), np.eye(3), 0.0, 1, NAMES)
 RHYTHMS = {
-    "BG/NBD": alive.Rhythm(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1),
-    "Pareto/NBD": alive.Rhythm(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto.NAMES),
+    "BG/NBD": Fit(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1, alive.NAMES),
+    "Pareto/NBD": Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto.NAMES),
 }
 
 
@@ -81,7 +82,7 @@ def test_terms_that_make_no_sense_are_one_sentence_each(terms, words):
 
 def test_amounts_without_a_mean_are_refused():
     with pytest.raises(StudyError, match="q is 1 or less"):
-        value.value_buyers(buyers(), alive, RHYTHMS["BG/NBD"], Spend(np.array([2.0, 0.9, 5.0]), np.eye(3), 0.0, 1), 365, 1.0, 0.1)
+        value.value_buyers(buyers(), alive, RHYTHMS["BG/NBD"], Fit(np.array([2.0, 0.9, 5.0]), np.eye(3), 0.0, 1, NAMES), 365, 1.0, 0.1)
 
 
 def test_the_holdout_worked_by_hand():

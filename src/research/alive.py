@@ -5,7 +5,6 @@ Rates vary between customers by a gamma distribution (shape r, rate alpha), drop
 customer is how many repeat purchases there were, when the last one was, and how long it has been watched; it can't drop out before it came back once.
 """
 
-from dataclasses import dataclass
 from datetime import date
 
 import ibis.expr.types as ir
@@ -17,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from research.calibration import Sigmoid
-from research.intervals import Z
+from research.likelihood import REACH, Fit, find_covariance, measure_curve
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase
 from research.studies import Study, StudyError
@@ -25,35 +24,7 @@ from research.studies import Study, StudyError
 Array = np.ndarray
 HISTORY = ["n_repeat", "recency_days", "age_days"]
 NAMES = ("r", "alpha", "a", "b")
-REACH = 15.0  # log of how far a parameter may run from its scale; one that gets there is not told by the data
 NEAR_ONE = 1e-6  # expected purchases have a removable gap at a = 1
-
-
-@dataclass(frozen=True)
-class Rhythm:
-    """A fitted model of the rhythm of purchases: BG/NBD, or Pareto/NBD (see ``research.pareto``).
-
-    Attributes
-    ----------
-    parameters : r, alpha, a, b, or r, alpha, s, beta; alpha and beta in the unit of the histories' times
-    covariance : of the logarithms of the parameters (4, 4), from the curvature of the likelihood; empty (nan) where it isn't curved
-    log_likelihood : at the parameters
-    customers : how many histories
-    names : of the parameters
-    """
-
-    parameters: Array
-    covariance: Array
-    log_likelihood: float
-    customers: int
-    names: tuple[str, ...] = NAMES
-
-    def tabulate(self) -> pd.DataFrame:
-        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
-        spread = np.sqrt(np.diag(self.covariance))
-        low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
-        columns = {"parameter": self.names, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers}
-        return pd.DataFrame(columns)
 
 
 def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
@@ -86,7 +57,7 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
     )
 
 
-def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
+def fit_rhythm(histories: pd.DataFrame) -> Fit:
     """Fit BG/NBD by maximum likelihood; equal histories are counted, not repeated.
 
     Parameters
@@ -110,9 +81,9 @@ def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
     bounds = [(-REACH, REACH)] * 4
     found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9})
     parameters = np.exp(found.x) * [1, unit, 1, 1]
-    covariance = invert(_curve(found.x, arguments) * rows.sum()) if (np.abs(found.x) < REACH - 1).all() else np.full((4, 4), np.nan)
+    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments, 1e-4), rows.sum())
     likelihood, _ = weigh_history(parameters, repeats, recency, age)
-    return Rhythm(parameters, covariance, float(rows @ likelihood), int(rows.sum()))
+    return Fit(parameters, covariance, float(rows @ likelihood), int(rows.sum()), NAMES)
 
 
 def count_histories(histories: pd.DataFrame) -> tuple[Array, Array, Array, Array]:
@@ -160,31 +131,22 @@ def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array
     return -shares @ likelihood, -np.array([shares @ slope for slope in slopes]) * parameters
 
 
-def _curve(logs: Array, arguments: tuple, step: float = 1e-4) -> Array:
-    """Return the second derivatives of the loss: central differences of the gradient."""
-    moves = np.eye(4) * step
-    rows = [(_loss(logs + move, *arguments)[1] - _loss(logs - move, *arguments)[1]) / (2 * step) for move in moves]
-    return (np.array(rows) + np.array(rows).T) / 2
+def _slope(logs: Array, *arguments: Array) -> Array:
+    return _loss(logs, *arguments)[1]
 
 
-def invert(information: Array) -> Array:
-    """Return the covariance of an information matrix, empty (nan) where that isn't one."""
-    curved = np.linalg.eigvalsh(information).min() > 0
-    return np.linalg.inv(information) if curved else np.full(information.shape, np.nan)
-
-
-def _unpack(histories: pd.DataFrame, rhythm: Rhythm) -> tuple[Array, ...]:
+def _unpack(histories: pd.DataFrame, rhythm: Fit) -> tuple[Array, ...]:
     require_histories(histories)
     return *rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY)
 
 
-def predict_alive(histories: pd.DataFrame, rhythm: Rhythm) -> Array:
+def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:
     """Return the probability that each customer is alive at T: (rows,); 1 for who has bought on one day only, by the model's assumption."""
     *_, repeats, recency, age = _unpack(histories, rhythm)
     return weigh_history(rhythm.parameters, repeats, recency, age)[1]
 
 
-def predict_silence(histories: pd.DataFrame, rhythm: Rhythm, lead: float, horizon: float) -> Array:
+def predict_silence(histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: float) -> Array:
     """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,).
 
     A living customer with rate l and dropout p is alive after ``lead`` with probability exp(-l p lead), and then silent over the horizon with
@@ -205,7 +167,7 @@ def predict_silence(histories: pd.DataFrame, rhythm: Rhythm, lead: float, horizo
     return np.clip(1 - alive * comes, 0, 1)
 
 
-def predict_purchases(histories: pd.DataFrame, rhythm: Rhythm, span: float) -> Array:
+def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: float) -> Array:
     """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader, Hardie & Lee (2005)."""
     r, alpha, a, b, repeats, recency, age = _unpack(histories, rhythm)
     a = a + 2 * NEAR_ONE if abs(a - 1) < NEAR_ONE else a

@@ -9,15 +9,14 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit, gammaln, hyp2f1
 
-from research.alive import HISTORY, NEAR_ONE, REACH, Rhythm, count_histories, invert, require_histories
+from research.alive import HISTORY, NEAR_ONE, count_histories, require_histories
+from research.likelihood import REACH, Fit, find_covariance, measure_curve, measure_slope
 
 Array = np.ndarray
 NAMES = ("r", "alpha", "s", "beta")
-STEP = 1e-5  # of the logarithms of the parameters, by which slopes are measured
-WIDE = 1e-3  # the same for curvatures
 
 
-def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
+def fit_rhythm(histories: pd.DataFrame) -> Fit:
     """Fit Pareto/NBD by maximum likelihood; equal histories are counted, not repeated.
 
     Parameters and errors as for ``alive.fit_rhythm``.
@@ -31,10 +30,9 @@ def fit_rhythm(histories: pd.DataFrame) -> Rhythm:
     arguments = (repeats, recency / unit, age / unit, rows / rows.sum())
     bounds, options = [(-REACH, REACH)] * 4, {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8}
     found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=_slope, bounds=bounds, options=options)
-    inside = (np.abs(found.x) < REACH - 1).all()
-    covariance = invert(_curve(found.x, arguments) * rows.sum()) if inside else np.full((4, 4), np.nan)
+    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments), rows.sum())
     parameters = np.exp(found.x) * [1, unit, 1, unit]
-    return Rhythm(parameters, covariance, float(rows @ weigh_history(parameters, repeats, recency, age)[0]), int(rows.sum()), NAMES)
+    return Fit(parameters, covariance, float(rows @ weigh_history(parameters, repeats, recency, age)[0]), int(rows.sum()), NAMES)
 
 
 def weigh_history(parameters: Array, repeats: Array, recency: Array, age: Array) -> tuple[Array, Array]:
@@ -65,22 +63,16 @@ def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array
 
 
 def _slope(logs: Array, *arguments: Array) -> Array:
-    return np.array([_loss(logs + move, *arguments) - _loss(logs - move, *arguments) for move in np.eye(4) * STEP]) / (2 * STEP)
+    return measure_slope(_loss, logs, *arguments)
 
 
-def _curve(logs: Array, arguments: tuple) -> Array:
-    """Return the second derivatives of the loss: central differences of the slopes."""
-    rows = [(_slope(logs + move, *arguments) - _slope(logs - move, *arguments)) / (2 * WIDE) for move in np.eye(4) * WIDE]
-    return (np.array(rows) + np.array(rows).T) / 2
-
-
-def predict_alive(histories: pd.DataFrame, rhythm: Rhythm) -> Array:
+def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:
     """Return the probability that each customer is alive at T: (rows,)."""
     require_histories(histories)
     return weigh_history(rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY))[1]
 
 
-def predict_purchases(histories: pd.DataFrame, rhythm: Rhythm, span: float) -> Array:
+def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: float) -> Array:
     """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 41 of Fader & Hardie (2005)."""
     r, alpha, s, beta = rhythm.parameters
     s = s + 2 * NEAR_ONE if abs(s - 1) < NEAR_ONE else s

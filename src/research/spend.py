@@ -4,40 +4,20 @@ A customer's amounts scatter around a mean of its own (gamma, shape p); the mean
 taken to have nothing to do with how often a customer buys; ``correlate`` says how far the data agree.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
-from research.alive import REACH, invert
-from research.intervals import Z
+from research.likelihood import REACH, Fit, find_covariance, measure_curve, measure_slope
 from research.studies import StudyError
 
 Array = np.ndarray
 SPENDING = ["n_repeat", "mean_amount"]
 NAMES = ("p", "q", "v")
-STEP, WIDE = 1e-5, 1e-3  # of the logarithms of the parameters, for slopes and curvatures
 
 
-@dataclass(frozen=True)
-class Spend:
-    """A fitted Gamma-Gamma model: p, q and v (in the unit of the amounts), the covariance of their logarithms, the likelihood, and how many customers."""
-
-    parameters: Array
-    covariance: Array
-    log_likelihood: float
-    customers: int
-
-    def tabulate(self) -> pd.DataFrame:
-        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
-        spread = np.sqrt(np.diag(self.covariance))
-        low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
-        return pd.DataFrame({"parameter": NAMES, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers})
-
-
-def fit_spend(purchases: pd.DataFrame) -> Spend:
+def fit_spend(purchases: pd.DataFrame) -> Fit:
     """Fit Gamma-Gamma by maximum likelihood to the customers who came back and spent something.
 
     Parameters
@@ -63,10 +43,9 @@ def fit_spend(purchases: pd.DataFrame) -> Spend:
     unit = mean.mean()
     arguments = (repeats, mean / unit)
     found = minimize(_loss, np.zeros(3), arguments, "L-BFGS-B", jac=_slope, bounds=[(-REACH, REACH)] * 3, options={"maxiter": 1000, "ftol": 1e-15})
-    inside = (np.abs(found.x) < REACH - 1).all()
-    covariance = invert(_curve(found.x, arguments) * len(rows)) if inside else np.full((3, 3), np.nan)
+    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments), len(rows))
     parameters = np.exp(found.x) * [1, 1, unit]
-    return Spend(parameters, covariance, float(weigh_spending(parameters, repeats, mean).sum()), len(rows))
+    return Fit(parameters, covariance, float(weigh_spending(parameters, repeats, mean).sum()), len(rows), NAMES)
 
 
 def weigh_spending(parameters: Array, repeats: Array, mean: Array) -> Array:
@@ -82,15 +61,10 @@ def _loss(logs: Array, repeats: Array, mean: Array) -> float:
 
 
 def _slope(logs: Array, *arguments: Array) -> Array:
-    return np.array([_loss(logs + move, *arguments) - _loss(logs - move, *arguments) for move in np.eye(3) * STEP]) / (2 * STEP)
+    return measure_slope(_loss, logs, *arguments)
 
 
-def _curve(logs: Array, arguments: tuple) -> Array:
-    rows = [(_slope(logs + move, *arguments) - _slope(logs - move, *arguments)) / (2 * WIDE) for move in np.eye(3) * WIDE]
-    return (np.array(rows) + np.array(rows).T) / 2
-
-
-def predict_spend(purchases: pd.DataFrame, spend: Spend) -> Array:
+def predict_spend(purchases: pd.DataFrame, spend: Fit) -> Array:
     """Return the expected amount of each customer's next purchase: (rows,).
 
     Who never came back gets the mean of all; who came back and brought nothing, or took back more than was bought, 0. Infinite where p times the repeat

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from research import alive, pareto
-from research.alive import HISTORY, Rhythm, summarise_orders
+from research.alive import HISTORY, summarise_orders
+from research.intervals import Z
+from research.likelihood import Fit
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount
-from research.spend import Spend, predict_spend
+from research.spend import predict_spend
 from research.studies import Study, StudyError
 
 Array = np.ndarray
@@ -45,7 +47,7 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
     return found.select(*columns, mean_amount=(found.spent.cast("float64") / found.n_repeat.nullif(0)))
 
 
-def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Rhythm, spend: Spend, span: float, margin: float, rate: float) -> pd.DataFrame:
+def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, span: float, margin: float, rate: float) -> pd.DataFrame:
     """Return what each buyer is worth over the span after T.
 
     Parameters
@@ -130,7 +132,7 @@ def hold_out(expected: dict[str, Array], later: Array, groups: int = 10) -> pd.D
         counted["error"] = pd.concat([rows.assign(group=0), rows]).groupby("group").actual.sem()
         tables.append(counted.reset_index().assign(model=model))
     found = pd.concat(tables, ignore_index=True)
-    found["low"], found["high"] = found.actual - alive.Z * found.error, found.actual + alive.Z * found.error
+    found["low"], found["high"] = found.actual - Z * found.error, found.actual + Z * found.error
     return found[["model", "group", "expected", "actual", "low", "high", "n"]]
 
 
