@@ -69,8 +69,11 @@ LAYERS = [
     {"terms", "moods", "activity", "value"},
     {"features"},
     {"leaks", "risk", "imbalance", "personas", "durations", "ledger", "travel"},
-    {"segments", "observation", "survival", "incidence", "stays"},
-    {"indicators", "scorecard", "reasons"},
+    {"segments", "observation", "survival", "incidence", "stays", "trials"},
+    {"indicators", "scorecard", "reasons", "doubly_robust", "balance"},
+    {"effects", "uplift"},
+    {"ranking", "heterogeneity", "planning", "confounding", "effect_plots"},
+    {"effect_words"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}

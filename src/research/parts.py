@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 TABLES = ("customers", "contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns", "snapshot")
 
 OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
+CONTROL = "control"  # the arm of those who were left alone
 TRAPS = ("late_rows", "duplicates", "knowing_attribute", "price_rise", "missing_blocks", "hostile_text", "chosen_campaign")  # of a simulated company
 STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
 
@@ -181,6 +182,34 @@ class Features(Part):
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Shape = Annotated[float, Field(gt=1, le=1e6, allow_inf_nan=False)]  # both above 1: one peak, between nobody and everybody
 PRICES = ("margin_per_customer", "offer_cost", "contact_cost")
+OUTCOMES = ("kept", "outcome", "value")  # of an experiment, most telling first unless study.yml names one
+
+
+class Experiment(Part):
+    """How the arms of campaigns, or of a flat study, came about, and what their outcomes are called; see ``research.trials``.
+
+    ``assignment``: ``randomised`` says that the arms of a flat study were drawn by lot; ``observational`` admits campaigns and arms that were not, as
+    associations. ``shares``: of the arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value mean, in words.
+    ``primary``: the outcome that rankings and verdicts are about.
+    """
+
+    assignment: Literal["randomised", "observational"] | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    outcomes: dict[Literal[OUTCOMES], Annotated[str, Field(min_length=1)]] = {}
+    primary: Literal[OUTCOMES] | None = None
+
+    @model_validator(mode="after")
+    def _shares_have_a_control(self):
+        if self.shares and (CONTROL not in self.shares or len(self.shares) < 2):
+            raise ValueError(f"required shares of '{CONTROL}' and of at least one other arm, arrived {', '.join(self.shares)}; name all arms of the experiment")
+        return self
+
+
+class ArmCosts(Part):
+    """What one arm costs: of a contact, and of an offer that is taken; they stand in for the prices that all arms share."""
+
+    contact_cost: Money
+    offer_cost: Money = 0.0
 
 
 class Economics(Part):
@@ -189,7 +218,7 @@ class Economics(Part):
     The prices are in that currency and come together or not at all. ``margin_per_customer``: the margin that stays with a customer who would have left
     and is kept (the customer lifetime value). ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
     ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a mean of 30 %, as in Verbraken, Verbeke & Baesens
-    (2013), doi:10.1109/TKDE.2012.50.
+    (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -199,6 +228,8 @@ class Economics(Part):
     contact_cost: Money | None = None
     accept_alpha: Shape = 6
     accept_beta: Shape = 14
+    budget: Money | None = None
+    arms: dict[str, ArmCosts] = {}
 
     @property
     def priced(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from research.parts import TABLES, Churn, Day, Economics, Engine, Features, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten
+from research.parts import TABLES, Churn, Day, Economics, Engine, Experiment, Features, Leaks, Lifecycle, Name, Part, Simulation, Snapshots, Source, shorten
 
 ALIEN_REMEDIES = {
     "sources": "load the files into the warehouse and name its tables in the SQL",
@@ -61,6 +61,7 @@ class Study(Part):
     features: Features = Features()
     leaks: Leaks = Leaks()
     lifecycle: Lifecycle = Lifecycle()
+    experiment: Experiment = Experiment()
     economics: Economics
 
     _folder: Path = PrivateAttr()
@@ -244,6 +245,6 @@ def _sentences(path: Path, fault: Any) -> list[str]:
 
 
 def _suggest(key: str) -> str:
-    known = {field for part in (Study, Source, Simulation, Churn, Snapshots, Leaks, Lifecycle, Economics) for field in part.model_fields}
+    known = {field for part in (Study, Source, Simulation, Churn, Snapshots, Leaks, Lifecycle, Experiment, Economics) for field in part.model_fields}
     close = difflib.get_close_matches(key, sorted(known), n=1)
     return f"did you mean '{close[0]}'?" if close else "remove it"

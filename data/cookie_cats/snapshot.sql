@@ -1,0 +1,7 @@
+-- One row per player. Nothing is known from before the assignment: sum_gamerounds counts the two weeks after it and stays out.
+SELECT
+    userid AS customer_id,
+    NOT retention_7 AS churned,
+    CASE test_version WHEN 'gate_30' THEN 'control' ELSE test_version END AS arm,
+    CAST(retention_1 AS INTEGER) AS outcome
+FROM raw_players

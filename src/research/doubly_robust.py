@@ -1,0 +1,139 @@
+"""What customers would have done in every arm: outcome models that never saw the customer, and scores that stay right where the models are wrong.
+
+A doubly robust score is the expectation of an arm plus the weighted residual of those who were in it: its mean is the mean outcome of the arm if either the
+expectation or the propensity is right (Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In a randomised trial the propensity is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from lightgbm import LGBMRegressor
+from sklearn.model_selection import StratifiedGroupKFold
+
+from research.columns import pass_on, scale
+from research.parts import CONTROL
+from research.studies import StudyError
+from research.trials import Trial
+
+Array = np.ndarray
+LEAST_IN_ARM = 50  # customers of each arm, for models of what customers would have done
+INNER = 2  # parts within a training part, so that no residual is that of a customer the model knows
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a trial as models take them.
+
+    Attributes
+    ----------
+    trees : (rows, columns), numbers as they are and categories numbered
+    lines : (rows, columns), numbers in standard deviations, a column for each category
+    arm : (rows,), 0 for control, then the arms in order
+    outcome : (rows,), more is better
+    propensity : (rows,), the chance of the arm that the customer got
+    customers : (rows,)
+    arms : names, control first
+    """
+
+    trees: Array
+    lines: Array
+    arm: Array
+    outcome: Array
+    propensity: Array
+    customers: Array
+    arms: tuple[str, ...]
+
+    def take(self, rows: Array) -> "Sample":
+        """Return some of the rows."""
+        parts = (getattr(self, name)[rows] for name in ("trees", "lines", "arm", "outcome", "propensity", "customers"))
+        return Sample(*parts, self.arms)
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        return len(self.arm)
+
+
+def lay_out(trial: Trial, outcome: str) -> Sample:
+    """Return the rows of a trial whose outcome is known; the columns are prepared without a look at arms or outcomes.
+
+    Raises
+    ------
+    StudyError
+        If an arm has fewer than 50 customers with an outcome.
+    """
+    rows = trial.rows[trial.rows[outcome].notna()]
+    arms = (CONTROL, *trial.arms)
+    counts = rows.arm.value_counts().reindex(arms, fill_value=0)
+    if (counts < LEAST_IN_ARM).any():
+        few = ", ".join(f"{n} in {arm}" for arm, n in counts[counts < LEAST_IN_ARM].items())
+        raise StudyError(f"required at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm, arrived {few}; leave the arm out, or pool it")
+    columns = rows[trial.features].assign(_trial=rows.trial) if rows.trial.nunique() > 1 else rows[trial.features]
+    trees, lines = (np.asarray(make().fit_transform(columns), float) if columns.shape[1] else np.empty((len(rows), 0)) for make in (pass_on, scale))
+    codes = pd.Categorical(rows.arm, arms).codes.astype(int)
+    return Sample(trees, lines, codes, rows[outcome].to_numpy(float), rows.propensity.to_numpy(float), rows.customer_id.to_numpy(), arms)
+
+
+def make_regression(rows: int, columns: int, seed: int) -> LGBMRegressor:
+    """Return cautious gradient boosting: effects are small, and noise is large."""
+    return LGBMRegressor(
+        n_estimators=50,
+        learning_rate=0.07,
+        num_leaves=8,
+        min_child_samples=max(20, rows // 100),
+        colsample_bytree=min(1.0, max(0.2, 30 / columns)),
+        max_bin=63,
+        reg_lambda=10.0,
+        n_jobs=1,
+        random_state=seed,
+        deterministic=True,
+        force_row_wise=True,
+        verbosity=-1,
+    )
+
+
+def regress(columns: Array, target: Array, new: Array, seed: int, weights: Array | None = None) -> Array:
+    """Return what gradient boosting expects of new rows; without columns the (weighted) mean."""
+    if not columns.shape[1] or np.ptp(target) == 0:
+        return np.full(len(new), np.average(target, weights=weights))
+    return make_regression(*columns.shape, seed).fit(columns, target, sample_weight=weights).predict(new)
+
+
+def expect_outcomes(learn: Sample, new: Array, seed: int) -> Array:
+    """Return the outcome that each new row would have in every arm: (rows, arms), one model per arm."""
+    parts = (learn.arm == arm for arm in range(len(learn.arms)))
+    return np.column_stack([regress(learn.trees[part], learn.outcome[part], new, seed) for part in parts])
+
+
+def divide(sample: Sample, folds: int, seed: int) -> Array:
+    """Return the fold of each row: arms in equal shares, a customer's rows together."""
+    fold = np.empty(sample.size, dtype=int)
+    for number, (_, rest) in enumerate(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(sample.arm, sample.arm, sample.customers)):
+        fold[rest] = number
+    return fold
+
+
+def expect_unseen(sample: Sample, folds: int, seed: int) -> Array:
+    """Return the outcome expected in every arm, by models fitted on other customers: (rows, arms)."""
+    fold, expected = divide(sample, folds, seed), np.empty((sample.size, len(sample.arms)))
+    for number in range(folds):
+        expected[fold == number] = expect_outcomes(sample.take(fold != number), sample.trees[fold == number], seed)
+    return expected
+
+
+def score_arms(sample: Sample, expected: Array) -> Array:
+    """Return the doubly robust score of each row in every arm: (rows, arms).
+
+    Parameters
+    ----------
+    expected : (rows, arms), by models that did not see the row
+    """
+    inside = sample.arm[:, None] == np.arange(len(sample.arms))
+    residual = (sample.outcome - expected[np.arange(sample.size), sample.arm]) / sample.propensity
+    return expected + inside * residual[:, None]
+
+
+def contrast(scores: Array) -> Array:
+    """Return the score of each arm less that of control: (rows, arms other than control)."""
+    return scores[:, 1:] - scores[:, :1]

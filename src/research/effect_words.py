@@ -1,0 +1,226 @@
+"""Tables of ``60_uplift`` as people read them, and its verdicts in words; "no effect" and "the same for all" are verdicts that it can reach."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from research.effects import ADJUSTED
+from research.ranking import BEST_ARM
+from research.tables import join_words, write_interval, write_plain
+from research.uplift import RANDOM
+
+LEVEL = 0.025  # of average effects, and once more of differences between customers: 5 % in all (Holm over arms and outcomes)
+PLANNED = ("effect_seen", "smallest_effect")
+SHOWN = ("auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain")
+HEADS = {
+    "auuc": "AUUC",
+    "qini": "Qini",
+    "uplift_at_10": "effect, top 10 %",
+    "uplift_at_30": "effect, top 30 %",
+    "autoc": "AUTOC",
+    "rate_qini": "Qini by RATE",
+    "slope": "slope",
+    "gain": "gain",
+}
+
+
+def is_share(values: pd.Series) -> bool:
+    """Say whether an outcome is a share (between 0 and 1), whose effects are told in percentage points."""
+    return bool(values.dropna().between(0, 1).all())
+
+
+def write_effect(value: float, low: float, high: float, share: bool, unit: str = "") -> str:
+    """Return an effect with its interval, in percentage points or in its own unit."""
+    if share:
+        return f"{write_interval(100 * value, 100 * low, 100 * high, 2)} points"
+    return f"{write_interval(value, low, high, 2)}{' ' + unit if unit else ''}"
+
+
+def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool], by: str = "") -> pd.DataFrame:
+    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method in a row.
+
+    Parameters
+    ----------
+    outcomes : in words
+    shares : whether an outcome is a share
+    by : attribute whose segments are shown instead of all customers
+    """
+    rows = effects[effects.segment_by == by]
+    cells = [write_effect(row.effect, row.low, row.high, shares[row.outcome]) for row in rows.itertuples()]
+    control = [f"{row.mean_control:.1%}" if shares[row.outcome] else f"{row.mean_control:,.2f}" for row in rows.itertuples()]
+    keys = ["outcome", *(["segment"] if by else []), "trial", "arm"]
+    table = rows.assign(cell=cells, outcome=rows.outcome.map(outcomes), in_control=control)
+    first = table[table.method == ADJUSTED].drop_duplicates(keys).set_index(keys)
+    wide = table.pivot_table(index=keys, columns="method", values="cell", aggfunc="first", sort=False)
+    wide = wide.join(first[["in_control", "p_adjusted", "n_control", "n_arm"]])
+    order = ["in_control", *sorted(wide.columns.intersection(effects.method.unique()), reverse=True), "p_adjusted", "n_control", "n_arm"]
+    return wide[order].reset_index()
+
+
+def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
+    """Return models as rows and scores as columns with their intervals; scores in outcome units of shares are told in points."""
+    rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
+    scale = np.where(share & (rows.metric != "slope"), 100, 1)
+    digits = 2
+    cells = [write_interval(*numbers, digits) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
+    wide = rows.assign(cell=[cell.replace(" (", "<br><small>").replace(")", "</small>") for cell in cells])
+    wide = wide.pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
+    columns = [name for name in SHOWN if name in wide]
+    return wide[columns].rename(columns=HEADS).fillna("").reset_index()
+
+
+def lay_out_plan(plan: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> pd.DataFrame:
+    """Return what the next test needs and can show, see ``planning.plan_test``, with effects in points where they are shares."""
+    scale = plan.outcome.map(lambda name: 100 if shares[name] else 1)
+    unit = plan.outcome.map(lambda name: " points" if shares[name] else "")
+    told = {name: [f"{value:.2f}{words}".replace("-", "−") for value, words in zip(plan[name] * scale, unit, strict=True)] for name in PLANNED}
+    columns = {"outcome": plan.outcome.map(outcomes), "arm": plan.arm, "effect seen": told["effect_seen"]}
+    columns |= {"customers per arm": plan.n_per_arm, "the same, adjusted": plan.n_per_arm_adjusted, "planned per arm": plan.planned_per_arm}
+    return pd.DataFrame(columns | {"smallest effect": told["smallest_effect"], "of the mean in control, share": plan.smallest_share})
+
+
+def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFrame) -> str:
+    """Say whether the arms have the planned sizes, were alike before, and were followed alike after."""
+    words = []
+    off = shares[shares.verdict == "off balance"].drop_duplicates("trial")
+    if off.empty:
+        words.append("**The arms have the sizes that were planned** (test of the sample ratio).")
+    for row in off.itertuples():
+        words.append(
+            f"**{_name(row.trial)}: the arms are off balance.** Sizes so unlike the plan come about by luck in {_chance(row.p_value)} of fair draws: "
+            "somebody was lost or added on the way, and whoever it was may differ. Read its effects with suspicion until the reason is known."
+        )
+    if len(balance):
+        large = balance[balance.largest_sd > balance.luck_sd]
+        least = f"no feature differs by more than luck explains (largest: {balance.largest_sd.max():.2f} standard deviations)"
+        most = "; ".join(f"{_name(row.trial)}, {row.arm}: {write_plain(row.feature)} by {row.largest_sd:.2f} standard deviations" for row in large.itertuples())
+        words.append(f"Before the assignment {least if large.empty else f'arms differ by more than luck explains: {most}'}.")
+    else:
+        words.append("Nothing is known of the customers before the assignment, so whether the arms were alike can't be seen.")
+    uneven = attrition[attrition.verdict == "more missing in one arm"].drop_duplicates(["trial", "outcome"])
+    if len(uneven):
+        names = "; ".join(f"{_name(row.trial)}, {row.outcome}" for row in uneven.itertuples())
+        words.append(f"**Outcomes are missing more often in one arm than in another** ({names}): the effects below are those on who was seen, and may mislead.")
+    else:
+        missing = int(attrition.missing.sum())
+        words.append("No outcome is missing." if not missing else f"{missing:,} outcomes are missing, alike in all arms.")
+    return " ".join(words)
+
+
+def _name(trial: str) -> str:
+    words = write_plain(trial)
+    return words[:1].upper() + words[1:]
+
+
+def _chance(p: float) -> str:
+    return "fewer than 1 in 1,000" if p < 0.001 else f"{p:.1%}"
+
+
+def adjust_overall(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the adjusted effects on all customers with ``p_family``: Holm's over all arms and outcomes."""
+    rows = effects[(effects.segment_by == "") & (effects.method == ADJUSTED)]
+    rows = rows.drop_duplicates(["outcome", "arm"])  # all trials stand first
+    return rows.assign(p_family=multipletests(rows.p_value.fillna(1), method="holm")[1])
+
+
+def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> str:
+    """Say which arms change which outcome, all customers together."""
+    words = []
+    for row in adjust_overall(effects).itertuples():
+        effect = write_effect(row.effect, row.low, row.high, shares[row.outcome])
+        if row.p_family < LEVEL:
+            words.append(f"**{row.arm} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”** by {effect}")
+        else:
+            words.append(f"no effect of {row.arm} on “{outcomes[row.outcome]}” is shown: {effect}")
+    return f"Per customer assigned: {'; '.join(words)}."
+
+
+def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> str:
+    """Return the verdict of ``judge_trial`` in words.
+
+    Parameters
+    ----------
+    effects : see ``effects.tabulate_effects``
+    tests : see ``heterogeneity.judge_differences``, of all outcomes tested; empty where nothing was known before the assignment
+    """
+    kind, arms = decide(effects, tests)
+    told = say_effects(effects, outcomes, shares)
+    if kind == "nothing":
+        nor = "Nor is it shown that the effect differs between customers. Don't target by effect, and don't contact for the effect's sake."
+        return f"**No evidence of an effect.** {told} {nor}"
+    if kind == "same":
+        return (
+            f"**An effect, but none is shown to differ between customers.** {told} "
+            "Nothing foretells who gains more than others: contact everybody or nobody, as the average effect and the cost decide, and don't target by effect."
+        )
+    if kind == "unknown":
+        return f"{told} Nothing is known of the customers before the assignment, so nobody can be told from another: an arm is for everybody or for nobody."
+    return (
+        f"**The effect differs between customers, and that can be foretold** ({join_words(arms)}). {told} "
+        "Targeting by effect is worth trying: `65_targeting` says what it earns."
+    )
+
+
+def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return the kind of the verdict and the arms with differences shown: nothing, same, differs, or unknown where no differences could be tested."""
+    shown = (adjust_overall(effects).p_family < LEVEL).any()
+    if tests.empty:
+        return ("unknown" if shown else "nothing"), []
+    family = multipletests(tests.p_value, method="holm")[1]
+    arms = [*dict.fromkeys(f"{row.arm}, on {row.outcome}" for row, p in zip(tests.itertuples(), family, strict=True) if p < LEVEL)]
+    return ("differs" if arms else "same" if shown else "nothing"), arms
+
+
+def say_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
+    """Say how the real test compares with trials whose arms were dealt out anew."""
+    n, words = placebos.placebo.nunique(), []
+    for row in tests[tests.outcome == placebos.outcome.iloc[0]].itertuples():
+        as_much = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
+        words.append(f"{row.arm}: z {row.z:.2f}, reached by {as_much} of {n}")
+    return f"With the arms dealt out anew among the same customers, where nothing can be found: {'; '.join(words)} placebos."
+
+
+def say_leaders(scores: pd.DataFrame, differences: pd.DataFrame, rival: str, arms: Sequence[str]) -> str:
+    """Say, by area below the uplift curve, which models rank better than by lot, and than the rival that everyone uses."""
+    words = []
+    for arm in arms:
+        rows = scores[(scores.arm == arm) & (scores.metric == "auuc") & (scores.family != "reference")]
+        best = rows.loc[rows.value.idxmax()]
+        against = differences[(differences.arm == arm) & (differences.metric == "auuc") & (differences.verdict == "better")]
+        lot, rivals = ([*against.model[against.reference == name]] for name in (RANDOM, rival))
+        beaten = f"better than by lot: {join_words(lot)}" if lot else "none is shown to rank better than by lot"
+        beaten += f"; better than {rival}: {join_words(rivals)}" if rivals else f"; none better than {rival}"
+        words.append(f"**{arm}**: largest area {best.model}; {beaten}")
+    return ". ".join(words) + "." + _say_gain(scores)
+
+
+def _say_gain(scores: pd.DataFrame) -> str:
+    arm = BEST_ARM if (scores.arm == BEST_ARM).any() else scores.arm.iloc[0]
+    rows = scores[(scores.metric == "gain") & (scores.arm == arm)]
+    sure = [*rows.model[rows.low > 0]]
+    if not sure:
+        return " No model's choice of whom to contact, cost aside, is shown to do better than the best that is the same for everybody."
+    return f" Cost aside, choosing by {join_words(sure)} does better than the best that is the same for everybody (interval above 0, each model on its own)."
+
+
+def say_associations(found: pd.DataFrame, share: bool) -> str:
+    """Say what differs between chosen arms, and how strong an unseen cause would have to be; never as an effect."""
+    words = []
+    for row in found.itertuples():
+        plain = f"{100 * row.plain_difference:.2f} points".replace("-", "−") if share else f"{row.plain_difference:.2f}".replace("-", "−")
+        adjusted = write_effect(row.adjusted_difference, row.low, row.high, share)
+        unsure = row.low <= 0 <= row.high
+        hidden = (
+            "the interval includes 0, so no association is shown in the first place"
+            if unsure
+            else f"an unseen cause of {row.robustness_interval:.1%} of what is left of both, who was chosen and the outcome, would bring the interval to 0"
+        )
+        words.append(
+            f"{write_plain(row.trial)}, {row.arm}: customers differ from control by {plain}, after adjustment by {adjusted}; {hidden} "
+            f"(the strongest known feature, {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and {row.strongest_outcome:.1%})"
+        )
+    return (
+        "**An association, not an effect**: " + ". ".join(words) + ". Whether everything that decided about the arm is among the features, no table can show."
+    )

@@ -1,0 +1,250 @@
+"""Trials: who was assigned to which arm, what was known of them the evening before, and what came after.
+
+A campaign of a dated study, or the whole of a flat study with arms. Evidence ends on the day before the assignment; the outcome lies in the
+``horizon_days`` from the day of assignment on. Whoever was assigned counts with that arm, reached or not (intention to treat).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pandas as pd
+
+from research.features import FLAT_ROLES, list_features, load_flat, load_panel
+from research.parts import CONTROL, OUTCOMES
+from research.snapshots import Tables, find_data_end, find_data_start
+from research.spells import is_purchase, net_amount
+from research.studies import NotApplicable, Study, StudyError
+
+MONTH_DAYS = 365.25 / 12
+MOST_DAYS = 60  # on which the customers of all campaigns were assigned; each is a snapshot
+WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
+BY_LOT, BY_CHOICE = "randomised", "observational"
+COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "analysed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Assignments and what came of them.
+
+    Attributes
+    ----------
+    rows : DataFrame with columns customer_id, trial, assigned_at, arm, propensity, cost, the outcomes and the features
+        One row per trial and customer. ``propensity``: the chance of the arm that the customer got; empty where nobody knows it. More is better for
+        every outcome: ``kept`` (0 or 1), ``outcome``, ``value`` (money).
+    features : columns that were known before the assignment
+    outcomes : what each outcome means, in words, the primary one first
+    assignment : randomised, or observational
+    counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, analysed
+        ``no_customer``: not under contract, or not active, on the evening before; ``assigned_later``: to the same trial once more.
+    """
+
+    rows: pd.DataFrame
+    features: list[str]
+    outcomes: dict[str, str]
+    assignment: str
+    counts: pd.DataFrame
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms other than control, in order."""
+        return sorted({*self.rows.arm} - {CONTROL})
+
+    @property
+    def primary(self) -> str:
+        """The outcome that rankings are about."""
+        return next(iter(self.outcomes))
+
+    def only(self, trial: str) -> "Trial":
+        """Return one of the trials alone."""
+        return replace(self, rows=self.rows[self.rows.trial == trial].reset_index(drop=True), counts=self.counts[self.counts.trial == trial])
+
+
+def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
+    """Return the trials of a study by how their arms were assigned: randomised, observational, or both.
+
+    A campaign is randomised where every row has its propensity. The others are refused: they come with ``assignment: observational`` in study.yml alone.
+
+    Raises
+    ------
+    NotApplicable
+        If the study has no campaigns or arms, or none that may be read as this study says.
+    StudyError
+        One sentence for every fault: no control arm, an arm without customers, a customer in two arms, propensities of 0 or 1.
+    """
+    rows, counts, features = _load_flat_rows(tables, study) if study.kind == "flat" else _load_campaign_rows(tables, study)
+    _require_arms(rows, study)
+    outcomes = _name_outcomes(rows, study)
+    by_lot = _find_by_lot(rows, study)
+    chosen = {BY_LOT: by_lot, BY_CHOICE: [name for name in rows.trial.unique() if name not in by_lot] if study.experiment.assignment == BY_CHOICE else []}
+    trials = {}
+    for assignment, names in chosen.items():
+        part = rows[rows.trial.isin(names)].reset_index(drop=True)
+        if len(part):
+            part = _fill_propensity(part) if assignment == BY_LOT else part
+            trials[assignment] = Trial(part, features, outcomes, assignment, counts[counts.trial.isin(names)].reset_index(drop=True))
+    if not trials:
+        raise NotApplicable(_refuse(study))
+    return trials
+
+
+def list_refused(tables: Tables, study: Study) -> list[str]:
+    """Return the campaigns that are left out: their arms were not drawn by lot, and study.yml doesn't ask for associations."""
+    if study.kind == "flat" or study.experiment.assignment == BY_CHOICE:
+        return []
+    campaigns = tables["campaigns"].to_pandas()
+    return sorted({*campaigns.campaign} - {*_find_by_lot(campaigns.assign(trial=campaigns.campaign), study)})
+
+
+def _refuse(study: Study) -> str:
+    if study.kind == "flat":
+        told, remedy = "doesn't say that its arms were drawn by lot", "if they were, write experiment: {assignment: randomised} into study.yml"
+        return f"the study {study.name} {told}: no effect can be read from them; {remedy}"
+    remedy = "with experiment: {assignment: observational} in study.yml they are read as associations"
+    return f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no effect can be read from them; {remedy}"
+
+
+def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    if "arm" not in tables["snapshot"].columns:
+        raise NotApplicable(f"the study {study.name} has no arms: its snapshot has no column arm")
+    frame = load_flat(tables, study)
+    if frame.arm.isna().any():
+        raise StudyError(
+            f"snapshot.sql: required an arm for every customer, arrived {int(frame.arm.isna().sum()):,} rows without; leave out who was not assigned"
+        )
+    rows = frame.assign(trial=study.name, kept=1.0 - frame.churned.astype(float), propensity=float("nan"), cost=float("nan"))
+    counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index().assign(no_customer=0, assigned_later=0)
+    features = [name for name in list_features(frame, study) if name not in FLAT_ROLES and name not in study.leaks.drop]
+    return rows, counts.assign(analysed=counts.assigned)[COUNTS], features
+
+
+def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    if "campaigns" not in tables:
+        raise NotApplicable(f"the study {study.name} has no table campaigns")
+    campaigns = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
+    campaigns = campaigns.reindex(columns=[*{**dict.fromkeys(campaigns), "propensity": 0, "cost": 0}])
+    _require_one_arm(campaigns)
+    campaigns["snapshot"] = campaigns.assigned_at.dt.normalize() - pd.Timedelta(days=1)
+    first = campaigns.sort_values("assigned_at", kind="stable").drop_duplicates(["trial", "customer_id"])
+    first = first[_find_whole(first, tables, study)]
+    if first.empty:
+        raise NotApplicable(f"no campaign of the study {study.name} lies within the data with {study.churn.horizon_days} days after it")
+    panel = _load_evening_before(tables, study, first)
+    rows = first.merge(panel, on=["snapshot", "customer_id"])
+    rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_count_money(tables, study, rows))
+    closed = {*first.columns, *rows.columns[rows.columns.isin(OUTCOMES)]}
+    features = [name for name in list_features(panel, study) if name not in closed and name not in study.leaks.drop]
+    return rows.drop(columns="snapshot"), _count(campaigns, first, rows), features
+
+
+def _require_one_arm(campaigns: pd.DataFrame) -> None:
+    arms = campaigns.groupby(["trial", "customer_id"]).arm.nunique()
+    if (both := arms[arms > 1]).any():
+        some = ", ".join(str(customer) for _, customer in both.index[:3])
+        raise StudyError(
+            f"table campaigns: required one arm for each customer of a campaign, arrived {len(both):,} customers in two arms ({some}); "
+            "give the arm that was drawn, or name the campaigns differently"
+        )
+
+
+def _find_whole(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.Series:
+    """Say which assignments lie within the data, the horizon included."""
+    last = pd.Timestamp(find_data_end(tables, study)) - pd.Timedelta(days=study.churn.horizon_days)
+    return (rows.snapshot <= last) & (rows.snapshot >= pd.Timestamp(find_data_start(tables, study)))
+
+
+def _load_evening_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    days = sorted(day.date() for day in rows.snapshot.unique())
+    if len(days) > MOST_DAYS:
+        raise StudyError(
+            f"table campaigns: required assignments on at most {MOST_DAYS} days, arrived {len(days)}; give the day on which a campaign was drawn as assigned_at"
+        )
+    at_once = study.model_copy(update={"churn": study.churn.model_copy(update={"lead_days": 0})})  # an effect begins with the assignment
+    return load_panel(tables, at_once, days)
+
+
+def _count_money(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return what customers paid within the horizon: fees while they stayed, or orders less returns."""
+    if study.kind == "contractual":
+        if "monthly_fee" not in rows:
+            return {}
+        days = rows.duration_days.clip(0, study.churn.horizon_days)
+        return {"value": rows.monthly_fee.fillna(0) * days / MONTH_DAYS}
+    orders, spent = tables["orders"], []
+    lines = orders.mutate(net=net_amount(orders), bought=is_purchase(orders))
+    for day, part in rows.groupby("snapshot"):
+        opens, closes = (day + timedelta(days=days) for days in (1, study.churn.horizon_days + 1))
+        inside = lines.filter(lines.ordered_at >= opens.to_pydatetime(), lines.ordered_at < closes.to_pydatetime())
+        paid = inside.group_by("customer_id").agg(net=inside.net.sum()).to_pandas().set_index("customer_id").net
+        spent.append(part.customer_id.map(paid).fillna(0.0))
+    return {"value": pd.concat(spent).reindex(rows.index)}
+
+
+def _count(campaigns: pd.DataFrame, first: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    keys = ["trial", "arm"]
+    within = campaigns[campaigns.trial.isin(first.trial)]
+    counts = pd.DataFrame({name: part.groupby(keys).size() for name, part in {"all": within, "first": first, "analysed": rows}.items()}).fillna(0).astype(int)
+    counts = counts.assign(assigned=counts["all"], no_customer=counts["first"] - counts.analysed, assigned_later=counts["all"] - counts["first"])
+    return counts.reset_index()[COUNTS]
+
+
+def _require_arms(rows: pd.DataFrame, study: Study) -> None:
+    faults = []
+    for trial, part in rows.groupby("trial"):
+        arms = [*part.arm.value_counts().index]
+        if CONTROL not in arms:
+            faults.append(
+                f"{trial}: required an arm called '{CONTROL}' to compare with, arrived {', '.join(map(str, arms))}; give that name to who was left alone"
+            )
+        elif len(arms) < 2:
+            faults.append(f"{trial}: required an arm beside '{CONTROL}', arrived none; an effect needs two")
+        faults += [
+            f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its share or correct its name"
+            for arm in study.experiment.shares
+            if arm not in arms
+        ]
+    given = rows.propensity.dropna()
+    if (wrong := (given <= 0) | (given >= 1)).any():
+        faults.append(
+            f"required propensities above 0 and below 1, arrived {int(wrong.sum()):,} of {given[wrong].iloc[0]:g}; "
+            "leave out customers whose arm was certain: nobody like them is in another arm"
+        )
+    if faults:
+        raise StudyError(*faults)
+
+
+def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
+    """Return the outcomes that rows have, the primary one first."""
+    there = [name for name in OUTCOMES if name in rows and rows[name].notna().any()]
+    primary = study.experiment.primary or "kept"
+    if primary not in there:
+        raise StudyError(f"study.yml, key experiment.primary: required one of the outcomes {', '.join(there)}; arrived '{primary}'; correct it")
+    words = {name: study.experiment.outcomes.get(name, f"{WORDS[name]}, {study.economics.currency}" if name == "value" else WORDS[name]) for name in there}
+    return {primary: words[primary]} | words
+
+
+def _find_by_lot(rows: pd.DataFrame, study: Study) -> list[str]:
+    """Return the trials whose arms were drawn by lot: a propensity in every row, or the word of a flat study."""
+    if study.kind == "flat":
+        return [study.name] if study.experiment.assignment == BY_LOT else []
+    if "propensity" not in rows:
+        return []
+    known = rows.groupby("trial").propensity.agg(lambda chances: chances.notna().all())
+    return [*known.index[known]]
+
+
+def _fill_propensity(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give equal chances their realised shares, which is more precise; chances that differ stay as they were written down."""
+    return pd.concat([_fill_one(part) for _, part in rows.groupby("trial", sort=False)]).sort_index()
+
+
+def _fill_one(rows: pd.DataFrame) -> pd.DataFrame:
+    if (rows.groupby("arm").propensity.nunique() > 1).any():
+        return rows.assign(varies=True)
+    return rows.assign(propensity=rows.arm.map(rows.arm.value_counts(normalize=True)), varies=False)
+
+
+def iterate(trial: Trial) -> Iterator[tuple[str, Trial]]:
+    """Yield the single trials by name."""
+    for name in trial.rows.trial.unique():
+        yield name, trial.only(name)

@@ -1,0 +1,231 @@
+"""Effects customer by customer: by how much each arm would raise each customer's outcome, learned on other customers of the same trial.
+
+Sources: S-, T- and X-learner: Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116. DR-learner: Kennedy 2023, doi:10.1214/23-EJS2157. Class
+transformation: Jaskowski & Jaroszewicz 2012, here for any outcome and any propensity. Causal forest: honest trees (Wager & Athey 2018,
+doi:10.1080/01621459.2017.1319839) over doubly robust scores (Oprescu, Syrgkanis & Wu 2019, arXiv:1806.03467). Risk modelling: Kent et al. 2020,
+doi:10.7326/M18-3667. The average weighs some of these by how well they foretell doubly robust scores, as stacked regressions do (Breiman 1996,
+doi:10.1007/BF00117832).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.optimize import nnls
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import RidgeCV
+
+from research.doubly_robust import INNER, Sample, contrast, divide, expect_outcomes, expect_unseen, make_regression, regress, score_arms
+
+Array = np.ndarray
+TREES = 60
+FOREST_ROWS = 30_000  # that a forest learns from at most, drawn by lot
+PENALTIES = np.logspace(1, 7, 13)
+PROCESSES = 2
+RANDOM, RISK, RESPONSE = "random", "churn risk", "outcome under contact"
+AVERAGED = "averaged effects"
+MEMBERS = ("risk modelling", "X-learner", "DR-learner", "DR-learner, linear", "causal forest")  # that are averaged
+FAMILIES = {RANDOM: "reference", RISK: "rival", RESPONSE: "rival", AVERAGED: "averaged"}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the learners share of one training part.
+
+    Attributes
+    ----------
+    learn : the training rows
+    trees, lines : columns of the new rows
+    scores : doubly robust, of the training rows
+    expected : (new rows, arms), the outcome by models that saw all training rows
+    prognosis, new_prognosis : the outcome whatever the arm, of training rows by models that did not see them, and of new rows
+    """
+
+    learn: Sample
+    trees: Array
+    lines: Array
+    scores: Array
+    expected: Array
+    prognosis: Array
+    new_prognosis: Array
+    seed: int
+
+
+Learner = Callable[[Lesson], Array]
+
+
+def learn_single(lesson: Lesson) -> Array:
+    """S-learner: one model that knows the arm as well."""
+    learn, arms = lesson.learn, len(lesson.learn.arms)
+    model = make_regression(*learn.trees.shape, lesson.seed).fit(np.column_stack([learn.trees, np.eye(arms)[learn.arm]]), learn.outcome)
+    said = [model.predict(np.column_stack([lesson.trees, np.tile(np.eye(arms)[arm], (len(lesson.trees), 1))])) for arm in range(arms)]
+    return np.column_stack(said[1:]) - said[0][:, None]
+
+
+def learn_twice(lesson: Lesson) -> Array:
+    """T-learner: a model for each arm."""
+    return contrast(lesson.expected)
+
+
+def learn_crosswise(lesson: Lesson) -> Array:
+    """X-learner: effects imputed with the model of the other arm, learned in both, and weighed by the sizes of the arms."""
+    return np.column_stack([_cross(lesson, arm) for arm in range(1, len(lesson.learn.arms))])
+
+
+def _cross(lesson: Lesson, arm: int) -> Array:
+    control, treated = (lesson.learn.take(lesson.learn.arm == code) for code in (0, arm))
+    gained = treated.outcome - regress(control.trees, control.outcome, treated.trees, lesson.seed)
+    missed = regress(treated.trees, treated.outcome, control.trees, lesson.seed) - control.outcome
+    share = treated.size / (treated.size + control.size)
+    of_treated, of_control = (regress(part.trees, target, lesson.trees, lesson.seed) for part, target in ((treated, gained), (control, missed)))
+    return share * of_control + (1 - share) * of_treated
+
+
+def learn_robustly(lesson: Lesson) -> Array:
+    """DR-learner: gradient boosting over doubly robust scores."""
+    return np.column_stack([regress(lesson.learn.trees, target, lesson.trees, lesson.seed) for target in contrast(lesson.scores).T])
+
+
+def learn_lines(lesson: Lesson) -> Array:
+    """DR-learner, linear: ridge regression over doubly robust scores, its penalty chosen by leaving one out."""
+    targets = contrast(lesson.scores)
+    if not lesson.lines.shape[1]:
+        return np.tile(targets.mean(axis=0), (len(lesson.lines), 1))
+    return np.column_stack([RidgeCV(PENALTIES).fit(lesson.learn.lines, target).predict(lesson.lines) for target in targets.T])
+
+
+def learn_by_risk(lesson: Lesson) -> Array:
+    """Risk modelling: doubly robust scores on the outcome that is to be expected of a customer whatever the arm, and its square."""
+    middle, spread = lesson.prognosis.mean(), lesson.prognosis.std() or 1.0
+    known, new = ((values - middle) / spread for values in (lesson.prognosis, np.clip(lesson.new_prognosis, lesson.prognosis.min(), lesson.prognosis.max())))
+    terms, said = (np.column_stack([np.ones(len(values)), values, values**2]) for values in (known, new))
+    return said @ np.linalg.lstsq(terms, contrast(lesson.scores), rcond=None)[0]
+
+
+def learn_transformed(lesson: Lesson) -> Array:
+    """Class transformation: the outcome with its sign turned in control, weighted by the inverse of the propensity, is half of the effect on average."""
+    return np.column_stack([_transform(lesson, arm) for arm in range(1, len(lesson.learn.arms))])
+
+
+def _transform(lesson: Lesson, arm: int) -> Array:
+    part = lesson.learn.take((lesson.learn.arm == 0) | (lesson.learn.arm == arm))
+    weights = 1 / part.propensity
+    centred = part.outcome - np.average(part.outcome, weights=weights)
+    return 2 * regress(part.trees, np.where(part.arm == 0, -centred, centred), lesson.trees, lesson.seed, weights / weights.mean())
+
+
+def learn_forest(lesson: Lesson) -> Array:
+    """Causal forest: one half of the rows grows the trees, the other says what is in their leaves, and the other way round."""
+    rng, targets = np.random.default_rng(lesson.seed), contrast(lesson.scores)
+    rows = rng.permutation(len(targets))[:FOREST_ROWS]
+    if not lesson.trees.shape[1]:
+        return np.tile(targets.mean(axis=0), (len(lesson.trees), 1))
+    halves, filled = (rows[::2], rows[1::2]), np.nan_to_num(lesson.learn.trees, nan=-1e9)
+    parts = [_grow(filled, targets, grow, fill, np.nan_to_num(lesson.trees, nan=-1e9), lesson.seed) for grow, fill in (halves, halves[::-1])]
+    return np.mean(parts, axis=0)
+
+
+def _grow(columns: Array, targets: Array, grow: Array, fill: Array, new: Array, seed: int) -> Array:
+    least = max(30, len(grow) // 60)
+    forest = ExtraTreesRegressor(TREES // 2, min_samples_leaf=least, max_features=0.33, n_jobs=1, random_state=seed).fit(columns[grow], targets[grow])
+    inside, outside, mean = forest.apply(columns[fill]), forest.apply(new), targets[fill].mean(axis=0)
+    said = np.zeros((len(new), targets.shape[1]))
+    for tree in range(inside.shape[1]):
+        size = np.bincount(inside[:, tree], minlength=outside[:, tree].max() + 1).astype(float)
+        for arm in range(targets.shape[1]):
+            sums = np.bincount(inside[:, tree], targets[fill, arm], len(size))
+            said[:, arm] += np.divide(sums, size, out=np.full(len(size), mean[arm]), where=size > 0)[outside[:, tree]]
+    return said / inside.shape[1]
+
+
+LEARNERS: dict[str, Learner] = {
+    "S-learner": learn_single,
+    "T-learner": learn_twice,
+    "X-learner": learn_crosswise,
+    "DR-learner": learn_robustly,
+    "DR-learner, linear": learn_lines,
+    "risk modelling": learn_by_risk,
+    "class transformation": learn_transformed,
+    "causal forest": learn_forest,
+}
+
+
+def prepare(learn: Sample, trees: Array, lines: Array, seed: int) -> Lesson:
+    """Return what the learners share; ``trees`` and ``lines`` are the columns of the new rows."""
+    scores, fold, prognosis = score_arms(learn, expect_unseen(learn, INNER, seed)), divide(learn, INNER, seed), np.empty(learn.size)
+    for number in range(INNER):
+        rest = fold == number
+        prognosis[rest] = regress(learn.trees[~rest], learn.outcome[~rest], learn.trees[rest], seed)
+    return Lesson(learn, trees, lines, scores, expect_outcomes(learn, trees, seed), prognosis, regress(learn.trees, learn.outcome, trees, seed), seed)
+
+
+def predict_effects(learn: Sample, trees: Array, lines: Array, seed: int) -> dict[str, Array]:
+    """Return the effect of every arm on every new row by every learner, and by their average: (rows, arms other than control) each.
+
+    The average starts from the effects of the arms on everybody; a learner adds what it says beyond its own mean, times a weight of 0 or more that was
+    learned on rows it had not seen. Where no learner foretells anything, the average says the same for all.
+    """
+    return teach(prepare(learn, trees, lines, seed))
+
+
+def teach(lesson: Lesson) -> dict[str, Array]:
+    """Return what ``predict_effects`` returns, from what is shared already."""
+    said = {name: learner(lesson) for name, learner in LEARNERS.items()}
+    return said | {AVERAGED: _average(lesson, said)}
+
+
+def _average(lesson: Lesson, said: dict[str, Array]) -> Array:
+    unseen = _say_unseen(lesson.learn, lesson.seed)
+    targets = contrast(lesson.scores)
+    return np.column_stack([_weigh(targets[:, arm], unseen[:, :, arm], [said[name][:, arm] for name in MEMBERS]) for arm in range(targets.shape[1])])
+
+
+def _weigh(target: Array, unseen: Array, said: list[Array]) -> Array:
+    """Return the mean effect plus the weighted departures from it; ``unseen``: (learners, rows)."""
+    known = (unseen - unseen.mean(axis=1, keepdims=True)).T
+    weights, _ = nnls(known, target - target.mean())
+    return target.mean() + sum(weight * (values - values.mean()) for weight, values in zip(weights, said, strict=True))
+
+
+def _say_unseen(learn: Sample, seed: int) -> Array:
+    """Return what every learner says of rows it had not seen: (learners, rows, arms)."""
+    fold, found = divide(learn, INNER, seed + 1), np.empty((len(MEMBERS), learn.size, len(learn.arms) - 1))
+    for number in range(INNER):
+        rest = fold == number
+        lesson = prepare(learn.take(~rest), learn.trees[rest], learn.lines[rest], seed)
+        found[:, rest] = [LEARNERS[name](lesson) for name in MEMBERS]
+    return found
+
+
+def cross_fit(sample: Sample, folds: int, repeats: int, seed: int, rival: str = RISK) -> list[dict[str, Array]]:
+    """Return, for every repeat of a cross-fitting, what is said of each row by models that never saw its customer.
+
+    Parameters
+    ----------
+    rival : ``RISK`` ranks by the chance of a bad outcome, whatever the arm; ``RESPONSE`` by the outcome expected with it
+
+    Returns
+    -------
+    list by repeat of dicts by model of arrays: (rows, arms other than control)
+        The learners' effects, in the outcome's unit. ``random`` and the rival are rankings, whose numbers are no effects.
+    """
+    cuts = [divide(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
+    tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
+    found = Parallel(n_jobs=PROCESSES)(delayed(_fit_fold)(sample, cuts[repeat] == fold, seed + repeat, rival) for repeat, fold in tasks)
+    return [_join([part for (at, _), part in zip(tasks, found, strict=True) if at == repeat], cuts[repeat], seed + repeat) for repeat in range(repeats)]
+
+
+def _fit_fold(sample: Sample, rest: Array, seed: int, rival: str) -> dict[str, Array]:
+    lesson = prepare(sample.take(~rest), sample.trees[rest], sample.lines[rest], seed)
+    ranking = np.tile(-lesson.new_prognosis[:, None], (1, len(sample.arms) - 1)) if rival == RISK else lesson.expected[:, 1:]
+    return {rival: ranking} | teach(lesson)
+
+
+def _join(parts: list[dict[str, Array]], fold: Array, seed: int) -> dict[str, Array]:
+    rows = np.concatenate([np.flatnonzero(fold == number) for number in range(len(parts))])
+    order = np.argsort(rows)
+    joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    shape = next(iter(joined.values())).shape
+    lot = np.random.default_rng(seed).random((shape[0], 1))
+    return {RANDOM: np.repeat(lot, shape[1], axis=1)} | joined
