@@ -167,8 +167,11 @@ def predict_silence(histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: 
     return np.clip(1 - alive * comes, 0, 1)
 
 
-def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: float) -> Array:
-    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader, Hardie & Lee (2005)."""
+def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: Array) -> Array:
+    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader, Hardie & Lee (2005).
+
+    ``span`` is one number, one for each customer, or (spans, 1): then the answer is (spans, rows).
+    """
     r, alpha, a, b, repeats, recency, age = _unpack(histories, rhythm)
     a = a + 2 * NEAR_ONE if abs(a - 1) < NEAR_ONE else a
     alive = weigh_history(rhythm.parameters, repeats, recency, age)[1]
@@ -224,3 +227,19 @@ class AliveUntil(ClassifierMixin, BaseEstimator):
         else:
             silent = predict_silence(columns, self.rhythm_, self.lead_days, self.horizon_days)
         return np.column_stack([1 - silent, silent])
+
+
+def simulate_purchases(histories: pd.DataFrame, rhythm: Fit, span: float, seed: int) -> tuple[pd.DataFrame, Array]:
+    """Return other histories of the same ages, and the purchases of the span after them, by the model's own story: one purchase of all at a time."""
+    (r, alpha, a, b), rng, age = rhythm.parameters, np.random.default_rng(seed), histories.age_days.to_numpy(float)
+    rate, drop = rng.gamma(r, 1, len(age)) / alpha, rng.beta(a, b, len(age))
+    time, bought, last, later, running = np.zeros(len(age)), np.zeros(len(age)), np.zeros(len(age)), np.zeros(len(age)), np.arange(len(age))
+    while len(running):
+        time[running] += rng.exponential(1, len(running)) / np.maximum(rate[running], 1e-300)
+        running = running[time[running] <= age[running] + span]
+        before = running[time[running] <= age[running]]
+        bought[before] += 1
+        last[before] = time[before]
+        later[running[time[running] > age[running]]] += 1
+        running = running[rng.random(len(running)) >= drop[running]]
+    return histories.assign(n_repeat=bought, recency_days=last), later

@@ -111,7 +111,7 @@ def predict_cross_fitted(
 
 def _predict_part(fitted: Refits, columns: pd.DataFrame, until: float, lasted: Array) -> pd.DataFrame:
     days = np.linspace(0, until, STEPS + 1)
-    curves = np.stack([_predict_from(model, columns, days, lasted) for model in (fitted.model, *fitted.resampled)])
+    curves = np.stack([predict_from(model, columns, days, lasted) for model in (fitted.model, *fitted.resampled)])
     means = np.trapezoid(curves, days, axis=2)
     value, rest = curves[0], np.clip(curves[1:], 1e-9, 1 - 1e-9)
     spread = np.log(-np.log(rest)).std(axis=0, ddof=1) * fitted.scale if len(rest) > 1 else np.full(value.shape, np.nan)
@@ -124,8 +124,8 @@ def _predict_part(fitted: Refits, columns: pd.DataFrame, until: float, lasted: A
     )
 
 
-def _predict_from(model: BaseEstimator, columns: pd.DataFrame, days: Array, lasted: Array) -> Array:
-    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted)."""
+def predict_from(model: BaseEstimator, columns: pd.DataFrame, days: Array, lasted: Array) -> Array:
+    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted), shape (rows, days)."""
     if not lasted.any():
         return model.predict_survival(columns, days)
     clock = np.linspace(0, lasted.max() + days.max(), 4 * STEPS + 1)

@@ -34,8 +34,12 @@ class Fit:
     names: tuple[str, ...]
 
     def tabulate(self) -> pd.DataFrame:
-        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale."""
+        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale.
+
+        Empty where the interval would span more than e^15 either way: the data don't tell the parameter.
+        """
         spread = np.sqrt(np.diag(self.covariance))
+        spread = np.where(Z * spread < REACH, spread, np.nan)
         low, high = (self.parameters * np.exp(sign * Z * spread) for sign in (-1, 1))
         columns = {"parameter": self.names, "value": self.parameters, "low": low, "high": high, "se": self.parameters * spread, "n": self.customers}
         return pd.DataFrame(columns)

@@ -7,13 +7,15 @@ shape s, rate beta). The functions are those of ``research.alive``, which holds 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, gammaln, hyp2f1
+from scipy.special import expit, gammaln
 
 from research.alive import HISTORY, NEAR_ONE, count_histories, require_histories
 from research.likelihood import REACH, Fit, find_covariance, measure_curve, measure_slope
 
 Array = np.ndarray
 NAMES = ("r", "alpha", "s", "beta")
+NODES = 20  # of integrals over time
+NEGLIGIBLE = 30.0  # a power of e that is nothing
 
 
 def fit_rhythm(histories: pd.DataFrame) -> Fit:
@@ -39,23 +41,28 @@ def weigh_history(parameters: Array, repeats: Array, recency: Array, age: Array)
     """Return the log-likelihood of each history, and the probability that the customer is alive at its end."""
     r, alpha, s, beta = parameters
     stays = -(r + repeats) * np.log(alpha + age) - s * np.log(beta + age)
-    left = np.log(s) - np.log(r + s + repeats) + _integrate(parameters, repeats, recency, age)
+    left = np.log(s) + _integrate(parameters, repeats, recency, age)
     common = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
     return common + np.logaddexp(stays, left), expit(stays - left)
 
 
 def _integrate(parameters: Array, repeats: Array, recency: Array, age: Array) -> Array:
-    """Return the logarithm of (r + s + x) times the integral over the time of dropping out, from the last purchase to the end of the history."""
+    """Return the logarithm of the integral over the time t of dropping out, from the last purchase to the end of the history.
+
+    Of (alpha + t)^-(r + x) (beta + t)^-(s + 1), by Gauss and Legendre over log(alpha + t), cut where it has fallen to e^-30: the published form, a
+    hypergeometric function, needs very many terms where alpha and beta lie far apart, as they do where hardly anybody drops out.
+    """
     r, alpha, s, beta = parameters
-    power, slow, gap = r + s + repeats, max(alpha, beta), abs(alpha - beta)
-    second = s + 1 if alpha >= beta else r + repeats
-
-    def reach(time: Array) -> Array:
-        return np.log(hyp2f1(power, second, power + 1, gap / (slow + time))) - power * np.log(slow + time)
-
-    whole, rest = reach(recency), reach(age)
+    begins, ends = np.log(alpha + recency), np.log(alpha + age)
+    slowest = np.minimum((alpha + recency) / (beta + recency), (alpha + age) / (beta + age))
+    falls = np.maximum(r + repeats - 1 + (s + 1) * slowest, 1e-3)
+    length, total = np.minimum(ends - begins, NEGLIGIBLE / falls), 0.0
+    power, first = r + repeats - 1, np.log(beta + recency)
+    for node, weight in zip(*np.polynomial.legendre.leggauss(NODES), strict=True):
+        u = length * (1 + node) / 2
+        total = total + weight / 2 * np.exp(-power * u - (s + 1) * (np.log(beta - alpha + np.exp(begins + u)) - first))
     with np.errstate(divide="ignore"):
-        return whole + np.log(-np.expm1(np.minimum(rest - whole, 0)))
+        return np.log(length * total) - power * begins - (s + 1) * first
 
 
 def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array) -> float:
@@ -72,10 +79,61 @@ def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:
     return weigh_history(rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY))[1]
 
 
-def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: float) -> Array:
-    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 41 of Fader & Hardie (2005)."""
-    r, alpha, s, beta = rhythm.parameters
+def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: Array) -> Array:
+    """Return the expected number of purchases in ``(T, T + span]``: (rows,).
+
+    ``span`` is one number, one for each customer, or (spans, 1): then the answer is (spans, rows).
+    """
+    return expect_purchases(tuple(rhythm.parameters), histories, predict_alive(histories, rhythm), span)
+
+
+def expect_purchases(parameters: tuple[Array, ...], histories: pd.DataFrame, alive: Array, span: Array) -> Array:
+    """Return what ``predict_purchases`` does, given the chance of being alive; alpha and beta may be one for each customer.
+
+    References
+    ----------
+    Fader & Hardie (2005), brucehardie.com/notes/009, eq. 41.
+    """
+    r, alpha, s, beta = parameters
     s = s + 2 * NEAR_ONE if abs(s - 1) < NEAR_ONE else s
     repeats, _, age = (histories[column].to_numpy(float) for column in HISTORY)
     rate = (r + repeats) * (beta + age) / ((alpha + age) * (s - 1))
-    return predict_alive(histories, rhythm) * rate * -np.expm1((s - 1) * np.log((beta + age) / (beta + age + span)))
+    return alive * rate * -np.expm1((s - 1) * np.log((beta + age) / (beta + age + span)))
+
+
+def predict_silence(histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: float) -> Array:
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see ``expect_silence``."""
+    return expect_silence(tuple(rhythm.parameters), histories, predict_alive(histories, rhythm), lead, horizon)
+
+
+def expect_silence(parameters: tuple[Array, ...], histories: pd.DataFrame, alive: Array, lead: float, horizon: float) -> Array:
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``, given the chance of being alive: (rows,).
+
+    Given the history and that the customer is alive at T, both rates are gamma and independent: of (r + x, alpha + T) and (s, beta + T). The first
+    purchase after the lead comes u days after it with the density l exp(-l u), if the customer has not dropped out by then: exp(-m (lead + u)).
+    The mean over both rates is a product of two powers; over u it is taken by Gauss and Legendre.
+    """
+    r, alpha, s, beta = parameters
+    repeats, _, age = (histories[column].to_numpy(float) for column in HISTORY)
+    fast, slow, comes = alpha + age, beta + age, 0.0
+    for node, weight in zip(*np.polynomial.legendre.leggauss(NODES), strict=True):
+        u = horizon * (1 + node) / 2
+        comes = comes + weight * horizon / 2 * (r + repeats) / fast * (fast / (fast + u)) ** (r + repeats + 1) * (slow / (slow + lead + u)) ** s
+    return np.clip(1 - alive * comes, 0, 1)
+
+
+def simulate_purchases(histories: pd.DataFrame, rhythm: Fit, span: float, seed: int) -> tuple[pd.DataFrame, Array]:
+    """Return other histories of the same ages, and the purchases of the span after them, by the model's own story."""
+    return draw_purchases(tuple(rhythm.parameters), histories, span, seed)
+
+
+def draw_purchases(parameters: tuple[Array, ...], histories: pd.DataFrame, span: float, seed: int) -> tuple[pd.DataFrame, Array]:
+    """Return what ``simulate_purchases`` does; alpha and beta may be one for each customer. Of histories, only n_repeat and recency_days are drawn anew."""
+    (r, alpha, s, beta), rng = parameters, np.random.default_rng(seed)
+    age = histories.age_days.to_numpy(float)
+    rate, drop = rng.gamma(r, 1, len(age)) / alpha, rng.gamma(s, 1, len(age)) / beta
+    end = rng.exponential(1, len(age)) / np.maximum(drop, 1e-300)
+    bought = rng.poisson(rate * np.minimum(end, age))
+    last = np.minimum(end, age) * rng.random(len(age)) ** (1 / np.maximum(bought, 1))  # the latest of so many moments at random
+    later = rng.poisson(rate * np.clip(np.minimum(end, age + span) - age, 0, None))
+    return histories.assign(n_repeat=bought.astype(float), recency_days=np.where(bought > 0, last, 0.0)), later

@@ -181,6 +181,7 @@ class Features(Part):
 
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Shape = Annotated[float, Field(gt=1, le=1e6, allow_inf_nan=False)]  # both above 1: one peak, between nobody and everybody
+Portion = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PRICES = ("margin_per_customer", "offer_cost", "contact_cost")
 OUTCOMES = ("kept", "outcome", "value")  # of an experiment, most telling first unless study.yml names one
 
@@ -219,6 +220,10 @@ class Economics(Part):
     and is kept (the customer lifetime value). ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
     ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a mean of 30 %, as in Verbraken, Verbeke & Baesens
     (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
+
+    What ``50_value`` counts by. ``margin_share``: what remains of an order's amount, 1 unless given: then value is turnover. ``fee_margin_share``: the
+    same of a contract's fee; ``margin_share`` unless given. ``discount_rate``: a year's. ``value_days``: how far value looks ahead. ``fee_column``: of a
+    flat study, the column with the fee of a month.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -230,6 +235,16 @@ class Economics(Part):
     accept_beta: Shape = 14
     budget: Money | None = None
     arms: dict[str, ArmCosts] = {}
+    margin_share: Portion = 1
+    fee_margin_share: Portion | None = None
+    discount_rate: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False)] = 0.1
+    value_days: Annotated[int, Field(ge=1, le=3653)] = 365
+    fee_column: str | None = None
+
+    @property
+    def fee_margin(self) -> float:
+        """What remains of a fee, as a share."""
+        return self.margin_share if self.fee_margin_share is None else self.fee_margin_share
 
     @property
     def priced(self) -> bool:

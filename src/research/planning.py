@@ -41,7 +41,8 @@ def plan_test(scored: Sequence[Scored], effects: pd.DataFrame, planned: int, lev
 
     Returns
     -------
-    DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm, n_per_arm_adjusted, planned_per_arm, smallest_effect, smallest_share
+    DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm, n_per_arm_adjusted, planned_per_arm,
+    smallest_effect, smallest_share
         ``n_per_arm``: customers in each arm that show the effect seen with the power asked for; adjusted, where the evaluation uses the features as
         this one does. ``smallest_effect``: that the planned campaign shows with that power, adjusted; ``smallest_share``: as a share of the mean
         under control.

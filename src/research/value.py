@@ -12,19 +12,21 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from research import alive, pareto
+from research import alive, entry, pareto
 from research.alive import HISTORY, summarise_orders
 from research.intervals import Z
 from research.likelihood import Fit
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount
-from research.spend import predict_spend
+from research.spend import fit_spend, predict_spend
 from research.studies import Study, StudyError
 
 Array = np.ndarray
-MODELS: dict[str, ModuleType] = {"BG/NBD": alive, "Pareto/NBD": pareto}
+MODELS: dict[str, ModuleType] = {"BG/NBD": alive, "Pareto/NBD": pareto, "Pareto/NBD, first amount": entry}
+SPENDING = "Gamma-Gamma"
 YEAR = 365.25
 STEPS = 24  # parts of the span within which money is discounted alike
+PART = 20_000  # customers valued at once
 VALUES = ["alive", "purchases", "amount", "value"]
 
 
@@ -33,18 +35,77 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
 
     Returns
     -------
-    table with the columns of ``alive.summarise_orders`` and mean_amount
-        ``mean_amount``: what was spent after the first day, returns taken off, per day with a repeat purchase; empty for who never came back. It
+    table with the columns of ``alive.summarise_orders``, mean_amount and first_amount
+        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with a repeat purchase; empty for who never came back. It
         can be 0 or negative.
     """
     orders = cut_evidence(tables, snapshots)["orders"]
     lines = orders.mutate(day=orders.ordered_at.truncate("D"), bought=is_purchase(orders), net=net_amount(orders))
-    first = lines.filter(lines.bought).group_by(["snapshot", "customer_id"]).agg(first=lambda t: t.day.min())
+    bought = lines.filter(lines.bought)
+    first = bought.group_by(["snapshot", "customer_id"]).agg(first=lambda t: t.day.min())
+    began = bought.join(first, ["snapshot", "customer_id"]).filter(lambda t: t.day == t["first"])
+    began = began.group_by(["snapshot", "customer_id"]).agg(first_amount=lambda t: t.net.sum())
     later = lines.join(first, ["snapshot", "customer_id"]).filter(lambda t: t.day > t["first"])
     spent = later.group_by(["snapshot", "customer_id"]).agg(spent=lambda t: t.net.sum())
     found = summarise_orders(tables, study, snapshots).left_join(spent, ["snapshot", "customer_id"])
     columns = ["snapshot", "customer_id", *HISTORY]
-    return found.select(*columns, mean_amount=(found.spent.cast("float64") / found.n_repeat.nullif(0)))
+    found = found.select(*columns, mean_amount=(found.spent.cast("float64") / found.n_repeat.nullif(0)))
+    keys = ["snapshot", "customer_id"]
+    return found.left_join(began, keys).select(*columns, "mean_amount", first_amount=began.first_amount.cast("float64"))
+
+
+def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame:
+    """Return everybody's history of purchases at one snapshot as floats, in the order of customers; see ``summarise_spending``.
+
+    Raises
+    ------
+    StudyError
+        If the study has no orders, or nobody has bought by the snapshot.
+    """
+    rows = summarise_spending(tables, study, [snapshot]).to_pandas().sort_values("customer_id", ignore_index=True).drop(columns="snapshot")
+    if rows.empty:
+        raise StudyError(f"required purchases on or before {snapshot}, arrived none; use a later snapshot")
+    return rows.astype({name: float for name in rows if name != "customer_id"})
+
+
+def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
+    """Fit every model of ``MODELS`` by name; one that the histories don't allow (first amounts that are all equal) is left out."""
+    told = histories.first_amount.nunique() > 1 if "first_amount" in histories else False
+    return {name: model.fit_rhythm(histories) for name, model in MODELS.items() if model is not entry or told}
+
+
+def choose_rhythm(rhythms: dict[str, Fit]) -> str:
+    """Return the model with the least AIC (Akaike 1974, doi:10.1109/TAC.1974.1100705): it asks the history alone, never the holdout."""
+    return min(rhythms, key=lambda name: find_aic(rhythms[name]))
+
+
+def find_aic(fit: Fit) -> float:
+    """Return twice the number of parameters less twice the log-likelihood."""
+    return 2 * len(fit.parameters) - 2 * fit.log_likelihood
+
+
+def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
+    """Return the parameters of all models with their 95 % intervals.
+
+    Returns
+    -------
+    DataFrame with columns model, parameter, unit, value, low, high, se, log_likelihood, aic, n
+        Intervals on the logarithmic scale from the curvature of the likelihood; empty where a parameter isn't told by the data.
+    """
+    fits = rhythms | ({SPENDING: spend} if spend else {})
+    tables = [fit.tabulate().assign(model=name, log_likelihood=fit.log_likelihood, aic=find_aic(fit)) for name, fit in fits.items()]
+    found = pd.concat(tables, ignore_index=True)
+    unit = {"alpha": "days", "beta": "days", "v": "currency", "buys_more": "ratio", "leaves_sooner": "ratio"}
+    found["unit"] = found.parameter.map(unit).fillna("shape")
+    return found[["model", "parameter", "unit", "value", "low", "high", "se", "log_likelihood", "aic", "n"]]
+
+
+def fit_amounts(histories: pd.DataFrame) -> Fit | None:
+    """Return the Gamma-Gamma fit, or nothing where fewer than three customers came back and spent something."""
+    try:
+        return fit_spend(histories)
+    except StudyError:
+        return None
 
 
 def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, span: float, margin: float, rate: float) -> pd.DataFrame:
@@ -69,14 +130,21 @@ def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend:
         If span, margin or rate are out of their range, or the amounts have no mean.
     """
     _require_terms(span, margin, rate)
-    edges = np.linspace(0, span, STEPS + 1)
-    counts = np.stack([np.zeros(len(histories)), *(model.predict_purchases(histories, rhythm, edge) for edge in edges[1:])])
     amount = predict_spend(histories, spend)
     if np.isinf(amount).any():
         raise StudyError("required amounts with a mean, arrived a Gamma-Gamma fit whose q is 1 or less; use a later snapshot, or leave out the largest orders")
-    discounted = discount((edges[1:] + edges[:-1]) / 2, rate) @ np.diff(counts, axis=0)
-    columns = (model.predict_alive(histories, rhythm), counts[-1], amount, margin * amount * discounted)
+    parts = [histories.iloc[at : at + PART] for at in range(0, len(histories), PART)]
+    counts, discounted = np.hstack([_count_purchases(part, model, rhythm, span, rate) for part in parts])
+    columns = (model.predict_alive(histories, rhythm), counts, amount, margin * amount * discounted)
     return pd.DataFrame(dict(zip(VALUES, columns, strict=True)), index=histories.index)
+
+
+def _count_purchases(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, span: float, rate: float) -> Array:
+    """Return the purchases expected within the span, as they come and discounted: (2, rows)."""
+    edges = np.linspace(0, span, STEPS + 1)
+    counts = model.predict_purchases(histories, rhythm, edges[1:, None])
+    steps = np.diff(counts, axis=0, prepend=0)
+    return np.stack([counts[-1], discount((edges[1:] + edges[:-1]) / 2, rate) @ steps])
 
 
 def value_contracts(curves: Array, days: Sequence[float], margin_per_day: Array, rate: float) -> Array:
@@ -109,57 +177,3 @@ def _require_terms(span: float, margin: float, rate: float) -> None:
     ]
     if broken := [words for holds, words in faults if not holds]:
         raise StudyError(*broken)
-
-
-def hold_out(expected: dict[str, Array], later: Array, groups: int = 10) -> pd.DataFrame:
-    """Return expected against actual purchases after T, in equal groups by what a model expects, for each model.
-
-    Parameters
-    ----------
-    expected : by model, (rows,), purchases expected in the holdout
-    later : (rows,), those that came
-
-    Returns
-    -------
-    DataFrame with columns model, group, expected, actual, low, high, n
-        Group 0 holds all customers. Expected and actual are means per customer; ``low`` and ``high`` the 95 % interval of the actual mean (normal).
-    """
-    tables = []
-    for model, values in expected.items():
-        tenth = np.ceil(pd.Series(values).rank(method="first") / len(values) * groups).astype(int)
-        rows = pd.DataFrame({"group": tenth, "expected": values, "actual": later})
-        counted = pd.concat([rows.assign(group=0), rows]).groupby("group").agg(expected=("expected", "mean"), actual=("actual", "mean"), n=("actual", "size"))
-        counted["error"] = pd.concat([rows.assign(group=0), rows]).groupby("group").actual.sem()
-        tables.append(counted.reset_index().assign(model=model))
-    found = pd.concat(tables, ignore_index=True)
-    found["low"], found["high"] = found.actual - Z * found.error, found.actual + Z * found.error
-    return found[["model", "group", "expected", "actual", "low", "high", "n"]]
-
-
-def score_holdout(expected: dict[str, Array], later: Array) -> pd.DataFrame:
-    """Return how far each model is from what came: per customer, and in total.
-
-    Returns
-    -------
-    DataFrame with columns model, rmse, mae, correlation, total_error_share, n
-        ``total_error_share``: how much more was expected than came, as a share of what came.
-    """
-    later = np.asarray(later, float)
-    rows = [
-        (
-            model,
-            np.sqrt(((values - later) ** 2).mean()),
-            np.abs(values - later).mean(),
-            np.corrcoef(values, later)[0, 1] if np.ptp(values) > 0 else np.nan,
-            values.sum() / later.sum() - 1 if later.sum() else np.nan,
-            len(later),
-        )
-        for model, values in expected.items()
-    ]
-    return pd.DataFrame(rows, columns=["model", "rmse", "mae", "correlation", "total_error_share", "n"])
-
-
-def expect_naively(histories: pd.DataFrame, span: float) -> dict[str, Array]:
-    """Return what rules without a model expect over a span: no purchase, and as many as in the time before, at the customer's own rate."""
-    age = np.maximum(histories.age_days.to_numpy(float), 1.0)
-    return {"zero": np.zeros(len(histories)), "as before": histories.n_repeat.to_numpy(float) * span / age}
