@@ -6,7 +6,8 @@ six customers on each value. By ``lopsided``, two treated customers with outcome
 
 Measured with scikit-uplift 0.5.1, causalml 0.18.0 and pylift 0.1.5 (numpy 2.4.6, pandas 2.3.3, scikit-learn 1.9.1), by the calls beside the numbers, where
 ``frame`` has the columns y (outcome), w (treated) and model (a score), ``share`` is an array of 28/48, and ``auc`` is scikit-learn's. causalml, pylift
-and scikit-uplift's uplift_at_k inside a tie rank as the rows happen to stand, so they have no number for it. docs/uplift-scores.md says how the numbers are related.
+and, inside a tie, scikit-uplift's uplift_at_k rank as the rows happen to stand, so they have no number for it. docs/uplift-scores.md says how the numbers
+are related.
 """
 
 import pandas as pd
