@@ -43,7 +43,7 @@ def test_another_seed_gives_other_halves(tasks):
 
 @pytest.fixture
 def run(tasks, monkeypatch, tmp_path, capsys):
-    """Run the script on 21 customers and two splits with one made-up model, whose effects are 1 for the first treated arm and 2 for the second."""
+    """Run the script on 21 customers and two splits with one made-up model, whose effects are the row for men's e-mail and 100 more for women's."""
     import uplift_peers
 
     rows = pd.DataFrame({"recency": np.arange(21.0), "arm": ARM, "visit": np.arange(21.0) % 2, "spend": np.arange(21.0)})
@@ -52,7 +52,7 @@ def run(tasks, monkeypatch, tmp_path, capsys):
 
     def fit(kind, learned, arm, outcome, asked):
         fits.append(len(learned))
-        return np.tile([1.0, 2.0], (len(asked), 1))
+        return np.column_stack([asked[:, 0], asked[:, 0] + 100])  # recency is the position of the row
 
     monkeypatch.setattr(uplift_peers, "FITS", {"made up": (fit, "any")})
     monkeypatch.setattr(uplift_peers, "version", lambda name: "")
@@ -70,7 +70,7 @@ def test_effects_of_all_judged_rows_and_arms_are_gathered(run):
     effects = pd.read_parquet(facts["files"]["spend"])
     assert list(effects.columns) == ["split", "row", "arm", "model", "effect"]
     assert len(effects) == 2 * 11 * 2  # splits, judged rows, treated arms
-    assert effects.groupby("arm", observed=True).effect.unique().to_dict() == {"mens": [1], "womens": [2]}
+    assert (effects.effect == effects.row + 100 * (effects.arm == "womens")).all()
 
 
 def test_a_split_that_is_done_is_not_fitted_again(run, tmp_path):
