@@ -38,15 +38,15 @@ CHOSEN = (
 )
 
 
-def make_environment() -> tuple[Path, str]:
+def make_environment(name: str = "peers") -> tuple[Path, str]:
     """Return the Python of others' models, its environment made unless it is there, and a sentence where it can't be made."""
-    folder, wanted = ROOT / ".venv-bench" / "peers", ROOT / "benchmarks" / "requirements-peers.txt"
+    folder, wanted = ROOT / ".venv-bench" / name, ROOT / "benchmarks" / f"requirements-{name}.txt"
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists() or done.stat().st_mtime < wanted.stat().st_mtime:
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted)]
         for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
             if subprocess.run(command, capture_output=True, text=True).returncode:
-                return python, "Not run: the packages of `benchmarks/requirements-peers.txt` can't be installed here."
+                return python, f"Not run: the packages of `benchmarks/{wanted.name}` can't be installed here."
         done.touch()
     return python, ""
 
