@@ -1,12 +1,13 @@
 """What others' models say of the effects in the campaign of ``uplift_tasks.py``: EconML and CausalML with their own defaults.
 
     python benchmarks/uplift_tasks.py <folder>                                    # writes rows and splits, prints the next line
-    OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{"rows": ..., ...}'  # with "models": [...] or "first": splits, less
+    OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{"rows": ..., ...}'  # "models": [...] or "first": 1 for less
 
 Runs in the environment of ``requirements-uplift.txt``. Where a library wants a model from its user, it gets the one of its own examples: gradient boosting
 of 100 trees of depth 6 with leaves of a hundredth of the rows (EconML, notebook "Metalearners Examples"), ``XGBRegressor`` (CausalML, README and notebook
 "Meta-Learner"), for its doubly robust learner with a linear second stage (its notebook "DR Learner"). CausalML's learners are told the shares of the arms,
-which a trial knows, as its README does. Each split of each model is a file of its own, and one that is there isn't fitted again; at the end all are gathered
+which a trial knows, as its README does; EconML's are told where an outcome is binary. One default is changed (``TREES``), and slow models get fewer
+splits (``FEWER``). Each split of each model is a file of its own, and one that is there isn't fitted again; at the end all are gathered
 in one file per outcome, ``effects-<outcome>.parquet`` with split, row, arm, model, effect (units of the outcome), and a line of JSON tells seconds.
 """
 
