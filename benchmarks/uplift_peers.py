@@ -1,12 +1,13 @@
 """What others' models say of the effects in the campaign of ``uplift_tasks.py``: EconML and CausalML with their own defaults.
 
     python benchmarks/uplift_tasks.py <folder>                                    # writes rows and splits, prints the next line
-    .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{"rows": ..., ...}'  # adds "models": [...] or "first": splits to do less
+    OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{"rows": ..., ...}'  # "models": [...] or "first": 1 for less
 
 Runs in the environment of ``requirements-uplift.txt``. Where a library wants a model from its user, it gets the one of its own examples: gradient boosting
 of 100 trees of depth 6 with leaves of a hundredth of the rows (EconML, notebook "Metalearners Examples"), ``XGBRegressor`` (CausalML, README and notebook
 "Meta-Learner"), for its doubly robust learner with a linear second stage (its notebook "DR Learner"). CausalML's learners are told the shares of the arms,
-which a trial knows, as its README does. Each split of each model is a file of its own, and one that is there isn't fitted again; at the end all are gathered
+which a trial knows, as its README does; EconML's are told where an outcome is binary. One default is changed (``TREES``), and slow models get fewer
+splits (``FEWER``). Each split of each model is a file of its own, and one that is there isn't fitted again; at the end all are gathered
 in one file per outcome, ``effects-<outcome>.parquet`` with split, row, arm, model, effect (units of the outcome), and a line of JSON tells seconds.
 """
 
@@ -58,8 +59,9 @@ def fit_causalml(name: str, learned: Array, arm: Array, outcome: Array, asked: A
     from sklearn.linear_model import LinearRegression
     from xgboost import XGBRegressor
 
-    told = {"BaseRRegressor": {"random_state": SEED, "cv_n_jobs": 1}, "BaseDRRegressor": {"treatment_effect_learner": LinearRegression()}}
+    told = {"BaseRRegressor": {"random_state": SEED}, "BaseDRRegressor": {"treatment_effect_learner": LinearRegression()}}
     model = getattr(meta, name)(learner=XGBRegressor(random_state=SEED, n_jobs=1), **told.get(name, {}))
+    model.cv_n_jobs = 1  # the R-learner else starts processes of its own for seconds of work
     counts = np.bincount(arm)
     shares = {code: counts[code] / (counts[0] + counts[code]) for code in range(1, len(counts))}
     fitted, predicted = ({code: np.full(len(rows), share) for code, share in shares.items()} for rows in (learned, asked))
@@ -97,7 +99,15 @@ FITS: dict[str, tuple[Callable, str]] = {
     "CausalML causal forest": (fit_trees, "CausalRandomForestRegressor"),
 }
 ONLY = {"CausalML uplift forest": ("visit",), "CausalML causal tree": ("spend",), "CausalML causal forest": ("spend",)}  # outcomes a model is for
-FEWER: dict[str, int] = {}  # splits of models that take too long for all
+FEWER = {  # splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand beside
+    "EconML TLearner": 10,  # 11
+    "EconML SLearner": 10,  # 14
+    "EconML XLearner": 5,  # 27
+    "EconML DRLearner": 10,  # 47
+    f"EconML ForestDRLearner, {TREES} trees": 5,  # 112
+    "EconML CausalForestDML": 5,  # 73
+    "CausalML causal forest": 10,  # 27
+}
 
 
 def list_work(spec: dict) -> Iterator[tuple[str, str, int, Path]]:

@@ -91,7 +91,7 @@ def main() -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     rows = load_campaign()
     spec = write_campaign(rows, split_halves(rows.arm.to_numpy()), scratch)
-    print(f".venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{json.dumps(spec)}'")
+    print(f"OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{json.dumps(spec)}'")
 
 
 if __name__ == "__main__":
