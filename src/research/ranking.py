@@ -18,7 +18,7 @@ from research.uplift import FAMILIES, RANDOM, RESPONSE, RISK
 Array = np.ndarray
 STEPS = 200  # of a ranking, at most, between which a curve is taken as straight
 TOPS = (0.1, 0.3)
-METRICS = ("auuc", "qini", *(f"uplift_at_{round(100 * top)}" for top in TOPS), "autoc", "rate_qini", "slope", "gain")
+CURVES = {"auuc": "uplift", "qini": "qini", "adjusted_qini": "adjusted_qini"}
 RANKINGS = (RANDOM, RISK, RESPONSE)  # whose numbers are no effects: they have neither slope nor gain
 SCORES = ["outcome", "arm", "model", "family", "metric", "value", "low", "high", "n"]
 BEST_ARM = "best arm"
@@ -58,16 +58,16 @@ def draw_curves(steps: Steps, arm: Array, outcome: Array, propensity: Array, wei
     Returns
     -------
     dict of arrays (weights, 1 + steps)
-        ``share`` of the customers listed; ``uplift``: share times the difference of mean outcomes on the list, the outcome gained per customer of all;
-        ``qini``: the outcomes in the arm less those in control, scaled to as many customers, per customer of the arm (Radcliffe 2007).
+        ``share`` of the customers listed; ``uplift``: share times the difference of mean outcomes on the list; ``qini``: the outcomes on the list in
+        the arm less those in control, per customer of either (Radcliffe 2007); ``adjusted_qini``: the same with the arms as large as they are on the
+        list. All three are what listing so many gains per customer of all.
     """
     size = [steps.add_up(weights, (arm == code) / propensity) for code in (1, 0)]
     total = [steps.add_up(weights, (arm == code) / propensity * outcome) for code in (1, 0)]
-    mean = [_divide(total[code], size[code]) for code in (0, 1)]
-    listed = size[0] + size[1]
-    share = _divide(listed, listed[:, -1:])
-    qini = _divide(total[0] - total[1] * _divide(size[0], size[1]), size[0][:, -1:])
-    curves = {"share": share, "uplift": share * (mean[0] - mean[1]), "qini": qini}
+    listed = steps.add_up(weights, np.ones(len(arm)))
+    share, effect = listed / listed[:, -1:], _divide(total[0], size[0]) - _divide(total[1], size[1])
+    qini = _divide(total[0], size[0][:, -1:]) - _divide(total[1], size[1][:, -1:])
+    curves = {"share": share, "uplift": share * effect, "qini": qini, "adjusted_qini": _divide(size[0], size[0][:, -1:]) * effect}
     return {name: np.column_stack([np.zeros(len(weights)), values]) for name, values in curves.items()}
 
 
@@ -92,7 +92,7 @@ def score_ranking(effects: Array, arm: int, sample: Sample, scores: Array, weigh
     inside = (sample.arm == arm) | (sample.arm == 0)
     steps = rank(effects[inside])
     curves = draw_curves(steps, (sample.arm[inside] == arm).astype(int), sample.outcome[inside], sample.propensity[inside], weights[:, inside])
-    found = {name: measure_area(curves["share"], curves[curve]) for name, curve in (("auuc", "uplift"), ("qini", "qini"))}
+    found = {name: measure_area(curves["share"], curves[curve]) for name, curve in CURVES.items()}
     for top in TOPS:
         at = np.array([np.interp(top, *pair) for pair in zip(curves["share"], curves["uplift"], strict=True)])
         found[f"uplift_at_{round(100 * top)}"] = at / top

@@ -92,7 +92,7 @@ def learn_lines(lesson: Lesson) -> Array:
     targets = contrast(lesson.scores)
     if not lesson.lines.shape[1]:
         return np.tile(targets.mean(axis=0), (len(lesson.lines), 1))
-    return np.column_stack([RidgeCV(PENALTIES).fit(lesson.learn.lines, target).predict(lesson.lines) for target in targets.T])
+    return RidgeCV(PENALTIES, alpha_per_target=True).fit(lesson.learn.lines, targets).predict(lesson.lines).reshape(-1, targets.shape[1])
 
 
 def learn_by_risk(lesson: Lesson) -> Array:
@@ -128,7 +128,7 @@ def learn_forest(lesson: Lesson) -> Array:
 
 def _grow(columns: Array, targets: Array, grow: Array, fill: Array, new: Array, seed: int) -> Array:
     least = max(30, len(grow) // 60)
-    forest = ExtraTreesRegressor(TREES // 2, min_samples_leaf=least, max_features=0.33, n_jobs=1, random_state=seed).fit(columns[grow], targets[grow])
+    forest = ExtraTreesRegressor(TREES // 2, min_samples_leaf=least, max_features="sqrt", n_jobs=1, random_state=seed).fit(columns[grow], targets[grow])
     inside, outside, mean = forest.apply(columns[fill]), forest.apply(new), targets[fill].mean(axis=0)
     said = np.zeros((len(new), targets.shape[1]))
     for tree in range(inside.shape[1]):

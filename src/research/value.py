@@ -14,7 +14,6 @@ import pandas as pd
 
 from research import alive, entry, pareto
 from research.alive import HISTORY, summarise_orders
-from research.intervals import Z
 from research.likelihood import Fit
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount

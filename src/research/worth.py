@@ -6,17 +6,17 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold
 
 from research.features import list_features, load_flat
-from research.holdout import MEAN, REFERENCE, ZERO, expect_naively, load_last_period, load_later
+from research.holdout import REFERENCE, ZERO, expect_naively, load_last_period, load_later
 from research.horizon import frame_outcome
 from research.intervals import Z
 from research.leaks import find_leaks, keep_honest
 from research.lifetimes import Refits, fit_resampled, predict_from
 from research.likelihood import Fit
-from research.memberships import MONTH_DAYS, WATCHED, find_last_day, find_margins, load_earned, load_members, require_fees
+from research.memberships import MONTH_DAYS, find_last_day, find_margins, load_earned, load_members, require_fees
 from research.snapshots import Tables
 from research.spend import fit_spend
 from research.studies import NotApplicable, Study, StudyError
@@ -199,7 +199,9 @@ def _value_curves(
     fitted: Refits, columns: pd.DataFrame, days: Array, lasted: Array, margins: Array, window: float, study: Study, unit: float = 1.0
 ) -> tuple[dict[str, Array], Array, Array]:
     """Return risk, value and value if kept by the model, and the values of the refitted ones; ``days`` and ``window`` in ``unit`` days."""
-    both = [_weigh_curves(predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study) for model in (fitted.model, *fitted.resampled)]
+    both = [
+        _weigh_curves(predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study) for model in (fitted.model, *fitted.resampled)
+    ]
     risk, value, kept = both[0]
     drawn, again = (np.array([one[place] for one in both[1:]]).reshape(len(both) - 1, len(columns)) for place in (1, 2))
     return {"margin_per_day": margins, "risk": risk, "value": value, "value_if_kept": kept}, drawn, again
@@ -270,5 +272,7 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, Array]:
     frame = load_flat(tables, study).dropna(subset=["duration"]).reset_index(drop=True)
     fee = pd.to_numeric(frame[column], errors="coerce")
     if fee.isna().any() or (fee < 0).any():
-        raise StudyError(f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived {int((~(fee >= 0)).sum())} without; correct the SQL")
+        raise StudyError(
+            f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived {int((~(fee >= 0)).sum())} without; correct the SQL"
+        )
     return frame, study.economics.fee_margin * fee.to_numpy(float)

@@ -1,0 +1,168 @@
+"""From a trial to a case that policies can be compared on: what outcomes are worth, what arms cost, what is true where that is known; and this cycle's list."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+from research.budgets import allocate, pick
+from research.doubly_robust import Sample, expect_unseen, lay_out
+from research.effects import FOLDS
+from research.features import load_panel
+from research.parts import CONTROL
+from research.simulate import simulate_truth
+from research.snapshots import Tables
+from research.studies import NotApplicable, Study, StudyError
+from research.targeting import Case, build_case
+from research.trials import Trial
+from research.uplift import AVERAGED, cross_fit, predict_effects
+from research.worth import appraise
+
+Array = np.ndarray
+CONTACT, LEAVE_ALONE, NO_GAIN, NO_ROOM = "contact", "do not contact", "not worth the cost", "no room"
+TARGETS = ["customer_id", "decision", "arm", "rank", "effect_points", "worth", "gain", "cost", "net_gain"]
+
+
+def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> Array:
+    """Return what a unit of the primary outcome is worth for each row, in the study's currency, as known on the evening before.
+
+    Dated studies: what the customer is worth if kept, see ``worth.appraise``. Flat studies: ``margin_per_customer``; where the trial knows the money itself
+    (``value``), the share of it that remains.
+
+    Raises
+    ------
+    NotApplicable
+        If the study tells neither amounts nor a margin.
+    """
+    if study.kind == "flat":
+        if "value" in trial.outcomes:
+            return np.full(len(trial.rows), study.economics.margin_share)
+        if study.economics.margin_per_customer is None:
+            raise NotApplicable(f"the study {study.name} tells no money: its economics name no margin_per_customer, and its snapshot has no value")
+        return np.full(len(trial.rows), study.economics.margin_per_customer)
+    worth = pd.Series(np.nan, trial.rows.index)
+    for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
+        worth[rows.index] = rows.customer_id.map(load_worth(tables, study, (day - pd.Timedelta(days=1)).date(), seed)).to_numpy()
+    return worth.fillna(worth.median()).to_numpy()
+
+
+def load_worth(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.Series:
+    """Return what each customer is worth if kept, by customer_id."""
+    return appraise(tables, study, snapshot, 0, 2, seed).values.set_index("customer_id").value_if_kept
+
+
+def find_costs(trial: Trial, sample: Sample, study: Study) -> tuple[Array, Array]:
+    """Return what every arm costs each row, (rows, arms without control), and what each row's own arm cost.
+
+    From the campaigns' own ``cost`` where it is known: one number, or what a straight line through the features says of customers in another arm. Else from
+    study.yml: ``economics.arms``, or the contact and the offer that all arms share.
+
+    Raises
+    ------
+    StudyError
+        If neither tells what an arm costs.
+    """
+    given = trial.rows.cost.to_numpy(float) if "cost" in trial.rows else np.full(sample.size, np.nan)
+    costs = [_cost_one(arm, code, given, sample, study) for code, arm in enumerate(sample.arms[1:], start=1)]
+    costs = np.column_stack(costs)
+    own = pick(costs, sample.arm)
+    return costs, np.where(np.isnan(given), own, given)
+
+
+def _cost_one(arm: str, code: int, given: Array, sample: Sample, study: Study) -> Array:
+    known = given[sample.arm == code]
+    if np.isfinite(known).all():
+        if np.ptp(known) == 0:
+            return np.full(sample.size, known[0])
+        return np.clip(LinearRegression().fit(sample.lines[sample.arm == code], known).predict(sample.lines), known.min(), known.max())
+    prices = study.economics.arms.get(arm, study.economics)
+    if prices.contact_cost is None:
+        raise StudyError(f"study.yml, key economics: required the costs of the arm '{arm}', arrived none; add arms: {{{arm}: {{contact_cost: ...}}}}")
+    return np.full(sample.size, prices.contact_cost + prices.offer_cost)
+
+
+def load_true(trial: Trial, study: Study) -> Array | None:
+    """Return the true effect of every arm on staying, (rows, arms without control), of a generated company; nothing for others."""
+    if study.simulate is None or "assigned_at" not in trial.rows:
+        return None
+    effects = simulate_truth(**study.simulate.model_dump())["effects"]
+    wide = effects.pivot_table(index=["campaign", "customer_id"], columns="arm", values="effect", observed=True)
+    keys = pd.MultiIndex.from_frame(trial.rows[["trial", "customer_id"]])
+    return -wide.reindex(keys)[trial.arms].to_numpy(float)
+
+
+def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int) -> tuple[Case, Sample]:
+    """Return the case of a trial, with effects cross-fitted, and its sample.
+
+    Raises
+    ------
+    StudyError, NotApplicable
+        See ``find_worth`` and ``find_costs``.
+    """
+    trial = _drop_unknown(trial)
+    outcome = "value" if "value" in trial.outcomes and study.kind == "flat" else trial.primary
+    sample, worth = lay_out(trial, trial.primary), find_worth(trial, tables, study, seed)
+    cost, paid = find_costs(trial, sample, study)
+    money = trial.rows[outcome].to_numpy(float) * worth
+    said, expected = cross_fit(sample, folds, repeats, seed), expect_unseen(sample, FOLDS, seed)
+    gained, in_money = None, expected * worth[:, None]
+    if outcome != trial.primary:
+        earned = Sample(sample.trees, sample.lines, sample.arm, money, sample.propensity, sample.customers, sample.arms)
+        gained, in_money = cross_fit(earned, folds, repeats, seed), expect_unseen(earned, FOLDS, seed)
+    true = load_true(trial, study)
+    true = None if true is None else true * worth[:, None] - cost
+    return build_case(sample, said, gained, worth, money, paid, cost, (expected, in_money), trial.rows.trial.to_numpy(), true), sample
+
+
+def _drop_unknown(trial: Trial) -> Trial:
+    known = trial.rows[[*trial.outcomes]].notna().all(axis=1)
+    return trial if known.all() else Trial(trial.rows[known].reset_index(drop=True), trial.features, trial.outcomes, trial.assignment, trial.counts)
+
+
+def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, sample: Sample, budget: float, seed: int) -> pd.DataFrame:
+    """Return this cycle's list: for each customer whether to contact, with which offer, and what that is expected to bring.
+
+    Dated studies: everybody in the population at the study's last snapshot, by what all trials taught. Flat studies: the customers of the trial, each by models that
+    never saw him or her.
+
+    Returns
+    -------
+    DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost, net_gain
+        ``decision``: contact, do not contact (every offer is expected to do harm), not worth the cost, or no room (in budget and capacity); ``arm``: of the offer
+        that is given, or would be; ``effect_points``: on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings most.
+    """
+    if study.kind == "flat":
+        who, effect, gain, cost, worth = case.customers, case.effect.mean(axis=0), case.gain.mean(axis=0), case.cost, case.worth
+    else:
+        who, effect, cost, worth = _predict_now(trial, tables, study, seed)
+        gain = effect * worth[:, None]
+    chosen = allocate(gain, cost, budget, study.economics.capacity)
+    best = np.where(chosen > 0, chosen, 1 + (gain - cost).argmax(axis=1))
+    net = pick(gain - cost, best)
+    decision = np.select([chosen > 0, (effect < 0).all(axis=1), net <= 0], [CONTACT, LEAVE_ALONE, NO_GAIN], NO_ROOM)
+    table = pd.DataFrame({"customer_id": who, "decision": decision, "arm": np.array(case.arms)[best - 1], "net_gain": net, "worth": worth})
+    table = table.assign(effect_points=100 * pick(effect, best), gain=pick(gain, best), cost=pick(cost, best))
+    table = table.sort_values(["decision", "net_gain"], key=lambda part: part.map(ORDER.get) if part.name == "decision" else -part, kind="stable")
+    return table.assign(rank=np.arange(1, len(table) + 1)).reset_index(drop=True)[TARGETS]
+
+
+ORDER = {CONTACT: 0, NO_ROOM: 1, NO_GAIN: 2, LEAVE_ALONE: 3}
+
+
+def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> tuple[Array, Array, Array, Array]:
+    """Return who is in the population at the last snapshot, the effects of the arms, their costs, and what customers are worth."""
+    last = study.snapshots.last
+    present = load_panel(tables, study, [last])
+    together = pd.concat([trial.rows, present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)], ignore_index=True)
+    both = lay_out(
+        Trial(together.assign(**{trial.primary: together[trial.primary].fillna(0)}), trial.features, trial.outcomes, trial.assignment, trial.counts),
+        trial.primary,
+    )
+    known = np.arange(both.size) < len(trial.rows)
+    learn, new = both.take(known), both.take(~known)
+    effect = predict_effects(learn, new.trees, new.lines, seed)[AVERAGED]
+    given = trial.rows.cost.to_numpy(float)
+    cost = np.column_stack([_cost_one(arm, code, np.r_[given, np.full(new.size, np.nan)], both, study) for code, arm in enumerate(both.arms[1:], start=1)])
+    worth = present.customer_id.map(load_worth(tables, study, last, seed))
+    return present.customer_id.to_numpy(), effect, cost[~known], worth.fillna(worth.median()).to_numpy()
