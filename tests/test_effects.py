@@ -17,7 +17,7 @@ def tabulate(trial, seed=0, segments=()):
 def test_the_difference_of_means_and_its_interval_by_hand():
     trial, _ = make_trial(1000, 0)
     row = tabulate(trial).set_index("method").loc[effects.PLAIN]
-    arms = [trial.rows.kept[trial.rows.arm == arm] for arm in ("control", "letter")]
+    arms = [trial.rows.kept[trial.rows.arm == arm] for arm in ("control", "call")]
     difference = arms[1].mean() - arms[0].mean()
     error = np.sqrt(sum(part.var(ddof=0) / len(part) for part in arms))
     assert row.effect == pytest.approx(difference)
@@ -42,7 +42,7 @@ def test_known_propensities_undo_an_uneven_draw():
     treated = np.random.default_rng(0).random(20_000) < chance
     base = 0.5 + 0.2 * trial.rows.x1 + 0.1 * treated
     kept = (np.random.default_rng(1).random(20_000) < base).astype(float)
-    rows = trial.rows.assign(arm=np.where(treated, "letter", "control"), propensity=np.where(treated, chance, 1 - chance), kept=kept)
+    rows = trial.rows.assign(arm=np.where(treated, "call", "control"), propensity=np.where(treated, chance, 1 - chance), kept=kept)
     table = tabulate(type(trial)(rows, trial.features, trial.outcomes, trial.assignment, trial.counts))
     naive = kept[treated].mean() - kept[~treated].mean()
     assert naive > 0.18
@@ -67,7 +67,7 @@ def test_segments_add_up_to_all():
 
 def test_a_trial_with_an_arm_of_a_few_is_refused():
     trial, _ = make_trial(300, 0, shares=(0.9, 0.1))
-    with pytest.raises(StudyError, match="at least 50 customers with the outcome 'kept' in every arm, arrived .* in letter"):
+    with pytest.raises(StudyError, match="at least 50 customers with the outcome 'kept' in every arm, arrived .* in call"):
         doubly_robust.lay_out(trial, "kept")
 
 

@@ -26,7 +26,7 @@ def test_a_learner_ranks_customers_as_their_true_effects_do(said, name):
 def test_risk_modelling_finds_effects_that_grow_with_risk():
     trial, _ = make_trial(6000, 1)
     rng = np.random.default_rng(0)
-    chance = 0.5 + 0.3 * trial.rows.x1 + np.where(trial.rows.arm == "letter", 0.15 - 0.15 * trial.rows.x1, 0)
+    chance = 0.5 + 0.3 * trial.rows.x1 + np.where(trial.rows.arm == "call", 0.15 - 0.15 * trial.rows.x1, 0)
     trial.rows["kept"] = (rng.random(len(chance)) < chance).astype(float)
     effects = uplift.cross_fit(doubly_robust.lay_out(trial, "kept"), 3, 1, 0)[0]
     assert np.corrcoef(effects["risk modelling"][:, 0], -trial.rows.x1)[0, 1] > 0.8

@@ -13,7 +13,7 @@ def make_trial(n: int, seed: int, effect=lambda x: 0.1 + 0 * x, shares=(0.5, 0.5
     """
     rng = np.random.default_rng(seed)
     columns = rng.uniform(-1, 1, (n, 3))
-    arms = ("control", "letter", "call")[: len(shares)]
+    arms = ("control", "call", "letter")[: len(shares)]
     arm = rng.choice(len(arms), n, p=shares)
     true = np.column_stack([effect(columns[:, 1]) / code for code in range(1, len(arms))])
     chance = 0.5 + 0.2 * columns[:, 0] + np.where(arm > 0, true[np.arange(n), np.maximum(arm - 1, 0)], 0)

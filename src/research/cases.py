@@ -11,7 +11,8 @@ from research.doubly_robust import Sample, expect_unseen, lay_out
 from research.effects import FOLDS
 from research.features import load_panel
 from research.parts import CONTROL
-from research.simulate import simulate_truth
+from research.simulate import Company
+from research.simulate.outlook import expect_effects
 from research.snapshots import Tables
 from research.studies import NotApplicable, Study, StudyError
 from research.targeting import Case, build_case
@@ -83,13 +84,15 @@ def _cost_one(arm: str, code: int, given: Array, sample: Sample, study: Study) -
 
 
 def load_true(trial: Trial, study: Study) -> Array | None:
-    """Return the true effect of every arm on staying, (rows, arms without control), of a generated company; nothing for others."""
+    """Return the true effect of every arm on staying, (rows, arms without control), of a generated company; nothing for others.
+
+    It is that of the campaign's day, over the futures that may follow, see ``simulate.outlook.expect_effects``.
+    """
     if study.simulate is None or "assigned_at" not in trial.rows:
         return None
-    effects = simulate_truth(**study.simulate.model_dump())["effects"]
-    wide = effects.pivot_table(index=["campaign", "customer_id"], columns="arm", values="effect", observed=True)
-    keys = pd.MultiIndex.from_frame(trial.rows[["trial", "customer_id"]])
-    return -wide.reindex(keys)[trial.arms].to_numpy(float)
+    effects = expect_effects(Company(**study.simulate.model_dump()), [*trial.rows.trial.unique()])
+    wide = effects.pivot_table(index=["campaign", "customer_id"], columns="arm", values="effect")
+    return -wide.reindex(pd.MultiIndex.from_frame(trial.rows[["trial", "customer_id"]]))[trial.arms].to_numpy(float)
 
 
 def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int) -> tuple[Case, Sample]:

@@ -20,7 +20,7 @@ from research.intervals import Z
 from research.uplift import LEARNERS, PROCESSES, prepare
 
 Array = np.ndarray
-TESTERS = ("risk modelling", "X-learner", "DR-learner, linear")  # whose effects are averaged for the test: quick, and unlike
+TESTERS = ("shift of log-odds", "X-learner", "DR-learner, linear")  # whose effects are averaged for the test: quick, and unlike
 PARTS = 5
 GROUPS = 5
 TESTS = ["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"]

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.optimize import nnls
+from scipy.special import expit, logit
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from research.doubly_robust import INNER, Sample, contrast, divide, expect_outcomes, expect_unseen, make_regression, regress, score_arms
 
@@ -22,10 +23,13 @@ Array = np.ndarray
 TREES = 60
 FOREST_ROWS = 30_000  # that a forest learns from at most, drawn by lot
 PENALTIES = np.logspace(1, 7, 13)
+LOG_ODDS_SD = 1.5  # of what the features say of the outcome, before the data are seen
+SHIFT, WIDE = 0.5, 3.0  # the same of how features change an arm's shift of the log-odds, and of shifts as a whole
+EDGE = 0.003  # nearer to 0 and 1 expected chances don't go
 PROCESSES = 2
 RANDOM, RISK, RESPONSE = "random", "churn risk", "outcome under contact"
 AVERAGED = "averaged effects"
-MEMBERS = ("risk modelling", "X-learner", "DR-learner", "DR-learner, linear", "causal forest")  # that are averaged
+MEMBERS = ("shift of log-odds", "X-learner", "DR-learner", "DR-learner, linear", "causal forest")  # that are averaged
 FAMILIES = {RANDOM: "reference", RISK: "rival", RESPONSE: "rival", AVERAGED: "averaged"}
 
 
@@ -96,11 +100,41 @@ def learn_lines(lesson: Lesson) -> Array:
 
 
 def learn_by_risk(lesson: Lesson) -> Array:
-    """Risk modelling: doubly robust scores on the outcome that is to be expected of a customer whatever the arm, and its square."""
-    middle, spread = lesson.prognosis.mean(), lesson.prognosis.std() or 1.0
-    known, new = ((values - middle) / spread for values in (lesson.prognosis, np.clip(lesson.new_prognosis, lesson.prognosis.min(), lesson.prognosis.max())))
-    terms, said = (np.column_stack([np.ones(len(values)), values, values**2]) for values in (known, new))
-    return said @ np.linalg.lstsq(terms, contrast(lesson.scores), rcond=None)[0]
+    """Risk modelling: a straight line of doubly robust scores on the outcome that is to be expected of a customer whatever the arm."""
+    known, new = (np.column_stack([np.ones(len(values)), values]) for values in (lesson.prognosis, lesson.new_prognosis))
+    return new @ np.linalg.lstsq(known, contrast(lesson.scores), rcond=None)[0]
+
+
+def learn_log_odds(lesson: Lesson) -> Array:
+    """Shift of log-odds: what an arm adds to the log-odds of the expected outcome, for all and by the features, drawn together by a ridge.
+
+    The same shift moves a customer at 50 % by more points than one at 2 %, as offers do. For outcomes other than 0 and 1 it is ``learn_by_risk``.
+    """
+    learn, arms = lesson.learn, len(lesson.learn.arms)
+    if not is_yes_or_no(learn.outcome):
+        return learn_by_risk(lesson)
+    middle = _log_odds(lesson.prognosis).mean()
+    known = _lay_out_shifts(learn.arm, learn.lines, _log_odds(lesson.prognosis) - middle, arms)
+    model = LogisticRegression(C=1.0, solver="newton-cholesky", max_iter=200).fit(known, learn.outcome)
+    new = _log_odds(lesson.new_prognosis) - middle
+    said = [model.predict_proba(_lay_out_shifts(np.full(len(new), arm), lesson.lines, new, arms))[:, 1] for arm in range(arms)]
+    return np.column_stack(said[1:]) - said[0][:, None]
+
+
+def _log_odds(chance: Array) -> Array:
+    return logit(np.clip(chance, EDGE, 1 - EDGE))
+
+
+def _lay_out_shifts(arm: Array, lines: Array, expected: Array, arms: int) -> Array:
+    """Return the columns of the model of shifts, scaled so that a ridge of 1 is a standard deviation of the log-odds: wide for what is expected and for an
+    arm as a whole, ``SHIFT`` for what all features together add, or add to an arm.
+    """
+    spread = SHIFT * lines / np.sqrt(max(lines.shape[1], 1))
+    parts = [WIDE * expected[:, None], spread]
+    for code in range(1, arms):
+        inside = (arm == code).astype(float)[:, None]
+        parts += [WIDE * inside, SHIFT * inside * expected[:, None], inside * spread]
+    return np.hstack(parts)
 
 
 def learn_transformed(lesson: Lesson) -> Array:
@@ -146,6 +180,7 @@ LEARNERS: dict[str, Learner] = {
     "DR-learner": learn_robustly,
     "DR-learner, linear": learn_lines,
     "risk modelling": learn_by_risk,
+    "shift of log-odds": learn_log_odds,
     "class transformation": learn_transformed,
     "causal forest": learn_forest,
 }
@@ -156,15 +191,31 @@ def prepare(learn: Sample, trees: Array, lines: Array, seed: int) -> Lesson:
     scores, fold, prognosis = score_arms(learn, expect_unseen(learn, INNER, seed)), divide(learn, INNER, seed), np.empty(learn.size)
     for number in range(INNER):
         rest = fold == number
-        prognosis[rest] = regress(learn.trees[~rest], learn.outcome[~rest], learn.trees[rest], seed)
-    return Lesson(learn, trees, lines, scores, expect_outcomes(learn, trees, seed), prognosis, regress(learn.trees, learn.outcome, trees, seed), seed)
+        prognosis[rest] = _expect_whatever(learn.take(~rest), learn.trees[rest], learn.lines[rest], seed)
+    return Lesson(learn, trees, lines, scores, expect_outcomes(learn, trees, seed), prognosis, _expect_whatever(learn, trees, lines, seed), seed)
+
+
+def is_yes_or_no(outcome: Array) -> bool:
+    """Say whether an outcome is 0 or 1, and both occur."""
+    return bool(np.isin(outcome, (0, 1)).all() and np.ptp(outcome) == 1)
+
+
+def _expect_whatever(learn: Sample, trees: Array, lines: Array, seed: int) -> Array:
+    """Return the outcome of new rows whatever the arm: the mean of gradient boosting and a ridge, on log-odds where the outcome is 0 or 1."""
+    boosted = regress(learn.trees, learn.outcome, trees, seed)
+    if not lines.shape[1]:
+        return boosted
+    if not is_yes_or_no(learn.outcome):
+        return (boosted + RidgeCV(PENALTIES).fit(learn.lines, learn.outcome).predict(lines)) / 2
+    ridge = LogisticRegression(C=LOG_ODDS_SD**2 / lines.shape[1], solver="newton-cholesky", max_iter=200).fit(learn.lines, learn.outcome)
+    return expit((_log_odds(boosted) + _log_odds(ridge.predict_proba(lines)[:, 1])) / 2)
 
 
 def predict_effects(learn: Sample, trees: Array, lines: Array, seed: int) -> dict[str, Array]:
     """Return the effect of every arm on every new row by every learner, and by their average: (rows, arms other than control) each.
 
     The average starts from the effects of the arms on everybody; a learner adds what it says beyond its own mean, times a weight of 0 or more that was
-    learned on rows it had not seen. Where no learner foretells anything, the average says the same for all.
+    learned on rows it had not seen; all weights together are 1 at most. Where no learner foretells anything, the average says the same for all.
     """
     return teach(prepare(learn, trees, lines, seed))
 
@@ -185,6 +236,7 @@ def _weigh(target: Array, unseen: Array, said: list[Array]) -> Array:
     """Return the mean effect plus the weighted departures from it; ``unseen``: (learners, rows)."""
     known = (unseen - unseen.mean(axis=1, keepdims=True)).T
     weights, _ = nnls(known, target - target.mean())
+    weights /= max(weights.sum(), 1.0)
     return target.mean() + sum(weight * (values - values.mean()) for weight, values in zip(weights, said, strict=True))
 
 

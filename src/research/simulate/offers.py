@@ -78,15 +78,20 @@ def list_effects(own: Columns, drivers: Columns, logits: np.ndarray, assigned: d
     ``risk_control`` and ``risk_arm`` are the chances to leave within the three months from the campaign's day, with all other campaigns as
     they were.
     """
-    shift, rows = build_shift(own, drivers, assigned, clock), []
-    for name, campaign in assigned.items():
+    rows = []
+    for name in assigned:
         month, who = clock.campaigns[name], find_eligible(own, clock.campaigns[name], clock)
-        window, shifts = slice(month, month + OFFER_MONTHS), offer_shifts(own, drivers, month)[:, who]
-        others = shift[window, who] - shifts[campaign["arm"][who], np.arange(len(who))]
-        stays = [1 - monthly_hazard(logits[:, window, who], others + step).sum(axis=0) for step in shifts]
-        risks = [1 - stay.prod(axis=0) for stay in stays]
+        risks = weigh_offers(own, drivers, logits, assigned, clock, name)[:, who]
         for arm in range(1, len(ARMS)):
             ids = {"campaign": np.full(len(who), LABELS[name], dtype=np.int8), "arm": np.full(len(who), arm, dtype=np.int8)}
             risk = {"risk_control": risks[0], "risk_arm": risks[arm], "effect": risks[arm] - risks[0]}
             rows.append({"life": who, "at": np.full(len(who), clock.edges[month] * SECONDS)} | ids | risk)
     return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+
+
+def weigh_offers(own: Columns, drivers: Columns, logits: np.ndarray, assigned: dict[str, Columns], clock: Clock, name: str) -> np.ndarray:
+    """Return every life's chance to leave within three months of a campaign's day in each of its arms, (arm, life), all other campaigns as they were."""
+    month = clock.campaigns[name]
+    window, shifts = slice(month, month + OFFER_MONTHS), offer_shifts(own, drivers, month)
+    others = build_shift(own, drivers, assigned, clock)[window] - shifts[assigned[name]["arm"], np.arange(len(own["start"]))]
+    return np.stack([1 - (1 - monthly_hazard(logits[:, window], others + step).sum(axis=0)).prod(axis=0) for step in shifts])

@@ -12,13 +12,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from research.simulate import Company, name_customers, run_paths
-from research.simulate.company import WARM_UP
+from research.simulate.company import ARMS, WARM_UP
 from research.simulate.draws import Clock, Columns, Draws
 from research.simulate.hazard import draw_end
-from research.simulate.offers import draw_assignments
+from research.simulate.offers import draw_assignments, find_eligible, weigh_offers
 from research.simulate.people import draw_people, draw_return
 
 FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
+EFFECT_FUTURES = 40  # the same of effects
 BLOCKS = 2  # whose customers are followed: 10,000 of them at most
 PROCESSES = 2
 BY_MONTH = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}  # streams that draw month by month, and how often before the history begins
@@ -102,3 +103,44 @@ def _draw_risk(draws: Future, fixed: tuple[Company, Columns, np.ndarray], who: n
     """Return the chance of each life to leave in the three months of one future."""
     hazard = run_paths(draws, *fixed, who, start, clock)[0]["hazard"][:, draws.month : draws.month + 3]
     return 1 - (1 - hazard.sum(axis=0)).prod(axis=0)
+
+
+def expect_effects(company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES) -> pd.DataFrame:
+    """Return by how much each arm of a campaign changes the chance to leave within three months, as it is on the campaign's day.
+
+    As ``truth/effects``, but over the futures that may follow instead of the one that came.
+
+    Parameters
+    ----------
+    campaigns : names, all with arms drawn by lot
+
+    Returns
+    -------
+    DataFrame with columns campaign, customer_id, arm, effect
+        One row per campaign, customer under contract on its day, and arm other than control.
+    """
+    tasks = [(name, block, part) for name in campaigns for block in company.blocks for part in np.array_split(np.arange(futures), PROCESSES)]
+    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up_effects)(company, *task) for task in tasks)
+    keys = ["campaign", "customer_id", "arm"]
+    return (pd.concat(sums).groupby(keys, sort=False).effect.sum() / futures).reset_index()
+
+
+def _add_up_effects(company: Company, name: str, block: int, numbers: Sequence[int]) -> pd.DataFrame:
+    """Return the sum of every customer's effects over some futures of one campaign."""
+    clock, size = Clock(company.months), company.count(block)
+    draws, month = Draws(company.seed, block), clock.campaigns[name]
+    people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
+    who, start, found = np.arange(size), people["joined"], []
+    for life in (0, 1):
+        paths = run_paths(Draws(company.seed, block, life), company, people, assignments, who, start, clock)
+        own = paths[0] | draw_end(Draws(company.seed, block, life), paths[0]["hazard"], paths[0], clock)
+        there, effects = find_eligible(own, month, clock), 0
+        for number in numbers:
+            future = run_paths(Future(company.seed, block, life, month, number), company, people, assignments, who, start, clock)
+            risks = weigh_offers(*future, clock, name)[:, there]
+            effects = effects + risks[1:] - risks[:1]
+        found += [pd.DataFrame({"life": who[there], "arm": arm, "effect": effects[code]}) for code, arm in enumerate(ARMS[1:])]
+        who, start = draw_return(draws, people, own["end"], clock) if not life else (who, start)
+    table = pd.concat(found, ignore_index=True)
+    ids = np.array(name_customers(block * company.block, size).to_pylist())
+    return table.assign(campaign=name, customer_id=ids[table.life])
