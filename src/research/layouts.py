@@ -8,6 +8,15 @@ from research.tables import write_interval
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
+SCORE_WORDS = {
+    "rmse": "root mean squared error",
+    "mae": "absolute error",
+    "total_error_share": "total, more expected than came",
+    "correlation": "correlation",
+    "mean_reciprocal_rank": "mean reciprocal rank",
+}
+HIT = "hit_rate_at_"
+OUTCOMES = {"purchases": "days with a purchase", "amount": "spending, {}", "margin": "margin, {}"}
 HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "odds ratio"}
 
 
@@ -50,6 +59,40 @@ def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
     cells = {head: [_write_money(*row) for row in profit[[*names]].itertuples(index=False)] for head, names in money.items()}
     empc = [write_interval(row.empc, row.empc_low, row.empc_high, 2) for row in profit.itertuples()]
     return pd.DataFrame({"policy": profit.policy, "contacted": profit.contacted, **cells, f"EMPC, {unit} a customer": empc, "against lot": profit.against_lot})
+
+
+def lay_out_holdout(scores: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """Return scores of a holdout, one row per outcome and model, each as "value (low to high)", with the difference of the first one and its verdict.
+
+    Parameters
+    ----------
+    scores : see ``holdout.score_holdout`` and ``offers.score_offers``; with a column outcome
+    """
+    rows = []
+    for (outcome, model), part in scores.groupby(["outcome", "model"], sort=False):
+        first, words = part.iloc[0], OUTCOMES.get(outcome, outcome).format(currency)
+        cells = {_name_score(row.metric): _write_score(row.metric, row.value, row.low, row.high) for row in part.itertuples()}
+        change = _write_score(first.metric, first.difference, first.difference_low, first.difference_high) if first.reference else "–"
+        against = {"difference of the first score": change, "against": first.reference or "–", "verdict": first.verdict}
+        rows.append({"outcome": words, "model": model} | cells | against)
+    return pd.DataFrame(rows).pipe(_blank_repeats, "outcome")
+
+
+def _name_score(metric: str) -> str:
+    return f"hit rate, first {metric.removeprefix(HIT)}" if metric.startswith(HIT) else SCORE_WORDS[metric]
+
+
+def _write_score(metric: str, value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    if metric.endswith("share") or metric.startswith(HIT):
+        numbers = [f"{100 * number + 0:.1f} %".replace("-", "−") for number in (value, low, high)]
+        return f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
+    return write_interval(value, low, high, 3 if abs(value) < 1 else 2 if abs(value) < 100 else 0)
+
+
+def _blank_repeats(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    return table.assign(**{column: table[column].where(table[column] != table[column].shift(), "")})
 
 
 def _write_money(value: float, low: float, high: float) -> str:

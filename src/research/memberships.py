@@ -150,5 +150,3 @@ def load_earned(tables: Tables, economics: Economics, customers: pd.Series, open
 def find_last_day(tables: Tables, study: Study, snapshot: date) -> date:
     """Return where a holdout ends: with the data, at most the span of value after the snapshot."""
     return min(find_data_end(tables, study), snapshot + timedelta(days=study.economics.value_days))
-
-

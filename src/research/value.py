@@ -14,8 +14,8 @@ import pandas as pd
 
 from research import alive, entry, pareto
 from research.alive import HISTORY, summarise_orders
-from research.intervals import Z
 from research.likelihood import Fit
+from research.parts import Economics
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount
 from research.spend import fit_spend, predict_spend
@@ -98,6 +98,13 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     unit = {"alpha": "days", "beta": "days", "v": "currency", "buys_more": "ratio", "leaves_sooner": "ratio"}
     found["unit"] = found.parameter.map(unit).fillna("shape")
     return found[["model", "parameter", "unit", "value", "low", "high", "se", "log_likelihood", "aic", "n"]]
+
+
+def tabulate_terms(economics: Economics) -> pd.DataFrame:
+    """Return what value rests on that study.yml states, as rows of ``tabulate_fits``: the model is "assumed", and there are no intervals."""
+    terms = {"margin_share": "share", "fee_margin": "share", "discount_rate": "share a year", "value_days": "days"}
+    rows = [("assumed", name, unit, float(getattr(economics, name))) for name, unit in terms.items()]
+    return pd.DataFrame(rows, columns=["model", "parameter", "unit", "value"])
 
 
 def fit_amounts(histories: pd.DataFrame) -> Fit | None:

@@ -6,21 +6,21 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold
 
 from research.features import list_features, load_flat
-from research.holdout import MEAN, REFERENCE, ZERO, expect_naively, load_last_period, load_later
+from research.holdout import REFERENCE, ZERO, expect_naively, load_last_period, load_later
 from research.horizon import frame_outcome
 from research.intervals import Z
 from research.leaks import find_leaks, keep_honest
 from research.lifetimes import Refits, fit_resampled, predict_from
 from research.likelihood import Fit
-from research.memberships import MONTH_DAYS, WATCHED, find_last_day, find_margins, load_earned, load_members, require_fees
+from research.memberships import MONTH_DAYS, find_last_day, find_margins, load_earned, load_members, require_fees
 from research.snapshots import Tables
 from research.spend import fit_spend
 from research.studies import NotApplicable, Study, StudyError
-from research.survival import KAPLAN_MEIER, KaplanMeier, find_clocks, find_reach, list_models, require_leavers
+from research.survival import KaplanMeier, find_clocks, find_reach, list_models, require_leavers
 from research.value import MODELS, choose_rhythm, discount, fit_amounts, fit_rhythms, load_histories, tabulate_fits, value_buyers
 
 Array = np.ndarray
@@ -29,6 +29,12 @@ EDGES = 6  # times at which the hazard of contracts may change, beside quantiles
 GRID = 73  # days on which curves are told, for a year every fifth
 MOST = 2_000  # customers of a resample of buyers
 FAMILY = "value"
+SAME = "the same curve for all"
+NOTES = {
+    "contractual": "Margin of a day: what remains of the fees that run, and of add-ons at the customer's own rate drawn towards that of all.",
+    "non_contractual": "Alive: the chance of not having dropped out. Purchases are days with one within the span; amount is that of one.",
+    "flat": "Margin of a day: what remains of the fee of a month. Only customers who are still there.",
+}
 UNIT_DAYS = {"days": 1.0, "weeks": 7.0, "months": MONTH_DAYS, "years": 365.25}
 
 
@@ -52,7 +58,7 @@ class Appraisal:
     drawn : (refits, customers) values by models refitted on resampled customers, and ``kept`` the same of what they would be worth if none were lost;
         deviations from ``values`` are to be multiplied by ``scale``
     model : that values
-    columns : of ``values`` that hold money
+    plain : of contracts, the values if all left by the same curve
     parameters, rhythms, histories : of buyers without a contract; see ``value.tabulate_fits``
     leaks : what the leak gate kept out of the survival model
     holdout : nothing for a flat study
@@ -68,6 +74,7 @@ class Appraisal:
     histories: pd.DataFrame = field(default_factory=pd.DataFrame)
     leaks: pd.DataFrame = field(default_factory=pd.DataFrame)
     holdout: Holdout | None = None
+    plain: Array = field(default_factory=lambda: np.zeros(0))
 
 
 def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.DataFrame:
@@ -113,6 +120,27 @@ def appraise(tables: Tables, study: Study, snapshot: date, refits: int, folds: i
     """
     ways = {"contractual": _appraise_members, "non_contractual": _appraise_buyers, "flat": _appraise_flat}
     return ways[study.kind](tables, study, snapshot, refits, folds, seed)
+
+
+def describe_valued(appraisal: Appraisal, snapshot: date | None) -> pd.DataFrame:
+    """Return how many customers are valued, and the means of what they are valued by: columns what, customers, mean."""
+    rows, words = appraisal.values, {"alive": "chance of being alive", "purchases": "purchases expected", "amount": "amount of a purchase"}
+    words |= {"margin_per_day": "margin of a day", "risk": "risk", "value": "value"}
+    told = [(f"mean {name}", len(rows), rows[column].mean()) for column, name in words.items() if rows[column].notna().any()]
+    once = int((appraisal.histories.n_repeat == 0).sum()) if len(appraisal.histories) else 0
+    first = [("valued" + (f" at {snapshot}" if snapshot else ""), len(rows), np.nan), *([("of them bought on one day only", once, np.nan)] if once else [])]
+    return pd.DataFrame(first + told, columns=["what", "customers", "mean"])
+
+
+def find_rivals(tables: Tables, study: Study, appraisal: Appraisal, snapshot: date, days: float, seed: int) -> dict[str, pd.Series]:
+    """Return the values over ``days`` by the model and by the same curve for all, by customer; valued anew where the study looks ahead otherwise."""
+    if abs(study.economics.value_days - days) > 1:
+        other = study.model_copy(update={"economics": study.economics.model_copy(update={"value_days": int(days)})})
+        other._folder = study.folder
+        appraisal = appraise(tables, other, snapshot, 0, 2, seed)
+    customers = appraisal.values.customer_id
+    both = {appraisal.model: appraisal.values.value.to_numpy(), SAME: appraisal.plain}
+    return {name: pd.Series(numbers, customers) for name, numbers in both.items()}
 
 
 def _frame(customers: pd.Series, columns: dict[str, Array], drawn: Array, scale: float) -> pd.DataFrame:
@@ -190,16 +218,19 @@ def _appraise_members(tables: Tables, study: Study, snapshot: date, refits: int,
     margins, days = find_margins(tables, study, panel.present, snapshot), np.linspace(0, span, GRID + 1)
     columns, drawn, kept = _value_curves(fitted, panel.present[panel.honest], days, np.zeros(len(panel.present)), margins, window, study)
     values = _frame(panel.present.customer_id, columns, drawn, fitted.scale)
-    plain = KaplanMeier().fit(panel.train, panel.outcome)
-    held = _hold_members(tables, study, snapshot, panel.present, {BOOSTED: fitted.model, KAPLAN_MEIER: plain}, panel.honest, margins)
-    return Appraisal(values, drawn, kept, fitted.scale, BOOSTED, leaks=panel.leaks, holdout=held)
+    curve = KaplanMeier().fit(panel.train, panel.outcome)
+    plain = _weigh_curves(curve.predict_survival(panel.present, days), days, margins, window, study)[1]
+    held = _hold_members(tables, study, snapshot, panel.present, {BOOSTED: fitted.model, SAME: curve}, panel.honest, margins)
+    return Appraisal(values, drawn, kept, fitted.scale, BOOSTED, leaks=panel.leaks, holdout=held, plain=plain)
 
 
 def _value_curves(
     fitted: Refits, columns: pd.DataFrame, days: Array, lasted: Array, margins: Array, window: float, study: Study, unit: float = 1.0
 ) -> tuple[dict[str, Array], Array, Array]:
     """Return risk, value and value if kept by the model, and the values of the refitted ones; ``days`` and ``window`` in ``unit`` days."""
-    both = [_weigh_curves(predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study) for model in (fitted.model, *fitted.resampled)]
+    both = [
+        _weigh_curves(predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study) for model in (fitted.model, *fitted.resampled)
+    ]
     risk, value, kept = both[0]
     drawn, again = (np.array([one[place] for one in both[1:]]).reshape(len(both) - 1, len(columns)) for place in (1, 2))
     return {"margin_per_day": margins, "risk": risk, "value": value, "value_if_kept": kept}, drawn, again
@@ -226,7 +257,7 @@ def _hold_members(
     before = load_earned(tables, study.economics, customers, date.fromordinal(snapshot.toordinal() - span), snapshot)
     curves = {name: model.predict_survival(present[honest], days) for name, model in models.items()}
     expected = {ZERO: np.zeros(len(present)), "as in the last period": before, "nobody leaves": margins * span}
-    expected |= {f"{name}" if name == BOOSTED else "the same curve for all": margins * np.trapezoid(curve, days, axis=1) for name, curve in curves.items()}
+    expected |= {name: margins * np.trapezoid(curve, days, axis=1) for name, curve in curves.items()}
     expected = {name: expected[name] for name in sorted(expected, key=lambda name: name == BOOSTED)}
     families = {name: FAMILY if name == BOOSTED else REFERENCE for name in expected}
     return Holdout({"margin": expected}, {"margin": load_earned(tables, study.economics, customers, snapshot, until)}, families, until)
@@ -270,5 +301,7 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, Array]:
     frame = load_flat(tables, study).dropna(subset=["duration"]).reset_index(drop=True)
     fee = pd.to_numeric(frame[column], errors="coerce")
     if fee.isna().any() or (fee < 0).any():
-        raise StudyError(f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived {int((~(fee >= 0)).sum())} without; correct the SQL")
+        raise StudyError(
+            f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived {int((~(fee >= 0)).sum())} without; correct the SQL"
+        )
     return frame, study.economics.fee_margin * fee.to_numpy(float)
