@@ -8,6 +8,12 @@ from research.tables import join_words, write_interval, write_plain, write_quant
 
 PLAIN, FIRST = "Pareto/NBD", "Pareto/NBD, first amount"
 WHAT = {"purchases": "days with a purchase per customer", "amount": "{} per customer", "margin": "{} of margin per customer"}
+LOSES = {
+    "contractual": "Churn up to the end of the label window is expected to take",
+    "non_contractual": "Who may have dropped out unseen by the snapshot takes away",
+    "flat": "Churn within the span is expected to take",
+}
+KEPT = {"contractual": "if nobody left by then", "non_contractual": "if all were known to be still customers", "flat": "if nobody left"}
 LABELS = {"purchases": "days with a purchase", "amount": "spending, {}", "margin": "margin, {}"}
 
 
@@ -18,8 +24,9 @@ def say_terms(economics: Economics, kind: str) -> str:
     same = economics.margin_share == 1 and economics.fee_margin == 1
     turnover = " `study.yml` states no margin, so value is turnover, not profit." if same else ""
     return (
-        f"Assumed, not found: {join_words(parts)}; money is discounted by {economics.discount_rate:.3g} a year (of 1); value looks {economics.value_days:,} days "
-        f"ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what they cost to win, and what others bring through them are left out."
+        f"Assumed, not found: {join_words(parts)}; money is discounted by {economics.discount_rate:.3g} a year (of 1); value looks "
+        f"{economics.value_days:,} days ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what they cost to win, "
+        "and what others bring through them are left out."
     )
 
 
@@ -124,27 +131,35 @@ def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
     found, row = scores[scores.model == model].set_index("metric"), floor.set_index("metric")
     squared, total = row.loc["rmse"], row.loc["total_error_share"]
     inside = squared.low <= found.value["rmse"] <= squared.high
-    room = f"no more than about {max(1 - squared.value / found.value['rmse'], 0):.0%} of it could be won by a better view of the same histories"
+    gap = max(1 - squared.value / found.value["rmse"], 0)
+    room = (
+        f"by this reckoning a better view of the same histories could win about {gap:.0%} of it"
+        if gap >= 0.005
+        else "there is no room left to win by this reckoning"
+    )
+    told = "within what luck allows" if inside else "more than luck gives" if found.value["rmse"] > squared.high else "less than luck gives"
+    luck = write_interval(squared.value, squared.low, squared.high, 2)
     start = (
-        f"Were {model} true to the letter, its root mean squared error would be {write_interval(squared.value, squared.low, squared.high, 2)} by luck alone. "
-        f"The {found.value['rmse']:.2f} found is {'what luck allows' if inside else 'more than luck gives' if found.value['rmse'] > squared.high else 'less'}: {room}."
+        f"Were {model} true to the letter, its root mean squared error would be {luck} by luck alone. The {found.value['rmse']:.2f} found is {told}; {room}."
     )
     if total.low <= found.value["total_error_share"] <= total.high:
         return start
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
-    return f"{start} Its total would be off by {between}; it is off by more, so something changed after the snapshot that the model doesn't know, such as a season."
+    change = "so something changed after the snapshot that the model doesn't know, such as a season"
+    return f"{start} Its total would be off by {between}; it is off by more, {change}."
 
 
-def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame, currency: str) -> str:
-    """Say what all customers are worth, how unequally, and what churn is expected to take."""
+def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame, currency: str, kind: str) -> str:
+    """Say what all customers are worth, how unequally, and what churn is expected to take, or with buyers to have taken unseen."""
     row = stakes.iloc[0]
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
     nothing = int((values.value <= 0).sum())
     none = f" {nothing:,} are worth nothing: they brought no margin, or took back as much as they bought." if nothing else ""
     return (
-        f"**The {len(values):,} customers are worth {_money(row.value, row.low, row.high, currency)}**; the tenth with the highest value holds {tenth:.0%} of it. "
-        f"Churn is expected to take {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)} "
-        f"({row.cost_share:.1%} of what they would be worth if none were lost); risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}"
+        f"**The {len(values):,} customers are worth {_money(row.value, row.low, row.high, currency)}**; "
+        f"the tenth with the highest value holds {tenth:.0%} of it. "
+        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or {row.cost_share:.1%} of what they would be worth "
+        f"{KEPT[kind]}. Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}"
     )
 
 

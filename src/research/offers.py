@@ -218,7 +218,9 @@ def score_offers(baskets: Baskets, ranks: dict[str, Array], customers: Array, le
             gain = values - means[best][metric]
             told = (best, *find_interval(gain), judge(gain, True, len(means) - 1)) if name != best else ("", np.nan, np.nan, np.nan, "")
             rows.append((name, "item to item" if name == ITEM else "reference", metric, *find_interval(values), *told, len(customers)))
-    return pd.DataFrame(rows, columns=["model", "family", "metric", "value", "low", "high", "reference", "difference", "difference_low", "difference_high", "verdict", "n"])
+    return pd.DataFrame(
+        rows, columns=["model", "family", "metric", "value", "low", "high", "reference", "difference", "difference_low", "difference_high", "verdict", "n"]
+    )
 
 
 def judge_lists(tables: Tables, snapshot: date, days: int, offers: int, resamples: int, seed: int) -> Judged:

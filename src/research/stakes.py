@@ -8,14 +8,16 @@ import pandas as pd
 
 from research.features import load_flat
 from research.intervals import Z
+from research.layouts import blank_repeats
 from research.slices import FEW, MANY, MOST_COLUMNS, find_segments, list_segment_columns
 from research.snapshots import Tables, cut_evidence
 from research.stays import name_segments
 from research.studies import Study
+from research.tables import write_range
 from research.worth import Appraisal
 
 MONEY = ("amount", "margin_per_day", "value", "low", "high", "value_if_kept", "cost_of_churn", "value_at_risk")
-REPEATS = ((0, 0, "none"), (1, 1, "1"), (2, 4, "2 to 4"), (5, 9, "5 to 9"), (10, np.inf, "10 or more"))
+REPEATS = ((0, 0, "none"), (1, 1, "1"), (2, 4, "2 to 4"), (5, np.inf, "5 or more"))
 SILENT = ((0, 30, "30 days or less"), (31, 90, "31 to 90 days"), (91, 180, "91 to 180 days"), (181, np.inf, "more than 180 days"))
 FRESH = "last purchase"
 
@@ -100,21 +102,26 @@ def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
     """Return the table ``value``: one row per customer, the most valuable at risk first, without the columns that this kind of study doesn't have."""
     rows = appraisal.values.sort_values(["value_at_risk", "customer_id"], ascending=[False, True], ignore_index=True)
     known = [name for name in rows if name in ("customer_id", "value", "low", "high") or rows[name].notna().any()]
-    return name_money(rows[known], currency).assign(model=appraisal.model)
+    return name_money(rows[known], currency).rename(columns={"alive": "alive_share", "risk": "risk_share"}).assign(model=appraisal.model)
 
 
-def lay_out_stakes(stakes: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """Return the table of segments as a reader takes it in: intervals beside sums, an attribute named once."""
+def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """Return a table for readers: money to one decimal below 1,000, purchases to two."""
+    money = [name for name in table if name.endswith(f"_{currency.lower()}")]
+    return table.round(dict.fromkeys(money, 1) | {"purchases": 2})
+
+
+def lay_out_stakes(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table of segments as a reader takes it in, an attribute named once, and which columns hold cells with intervals."""
     value = [_write_sum(*row) for row in stakes[["value", "low", "high"]].itertuples(index=False)]
     cost = [_write_sum(*row) for row in stakes[["cost_of_churn", "cost_low", "cost_high"]].itertuples(index=False)]
-    by = stakes.segment_by.str.replace("_", " ").where(stakes.segment_by != stakes.segment_by.shift(), "")
-    columns = {"told apart by": by, "segment": stakes.segment, "customers": stakes.customers, "mean risk share": stakes.mean_risk_share}
-    columns |= {f"mean value, {currency}": stakes.mean_value.round(0), "value": value, "value at risk": stakes.value_at_risk.round(0)}
-    return pd.DataFrame(columns | {"cost of churn": cost, "cost share": stakes.cost_share})
+    columns = {"told apart by": stakes.segment_by.str.replace("_", " "), "segment": stakes.segment, "customers": stakes.customers}
+    columns |= {"mean risk share": stakes.mean_risk_share, "value": value, "value at risk": stakes.value_at_risk.round(0)}
+    return blank_repeats(pd.DataFrame(columns | {"cost of churn": cost, "cost share": stakes.cost_share}), "told apart by"), ["value", "cost of churn"]
 
 
 def _write_sum(value: float, low: float, high: float) -> str:
-    return f"{value:,.0f}" + (f" ({low:,.0f} to {high:,.0f})" if np.isfinite([low, high]).all() else "")
+    return write_range(*(f"{number:,.0f}" if np.isfinite(number) else "" for number in (value, low, high)))
 
 
 def concentrate(values: pd.DataFrame, parts: int = 20) -> pd.DataFrame:

@@ -49,10 +49,12 @@ def load_worth(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
         Empty and 0 where the study isn't generated, no month begins next to the snapshot, or study.yml states other terms.
     """
     nothing = pd.Series(dtype=float, name="true_value"), 0.0
+    if study.simulate is None:
+        return nothing
     terms, day = study.economics, pd.Timestamp(snapshot)
     first = (day + pd.Timedelta(days=15)).to_period("M").start_time
     own = (terms.fee_margin, terms.margin_share, terms.discount_rate) == (MARGIN_FEE, MARGIN_ORDERS, DISCOUNT_A_YEAR)
-    if study.simulate is None or not own or abs((first - day).days) > VALUE_DAYS_OFF:
+    if not own or abs((first - day).days) > VALUE_DAYS_OFF:
         return nothing
     clock = Clock(study.simulate.months)
     month = int(clock.month_of(np.array([first.to_datetime64()], "datetime64[D]").astype(np.int64))[0])

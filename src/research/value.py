@@ -36,8 +36,8 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
     Returns
     -------
     table with the columns of ``alive.summarise_orders``, mean_amount and first_amount
-        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with a repeat purchase; empty for who never came back. It
-        can be 0 or negative.
+        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with
+        a repeat purchase; empty for who never came back. It can be 0 or negative.
     """
     orders = cut_evidence(tables, snapshots)["orders"]
     lines = orders.mutate(day=orders.ordered_at.truncate("D"), bought=is_purchase(orders), net=net_amount(orders))

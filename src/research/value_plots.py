@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from research.plots import FAMILY_COLOURS
 from research.survival_plots import COLOURS, DASHES
@@ -20,16 +20,25 @@ def _axes(ax: Axes | None) -> Axes:
 def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
     """Draw what came against what one model expected, per tenth of the customers by that expectation, with the diagonal.
 
+    Logarithmic where all means are above 0.
+
     Parameters
     ----------
     table : DataFrame with columns model, group, expected, actual, low, high; see ``holdout.hold_out``
     label : what is counted, per customer
     """
     ax, rows = _axes(ax), table[(table.model == model) & (table.group > 0)]
-    top = 1.05 * max(rows.expected.max(), rows.high.max(), 1e-9)
-    ax.plot([0, top], [0, top], color="#30343b", linestyle=":", linewidth=1.2)
-    ax.errorbar(rows.expected, rows.actual, yerr=[rows.actual - rows.low, rows.high - rows.actual], marker="o", markersize=5, elinewidth=0.9)
-    ax.set(title=model, xlabel=f"expected {label}", ylabel=f"actual {label}", xlim=(0, top), ylim=(min(0, rows.low.min()), top))
+    least, top = min(rows.expected.min(), rows.actual.min()), max(rows.expected.max(), rows.high.max(), 1e-9)
+    bottom = least / 2 if least > 0 else min(0, rows.low.min())
+    ax.plot([bottom, 1.3 * top], [bottom, 1.3 * top], color="#30343b", linestyle=":", linewidth=1.2)
+    spread = [rows.actual - rows.low.clip(lower=bottom), rows.high - rows.actual]
+    ax.errorbar(rows.expected, rows.actual, yerr=np.maximum(spread, 0), marker="o", markersize=5, elinewidth=0.9, linestyle="none", color=COLOURS[0])
+    if least > 0:
+        ax.set(xscale="log", yscale="log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(FuncFormatter(_write_tick))
+            axis.set_minor_formatter(NullFormatter())
+    ax.set(title=model, xlabel=f"expected {label}", ylabel=f"actual {label}", xlim=(bottom, 1.3 * top), ylim=(bottom, 1.3 * top))
     return ax
 
 
@@ -70,6 +79,7 @@ def plot_errors(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     against = rows.value[rows.model == rows.reference[rows.reference != ""].iloc[0]] if (rows.reference != "").any() else rows.value[:0]
     if len(against):
         ax.axvline(0 if metric == "total_error_share" else against.item(), color="#30343b", linestyle=":", linewidth=1.2, zorder=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0) if share else FuncFormatter(_write_tick))
     ax.set(yticks=rows.index, yticklabels=[_shorten(name) for name in rows.model], ylim=(-0.6, len(rows) - 0.4), xlabel=label)
     ax.grid(axis="y", visible=False)
@@ -108,7 +118,9 @@ def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = N
     values : DataFrame with columns risk, value
     """
     ax, rows = _axes(ax), values[values.value > 0]
-    low = rows.value.quantile(0.005) if len(rows) else 1.0
+    if rows.empty:
+        return ax
+    low = rows.value.quantile(0.005)
     ax.hexbin(rows.risk, rows.value.clip(lower=low), yscale="log", gridsize=32, mincnt=1, bins="log", cmap="Blues", linewidths=0.1)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
@@ -130,8 +142,9 @@ def plot_stakes(stakes: pd.DataFrame, by: str, currency: str, ax: Axes | None = 
     ends = rows[["cost_of_churn", "cost_high"]].max(axis=1)
     for at, row in rows.iterrows():
         ax.annotate(f"{row.cost_share:.0%}", (ends[at], at), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(FuncFormatter(_write_tick))
     ax.set(yticks=rows.index, yticklabels=[_shorten(name) for name in rows.segment], title=by.replace("_", " "), xlim=(0, 1.15 * max(ends.max(), 1e-9)))
-    ax.set_xlabel(f"cost of churn, {currency}; beside it, the part of the segment's value")
+    ax.set_xlabel(f"cost of churn, {currency}")
     ax.grid(axis="y", visible=False)
     return ax

@@ -21,6 +21,7 @@ from research.snapshots import Tables
 from research.spend import fit_spend
 from research.studies import NotApplicable, Study, StudyError
 from research.survival import KaplanMeier, find_clocks, find_reach, list_models, require_leavers
+from research.tables import write_quantity
 from research.value import MODELS, choose_rhythm, discount, fit_amounts, fit_rhythms, load_histories, tabulate_fits, value_buyers
 
 Array = np.ndarray
@@ -69,6 +70,7 @@ class Appraisal:
     kept: Array
     scale: float
     model: str
+    currency: str
     parameters: pd.DataFrame = field(default_factory=pd.DataFrame)
     rhythms: dict[str, Fit] = field(default_factory=dict)
     histories: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -123,13 +125,14 @@ def appraise(tables: Tables, study: Study, snapshot: date, refits: int, folds: i
 
 
 def describe_valued(appraisal: Appraisal, snapshot: date | None) -> pd.DataFrame:
-    """Return how many customers are valued, and the means of what they are valued by: columns what, customers, mean."""
-    rows, words = appraisal.values, {"alive": "chance of being alive", "purchases": "purchases expected", "amount": "amount of a purchase"}
-    words |= {"margin_per_day": "margin of a day", "risk": "risk", "value": "value"}
-    told = [(f"mean {name}", len(rows), rows[column].mean()) for column, name in words.items() if rows[column].notna().any()]
+    """Return how many customers are valued, and the means of what they are valued by: columns what, value (text)."""
+    rows, unit = appraisal.values, appraisal.currency
+    words = {"alive": ("chance of being alive", "share"), "purchases": ("purchases expected", ""), "amount": (f"amount of a purchase, {unit}", "")}
+    words |= {"margin_per_day": (f"margin of a day, {unit}", ""), "risk": ("risk", "share"), "value": (f"value, {unit}", "")}
+    told = [(f"mean {name}", write_quantity(rows[column].mean(), kind)) for column, (name, kind) in words.items() if rows[column].notna().any()]
     once = int((appraisal.histories.n_repeat == 0).sum()) if len(appraisal.histories) else 0
-    first = [("valued" + (f" at {snapshot}" if snapshot else ""), len(rows), np.nan), *([("of them bought on one day only", once, np.nan)] if once else [])]
-    return pd.DataFrame(first + told, columns=["what", "customers", "mean"])
+    first = [("customers valued" + (f" at {snapshot}" if snapshot else ""), f"{len(rows):,}"), *([("bought on one day only", f"{once:,}")] if once else [])]
+    return pd.DataFrame(first + told, columns=["what", "value"])
 
 
 def find_rivals(tables: Tables, study: Study, appraisal: Appraisal, snapshot: date, days: float, seed: int) -> dict[str, pd.Series]:
@@ -167,7 +170,7 @@ def _appraise_buyers(tables: Tables, study: Study, snapshot: date, refits: int, 
     columns = {name: found[name].to_numpy() for name in found} | {"risk": silence}
     values = _frame(histories.customer_id, columns, drawn, scale)
     parts = {"parameters": tabulate_fits(rhythms, spend), "rhythms": rhythms, "histories": histories}
-    return Appraisal(values, drawn, kept, scale, best, **parts, holdout=_hold_buyers(tables, study, snapshot, histories, rhythms))
+    return Appraisal(values, drawn, kept, scale, best, study.economics.currency, **parts, holdout=_hold_buyers(tables, study, snapshot, histories, rhythms))
 
 
 def _value_histories(histories: pd.DataFrame, study: Study, model: ModuleType, rhythm: Fit, spend: Fit) -> pd.DataFrame:
@@ -221,7 +224,7 @@ def _appraise_members(tables: Tables, study: Study, snapshot: date, refits: int,
     curve = KaplanMeier().fit(panel.train, panel.outcome)
     plain = _weigh_curves(curve.predict_survival(panel.present, days), days, margins, window, study)[1]
     held = _hold_members(tables, study, snapshot, panel.present, {BOOSTED: fitted.model, SAME: curve}, panel.honest, margins)
-    return Appraisal(values, drawn, kept, fitted.scale, BOOSTED, leaks=panel.leaks, holdout=held, plain=plain)
+    return Appraisal(values, drawn, kept, fitted.scale, BOOSTED, study.economics.currency, leaks=panel.leaks, holdout=held, plain=plain)
 
 
 def _value_curves(
@@ -285,7 +288,7 @@ def _appraise_flat(tables: Tables, study: Study, snapshot: date, refits: int, fo
     customers = frame.customer_id.iloc[np.concatenate([part[0] for part in parts])[order]]
     columns = {name: np.concatenate([part[1][name] for part in parts])[order] for name in parts[0][1]}
     drawn, kept = (np.concatenate([part[place] for part in parts], axis=1)[:, order] for place in (2, 3))
-    return Appraisal(_frame(customers, columns, drawn, parts[0][4]), drawn, kept, parts[0][4], BOOSTED, leaks=leaks)
+    return Appraisal(_frame(customers, columns, drawn, parts[0][4]), drawn, kept, parts[0][4], BOOSTED, study.economics.currency, leaks=leaks)
 
 
 def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, Array]:
