@@ -65,6 +65,7 @@ LAYERS = [
         "pareto",
         "spend",
         "appraisal",
+        "valuation",
         "offers",
     },
     {"terms", "moods", "activity", "entry", "pairings"},
@@ -72,8 +73,8 @@ LAYERS = [
     {"leaks", "risk", "imbalance", "personas", "durations", "ledger", "travel", "holdout"},
     {"segments", "observation", "survival", "incidence", "stays"},
     {"indicators", "scorecard", "reasons", "memberships"},
+    {"purchasers", "subscribers", "stakes"},
     {"worth"},
-    {"stakes"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
 IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}

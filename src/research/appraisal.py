@@ -71,16 +71,16 @@ def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str,
     rows = scores[scores.model == model].set_index("metric")
     squared, total, absolute = rows.loc["rmse"], rows.loc["total_error_share"], rows.loc["mae"]
     unit, rule = WHAT[outcome].format(currency), squared.reference
-    digits = 2 if squared.value < 100 else 0
+    digits, name = 2 if squared.value < 100 else 0, model[:1].upper() + model[1:]
     other = scores[(scores.model == rule) & (scores.metric == "rmse")].value.item()
     numbers = (
         f"over {days} days its root mean squared error is {squared.value:,.{digits}f} {unit}, that of the rule “{rule}” {other:,.{digits}f}; "
         f"the difference is {write_interval(squared.difference, squared.difference_low, squared.difference_high, digits)}"
     )
     start = {
-        "better": f"**{model} foretells {_name(outcome)} better than every rule**: ",
-        "worse": f"**{model} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** ",
-    }.get(squared.verdict, f"**{model} is not shown to foretell {_name(outcome)} better than the rule “{rule}”**: ")
+        "better": f"**{name} foretells {_name(outcome)} better than every rule**: ",
+        "worse": f"**{name} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** ",
+    }.get(squared.verdict, f"**{name} is not shown to foretell {_name(outcome)} better than the rule “{rule}”**: ")
     words = [start + (numbers if start.endswith(": ") else numbers[:1].upper() + numbers[1:]), _say_total(total)]
     if absolute.verdict == "worse":
         words.append(
@@ -168,18 +168,25 @@ def _money(value: float, low: float, high: float, currency: str) -> str:
 
 
 def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
-    """Say where churn costs most: per attribute, the segment that loses the largest part of its value."""
-    parts = []
+    """Say where churn costs most: per attribute, the segment that loses the largest part of its value, where the intervals tell the ends apart."""
+    parts, alike = [], []
     for by, rows in stakes[stakes.segment_by != "all"].groupby("segment_by", sort=False):
         if len(rows) < 2:
             continue
-        most = rows.loc[rows.cost_share.idxmax()]
-        words = f"by {write_plain(by)}, “{write_plain(most.segment)}” loses the largest part ({most.cost_share:.1%}, {most.cost_of_churn:,.0f} {currency})"
-        whole = rows.loc[rows.cost_of_churn.idxmax()]
-        words += "" if whole.segment == most.segment else f", “{write_plain(whole.segment)}” the most money ({whole.cost_of_churn:,.0f} {currency})"
-        parts.append(words)
-    start = "Where churn costs most: "
-    return start + "; ".join(parts) + "." if parts else "Nothing tells these customers apart, so churn costs the same everywhere as far as these tables tell."
+        kept = (rows.value + rows.cost_of_churn).where(lambda sums: sums > 0)
+        most, least = rows.cost_share.idxmax(), rows.cost_share.idxmin()
+        if not (rows.cost_low / kept)[most] > (rows.cost_high / kept)[least]:
+            alike.append(write_plain(by))
+            continue
+        first, last = rows.loc[most], rows.loc[least]
+        parts.append(
+            f"by {write_plain(by)}, “{write_plain(first.segment)}” loses the largest part ({first.cost_share:.1%}, {first.cost_of_churn:,.0f} {currency}), "
+            f"“{write_plain(last.segment)}” the smallest ({last.cost_share:.1%}, {last.cost_of_churn:,.0f} {currency})"
+        )
+    same = f" No segment by {join_words(alike)} is shown to lose a larger part of its value than another." if alike else ""
+    if not parts:
+        return same.strip() or "Nothing tells these customers apart, so churn costs the same everywhere as far as these tables tell."
+    return "Where churn costs most: " + "; ".join(parts) + "." + same
 
 
 def judge_grades(grades: pd.DataFrame, model: str, rival: str, days: float, currency: str) -> str:

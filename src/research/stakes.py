@@ -14,7 +14,7 @@ from research.snapshots import Tables, cut_evidence
 from research.stays import name_segments
 from research.studies import Study
 from research.tables import write_range
-from research.worth import Appraisal
+from research.valuation import Appraisal
 
 MONEY = ("amount", "margin_per_day", "value", "low", "high", "value_if_kept", "cost_of_churn", "value_at_risk")
 REPEATS = ((0, 0, "none"), (1, 1, "1"), (2, 4, "2 to 4"), (5, np.inf, "5 or more"))
@@ -106,9 +106,9 @@ def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
 
 
 def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """Return a table for readers: money to one decimal below 1,000, purchases to two."""
+    """Return a table for readers: money to one decimal, purchases and margins of a day to two."""
     money = [name for name in table if name.endswith(f"_{currency.lower()}")]
-    return table.round(dict.fromkeys(money, 1) | {"purchases": 2})
+    return table.round({name: 2 if name.startswith("margin") else 1 for name in money} | {"purchases": 2})
 
 
 def lay_out_stakes(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -18,7 +18,7 @@ from research.likelihood import Fit
 from research.parts import Economics
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount
-from research.spend import fit_spend, predict_spend
+from research.spend import predict_spend
 from research.studies import Study, StudyError
 
 Array = np.ndarray
@@ -105,14 +105,6 @@ def tabulate_terms(economics: Economics) -> pd.DataFrame:
     terms = {"margin_share": "share", "fee_margin": "share", "discount_rate": "share a year", "value_days": "days"}
     rows = [("assumed", name, unit, float(getattr(economics, name))) for name, unit in terms.items()]
     return pd.DataFrame(rows, columns=["model", "parameter", "unit", "value"])
-
-
-def fit_amounts(histories: pd.DataFrame) -> Fit | None:
-    """Return the Gamma-Gamma fit, or nothing where fewer than three customers came back and spent something."""
-    try:
-        return fit_spend(histories)
-    except StudyError:
-        return None
 
 
 def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, span: float, margin: float, rate: float) -> pd.DataFrame:

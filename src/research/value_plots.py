@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from research.plots import FAMILY_COLOURS
 from research.survival_plots import COLOURS, DASHES
@@ -36,8 +37,7 @@ def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = N
     if least > 0:
         ax.set(xscale="log", yscale="log")
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(FuncFormatter(_write_tick))
-            axis.set_minor_formatter(NullFormatter())
+            _tick_log(axis)
     ax.set(title=model, xlabel=f"expected {label}", ylabel=f"actual {label}", xlim=(bottom, 1.3 * top), ylim=(bottom, 1.3 * top))
     return ax
 
@@ -90,6 +90,12 @@ def _write_tick(value: float, _: int) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:g}"
 
 
+def _tick_log(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(_write_tick))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _shorten(name: str) -> str:
     return str(name) if len(str(name)) <= NARROW else str(name)[: NARROW - 1] + "…"
 
@@ -123,7 +129,7 @@ def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = N
     low = rows.value.quantile(0.005)
     ax.hexbin(rows.risk, rows.value.clip(lower=low), yscale="log", gridsize=32, mincnt=1, bins="log", cmap="Blues", linewidths=0.1)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    _tick_log(ax.yaxis)
     ax.set(xlabel="risk", ylabel=f"value, {currency} (log scale)")
     return ax
 
