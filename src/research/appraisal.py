@@ -8,6 +8,7 @@ from research.tables import join_words, write_interval, write_plain, write_quant
 
 PLAIN, FIRST = "Pareto/NBD", "Pareto/NBD, first amount"
 WHAT = {"purchases": "days with a purchase per customer", "amount": "{} per customer", "margin": "{} of margin per customer"}
+UNSEEN = 0.0005  # a part of the value that is nothing
 LOSES = {
     "contractual": "Churn up to the end of the label window is expected to take",
     "non_contractual": "Who may have dropped out unseen by the snapshot takes away",
@@ -100,7 +101,7 @@ def _say_total(row: pd.Series) -> str:
     if row.low <= 0 <= row.high:
         return f"Its total is not shown to be off {told}"
     side = "more" if row.value > 0 else "less"
-    return f"**Its total is off**: {side} was expected than came {told}, which no customer's history up to the snapshot foretold"
+    return f"**Its total is off**: {side} was expected than came {told}"
 
 
 def judge_rival(scores: pd.DataFrame) -> str:
@@ -155,11 +156,15 @@ def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame,
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
     nothing = int((values.value <= 0).sum())
     none = f" {nothing:,} are worth nothing: they brought no margin, or took back as much as they bought." if nothing else ""
+    loses = (
+        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or {row.cost_share:.1%} of what they would be worth {KEPT[kind]}."
+        if row.cost_share >= UNSEEN
+        else "What churn takes can't be told, so silent customers are probably worth less than they look."
+    )
     return (
         f"**The {len(values):,} customers are worth {_money(row.value, row.low, row.high, currency)}**; "
         f"the tenth with the highest value holds {tenth:.0%} of it. "
-        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or {row.cost_share:.1%} of what they would be worth "
-        f"{KEPT[kind]}. Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}"
+        f"{loses} Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}"
     )
 
 
@@ -169,6 +174,8 @@ def _money(value: float, low: float, high: float, currency: str) -> str:
 
 def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
     """Say where churn costs most: per attribute, the segment that loses the largest part of its value, where the intervals tell the ends apart."""
+    if stakes.cost_share.iloc[0] < UNSEEN:
+        return "No cost of churn can be told: the model sees nobody drop out in these histories, which is not the same as nobody leaving."
     parts, alike = [], []
     for by, rows in stakes[stakes.segment_by != "all"].groupby("segment_by", sort=False):
         if len(rows) < 2:

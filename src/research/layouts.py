@@ -16,7 +16,7 @@ SCORE_WORDS = {
     "mean_reciprocal_rank": "mean reciprocal rank",
 }
 HIT = "hit_rate_at_"
-OUTCOMES = {"purchases": "days with a purchase", "amount": "spending, {}", "margin": "margin, {}"}
+OUTCOMES = {"purchases": "purchase days", "amount": "spending, {}", "margin": "margin, {}"}
 HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "odds ratio"}
 
 

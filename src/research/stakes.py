@@ -106,9 +106,9 @@ def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
 
 
 def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """Return a table for readers: money to one decimal, purchases and margins of a day to two."""
+    """Return a table for readers: money and purchases to one decimal, margins of a day to two."""
     money = [name for name in table if name.endswith(f"_{currency.lower()}")]
-    return table.round({name: 2 if name.startswith("margin") else 1 for name in money} | {"purchases": 2})
+    return table.round({name: 2 if name.startswith("margin") else 1 for name in money} | {"purchases": 1})
 
 
 def lay_out_stakes(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
