@@ -296,10 +296,6 @@ def test_segments_that_lose_alike_are_not_told_apart():
     rows = pd.DataFrame({"segment_by": ["all", "plan", "plan"], "segment": ["all", "a", "b"], "value": [200.0, 100, 100], "cost_of_churn": [22.0, 12, 10]})
     rows["cost_share"] = rows.cost_of_churn / (rows.value + rows.cost_of_churn)
     rows["cost_low"], rows["cost_high"] = rows.cost_of_churn - 3, rows.cost_of_churn + 3
-        rows.cost_of_churn / (rows.value + rows.cost_of_churn),
-        rows.cost_of_churn - 3,
-        rows.cost_of_churn + 3,
-    )
     assert appraisal.say_stakes(rows, "EUR") == "No segment by plan is shown to lose a larger part of its value than another."
     assert "the model sees nobody drop out" in appraisal.say_stakes(rows.assign(cost_share=0.0, cost_of_churn=0.0), "EUR")
     clear = rows.assign(cost_low=rows.cost_of_churn - 0.1, cost_high=rows.cost_of_churn + 0.1)

@@ -159,6 +159,8 @@ def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame,
     loses = (
         f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or {row.cost_share:.1%} of what they would be worth {KEPT[kind]}."
         if row.cost_share >= UNSEEN
+        else "Nothing is at stake."
+        if row.value <= 0
         else "What churn takes can't be told, so silent customers are probably worth less than they look."
     )
     return (
