@@ -175,7 +175,7 @@ def test_buyers_are_valued_to_the_last_one_and_zero_margin_is_worth_nothing(writ
     assert rows.value["back"] == 0 and rows.value["once"] > 0
     assert rows[["alive", "risk"]].stack().between(0, 1).all()
     assert (rows.value_if_kept + 1e-9 >= rows.value).all()
-    assert "1 are worth nothing" in appraisal.say_values(found.values, *_sum_up(found, tables, study), "EUR", study.kind)
+    assert "1 are worth nothing" in appraisal.say_values(found.values, *_sum_up(found, tables, study), pd.DataFrame(), found.model, "EUR", study.kind)
     free, loaded = write_buyers(write_study, orders, margin_share=0)
     nothing = worth.appraise(loaded, free, T, 0, 2, 0)
     assert (nothing.values.value == 0).all() and (stakes.concentrate(nothing.values).value_share == 0).all()
@@ -290,6 +290,20 @@ def test_verdicts_can_say_that_a_rule_does_as_well_and_that_a_total_is_off():
     assert "use the rule" in say(scores(0.1, 0.3, "worse"))
     assert "Its total is off**: less was expected than came" in say(scores(-0.7, -0.3, "better", (-0.2, -0.3, -0.1)))
     assert "not shown to be off" in say(scores(-0.7, -0.3, "better"))
+
+
+def test_a_total_that_was_off_is_said_beside_the_value():
+    stake = pd.DataFrame(
+        [{"value": 100.0, "low": 99, "high": 101, "cost_of_churn": 5.0, "cost_low": 4, "cost_high": 6, "cost_share": 0.05, "value_at_risk": 9}]
+    )
+    shares = pd.DataFrame({"customers_share": [0, 1.0], "value_share": [0, 1.0]})
+    values = pd.DataFrame({"value": [50.0, 50]})
+    told = [
+        appraisal.say_values(values, stake, shares, scores(-0.7, -0.3, "better", total).assign(outcome="amount"), "model", "EUR", "flat")
+        for total in ((-0.4, -0.5, -0.3), (0.0, -0.1, 0.1))
+    ]
+    assert "the money expected was off by −40.0 %" in told[0] and "off by" not in told[1]
+    assert "worth 100 EUR (99 to 101)" in told[0]
 
 
 def test_segments_that_lose_alike_are_not_told_apart():

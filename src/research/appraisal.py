@@ -150,8 +150,13 @@ def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
     return f"{start} Its total would be off by {between}; it is off by more, {change}."
 
 
-def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame, currency: str, kind: str) -> str:
-    """Say what all customers are worth, how unequally, and what churn is expected to take, or with buyers to have taken unseen."""
+def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame, scores: pd.DataFrame, model: str, currency: str, kind: str) -> str:
+    """Say what all customers are worth, how unequally, and what churn is expected to take, or with buyers to have taken unseen.
+
+    Parameters
+    ----------
+    scores : of the holdout, empty where there is none: where its total was off, the interval of the value is too narrow, and that is said
+    """
     row = stakes.iloc[0]
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
     nothing = int((values.value <= 0).sum())
@@ -166,7 +171,20 @@ def say_values(values: pd.DataFrame, stakes: pd.DataFrame, shares: pd.DataFrame,
     return (
         f"**The {len(values):,} customers are worth {_money(row.value, row.low, row.high, currency)}**; "
         f"the tenth with the highest value holds {tenth:.0%} of it. "
-        f"{loses} Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}"
+        f"{loses} Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}{_warn_of_total(scores, model)}"
+    )
+
+
+def _warn_of_total(scores: pd.DataFrame, model: str) -> str:
+    """Say that the interval of the value doesn't hold what the holdout showed of the money."""
+    if scores.empty:
+        return ""
+    row = scores[(scores.model == model) & (scores.metric == "total_error_share") & scores.outcome.isin(["amount", "margin"])].iloc[0]
+    if not (row.low > 0 or row.high < 0):
+        return ""
+    return (
+        f" The interval carries only the luck of who was learned from: in the holdout the money expected was off by {write_quantity(row.value, 'share')}, "
+        "and the value may be so too."
     )
 
 

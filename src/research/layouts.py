@@ -61,22 +61,24 @@ def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"policy": profit.policy, "contacted": profit.contacted, **cells, f"EMPC, {unit} a customer": empc, "against lot": profit.against_lot})
 
 
-def lay_out_holdout(scores: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, list[str]]:
+def lay_out_holdout(scores: pd.DataFrame, currency: str, counts: str = "rmse") -> tuple[pd.DataFrame, list[str]]:
     """Return scores of a holdout, one row per outcome and model, and which columns hold cells with intervals.
 
     Parameters
     ----------
-    scores : see ``holdout.score_holdout`` and ``offers.score_offers``, with a column outcome; differences are told of an outcome's first score
+    scores : see ``holdout.score_holdout`` and ``offers.score_offers``, with a column outcome, which is shown where there are several
+    counts : the score whose differences and verdict are told
     """
     rows, shown = [], scores[scores.metric != "correlation"]
     for (outcome, model), part in shown.groupby(["outcome", "model"], sort=False):
-        first, words = part.iloc[0], OUTCOMES.get(outcome, outcome).format(currency)
+        first, words = part[part.metric == counts].iloc[0], OUTCOMES.get(outcome, outcome).format(currency)
         cells = {_name_score(row.metric): _write_score(row.metric, row.value, row.low, row.high) for row in part.itertuples()}
         change = _write_score(first.metric, first.difference, first.difference_low, first.difference_high) if first.reference else ""
         told = {f"{_name_score(first.metric)}, less that of the best rule": change, "verdict": first.verdict or "the best rule"}
         rows.append({"outcome": words, "model": model} | cells | told)
     table = pd.DataFrame(rows)
-    return blank_repeats(table, "outcome"), [name for name in table if name not in ("outcome", "model", "verdict")]
+    table = blank_repeats(table, "outcome") if table.outcome.nunique() > 1 else table.drop(columns="outcome")
+    return table, [name for name in table if name not in ("outcome", "model", "verdict")]
 
 
 def _name_score(metric: str) -> str:
