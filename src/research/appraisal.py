@@ -79,7 +79,7 @@ def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str,
         f"the difference is {write_interval(squared.difference, squared.difference_low, squared.difference_high, digits)}"
     )
     start = {
-        "better": f"**{name} foretells {_name(outcome)} better than every rule**: ",
+        "better": f"**{name} foretells {_name(outcome)} better than the best rule**: ",
         "worse": f"**{name} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** ",
     }.get(squared.verdict, f"**{name} is not shown to foretell {_name(outcome)} better than the rule “{rule}”**: ")
     words = [start + (numbers if start.endswith(": ") else numbers[:1].upper() + numbers[1:]), _say_total(total)]
