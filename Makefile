@@ -7,7 +7,7 @@ STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: reports test bench bench-scores lint format lab lock clean help
+.PHONY: reports test bench bench-scores bench-value lint format lab lock clean help
 reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
@@ -16,6 +16,9 @@ test: $(READY)  ## run all tests, the notebooks included
 
 bench-scores: $(READY)  ## measure scores beside others' models, and the boosted hazard; takes two hours, wants RESEARCH_MIRROR for real studies
 	$(BIN)/python benchmarks/scores.py $(BENCH)
+
+bench-value: $(READY)  ## measure how long 200,000 buyers take to fit and value, and how much memory; takes two minutes
+	$(BIN)/python benchmarks/value.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against other ways, on generated data; takes most of an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)

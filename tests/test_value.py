@@ -36,6 +36,7 @@ def test_spending_is_what_repeat_purchases_brought_less_what_came_back(write_stu
     assert table.loc["a", ["n_repeat", "recency_days", "age_days", "mean_amount"]].tolist() == [1, 4, 45, 18]  # 25 less 7; March lies ahead
     assert table.loc["once", "n_repeat"] == 0 and np.isnan(table.loc["once", "mean_amount"])
     assert table.loc["back", "mean_amount"] == -40
+    assert table.first_amount.to_dict() == {"a": 10, "once": 99, "back": 50}
 
 
 @pytest.mark.parametrize("name", [*RHYTHMS])
@@ -85,12 +86,16 @@ def test_amounts_without_a_mean_are_refused():
         value.value_buyers(buyers(), alive, RHYTHMS["BG/NBD"], Fit(np.array([2.0, 0.9, 5.0]), np.eye(3), 0.0, 1, NAMES), 365, 1.0, 0.1)
 
 
-def test_the_holdout_worked_by_hand():
-    expected, later = {"model": np.array([0.0, 1.0, 2.0, 3.0]), "zero": np.zeros(4)}, np.array([0, 0, 2, 4])
-    scores = value.score_holdout(expected, later).set_index("model")
-    assert scores.loc["model", ["rmse", "mae", "total_error_share"]].tolist() == pytest.approx([np.sqrt(0.5), 0.5, 0])
-    assert scores.loc["zero", "total_error_share"] == -1 and np.isnan(scores.loc["zero", "correlation"])
-    halves = value.hold_out(expected, later, 2)
-    rows = halves[halves.model == "model"].set_index("group")
-    assert rows.expected.tolist() == [1.5, 0.5, 2.5] and rows.actual.tolist() == [1.5, 0, 3]
-    assert rows.n.tolist() == [4, 2, 2]
+def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amounts_left_out():
+    fits = {"one": Fit(np.ones(4), np.eye(4), -100.0, 9, alive.NAMES), "two": Fit(np.ones(6), np.eye(6), -98.5, 9, alive.NAMES)}
+    assert value.choose_rhythm(fits) == "one"  # 8 + 200 against 12 + 197
+    assert value.choose_rhythm(fits | {"two": Fit(np.ones(6), np.eye(6), -97.0, 9, alive.NAMES)}) == "two"
+    rows = pd.DataFrame({"n_repeat": [0, 2, 5, 0, 1.0], "recency_days": [0, 40, 80, 0, 20.0], "age_days": 100.0, "first_amount": 5.0})
+    assert [*value.fit_rhythms(rows)] == ["BG/NBD", "Pareto/NBD"]
+
+
+def test_values_do_not_depend_on_how_many_are_valued_at_once(monkeypatch):
+    terms = (pareto, RHYTHMS["Pareto/NBD"], SPEND, 365, 0.3, 0.1)
+    whole = value.value_buyers(buyers(), *terms)
+    monkeypatch.setattr(value, "PART", 3)
+    pd.testing.assert_frame_equal(value.value_buyers(buyers(), *terms), whole)

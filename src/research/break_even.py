@@ -25,8 +25,8 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_value_at_risk, break_even_points, break_even_of_risk_share
-        Group 1 has most at stake. ``break_even_points``: cost of contact and offer over the mean worth of a customer kept, in percentage points of the chance to
-        stay; ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't pay whatever it does.
+        Group 1 has most at stake. ``break_even_points``: cost of contact and offer over the mean worth of a customer kept, in percentage points of the
+        chance to stay; ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't pay whatever it does.
 
     Raises
     ------
@@ -84,8 +84,9 @@ def say_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study, why:
         else "not enough to show an effect that only just pays: repeat it over cycles"
     )
     return (
-        f"**Whom contact keeps is not known here**: {why}. A contact with its offer costs {write_quantity(cost, currency)} {currency}; among the fifth with most at stake it "
-        f"pays if it raises the chance to stay by {first.break_even_points:.1f} percentage points, of a mean risk of {first.mean_risk_share:.1%}. A test of {size:,} contacted and {size:,} "
+        f"**Whom contact keeps is not known here**: {why}. A contact with its offer costs {write_quantity(cost, currency)} {currency}; among the fifth "
+        f"with most at stake it pays if it raises the chance to stay by {first.break_even_points:.1f} percentage points, of a mean risk of "
+        f"{first.mean_risk_share:.1%}. A test of {size:,} contacted and {size:,} "
         f"left alone shows an effect of {100 * smallest:.1f} points (power {POWER:.0%}, level {LEVEL:.0%}): {enough}. The table `targets` draws it by lot. "
         "A high risk is no reason to think that contact helps."
     )

@@ -126,14 +126,14 @@ def _drop_unknown(trial: Trial) -> Trial:
 def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, sample: Sample, budget: float, seed: int) -> pd.DataFrame:
     """Return this cycle's list: for each customer whether to contact, with which offer, and what that is expected to bring.
 
-    Dated studies: everybody in the population at the study's last snapshot, by what all trials taught. Flat studies: the customers of the trial, each by models that
-    never saw him or her.
+    Dated studies: everybody in the population at the study's last snapshot, by what all trials taught. Flat studies: the customers of the trial, each by
+    models that never saw him or her.
 
     Returns
     -------
     DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost, net_gain
-        ``decision``: contact, do not contact (every offer is expected to do harm), not worth the cost, or no room (in budget and capacity); ``arm``: of the offer
-        that is given, or would be; ``effect_points``: on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings most.
+        ``decision``: contact, do not contact (every offer is expected to do harm), not worth the cost, or no room (in budget and capacity); ``arm``: of the
+        offer that is given, or would be; ``effect_points``: on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings most.
     """
     if study.kind == "flat":
         who, effect, gain, cost, worth = case.customers, case.effect.mean(axis=0), case.gain.mean(axis=0), case.cost, case.worth

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from research import pareto
 from research.alive import HISTORY, require_histories
-from research.likelihood import REACH, Fit, find_covariance, measure_curve, measure_slope
+from research.likelihood import REACH, Fit, find_covariance, measure_curve
 from research.studies import StudyError
 
 Array = np.ndarray
@@ -52,8 +52,8 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     arguments = (repeats, recency / unit, age / unit, z, rows / rows.sum())
     start = np.r_[np.log(plain.parameters / [1, unit, 1, unit]), 0, 0]
     bounds, options = [(-REACH, REACH)] * 6, {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7}
-    found = minimize(_loss, start, arguments, "L-BFGS-B", jac=_slope, bounds=bounds, options=options)
-    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments), rows.sum())
+    found = minimize(_loss, start, arguments, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments, 1e-4), rows.sum())
     turn = np.eye(6)
     turn[1, 4] = turn[3, 5] = middle  # from the mean of the logarithms to a first amount of 1
     parameters = np.exp(turn @ found.x) * [1, unit, 1, unit, 1, 1]
@@ -81,12 +81,15 @@ def weigh_history(parameters: Array, repeats: Array, recency: Array, age: Array,
     return pareto.weigh_history(_scale(parameters, logs), repeats, recency, age)
 
 
-def _loss(logs: Array, repeats: Array, recency: Array, age: Array, z: Array, shares: Array) -> float:
-    return -shares @ weigh_history(np.exp(logs), repeats, recency, age, z)[0]
+def _loss(logs: Array, repeats: Array, recency: Array, age: Array, z: Array, shares: Array) -> tuple[float, Array]:
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    likelihood, _, (by_r, by_alpha, by_s, by_beta) = pareto.weigh_slopes(_scale(np.exp(logs), z), repeats, recency, age)
+    slopes = [by_r * np.exp(logs[0]), by_alpha, by_s * np.exp(logs[2]), by_beta, -z * by_alpha, -z * by_beta]
+    return -shares @ likelihood, -np.array([shares @ slope for slope in slopes])
 
 
 def _slope(logs: Array, *arguments: Array) -> Array:
-    return measure_slope(_loss, logs, *arguments)
+    return _loss(logs, *arguments)[1]
 
 
 def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:

@@ -17,7 +17,7 @@ from research.value import MODELS
 
 Array = np.ndarray
 METRICS = ("rmse", "mae", "total_error_share", "correlation")
-ZERO, LAST, RATE, MEAN = "zero", "as in the last period", "at the customer's own rate", "the same for all"
+ZERO, LAST, RATE, MEAN = "zero", "as in the last period", "at the own rate", "the same for all"
 REFERENCE = "reference"
 WEEK = 7
 

@@ -7,10 +7,10 @@ shape s, rate beta). The functions are those of ``research.alive``, which holds 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, gammaln
+from scipy.special import digamma, expit, gammaln
 
 from research.alive import HISTORY, NEAR_ONE, count_histories, require_histories
-from research.likelihood import REACH, Fit, find_covariance, measure_curve, measure_slope
+from research.likelihood import REACH, Fit, find_covariance, measure_curve
 
 Array = np.ndarray
 NAMES = ("r", "alpha", "s", "beta")
@@ -31,46 +31,71 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     unit = np.average(age, weights=rows)
     arguments = (repeats, recency / unit, age / unit, rows / rows.sum())
     bounds, options = [(-REACH, REACH)] * 4, {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8}
-    found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=_slope, bounds=bounds, options=options)
-    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments), rows.sum())
+    found = minimize(_loss, np.zeros(4), arguments, "L-BFGS-B", jac=True, bounds=bounds, options=options)
+    covariance = find_covariance(found.x, lambda: measure_curve(_slope, found.x, arguments, 1e-4), rows.sum())
     parameters = np.exp(found.x) * [1, unit, 1, unit]
     return Fit(parameters, covariance, float(rows @ weigh_history(parameters, repeats, recency, age)[0]), int(rows.sum()), NAMES)
 
 
 def weigh_history(parameters: Array, repeats: Array, recency: Array, age: Array) -> tuple[Array, Array]:
-    """Return the log-likelihood of each history, and the probability that the customer is alive at its end."""
+    """Return the log-likelihood of each history, and the probability that the customer is alive at its end; alpha and beta may be one for each."""
+    return weigh_slopes(parameters, repeats, recency, age, False)[:2]
+
+
+def weigh_slopes(parameters: Array, repeats: Array, recency: Array, age: Array, slopes: bool = True) -> tuple[Array, Array, tuple[Array, ...]]:
+    """Return what ``weigh_history`` does, and if asked for the slopes of the log-likelihood by r, log alpha, s and log beta, one for each history."""
     r, alpha, s, beta = parameters
     stays = -(r + repeats) * np.log(alpha + age) - s * np.log(beta + age)
-    left = np.log(s) + _integrate(parameters, repeats, recency, age)
+    integral, means = _integrate(parameters, repeats, recency, age, slopes)
+    left = np.log(s) + integral
     common = gammaln(r + repeats) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
-    return common + np.logaddexp(stays, left), expit(stays - left)
+    alive = expit(stays - left)
+    if not slopes:
+        return common + np.logaddexp(stays, left), alive, ()
+    gone, (log_fast, fast, log_slow, slow) = 1 - alive, means
+    found = (
+        digamma(r + repeats) - digamma(r) + np.log(alpha) - alive * np.log(alpha + age) - gone * log_fast,
+        r - alpha * (r + repeats) * (alive / (alpha + age) + gone * fast),
+        np.log(beta) - alive * np.log(beta + age) + gone * (1 / s - log_slow),
+        s - beta * (alive * s / (beta + age) + gone * (s + 1) * slow),
+    )
+    return common + np.logaddexp(stays, left), alive, found
 
 
-def _integrate(parameters: Array, repeats: Array, recency: Array, age: Array) -> Array:
+def _integrate(parameters: Array, repeats: Array, recency: Array, age: Array, means: bool) -> tuple[Array, tuple[Array, ...]]:
     """Return the logarithm of the integral over the time t of dropping out, from the last purchase to the end of the history.
 
     Of (alpha + t)^-(r + x) (beta + t)^-(s + 1), by Gauss and Legendre over log(alpha + t), cut where it has fallen to e^-30: the published form, a
-    hypergeometric function, needs very many terms where alpha and beta lie far apart, as they do where hardly anybody drops out.
+    hypergeometric function, needs very many terms where alpha and beta lie far apart, as they do where hardly anybody drops out. If asked for, also the
+    means under this density of log(alpha + t), 1 / (alpha + t), log(beta + t) and 1 / (beta + t), from which the slopes follow.
     """
     r, alpha, s, beta = parameters
     begins, ends = np.log(alpha + recency), np.log(alpha + age)
     slowest = np.minimum((alpha + recency) / (beta + recency), (alpha + age) / (beta + age))
-    falls = np.maximum(r + repeats - 1 + (s + 1) * slowest, 1e-3)
-    length, total = np.minimum(ends - begins, NEGLIGIBLE / falls), 0.0
     power, first = r + repeats - 1, np.log(beta + recency)
+    length = np.minimum(ends - begins, NEGLIGIBLE / np.maximum(power + (s + 1) * slowest, 1e-3))
+    total, sums = 0.0, np.zeros((4, len(repeats)))
     for node, weight in zip(*np.polynomial.legendre.leggauss(NODES), strict=True):
         u = length * (1 + node) / 2
-        total = total + weight / 2 * np.exp(-power * u - (s + 1) * (np.log(beta - alpha + np.exp(begins + u)) - first))
+        fast = np.exp(begins + u)
+        slow = beta - alpha + fast
+        log_slow = np.log(slow)
+        share = weight / 2 * np.exp(-power * u - (s + 1) * (log_slow - first))
+        total = total + share
+        if means:
+            sums += share * np.stack([begins + u, 1 / fast, log_slow, 1 / slow])
     with np.errstate(divide="ignore"):
-        return np.log(length * total) - power * begins - (s + 1) * first
+        return np.log(length * total) - power * begins - (s + 1) * first, tuple(sums / total)
 
 
-def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array) -> float:
-    return -shares @ weigh_history(np.exp(logs), repeats, recency, age)[0]
+def _loss(logs: Array, repeats: Array, recency: Array, age: Array, shares: Array) -> tuple[float, Array]:
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    likelihood, _, slopes = weigh_slopes(np.exp(logs), repeats, recency, age)
+    return -shares @ likelihood, -np.array([shares @ slope for slope in slopes]) * [np.exp(logs[0]), 1, np.exp(logs[2]), 1]
 
 
 def _slope(logs: Array, *arguments: Array) -> Array:
-    return measure_slope(_loss, logs, *arguments)
+    return _loss(logs, *arguments)[1]
 
 
 def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:

@@ -10,6 +10,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "repeats": (1, 100),
     "periods": (1, 1000),
     "resamples": (200, 100_000),  # fewer leave a handful of draws beyond the limits of an interval
+    "refits": (0, 1000),
+    "offers": (1, 100),
     "tuning_seconds": (0, 36_000),
     "seed": (0, 2**32 - 1),
     "capacity": (0, 1_000_000_000),

@@ -64,6 +64,8 @@ HEADINGS = {
     "difference_high": "to",
     "early_share": "earlier half",
     "late_share": "later half",
+    "alive_share": "alive",
+    "risk_share": "risk",
     "positive": "rated high",
     "positive_share": "scored high",
 }
@@ -181,6 +183,17 @@ def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
 def _write_ranges(summary: pd.DataFrame, column: str, units: pd.Series) -> list[str]:
     bounds = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     return [_write_range(*numbers, unit) for *numbers, unit in zip(*(summary[name].astype(float) for name in (column, *bounds)), units, strict=True)]
+
+
+def write_range(value: str, low: str, high: str) -> str:
+    """Return a cell of two lines, the interval small below the value; of an interval without width, the value alone."""
+    return value if low == high or not low else f"{value}<br><small>{low} to {high}</small>"
+
+
+def show_ranges(table: pd.DataFrame, columns: Sequence[str], note: str = "", bold: str | None = None) -> GT:
+    """Return a table whose ``columns`` hold cells of ``write_range``; see ``show``."""
+    there = [column for column in columns if column in table]
+    return show(table, note=note, bold=bold).fmt(lambda cell: cell, columns=there).cols_align("right", columns=there)
 
 
 def _cell(row) -> str:

@@ -56,7 +56,8 @@ def judge_policies(policies: pd.DataFrame, differences: pd.DataFrame, curve: pd.
         )
         start = f"**Choosing by effect, value and cost is not shown to earn more than contacting nobody**: {profit} {currency} a cycle.{other}"
     else:
-        start = f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,} contacts."
+        spent = f"at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,} contacts"
+        start = f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** {spent}."
     words = [start]
     words.append(
         f"It is better than {join_words(better)}."
@@ -73,7 +74,8 @@ def _say_budget(best: pd.Series, currency: str) -> str:
     if best.budget == 0 and best.contacted == 0:
         return "No budget above 0 is estimated to earn anything."
     spent = f"at a budget of {best.budget:,.0f} {currency}" if best.budget else f"with {best.contacted:,} contacts"
-    return f"Over all budgets it earns most {spent}, {write_money(best.profit, best.low, best.high)} {currency}; the best of many points looks a little better than it is."
+    most = f"{write_money(best.profit, best.low, best.high)} {currency}"
+    return f"Over all budgets it earns most {spent}, {most}; the best of many points looks a little better than it is."
 
 
 def _say_targets(targets: pd.DataFrame) -> str:

@@ -15,9 +15,10 @@ import pandas as pd
 from research import alive, entry, pareto
 from research.alive import HISTORY, summarise_orders
 from research.likelihood import Fit
+from research.parts import Economics
 from research.snapshots import Tables, cut_evidence
 from research.spells import is_purchase, net_amount
-from research.spend import fit_spend, predict_spend
+from research.spend import predict_spend
 from research.studies import Study, StudyError
 
 Array = np.ndarray
@@ -35,8 +36,8 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
     Returns
     -------
     table with the columns of ``alive.summarise_orders``, mean_amount and first_amount
-        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with a repeat purchase; empty for who never came back. It
-        can be 0 or negative.
+        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with
+        a repeat purchase; empty for who never came back. It can be 0 or negative.
     """
     orders = cut_evidence(tables, snapshots)["orders"]
     lines = orders.mutate(day=orders.ordered_at.truncate("D"), bought=is_purchase(orders), net=net_amount(orders))
@@ -99,12 +100,11 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     return found[["model", "parameter", "unit", "value", "low", "high", "se", "log_likelihood", "aic", "n"]]
 
 
-def fit_amounts(histories: pd.DataFrame) -> Fit | None:
-    """Return the Gamma-Gamma fit, or nothing where fewer than three customers came back and spent something."""
-    try:
-        return fit_spend(histories)
-    except StudyError:
-        return None
+def tabulate_terms(economics: Economics) -> pd.DataFrame:
+    """Return what value rests on that study.yml states, as rows of ``tabulate_fits``: the model is "assumed", and there are no intervals."""
+    terms = {"margin_share": "share", "fee_margin": "share", "discount_rate": "share a year", "value_days": "days"}
+    rows = [("assumed", name, unit, float(getattr(economics, name))) for name, unit in terms.items()]
+    return pd.DataFrame(rows, columns=["model", "parameter", "unit", "value"])
 
 
 def value_buyers(histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, span: float, margin: float, rate: float) -> pd.DataFrame:

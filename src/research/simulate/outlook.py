@@ -1,10 +1,11 @@
-"""The risk that a generated company's customers truly have on a day: over all futures that may follow it, not along the one that came.
+"""The risk and the value that a generated company's customers truly have on a day: over all futures that may follow it, not along the one that came.
 
 ``truth/hazards`` follows each customer through the months of the window; who stands before the window can't. So the months from a given one on are
-drawn again, many times, with everything before them as it was, and the chances to leave are averaged.
+drawn again, many times, with everything before them as it was, and the chances to leave, or the margins while they stay, are averaged.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -12,11 +13,12 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from research.simulate import Company, name_customers, run_paths
-from research.simulate.company import ARMS, WARM_UP
+from research.simulate.company import ARMS, BEYOND, DISCOUNT_A_YEAR, WARM_UP
 from research.simulate.draws import Clock, Columns, Draws
 from research.simulate.hazard import draw_end
 from research.simulate.offers import draw_assignments, find_eligible, weigh_offers
 from research.simulate.people import draw_people, draw_return
+from research.simulate.truth import expected_margin
 
 FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
 EFFECT_FUTURES = 40  # the same of effects
@@ -74,35 +76,62 @@ def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Ser
     -------
     Series ``true_risk`` by customer_id, of all in the first ``BLOCKS`` blocks who are under contract at that start
     """
+    return _average(company, month, futures, find_risk).rename("true_risk")
+
+
+def expect_values(company: Company, month: int, months: int, futures: int = FUTURES) -> pd.Series:
+    """Return the discounted margin of ``months`` months from the start of ``month`` on, while the contract lasts, as it is expected at that start.
+
+    A month that begins under contract earns whole; see ``simulate.truth`` for the margin. Paths go on for a year after the history, and no further.
+
+    Returns
+    -------
+    Series ``true_value`` by customer_id, in EUR; of whom as in ``expect_risks``
+    """
+    last = company.months + BEYOND
+    if not 0 < months <= last - month:
+        raise ValueError(f"required 1 to {last - month} months from month {month} on, arrived {months}; paths end there")
+    return _average(company, month, futures, partial(find_value, months=months)).rename("true_value")
+
+
+def find_risk(own: Columns, month: int) -> np.ndarray:
+    """Return the chance of each life to leave in the three months from ``month`` on, along its path."""
+    return 1 - (1 - own["hazard"][:, month : month + 3].sum(axis=0)).prod(axis=0)
+
+
+def find_value(own: Columns, month: int, months: int) -> np.ndarray:
+    """Return the discounted margin of each life in the months from ``month`` on, along its path."""
+    stay = 1 - own["hazard"][:, month : month + months - 1].sum(axis=0)
+    running = np.vstack([np.ones(stay.shape[1]), np.cumprod(stay, axis=0)])
+    falls = (1 + DISCOUNT_A_YEAR) ** (-np.arange(months) / 12)
+    return falls @ (running * expected_margin(own)[month : month + months])
+
+
+def _average(company: Company, month: int, futures: int, measure: Callable[[Columns, int], np.ndarray]) -> pd.Series:
     tasks = [(block, part) for block in company.blocks[:BLOCKS] for part in np.array_split(np.arange(futures), PROCESSES)]
-    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up)(company, block, month, part) for block, part in tasks)
-    return (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures).dropna().rename("true_risk").rename_axis("customer_id")
+    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up)(company, block, month, part, measure) for block, part in tasks)
+    return (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures).dropna().rename_axis("customer_id")
 
 
-def _add_up(company: Company, block: int, month: int, numbers: Sequence[int]) -> pd.Series:
-    """Return the sum of every customer's risk over some futures, empty where no contract runs."""
+def _add_up(company: Company, block: int, month: int, numbers: Sequence[int], measure: Callable[[Columns, int], np.ndarray]) -> pd.Series:
+    """Return the sum of what is measured of every customer over some futures, empty where no contract runs."""
     clock, size = Clock(company.months), company.count(block)
-    draws, risk = Draws(company.seed, block), np.full(size, np.nan)
+    draws, found = Draws(company.seed, block), np.full(size, np.nan)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
     fixed = (company, people, assignments)
     who, start = np.arange(size), people["joined"]
     for life in (0, 1):
         end = _find_ends(Draws(company.seed, block, life), fixed, who, start, clock)
         runs = (start <= clock.edges[month]) & (end > clock.edges[month])
-        risk[who[runs]] = sum(_draw_risk(Future(company.seed, block, life, month, number), fixed, who, start, clock) for number in numbers)[runs]
+        paths = (run_paths(Future(company.seed, block, life, month, number), *fixed, who, start, clock)[0] for number in numbers)
+        found[who[runs]] = sum(measure(own, month) for own in paths)[runs]
         who, start = draw_return(draws, people, end, clock) if not life else (who, start)
-    return pd.Series(risk, name_customers(block * company.block, size).to_pylist())
+    return pd.Series(found, name_customers(block * company.block, size).to_pylist())
 
 
 def _find_ends(draws: Draws, fixed: tuple[Company, Columns, np.ndarray], who: np.ndarray, start: np.ndarray, clock: Clock) -> np.ndarray:
     own = run_paths(draws, *fixed, who, start, clock)[0]
     return draw_end(draws, own["hazard"], own, clock)["end"]
-
-
-def _draw_risk(draws: Future, fixed: tuple[Company, Columns, np.ndarray], who: np.ndarray, start: np.ndarray, clock: Clock) -> np.ndarray:
-    """Return the chance of each life to leave in the three months of one future."""
-    hazard = run_paths(draws, *fixed, who, start, clock)[0]["hazard"][:, draws.month : draws.month + 3]
-    return 1 - (1 - hazard.sum(axis=0)).prod(axis=0)
 
 
 def expect_effects(company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES) -> pd.DataFrame:

@@ -1,0 +1,116 @@
+"""Measure how long it takes to fit and to value many buyers, and how much memory, and write ``VALUE.md``.
+
+    python benchmarks/value.py [--customers N] [--out FILE]
+
+Histories are drawn from Pareto/NBD and Gamma-Gamma with the parameters published for CDNOW, so that what is fitted is known. One process fits and values.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from bench import describe_machine, describe_versions
+from sections import judge
+
+from research import pareto, value
+from research.likelihood import Fit
+from research.spend import fit_spend
+
+ROOT = Path(__file__).resolve().parents[1]
+CUSTOMERS, SECONDS, MEMORY_GB = 200_000, 60, 2
+RHYTHM = Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto.NAMES)
+AMOUNTS = (6.25, 3.74, 15.44)
+SPAN, MARGIN, RATE, OLDEST = 365, 0.3, 0.1, 730
+
+
+def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
+    """Return histories of customers who joined on a day of the last two years, in whole days, with what they spent."""
+    rng = np.random.default_rng(seed)
+    ages = pd.DataFrame({"age_days": rng.integers(1, OLDEST, customers).astype(float)})
+    found, _ = pareto.simulate_purchases(ages, RHYTHM, 1, seed)
+    repeats = np.minimum(found.n_repeat, found.age_days)  # at most one a day
+    recency = np.where(repeats > 0, np.clip(np.ceil(found.recency_days), np.maximum(repeats, 1), found.age_days), 0)
+    p, q, v = AMOUNTS
+    scale = v / rng.gamma(q, 1, customers)
+    mean = np.where(repeats > 0, rng.gamma(np.maximum(p * repeats, 1e-9), 1) * scale / np.maximum(repeats, 1), np.nan)
+    first = rng.gamma(p, 1, customers) * scale
+    return pd.DataFrame({"n_repeat": repeats, "recency_days": recency, "age_days": found.age_days, "mean_amount": mean, "first_amount": first})
+
+
+def measure(customers: int) -> dict[str, float | str]:
+    """Draw histories, fit every model, value everybody by the one with the least AIC; return seconds, peak memory and the model."""
+    histories, seconds = draw_histories(customers), {}
+    began = at = time.perf_counter()
+    rhythms = {}
+    for name, model in value.MODELS.items():
+        rhythms[name] = model.fit_rhythm(histories)
+        seconds[f"fit {name}"], at = time.perf_counter() - at, time.perf_counter()
+    spend = fit_spend(histories)
+    seconds["fit Gamma-Gamma"], at = time.perf_counter() - at, time.perf_counter()
+    best = value.choose_rhythm(rhythms)
+    for name in dict.fromkeys((best, *value.MODELS)):
+        value.value_buyers(histories, value.MODELS[name], rhythms[name], spend, SPAN, MARGIN, RATE)
+        seconds[f"value by {name}"], at = time.perf_counter() - at, time.perf_counter()
+    parts = (f"value by {name}" for name in value.MODELS if name != best)
+    all_seconds = time.perf_counter() - began - sum(seconds[part] for part in parts)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {"best": best, "together": all_seconds, "peak_gb": peak, "r": rhythms["Pareto/NBD"].parameters[0]} | seconds
+
+
+def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
+    """Write the whole file, or nothing."""
+    rows = [(name, f"{seconds:.1f}") for name, seconds in facts.items() if name.startswith(("fit ", "value "))]
+    chosen = f"value by {facts['best']}"
+    lines = [
+        "# Value: speed and memory",
+        "",
+        "Written by `make bench-value`; never edited by hand.",
+        "",
+        f"{customers:,} buyers drawn from Pareto/NBD and Gamma-Gamma by the parameters published for CDNOW, with ages up to {OLDEST} days: all three models of "
+        "purchases fitted, then Gamma-Gamma, then everybody valued by the model with the least AIC, in one process on one thread. Drawing is not in the "
+        f"seconds; memory is the peak of the whole process. Pareto/NBD's r, truly {RHYTHM.parameters[0]:g}, came out as {facts['r']:.3f}.",
+        "",
+        "| part | seconds |",
+        "|---|---:|",
+        *(f"| {name}{' (chosen)' * (name == chosen)} | {seconds} |" for name, seconds in rows),
+        "",
+        "| together | measured | required | |",
+        "|---|---:|---:|---|",
+        f"| all fits, and valuing by the chosen model, seconds | {facts['together']:.1f} | under {SECONDS} | {judge(facts['together'] < SECONDS)} |",
+        f"| peak memory, GB | {facts['peak_gb']:.2f} | under {MEMORY_GB} | {judge(facts['peak_gb'] < MEMORY_GB)} |",
+        "",
+        f"- {about}",
+    ]
+    partial = path.with_suffix(".partial")
+    partial.write_text("\n".join(lines) + "\n")
+    partial.replace(path)
+
+
+def main() -> None:
+    """Measure in a process of its own and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, metavar="N")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "VALUE.md", metavar="FILE")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        print(json.dumps(measure(options.customers)))
+        return
+    began, load = datetime.now(), os.getloadavg()
+    command = [sys.executable, __file__, "--inside", "--customers", str(options.customers)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    when = f"begun {began:%Y-%m-%d %H:%M}; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    write_results(options.out, options.customers, json.loads(done.stdout.splitlines()[-1]), f"{when}; {describe_machine()}; {describe_versions({})}")
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()
