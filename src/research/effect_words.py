@@ -131,7 +131,7 @@ def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[st
     for row in adjust_overall(effects).itertuples():
         effect = write_effect(row.effect, row.low, row.high, shares[row.outcome])
         if row.p_family < LEVEL:
-            words.append(f"**{row.arm} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”** by {effect}")
+            words.append(f"**{row.arm} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”**: {effect}")
         else:
             words.append(f"no effect of {row.arm} on “{outcomes[row.outcome]}” is shown: {effect}")
     return f"Per customer assigned: {'; '.join(words)}."
