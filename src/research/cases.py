@@ -17,6 +17,7 @@ from research.snapshots import Tables
 from research.studies import NotApplicable, Study, StudyError
 from research.targeting import Case, build_case
 from research.trials import Trial
+from research.truth import QUARTER_DAYS
 from research.uplift import AVERAGED, cross_fit, predict_effects
 from research.worth import appraise
 
@@ -86,9 +87,10 @@ def _cost_one(arm: str, code: int, given: Array, sample: Sample, study: Study) -
 def load_true(trial: Trial, study: Study) -> Array | None:
     """Return the true effect of every arm on staying, (rows, arms without control), of a generated company; nothing for others.
 
-    It is that of the campaign's day, over the futures that may follow, see ``simulate.outlook.expect_effects``.
+    It is that of the campaign's day, over the futures that may follow, see ``simulate.outlook.expect_effects``; three calendar
+    months long, so that only a horizon of about as many days has one.
     """
-    if study.simulate is None or "assigned_at" not in trial.rows:
+    if study.simulate is None or "assigned_at" not in trial.rows or not QUARTER_DAYS[0] <= study.churn.horizon_days <= QUARTER_DAYS[1]:
         return None
     effects = expect_effects(Company(**study.simulate.model_dump()), [*trial.rows.trial.unique()])
     wide = effects.pivot_table(index=["campaign", "customer_id"], columns="arm", values="effect")
