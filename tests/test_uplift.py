@@ -35,7 +35,7 @@ def test_risk_modelling_finds_effects_that_grow_with_risk():
 def test_the_average_leaves_out_what_foretells_nothing():
     unseen = np.vstack([np.linspace(-1, 1, 200), np.tile([1.0, -1.0], 100)])
     target = 0.3 + 0.5 * unseen[0]
-    found = uplift._weigh(target, unseen, [np.array([1.0, -1.0]), np.array([5.0, -5.0])])
+    found = uplift._weigh(target, unseen, [np.array([1.0, -1.0]), np.array([5.0, -5.0])], np.zeros(2))
     assert found == pytest.approx([0.8, -0.2], abs=0.01)
 
 

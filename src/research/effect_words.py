@@ -134,7 +134,7 @@ def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[st
             words.append(f"**{row.arm} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”**: {effect}")
         else:
             words.append(f"no effect of {row.arm} on “{outcomes[row.outcome]}” is shown: {effect}")
-    return f"Per customer assigned: {'; '.join(words)}."
+    return f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms and outcomes together (Holm, 2.5 %)."
 
 
 def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> str:

@@ -24,6 +24,7 @@ TREES = 60
 FOREST_ROWS = 30_000  # that a forest learns from at most, drawn by lot
 PENALTIES = np.logspace(1, 7, 13)
 LOG_ODDS_SD = 1.5  # of what the features say of the outcome, before the data are seen
+DOUBT = 0.5  # standard deviation of a learner's weight in the average, before the data are seen
 SHIFT, WIDE = 0.5, 3.0  # the same of how features change an arm's shift of the log-odds, and of shifts as a whole
 EDGE = 0.003  # nearer to 0 and 1 expected chances don't go
 PROCESSES = 2
@@ -215,7 +216,8 @@ def predict_effects(learn: Sample, trees: Array, lines: Array, seed: int) -> dic
     """Return the effect of every arm on every new row by every learner, and by their average: (rows, arms other than control) each.
 
     The average starts from the effects of the arms on everybody; a learner adds what it says beyond its own mean, times a weight of 0 or more that was
-    learned on rows it had not seen; all weights together are 1 at most. Where no learner foretells anything, the average says the same for all.
+    learned on rows it had not seen, starting from the shift of log-odds alone (from nothing where the outcome isn't 0 or 1); all weights together are
+    1 at most. Where no learner foretells anything, the average says the same for all.
     """
     return teach(prepare(learn, trees, lines, seed))
 
@@ -228,14 +230,21 @@ def teach(lesson: Lesson) -> dict[str, Array]:
 
 def _average(lesson: Lesson, said: dict[str, Array]) -> Array:
     unseen = _say_unseen(lesson.learn, lesson.seed)
-    targets = contrast(lesson.scores)
-    return np.column_stack([_weigh(targets[:, arm], unseen[:, :, arm], [said[name][:, arm] for name in MEMBERS]) for arm in range(targets.shape[1])])
+    targets, prior = contrast(lesson.scores), np.zeros(len(MEMBERS))
+    prior[0] = float(is_yes_or_no(lesson.learn.outcome))
+    return np.column_stack([_weigh(targets[:, arm], unseen[:, :, arm], [said[name][:, arm] for name in MEMBERS], prior) for arm in range(targets.shape[1])])
 
 
-def _weigh(target: Array, unseen: Array, said: list[Array]) -> Array:
-    """Return the mean effect plus the weighted departures from it; ``unseen``: (learners, rows)."""
-    known = (unseen - unseen.mean(axis=1, keepdims=True)).T
-    weights, _ = nnls(known, target - target.mean())
+def _weigh(target: Array, unseen: Array, said: list[Array], prior: Array) -> Array:
+    """Return the mean effect plus the weighted departures from it.
+
+    Parameters
+    ----------
+    unseen : (learners, rows)
+    prior : (learners,), the weights before the data are seen; weights scatter around them by ``DOUBT``
+    """
+    known, hold = (unseen - unseen.mean(axis=1, keepdims=True)).T, target.std() / DOUBT
+    weights, _ = nnls(np.vstack([known, hold * np.eye(len(prior))]), np.r_[target - target.mean(), hold * prior])
     weights /= max(weights.sum(), 1.0)
     return target.mean() + sum(weight * (values - values.mean()) for weight, values in zip(weights, said, strict=True))
 
