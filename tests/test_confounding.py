@@ -1,6 +1,7 @@
 """Arms that were chosen: adjustment finds the truth where all that decided is known, and says how strong an unseen cause would have to be."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from trial_maker import make_trial
 
@@ -39,16 +40,29 @@ def test_the_robustness_value_is_that_of_cinelli_and_hazlett():
     assert confounding._bound(4.18 / np.sqrt(783)) == pytest.approx(0.139, abs=5e-4)
 
 
-def test_arms_that_hardly_overlap_are_refused():
-    trial = make_chosen(2000, 2)
-    rows = trial.rows.assign(arm=np.where(trial.rows.x1 + 0.02 * trial.rows.x2 > 0, "call", "control"))
-    rows["x1"] *= 1000
+@pytest.mark.parametrize("n", [500, 2000])
+def test_arms_that_do_not_overlap_are_refused(n):
+    trial = make_chosen(n, 2)
+    rows = trial.rows.assign(arm=np.where(trial.rows.x1 > 0, "call", "control"))
     with pytest.raises(StudyError, match="required arms that overlap"):
-        confounding.PENALTY, kept = 1e6, confounding.PENALTY
-        try:
-            confounding.compare_chosen(type(trial)(rows, trial.features, trial.outcomes, trial.assignment, trial.counts), "kept", 0)
-        finally:
-            confounding.PENALTY = kept
+        confounding.compare_chosen(type(trial)(rows, trial.features, trial.outcomes, trial.assignment, trial.counts), "kept", 0)
+
+
+def test_a_campaign_that_cannot_be_compared_is_a_sentence_beside_those_that_can():
+    good, bad = make_chosen(2000, 0), make_chosen(2000, 2)
+    rows = pd.concat([good.rows.assign(trial="good"), bad.rows.assign(trial="bad", arm=np.where(bad.rows.x1 > 0, "call", "control"))], ignore_index=True)
+    counts = pd.DataFrame({"trial": ["good", "bad"]})
+    found, overlap, faults = confounding.compare_all(type(good)(rows, good.features, good.outcomes, good.assignment, counts), "kept", 0)
+    assert (found.trial.tolist(), {*overlap.trial}) == (["good"], {"good"})
+    assert len(faults) == 1 and faults[0].startswith("bad: required arms that overlap")
+
+
+def test_categories_alone_are_features_too():
+    trial = make_chosen(2000, 0)
+    rows = trial.rows.assign(place=np.where(trial.rows.x1 > 0, "north", "south"))
+    row = confounding.compare_chosen(type(trial)(rows, ["place"], trial.outcomes, trial.assignment, trial.counts), "kept", 0)[0].iloc[0]
+    assert row.strongest.startswith("place: ")
+    assert row.unlike_sd < 0.05
 
 
 def test_nothing_known_before_means_nothing_can_be_adjusted_for():

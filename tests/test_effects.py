@@ -76,9 +76,9 @@ def test_the_size_of_the_next_test_is_that_of_statsmodels():
     scored = [effects.score_trial(trial, "kept", 0)]
     table = effects.tabulate_effects(trial, scored)
     row = planning.plan_test(scored, table, 1000).iloc[0]
-    # NormalIndPower().solve_power(effect / sd, alpha=0.05, power=0.8): without the other tail's share of the power, which is nil here
-    assert row.n_per_arm == pytest.approx(NormalIndPower().solve_power(row.effect_seen / row.sd, alpha=0.05, power=0.8), abs=1)
-    assert row.smallest_effect == pytest.approx((norm.isf(0.025) + norm.isf(0.2)) * row.sd_adjusted * np.sqrt(2 / 500))
+    # NormalIndPower().solve_power(effect / sd, alpha=0.025, power=0.8): without the other tail's share of the power, which is nil here
+    assert row.n_per_arm == pytest.approx(NormalIndPower().solve_power(row.effect_seen / row.sd, alpha=0.025, power=0.8), abs=1)
+    assert row.smallest_effect == pytest.approx((norm.isf(0.0125) + norm.isf(0.2)) * row.sd_adjusted * np.sqrt(2 / 500))
     assert row.sd_adjusted < row.sd
 
 

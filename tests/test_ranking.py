@@ -6,6 +6,7 @@ import uplift_fixture as fixture
 from trial_maker import make_trial
 
 from research import doubly_robust, ranking
+from research.cross_fitting import Crossed
 from research.ranking import draw_curves, measure_area, rank, score_ranking
 
 ONE = np.ones((1, 1))
@@ -89,7 +90,7 @@ def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
     trial, true = make_trial(20_000, 3, lambda x: 0.1 + 0.25 * x)
     part = doubly_robust.lay_out(trial, "kept")
     scores = doubly_robust.score_arms(part, np.full((part.size, 2), 0.5))
-    said = [{"random": np.random.default_rng(0).random((part.size, 1)), "truth": true}]
+    said = [Crossed({"random": np.random.default_rng(0).random((part.size, 1)), "truth": true}, np.zeros(part.size, int))]
     table = ranking.tabulate_uplift(ranking.resample_uplift(said, part, scores, 200, 0), "kept", part.size).set_index(["model", "metric"])
     # effects are even between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q (1 - q), whose area is 0.25 / 6
     low, high = table.loc[("truth", "auuc"), ["low", "high"]]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from trial_maker import make_trial
 
-from research import break_even, cases, doubly_robust, targeting, targeting_words, uplift
+from research import break_even, cases, cross_fitting, doubly_robust, targeting, targeting_words, uplift
 from research.studies import NotApplicable
 
 
@@ -60,7 +60,7 @@ def estimate(seed: int, n: int = 3000) -> tuple[targeting.Case, pd.DataFrame]:
     """Return a case of a trial whose true effects are known, a customer being worth 20 and a letter costing 1, and its policies."""
     trial, true = make_trial(n, seed, lambda x: 0.05 + 0.25 * x)
     sample = doubly_robust.lay_out(trial, "kept")
-    said, expected = uplift.cross_fit(sample, 3, 1, seed), doubly_robust.expect_unseen(sample, 3, seed)
+    said, expected = cross_fitting.cross_fit(sample, 3, 1, seed), doubly_robust.expect_unseen(sample, 3, seed)
     worth, cost = np.full(n, 20.0), np.ones((n, 1))
     money = trial.rows.kept.to_numpy() * worth
     pair = (expected, expected * worth[:, None])
@@ -142,10 +142,12 @@ def test_who_is_contacted_and_who_is_left_alone(write_study):
     effect = np.array([[0.5], [0.3], [0.02], [-0.1]])
     case = make_case(effect, np.full((4, 1), 1.0), worth=10.0)
     study = write_study("flat", economics={"currency": "EUR", "capacity": 1})
-    table = cases.list_targets(None, {}, study, case, None, 10.0, 0).set_index("customer_id")
+    table = cases.list_targets(None, {}, study, case, 10.0, 0).set_index("customer_id")
     assert table.decision.to_dict() == {0: cases.CONTACT, 1: cases.NO_ROOM, 2: cases.NO_GAIN, 3: cases.LEAVE_ALONE}
     assert table.net_gain.round(6).tolist() == [4.0, 2.0, -0.8, -2.0]
     assert table["rank"].tolist() == [1, 2, 3, 4]
+    unsure = cases.list_targets(None, {}, study, case, 10.0, 0, shown=False).set_index("customer_id")
+    assert unsure.decision[0] == cases.UNSURE
 
 
 def values() -> pd.DataFrame:
@@ -187,3 +189,15 @@ def test_a_verdict_can_say_that_nothing_is_earned():
     words = verdict(-10, 90, "no difference shown")
     assert "not shown to earn more than contacting nobody" in words
     assert "not shown to be better than by lot and highest risk" in words
+
+
+def test_effects_are_priced_by_what_a_unit_more_brought_among_other_customers():
+    trial, _ = make_trial(400, 0, lambda x: 0.3 + 0 * x)
+    sample = doubly_robust.lay_out(trial, "kept")
+    said = cross_fitting.Crossed({uplift.AVERAGED: np.full((400, 1), 0.2)}, np.arange(400) % 2)
+    scores = np.column_stack([np.zeros(400), np.full(400, 0.3)])
+    money = np.column_stack([np.zeros(400), np.where(np.arange(400) % 2 == 0, 6.0, 3.0)])
+    gain = cases.price_effects(said, sample, scores, money).effects[uplift.AVERAGED][:, 0]
+    assert gain[:2].tolist() == pytest.approx([0.2 * 3 / 0.3, 0.2 * 6 / 0.3])  # each part by the price of the other
+    noise = np.column_stack([np.zeros(400), np.tile([1.0, -1.0], 200)])
+    assert cases.price_effects(said, sample, noise, money).effects[uplift.AVERAGED][0, 0] == pytest.approx(3)  # no effect shown: the mean in money

@@ -81,8 +81,43 @@ def test_a_campaign_that_compares_nothing_is_refused(write_study, table, words):
 
 
 def test_an_arm_of_study_yml_without_customers_is_refused(write_study):
+    frame = pd.DataFrame({"churned": [True, False], "arm": ["control", "mail"]})
     with pytest.raises(StudyError, match="required customers in the arm 'visit' of study.yml, arrived none"):
-        load(write_study, campaign(("a", "control"), ("b", "call")), experiment={"shares": {"control": 1, "call": 1, "visit": 1}})
+        flat(write_study, frame, experiment={"assignment": "randomised", "shares": {"control": 1, "mail": 1, "visit": 1}})
+
+
+def test_a_newsletter_to_everybody_beside_a_trial_stops_nothing(write_study):
+    both = pd.concat([campaign(("a", "control"), ("b", "call")), campaign(("c", "call"), ("d", "call"), campaign="newsletter", propensity=np.nan)])
+    assert {*load(write_study, both)[trials.BY_LOT].rows.trial} == {"letter"}
+
+
+def test_campaigns_with_other_arms_are_not_pooled(write_study):
+    more = campaign(("a", "control"), ("b", "visit"), campaign="autumn")
+    both = pd.concat([campaign(("c", "control"), ("d", "call"), ("e", "call")), more])
+    found = load(write_study, both)[trials.BY_LOT]
+    assert (found.arms, {*found.rows.trial}) == (["call"], {"letter"})
+    refused = trials.list_refused({"campaigns": ibis.memtable(both)}, write_study("contractual"))
+    assert refused == {"autumn": "it has other arms than the campaigns that count; give it a study of its own"}
+
+
+def test_the_propensities_that_were_written_down_are_the_plan(write_study):
+    rows = pd.DataFrame({"arm": ["control"] * 250 + ["call"] * 500 + ["mail"] * 250, "propensity": [0.25] * 250 + [0.5] * 500 + [0.25] * 250})
+    trial = make(1000, **rows.to_dict("list"), planned=rows.propensity)
+    table = balance.check_shares(trial, write_study("flat"))
+    assert table.planned_share.tolist() == [0.25, 0.5, 0.25]
+    assert {*table.verdict} == {"as planned"}
+
+
+def test_without_a_plan_the_sample_ratio_is_not_tested(write_study):
+    table = balance.check_shares(make(100, arm=["control"] * 80 + ["mail"] * 20), write_study("flat"))
+    assert {*table.verdict} == {"no plan stated"} and table.p_value.isna().all()
+
+
+def test_assignments_whose_outcome_lies_beyond_the_data_are_counted_as_such(write_study):
+    table = campaign(("a", "control"), ("b", "call"), ("c", "call"))
+    table.loc[2, "assigned_at"] = pd.Timestamp("2024-12-20")
+    counts = load(write_study, table)[trials.BY_LOT].counts.set_index("arm")
+    assert counts.loc["call", ["assigned", "assigned_later", "beyond_data", "analysed"]].tolist() == [2, 0, 1, 1]
 
 
 def test_costs_below_zero_are_a_broken_promise_of_the_table(write_study):
@@ -102,7 +137,7 @@ def test_refused_campaigns_are_listed_beside_those_that_count(write_study):
     both = pd.concat([campaign(("a", "control"), ("b", "call")), campaign(("c", "control"), ("d", "call"), campaign="agents", propensity=np.nan)])
     found = load(write_study, both)
     assert {*found[trials.BY_LOT].rows.trial} == {"letter"}
-    assert trials.list_refused({"campaigns": ibis.memtable(both)}, write_study("contractual")) == ["agents"]
+    assert trials.list_refused({"campaigns": ibis.memtable(both)}, write_study("contractual")) == {"agents": "its arms were not drawn by lot"}
 
 
 def test_a_campaign_whose_outcome_lies_beyond_the_data_is_left_out(write_study):

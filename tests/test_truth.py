@@ -13,7 +13,7 @@ from research.simulate import Company, run_paths, simulate_company
 from research.simulate.company import CAMPAIGNS, DISCOUNT_A_YEAR
 from research.simulate.draws import Clock, Draws
 from research.simulate.offers import arm_shares, draw_assignments
-from research.simulate.outlook import Future, expect_risks
+from research.simulate.outlook import Future, expect_effects, expect_risks
 from research.simulate.people import draw_people
 from research.simulate.truth import find_stages, quarter_risk, remaining_value
 from research.studies import Study, adjust, load_study
@@ -317,3 +317,14 @@ def test_the_true_risks_fit_what_happened_in_the_window(panel):
 def test_where_the_window_is_no_quarter_nobody_knows_the_truth(panel, changes):
     study = adjust(panel[3], **changes)
     assert truth.load_risks(study, study.snapshots.last).empty
+
+
+def test_effects_over_many_futures_are_those_of_the_path_on_average_and_lie_closer_together():
+    company = Company(600, 24, 3)
+    path = simulate_company(company)["truth/effects"].astype({"campaign": str, "arm": str})
+    expected = expect_effects(company, ["summer test"], 20)
+    both = expected.merge(path, on=["campaign", "customer_id", "arm"], suffixes=("", "_path"))
+    assert len(both) == len(expected) == (path.campaign == "summer test").sum()
+    assert both.effect.mean() == pytest.approx(both.effect_path.mean(), abs=0.01)
+    assert both.effect.std() < both.effect_path.std()
+    assert both.effect.corr(both.effect_path) > 0.8

@@ -1,17 +1,21 @@
 """Effects per customer: every learner finds what is there, none sees the customers it is judged on, and nothing is found where nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from trial_maker import make_trial
 
-from research import doubly_robust, heterogeneity, uplift
+from research import cross_fitting, doubly_robust, heterogeneity, ranking, uplift
+from research.cross_fitting import Crossed
 
 
 @pytest.fixture(scope="module")
 def said():
     trial, true = make_trial(6000, 0, lambda x: 0.1 + 0.25 * x, shares=(0.4, 0.3, 0.3))
-    return uplift.cross_fit(doubly_robust.lay_out(trial, "kept"), 3, 1, 0)[0], true
+    return cross_fitting.cross_fit(doubly_robust.lay_out(trial, "kept"), 3, 1, 0)[0].effects, true
 
 
 @pytest.mark.parametrize("name", [*uplift.LEARNERS, uplift.AVERAGED])
@@ -28,7 +32,7 @@ def test_risk_modelling_finds_effects_that_grow_with_risk():
     rng = np.random.default_rng(0)
     chance = 0.5 + 0.3 * trial.rows.x1 + np.where(trial.rows.arm == "call", 0.15 - 0.15 * trial.rows.x1, 0)
     trial.rows["kept"] = (rng.random(len(chance)) < chance).astype(float)
-    effects = uplift.cross_fit(doubly_robust.lay_out(trial, "kept"), 3, 1, 0)[0]
+    effects = cross_fitting.cross_fit(doubly_robust.lay_out(trial, "kept"), 3, 1, 0)[0].effects
     assert np.corrcoef(effects["risk modelling"][:, 0], -trial.rows.x1)[0, 1] > 0.8
 
 
@@ -42,17 +46,13 @@ def test_the_average_leaves_out_what_foretells_nothing():
 def test_no_customer_is_judged_by_models_that_saw_him():
     trial, _ = make_trial(1200, 0)
     sample = doubly_robust.lay_out(trial, "kept")
-    before = uplift.cross_fit(sample, 3, 1, 0)[0]
+    before = cross_fitting.cross_fit(sample, 3, 1, 0)[0].effects
     fold = doubly_robust.divide(sample, 3, 0)
     flipped = np.where(fold == 0, 1 - sample.outcome, sample.outcome)
-    after = uplift.cross_fit(doubly_robust.Sample(*[getattr(sample, name) for name in ("trees", "lines", "arm")], flipped, *SAME(sample)), 3, 1, 0)[0]
+    after = cross_fitting.cross_fit(replace(sample, outcome=flipped), 3, 1, 0)[0].effects
     for name in before:
         assert np.array_equal(before[name][fold == 0], after[name][fold == 0]), name
     assert not np.array_equal(before["T-learner"][fold == 1], after["T-learner"][fold == 1])
-
-
-def SAME(sample):
-    return sample.propensity, sample.customers, sample.arms
 
 
 def test_folds_hold_arms_in_equal_shares_and_customers_together():
@@ -85,7 +85,27 @@ def test_groups_by_predicted_effect_hold_the_true_effects():
     trial, true = make_trial(12_000, 3, lambda x: 0.1 + 0.25 * x)
     sample = doubly_robust.lay_out(trial, "kept")
     scores = doubly_robust.score_arms(sample, doubly_robust.expect_unseen(sample, 3, 0))
-    table = heterogeneity.sort_groups([{"truth": true}], "truth", sample, scores, "kept")
+    table = heterogeneity.sort_groups([Crossed({"truth": true}, np.zeros(sample.size, int))], "truth", sample, scores, "kept")
     # fifths of an effect even between -0.15 and 0.35: middles at -0.1, 0, 0.1, 0.2, 0.3
     assert table.predicted.to_numpy() == pytest.approx([-0.1, 0, 0.1, 0.2, 0.3], abs=0.01)
     assert ((table.low < table.predicted) & (table.predicted < table.high)).sum() >= 4
+
+
+def test_what_a_campaign_adds_to_another_is_no_difference_between_customers():
+    both = [
+        make_trial(3000, seed, lambda x, size=size: size + 0 * x)[0].rows.assign(trial=name) for seed, name, size in ((0, "autumn", 0.25), (1, "summer", 0.0))
+    ]
+    rows = pd.concat(both, ignore_index=True)
+    trial = make_trial(10, 0)[0]
+    sample = doubly_robust.lay_out(replace(trial, rows=rows), "kept")
+    z = [heterogeneity._test_once(sample, seed)[0] for seed in range(3)]
+    assert np.median(z) < 2
+
+
+def test_predictions_that_are_the_same_for_all_are_worth_exactly_nothing_whatever_the_level_of_each_part():
+    trial, _ = make_trial(900, 0)
+    sample = doubly_robust.lay_out(replace(trial, features=[]), "kept")
+    said = cross_fitting.cross_fit(sample, 3, 1, 0)
+    scores = doubly_robust.score_arms(sample, doubly_robust.expect_unseen(sample, 3, 0))
+    table = ranking.tabulate_uplift(ranking.resample_uplift(said, sample, scores, 200, 0), "kept", 900)
+    assert table[(table.model == uplift.AVERAGED) & table.metric.isin(["auuc", "qini", "autoc", "rate_qini"])].value.tolist() == pytest.approx([0] * 4)

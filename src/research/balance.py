@@ -35,13 +35,19 @@ def _check_one(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> pd.Da
     if "varies" in rows and rows.varies.any():
         planned, p = np.full(len(arms), np.nan), _weigh_inverse(rows, arms)
     else:
-        given = np.array([shares.get(arm, 1.0) for arm in arms])
-        planned = given / given.sum()
-        p = chisquare(counts, planned * n).pvalue
+        planned = _find_plan(rows, arms, shares)
+        p = chisquare(counts, planned * n).pvalue if np.isfinite(planned).all() else np.nan
     low, high = wilson(counts.to_numpy() / n, n)
-    verdict = "off balance" if p < LUCK else "as planned"
+    verdict = "no plan stated" if np.isnan(p) else "off balance" if p < LUCK else "as planned"
     table = {"trial": name, "arm": arms, "customers": counts.to_numpy(), "planned_share": planned, "share": counts.to_numpy() / n, "low": low, "high": high}
     return pd.DataFrame(table).assign(p_value=p, verdict=verdict)
+
+
+def _find_plan(rows: pd.DataFrame, arms: list[str], shares: dict[str, float]) -> np.ndarray:
+    """Return the planned share of each arm: the propensity that was written down, else the shares of study.yml; empty where neither says."""
+    written = rows.groupby("arm").planned.first().reindex(arms).to_numpy(float) if "planned" in rows else np.full(len(arms), np.nan)
+    given = written if np.isfinite(written).all() else np.array([shares.get(arm, np.nan) for arm in arms])
+    return given / given.sum()
 
 
 def _weigh_inverse(rows: pd.DataFrame, arms: list[str]) -> float:
@@ -70,7 +76,7 @@ def compare_features(trial: Trial) -> pd.DataFrame:
 
 
 def _compare(name: str, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame:
-    columns = _spread_out(rows[features])
+    columns = spread_out(rows[features])
     weights = pd.get_dummies(rows.arm, dtype=float).div(rows.propensity.fillna(1), axis=0)
     means = {arm: np.average(columns, axis=0, weights=weights[arm]) for arm in weights}
     spread = np.sqrt(np.mean([columns[(rows.arm == arm).to_numpy()].var(ddof=1) for arm in weights], axis=0))
@@ -83,13 +89,13 @@ def _compare(name: str, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame
     return pd.concat(parts).assign(trial=name)
 
 
-def _spread_out(columns: pd.DataFrame) -> pd.DataFrame:
+def spread_out(columns: pd.DataFrame) -> pd.DataFrame:
     """Return numbers with their means for empty values and a column that marks those, and a column for each of the eight commonest categories."""
     numbers = columns.select_dtypes("number").astype(float)
     gaps = numbers.isna().loc[:, numbers.isna().any()].add_suffix(" is empty").astype(float)
     texts = columns.drop(columns=numbers.columns).astype("object").fillna("empty").astype(str)
     common = {name: values.where(values.isin(values.value_counts().index[:8]), "others") for name, values in texts.items()}
-    dummies = pd.get_dummies(pd.DataFrame(common, index=columns.index), prefix_sep=": ", dtype=float)
+    dummies = pd.get_dummies(pd.DataFrame(common, index=columns.index), prefix_sep=": ", dtype=float) if common else pd.DataFrame(index=columns.index)
     return pd.concat([numbers.fillna(numbers.mean()).fillna(0), gaps, dummies], axis=1)
 
 
@@ -99,14 +105,14 @@ def judge_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns trial, arm, features, large, largest_sd, feature, luck_sd
-        ``luck_sd``: exceeded by the largest of so many independent differences in one fair draw of twenty.
+        ``luck_sd``: exceeded by the largest of so many independent differences, of all arms and trials together, in one fair draw of twenty.
     """
-    rows = []
+    rows, pairs = [], len(balance.drop_duplicates(["trial", "arm"]))
     sizes = trial.rows.groupby(["trial", "arm"]).size()
     for (name, arm), part in balance.groupby(["trial", "arm"]):
         error = np.sqrt(1 / sizes[name, arm] + 1 / sizes[name, CONTROL])
         worst = part.loc[part.difference_sd.abs().idxmax()]
-        luck = error * norm.isf(LEVEL / 2 / len(part))
+        luck = error * norm.isf(LEVEL / 2 / len(part) / pairs)
         rows.append((name, arm, len(part), int((part.difference_sd.abs() > SMALL).sum()), abs(worst.difference_sd), worst.feature, luck))
     return pd.DataFrame(rows, columns=["trial", "arm", "features", "large", "largest_sd", "feature", "luck_sd"])
 
@@ -128,7 +134,7 @@ def _miss(name: str, rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
     missing = counts.customers - counts.known
     p = _test_alike(missing.to_numpy(), counts.customers.to_numpy())
     low, high = counts.total / counts.customers, (counts.total + missing) / counts.customers
-    bounded = rows[outcome].dropna().between(0, 1).all()
+    bounded = outcome != "value" and rows[outcome].dropna().between(0, 1).all()
     bounds = {"worst_low": low - high[CONTROL], "worst_high": high - low[CONTROL]}
     bounds = {side: values.where((counts.index != CONTROL) & bounded) for side, values in bounds.items()}
     table = pd.DataFrame({"customers": counts.customers, "missing": missing, "missing_share": missing / counts.customers, **bounds}).reset_index()

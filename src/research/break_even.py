@@ -76,17 +76,15 @@ def say_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study, why:
     first, cost, currency = table.iloc[0], find_cost(study), study.economics.currency
     size = min(2 * study.economics.capacity, len(values)) // 2
     stake = values.risk * values.value_if_kept
-    risk = values.risk[stake.rank(method="first", ascending=False) <= 2 * size].mean()
+    inside = stake.rank(method="first", ascending=False) <= 2 * size
+    risk = values.risk[inside].mean()
     smallest = (norm.isf(LEVEL / 2) + norm.isf(1 - POWER)) * np.sqrt(2 * risk * (1 - risk) / max(size, 1))
-    enough = (
-        "enough to show whether contact pays"
-        if 100 * smallest <= first.break_even_points
-        else "not enough to show an effect that only just pays: repeat it over cycles"
-    )
+    pays = 100 * cost / values.value_if_kept[inside].mean()
+    enough = f"so contact is shown to pay where it raises staying by about {pays + 100 * smallest:.1f} points; smaller gains take several cycles"
     return (
         f"**Whom contact keeps is not known here**: {why}. A contact with its offer costs {write_quantity(cost, currency)} {currency}; among the fifth "
         f"with most at stake it pays if it raises the chance to stay by {first.break_even_points:.1f} percentage points, of a mean risk of "
         f"{first.mean_risk_share:.1%}. A test of {size:,} contacted and {size:,} "
-        f"left alone shows an effect of {100 * smallest:.1f} points (power {POWER:.0%}, level {LEVEL:.0%}): {enough}. The table `targets` draws it by lot. "
+        f"left alone shows an effect of {100 * smallest:.1f} points (power {POWER:.0%}, level {LEVEL:.1%}): {enough}. The table `targets` draws it by lot. "
         "A high risk is no reason to think that contact helps."
     )

@@ -1,5 +1,6 @@
 """From a trial to a case that policies can be compared on: what outcomes are worth, what arms cost, what is true where that is known; and this cycle's list."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -7,9 +8,11 @@ import pandas as pd
 from sklearn.linear_model import LinearRegression
 
 from research.budgets import allocate, pick
-from research.doubly_robust import Sample, expect_unseen, lay_out
+from research.cross_fitting import Crossed, cross_fit
+from research.doubly_robust import Sample, contrast, expect_unseen, lay_out, score_arms
 from research.effects import FOLDS
 from research.features import load_panel
+from research.intervals import Z
 from research.parts import CONTROL
 from research.simulate import Company
 from research.simulate.outlook import expect_effects
@@ -18,11 +21,13 @@ from research.studies import NotApplicable, Study, StudyError
 from research.targeting import Case, build_case
 from research.trials import Trial
 from research.truth import QUARTER_DAYS
-from research.uplift import AVERAGED, cross_fit, predict_effects
+from research.uplift import AVERAGED, predict_effects
 from research.worth import appraise
 
 Array = np.ndarray
 CONTACT, LEAVE_ALONE, NO_GAIN, NO_ROOM = "contact", "do not contact", "not worth the cost", "no room"
+UNSURE = "would contact, but not shown to pay"
+ORDER = {CONTACT: 0, UNSURE: 0, NO_ROOM: 1, NO_GAIN: 2, LEAVE_ALONE: 3}
 TARGETS = ["customer_id", "decision", "arm", "rank", "effect_points", "worth", "gain", "cost", "net_gain"]
 
 
@@ -43,6 +48,9 @@ def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> Array:
         if study.economics.margin_per_customer is None:
             raise NotApplicable(f"the study {study.name} tells no money: its economics name no margin_per_customer, and its snapshot has no value")
         return np.full(len(trial.rows), study.economics.margin_per_customer)
+    if trial.primary != "kept":
+        required = "required the primary outcome 'kept', of which the customers' worth is known"
+        raise StudyError(f"study.yml, key experiment.primary: {required}, arrived '{trial.primary}'; leave the key out for 65_targeting")
     worth = pd.Series(np.nan, trial.rows.index)
     for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
         worth[rows.index] = rows.customer_id.map(load_worth(tables, study, (day - pd.Timedelta(days=1)).date(), seed)).to_numpy()
@@ -97,8 +105,8 @@ def load_true(trial: Trial, study: Study) -> Array | None:
     return -wide.reindex(pd.MultiIndex.from_frame(trial.rows[["trial", "customer_id"]]))[trial.arms].to_numpy(float)
 
 
-def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int) -> tuple[Case, Sample]:
-    """Return the case of a trial, with effects cross-fitted, and its sample.
+def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int) -> Case:
+    """Return the case of a trial, with effects cross-fitted.
 
     Raises
     ------
@@ -113,11 +121,33 @@ def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: i
     said, expected = cross_fit(sample, folds, repeats, seed), expect_unseen(sample, FOLDS, seed)
     gained, in_money = None, expected * worth[:, None]
     if outcome != trial.primary:
-        earned = Sample(sample.trees, sample.lines, sample.arm, money, sample.propensity, sample.customers, sample.arms)
-        gained, in_money = cross_fit(earned, folds, repeats, seed), expect_unseen(earned, FOLDS, seed)
+        earned = replace(sample, outcome=money)
+        in_money = expect_unseen(earned, FOLDS, seed)
+        gained = [price_effects(one, sample, score_arms(sample, expected), score_arms(earned, in_money)) for one in said]
     true = load_true(trial, study)
     true = None if true is None else true * worth[:, None] - cost
-    return build_case(sample, said, gained, worth, money, paid, cost, (expected, in_money), trial.rows.trial.to_numpy(), true), sample
+    return build_case(sample, said, gained, worth, money, paid, cost, (expected, in_money), trial.rows.trial.to_numpy(), true)
+
+
+def price_effects(said: Crossed, sample: Sample, scores: Array, in_money: Array) -> Crossed:
+    """Return effects on the primary outcome in money, where the trial knows the money itself: times what a unit more brought on average.
+
+    Single customers' effects on money drown in the noise of a few large amounts; that a visit brings as much from one customer as from another is assumed
+    instead. The price is learned on other parts of the customers; where no effect of an arm on the outcome is shown there, its mean effect in money stands
+    for all.
+
+    Parameters
+    ----------
+    scores, in_money : (rows, arms), doubly robust, of the outcome and of money
+    """
+    part = said.strata // (sample.trial.max() + 1)
+    gain, moved, earned = np.empty_like(said.effects[AVERAGED]), contrast(scores), contrast(in_money)
+    for number in np.unique(part):
+        rows, rest = part == number, part != number
+        units, money = moved[rest].mean(axis=0), earned[rest].mean(axis=0)
+        shown = np.abs(units) > Z * moved[rest].std(axis=0) / np.sqrt(rest.sum())
+        gain[rows] = np.where(shown, said.effects[AVERAGED][rows] * money / np.where(shown, units, 1.0), money)
+    return Crossed({AVERAGED: gain}, said.strata)
 
 
 def _drop_unknown(trial: Trial) -> Trial:
@@ -125,7 +155,7 @@ def _drop_unknown(trial: Trial) -> Trial:
     return trial if known.all() else Trial(trial.rows[known].reset_index(drop=True), trial.features, trial.outcomes, trial.assignment, trial.counts)
 
 
-def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, sample: Sample, budget: float, seed: int) -> pd.DataFrame:
+def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, budget: float, seed: int, shown: bool = True) -> pd.DataFrame:
     """Return this cycle's list: for each customer whether to contact, with which offer, and what that is expected to bring.
 
     Dated studies: everybody in the population at the study's last snapshot, by what all trials taught. Flat studies: the customers of the trial, each by
@@ -134,8 +164,9 @@ def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, sample:
     Returns
     -------
     DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost, net_gain
-        ``decision``: contact, do not contact (every offer is expected to do harm), not worth the cost, or no room (in budget and capacity); ``arm``: of the
-        offer that is given, or would be; ``effect_points``: on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings most.
+        ``decision``: contact, or would contact where the policy is not ``shown`` to earn anything; do not contact (every offer is estimated to do harm);
+        not worth the cost; no room (in budget and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``: on the outcome, in
+        hundredths of its unit; money in the study's currency; rank 1 brings most.
     """
     if study.kind == "flat":
         who, effect, gain, cost, worth = case.customers, case.effect.mean(axis=0), case.gain.mean(axis=0), case.cost, case.worth
@@ -145,19 +176,17 @@ def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, sample:
     chosen = allocate(gain, cost, budget, study.economics.capacity)
     best = np.where(chosen > 0, chosen, 1 + (gain - cost).argmax(axis=1))
     net = pick(gain - cost, best)
-    decision = np.select([chosen > 0, (effect < 0).all(axis=1), net <= 0], [CONTACT, LEAVE_ALONE, NO_GAIN], NO_ROOM)
+    kinds = [CONTACT if shown else UNSURE, LEAVE_ALONE, NO_GAIN]
+    decision = np.select([chosen > 0, (effect < 0).all(axis=1), net <= 0], kinds, NO_ROOM)
     table = pd.DataFrame({"customer_id": who, "decision": decision, "arm": np.array(case.arms)[best - 1], "net_gain": net, "worth": worth})
     table = table.assign(effect_points=100 * pick(effect, best), gain=pick(gain, best), cost=pick(cost, best))
     table = table.sort_values(["decision", "net_gain"], key=lambda part: part.map(ORDER.get) if part.name == "decision" else -part, kind="stable")
     return table.assign(rank=np.arange(1, len(table) + 1)).reset_index(drop=True)[TARGETS]
 
 
-ORDER = {CONTACT: 0, NO_ROOM: 1, NO_GAIN: 2, LEAVE_ALONE: 3}
-
-
 def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> tuple[Array, Array, Array, Array]:
     """Return who is in the population at the last snapshot, the effects of the arms, their costs, and what customers are worth."""
-    last = study.snapshots.last
+    trial, last = _drop_unknown(trial), study.snapshots.last
     present = load_panel(tables, study, [last])
     together = pd.concat([trial.rows, present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)], ignore_index=True)
     both = lay_out(

@@ -69,7 +69,7 @@ def _fill() -> SimpleImputer:
 
 def _one_hot() -> Pipeline:
     """One column per category; rare and unseen ones share a column, an empty value is a category of its own."""
-    filled = SimpleImputer(strategy="constant", fill_value="missing", missing_values=None)
+    filled = SimpleImputer(strategy="constant", fill_value="missing", missing_values=None, keep_empty_features=True)
     return make_pipeline(
         FunctionTransformer(_none_for_missing), filled, OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE, sparse_output=False)
     )

@@ -32,6 +32,7 @@ class Sample:
     outcome : (rows,), more is better
     propensity : (rows,), the chance of the arm that the customer got
     customers : (rows,)
+    trial : (rows,), the number of the trial; of several, differences between them are no differences between customers
     arms : names, control first
     """
 
@@ -41,11 +42,12 @@ class Sample:
     outcome: Array
     propensity: Array
     customers: Array
+    trial: Array
     arms: tuple[str, ...]
 
     def take(self, rows: Array) -> "Sample":
         """Return some of the rows."""
-        parts = (getattr(self, name)[rows] for name in ("trees", "lines", "arm", "outcome", "propensity", "customers"))
+        parts = (getattr(self, name)[rows] for name in ("trees", "lines", "arm", "outcome", "propensity", "customers", "trial"))
         return Sample(*parts, self.arms)
 
     @property
@@ -71,7 +73,8 @@ def lay_out(trial: Trial, outcome: str) -> Sample:
     columns = rows[trial.features].assign(_trial=rows.trial) if rows.trial.nunique() > 1 else rows[trial.features]
     trees, lines = (np.asarray(make().fit_transform(columns), float) if columns.shape[1] else np.empty((len(rows), 0)) for make in (pass_on, scale))
     codes = pd.Categorical(rows.arm, arms).codes.astype(int)
-    return Sample(trees, lines, codes, rows[outcome].to_numpy(float), rows.propensity.to_numpy(float), rows.customer_id.to_numpy(), arms)
+    numbers = (rows[name].to_numpy(float) for name in (outcome, "propensity"))
+    return Sample(trees, lines, codes, *numbers, rows.customer_id.to_numpy(), pd.factorize(rows.trial)[0], arms)
 
 
 def make_regression(rows: int, columns: int, seed: int) -> LGBMRegressor:
@@ -137,3 +140,12 @@ def score_arms(sample: Sample, expected: Array) -> Array:
 def contrast(scores: Array) -> Array:
     """Return the score of each arm less that of control: (rows, arms other than control)."""
     return scores[:, 1:] - scores[:, :1]
+
+
+def centre(values: Array, groups: Array) -> Array:
+    """Return values less the mean of their group: (rows,) or (rows, columns)."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    size = np.bincount(codes)
+    columns = values.reshape(len(values), -1).astype(float)
+    means = np.column_stack([np.bincount(codes, column) / size for column in columns.T])
+    return (columns - means[codes]).reshape(values.shape)

@@ -106,19 +106,20 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
 
 
 def plot_profit(curve: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw the profit of every policy over the money spent; the band is the interval of the first.
+    """Draw the profit of every policy over the budget, or over the contacts where they cost nothing; the band is the interval of the first.
 
     Parameters
     ----------
     curve : DataFrame with columns policy, budget, profit, low, high
     """
-    ax = _axes(ax)
+    ax, free = _axes(ax), curve.budget.max() == 0
+    curve = curve.assign(budget=curve.contacted) if free else curve
     for number, (policy, rows) in enumerate(curve.groupby("policy", sort=False)):
         colour = LINES[number % len(LINES)]
         ax.plot(rows.budget, rows.profit, color=colour, linestyle=DASHES[number % len(DASHES)], label=policy)
         if not number:
             ax.fill_between(rows.budget, rows.low, rows.high, color=colour, alpha=0.15, linewidth=0)
     ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
-    ax.set(xlabel=f"budget, {currency}", ylabel=f"profit against contacting nobody, {currency}", xlim=(0, None))
+    ax.set(xlabel="contacts, which cost nothing" if free else f"budget, {currency}", ylabel=f"profit against contacting nobody, {currency}", xlim=(0, None))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return ax

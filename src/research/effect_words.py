@@ -20,15 +20,14 @@ HEADS = {
     "uplift_at_10": "effect, top 10 %",
     "uplift_at_30": "effect, top 30 %",
     "autoc": "AUTOC",
-    "rate_qini": "Qini by RATE",
     "slope": "slope",
     "gain": "gain",
 }
 
 
 def is_share(values: pd.Series) -> bool:
-    """Say whether an outcome is a share (between 0 and 1), whose effects are told in percentage points."""
-    return bool(values.dropna().between(0, 1).all())
+    """Say whether an outcome is a share (between 0 and 1, and no money), whose effects are told in percentage points."""
+    return values.name != "value" and bool(values.dropna().between(0, 1).all())
 
 
 def write_effect(value: float, low: float, high: float, share: bool, unit: str = "") -> str:
@@ -85,7 +84,9 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
     """Say whether the arms have the planned sizes, were alike before, and were followed alike after."""
     words = []
     off = shares[shares.verdict == "off balance"].drop_duplicates("trial")
-    if off.empty:
+    if (shares.verdict == "no plan stated").any():
+        words.append("How large the arms were planned to be nobody says (experiment.shares in study.yml): the sample ratio can't be tested.")
+    elif off.empty:
         words.append("**The arms have the sizes that were planned** (test of the sample ratio).")
     for row in off.itertuples():
         words.append(
@@ -105,7 +106,7 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
         words.append(f"**Outcomes are missing more often in one arm than in another** ({names}): the effects below are those on who was seen, and may mislead.")
     else:
         missing = int(attrition.missing.sum())
-        words.append("No outcome is missing." if not missing else f"{missing:,} outcomes are missing, alike in all arms.")
+        words.append("No outcome is missing." if not missing else f"{missing:,} outcomes are missing; no difference between the arms is shown.")
     return " ".join(words)
 
 
@@ -153,7 +154,8 @@ def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], 
     if kind == "same":
         return (
             f"**An effect, but none is shown to differ between customers.** {told} "
-            "Nothing foretells who gains more than others: contact everybody or nobody, as the average effect and the cost decide, and don't target by effect."
+            "Nothing is shown to foretell who gains more than others: contact everybody or nobody, as the average effect and the cost decide, and don't "
+            "target by effect."
         )
     if kind == "unknown":
         return f"{told} Nothing is known of the customers before the assignment, so nobody can be told from another: an arm is for everybody or for nobody."

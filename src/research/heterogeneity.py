@@ -14,10 +14,11 @@ from joblib import Parallel, delayed
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from research.doubly_robust import Sample, contrast, divide, expect_outcomes, score_arms
+from research.cross_fitting import PROCESSES, Crossed
+from research.doubly_robust import Sample, centre, contrast, divide, expect_outcomes, score_arms
 from research.effects import find_error
 from research.intervals import Z
-from research.uplift import LEARNERS, PROCESSES, prepare
+from research.uplift import LEARNERS, prepare
 
 Array = np.ndarray
 TESTERS = ("shift of log-odds", "X-learner", "DR-learner, linear")  # whose effects are averaged for the test: quick, and unlike
@@ -54,8 +55,8 @@ def _test_once(sample: Sample, seed: int, parts: int = PARTS) -> Array:
 
 def _step(learn: Sample, judge: Sample, seed: int) -> Array:
     lesson = prepare(learn, judge.trees, judge.lines, seed)
-    effects = np.mean([_standardise(LEARNERS[name](lesson)) for name in TESTERS], axis=0)
-    change = contrast(score_arms(judge, lesson.expected))
+    effects = centre(np.mean([_standardise(LEARNERS[name](lesson)) for name in TESTERS], axis=0), judge.trial)
+    change = centre(contrast(score_arms(judge, lesson.expected)), judge.trial)
     return np.array([_measure_slope(effects[:, arm], change[:, arm], judge.customers) for arm in range(change.shape[1])])
 
 
@@ -102,8 +103,8 @@ def _run_one(sample: Sample, seed: int) -> list[tuple[float, float]]:
     return [*zip(effects, differences, strict=True)]
 
 
-def sort_groups(said: list[dict[str, Array]], model: str, sample: Sample, scores: Array, outcome: str) -> pd.DataFrame:
-    """Return the average effect among customers sorted into fifths by predicted effect, a mean over the repeats.
+def sort_groups(said: list[Crossed], model: str, sample: Sample, scores: Array, outcome: str) -> pd.DataFrame:
+    """Return the average effect among customers sorted into fifths by predicted effect within each part and trial, a mean over the repeats.
 
     Returns
     -------
@@ -112,16 +113,16 @@ def sort_groups(said: list[dict[str, Array]], model: str, sample: Sample, scores
     """
     change, rows = contrast(scores), []
     for arm in range(change.shape[1]):
-        found = np.mean([_sort_once(effects[model][:, arm], change[:, arm], sample.customers) for effects in said], axis=0)
+        found = np.mean([_sort_once(one.effects[model][:, arm], change[:, arm], sample.customers, one.strata) for one in said], axis=0)
         rows += [
             (outcome, sample.arms[1 + arm], model, group + 1, p, e, e - Z * error, e + Z * error, round(n)) for group, (p, e, error, n) in enumerate(found)
         ]
     return pd.DataFrame(rows, columns=["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"])
 
 
-def _sort_once(effects: Array, change: Array, customers: Array) -> list[tuple[float, float, float, float]]:
-    place = pd.Series(effects).rank(method="first").to_numpy()
-    group = np.ceil(place / len(place) * GROUPS).astype(int) - 1
+def _sort_once(effects: Array, change: Array, customers: Array, strata: Array) -> list[tuple[float, float, float, float]]:
+    places = pd.Series(effects).groupby(strata).rank(method="first", pct=True).to_numpy()
+    group = np.ceil(places * GROUPS).astype(int) - 1
     found = []
     for number in range(GROUPS):
         inside = group == number

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from research.effects import ADJUSTED, Scored
 from research.studies import StudyError
 
-LEVEL, POWER = 0.05, 0.8
+LEVEL, POWER = 0.025, 0.8  # the level is that of the verdict, for all arms and outcomes together
 COLUMNS = [
     "outcome",
     "arm",
@@ -37,7 +37,7 @@ def plan_test(scored: Sequence[Scored], effects: pd.DataFrame, planned: int, lev
     scored : see ``effects.score_trial``
     effects : see ``effects.tabulate_effects``
     planned : customers of the planned campaign, shared out equally among all arms, control included
-    level : two-sided, divided by the number of arms compared with control (Bonferroni)
+    level : two-sided, divided by the number of arms times outcomes (Bonferroni)
 
     Returns
     -------
@@ -52,18 +52,18 @@ def plan_test(scored: Sequence[Scored], effects: pd.DataFrame, planned: int, lev
     StudyError
         If planned, level or power are out of their range.
     """
-    _require(planned, level, power)
-    rows = []
+    _require(planned, max([len(part.sample.arms) for part in scored], default=2), level, power)
+    rows, comparisons = [], sum(len(part.sample.arms) - 1 for part in scored)
     for part in scored:
         for arm, name in enumerate(part.sample.arms[1:], start=1):
             seen = effects[(effects.outcome == part.outcome) & (effects.arm == name) & (effects.segment_by == "") & (effects.method == ADJUSTED)].iloc[0]
-            rows.append((part.outcome, name, seen.mean_control, *_plan_one(part, arm, seen, planned, level, power)))
+            rows.append((part.outcome, name, seen.mean_control, *_plan_one(part, arm, seen, planned, level / comparisons, power)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _plan_one(part: Scored, arm: int, seen: pd.Series, planned: int, level: float, power: float) -> tuple:
     arms = len(part.sample.arms)
-    reach = norm.isf(level / 2 / (arms - 1)) + norm.isf(1 - power)
+    reach = norm.isf(level / 2) + norm.isf(1 - power)
     plain = np.sqrt(np.mean([part.sample.outcome[part.sample.arm == code].var(ddof=1) for code in (0, arm)]))
     left = np.sqrt(np.mean([_find_residual(part, code) for code in (0, arm)]))
     sizes = [2 * (reach * spread / seen.effect) ** 2 if seen.effect else np.inf for spread in (plain, left)]
@@ -78,9 +78,9 @@ def _find_residual(part: Scored, code: int) -> float:
     return float(((part.scores - part.expected)[inside, code] * part.sample.propensity[inside]).var(ddof=1))
 
 
-def _require(planned: int, level: float, power: float) -> None:
+def _require(planned: int, arms: int, level: float, power: float) -> None:
     faults = [
-        (planned >= 4, f"required a campaign of at least 4 customers to plan, arrived {planned}; raise the capacity"),
+        (planned >= 2 * arms, f"required a campaign of at least {2 * arms} customers to plan for {arms} arms, arrived {planned}; raise the capacity"),
         (0 < level < 1, f"required a level between 0 and 1, arrived {level:g}; 0.05 is usual"),
         (0 < power < 1, f"required a power between 0 and 1, arrived {power:g}; 0.8 is usual"),
     ]

@@ -12,7 +12,8 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from research.comparison import draw_weights, find_interval, judge
-from research.doubly_robust import Sample, contrast
+from research.cross_fitting import Crossed
+from research.doubly_robust import Sample, centre, contrast
 from research.uplift import FAMILIES, RANDOM, RESPONSE, RISK
 
 Array = np.ndarray
@@ -80,26 +81,28 @@ def measure_area(share: Array, curve: Array) -> Array:
     return np.trapezoid(curve, share, axis=1) - curve[:, -1] / 2
 
 
-def score_ranking(effects: Array, arm: int, sample: Sample, scores: Array, weights: Array, model: str = "") -> dict[str, Array]:
+def score_ranking(effects: Array, arm: int, sample: Sample, scores: Array, weights: Array, model: str = "", strata: Array | None = None) -> dict[str, Array]:
     """Return every score of one arm's ranking, once for each row of ``weights``.
 
     Parameters
     ----------
     effects : (rows,), predicted, or any number to rank by
+    strata : (rows,), within which rows are ranked against each other, see ``cross_fitting.Crossed``; all of them unless given
     arm : position of the arm in ``sample.arms``
     scores : (rows, arms), doubly robust
     """
-    inside = (sample.arm == arm) | (sample.arm == 0)
-    steps = rank(effects[inside])
+    strata = np.zeros(len(effects), int) if strata is None else strata
+    inside, ranked = (sample.arm == arm) | (sample.arm == 0), np.round(centre(effects, strata), 12)
+    steps = rank(ranked[inside])
     curves = draw_curves(steps, (sample.arm[inside] == arm).astype(int), sample.outcome[inside], sample.propensity[inside], weights[:, inside])
     found = {name: measure_area(curves["share"], curves[curve]) for name, curve in CURVES.items()}
     for top in TOPS:
         at = np.array([np.interp(top, *pair) for pair in zip(curves["share"], curves["uplift"], strict=True)])
         found[f"uplift_at_{round(100 * top)}"] = at / top
     change = contrast(scores)[:, arm - 1]
-    found |= _rate(rank(effects), change, weights)
+    found |= _rate(rank(ranked), change, weights)
     if model not in RANKINGS:
-        found |= {"slope": _slope(effects, change, weights), "gain": _gain(effects[:, None] > 0, change[:, None], weights)}
+        found |= {"slope": _slope(ranked, centre(change, strata), weights), "gain": _gain(effects[:, None] > 0, change[:, None], weights)}
     return found
 
 
@@ -136,22 +139,22 @@ def choose_arms(effects: Array) -> Array:
     return (np.arange(effects.shape[1]) == best[:, None]) & (effects > 0)
 
 
-def resample_uplift(said: Sequence[dict[str, Array]], sample: Sample, scores: Array, resamples: int, seed: int) -> dict[tuple[str, str], dict[str, Array]]:
+def resample_uplift(said: Sequence[Crossed], sample: Sample, scores: Array, resamples: int, seed: int) -> dict[tuple[str, str], dict[str, Array]]:
     """Return every score by arm and model, a mean over the repeats, on the sample (first entry) and on each resample of its customers.
 
     Parameters
     ----------
-    said : see ``uplift.cross_fit``
+    said : see ``cross_fitting.cross_fit``
     scores : (rows, arms), doubly robust, cross-fitted
     """
     pieces: dict[tuple[str, str], dict[str, list[Array]]] = {}
     for weights in draw_weights(sample.customers, resamples, seed):
-        for model in said[0]:
+        for model in said[0].effects:
             for arm in range(1, len(sample.arms)):
-                parts = [score_ranking(effects[model][:, arm - 1], arm, sample, scores, weights, model) for effects in said]
+                parts = [score_ranking(one.effects[model][:, arm - 1], arm, sample, scores, weights, model, one.strata) for one in said]
                 _keep(pieces, (sample.arms[arm], model), parts)
             if len(sample.arms) > 2 and model not in RANKINGS:
-                _keep(pieces, (BEST_ARM, model), [{"gain": _gain(choose_arms(effects[model]), contrast(scores), weights)} for effects in said])
+                _keep(pieces, (BEST_ARM, model), [{"gain": _gain(choose_arms(one.effects[model]), contrast(scores), weights)} for one in said])
     return {key: {name: np.concatenate(parts) for name, parts in found.items()} for key, found in pieces.items()}
 
 

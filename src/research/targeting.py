@@ -5,15 +5,16 @@ these customers (Athey & Wager 2021, doi:10.3982/ECTA15732), so policies are com
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from research.budgets import allocate, fill, pick
 from research.comparison import draw_weights, find_interval, judge
-from research.doubly_robust import Sample, contrast
-from research.uplift import AVERAGED, RISK
+from research.cross_fitting import Crossed
+from research.doubly_robust import Sample, contrast, score_arms
+from research.uplift import AVERAGED, RISK, is_yes_or_no
 
 Array = np.ndarray
 NOBODY, EVERYBODY, LOT, RISKIEST, AT_STAKE = "nobody", "everybody", "by lot", "highest risk", "risk times value"
@@ -30,7 +31,8 @@ class Case:
     ----------
     cycle : (rows,), which trial a row belongs to; each is a cycle with a budget and a capacity of its own
     customers : (rows,)
-    risk : (repeats, rows), the outcome expected whatever the arm, turned around: by models that never saw the customer
+    risk : (repeats, rows), the chance that the outcome fails to come, whatever the arm (of money: the amount expected, turned around): by models that
+        never saw the customer
     worth : (rows,), money per unit of the outcome
     effect : (repeats, rows, arms), predicted effect on the outcome
     gain : (repeats, rows, arms), the same in money, cost not deducted
@@ -56,8 +58,8 @@ class Case:
 
 def build_case(
     sample: Sample,
-    said: Sequence[dict[str, Array]],
-    gained: Sequence[dict[str, Array]] | None,
+    said: Sequence[Crossed],
+    gained: Sequence[Crossed] | None,
     worth: Array,
     money: Array,
     paid: Array,
@@ -71,7 +73,7 @@ def build_case(
 
     Parameters
     ----------
-    said : predictions for the outcome, see ``uplift.cross_fit``
+    said : predictions for the outcome, see ``cross_fitting.cross_fit``
     gained : the same for money; the effect times its worth unless given
     worth : (rows,), money per unit of the outcome
     money : (rows,), what each row earned, cost not deducted
@@ -80,19 +82,13 @@ def build_case(
     expected : (rows, arms with control) of the outcome and of money, by models that never saw the row
     true : see ``Case``
     """
-    effect = np.array([one[model] for one in said])
-    gain = np.array([one[model] for one in gained]) if gained else effect * worth[None, :, None]
+    effect = np.array([one.effects[model] for one in said])
+    gain = np.array([one.effects[model] for one in gained]) if gained else effect * worth[None, :, None]
     costs = np.column_stack([np.zeros(sample.size), cost])
-    net = contrast(_score(sample, money - paid, expected[1] - costs))
-    kept = contrast(_score(sample, sample.outcome, expected[0]))
-    risk = np.array([one[RISK][:, 0] if RISK in one else -expected[0][:, 0] for one in said])
+    net = contrast(score_arms(replace(sample, outcome=money - paid), expected[1] - costs))
+    kept = contrast(score_arms(sample, expected[0]))
+    risk = np.array([one.effects[RISK][:, 0] for one in said]) + is_yes_or_no(sample.outcome)
     return Case(cycle, sample.customers, risk, worth, effect, gain, cost, net, kept, sample.arms[1:], true)
-
-
-def _score(sample: Sample, outcome: Array, expected: Array) -> Array:
-    inside = sample.arm[:, None] == np.arange(len(sample.arms))
-    residual = (outcome - expected[np.arange(sample.size), sample.arm]) / sample.propensity
-    return expected + inside * residual[:, None]
 
 
 Policy = Callable[[int, Array, float, float], Array]  # repeat, rows of a cycle, budget, capacity -> offers
@@ -100,15 +96,12 @@ Policy = Callable[[int, Array, float, float], Array]  # repeat, rows of a cycle,
 
 def list_policies(case: Case, seed: int) -> dict[str, Policy]:
     """Return the policies by name; those that don't choose between offers give the one that pays best on average."""
-    usual = 1 + int((case.gain.mean(axis=0) - case.cost).mean(axis=0).argmax())
-    lot = np.random.default_rng(seed).random(case.effect.shape[:2])
-    same = np.full(len(case.cycle), usual)
+    lot, same = np.random.default_rng(seed).random(case.effect.shape[:2]), offer_usual(case)
 
     def rank_by(score: Array) -> Policy:
         return lambda repeat, rows, budget, capacity: fill(score[repeat, rows], same[rows], case.cost[rows], budget, capacity)
 
-    low = case.risk.min(axis=1, keepdims=True)
-    found = {LOT: rank_by(lot), RISKIEST: rank_by(case.risk), AT_STAKE: rank_by((case.risk - low) * case.worth)}
+    found = {LOT: rank_by(lot), RISKIEST: rank_by(case.risk), AT_STAKE: rank_by(case.risk * case.worth)}
     found[MOVED] = lambda repeat, rows, budget, capacity: _list_moved(case.effect[repeat, rows], case.cost[rows], budget, capacity)
     found[WORTHWHILE] = lambda repeat, rows, budget, capacity: allocate(case.gain[repeat, rows], case.cost[rows], budget, capacity)
     if case.true is not None:
@@ -133,8 +126,7 @@ def choose(case: Case, policy: Policy, repeat: int, budget: float, capacity: flo
 
 def find_budget(case: Case, capacity: float) -> float:
     """Return what it costs to contact as many as the capacity allows with the offer that pays best on average, or everybody where they are fewer."""
-    usual = int((case.gain.mean(axis=0) - case.cost).mean(axis=0).argmax())
-    return float(min(capacity, len(case.cycle) / len(np.unique(case.cycle))) * case.cost[:, usual].mean())
+    return float(min(capacity, len(case.cycle) / len(np.unique(case.cycle))) * pick(case.cost, offer_usual(case)).mean())
 
 
 def count_money(case: Case, chosen: Sequence[Array]) -> dict[str, Array]:
@@ -149,12 +141,11 @@ def contribute(case: Case, budget: float, capacity: float, seed: int) -> dict[st
     """Return ``count_money`` of every policy at one budget; everybody gets the usual offer, whatever it costs."""
     repeats = range(len(case.effect))
     policies = list_policies(case, seed)
-    everybody = rank_everybody(case)
-    found = {NOBODY: count_money(case, [np.zeros(len(case.cycle), int)]), EVERYBODY: count_money(case, [everybody])}
+    found = {NOBODY: count_money(case, [np.zeros(len(case.cycle), int)]), EVERYBODY: count_money(case, [offer_usual(case)])}
     return found | {name: count_money(case, [choose(case, policy, repeat, budget, capacity) for repeat in repeats]) for name, policy in policies.items()}
 
 
-def rank_everybody(case: Case) -> Array:
+def offer_usual(case: Case) -> Array:
     """Return the offer that pays best on average, for everybody."""
     return np.full(len(case.cycle), 1 + int((case.gain.mean(axis=0) - case.cost).mean(axis=0).argmax()))
 
@@ -174,13 +165,14 @@ def tabulate_policies(case: Case, found: dict, resampled: dict, budget: float) -
     -------
     DataFrame with columns policy, budget, contacted, cost, profit, low, high, kept_extra, kept_low, kept_high, cost_per_kept, return_on_cost
         ``profit``: money more than by contacting nobody, cost deducted; ``kept_extra``: units of the outcome more (customers kept); ``return_on_cost``: profit
-        per unit of cost. With 95 % intervals. Of simulated companies also ``true_profit`` and ``share_of_oracle``.
+        per unit of cost; ``cost_per_kept`` only where more is shown to be kept. With 95 % intervals. Of simulated companies also ``true_profit`` and
+        ``share_of_oracle``.
     """
     cycles, rows = len(np.unique(case.cycle)), []
     for name, parts in found.items():
         cost, contacted = (parts[what].sum() / cycles for what in ("cost", "contacted"))
         profit, kept = (find_interval(resampled[name][what]) for what in ("profit", "kept"))
-        per_kept = cost / kept[0] if kept[0] > 0 and cost > 0 else np.nan
+        per_kept = cost / kept[0] if kept[1] > 0 and cost > 0 else np.nan
         rows.append((name, budget, round(contacted), cost, *profit, *kept, per_kept, profit[0] / cost if cost > 0 else np.nan))
     table = pd.DataFrame(rows, columns=POLICY)
     if case.true is not None:

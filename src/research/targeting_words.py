@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from research.cases import CONTACT, LEAVE_ALONE
+from research.cases import CONTACT, LEAVE_ALONE, UNSURE
 from research.tables import join_words, write_plain
 from research.targeting import EVERYBODY, LOT, NOBODY, ORACLE, RISKIEST, WORTHWHILE
+
+REFERENCES = (NOBODY, LOT, RISKIEST, EVERYBODY)
 
 
 def write_money(value: float, low: float, high: float) -> str:
@@ -81,7 +83,9 @@ def _say_budget(best: pd.Series, currency: str) -> str:
 def _say_targets(targets: pd.DataFrame) -> str:
     counts = targets.decision.value_counts()
     alone = counts.get(LEAVE_ALONE, 0)
-    told = f"**Leave {alone:,} alone**: every offer is expected to do them harm." if alone else "Nobody is expected to be harmed by every offer."
+    told = f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else "Nobody is estimated to be harmed by every offer."
+    if unsure := counts.get(UNSURE, 0):
+        return f"This cycle's list is empty: the {unsure:,} customers who would be on it are marked as not shown to pay, for a further test. {told}"
     return f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact. {told}"
 
 
@@ -89,6 +93,8 @@ def _say_truth(policies: pd.DataFrame) -> str:
     if "true_profit" not in policies:
         return ""
     row = policies[policies.policy == WORTHWHILE].iloc[0]
+    if not np.isfinite(row.share_of_oracle):
+        return ""
     inside = "inside" if row.low <= row.true_profit <= row.high else "outside"
     return f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and {row.share_of_oracle:.0%} of what an oracle would earn."
 
@@ -116,6 +122,3 @@ def say_costs(case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, 
     low, high = np.quantile(worth, (0.1, 0.9))
     spread = f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
     return f"Cost per customer assigned, {currency}: {costs}. A unit of the outcome is worth {worth.mean():,.2f} on average{spread}."
-
-
-REFERENCES = (NOBODY, LOT, RISKIEST, EVERYBODY)

@@ -20,7 +20,7 @@ MONTH_DAYS = 365.25 / 12
 MOST_DAYS = 60  # on which the customers of all campaigns were assigned; each is a snapshot
 WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
 BY_LOT, BY_CHOICE = "randomised", "observational"
-COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "analysed"]
+COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_data", "analysed"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Trial:
     features : columns that were known before the assignment
     outcomes : what each outcome means, in words, the primary one first
     assignment : randomised, or observational
-    counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, analysed
-        ``no_customer``: not under contract, or not active, on the evening before; ``assigned_later``: to the same trial once more.
+    counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, beyond_data, analysed
+        ``no_customer``: not under contract, or not active, on the evening before; ``assigned_later``: to the same trial once more; ``beyond_data``: the
+        outcome was due after the end of the data.
     """
 
     rows: pd.DataFrame
@@ -73,14 +74,12 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
         One sentence for every fault: no control arm, an arm without customers, a customer in two arms, propensities of 0 or 1.
     """
     rows, counts, features = _load_flat_rows(tables, study) if study.kind == "flat" else _load_campaign_rows(tables, study)
-    _require_arms(rows, study)
-    outcomes = _name_outcomes(rows, study)
-    by_lot = _find_by_lot(rows, study)
-    chosen = {BY_LOT: by_lot, BY_CHOICE: [name for name in rows.trial.unique() if name not in by_lot] if study.experiment.assignment == BY_CHOICE else []}
-    trials = {}
+    chosen, trials = {assignment: _keep_alike(rows, names) for assignment, names in _sort_out(rows, study).items()}, {}
     for assignment, names in chosen.items():
         part = rows[rows.trial.isin(names)].reset_index(drop=True)
         if len(part):
+            _require_arms(part, study)
+            outcomes = _name_outcomes(part, study)
             part = _fill_propensity(part) if assignment == BY_LOT else part
             trials[assignment] = Trial(part, features, outcomes, assignment, counts[counts.trial.isin(names)].reset_index(drop=True))
     if not trials:
@@ -88,19 +87,39 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
     return trials
 
 
-def list_refused(tables: Tables, study: Study) -> list[str]:
-    """Return the campaigns that are left out: their arms were not drawn by lot, and study.yml doesn't ask for associations."""
-    if study.kind == "flat" or study.experiment.assignment == BY_CHOICE:
+def _sort_out(rows: pd.DataFrame, study: Study) -> dict[str, list[str]]:
+    """Return the names of the trials by how their arms came about; those that were chosen only where study.yml asks for them."""
+    by_lot = _find_by_lot(rows, study)
+    others = [name for name in rows.trial.unique() if name not in by_lot]
+    return {BY_LOT: by_lot, BY_CHOICE: others if study.experiment.assignment == BY_CHOICE else []}
+
+
+def _keep_alike(rows: pd.DataFrame, names: list[str]) -> list[str]:
+    """Return the trials that have the same arms, of several such groups the one with most customers: an arm is compared only where it could be drawn."""
+    if not names:
         return []
-    campaigns = tables["campaigns"].to_pandas()
-    return sorted({*campaigns.campaign} - {*_find_by_lot(campaigns.assign(trial=campaigns.campaign), study)})
+    part = rows[rows.trial.isin(names)]
+    arms = part.groupby("trial").arm.agg(lambda values: " / ".join(sorted({*values.astype(str)})))
+    alike = part.trial.map(arms).value_counts().index[0]
+    return [*arms.index[arms == alike]]
+
+
+def list_refused(tables: Tables, study: Study) -> dict[str, str]:
+    """Return the campaigns that are left out, with the reason."""
+    if study.kind == "flat":
+        return {}
+    rows = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
+    sorted_out = _sort_out(rows, study)
+    reasons = dict.fromkeys(sorted({*rows.trial} - {*sorted_out[BY_LOT], *sorted_out[BY_CHOICE]}), "its arms were not drawn by lot")
+    others = [name for names in sorted_out.values() for name in names if name not in _keep_alike(rows, names)]
+    return reasons | dict.fromkeys(others, "it has other arms than the campaigns that count; give it a study of its own")
 
 
 def _refuse(study: Study) -> str:
     if study.kind == "flat":
         told, remedy = "doesn't say that its arms were drawn by lot", "if they were, write experiment: {assignment: randomised} into study.yml"
         return f"the study {study.name} {told}: no effect can be read from them; {remedy}"
-    remedy = "with experiment: {assignment: observational} in study.yml they are read as associations"
+    remedy = "give the propensity of every arm that was drawn; with experiment: {assignment: observational} in study.yml they are read as associations"
     return f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no effect can be read from them; {remedy}"
 
 
@@ -113,7 +132,7 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
             f"snapshot.sql: required an arm for every customer, arrived {int(frame.arm.isna().sum()):,} rows without; leave out who was not assigned"
         )
     rows = frame.assign(trial=study.name, kept=1.0 - frame.churned.astype(float), propensity=float("nan"), cost=float("nan"))
-    counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index().assign(no_customer=0, assigned_later=0)
+    counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index().assign(no_customer=0, assigned_later=0, beyond_data=0)
     features = [name for name in list_features(frame, study) if name not in FLAT_ROLES and name not in study.leaks.drop]
     return rows, counts.assign(analysed=counts.assigned)[COUNTS], features
 
@@ -126,7 +145,7 @@ def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.
     _require_one_arm(campaigns)
     campaigns["snapshot"] = campaigns.assigned_at.dt.normalize() - pd.Timedelta(days=1)
     first = campaigns.sort_values("assigned_at", kind="stable").drop_duplicates(["trial", "customer_id"])
-    first = first[_find_whole(first, tables, study)]
+    every, first = first, first[_find_whole(first, tables, study)]
     if first.empty:
         raise NotApplicable(f"no campaign of the study {study.name} lies within the data with {study.churn.horizon_days} days after it")
     panel = _load_evening_before(tables, study, first)
@@ -134,7 +153,7 @@ def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.
     rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_count_money(tables, study, rows))
     closed = {*first.columns, *rows.columns[rows.columns.isin(OUTCOMES)]}
     features = [name for name in list_features(panel, study) if name not in closed and name not in study.leaks.drop]
-    return rows.drop(columns="snapshot"), _count(campaigns, first, rows), features
+    return rows.drop(columns="snapshot"), _count(campaigns, every, first, rows), features
 
 
 def _require_one_arm(campaigns: pd.DataFrame) -> None:
@@ -180,12 +199,12 @@ def _count_money(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, 
     return {"value": pd.concat(spent).reindex(rows.index)}
 
 
-def _count(campaigns: pd.DataFrame, first: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    keys = ["trial", "arm"]
-    within = campaigns[campaigns.trial.isin(first.trial)]
-    counts = pd.DataFrame({name: part.groupby(keys).size() for name, part in {"all": within, "first": first, "analysed": rows}.items()}).fillna(0).astype(int)
-    counts = counts.assign(assigned=counts["all"], no_customer=counts["first"] - counts.analysed, assigned_later=counts["all"] - counts["first"])
-    return counts.reset_index()[COUNTS]
+def _count(campaigns: pd.DataFrame, every: pd.DataFrame, whole: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Count all assignments, the first of each customer, those whose horizon lies within the data, and those of customers."""
+    parts = {"assigned": campaigns[campaigns.trial.isin(whole.trial)], "every": every[every.trial.isin(whole.trial)], "whole": whole, "analysed": rows}
+    counts = pd.DataFrame({name: part.groupby(["trial", "arm"]).size() for name, part in parts.items()}).fillna(0).astype(int)
+    later, beyond = counts.assigned - counts.every, counts.every - counts.whole
+    return counts.assign(no_customer=counts.whole - counts.analysed, assigned_later=later, beyond_data=beyond).reset_index()[COUNTS]
 
 
 def _require_arms(rows: pd.DataFrame, study: Study) -> None:
@@ -198,11 +217,8 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
             )
         elif len(arms) < 2:
             faults.append(f"{trial}: required an arm beside '{CONTROL}', arrived none; an effect needs two")
-        faults += [
-            f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its share or correct its name"
-            for arm in study.experiment.shares
-            if arm not in arms
-        ]
+        unknown = [arm for arm in study.experiment.shares if arm not in arms] if study.kind == "flat" else []
+        faults += [f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its share or correct its name" for arm in unknown]
     given = rows.propensity.dropna()
     if (wrong := (given <= 0) | (given >= 1)).any():
         faults.append(
@@ -239,9 +255,9 @@ def _fill_propensity(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fill_one(rows: pd.DataFrame) -> pd.DataFrame:
-    if (rows.groupby("arm").propensity.nunique() > 1).any():
-        return rows.assign(varies=True)
-    return rows.assign(propensity=rows.arm.map(rows.arm.value_counts(normalize=True)), varies=False)
+    varies = bool((rows.groupby("arm").propensity.nunique() > 1).any())
+    rows = rows.assign(planned=rows.propensity, varies=varies)
+    return rows if varies else rows.assign(propensity=rows.arm.map(rows.arm.value_counts(normalize=True)))
 
 
 def iterate(trial: Trial) -> Iterator[tuple[str, Trial]]:

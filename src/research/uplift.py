@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.optimize import nnls
 from scipy.special import expit, logit
 from sklearn.ensemble import ExtraTreesRegressor
@@ -27,7 +26,6 @@ LOG_ODDS_SD = 1.5  # of what the features say of the outcome, before the data ar
 DOUBT = 0.5  # standard deviation of a learner's weight in the average, before the data are seen
 SHIFT, WIDE = 0.5, 3.0  # the same of how features change an arm's shift of the log-odds, and of shifts as a whole
 EDGE = 0.003  # nearer to 0 and 1 expected chances don't go
-PROCESSES = 2
 RANDOM, RISK, RESPONSE = "random", "churn risk", "outcome under contact"
 AVERAGED = "averaged effects"
 MEMBERS = ("shift of log-odds", "X-learner", "DR-learner", "DR-learner, linear", "causal forest")  # that are averaged
@@ -257,36 +255,3 @@ def _say_unseen(learn: Sample, seed: int) -> Array:
         lesson = prepare(learn.take(~rest), learn.trees[rest], learn.lines[rest], seed)
         found[:, rest] = [LEARNERS[name](lesson) for name in MEMBERS]
     return found
-
-
-def cross_fit(sample: Sample, folds: int, repeats: int, seed: int, rival: str = RISK) -> list[dict[str, Array]]:
-    """Return, for every repeat of a cross-fitting, what is said of each row by models that never saw its customer.
-
-    Parameters
-    ----------
-    rival : ``RISK`` ranks by the chance of a bad outcome, whatever the arm; ``RESPONSE`` by the outcome expected with it
-
-    Returns
-    -------
-    list by repeat of dicts by model of arrays: (rows, arms other than control)
-        The learners' effects, in the outcome's unit. ``random`` and the rival are rankings, whose numbers are no effects.
-    """
-    cuts = [divide(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
-    tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
-    found = Parallel(n_jobs=PROCESSES)(delayed(_fit_fold)(sample, cuts[repeat] == fold, seed + repeat, rival) for repeat, fold in tasks)
-    return [_join([part for (at, _), part in zip(tasks, found, strict=True) if at == repeat], cuts[repeat], seed + repeat) for repeat in range(repeats)]
-
-
-def _fit_fold(sample: Sample, rest: Array, seed: int, rival: str) -> dict[str, Array]:
-    lesson = prepare(sample.take(~rest), sample.trees[rest], sample.lines[rest], seed)
-    ranking = np.tile(-lesson.new_prognosis[:, None], (1, len(sample.arms) - 1)) if rival == RISK else lesson.expected[:, 1:]
-    return {rival: ranking} | teach(lesson)
-
-
-def _join(parts: list[dict[str, Array]], fold: Array, seed: int) -> dict[str, Array]:
-    rows = np.concatenate([np.flatnonzero(fold == number) for number in range(len(parts))])
-    order = np.argsort(rows)
-    joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
-    shape = next(iter(joined.values())).shape
-    lot = np.random.default_rng(seed).random((shape[0], 1))
-    return {RANDOM: np.repeat(lot, shape[1], axis=1)} | joined

@@ -1,0 +1,89 @@
+"""Verdicts on effects: each of the four kinds, trials that aren't what they say, and tables as people read them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from trial_maker import make_trial
+
+from research import adapters, balance, doubly_robust, effect_words, effects, trials
+from research.effects import ADJUSTED, PLAIN
+from research.sources import fetch
+from research.studies import load_study
+
+OUTCOMES, SHARES = {"kept": "stays"}, {"kept": True}
+
+
+def average(p: float, effect: float = 0.02) -> pd.DataFrame:
+    row = {"trial": "t", "outcome": "kept", "arm": "call", "segment_by": "", "segment": "all", "mean_control": 0.5, "effect": effect}
+    row |= {"low": effect - 0.01, "high": effect + 0.01, "p_value": p, "n_control": 100, "n_arm": 100, "p_adjusted": p}
+    return pd.DataFrame([row | {"method": method} for method in (PLAIN, ADJUSTED)])
+
+
+def differences(p: float) -> pd.DataFrame:
+    return pd.DataFrame([("kept", "call", 1.0, p, p, 200, 3)], columns=["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"])
+
+
+@pytest.mark.parametrize(
+    ("effect", "tests", "kind", "words"),
+    [
+        (0.5, differences(0.5), "nothing", "**No evidence of an effect.**"),
+        (0.001, differences(0.5), "same", "An effect, but none is shown to differ"),
+        (0.5, differences(0.001), "differs", "**The effect differs between customers"),
+        (0.001, differences(0.5).head(0), "unknown", "an arm is for everybody or for nobody"),
+        (0.5, differences(0.5).head(0), "nothing", "**No evidence of an effect.**"),
+    ],
+)
+def test_the_verdict_follows_from_the_average_effects_and_the_test_of_differences(effect, tests, kind, words):
+    assert effect_words.decide(average(effect), tests)[0] == kind
+    assert words in effect_words.judge(average(effect), tests, OUTCOMES, SHARES)
+
+
+def test_only_where_effects_differ_is_targeting_by_effect_recommended():
+    said = {p: effect_words.judge(average(0.001), differences(p), OUTCOMES, SHARES) for p in (0.5, 0.001)}
+    assert "don't target by effect" in said[0.5]
+    assert "Targeting by effect is worth trying" in said[0.001]
+
+
+def test_an_average_effect_needs_half_of_the_level_after_holm():
+    assert effect_words.decide(average(0.026), differences(0.5))[0] == "nothing"
+    assert effect_words.decide(average(0.024), differences(0.5))[0] == "same"
+
+
+def test_effects_on_shares_are_told_in_points():
+    table = effect_words.lay_out_effects(average(0.5), OUTCOMES, SHARES)
+    assert table[ADJUSTED].tolist() == ["2.00 (1.00 to 3.00) points"]
+    assert table.in_control.tolist() == ["50.0%"]
+    assert effect_words.write_effect(-1.5, -2, -1, False, "EUR") == "−1.50 (−2.00 to −1.00) EUR"
+
+
+def test_a_trial_whose_arms_are_off_balance_is_said_to_be(copy, mirror):
+    study = load_study("cookie_cats")
+    fetch(study)
+    trial = trials.load_trials(adapters.load_tables(study), study)[trials.BY_LOT]
+    sizes, missing = balance.check_shares(trial, study), balance.check_attrition(trial)
+    words = effect_words.say_trial(sizes, pd.DataFrame(), missing)
+    assert "**Cookie cats: the arms are off balance.** Sizes so unlike the plan come about by luck in 0.9% of fair draws" in words
+    table = effects.tabulate_effects(trial, [effects.score_trial(trial, "kept", 0)])
+    # published: 19.02 % against 18.20 % play on the seventh day
+    assert table.effect.to_numpy() == pytest.approx([-0.0082] * 2, abs=5e-5)
+    assert effect_words.decide(table, pd.DataFrame())[0] == "unknown"
+
+
+def test_a_sound_trial_is_called_sound(write_study):
+    trial, _ = make_trial(1000, 0)
+    study = write_study("flat", experiment={"shares": {"control": 1, "call": 1}})
+    words = effect_words.say_trial(
+        balance.check_shares(trial, study), balance.judge_balance(balance.compare_features(trial), trial), balance.check_attrition(trial)
+    )
+    assert words.startswith("**The arms have the sizes that were planned**")
+    assert "no feature differs by more than luck explains" in words
+    assert "No outcome is missing" in words
+
+
+def test_uneven_attrition_is_said_to_mislead(write_study):
+    trial, _ = make_trial(2000, 0)
+    lost = (trial.rows.arm == "call") & (np.arange(2000) % 5 == 0)
+    trial.rows.loc[lost, "kept"] = np.nan
+    words = effect_words.say_trial(balance.check_shares(trial, write_study("flat")), pd.DataFrame(), balance.check_attrition(trial))
+    assert "**Outcomes are missing more often in one arm than in another** (Test, kept)" in words
+    assert doubly_robust.lay_out(trial, "kept").size == 2000 - lost.sum()
