@@ -199,5 +199,5 @@ def test_effects_are_priced_by_what_a_unit_more_brought_among_other_customers():
     money = np.column_stack([np.zeros(400), np.where(np.arange(400) % 2 == 0, 6.0, 3.0)])
     gain = cases.price_effects(said, sample, scores, money).effects[uplift.AVERAGED][:, 0]
     assert gain[:2].tolist() == pytest.approx([0.2 * 3 / 0.3, 0.2 * 6 / 0.3])  # each part by the price of the other
-    noise = np.column_stack([np.zeros(400), np.tile([1.0, -1.0], 200)])
+    noise = np.column_stack([np.zeros(400), np.tile([1.0, 1.0, -1.0, -1.0], 100)])
     assert cases.price_effects(said, sample, noise, money).effects[uplift.AVERAGED][0, 0] == pytest.approx(3)  # no effect shown: the mean in money
