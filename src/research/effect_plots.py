@@ -49,7 +49,7 @@ def plot_effects(effects: pd.DataFrame, outcome: str, label: str, scale: float =
     ax.set_yticks(range(len(names)), [textwrap.shorten(word.replace("_", " "), 40, placeholder="…") for word in words])
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=label, ylim=(-0.7, len(names) - 0.3))
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=len(arms), fontsize=9) if len(arms) > 1 else None
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9) if len(arms) > 1 else None
     return ax
 
 
@@ -83,7 +83,7 @@ def plot_groups(groups: pd.DataFrame, arm: str, label: str, scale: float = 1, ax
     ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
     ax.set(xlabel="fifth of the customers, by predicted effect", ylabel=label, xticks=rows.group)
     ax.set_title(arm)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="upper left")
     return ax
 
 
