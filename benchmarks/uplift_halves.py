@@ -165,7 +165,9 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
     own, unit = scores[scores.model == AVERAGED], UNITS[outcome]
     means = scores.groupby(["model", "whose"], sort=False)[list(SCORES)].mean().sort_values(SCORES[2], ascending=False)
     counts = scores.groupby("model").split.size()
-    rows = [(model, whose, str(counts[model]), *(_write_mean(value) for value in row)) for (model, whose), row in zip(means.index, means.to_numpy(), strict=True)]
+    rows = [
+        (model, whose, str(counts[model]), *(_write_mean(value) for value in row)) for (model, whose), row in zip(means.index, means.to_numpy(), strict=True)
+    ]
     words = (
         f"The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a half, scored on the other, {len(own)} of {SPLITS} times with "
         f"other halves; slow models have fewer, and means over fewer splits are not those of the same halves. In {unit} per {PER:,} customers: **AUUC** by arm "
@@ -194,7 +196,9 @@ def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
         "(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0."
     )
     better = [name for name, *_ in ((peer,) for peer, level in met if not level)]
-    bound = f"{AVERAGED} at least level with every peer on {outcome}: {judge(not better)}; {len(met) - len(better)} of {len(met)} peers with two splits or more."
+    bound = (
+        f"{AVERAGED} at least level with every peer on {outcome}: {judge(not better)}; {len(met) - len(better)} of {len(met)} peers with two splits or more."
+    )
     return Section(f"Hillstrom, {outcome}: against each peer", words, ("peer", "splits", *SCORES, "at least level"), tuple(rows), (bound,))
 
 
