@@ -1,8 +1,8 @@
 """Companies whose true effects are known: drawn here with all causes in the features, and the package's own generated one.
 
-The drawn companies have twelve features, three of which mean nothing. The log-odds of leaving are a sum over features and pairs; an offer adds a shift to those of
-staying. In ``differing`` companies the shift of each offer hangs on features of its own, and some customers are harmed; in ``proportional`` ones it is the
-same for all, so that effects go with risk.
+The drawn companies have twelve features, three of which mean nothing. The log-odds of leaving are a sum over features and pairs; an offer adds a shift
+to those of staying. Where effects differ, the shift of each offer hangs on features of its own, and some customers are harmed; where effects go with risk,
+it is the same for all.
 """
 
 import os

@@ -1,7 +1,7 @@
 """What lists by effect, value and cost earn on companies whose true effects are known: shares of the oracle's true profit, and the coverage of intervals."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,19 +137,21 @@ def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str,
     means = shares.groupby(["kind", "size"], sort=False)[[name for name in (*POLICIES, CEILING) if name in shares]].mean()
     errors = shares.groupby(["kind", "size"], sort=False)[WORTHWHILE].sem()
     counts = shares.groupby(["kind", "size"], sort=False).seed.size()
-    rows = [(kind, f"{size:,}", str(counts[kind, size]), _write(row.iloc[0], errors[kind, size]), *(_percent(v) for v in row.iloc[1:])) for (kind, size), row in means.iterrows()]
-    bounds = []
-    for kind in means.index.unique("kind"):
-        own = means.loc[kind][WORTHWHILE]
-        told = ", ".join(_percent(value) for value in own)
-        bounds.append(f"{kind}: the share of “{WORTHWHILE}” rises with size: {judge(bool(own.is_monotonic_increasing))}; {told}.")
-        bounds.append(f"{kind}: at least {LEAST:.0%} at the largest size: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}.")
-        if kind in better:
-            rival = means.loc[kind][[AT_STAKE, RISKIEST]].max(axis=1)
-            gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
-            bounds.append(f"{kind}: better than both lists by risk at every size: {judge(bool((own > rival).all()))}; by {gaps} points.")
+    cells = [(_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:])) for at, row in means.iterrows()]
+    rows = [(kind, f"{size:,}", str(counts[kind, size]), *more) for (kind, size), more in zip(means.index, cells, strict=True)]
+    bounds = [bound for kind in means.index.unique("kind") for bound in _judge_shares(means.loc[kind], kind, kind in better)]
     head = ("company", "assignments", "seeds", f"{WORTHWHILE} (standard error)", *means.columns[1:])
     return Section(title, words, head, tuple(rows), tuple(bounds))
+
+
+def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
+    own, rival = means[WORTHWHILE], means[[AT_STAKE, RISKIEST]].max(axis=1)
+    told = ", ".join(_percent(value) for value in own)
+    yield f"{kind}: the share of “{WORTHWHILE}” rises with size: {judge(bool(own.is_monotonic_increasing))}; {told}."
+    yield f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
+    if better:
+        gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
+        yield f"{kind}: better than both lists by risk at every size: {judge(bool((own > rival).all()))}; by {gaps} points."
 
 
 def _percent(value: float) -> str:
@@ -168,7 +170,8 @@ def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
         low, high = wilson(inside.mean(), n)
         off = (trials.profit - trials.true_profit).mean()
         width = (trials.high - trials.low).mean()
-        rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *(f"{v:,.0f}".replace("-", "−") for v in (trials.true_profit.mean(), off, width))))
+        money = (f"{value:,.0f}".replace("-", "−") for value in (trials.true_profit.mean(), off, width))
+        rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
         bounds.append(f"{kind}: the interval holds the true profit in at least {COVERED:.0%}: {judge(inside.mean() >= COVERED)}.")
     words = (
         f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as above. The 95 % interval of the profit of “{WORTHWHILE}”, from "
