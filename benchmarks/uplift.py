@@ -36,9 +36,9 @@ TERMS = (
     "profit that the oracle earns, who knows all effects; effects are cross-fitted once in three parts."
 )
 DRAWN = (
-    "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes, two offers beside control, worth that varies between customers. "
-    "In the one kind the effect is not in proportion to risk, and below 0 for more than a quarter; in the other, offers shift everybody's log-odds alike, so "
-    f"that effects go with risk. {TERMS}"
+    "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes, two offers beside control, worth that varies between "
+    "customers. In the one kind the effect is not in proportion to risk, and below 0 for more than a quarter; in the other, offers shift everybody's "
+    f"log-odds alike, so that effects go with risk. {TERMS}"
 )
 MADE = (
     "The generated company of the package (40,000 customers, seed 1; customers drawn by lot), whose causes lie behind the features: habits and moods that "

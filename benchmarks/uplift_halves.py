@@ -21,6 +21,7 @@ from research.uplift import AVERAGED, LEARNERS, predict_effects
 
 Array = np.ndarray
 SPLITS, TOP = 50, 0.3
+FEWEST = 5  # splits from which a peer is judged
 TREATED = tuple(sorted(set(ARMS.values()) - {CONTROL}))
 UNITS = {"visit": "visits", "spend": "dollars"}
 PER = 1000  # customers that scores are told for
@@ -184,22 +185,25 @@ def _write_mean(value: float) -> str:
 
 def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
     """Return the paired differences to every peer, and whether the package is at least level with it."""
-    rows, met = [], []
+    rows, level = [], {}
     for peer in scores.model[scores.whose == "peer"].unique():
         found = [*pair(scores, peer)]
-        level = all(not high < 0 for _, (_, _, high), _ in found)
-        sure = found[0][2] > 1
-        met += [(peer, level)] if sure else []
-        rows.append((peer, str(found[0][2]), *(_write_difference(*values) for _, values, _ in found), judge(level) if sure else "one split"))
+        splits = found[0][2]
+        level |= {peer: all(high >= 0 for _, (_, _, high), _ in found)} if splits >= FEWEST else {}
+        rows.append((peer, str(splits), *(_write_difference(*values) for _, values, _ in found), judge(level[peer]) if peer in level else "too few splits"))
     words = (
         f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]} per {PER:,} customers, with corrected resampled t intervals "
-        "(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0."
+        f"(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST} splits on."
     )
-    better = [name for name, *_ in ((peer,) for peer, level in met if not level)]
-    bound = (
-        f"{AVERAGED} at least level with every peer on {outcome}: {judge(not better)}; {len(met) - len(better)} of {len(met)} peers with two splits or more."
-    )
-    return Section(f"Hillstrom, {outcome}: against each peer", words, ("peer", "splits", *SCORES, "at least level"), tuple(rows), (bound,))
+    head = ("peer", "splits", *SCORES, "at least level")
+    return Section(f"Hillstrom, {outcome}: against each peer", words, head, tuple(rows), (_say_level(level, len(rows), outcome),))
+
+
+def _say_level(level: dict[str, bool], peers: int, outcome: str) -> str:
+    if not level:
+        return f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has {FEWEST} splits."
+    verdict, of_all = judge(all(level.values())), "" if len(level) == peers else f", the other {peers - len(level)} are not judged"
+    return f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with {sum(level.values())} of {len(level)} peers{of_all}."
 
 
 def _write_difference(mean: float, low: float, high: float) -> str:

@@ -57,7 +57,7 @@ def tell(verdicts: list[str]) -> Section:
     """Return how often nothing was found."""
     n = len(verdicts)
     counts = {kind: verdicts.count(kind) for kind in (NOTHING, "same", "differs")}
-    low, high = wilson(counts[NOTHING], n)
+    low, high = wilson(counts[NOTHING] / n, n)
     words = (
         f"{n} times a random {SHARE:.0%} of the campaign's customers with the arms dealt out anew among them, both arms and both outcomes, and the whole "
         "decision of `60_uplift` on each, with one division of the customers: whether an average effect is shown (same: for all), or that it differs. "

@@ -29,19 +29,18 @@ POLICIES = (WORTHWHILE, AT_STAKE, RISKIEST)
 CEILING = "true effects, as far as the features tell them"
 
 
-def build(company: Company, seed: int, effect: Array | None = None) -> Case:
-    """Return the case of a company, with effects cross-fitted once in three parts.
-
-    Parameters
-    ----------
-    effect : (rows, offers), used instead of learned effects
-    """
+def build(company: Company, seed: int) -> Case:
+    """Return the case of a company, with effects cross-fitted once in three parts."""
     trial, true, worth = company
     sample, cost, paid = lay_out_company(trial)
     said, expected = cross_fit(sample, PARTS, 1, seed), expect_unseen(sample, FOLDS, seed)
     cycle, money = trial.rows.trial.to_numpy(), trial.rows.kept.to_numpy() * worth
-    case = build_case(sample, said, None, worth, money, paid, cost, (expected, expected * worth[:, None]), cycle, true * worth[:, None] - cost)
-    return case if effect is None else replace(case, effect=effect[None], gain=effect[None] * worth[None, :, None])
+    return build_case(sample, said, None, worth, money, paid, cost, (expected, expected * worth[:, None]), cycle, true * worth[:, None] - cost)
+
+
+def put_effect(case: Case, effect: Array) -> Case:
+    """Return the case with other predicted effects: (rows, offers)."""
+    return replace(case, effect=effect[None], gain=effect[None] * case.worth[None, :, None])
 
 
 def set_terms(case: Case) -> tuple[float, float]:
@@ -73,8 +72,7 @@ def measure_share(company: Company, seed: int, ceiling: bool) -> dict[str, float
     shares = share_oracle(case, seed)
     if ceiling:
         effect = regress_truth(lay_out_company(company[0])[0], company[1], seed)
-        best = replace(case, effect=effect[None], gain=effect[None] * company[2][None, :, None])
-        shares |= {CEILING: share_oracle(best, seed)[WORTHWHILE]}
+        shares |= {CEILING: share_oracle(put_effect(case, effect), seed)[WORTHWHILE]}
     return shares
 
 
