@@ -34,16 +34,7 @@ def plot_effects(effects: pd.DataFrame, outcome: str, label: str, scale: float =
         part = rows[rows.arm == arm]
         where = np.array([names.index(key) for key in zip(part.segment_by, part.segment, part.trial, strict=True)]) - 0.16 * (number - (len(arms) - 1) / 2) * 2
         error = scale * np.array([part.effect - part.low, part.high - part.effect])
-        ax.errorbar(
-            scale * part.effect.to_numpy(),
-            where,
-            xerr=error,
-            fmt="os^Dv"[number % 5],
-            color=LINES[number % len(LINES)],
-            markersize=5,
-            elinewidth=1.4,
-            label=arm,
-        )
+        ax.errorbar(scale * part.effect.to_numpy(), where, xerr=error, fmt="os^Dv"[number % 5], color=LINES[number % len(LINES)], markersize=5, elinewidth=1.4, label=arm)
     ax.axvline(0, color="#30343b", linestyle=":", linewidth=1.2)
     words = [f"{by}: {segment}" if by else trial for by, segment, trial in names]
     ax.set_yticks(range(len(names)), [textwrap.shorten(word.replace("_", " "), 40, placeholder="…") for word in words])
