@@ -63,6 +63,15 @@ def test_models_are_paired_on_the_splits_that_both_have():
     assert low == pytest.approx(2 - 12.7062 * np.sqrt(1.5 * 2))  # t of one degree, variance 2
 
 
+def test_means_over_fewer_splits_are_levelled_by_the_averaged_effects():
+    import uplift_halves
+
+    own = pd.DataFrame({"split": [0, 1, 2], "model": uplift_halves.AVERAGED, "whose": "ours", **dict.fromkeys(uplift_halves.SCORES, [5.0, 7.0, 9.0])})
+    peer = pd.DataFrame({"split": [2], "model": "other", "whose": "peer", **dict.fromkeys(uplift_halves.SCORES, [8.0])})
+    means = uplift_halves.level_means(pd.concat([own, peer], ignore_index=True))[uplift_halves.SCORES[0]]
+    assert means.to_dict() == {(uplift_halves.AVERAGED, "ours"): 7.0, ("other", "peer"): 6.0}  # 1 below on the split of both
+
+
 @pytest.mark.parametrize(("worse", "word"), [(0.0, "at least level with every peer on visit: met"), (-9.0, "**missed**; with 0 of 1 peers")])
 def test_level_is_judged_from_the_upper_end_of_every_interval(worse, word):
     import uplift_halves
