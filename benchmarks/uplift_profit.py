@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -38,11 +37,6 @@ def build(company: Company, seed: int) -> Case:
     return build_case(sample, said, None, worth, money, paid, cost, (expected, expected * worth[:, None]), cycle, true * worth[:, None] - cost)
 
 
-def put_effect(case: Case, effect: Array) -> Case:
-    """Return the case with other predicted effects: (rows, offers)."""
-    return replace(case, effect=effect[None], gain=effect[None] * case.worth[None, :, None])
-
-
 def set_terms(case: Case) -> tuple[float, float]:
     """Return the budget and the capacity of a cycle: 8.5 % of its customers, at what the first offer costs on average."""
     capacity = round(ROOM * len(case.cycle) / len(np.unique(case.cycle)))
@@ -66,14 +60,19 @@ def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
     return found
 
 
-def measure_share(company: Company, seed: int, ceiling: bool) -> dict[str, float]:
-    """Return the shares of one company, and that of the ceiling where it is asked for."""
-    case = build(company, seed)
-    shares = share_oracle(case, seed)
-    if ceiling:
-        effect = regress_truth(lay_out_company(company[0])[0], company[1], seed)
-        shares |= {CEILING: share_oracle(put_effect(case, effect), seed)[WORTHWHILE]}
-    return shares
+def measure_share(company: Company, seed: int) -> dict[str, float]:
+    """Return the shares of one company."""
+    return share_oracle(build(company, seed), seed)
+
+
+def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
+    """Return the share that a list by effect, value and cost would earn with the effects of ``regress_truth``."""
+    trial, true, worth = company
+    sample, cost, _ = lay_out_company(trial)
+    gain = regress_truth(sample, true, seed)[None] * worth[None, :, None]
+    none, net = np.zeros((1, sample.size)), true * worth[:, None] - cost
+    case = Case(trial.rows.trial.to_numpy(), sample.customers, none, worth, gain, gain, cost, net, net, sample.arms[1:], net)
+    return {CEILING: share_oracle(case, seed)[WORTHWHILE]}
 
 
 def measure_coverage(kind: str, seed: int) -> dict[str, float]:
@@ -99,18 +98,20 @@ def measure_drawn(scratch: Path, sizes: dict[int, int]) -> pd.DataFrame:
     for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
         for seed in range(sizes[size]):
             path = scratch / "uplift-profit" / f"{kind.replace(' ', '-')}-{size}-{seed}.json"
-            rows.append((kind, size, seed, remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed, False))))
+            rows.append((kind, size, seed, remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed))))
     return _lay_out(rows)
 
 
 def measure_generated(scratch: Path, draws: dict[int, int]) -> pd.DataFrame:
     """Return the same of the generated company, and the ceiling of its largest part."""
-    rows, generated = [], load_generated(scratch)
+    rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
     for size, seeds in draws.items():
         for seed in range(seeds):
-            path = scratch / "uplift-profit" / f"generated-{size}-{seed}.json"
-            company = take_company(generated, size, seed)
-            rows.append((GENERATED, size, seed, remember(path, lambda c=company, seed=seed, size=size: measure_share(c, seed, size == max(draws)))))
+            company, path = take_company(generated, size, seed), folder / f"generated-{size}-{seed}.json"
+            shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed))
+            if size == max(draws):
+                shares |= remember(folder / f"ceiling-{size}-{seed}.json", lambda company=company, seed=seed: measure_ceiling(company, seed))
+            rows.append((GENERATED, size, seed, shares))
     return _lay_out(rows)
 
 

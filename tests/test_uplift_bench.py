@@ -142,10 +142,8 @@ def test_parts_of_a_company_keep_all_assignments_of_a_customer_and_its_truth_bes
 def make_case(effect, true) -> Case:
     true, n = np.asarray(true, float), len(true)
     cost = np.ones((n, 1))
-    case = Case(np.zeros(n), np.arange(n), np.arange(n, dtype=float)[None], np.full(n, 10.0), None, None, cost, true, true, ("call",), true)
-    import uplift_profit
-
-    return uplift_profit.put_effect(case, np.asarray(effect, float)[:, None])
+    effect = np.asarray(effect, float)[None, :, None]
+    return Case(np.zeros(n), np.arange(n), np.arange(n, dtype=float)[None], np.full(n, 10.0), effect, 10 * effect, cost, true, true, ("call",), true)
 
 
 def test_lists_by_the_true_effects_earn_all_and_others_their_share(monkeypatch):
