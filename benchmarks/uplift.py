@@ -2,8 +2,8 @@
 
     RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift.py [--only SECTION ...] [--as-found] [--scratch DIR] [--out FILE]
 
-Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take hours; ``--as-found`` takes of them what the scratch
-folder holds. Every fit is a file in the scratch folder and isn't made again. Sections that aren't asked for stand as they were measured before.
+Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take hours. Every fit is a file in the scratch folder and
+isn't made again; ``--as-found`` fits nothing and tells what is there. Sections that aren't asked for stand as they were measured before.
 """
 
 import argparse
@@ -60,7 +60,8 @@ def run_peers(scratch: Path) -> str:
 
 def measure_hillstrom(scratch: Path, as_found: bool, splits: int) -> dict[str, Section]:
     """Fit the package and others on halves of the campaign, and return two sections per outcome."""
-    uplift_halves.fit_own(scratch, splits)
+    if not as_found:
+        uplift_halves.fit_own(scratch, splits)
     sorry = "" if as_found else run_peers(scratch)
     found = {}
     for outcome in OUTCOMES:
@@ -76,14 +77,14 @@ def measure(name: str, scratch: Path, as_found: bool, splits: int) -> dict[str, 
     if name == "hillstrom":
         return measure_hillstrom(scratch, as_found, splits)
     if name == "placebo":
-        return {name: uplift_placebo.tell(uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS))}
+        return {name: uplift_placebo.tell(uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, as_found))}
     if name == "drawn":
-        shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS)
+        shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS, as_found)
         return {name: uplift_profit.tell_shares(shares, "Companies with all causes in the features", DRAWN, (DIFFERING,))}
     if name == "generated":
-        shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS)
+        shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS, as_found)
         return {name: uplift_profit.tell_shares(shares, "The package's generated company", MADE, (GENERATED,))}
-    trials = {kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS) for kind in (DIFFERING,)}
+    trials = {kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, as_found) for kind in (DIFFERING,)}
     return {name: uplift_profit.tell_coverage(trials)}
 
 
@@ -113,7 +114,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
-    parser.add_argument("--as-found", action="store_true", help="don't start others' models; take of them what the scratch folder holds")
+    parser.add_argument("--as-found", action="store_true", help="fit nothing; tell what the scratch folder holds")
     parser.add_argument("--splits", type=int, default=uplift_halves.SPLITS, metavar="N", help="halves of the campaign that the package is fitted on")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where fits are kept")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "UPLIFT.md", metavar="FILE")

@@ -39,18 +39,21 @@ def decide_once(trial: Trial, seed: int) -> str:
     return decide(tabulate_effects(trial, scored), pd.concat(tests, ignore_index=True))[0]
 
 
-def run_seed(scratch: Path, seed: int) -> str:
-    """Return the verdict of one seed, from its file where it is there."""
+def run_seed(scratch: Path, seed: int, as_found: bool = False) -> str:
+    """Return the verdict of one seed, from its file where it is there; an empty one where it isn't and ``as_found`` forbids to run it."""
     path = scratch / "uplift-placebos" / f"{seed:03d}.json"
+    if as_found and not path.exists():
+        return ""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(decide_once(deal(make_trial(load_campaign()), SHARE, seed), seed)))
     return json.loads(path.read_text())
 
 
-def run_placebos(scratch: Path, seeds: int) -> list[str]:
-    """Return the verdicts of all seeds."""
-    return joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(run_seed)(scratch, seed) for seed in range(seeds))
+def run_placebos(scratch: Path, seeds: int, as_found: bool = False) -> list[str]:
+    """Return the verdicts of all seeds that are there."""
+    said = joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(run_seed)(scratch, seed, as_found) for seed in range(seeds))
+    return [verdict for verdict in said if verdict]
 
 
 def tell(verdicts: list[str]) -> Section:

@@ -22,6 +22,7 @@ Array = np.ndarray
 Company = tuple[Trial, Array, Array]
 SEEDS = {2_000: 12, 10_000: 6, 50_000: 2}  # drawn companies of each size
 DRAWS = {2_000: 4, 10_000: 3, 50_000: 1}  # parts of the generated company
+LARGEST = max(SEEDS)
 ROOM, LEAST, PARTS = 0.085, 0.6, 3
 COVERED, TRIAL_SIZE, TRIALS, RESAMPLES = 0.9, 3_000, 60, 500
 POLICIES = (WORTHWHILE, AT_STAKE, RISKIEST)
@@ -84,46 +85,50 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
     return {name: float(table.loc[WORTHWHILE, name]) for name in ("profit", "low", "high", "true_profit")}
 
 
-def remember(path: Path, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Return what is measured, from its file where it is there."""
+def remember(path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False) -> dict[str, float]:
+    """Return what is measured, from its file where it is there; nothing where it isn't and ``as_found`` forbids to measure."""
+    if as_found and not path.exists():
+        return {}
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(measure()))
     return json.loads(path.read_text())
 
 
-def measure_drawn(scratch: Path, sizes: dict[int, int]) -> pd.DataFrame:
+def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) -> pd.DataFrame:
     """Return kind, size, seed and the policies' shares of the oracle, of the drawn companies."""
     rows = []
     for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
         for seed in range(sizes[size]):
             path = scratch / "uplift-profit" / f"{kind.replace(' ', '-')}-{size}-{seed}.json"
-            rows.append((kind, size, seed, remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed))))
+            shares = remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed), as_found)
+            rows.append((kind, size, seed, shares))
     return _lay_out(rows)
 
 
-def measure_generated(scratch: Path, draws: dict[int, int]) -> pd.DataFrame:
+def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = False) -> pd.DataFrame:
     """Return the same of the generated company, and the ceiling of its largest part."""
     rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
     for size, seeds in draws.items():
         for seed in range(seeds):
             company, path = take_company(generated, size, seed), folder / f"generated-{size}-{seed}.json"
-            shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed))
+            shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed), as_found)
             if size == max(draws):
-                shares |= remember(folder / f"ceiling-{size}-{seed}.json", lambda company=company, seed=seed: measure_ceiling(company, seed))
+                shares |= remember(folder / f"ceiling-{size}-{seed}.json", lambda company=company, seed=seed: measure_ceiling(company, seed), as_found)
             rows.append((GENERATED, size, seed, shares))
     return _lay_out(rows)
 
 
 def _lay_out(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame([{"kind": kind, "size": size, "seed": seed} | shares for kind, size, seed, shares in rows])
+    return pd.DataFrame([{"kind": kind, "size": size, "seed": seed} | shares for kind, size, seed, shares in rows if shares])
 
 
-def run_trials(scratch: Path, kind: str, trials: int) -> pd.DataFrame:
+def run_trials(scratch: Path, kind: str, trials: int, as_found: bool = False) -> pd.DataFrame:
     """Return ``measure_coverage`` of many trials, one row each."""
     names = (scratch / "uplift-coverage" / f"{kind.replace(' ', '-')}-{seed}.json" for seed in range(trials))
     with joblib.parallel_config(backend="sequential"):
-        return pd.DataFrame([remember(path, lambda seed=seed: measure_coverage(kind, seed)) for seed, path in enumerate(names)])
+        found = [remember(path, lambda seed=seed: measure_coverage(kind, seed), as_found) for seed, path in enumerate(names)]
+    return pd.DataFrame([one for one in found if one])
 
 
 def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str, ...]) -> Section:
@@ -147,7 +152,10 @@ def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]
     own, rival = means[WORTHWHILE], means[[AT_STAKE, RISKIEST]].max(axis=1)
     told = ", ".join(_percent(value) for value in own)
     yield f"{kind}: the share of “{WORTHWHILE}” rises with size: {judge(bool(own.is_monotonic_increasing))}; {told}."
-    yield f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
+    if own.index[-1] < LARGEST:
+        yield f"{kind}: at least {LEAST:.0%} at {LARGEST:,}: not measured."
+    else:
+        yield f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
     if better:
         gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
         yield f"{kind}: better than both lists by risk at every size: {judge(bool((own > rival).all()))}; by {gaps} points."

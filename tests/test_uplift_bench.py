@@ -160,11 +160,23 @@ def test_lists_by_the_true_effects_earn_all_and_others_their_share(monkeypatch):
 def test_shares_are_judged_by_rise_size_and_rivals():
     import uplift_profit
 
-    shares = pd.DataFrame({"kind": "k", "size": [1, 1, 2, 2], "seed": [0, 1, 0, 1], WORTHWHILE: [0.3, 0.5, 0.6, 0.7], AT_STAKE: 0.5, RISKIEST: 0.2})
+    shares = pd.DataFrame(
+        {"kind": "k", "size": [2000, 2000, 50_000, 50_000], "seed": [0, 1, 0, 1], WORTHWHILE: [0.3, 0.5, 0.6, 0.7], AT_STAKE: 0.5, RISKIEST: 0.2}
+    )
     rises, large, better = uplift_profit.tell_shares(shares, "", "", ("k",)).remarks
     assert "met; 40.0 %, 65.0 %" in rises
     assert "met; 65.0 %" in large
     assert "**missed**; by −10.0, 15.0 points" in better
+    assert "at least 60% at 50,000: not measured" in uplift_profit.tell_shares(shares[:2], "", "", ()).remarks[1]
+
+
+def test_what_is_there_is_not_measured_again_and_what_is_not_is_left_out_as_found(tmp_path):
+    import uplift_profit
+
+    asked = []
+    for as_found, expected in ((True, {}), (False, {"x": 1.0}), (True, {"x": 1.0})):
+        assert uplift_profit.remember(tmp_path / "a" / "b.json", lambda: asked.append(1) or {"x": 1.0}, as_found) == expected
+    assert len(asked) == 1
 
 
 def test_coverage_is_the_share_of_trials_whose_interval_holds_the_truth():
