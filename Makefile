@@ -7,7 +7,7 @@ STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: reports test bench bench-scores bench-value lint format lab lock clean help
+.PHONY: reports test bench bench-scores bench-value bench-uplift lint format lab lock clean help
 reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
@@ -19,6 +19,9 @@ bench-scores: $(READY)  ## measure scores beside others' models, and the boosted
 
 bench-value: $(READY)  ## measure how long 200,000 buyers take to fit and value, and how much memory; takes two minutes
 	$(BIN)/python benchmarks/value.py $(BENCH)
+
+bench-uplift: $(READY)  ## measure effects and lists by effect beside others' models and the truth; takes hours, most of them others', wants RESEARCH_MIRROR
+	$(BIN)/python benchmarks/uplift.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against other ways, on generated data; takes most of an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)

@@ -1,0 +1,137 @@
+"""Measure effects and lists by effect where others' models or the truth can be set beside them, and write ``UPLIFT.md``.
+
+    RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift.py [--only SECTION ...] [--as-found] [--scratch DIR] [--out FILE]
+
+Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take hours. Every fit is a file in the scratch folder and
+isn't made again; ``--as-found`` fits nothing and tells what is there. Sections that aren't asked for stand as they were measured before.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import uplift_halves
+import uplift_placebo
+import uplift_profit
+from bench import keep
+from scores import describe_run, make_environment
+from sections import Section
+from uplift_companies import DIFFERING, GENERATED
+from uplift_tasks import OUTCOMES, load_campaign, split_halves, write_campaign
+
+from research.studies import StudyError
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage")
+ABOUT = (
+    "What is chosen from, and how, was fixed before these numbers were seen: the package has the same settings in every study, and its choice is that of "
+    "the averaged effects. Every fit is kept, so the minutes of a section are those of what was still to do."
+)
+TERMS = (
+    f"Budget: {uplift_profit.ROOM:.1%} of the customers of a trial at the mean cost of the first offer; as many contacts at most. Shares are those of the true "
+    "profit that the oracle earns, who knows all effects; effects are cross-fitted once in three parts."
+)
+DRAWN = (
+    "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes, two offers beside control, worth that varies between "
+    "customers. In the one kind the effect is not in proportion to risk, and below 0 for more than a quarter; in the other, offers shift everybody's "
+    f"log-odds alike, so that effects go with risk. {TERMS}"
+)
+MADE = (
+    "The generated company of the package (40,000 customers, seed 1; customers drawn by lot), whose causes lie behind the features: habits and moods that "
+    f"leave traces. {TERMS} The last column is a ceiling: the same list by a large regression (LightGBM, 600 trees of 63 leaves, cross-fitted in three) of "
+    "the true effects themselves on the same features, which no trial can see."
+)
+
+
+def run_peers(scratch: Path) -> str:
+    """Fit others' models on the halves, as far as that isn't done; return why not, where their packages can't be had."""
+    python, sorry = make_environment("uplift")
+    if not sorry:
+        rows = load_campaign()
+        spec = write_campaign(rows, split_halves(rows.arm.to_numpy()), scratch)
+        command = [str(python), str(ROOT / "benchmarks" / "uplift_peers.py"), json.dumps(spec)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return sorry
+
+
+def measure_hillstrom(scratch: Path, as_found: bool, splits: int) -> dict[str, Section]:
+    """Fit the package and others on halves of the campaign, and return two sections per outcome."""
+    if not as_found:
+        uplift_halves.fit_own(scratch, splits)
+    sorry = "" if as_found else run_peers(scratch)
+    found = {}
+    for outcome in OUTCOMES:
+        scores = uplift_halves.score_splits(scratch, outcome)
+        found[outcome] = uplift_halves.tell_scores(scores, outcome)
+        told = uplift_halves.tell_differences(scores, outcome)
+        found[f"{outcome} against peers"] = Section(told.title, sorry, (), ()) if sorry else told
+    return found
+
+
+def measure(name: str, scratch: Path, as_found: bool, splits: int) -> dict[str, Section]:
+    """Run what is asked for; the sections by name."""
+    if name == "hillstrom":
+        return measure_hillstrom(scratch, as_found, splits)
+    if name == "placebo":
+        return {name: uplift_placebo.tell(uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, as_found))}
+    if name == "drawn":
+        shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS, as_found)
+        return {name: uplift_profit.tell_shares(shares, "Companies with all causes in the features", DRAWN, (DIFFERING,))}
+    if name == "generated":
+        shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS, as_found)
+        return {name: uplift_profit.tell_shares(shares, "The package's generated company", MADE, (GENERATED,))}
+    trials = {kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, as_found) for kind in (DIFFERING,)}
+    return {name: uplift_profit.tell_coverage(trials)}
+
+
+def write_uplift(path: Path, kept: dict[str, dict]) -> None:
+    """Write the whole file, or nothing."""
+    lines = ["# Effects and lists by effect, beside others and beside the truth", "", "Written by `make bench-uplift`; never edited by hand.", "", ABOUT]
+    order = (*(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", " against peers")), *NAMES[1:])
+    for section in (kept[name] for name in order if name in kept):
+        lines += ["", f"## {section['title']}", "", section["words"]]
+        if section["rows"]:
+            aligned = "|".join("---" if not i else "---:" for i in range(len(section["head"])))
+            lines += ["", f"| {' | '.join(section['head'])} |", f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in section["rows"])]
+        lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
+    partial = path.with_suffix(".partial")
+    partial.write_text("\n".join(lines) + "\n")
+    partial.replace(path)
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of others' packages, as their requirements have them."""
+    lines = (ROOT / "benchmarks" / "requirements-uplift.txt").read_text().splitlines()
+    wanted = (line.split()[0].split("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {name: number for name, number in wanted if name in ("econml", "causalml", "xgboost", "scikit-learn")}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
+    parser.add_argument("--as-found", action="store_true", help="fit nothing; tell what the scratch folder holds")
+    parser.add_argument("--splits", type=int, default=uplift_halves.SPLITS, metavar="N", help="halves of the campaign that the package is fitted on")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where fits are kept")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "UPLIFT.md", metavar="FILE")
+    options = parser.parse_args()
+    scratch = options.scratch.resolve()
+    scratch.mkdir(parents=True, exist_ok=True)
+    for name in options.only:
+        began, load = datetime.now(), os.getloadavg()[0]
+        try:
+            found = measure(name, scratch, options.as_found, options.splits)
+        except StudyError as error:
+            found = {OUTCOMES[0]: Section("Hillstrom", f"Not run: {error.faults[0]}.", (), ())}
+        for part, section in found.items():
+            facts = describe_run(began, load, list_versions() if part.endswith("against peers") else {})
+            write_uplift(options.out, keep(scratch / "uplift.json", part, section, facts))
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

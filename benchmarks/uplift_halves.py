@@ -1,0 +1,218 @@
+"""The package's effects in the campaign of ``uplift_tasks.py`` beside others': fitted on one half of the customers, scored on the other, half by half.
+
+Scores use outcomes alone, weighted by the inverse of the arms' shares; no model of an outcome enters them. What differs between two models on the same halves
+is put into the interval of Nadeau & Bengio 2003 (doi:10.1023/A:1024068626366), which allows for halves of several divisions having customers in common.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+from sections import Section, judge
+from uplift_tasks import ARMS, CONTROL, OUTCOMES, list_features, load_campaign, split_halves
+
+from research.doubly_robust import Sample, lay_out
+from research.ranking import draw_curves, measure_area, rank
+from research.trials import BY_LOT, Trial
+from research.uplift import AVERAGED, LEARNERS, predict_effects
+
+Array = np.ndarray
+SPLITS, TOP = 50, 0.3
+FEWEST = 5  # splits from which a peer is judged
+TREATED = tuple(sorted(set(ARMS.values()) - {CONTROL}))
+UNITS = {"visit": "visits", "spend": "dollars"}
+PER = 1000  # customers that scores are told for
+SCORES = (*(f"AUUC, {arm}" for arm in TREATED), "each the best arm", f"the top {TOP:.0%}")
+
+
+def make_trial(rows: pd.DataFrame) -> Trial:
+    """Return the campaign as a trial by lot; the chance of an arm is its share."""
+    shares = rows.arm.map(rows.arm.value_counts(normalize=True))
+    told = rows.assign(customer_id=np.arange(len(rows)), trial="hillstrom", propensity=shares, cost=0.0, varies=False)
+    return Trial(told, list_features(rows), {name: name for name in OUTCOMES}, BY_LOT, pd.DataFrame())
+
+
+def fit_own(scratch: Path, splits: int) -> None:
+    """Fit the package's learners on the first halves and write what they say of the others; a split that is written isn't fitted again."""
+    rows = load_campaign()
+    trial, halves = make_trial(rows), split_halves(rows.arm.to_numpy(), splits)
+    samples = {outcome: lay_out(trial, outcome) for outcome in OUTCOMES}
+    for split, (learn, judged) in enumerate(halves):
+        for outcome, sample in samples.items():
+            path = _name(scratch, outcome, split)
+            if not path.exists():
+                began = time.monotonic()
+                said = predict_effects(sample.take(learn), sample.trees[judged], sample.lines[judged], split)
+                _write(path, said, time.monotonic() - began)
+
+
+def _name(scratch: Path, outcome: str, split: int) -> Path:
+    return scratch / "uplift-own" / outcome / f"{split:02d}.parquet"
+
+
+def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame({f"{model}|{arm}": effects[:, at] for model, effects in said.items() for at, arm in enumerate(TREATED)}).astype("float32")
+    partial = path.with_suffix(".partial")
+    frame.assign(seconds=np.float32(seconds)).to_parquet(partial, index=False)
+    partial.replace(path)
+
+
+def read_own(scratch: Path, outcome: str, split: int) -> tuple[dict[str, Array], float]:
+    """Return what the package's learners say of a split's judged rows, (rows, arms) by model, and the seconds that it took."""
+    frame = pd.read_parquet(_name(scratch, outcome, split)).astype(float)
+    said = {model: frame[[f"{model}|{arm}" for arm in TREATED]].to_numpy() for model in (*LEARNERS, AVERAGED)}
+    return said, float(frame.seconds.iloc[0])
+
+
+def read_peers(scratch: Path, outcome: str, split: int, judged: Array) -> dict[str, Array]:
+    """Return what others' models say of a split's judged rows, as far as they are done: (rows, arms) by model."""
+    said = {}
+    for path in sorted((scratch / "uplift-effects" / outcome).glob(f"*/{split:02d}.parquet")):
+        frame = pd.read_parquet(path)
+        wide = frame.assign(arm=frame.arm.astype(str)).pivot(index="row", columns="arm", values="effect")
+        said[str(frame.model.iloc[0])] = wide.loc[judged, list(TREATED)].to_numpy()
+    return said
+
+
+def value_policy(chosen: Array, sample: Sample) -> float:
+    """Return the mean outcome if everybody got the arm chosen, weighted by the inverse of the propensity (Horvitz & Thompson 1952).
+
+    Parameters
+    ----------
+    chosen : (rows,), 0 for control, then the arms in order
+    """
+    return float(np.mean((sample.arm == chosen) / sample.propensity * sample.outcome))
+
+
+def choose_best(effects: Array) -> Array:
+    """Return the arm with the largest predicted effect, 0 where none is above 0."""
+    return np.where(effects.max(axis=1) > 0, effects.argmax(axis=1) + 1, 0)
+
+
+def choose_top(effects: Array, share: float, lot: Array) -> Array:
+    """Return the arm with the largest predicted effect for the share of customers where that is largest, 0 for the others; ties are broken by ``lot``."""
+    order = np.lexsort((lot, -effects.max(axis=1)))
+    chosen = np.zeros(len(effects), dtype=int)
+    top = order[: round(share * len(effects))]
+    chosen[top] = effects[top].argmax(axis=1) + 1
+    return chosen
+
+
+def score_effects(effects: Array, sample: Sample, lot: Array) -> tuple[float, ...]:
+    """Return the scores of ``SCORES`` of effects on a judged half: (rows, arms)."""
+    areas = [_measure_area(effects[:, at], at + 1, sample) for at in range(effects.shape[1])]
+    return (*areas, value_policy(choose_best(effects), sample), value_policy(choose_top(effects, TOP, lot), sample))
+
+
+def _measure_area(effects: Array, arm: int, sample: Sample) -> float:
+    inside = np.flatnonzero((sample.arm == arm) | (sample.arm == 0))
+    part = sample.take(inside)
+    curves = draw_curves(rank(effects[inside]), (part.arm == arm).astype(int), part.outcome, part.propensity, np.ones((1, part.size)))
+    return float(measure_area(curves["share"], curves["uplift"])[0])
+
+
+def score_splits(scratch: Path, outcome: str) -> pd.DataFrame:
+    """Return every score of every model on every split that the package has fitted: split, model, whose, seconds and ``SCORES``, per customer."""
+    rows = load_campaign()
+    sample, found = lay_out(make_trial(rows), outcome), []
+    for split, (_, judged) in enumerate(split_halves(rows.arm.to_numpy(), SPLITS)):
+        if not _name(scratch, outcome, split).exists():
+            continue
+        half, lot = sample.take(judged), np.random.default_rng(split).random(len(judged))
+        own, seconds = read_own(scratch, outcome, split)
+        same = {f"all get {arm}": _give_all(half, at) for at, arm in enumerate(("nothing", *TREATED))}
+        for whose, said in (("ours", own), ("peer", read_peers(scratch, outcome, split, judged))):
+            found += [(split, model, whose, seconds, *score_effects(effects, half, lot)) for model, effects in said.items()]
+        found += [(split, model, "reference", np.nan, np.nan, np.nan, value, np.nan) for model, value in same.items()]
+    return pd.DataFrame(found, columns=["split", "model", "whose", "seconds", *SCORES])
+
+
+def _give_all(sample: Sample, arm: int) -> float:
+    return value_policy(np.full(sample.size, arm), sample)
+
+
+def find_corrected(differences: Array, test_to_train: float = 1.0) -> tuple[float, float, float]:
+    """Return the mean of paired differences over random divisions, and its 95 % interval.
+
+    The variance of the differences is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau & Bengio 2003), with J - 1 degrees of freedom; one
+    division has no interval.
+
+    Parameters
+    ----------
+    differences : (J,)
+    test_to_train : rows judged for each row learned from
+    """
+    count, mean = len(differences), float(np.mean(differences))
+    if count < 2:
+        return mean, np.nan, np.nan
+    half = student.ppf(0.975, count - 1) * np.sqrt((1 / count + test_to_train) * np.var(differences, ddof=1))
+    return mean, mean - half, mean + half
+
+
+def pair(scores: pd.DataFrame, peer: str) -> Iterator[tuple[str, tuple[float, float, float], int]]:
+    """Yield, per score, the package's averaged effects less a peer, on the splits that both have, with the interval; and how many splits these are."""
+    theirs = scores[scores.model == peer].set_index("split")
+    own = scores[scores.model == AVERAGED].set_index("split").loc[theirs.index]
+    for score in SCORES:
+        yield score, find_corrected((own[score] - theirs[score]).to_numpy()), len(theirs)
+
+
+def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
+    """Return the mean scores of all contenders, per thousand customers."""
+    own, unit = scores[scores.model == AVERAGED], UNITS[outcome]
+    means = level_means(scores).sort_values(SCORES[2], ascending=False)
+    counts = scores.groupby("model").split.size()
+    cells = [tuple(_write_mean(value) for value in row) for row in means.to_numpy()]
+    rows = [(model, whose, str(counts[model]), *more) for (model, whose), more in zip(means.index, cells, strict=True)]
+    words = (
+        f"The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a half, scored on the other, {len(own)} times with other halves. "
+        f"Slow models have fewer: their means are those of {AVERAGED} less the difference on the halves that both have. In {unit} per {PER:,} customers: "
+        "**AUUC** by arm as in `docs/uplift-scores.md`; what comes of giving **each the best arm** by predicted effect, none where all are below 0; and of "
+        f"giving **the top {TOP:.0%}** by predicted effect that arm, the others none; by inverse propensity weights on raw outcomes. The package chooses by "
+        f"{AVERAGED}, which was fixed before looking; its learners together take {own.seconds.median():.0f} seconds a split."
+    )
+    return Section(f"Hillstrom, {outcome}", words, ("model", "whose", "splits", *SCORES), tuple(rows))
+
+
+def level_means(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean scores by model and whose it is, as over all splits: those of the averaged effects less the difference on the splits of both."""
+    own = scores[scores.model == AVERAGED].set_index("split")[list(SCORES)]
+    apart = scores.set_index("split")[list(SCORES)] - own.reindex(scores.split)
+    keyed = apart.assign(model=scores.model.to_numpy(), whose=scores.whose.to_numpy())
+    return own.mean() + keyed.groupby(["model", "whose"], sort=False)[list(SCORES)].mean()
+
+
+def _write_mean(value: float) -> str:
+    return "" if np.isnan(value) else f"{PER * value:.2f}".replace("-", "−")
+
+
+def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
+    """Return the paired differences to every peer, and whether the package is at least level with it."""
+    rows, level = [], {}
+    for peer in scores.model[scores.whose == "peer"].unique():
+        found = [*pair(scores, peer)]
+        splits = found[0][2]
+        level |= {peer: all(high >= 0 for _, (_, _, high), _ in found)} if splits >= FEWEST else {}
+        rows.append((peer, str(splits), *(_write_difference(*values) for _, values, _ in found), judge(level[peer]) if peer in level else "too few splits"))
+    words = (
+        f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]} per {PER:,} customers, with corrected resampled t intervals "
+        f"(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST} splits on."
+    )
+    head = ("peer", "splits", *SCORES, "at least level")
+    return Section(f"Hillstrom, {outcome}: against each peer", words, head, tuple(rows), (_say_level(level, len(rows), outcome),))
+
+
+def _say_level(level: dict[str, bool], peers: int, outcome: str) -> str:
+    if not level:
+        return f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has {FEWEST} splits."
+    verdict, of_all = judge(all(level.values())), "" if len(level) == peers else f", the other {peers - len(level)} are not judged"
+    return f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with {sum(level.values())} of {len(level)} peers{of_all}."
+
+
+def _write_difference(mean: float, low: float, high: float) -> str:
+    interval = "" if np.isnan(low) else f" ({PER * low:.2f} to {PER * high:.2f})"
+    return f"{PER * mean:.2f}{interval}".replace("-", "−")

@@ -1,0 +1,188 @@
+"""What lists by effect, value and cost earn on companies whose true effects are known: shares of the oracle's true profit, and the coverage of intervals."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from lightgbm import LGBMRegressor
+from sections import Section, judge
+from uplift_companies import DIFFERING, GENERATED, PROPORTIONAL, draw_company, lay_out_company, load_generated, take_company
+
+from research.cross_fitting import cross_fit
+from research.doubly_robust import Sample, divide, expect_unseen
+from research.effects import FOLDS
+from research.intervals import wilson
+from research.targeting import AT_STAKE, ORACLE, RISKIEST, WORTHWHILE, Case, build_case, contribute, resample_profit, tabulate_policies
+from research.trials import Trial
+
+Array = np.ndarray
+Company = tuple[Trial, Array, Array]
+SEEDS = {2_000: 12, 10_000: 6, 50_000: 2}  # drawn companies of each size
+DRAWS = {2_000: 4, 10_000: 3, 50_000: 1}  # parts of the generated company
+LARGEST = max(SEEDS)
+ROOM, LEAST, PARTS = 0.085, 0.6, 3
+COVERED, TRIAL_SIZE, TRIALS, RESAMPLES = 0.9, 3_000, 60, 500
+POLICIES = (WORTHWHILE, AT_STAKE, RISKIEST)
+CEILING = "true effects, as far as the features tell them"
+
+
+def build(company: Company, seed: int) -> Case:
+    """Return the case of a company, with effects cross-fitted once in three parts."""
+    trial, true, worth = company
+    sample, cost, paid = lay_out_company(trial)
+    said, expected = cross_fit(sample, PARTS, 1, seed), expect_unseen(sample, FOLDS, seed)
+    cycle, money = trial.rows.trial.to_numpy(), trial.rows.kept.to_numpy() * worth
+    return build_case(sample, said, None, worth, money, paid, cost, (expected, expected * worth[:, None]), cycle, true * worth[:, None] - cost)
+
+
+def set_terms(case: Case) -> tuple[float, float]:
+    """Return the budget and the capacity of a cycle: 8.5 % of its customers, at what the first offer costs on average."""
+    capacity = round(ROOM * len(case.cycle) / len(np.unique(case.cycle)))
+    return capacity * float(case.cost[:, 0].mean()), capacity
+
+
+def share_oracle(case: Case, seed: int) -> dict[str, float]:
+    """Return the share of the oracle's true profit that each policy earns."""
+    found = contribute(case, *set_terms(case), seed)
+    return {name: float(found[name]["true_profit"].sum() / found[ORACLE]["true_profit"].sum()) for name in POLICIES}
+
+
+def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
+    """Return the true effects as a large regression on the features says them of customers that it never saw: the ceiling of what can be learned."""
+    fold, found = divide(sample, PARTS, seed), np.empty_like(true)
+    for number in range(PARTS):
+        rest = fold == number
+        for arm in range(true.shape[1]):
+            model = LGBMRegressor(n_estimators=600, num_leaves=63, n_jobs=1, random_state=seed, verbosity=-1)
+            found[rest, arm] = model.fit(sample.trees[~rest], true[~rest, arm]).predict(sample.trees[rest])
+    return found
+
+
+def measure_share(company: Company, seed: int) -> dict[str, float]:
+    """Return the shares of one company."""
+    return share_oracle(build(company, seed), seed)
+
+
+def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
+    """Return the share that a list by effect, value and cost would earn with the effects of ``regress_truth``."""
+    trial, true, worth = company
+    sample, cost, _ = lay_out_company(trial)
+    gain = regress_truth(sample, true, seed)[None] * worth[None, :, None]
+    none, net = np.zeros((1, sample.size)), true * worth[:, None] - cost
+    case = Case(trial.rows.trial.to_numpy(), sample.customers, none, worth, gain, gain, cost, net, net, sample.arms[1:], net)
+    return {CEILING: share_oracle(case, seed)[WORTHWHILE]}
+
+
+def measure_coverage(kind: str, seed: int) -> dict[str, float]:
+    """Return the estimated profit of the list by effect, value and cost with its interval, and the true profit."""
+    case = build(draw_company(TRIAL_SIZE, kind, 1000 + seed), seed)
+    budget, capacity = set_terms(case)
+    found = {name: parts for name, parts in contribute(case, budget, capacity, seed).items() if name in (WORTHWHILE, ORACLE)}
+    table = tabulate_policies(case, found, resample_profit(case, found, RESAMPLES, seed), budget).set_index("policy")
+    return {name: float(table.loc[WORTHWHILE, name]) for name in ("profit", "low", "high", "true_profit")}
+
+
+def remember(path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False) -> dict[str, float]:
+    """Return what is measured, from its file where it is there; nothing where it isn't and ``as_found`` forbids to measure."""
+    if as_found and not path.exists():
+        return {}
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure()))
+    return json.loads(path.read_text())
+
+
+def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) -> pd.DataFrame:
+    """Return kind, size, seed and the policies' shares of the oracle, of the drawn companies."""
+    rows = []
+    for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
+        for seed in range(sizes[size]):
+            path = scratch / "uplift-profit" / f"{kind.replace(' ', '-')}-{size}-{seed}.json"
+            shares = remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed), as_found)
+            rows.append((kind, size, seed, shares))
+    return _lay_out(rows)
+
+
+def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = False) -> pd.DataFrame:
+    """Return the same of the generated company, and the ceiling of its largest part."""
+    rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
+    for size, seeds in draws.items():
+        for seed in range(seeds):
+            company, path = take_company(generated, size, seed), folder / f"generated-{size}-{seed}.json"
+            shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed), as_found)
+            if size == max(draws):
+                shares |= remember(folder / f"ceiling-{size}-{seed}.json", lambda company=company, seed=seed: measure_ceiling(company, seed), as_found)
+            rows.append((GENERATED, size, seed, shares))
+    return _lay_out(rows)
+
+
+def _lay_out(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame([{"kind": kind, "size": size, "seed": seed} | shares for kind, size, seed, shares in rows if shares])
+
+
+def run_trials(scratch: Path, kind: str, trials: int, as_found: bool = False) -> pd.DataFrame:
+    """Return ``measure_coverage`` of many trials, one row each."""
+    names = (scratch / "uplift-coverage" / f"{kind.replace(' ', '-')}-{seed}.json" for seed in range(trials))
+    with joblib.parallel_config(backend="sequential"):
+        found = [remember(path, lambda seed=seed: measure_coverage(kind, seed), as_found) for seed, path in enumerate(names)]
+    return pd.DataFrame([one for one in found if one])
+
+
+def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str, ...]) -> Section:
+    """Return the mean shares by kind and size, and the bounds.
+
+    Parameters
+    ----------
+    better : kinds of which the list by effect must earn more than those by risk, at every size
+    """
+    means = shares.groupby(["kind", "size"], sort=False)[[name for name in (*POLICIES, CEILING) if name in shares]].mean()
+    errors = shares.groupby(["kind", "size"], sort=False)[WORTHWHILE].sem()
+    counts = shares.groupby(["kind", "size"], sort=False).seed.size()
+    cells = [(_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:])) for at, row in means.iterrows()]
+    rows = [(kind, f"{size:,}", str(counts[kind, size]), *more) for (kind, size), more in zip(means.index, cells, strict=True)]
+    bounds = [bound for kind in means.index.unique("kind") for bound in _judge_shares(means.loc[kind], kind, kind in better)]
+    head = ("company", "assignments", "seeds", f"{WORTHWHILE} (standard error)", *means.columns[1:])
+    return Section(title, words, head, tuple(rows), tuple(bounds))
+
+
+def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
+    own, rival = means[WORTHWHILE], means[[AT_STAKE, RISKIEST]].max(axis=1)
+    told = ", ".join(_percent(value) for value in own)
+    yield f"{kind}: the share of “{WORTHWHILE}” rises with size: {judge(bool(own.is_monotonic_increasing))}; {told}."
+    if own.index[-1] < LARGEST:
+        yield f"{kind}: at least {LEAST:.0%} at {LARGEST:,}: not measured."
+    else:
+        yield f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
+    if better:
+        gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
+        yield f"{kind}: better than both lists by risk at every size: {judge(bool((own > rival).all()))}; by {gaps} points."
+
+
+def _percent(value: float) -> str:
+    return "" if np.isnan(value) else f"{100 * value:.1f} %".replace("-", "−")
+
+
+def _write(value: float, error: float) -> str:
+    return _percent(value) if np.isnan(error) else f"{_percent(value)} ({100 * error:.1f})"
+
+
+def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
+    """Return how often the interval of profit holds the true profit, by kind of company."""
+    rows, bounds = [], []
+    for kind, trials in found.items():
+        inside, n = trials.true_profit.between(trials.low, trials.high), len(trials)
+        low, high = wilson(inside.mean(), n)
+        off = (trials.profit - trials.true_profit).mean()
+        width = (trials.high - trials.low).mean()
+        money = (f"{value:,.0f}".replace("-", "−") for value in (trials.true_profit.mean(), off, width))
+        rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
+        bounds.append(f"{kind}: the interval holds the true profit in at least {COVERED:.0%}: {judge(inside.mean() >= COVERED)}.")
+    words = (
+        f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as above. The 95 % interval of the profit of “{WORTHWHILE}”, from "
+        f"{RESAMPLES} resamples of customers, and the true profit of the same list: how often it lies within, and by how much the estimate is off on average."
+    )
+    head = ("company", "trials", "true profit inside (95 % interval, Wilson)", "true profit, mean", "estimate less truth, mean", "width of the interval, mean")
+    return Section("Coverage of the interval of profit", words, head, tuple(rows), tuple(bounds))
