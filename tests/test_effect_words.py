@@ -1,11 +1,12 @@
 """Verdicts on effects: each of the four kinds, trials that aren't what they say, and tables as people read them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from trial_maker import make_trial
 
-from research import adapters, balance, doubly_robust, effect_words, effects, trials
+from research import adapters, balance, doubly_robust, effect_plots, effect_words, effects, trials
 from research.effects import ADJUSTED, PLAIN
 from research.sources import fetch
 from research.studies import load_study
@@ -87,3 +88,12 @@ def test_uneven_attrition_is_said_to_mislead(write_study):
     words = effect_words.say_trial(balance.check_shares(trial, write_study("flat")), pd.DataFrame(), balance.check_attrition(trial))
     assert "**Outcomes are missing more often in one arm than in another** (Test, kept)" in words
     assert doubly_robust.lay_out(trial, "kept").size == 2000 - lost.sum()
+
+
+def test_hostile_names_of_arms_and_trials_are_told_and_drawn_plain():
+    table = average(0.001).assign(arm="$x_{ & **<b>call</b>** $", trial="<script>$\\frac$")
+    words = effect_words.say_effects(table, OUTCOMES, SHARES)
+    assert "<" not in words and "$" not in words and "**x and b call" in words
+    fig, ax = plt.subplots()
+    effect_plots.plot_effects(table, "kept", "points", ax=ax)
+    fig.canvas.draw()

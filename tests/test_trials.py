@@ -217,3 +217,18 @@ def test_outcomes_that_are_missing_more_often_in_one_arm_are_flagged_with_bounds
     assert table.verdict.tolist() == ["more missing in one arm"] * 2
     # of the thousand in the arm 400 to 600 stay, of those in control 500
     assert table.loc["mail", ["worst_low", "worst_high"]].tolist() == pytest.approx([-0.1, 0.1])
+
+
+@pytest.mark.parametrize("name", ["kept", "cost", "trial", "propensity"])
+def test_a_feature_named_like_a_column_of_the_trial_is_refused_before_it_becomes_the_outcome(write_study, name):
+    frame = pd.DataFrame({"churned": [True, False] * 2, "arm": ["control", "mail"] * 2, name: [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(StudyError, match=f"required features and attributes named unlike the columns of a trial .*, arrived {name}; rename them"):
+        flat(write_study, frame, experiment={"assignment": "randomised"})
+
+
+def test_an_attribute_of_customers_named_like_a_column_of_the_trial_is_refused(write_study):
+    people = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": pd.Timestamp("2024-01-01"), "outcome": [1, 2]})
+    contracts = pd.DataFrame({"customer_id": ["a", "b"], "started_at": pd.Timestamp("2024-01-01")})
+    study = write_study("contractual", tables={"customers": people, "contracts": contracts, "campaigns": campaign(("a", "control"), ("b", "call"))})
+    with pytest.raises(StudyError, match="arrived outcome; rename them in the SQL"):
+        trials.load_trials(adapters.load_tables(study), study)

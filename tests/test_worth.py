@@ -147,7 +147,7 @@ def test_values_are_blind_to_what_comes_after_the_snapshot(contracts, write_stud
     later["contracts"]["ended_at"] = later["contracts"].ended_at.where(~changed, day + pd.Timedelta(days=1))
     other, theirs = write_contracts(write_study, later)
     pd.testing.assert_frame_equal(worth.load_values(theirs, other, T, 0), before)
-    assert before.columns.tolist() == ["customer_id", "value"] and not before.customer_id.duplicated().any()
+    assert before.columns.tolist() == ["customer_id", "value", "value_if_kept"] and not before.customer_id.duplicated().any()
 
 
 def test_contracts_without_a_fee_are_not_applicable_and_too_short_data_one_sentence(write_study):

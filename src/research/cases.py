@@ -22,7 +22,7 @@ from research.targeting import Case, build_case
 from research.trials import Trial
 from research.truth import QUARTER_DAYS
 from research.uplift import AVERAGED, predict_effects
-from research.worth import appraise
+from research.worth import load_values
 
 Array = np.ndarray
 CONTACT, LEAVE_ALONE, NO_GAIN, NO_ROOM = "contact", "do not contact", "not worth the cost", "no room"
@@ -34,7 +34,7 @@ TARGETS = ["customer_id", "decision", "arm", "rank", "effect_points", "worth", "
 def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> Array:
     """Return what a unit of the primary outcome is worth for each row, in the study's currency, as known on the evening before.
 
-    Dated studies: what the customer is worth if kept, see ``worth.appraise``. Flat studies: ``margin_per_customer``; where the trial knows the money itself
+    Dated studies: what the customer is worth if kept, see ``worth.load_values``. Flat studies: ``margin_per_customer``; where the trial knows the money itself
     (``value``), the share of it that remains.
 
     Raises
@@ -59,7 +59,7 @@ def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> Array:
 
 def load_worth(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.Series:
     """Return what each customer is worth if kept, by customer_id."""
-    return appraise(tables, study, snapshot, 0, 2, seed).values.set_index("customer_id").value_if_kept
+    return load_values(tables, study, snapshot, seed).set_index("customer_id").value_if_kept
 
 
 def find_costs(trial: Trial, sample: Sample, study: Study) -> tuple[Array, Array]:
@@ -152,7 +152,7 @@ def price_effects(said: Crossed, sample: Sample, scores: Array, in_money: Array)
 
 def _drop_unknown(trial: Trial) -> Trial:
     known = trial.rows[[*trial.outcomes]].notna().all(axis=1)
-    return trial if known.all() else Trial(trial.rows[known].reset_index(drop=True), trial.features, trial.outcomes, trial.assignment, trial.counts)
+    return trial if known.all() else replace(trial, rows=trial.rows[known].reset_index(drop=True))
 
 
 def list_targets(trial: Trial, tables: Tables, study: Study, case: Case, budget: float, seed: int, shown: bool = True) -> pd.DataFrame:
@@ -189,10 +189,7 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> tuple
     trial, last = _drop_unknown(trial), study.snapshots.last
     present = load_panel(tables, study, [last])
     together = pd.concat([trial.rows, present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)], ignore_index=True)
-    both = lay_out(
-        Trial(together.assign(**{trial.primary: together[trial.primary].fillna(0)}), trial.features, trial.outcomes, trial.assignment, trial.counts),
-        trial.primary,
-    )
+    both = lay_out(replace(trial, rows=together.assign(**{trial.primary: together[trial.primary].fillna(0)})), trial.primary)
     known = np.arange(both.size) < len(trial.rows)
     learn, new = both.take(known), both.take(~known)
     effect = predict_effects(learn, new.trees, new.lines, seed)[AVERAGED]

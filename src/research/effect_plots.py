@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from research.effects import ADJUSTED
+from research.tables import write_plain
 
 COLOURS = {"reference": "#6b7280", "rival": "#D55E00", "learner": "#0072B2", "averaged": "#CC79A7"}
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -42,10 +43,10 @@ def plot_effects(effects: pd.DataFrame, outcome: str, label: str, scale: float =
             color=LINES[number % len(LINES)],
             markersize=5,
             elinewidth=1.4,
-            label=arm,
+            label=write_plain(arm),
         )
     ax.axvline(0, color="#30343b", linestyle=":", linewidth=1.2)
-    words = [f"{by}: {segment}" if by else trial for by, segment, trial in names]
+    words = [f"{by}: {segment}" if by else write_plain(trial) for by, segment, trial in names]
     ax.set_yticks(range(len(names)), [textwrap.shorten(word.replace("_", " "), 40, placeholder="…") for word in words])
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=label, ylim=(-0.7, len(names) - 0.3))
@@ -64,7 +65,7 @@ def plot_uplift_scores(scores: pd.DataFrame, arm: str, metric: str, label: str, 
     ax.set_yticks(range(len(rows)), rows.model)
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.grid(axis="y", visible=False)
-    ax.set_title(arm)
+    ax.set_title(write_plain(arm))
     ax.set_xlabel(label)
     return ax
 
@@ -82,7 +83,7 @@ def plot_groups(groups: pd.DataFrame, arm: str, label: str, scale: float = 1, ax
     ax.plot(rows.group, scale * rows.predicted, marker="x", linestyle="--", color=LINES[1], label="predicted")
     ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
     ax.set(xlabel="fifth of the customers, by predicted effect", ylabel=label, xticks=rows.group)
-    ax.set_title(arm)
+    ax.set_title(write_plain(arm))
     ax.legend(fontsize=8, loc="upper left")
     return ax
 
@@ -98,7 +99,7 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
         real = tests[(tests.arm == arm) & (tests.outcome == placebos.outcome.iloc[0])]
         ax.plot(real.z, [number] * len(real), "D", color=LINES[1], markersize=9, label="as they were" if not number else None)
     ax.axvline(1.96, color="#30343b", linestyle=":", linewidth=1.2)
-    ax.set_yticks(range(len(arms)), arms)
+    ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
     ax.set(xlabel="z of the test whether effects differ; dotted: 1.96", ylim=(-0.6, len(arms) - 0.4))
     ax.grid(axis="y", visible=False)
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25), ncols=2, fontsize=9)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from research.confounding import UNLIKE
 from research.effects import ADJUSTED
 from research.ranking import BEST_ARM
 from research.tables import join_words, write_interval, write_plain
@@ -96,7 +97,9 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
     if len(balance):
         large = balance[balance.largest_sd > balance.luck_sd]
         least = f"no feature differs by more than luck explains (largest: {balance.largest_sd.max():.2f} standard deviations)"
-        most = "; ".join(f"{_name(row.trial)}, {row.arm}: {write_plain(row.feature)} by {row.largest_sd:.2f} standard deviations" for row in large.itertuples())
+        most = "; ".join(
+            f"{_name(row.trial)}, {write_plain(row.arm)}: {write_plain(row.feature)} by {row.largest_sd:.2f} standard deviations" for row in large.itertuples()
+        )
         words.append(f"Before the assignment {least if large.empty else f'arms differ by more than luck explains: {most}'}.")
     else:
         words.append("Nothing is known of the customers before the assignment, so whether the arms were alike can't be seen.")
@@ -132,9 +135,9 @@ def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[st
     for row in adjust_overall(effects).itertuples():
         effect = write_effect(row.effect, row.low, row.high, shares[row.outcome])
         if row.p_family < LEVEL:
-            words.append(f"**{row.arm} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”**: {effect}")
+            words.append(f"**{write_plain(row.arm)} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”**: {effect}")
         else:
-            words.append(f"no effect of {row.arm} on “{outcomes[row.outcome]}” is shown: {effect}")
+            words.append(f"no effect of {write_plain(row.arm)} on “{outcomes[row.outcome]}” is shown: {effect}")
     return f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms and outcomes together (Holm, 2.5 %)."
 
 
@@ -171,7 +174,7 @@ def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[str]]:
     if tests.empty:
         return ("unknown" if shown else "nothing"), []
     family = multipletests(tests.p_value, method="holm")[1]
-    arms = [*dict.fromkeys(f"{row.arm}, on {row.outcome}" for row, p in zip(tests.itertuples(), family, strict=True) if p < LEVEL)]
+    arms = [*dict.fromkeys(f"{write_plain(row.arm)}, on {row.outcome}" for row, p in zip(tests.itertuples(), family, strict=True) if p < LEVEL)]
     return ("differs" if arms else "same" if shown else "nothing"), arms
 
 
@@ -180,7 +183,7 @@ def say_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
     n, words = placebos.placebo.nunique(), []
     for row in tests[tests.outcome == placebos.outcome.iloc[0]].itertuples():
         as_much = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
-        words.append(f"{row.arm}: z {row.z:.2f}, reached by {as_much} of {n}")
+        words.append(f"{write_plain(row.arm)}: z {row.z:.2f}, reached by {as_much} of {n}")
     return f"With the arms dealt out anew among the same customers, where nothing can be found: {'; '.join(words)} placebos."
 
 
@@ -194,7 +197,7 @@ def say_leaders(scores: pd.DataFrame, differences: pd.DataFrame, rival: str, arm
         lot, rivals = ([*against.model[against.reference == name]] for name in (RANDOM, rival))
         beaten = f"better than by lot: {join_words(lot)}" if lot else "none is shown to rank better than by lot"
         beaten += f"; better than {rival}: {join_words(rivals)}" if rivals else f"; none better than {rival}"
-        words.append(f"**{arm}**: largest area {best.model}; {beaten}")
+        words.append(f"**{write_plain(arm)}**: largest area {best.model}; {beaten}")
     return ". ".join(words) + "." + _say_gain(scores)
 
 
@@ -220,8 +223,12 @@ def say_associations(found: pd.DataFrame, share: bool) -> str:
             else f"an unseen cause of {row.robustness_interval:.1%} of what is left of both, who was chosen and the outcome, would bring the interval to 0"
         )
         words.append(
-            f"{write_plain(row.trial)}, {row.arm}: customers differ from control by {plain}, after adjustment by {adjusted}; {hidden} "
+            f"{write_plain(row.trial)}, {write_plain(row.arm)}: customers differ from control by {plain}, after adjustment by {adjusted}; {hidden} "
             f"(the strongest known feature, {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and {row.strongest_outcome:.1%})"
+            + (
+                f"; after weighting the arms still differ by up to {row.unlike_sd:.2f} standard deviations (beyond {UNLIKE:g} is called large)"
+                * (row.unlike_sd > UNLIKE)
+            )
         )
     return (
         "**An association, not an effect**: " + ". ".join(words) + ". Whether everything that decided about the arm is among the features, no table can show."

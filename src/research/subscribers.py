@@ -17,7 +17,7 @@ from research.snapshots import Tables
 from research.studies import NotApplicable, Study, StudyError
 from research.survival import KaplanMeier, find_clocks, find_reach, list_models, require_leavers
 from research.valuation import FAMILY, Appraisal, Holdout, frame_values
-from research.value import discount
+from research.value import value_contracts
 
 Array = np.ndarray
 BOOSTED = "discrete hazard, boosted"
@@ -64,7 +64,7 @@ def weigh_curves(curves: Array, days: Array, margins: Array, window: float, stud
     at = min(window, days[-1])
     stays = np.array([np.interp(at, days, curve) for curve in curves]) if len(curves) else np.zeros(0)
     sure = np.where(days <= at, 1.0, np.divide(curves, stays[:, None], out=np.zeros_like(curves), where=stays[:, None] > 0))
-    worth = [margins * np.trapezoid(one * discount(days, study.economics.discount_rate), days, axis=1) for one in (curves, sure)]
+    worth = [value_contracts(one, days, margins, study.economics.discount_rate) for one in (curves, sure)]
     return 1 - stays, worth[0], worth[1]
 
 

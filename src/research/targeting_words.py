@@ -118,7 +118,7 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
 
 def say_costs(case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str) -> str:
     """Say what the arms cost on average, and what a unit of the outcome is worth."""
-    costs = "; ".join(f"{arm}: {cost:,.2f}" for arm, cost in zip(arms, case_costs.mean(axis=0), strict=True))
+    costs = "; ".join(f"{arm}: {cost:,.2f}" for arm, cost in zip(map(write_plain, arms), case_costs.mean(axis=0), strict=True))
     low, high = np.quantile(worth, (0.1, 0.9))
     spread = f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
     return f"Cost per customer assigned, {currency}: {costs}. A unit of the outcome is worth {worth.mean():,.2f} on average{spread}."

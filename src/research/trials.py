@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from research.features import FLAT_ROLES, list_features, load_flat, load_panel
+from research.features import list_features, load_flat, load_panel
 from research.parts import CONTROL, OUTCOMES
 from research.snapshots import Tables, find_data_end, find_data_start
 from research.spells import is_purchase, net_amount
@@ -20,6 +20,7 @@ MONTH_DAYS = 365.25 / 12
 MOST_DAYS = 60  # on which the customers of all campaigns were assigned; each is a snapshot
 WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
 BY_LOT, BY_CHOICE = "randomised", "observational"
+OWN = ("trial", "assigned_at", "arm", "propensity", "planned", "varies", "cost", "kept", *OUTCOMES[1:])  # columns of a trial that are no features
 COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_data", "analysed"]
 
 
@@ -133,7 +134,8 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
         )
     rows = frame.assign(trial=study.name, kept=1.0 - frame.churned.astype(float), propensity=float("nan"), cost=float("nan"))
     counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index().assign(no_customer=0, assigned_later=0, beyond_data=0)
-    features = [name for name in list_features(frame, study) if name not in FLAT_ROLES and name not in study.leaks.drop]
+    features = [name for name in list_features(frame, study) if name not in study.leaks.drop]
+    _require_own_names(features)
     return rows, counts.assign(analysed=counts.assigned)[COUNTS], features
 
 
@@ -149,11 +151,18 @@ def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.
     if first.empty:
         raise NotApplicable(f"no campaign of the study {study.name} lies within the data with {study.churn.horizon_days} days after it")
     panel = _load_evening_before(tables, study, first)
+    _require_own_names([*panel.columns])
+    features = [name for name in list_features(panel, study) if name not in study.leaks.drop]
     rows = first.merge(panel, on=["snapshot", "customer_id"])
     rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_count_money(tables, study, rows))
-    closed = {*first.columns, *rows.columns[rows.columns.isin(OUTCOMES)]}
-    features = [name for name in list_features(panel, study) if name not in closed and name not in study.leaks.drop]
     return rows.drop(columns="snapshot"), _count(campaigns, every, first, rows), features
+
+
+def _require_own_names(features: list[str]) -> None:
+    if taken := [name for name in features if name in OWN]:
+        raise StudyError(
+            f"required features and attributes named unlike the columns of a trial ({', '.join(OWN)}), arrived {', '.join(taken)}; rename them in the SQL"
+        )
 
 
 def _require_one_arm(campaigns: pd.DataFrame) -> None:

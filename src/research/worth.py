@@ -24,7 +24,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
 
     Returns
     -------
-    DataFrame with columns customer_id, value
+    DataFrame with columns customer_id, value, value_if_kept
         One row per customer: contractual, those under contract; non-contractual, everybody who ever bought; flat, those who stayed. ``value`` is the
         discounted margin expected over the next ``economics.value_days`` days, in the study's currency.
 
@@ -33,7 +33,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     NotApplicable
         If the study tells no amounts.
     """
-    return appraise(tables, study, snapshot, 0, 2, seed).values[["customer_id", "value"]]
+    return appraise(tables, study, snapshot, 0, 2, seed).values[["customer_id", "value", "value_if_kept"]]
 
 
 def appraise(tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int) -> Appraisal:
