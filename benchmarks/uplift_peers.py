@@ -27,7 +27,7 @@ from contender import measure_peak_gb
 Array = np.ndarray
 SPLITS = 50
 SEED = 0
-TREES = 200  # of EconML's ForestDRLearner: its default of 1,000 takes 154 CPU seconds a split, too many for repeats
+TREES = 200  # of EconML's ForestDRLearner: its default of 1,000 takes minutes a split, too many for repeats
 
 
 def boost(rows: int):
@@ -100,13 +100,10 @@ FITS: dict[str, tuple[Callable, str]] = {
 }
 ONLY = {"CausalML uplift forest": ("visit",), "CausalML causal tree": ("spend",), "CausalML causal forest": ("spend",)}  # outcomes a model is for
 FEWER = {  # splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand beside
-    "EconML TLearner": 10,  # 11
-    "EconML SLearner": 10,  # 14
-    "EconML XLearner": 5,  # 27
-    "EconML DRLearner": 10,  # 47
-    f"EconML ForestDRLearner, {TREES} trees": 5,  # 112
-    "EconML CausalForestDML": 5,  # 73
-    "CausalML causal forest": 10,  # 27
+    "EconML DRLearner": 25,  # 48
+    f"EconML ForestDRLearner, {TREES} trees": 15,  # 72
+    "EconML CausalForestDML": 25,  # 32
+    "CausalML causal forest": 25,  # 27
 }
 
 

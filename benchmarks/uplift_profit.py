@@ -21,7 +21,8 @@ from research.trials import Trial
 Array = np.ndarray
 Company = tuple[Trial, Array, Array]
 SEEDS = {2_000: 12, 10_000: 6, 50_000: 2}  # drawn companies of each size
-DRAWS = {2_000: 4, 10_000: 3, 50_000: 1}  # parts of the generated company
+DRAWS = {2_000: 12, 10_000: 6, 50_000: 1}  # parts of the generated company
+FIRST = 100  # seeds below it were used to choose a setting, see ``uplift.ABOUT``
 LARGEST = max(SEEDS)
 ROOM, LEAST, PARTS = 0.085, 0.6, 3
 COVERED, TRIAL_SIZE, TRIALS, RESAMPLES = 0.9, 3_000, 60, 500
@@ -99,7 +100,7 @@ def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) 
     """Return kind, size, seed and the policies' shares of the oracle, of the drawn companies."""
     rows = []
     for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
-        for seed in range(sizes[size]):
+        for seed in range(FIRST, FIRST + sizes[size]):
             path = scratch / "uplift-profit" / f"{kind.replace(' ', '-')}-{size}-{seed}.json"
             shares = remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed), as_found)
             rows.append((kind, size, seed, shares))
@@ -110,7 +111,7 @@ def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = Fal
     """Return the same of the generated company, and the ceiling of its largest part."""
     rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
     for size, seeds in draws.items():
-        for seed in range(seeds):
+        for seed in range(FIRST, FIRST + seeds):
             company, path = take_company(generated, size, seed), folder / f"generated-{size}-{seed}.json"
             shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed), as_found)
             if size == max(draws):
