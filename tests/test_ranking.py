@@ -91,7 +91,9 @@ def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
     part = doubly_robust.lay_out(trial, "kept")
     scores = doubly_robust.score_arms(part, np.full((part.size, 2), 0.5))
     said = [Crossed({"random": np.random.default_rng(0).random((part.size, 1)), "truth": true}, np.zeros(part.size, int))]
-    table = ranking.tabulate_uplift(ranking.resample_uplift(said, part, scores, 200, 0), "kept", part.size).set_index(["model", "metric"])
+    resampled, alone = ranking.resample_uplift(said, part, scores, 200, 0), ranking.score_divisions(said, part, scores)
+    table = ranking.tabulate_uplift(resampled, alone, "kept", part.size).set_index(["model", "metric"])
+    assert (table.divisions == 1).all() and (table.lowest == table.value).all() and (table.highest == table.value).all()
     # effects are even between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q (1 - q), whose area is 0.25 / 6
     low, high = table.loc[("truth", "auuc"), ["low", "high"]]
     assert low < 0.25 / 6 < high and low > 0

@@ -105,5 +105,5 @@ def test_predictions_that_are_the_same_for_all_are_worth_exactly_nothing_whateve
     sample = doubly_robust.lay_out(replace(trial, features=[]), "kept")
     said = cross_fitting.cross_fit(sample, 3, 1, 0)
     scores = doubly_robust.score_arms(sample, doubly_robust.expect_unseen(sample, 3, 0))
-    table = ranking.tabulate_uplift(ranking.resample_uplift(said, sample, scores, 200, 0), "kept", 900)
+    table = ranking.tabulate_uplift(ranking.resample_uplift(said, sample, scores, 200, 0), ranking.score_divisions(said, sample, scores), "kept", 900)
     assert table[(table.model == uplift.AVERAGED) & table.metric.isin(["auuc", "qini", "autoc", "rate_qini"])].value.tolist() == pytest.approx([0] * 4)

@@ -15,6 +15,7 @@ from research.uplift import RANDOM
 LEVEL = 0.025  # of average effects, and once more of differences between customers: 5 % in all (Holm over arms and outcomes)
 PLANNED = ("effect_seen", "smallest_effect")
 SHOWN = ("auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain")
+ALONE = "AUUC, single divisions"
 HEADS = {
     "auuc": "AUUC",
     "qini": "Qini",
@@ -60,14 +61,18 @@ def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dic
 
 
 def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
-    """Return models as rows and scores as columns with their intervals; scores in outcome units of shares are told in points."""
+    """Return models as rows and scores as columns with their intervals, and the range of AUUC over single divisions; those of shares in points."""
     rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
     scale = np.where(share & (rows.metric != "slope"), 100, 1)
     digits = 2
     cells = [write_interval(*numbers, digits) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
     wide = rows.assign(cell=[cell.replace(" (", "<br><small>").replace(")", "</small>") for cell in cells])
     wide = wide.pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
-    columns = [name for name in SHOWN if name in wide]
+    areas = rows[rows.metric == "auuc"].set_index("model")
+    scale = 100 if share else 1
+    ranges = [f"{scale * low:.{digits}f} to {scale * high:.{digits}f}".replace("-", "−") for low, high in zip(areas.lowest, areas.highest, strict=True)]
+    wide[ALONE] = pd.Series(ranges, areas.index)
+    columns = [name for name in ("auuc", ALONE, *SHOWN[1:]) if name in wide]
     return wide[columns].rename(columns=HEADS).fillna("").reset_index()
 
 

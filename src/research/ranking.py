@@ -163,14 +163,32 @@ def _keep(pieces: dict, key: tuple[str, str], parts: list[dict[str, Array]]) -> 
         pieces.setdefault(key, {}).setdefault(name, []).append(np.mean([part[name] for part in parts], axis=0))
 
 
-def tabulate_uplift(resampled: dict, outcome: str, n: int) -> pd.DataFrame:
-    """Return the long score table: outcome, arm, model, family, metric, value, low, high, n (95 % interval, customers judged)."""
+def score_divisions(said: Sequence[Crossed], sample: Sample, scores: Array) -> dict[tuple[str, str], dict[str, Array]]:
+    """Return every score by arm and model on each repeat alone: what a single division of the customers would have said."""
+    alone = [resample_uplift([one], sample, scores, 0, 0) for one in said]
+    return {key: {name: np.concatenate([one[key][name] for one in alone]) for name in found} for key, found in alone[0].items()}
+
+
+def tabulate_uplift(resampled: dict, alone: dict, outcome: str, n: int) -> pd.DataFrame:
+    """Return the long score table.
+
+    Parameters
+    ----------
+    resampled : see ``resample_uplift``
+    alone : see ``score_divisions``
+
+    Returns
+    -------
+    DataFrame with columns outcome, arm, model, family, metric, value, low, high, n, divisions, lowest, highest
+        95 % interval; ``n``: customers judged; ``lowest`` and ``highest`` of the single divisions, over which ``value`` is the mean.
+    """
     rows = [
-        (outcome, arm, model, FAMILIES.get(model, "learner"), metric, *find_interval(values), n)
+        (outcome, arm, model, FAMILIES.get(model, "learner"), metric, *find_interval(values), n, len(each), each.min(), each.max())
         for (arm, model), found in resampled.items()
         for metric, values in found.items()
+        for each in (alone[arm, model][metric],)
     ]
-    return pd.DataFrame(rows, columns=SCORES)
+    return pd.DataFrame(rows, columns=[*SCORES, "divisions", "lowest", "highest"])
 
 
 def tabulate_uplift_differences(resampled: dict, outcome: str, references: Sequence[str], n: int) -> pd.DataFrame:
