@@ -98,6 +98,16 @@ def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
     assert alive.predict_purchases(histories(history), rhythm, 12)[0] == pytest.approx(chance * count, rel=1e-5)
 
 
+@pytest.mark.parametrize("certain", [2e3, 2e4, 3e6])
+def test_where_nobody_ever_drops_out_purchases_go_on_at_the_customers_own_rate(certain):
+    # the chance to drop out is one in a hundred million: of a customer alive (r + x) / (alpha + T) a day
+    table, parameters = histories((0, 0, 300), (12, 290, 300), (80, 299, 300)), np.array([2.0, 30.0, certain, certain * 1e8])
+    rhythm = Fit(parameters, np.eye(4), 0.0, 1, alive.NAMES)
+    assert alive.predict_purchases(table, rhythm, 365) == pytest.approx(365 * np.array([2, 14, 82]) / 330, rel=1e-3)
+    quiet = (330 / 360) ** np.array([2.0, 14.0, 82.0])
+    assert alive.predict_silence(table, rhythm, 5, 30) == pytest.approx(quiet, rel=1e-3)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_predictions_agree_with_customers_simulated_by_the_models_story(seed):
     parameters = (0.8, 10.0, 0.7, 2.5)

@@ -10,6 +10,7 @@ from research import adapters, balance, doubly_robust, effect_plots, effect_word
 from research.effects import ADJUSTED, PLAIN
 from research.sources import fetch
 from research.studies import load_study
+from research.uplift import AVERAGED
 
 OUTCOMES, SHARES = {"kept": "stays"}, {"kept": True}
 
@@ -24,6 +25,10 @@ def differences(p: float) -> pd.DataFrame:
     return pd.DataFrame([("kept", "call", 1.0, p, p, 200, 3)], columns=["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"])
 
 
+def against(verdict: str) -> pd.DataFrame:
+    return pd.DataFrame([("call", AVERAGED, "churn risk", "auuc", verdict)], columns=["arm", "model", "reference", "metric", "verdict"])
+
+
 @pytest.mark.parametrize(
     ("effect", "tests", "kind", "words"),
     [
@@ -36,13 +41,15 @@ def differences(p: float) -> pd.DataFrame:
 )
 def test_the_verdict_follows_from_the_average_effects_and_the_test_of_differences(effect, tests, kind, words):
     assert effect_words.decide(average(effect), tests)[0] == kind
-    assert words in effect_words.judge(average(effect), tests, OUTCOMES, SHARES)
+    assert words in effect_words.judge(average(effect), tests, OUTCOMES, SHARES, against("better"), "churn risk")
 
 
 def test_only_where_effects_differ_is_targeting_by_effect_recommended():
-    said = {p: effect_words.judge(average(0.001), differences(p), OUTCOMES, SHARES) for p in (0.5, 0.001)}
+    said = {p: effect_words.judge(average(0.001), differences(p), OUTCOMES, SHARES, against("better"), "churn risk") for p in (0.5, 0.001)}
     assert "don't target by effect" in said[0.5]
-    assert "Targeting by effect is worth trying" in said[0.001]
+    assert "(call, on “stays”; at 2.5 %, Holm)" in said[0.001] and "rank better than churn risk (call). `65_targeting` says" in said[0.001]
+    level = effect_words.judge(average(0.001), differences(0.001), OUTCOMES, SHARES, against("no difference shown"), "churn risk")
+    assert "aren't shown to rank better than churn risk, by which a list may do as well" in level
 
 
 def test_an_average_effect_needs_half_of_the_level_after_holm():
@@ -52,7 +59,7 @@ def test_an_average_effect_needs_half_of_the_level_after_holm():
 
 def test_effects_on_shares_are_told_in_points():
     table = effect_words.lay_out_effects(average(0.5), OUTCOMES, SHARES)
-    assert table[ADJUSTED].tolist() == ["2.00 (1.00 to 3.00) points"]
+    assert table[ADJUSTED].tolist() == ["2.00 (1.00 to 3.00)"]
     assert table.in_control.tolist() == ["50.0%"]
     assert effect_words.write_effect(-1.5, -2, -1, False, "EUR") == "−1.50 (−2.00 to −1.00) EUR"
 

@@ -165,7 +165,7 @@ def test_break_even_is_the_cost_over_what_a_kept_customer_is_worth(write_study):
 
 
 def test_a_study_without_trial_and_costs_has_nothing_to_weigh(write_study):
-    with pytest.raises(NotApplicable, match="no arms drawn by lot, and its economics name no costs"):
+    with pytest.raises(NotApplicable, match="the economics of the study tiny name no costs"):
         break_even.tabulate_break_even(values(), write_study("flat"))
 
 

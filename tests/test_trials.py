@@ -1,12 +1,17 @@
 """Trials of campaigns and of flat studies: who counts, when evidence ends and the outcome begins, and what is refused."""
 
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from trial_maker import make_trial
 
-from research import adapters, balance, trials
-from research.studies import NotApplicable, StudyError
+from research import adapters, balance, cases, effect_words, trials
+from research.sources import fetch
+from research.studies import NotApplicable, StudyError, load_study
 
 DAY = pd.Timestamp("2024-07-01")
 
@@ -71,8 +76,10 @@ def test_a_customer_assigned_twice_to_the_same_arm_counts_once(write_study):
     [
         (campaign(("a", "letter"), ("b", "call")), "letter: required an arm called 'control' to compare with, arrived"),
         (campaign(("a", "control"), ("b", "control")), "letter: required an arm beside 'control', arrived none"),
-        (campaign(("a", "control"), ("b", "call"), propensity=[1.0, 0.5]), "required propensities above 0 and below 1, arrived 1 of 1"),
-        (campaign(("a", "control"), ("b", "call"), propensity=[0.5, 0.0]), "required propensities above 0 and below 1, arrived 1 of 0"),
+        (campaign(("a", "control"), ("b", "call"), propensity=[1.0, 0.5]), "required propensities from 0.001 to 0.999, arrived 1 outside, such as 1;"),
+        (campaign(("a", "control"), ("b", "call"), propensity=[0.5, 0.0]), "required propensities from 0.001 to 0.999, arrived 1 outside, such as 0;"),
+        (campaign(("a", "control"), ("b", "call"), propensity=[0.5, 1e-9]), "required propensities from 0.001 to 0.999, arrived 1 outside, such as 1e-09;"),
+        (campaign(("a", "control"), ("b", "call"), propensity=[0.9, 0.9]), "letter: required propensities of all arms that add up to 1, arrived 1.8;"),
     ],
 )
 def test_a_campaign_that_compares_nothing_is_refused(write_study, table, words):
@@ -232,3 +239,59 @@ def test_an_attribute_of_customers_named_like_a_column_of_the_trial_is_refused(w
     study = write_study("contractual", tables={"customers": people, "contracts": contracts, "campaigns": campaign(("a", "control"), ("b", "call"))})
     with pytest.raises(StudyError, match="arrived outcome; rename them in the SQL"):
         trials.load_trials(adapters.load_tables(study), study)
+
+
+def test_a_feature_written_after_the_assignment_or_at_leaving_enters_no_model(write_study):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"arm": rng.permutation(["control", "mail"] * 600), "churned": rng.random(1200) < 0.3, "age": rng.uniform(18, 80, 1200)})
+    frame["goodbye_code"] = np.where(frame.churned & (rng.random(1200) < 0.8), "X", None)
+    frame["clicked"] = np.where((frame.arm == "mail") & (rng.random(1200) < 0.6), 1.0, 0.0)
+    assert flat(write_study, frame, experiment={"assignment": "randomised"})[trials.BY_LOT].features == ["age"]
+
+
+def test_the_code_that_the_demos_customers_get_at_leaving_is_no_feature_of_its_trials(copy):
+    told = copy / "data" / "demo" / "study.yml"
+    told.write_text(yaml.safe_dump(yaml.safe_load(told.read_text()) | {"simulate": {"customers": 1500, "months": 24, "seed": 3}}, sort_keys=False))
+    study = load_study("demo")
+    fetch(study)
+    trial = trials.load_trials(adapters.load_tables(study), study)[trials.BY_LOT]
+    assert "retention_offer_code" not in trial.features and "monthly_fee" in trial.features
+    assert trial.outcomes["kept"] == "still a customer after 90 days"
+
+
+def test_a_feature_that_differs_between_the_arms_beyond_luck_is_set_aside_and_said(write_study):
+    trial, _ = make_trial(2000, 0)
+    spoiled = replace(trial, rows=trial.rows.assign(opened=(trial.rows.arm == "call") * trial.rows.x1, kind=np.where(trial.rows.arm == "call", "a", "b")))
+    spoiled = replace(spoiled, features=[*trial.features, "opened", "kind"])
+    honest, aside = balance.set_aside(spoiled)
+    assert honest.features == trial.features and aside == ["kind"]  # opened differs in spread alone
+    sizes, missing = balance.check_shares(trial, write_study("flat")), balance.check_attrition(trial)
+    assert effect_words.say_doubts(sizes, missing, aside).startswith("**Read this with suspicion**: kind left out of all models")
+    assert effect_words.say_doubts(sizes, missing, []) == ""
+
+
+def test_fair_draws_set_hardly_anything_aside():
+    found = [balance.set_aside(make_trial(400, seed)[0])[1] for seed in range(100)]
+    assert sum(map(bool, found)) <= 2
+
+
+def test_a_campaign_whose_assigned_were_no_customers_is_not_applicable(write_study):
+    people = pd.DataFrame({"customer_id": ["a", "b", "c"], "joined_at": pd.Timestamp("2024-01-01")})
+    contracts = pd.DataFrame(
+        {"customer_id": ["a", "b", "c"], "started_at": pd.Timestamp("2024-01-01"), "ended_at": [DAY - pd.Timedelta(days=40)] * 2 + [pd.NaT]}
+    )
+    study = write_study("contractual", tables={"customers": people, "contracts": contracts, "campaigns": campaign(("a", "control"), ("b", "call"))})
+    with pytest.raises(NotApplicable, match="none of the 2 customers assigned in study .* was a customer on the evening before"):
+        trials.load_trials(adapters.load_tables(study), study)
+
+
+def test_rows_without_a_propensity_are_counted_by_campaign(write_study):
+    with pytest.raises(NotApplicable, match="letter: 1 of its 2 rows have no propensity; add it"):
+        load(write_study, campaign(("a", "control"), ("b", "call"), propensity=[0.5, None]))
+
+
+def test_an_arm_without_any_outcome_is_refused_by_name():
+    trial, _ = make_trial(300, 0, shares=(0.4, 0.3, 0.3))
+    lost = replace(trial, rows=trial.rows.assign(kept=trial.rows.kept.where(trial.rows.arm != "letter")))
+    with pytest.raises(StudyError, match="required known outcomes in every arm, arrived none in letter"):
+        cases.load_case(lost, {}, None, 2, 1, 0)

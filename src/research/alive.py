@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import betaln, digamma, expit, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, digamma, expit, gammaln, hyp2f1
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,6 +25,7 @@ Array = np.ndarray
 HISTORY = ["n_repeat", "recency_days", "age_days"]
 NAMES = ("r", "alpha", "a", "b")
 NEAR_ONE = 1e-6  # expected purchases have a removable gap at a = 1
+NODES, LEAST = 48, 1e-290
 
 
 def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
@@ -182,9 +183,22 @@ def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: Array) -> Arra
 def _mean_power(shape: Array, a: float, total: Array, ratio: Array) -> Array:
     """Return 2F1(shape, a; total; -ratio), for positive a the mean of (1 + p ratio)^-shape with p of beta(a, total - a).
 
-    By Pfaff's transformation (Abramowitz & Stegun 1964, 15.3.5), whose series stays short for customers with many purchases.
+    By Pfaff's transformation (Abramowitz & Stegun 1964, 15.3.5), whose series stays short for customers with many purchases. Where its factors leave the
+    range of floating point, as when hardly anybody ever drops out, the mean over p is taken at ``NODES`` quantiles instead, to five decimals.
     """
-    return (1 + ratio) ** -a * hyp2f1(a, total - shape, total, ratio / (1 + ratio))
+    shape, total, ratio = np.broadcast_arrays(shape, total, ratio)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale, found = (1 + ratio) ** -a, hyp2f1(a, total - shape, total, ratio / (1 + ratio))
+        found = scale * found
+    lost = ~np.isfinite(found) | (scale < LEAST)
+    if a > 0 and lost.any():
+        found[lost] = _average_power(shape[lost], a, total[lost], ratio[lost])
+    return found
+
+
+def _average_power(shape: Array, a: float, total: Array, ratio: Array) -> Array:
+    at, weight = np.polynomial.legendre.leggauss(NODES)
+    return sum(share / 2 * (1 + betaincinv(a, total - a, (place + 1) / 2) * ratio) ** -shape for place, share in zip(at, weight, strict=True))
 
 
 class AliveUntil(ClassifierMixin, BaseEstimator):

@@ -1,5 +1,7 @@
 """Whether a trial is what it says: arms of the planned size, alike before the assignment, and equally well followed after it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, chisquare, norm
@@ -11,7 +13,7 @@ from research.trials import Trial, iterate
 
 SMALL = 0.1  # of a standardised difference that is called large (Austin 2009, doi:10.1002/sim.3697)
 LUCK = 0.01  # p-value of a sample ratio below which the arms are called off balance
-LEVEL = 0.05
+LEVEL, SURE = 0.05, 0.001
 BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd"]
 
 
@@ -80,6 +82,7 @@ def _compare(name: str, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame
     weights = pd.get_dummies(rows.arm, dtype=float).div(rows.propensity.fillna(1), axis=0)
     means = {arm: np.average(columns, axis=0, weights=weights[arm]) for arm in weights}
     spread = np.sqrt(np.mean([columns[(rows.arm == arm).to_numpy()].var(ddof=1) for arm in weights], axis=0))
+    spread = np.where(spread > 0, spread, columns.std(ddof=0))  # a column that names the arm doesn't vary within any
     parts = []
     for arm in sorted({*means} - {CONTROL}):
         difference = np.divide(means[arm] - means[CONTROL], spread, out=np.zeros(len(spread)), where=spread > 0)
@@ -108,13 +111,36 @@ def judge_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
         ``luck_sd``: exceeded by the largest of so many independent differences, of all arms and trials together, in one fair draw of twenty.
     """
     rows, pairs = [], len(balance.drop_duplicates(["trial", "arm"]))
-    sizes = trial.rows.groupby(["trial", "arm"]).size()
+    errors = _find_errors(trial)
     for (name, arm), part in balance.groupby(["trial", "arm"]):
-        error = np.sqrt(1 / sizes[name, arm] + 1 / sizes[name, CONTROL])
+        error = errors[name, arm]
         worst = part.loc[part.difference_sd.abs().idxmax()]
         luck = error * norm.isf(LEVEL / 2 / len(part) / pairs)
         rows.append((name, arm, len(part), int((part.difference_sd.abs() > SMALL).sum()), abs(worst.difference_sd), worst.feature, luck))
     return pd.DataFrame(rows, columns=["trial", "arm", "features", "large", "largest_sd", "feature", "luck_sd"])
+
+
+def _find_errors(trial: Trial) -> pd.Series:
+    """Return the standard error of a standardised difference by trial and arm; unequal weights count as fewer customers (Kish 1965)."""
+    weights = (1 / trial.rows.propensity.fillna(1)).groupby([trial.rows.trial, trial.rows.arm])
+    error = 1 / (weights.sum() ** 2 / weights.agg(lambda values: (values**2).sum()))
+    return np.sqrt(error + error.xs(CONTROL, level="arm").reindex(error.index, level="trial"))
+
+
+def set_aside(trial: Trial) -> tuple[Trial, list[str]]:
+    """Return a trial by lot without the features that its arms can't have shared before, and their names.
+
+    What was known before a draw differs between the arms by luck alone. A feature that differs by more than 0.1 standard deviations and more than luck
+    does in one fair draw of a thousand was written, or changed, after the assignment; a model that knows it takes the effect away, or turns it around.
+    """
+    balance = compare_features(trial)
+    if balance.empty:
+        return trial, []
+    errors = _find_errors(trial).reindex(pd.MultiIndex.from_frame(balance[["trial", "arm"]])).to_numpy()
+    wide = balance.difference_sd.abs() > np.maximum(SMALL, errors * norm.isf(SURE / 2 / len(balance)))
+    odd = {*balance.feature[wide]}
+    found = [name for name in trial.features if any(words == name or words.startswith((f"{name}: ", f"{name} is empty")) for words in odd)]
+    return replace(trial, features=[name for name in trial.features if name not in found]), found
 
 
 def check_attrition(trial: Trial) -> pd.DataFrame:

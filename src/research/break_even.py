@@ -6,13 +6,30 @@ from scipy.stats import norm
 
 from research.parts import CONTROL
 from research.planning import LEVEL, POWER
+from research.snapshots import Tables
 from research.studies import NotApplicable, Study
 from research.tables import write_quantity
+from research.worth import appraise
 
 GROUPS = 5
 TEST = "in the test"
 OUTSIDE = "not in the test"
 BREAK_EVEN = ["group", "customers", "mean_risk_share", "mean_worth", "mean_value_at_risk", "break_even_points", "break_even_of_risk_share"]
+
+
+def load_stakes(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
+    """Return what customers are worth and their risk, see ``worth.appraise``, of a study that can be weighed without a trial.
+
+    Raises
+    ------
+    NotApplicable
+        If it names no costs or tells no amounts; ``why`` there is no trial is said first.
+    """
+    try:
+        find_cost(study)
+        return appraise(tables, study, study.snapshots.last if study.snapshots else None, 0, 2, seed).values
+    except NotApplicable as missing:
+        raise NotApplicable(f"{why}; without a trial, {missing}") from None
 
 
 def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -48,7 +65,7 @@ def find_cost(study: Study) -> float:
     """Return what a contact with its offer costs."""
     economics = study.economics
     if economics.contact_cost is None:
-        raise NotApplicable(f"the study {study.name} had no arms drawn by lot, and its economics name no costs: there is nothing to weigh")
+        raise NotApplicable(f"the economics of the study {study.name} name no costs: there is nothing to weigh")
     return economics.contact_cost + (economics.offer_cost or 0.0)
 
 

@@ -152,6 +152,8 @@ def price_effects(said: Crossed, sample: Sample, scores: Array, in_money: Array)
 
 def _drop_unknown(trial: Trial) -> Trial:
     known = trial.rows[[*trial.outcomes]].notna().all(axis=1)
+    if lost := sorted({*trial.rows.arm} - {*trial.rows.arm[known]}):
+        raise StudyError(f"required known outcomes in every arm, arrived none in {', '.join(map(str, lost))}; leave out the arm, or give its outcomes")
     return trial if known.all() else replace(trial, rows=trial.rows[known].reset_index(drop=True))
 
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy.stats import norm
 
 from research.effects import ADJUSTED
 from research.tables import write_plain
@@ -98,9 +99,10 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
         ax.plot(part.z_differences, number + rise, "o", color="#6b7280", markersize=4, label="arms dealt out anew" if not number else None)
         real = tests[(tests.arm == arm) & (tests.outcome == placebos.outcome.iloc[0])]
         ax.plot(real.z, [number] * len(real), "D", color=LINES[1], markersize=9, label="as they were" if not number else None)
-    ax.axvline(1.96, color="#30343b", linestyle=":", linewidth=1.2)
+    least = norm.isf(0.025 / len(tests))
+    ax.axvline(least, color="#30343b", linestyle=":", linewidth=1.2)
     ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
-    ax.set(xlabel="z of the test whether effects differ; dotted: 1.96", ylim=(-0.6, len(arms) - 0.4))
+    ax.set(xlabel=f"z of the test whether effects differ; dotted: {least:.2f}, which the largest of {len(tests)} must pass", ylim=(-0.6, len(arms) - 0.4))
     ax.grid(axis="y", visible=False)
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25), ncols=2, fontsize=9)
     return ax

@@ -10,12 +10,12 @@ from research.confounding import UNLIKE
 from research.effects import ADJUSTED
 from research.ranking import BEST_ARM
 from research.tables import join_words, write_interval, write_plain
-from research.uplift import RANDOM
+from research.uplift import AVERAGED, RANDOM
 
 LEVEL = 0.025  # of average effects, and once more of differences between customers: 5 % in all (Holm over arms and outcomes)
 PLANNED = ("effect_seen", "smallest_effect")
 SHOWN = ("auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain")
-ALONE = "AUUC, single divisions"
+ALONE = "single divisions"
 HEADS = {
     "auuc": "AUUC",
     "qini": "Qini",
@@ -39,25 +39,26 @@ def write_effect(value: float, low: float, high: float, share: bool, unit: str =
     return f"{write_interval(value, low, high, 2)}{' ' + unit if unit else ''}"
 
 
-def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool], by: str = "") -> pd.DataFrame:
-    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method in a row.
+def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> pd.DataFrame:
+    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method in a row; those on shares in percentage points.
 
     Parameters
     ----------
     outcomes : in words
     shares : whether an outcome is a share
-    by : attribute whose segments are shown instead of all customers
     """
-    rows = effects[effects.segment_by == by]
-    cells = [write_effect(row.effect, row.low, row.high, shares[row.outcome]) for row in rows.itertuples()]
+    rows = effects[effects.segment_by == ""]
+    scale = rows.outcome.map(lambda name: 100 if shares[name] else 1)
+    cells = [write_interval(*numbers, 2) for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)]
     control = [f"{row.mean_control:.1%}" if shares[row.outcome] else f"{row.mean_control:,.2f}" for row in rows.itertuples()]
-    keys = ["outcome", *(["segment"] if by else []), "trial", "arm"]
-    table = rows.assign(cell=cells, outcome=rows.outcome.map(outcomes), in_control=control)
+    counts = [f"{row.n_arm:,} / {row.n_control:,}" for row in rows.itertuples()]
+    keys = ["outcome", "trial", "arm"]
+    table = rows.assign(cell=cells, outcome=rows.outcome.map(outcomes), in_control=control, **{"in arm / control": counts})
     first = table[table.method == ADJUSTED].drop_duplicates(keys).set_index(keys)
     wide = table.pivot_table(index=keys, columns="method", values="cell", aggfunc="first", sort=False)
-    wide = wide.join(first[["in_control", "p_adjusted", "n_control", "n_arm"]])
-    order = ["in_control", *sorted(wide.columns.intersection(effects.method.unique()), reverse=True), "p_adjusted", "n_control", "n_arm"]
-    return wide[order].reset_index()
+    wide = wide.join(first[["in_control", "p_adjusted", "in arm / control"]])
+    order = ["in_control", *sorted(wide.columns.intersection(effects.method.unique()), reverse=True), "p_adjusted", "in arm / control"]
+    return wide[order].reset_index().drop(columns=["trial"] if first.index.unique("trial").size == 1 else [])
 
 
 def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
@@ -68,9 +69,11 @@ def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
     cells = [write_interval(*numbers, digits) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
     wide = rows.assign(cell=[cell.replace(" (", "<br><small>").replace(")", "</small>") for cell in cells])
     wide = wide.pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
+    if (rows.metric == "gain").all():
+        return wide[["gain"]].rename(columns=HEADS).reset_index()
     areas = rows[rows.metric == "auuc"].set_index("model")
-    scale = 100 if share else 1
-    ranges = [f"{scale * low:.{digits}f} to {scale * high:.{digits}f}".replace("-", "−") for low, high in zip(areas.lowest, areas.highest, strict=True)]
+    ends = (areas[["lowest", "highest"]] * (100 if share else 1)).round(digits) + 0.0  # no zero has a sign
+    ranges = [f"<small>{low:.{digits}f} to {high:.{digits}f}</small>".replace("-", "−") for low, high in ends.to_numpy()]
     wide[ALONE] = pd.Series(ranges, areas.index)
     columns = [name for name in ("auuc", ALONE, *SHOWN[1:]) if name in wide]
     return wide[columns].rename(columns=HEADS).fillna("").reset_index()
@@ -84,6 +87,16 @@ def lay_out_plan(plan: pd.DataFrame, outcomes: dict[str, str], shares: dict[str,
     columns = {"outcome": plan.outcome.map(outcomes), "arm": plan.arm, "effect seen": told["effect_seen"]}
     columns |= {"customers per arm": plan.n_per_arm, "the same, adjusted": plan.n_per_arm_adjusted, "planned per arm": plan.planned_per_arm}
     return pd.DataFrame(columns | {"smallest effect": told["smallest_effect"], "of the mean in control, share": plan.smallest_share})
+
+
+def say_plan(plan: pd.DataFrame, outcomes: dict[str, str]) -> str:
+    """Say for which arms and outcomes the planned campaign is large enough to show what was seen."""
+    enough = plan[plan.planned_per_arm >= plan.n_per_arm_adjusted]
+    if enough.empty:
+        return "**The planned campaign is too small to show any of these effects.**"
+    names = join_words([f"{write_plain(row.arm)} on “{outcomes[row.outcome]}”" for row in enough.itertuples()])
+    others = "" if len(enough) == len(plan) else ", and no other"
+    return f"The planned campaign is large enough to show, if it is what was seen here, the effect of {names}{others}."
 
 
 def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFrame) -> str:
@@ -118,6 +131,16 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
     return " ".join(words)
 
 
+def say_doubts(shares: pd.DataFrame, attrition: pd.DataFrame, aside: Sequence[str]) -> str:
+    """Say before a verdict what makes the trial doubtful: sizes off balance, outcomes missing unevenly, features written after the assignment."""
+    off = [f"the arms of {write_plain(name)} are off balance" for name in shares.trial[shares.verdict == "off balance"].unique()]
+    uneven = attrition.trial[attrition.verdict == "more missing in one arm"].unique()
+    off += [f"outcomes of {write_plain(name)} are missing more often in one arm" for name in uneven]
+    late = f"{join_words([write_plain(name) for name in aside])} left out of all models, since it can't have been known before the assignment"
+    off += [late] if len(aside) else []
+    return f"**Read this with suspicion**: {'; '.join(off)}. " if off else ""
+
+
 def _name(trial: str) -> str:
     words = write_plain(trial)
     return words[:1].upper() + words[1:]
@@ -146,15 +169,17 @@ def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[st
     return f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms and outcomes together (Holm, 2.5 %)."
 
 
-def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> str:
-    """Return the verdict of ``judge_trial`` in words.
+def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool], against: pd.DataFrame, rival: str) -> str:
+    """Return the verdict of ``decide`` in words.
 
     Parameters
     ----------
     effects : see ``effects.tabulate_effects``
     tests : see ``heterogeneity.judge_differences``, of all outcomes tested; empty where nothing was known before the assignment
+    against : see ``ranking.tabulate_uplift_differences``
+    rival : the ranking that everyone uses
     """
-    kind, arms = decide(effects, tests)
+    kind, found = decide(effects, tests)
     told = say_effects(effects, outcomes, shares)
     if kind == "nothing":
         nor = "Nor is it shown that the effect differs between customers. Don't target by effect, and don't contact for the effect's sake."
@@ -167,19 +192,27 @@ def judge(effects: pd.DataFrame, tests: pd.DataFrame, outcomes: dict[str, str], 
         )
     if kind == "unknown":
         return f"{told} Nothing is known of the customers before the assignment, so nobody can be told from another: an arm is for everybody or for nobody."
+    where = join_words([f"{write_plain(arm)}, on “{outcomes[outcome]}”" for arm, outcome in found])
     return (
-        f"**The effect differs between customers, and that can be foretold** ({join_words(arms)}). {told} "
-        "Targeting by effect is worth trying: `65_targeting` says what it earns."
+        f"**The effect differs between customers, and that can be foretold** ({where}; at 2.5 %, Holm). {told} {_say_rival(against, rival)} "
+        "`65_targeting` says what a list by effect earns."
     )
 
 
-def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[str]]:
-    """Return the kind of the verdict and the arms with differences shown: nothing, same, differs, or unknown where no differences could be tested."""
+def _say_rival(against: pd.DataFrame, rival: str) -> str:
+    rows = against[(against.metric == "auuc") & (against.model == AVERAGED) & (against.reference == rival)]
+    if better := [write_plain(arm) for arm in rows.arm[rows.verdict == "better"].unique()]:
+        return f"Averaged effects are shown to rank better than {rival} ({join_words(better)})."
+    return f"Averaged effects aren't shown to rank better than {rival}, by which a list may do as well."
+
+
+def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[tuple[str, str]]]:
+    """Return the kind of the verdict, nothing, same, differs, or unknown where no differences could be tested, and the arms and outcomes with any."""
     shown = (adjust_overall(effects).p_family < LEVEL).any()
     if tests.empty:
         return ("unknown" if shown else "nothing"), []
     family = multipletests(tests.p_value, method="holm")[1]
-    arms = [*dict.fromkeys(f"{write_plain(row.arm)}, on {row.outcome}" for row, p in zip(tests.itertuples(), family, strict=True) if p < LEVEL)]
+    arms = [*dict.fromkeys((row.arm, row.outcome) for row, p in zip(tests.itertuples(), family, strict=True) if p < LEVEL)]
     return ("differs" if arms else "same" if shown else "nothing"), arms
 
 
@@ -188,7 +221,7 @@ def say_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
     n, words = placebos.placebo.nunique(), []
     for row in tests[tests.outcome == placebos.outcome.iloc[0]].itertuples():
         as_much = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
-        words.append(f"{write_plain(row.arm)}: z {row.z:.2f}, reached by {as_much} of {n}")
+        words.append(f"{write_plain(row.arm)}: z {row.z:.2f}, reached by {as_much} of {n}".replace("-", "−"))
     return f"With the arms dealt out anew among the same customers, where nothing can be found: {'; '.join(words)} placebos."
 
 

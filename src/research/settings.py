@@ -14,7 +14,10 @@ RANGES: dict[str, tuple[int, int]] = {
     "offers": (1, 100),
     "tuning_seconds": (0, 36_000),
     "seed": (0, 2**32 - 1),
+    "placebos": (1, 1000),
+    "planned": (0, 1_000_000_000),
     "capacity": (0, 1_000_000_000),
+    "budget": (-1, 1_000_000_000_000),
     "lead_days": (-1, 36_500),
     "horizon_days": (0, 36_500),
 }

@@ -5,9 +5,10 @@ import pandas as pd
 
 from research.cases import CONTACT, LEAVE_ALONE, UNSURE
 from research.tables import join_words, write_plain
-from research.targeting import EVERYBODY, LOT, NOBODY, ORACLE, RISKIEST, WORTHWHILE
+from research.targeting import AT_STAKE, EVERYBODY, LOT, MOVED, NOBODY, ORACLE, RISKIEST, WORTHWHILE
 
-REFERENCES = (NOBODY, LOT, RISKIEST, EVERYBODY)
+REFERENCES = (NOBODY, LOT, RISKIEST, AT_STAKE, MOVED, EVERYBODY)
+RIVALS = (LOT, RISKIEST, AT_STAKE)  # at the same budget
 
 
 def write_money(value: float, low: float, high: float) -> str:
@@ -45,8 +46,8 @@ def judge_policies(policies: pd.DataFrame, differences: pd.DataFrame, curve: pd.
     """Say what the choice by effect earns, against nobody, lots and risk, at which budget most, and whom to leave alone."""
     row = policies[policies.policy == WORTHWHILE].iloc[0]
     against = differences[differences.policy == WORTHWHILE].set_index("reference")
-    better = [name for name in against.index if against.verdict[name] == "better"]
-    worse = [name for name in against.index if against.verdict[name] == "worse"]
+    verdicts = {kind: [name for name in against.index if against.verdict[name] == kind and name != NOBODY] for kind in ("better", "worse")}
+    level = [name for name in RIVALS if name in against.index and name not in (*verdicts["better"], *verdicts["worse"])]
     profit = write_money(row.profit, row.low, row.high)
     if row.low <= 0:
         rivals = policies[~policies.policy.isin([WORTHWHILE, ORACLE, NOBODY])]
@@ -60,14 +61,8 @@ def judge_policies(policies: pd.DataFrame, differences: pd.DataFrame, curve: pd.
     else:
         spent = f"at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,} contacts"
         start = f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** {spent}."
-    words = [start]
-    words.append(
-        f"It is better than {join_words(better)}."
-        if better
-        else f"It is not shown to be better than {join_words([name for name in (LOT, RISKIEST) if name in against.index])}."
-    )
-    if worse:
-        words.append(f"It is worse than {join_words(worse)}.")
+    words = [start, *(f"It is {kind} than {join_words(names)}." for kind, names in verdicts.items() if names)]
+    words += [f"It is not shown to be better than {join_words(level)}."] if level else []
     words.append(_say_budget(find_best_budget(curve), currency))
     return " ".join([*words, _say_targets(targets), _say_truth(policies)])
 
@@ -76,8 +71,9 @@ def _say_budget(best: pd.Series, currency: str) -> str:
     if best.budget == 0 and best.contacted == 0:
         return "No budget above 0 is estimated to earn anything."
     spent = f"at a budget of {best.budget:,.0f} {currency}" if best.budget else f"with {best.contacted:,} contacts"
-    most = f"{write_money(best.profit, best.low, best.high)} {currency}"
-    return f"Over all budgets it earns most {spent}, {most}; the best of many points looks a little better than it is."
+    most = f"whatever the capacity, {write_money(best.profit, best.low, best.high)} {currency}; the best of many points looks a little better than it is"
+    start = "No budget is shown to earn anything: the largest estimate is" if best.low <= 0 else "Over all budgets it earns most"
+    return f"{start} {spent}, {most}."
 
 
 def _say_targets(targets: pd.DataFrame) -> str:
@@ -85,7 +81,8 @@ def _say_targets(targets: pd.DataFrame) -> str:
     alone = counts.get(LEAVE_ALONE, 0)
     told = f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else "Nobody is estimated to be harmed by every offer."
     if unsure := counts.get(UNSURE, 0):
-        return f"This cycle's list is empty: the {unsure:,} customers who would be on it are marked as not shown to pay, for a further test. {told}"
+        told = told.replace("*", "").replace("Leave", "Likewise not shown, but a reason to leave") if alone else told
+        return f"This cycle's list is empty: the customers who would be on it ({unsure:,}) are marked as not shown to pay, for a further test. {told}"
     return f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact. {told}"
 
 
@@ -116,9 +113,9 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index().round(2).assign(arm=lambda rows: rows.arm.map(write_plain))
 
 
-def say_costs(case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str) -> str:
-    """Say what the arms cost on average, and what a unit of the outcome is worth."""
+def say_costs(case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str, outcome: str) -> str:
+    """Say what the arms cost on average, and what a unit of the outcome, told in words, is worth."""
     costs = "; ".join(f"{arm}: {cost:,.2f}" for arm, cost in zip(map(write_plain, arms), case_costs.mean(axis=0), strict=True))
     low, high = np.quantile(worth, (0.1, 0.9))
     spread = f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
-    return f"Cost per customer assigned, {currency}: {costs}. A unit of the outcome is worth {worth.mean():,.2f} on average{spread}."
+    return f"Cost per customer assigned, {currency}: {costs}. One more of “{outcome}” is worth {worth.mean():,.2f} on average{spread}."

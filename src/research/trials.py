@@ -11,12 +11,15 @@ from datetime import timedelta
 import pandas as pd
 
 from research.features import list_features, load_flat, load_panel
+from research.leaks import find_leaks, keep_honest
 from research.parts import CONTROL, OUTCOMES
 from research.snapshots import Tables, find_data_end, find_data_start
 from research.spells import is_purchase, net_amount
 from research.studies import NotApplicable, Study, StudyError
+from research.traces import load_everyone
 
 MONTH_DAYS = 365.25 / 12
+LEAST_CHANCE, ROUNDED = 0.001, 0.02  # of an arm; and by how much the chances of all may miss 1
 MOST_DAYS = 60  # on which the customers of all campaigns were assigned; each is a snapshot
 WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
 BY_LOT, BY_CHOICE = "randomised", "observational"
@@ -84,7 +87,7 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
             part = _fill_propensity(part) if assignment == BY_LOT else part
             trials[assignment] = Trial(part, features, outcomes, assignment, counts[counts.trial.isin(names)].reset_index(drop=True))
     if not trials:
-        raise NotApplicable(_refuse(study))
+        raise NotApplicable(_refuse(study, rows))
     return trials
 
 
@@ -111,17 +114,23 @@ def list_refused(tables: Tables, study: Study) -> dict[str, str]:
         return {}
     rows = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
     sorted_out = _sort_out(rows, study)
-    reasons = dict.fromkeys(sorted({*rows.trial} - {*sorted_out[BY_LOT], *sorted_out[BY_CHOICE]}), "its arms were not drawn by lot")
+    reasons = {name: _say_unknown(rows[rows.trial == name]) for name in sorted({*rows.trial} - {*sorted_out[BY_LOT], *sorted_out[BY_CHOICE]})}
     others = [name for names in sorted_out.values() for name in names if name not in _keep_alike(rows, names)]
     return reasons | dict.fromkeys(others, "it has other arms than the campaigns that count; give it a study of its own")
 
 
-def _refuse(study: Study) -> str:
+def _say_unknown(rows: pd.DataFrame) -> str:
+    missing = int(rows.propensity.isna().sum()) if "propensity" in rows else len(rows)
+    return "its arms were not drawn by lot" if missing == len(rows) else f"{missing:,} of its {len(rows):,} rows have no propensity; add it"
+
+
+def _refuse(study: Study, rows: pd.DataFrame) -> str:
     if study.kind == "flat":
         told, remedy = "doesn't say that its arms were drawn by lot", "if they were, write experiment: {assignment: randomised} into study.yml"
         return f"the study {study.name} {told}: no effect can be read from them; {remedy}"
     remedy = "give the propensity of every arm that was drawn; with experiment: {assignment: observational} in study.yml they are read as associations"
-    return f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no effect can be read from them; {remedy}"
+    names = "; ".join(f"{name}: {_say_unknown(part)}" for name, part in rows.groupby("trial"))
+    return f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no effect can be read from them ({names}); {remedy}"
 
 
 def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -134,9 +143,9 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
         )
     rows = frame.assign(trial=study.name, kept=1.0 - frame.churned.astype(float), propensity=float("nan"), cost=float("nan"))
     counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index().assign(no_customer=0, assigned_later=0, beyond_data=0)
-    features = [name for name in list_features(frame, study) if name not in study.leaks.drop]
+    features = list_features(frame, study)
     _require_own_names(features)
-    return rows, counts.assign(analysed=counts.assigned)[COUNTS], features
+    return rows, counts.assign(analysed=counts.assigned)[COUNTS], keep_honest(features, find_leaks(frame, features, study))
 
 
 def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -152,8 +161,11 @@ def _load_campaign_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.
         raise NotApplicable(f"no campaign of the study {study.name} lies within the data with {study.churn.horizon_days} days after it")
     panel = _load_evening_before(tables, study, first)
     _require_own_names([*panel.columns])
-    features = [name for name in list_features(panel, study) if name not in study.leaks.drop]
+    features = list_features(panel, study)
+    features = keep_honest(features, find_leaks(panel, features, study, load_everyone(tables, study, study.snapshots.last)))
     rows = first.merge(panel, on=["snapshot", "customer_id"])
+    if rows.empty:
+        raise NotApplicable(f"none of the {len(first):,} customers assigned in study {study.name} was a customer on the evening before")
     rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_count_money(tables, study, rows))
     return rows.drop(columns="snapshot"), _count(campaigns, every, first, rows), features
 
@@ -228,14 +240,21 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
             faults.append(f"{trial}: required an arm beside '{CONTROL}', arrived none; an effect needs two")
         unknown = [arm for arm in study.experiment.shares if arm not in arms] if study.kind == "flat" else []
         faults += [f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its share or correct its name" for arm in unknown]
-    given = rows.propensity.dropna()
-    if (wrong := (given <= 0) | (given >= 1)).any():
-        faults.append(
-            f"required propensities above 0 and below 1, arrived {int(wrong.sum()):,} of {given[wrong].iloc[0]:g}; "
-            "leave out customers whose arm was certain: nobody like them is in another arm"
-        )
-    if faults:
+    if faults := [*faults, *_judge_propensities(rows)]:
         raise StudyError(*faults)
+
+
+def _judge_propensities(rows: pd.DataFrame) -> Iterator[str]:
+    given = rows.propensity.dropna()
+    if (wrong := (given < LEAST_CHANCE) | (given > 1 - LEAST_CHANCE)).any():
+        yield (
+            f"required propensities from {LEAST_CHANCE} to {1 - LEAST_CHANCE}, arrived {int(wrong.sum()):,} outside, such as {given[wrong].iloc[0]:g}; "
+            "leave out customers whose arm was all but certain: hardly anybody like them is in another arm"
+        )
+    for trial, part in rows.groupby("trial"):
+        chances = part.groupby("arm").propensity
+        if part.propensity.notna().all() and (chances.nunique() == 1).all() and abs((total := chances.first().sum()) - 1) > ROUNDED:
+            yield f"{trial}: required propensities of all arms that add up to 1, arrived {total:g}; give the chance of the arm that was drawn"
 
 
 def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
@@ -245,6 +264,7 @@ def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     if primary not in there:
         raise StudyError(f"study.yml, key experiment.primary: required one of the outcomes {', '.join(there)}; arrived '{primary}'; correct it")
     words = {name: study.experiment.outcomes.get(name, f"{WORDS[name]}, {study.economics.currency}" if name == "value" else WORDS[name]) for name in there}
+    words = {name: told.replace("{horizon_days}", str(study.churn.horizon_days)) if study.churn else told for name, told in words.items()}
     return {primary: words[primary]} | words
 
 
