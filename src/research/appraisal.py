@@ -25,7 +25,7 @@ def say_terms(economics: Economics, kind: str) -> str:
     same = economics.margin_share == 1 and economics.fee_margin == 1
     turnover = " `study.yml` states no margin, so value is turnover, not profit." if same else ""
     return (
-        f"Assumed, not found: {join_words(parts)}; money is discounted by {economics.discount_rate:.3g} a year (of 1); value looks "
+        f"Assumed, not found: {join_words(parts)}; money is discounted by {100 * economics.discount_rate:.3g} % a year; value looks "
         f"{economics.value_days:,} days ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what they cost to win, "
         "and what others bring through them are left out."
     )
@@ -222,10 +222,11 @@ def judge_grades(grades: pd.DataFrame, model: str, rival: str, days: float, curr
     one, two = rows.loc["spread_explained_share"], other.loc["spread_explained_share"]
     apart = "more" if one.low > two.high else "less" if one.high < two.low else "not clearly more"
     total, rank = rows.loc["total_error_share"], rows.loc["rank_correlation"]
+    off = " The intervals of values carry only the luck of who was learned from, so the sum below may lie as far off." * bool(total.low > 0 or total.high < 0)
     return (
         f"**Graded by the truth over {days:.0f} days** ({int(one.n):,} customers): the values explain {_share(one)} of the differences between the true ones, "
         f"{apart} than {rival} ({_share(two)}); the rank correlation is {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error "
-        f"{rows.value['rmse']:,.0f} {currency}, and the total is off by {_share(total)}."
+        f"{rows.value['rmse']:,.0f} {currency}, and the total is off by {_share(total)}.{off}"
     )
 
 

@@ -93,7 +93,7 @@ def hold_out(expected: dict[str, Array], later: Array, groups: int = 10) -> pd.D
     order = np.random.default_rng(0).permutation(len(later))
     for model, values in expected.items():
         rows = pd.DataFrame({"expected": values, "actual": later}).iloc[order]
-        rows["group"] = np.ceil(rows.expected.rank(method="first") / len(rows) * groups).astype(int)
+        rows["group"] = np.ceil(rows.expected.rank(method="first") / len(rows) * min(groups, len(rows))).astype(int)
         every = pd.concat([rows.assign(group=0), rows]).groupby("group")
         counted = every.agg(expected=("expected", "mean"), actual=("actual", "mean"), n=("actual", "size"), error=("actual", "sem"))
         tables.append(counted.reset_index().assign(model=model))

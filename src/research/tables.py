@@ -114,11 +114,11 @@ def _write_chance(p: float) -> str:
 
 
 def _count_decimals(values: pd.Series) -> int:
-    """Return how many decimals a column needs: none for whole and for large numbers, one for tenths and halves, else three."""
+    """Return how many decimals a column needs: none for whole and for large numbers, as many as it has up to two, else three."""
     known = values.dropna().astype(float)
     if known.abs().max() >= 1000:
         return 0
-    return next((decimals for decimals in (0, 1) if (known.round(decimals) == known).all()), 3)
+    return next((decimals for decimals in (0, 1, 2) if np.allclose(known.round(decimals), known, rtol=1e-6, atol=0, equal_nan=True)), 3)
 
 
 def write_interval(value: float, low: float, high: float, digits: int = 3) -> str:
