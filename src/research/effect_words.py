@@ -136,8 +136,8 @@ def say_doubts(shares: pd.DataFrame, attrition: pd.DataFrame, aside: Sequence[st
     off = [f"the arms of {write_plain(name)} are off balance" for name in shares.trial[shares.verdict == "off balance"].unique()]
     uneven = attrition.trial[attrition.verdict == "more missing in one arm"].unique()
     off += [f"outcomes of {write_plain(name)} are missing more often in one arm" for name in uneven]
-    late = f"{join_words([write_plain(name) for name in aside])} left out of all models, since it can't have been known before the assignment"
-    off += [late] if len(aside) else []
+    if len(aside):
+        off.append(f"{join_words([write_plain(name) for name in aside])} left out of all models: the arms can't have differed so before the assignment")
     return f"**Read this with suspicion**: {'; '.join(off)}. " if off else ""
 
 
