@@ -104,6 +104,11 @@ def test_a_wrong_key_or_value_is_one_sentence(write_yml, change, sentence):
     assert found[0].startswith("data/tiny/study.yml")
 
 
+def test_data_that_end_before_they_start_are_refused(write_yml):
+    write_yml("title: x\nkind: flat\neconomics: {currency: EUR, capacity: 5}\ndata_start: 2024-02-01\ndata_end: 2024-01-01\n")
+    assert faults_of() == ("data/tiny/study.yml: required data_start on or before data_end, arrived 2024-02-01 and 2024-01-01; correct one of them",)
+
+
 def test_all_faults_of_a_file_are_listed_at_once(write_yml):
     write_yml("kind: flat\ntitel: x\neconomics: {currency: euro, capacity: 0}\n")
     assert [fault.split(": required")[0] for fault in faults_of()] == [

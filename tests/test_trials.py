@@ -75,6 +75,7 @@ def test_a_customer_assigned_twice_to_the_same_arm_counts_once(write_study):
     ("table", "words"),
     [
         (campaign(("a", "letter"), ("b", "call")), "letter: required an arm called 'control' to compare with, arrived"),
+        (campaign(("a", "control"), ("b", " ")), "letter: required a name for every arm, arrived an empty one"),
         (campaign(("a", "control"), ("b", "control")), "letter: required an arm beside 'control', arrived none"),
         (campaign(("a", "control"), ("b", "call"), propensity=[1.0, 0.5]), "required propensities from 0.001 to 0.999, arrived 1 outside, such as 1;"),
         (campaign(("a", "control"), ("b", "call"), propensity=[0.5, 0.0]), "required propensities from 0.001 to 0.999, arrived 1 outside, such as 0;"),

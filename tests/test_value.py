@@ -92,6 +92,7 @@ def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amo
     assert value.choose_rhythm(fits | {"two": Fit(np.ones(6), np.eye(6), -97.0, 9, alive.NAMES)}) == "two"
     rows = pd.DataFrame({"n_repeat": [0, 2, 5, 0, 1.0], "recency_days": [0, 40, 80, 0, 20.0], "age_days": 100.0, "first_amount": 5.0})
     assert [*value.fit_rhythms(rows)] == ["BG/NBD", "Pareto/NBD"]
+    assert [*value.fit_rhythms(rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows))))] == ["BG/NBD", "Pareto/NBD"]  # all below a cent
 
 
 def test_values_do_not_depend_on_how_many_are_valued_at_once(monkeypatch):

@@ -155,6 +155,9 @@ def test_contracts_without_a_fee_are_not_applicable_and_too_short_data_one_sente
     study, loaded = write_contracts(write_study, tables | {"contracts": tables["contracts"].drop(columns="monthly_fee")})
     with pytest.raises(NotApplicable, match="its contracts have no column monthly_fee"):
         worth.load_values(loaded, study, T, 0)
+    study, loaded = write_contracts(write_study, tables | {"contracts": tables["contracts"].assign(monthly_fee=np.nan)}, name="empty")
+    with pytest.raises(NotApplicable, match="monthly_fee is empty in all of its contracts"):
+        worth.load_values(loaded, study, T, 0)
     study, loaded = write_contracts(write_study, tables, name="short")
     with pytest.raises(StudyError, match="required data from 120 days before the snapshot 2023-07-10 on"):
         worth.load_values(loaded, study, date(2023, 7, 10), 0)

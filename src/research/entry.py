@@ -43,7 +43,7 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     Fader, P. S. and Hardie, B. G. S. (2007), Incorporating Time-Invariant Covariates into the Pareto/NBD and BG/NBD Models, brucehardie.com/notes/019;
     the first amount as a covariate: Abe, M. (2009), doi:10.1287/mksc.1090.0502.
     """
-    logs = _read_first(histories)
+    logs = read_first(histories)
     if np.ptp(logs) == 0:
         raise StudyError(f"required first amounts that differ, arrived {len(histories)} equal ones; use a model without them")
     plain, middle = pareto.fit_rhythm(histories), logs.mean()
@@ -61,7 +61,8 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     return Fit(parameters, turn @ covariance @ turn.T, float(likelihood), int(rows.sum()), NAMES)
 
 
-def _read_first(histories: pd.DataFrame) -> Array:
+def read_first(histories: pd.DataFrame) -> Array:
+    """Return the logarithms of the first amounts; what is empty or below a cent counts as one."""
     return np.log(np.maximum(np.nan_to_num(histories[FIRST].to_numpy(float), nan=CENT), CENT))
 
 
@@ -95,19 +96,19 @@ def _slope(logs: Array, *arguments: Array) -> Array:
 def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> Array:
     """Return the probability that each customer is alive at T: (rows,)."""
     require_histories(histories)
-    return weigh_history(rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY), _read_first(histories))[1]
+    return weigh_history(rhythm.parameters, *(histories[column].to_numpy(float) for column in HISTORY), read_first(histories))[1]
 
 
 def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: Array) -> Array:
     """Return the expected number of purchases in ``(T, T + span]``: (rows,); ``span`` as in ``pareto.predict_purchases``."""
-    return pareto.expect_purchases(_scale(rhythm.parameters, _read_first(histories)), histories, predict_alive(histories, rhythm), span)
+    return pareto.expect_purchases(_scale(rhythm.parameters, read_first(histories)), histories, predict_alive(histories, rhythm), span)
 
 
 def predict_silence(histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: float) -> Array:
     """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see ``pareto.expect_silence``."""
-    return pareto.expect_silence(_scale(rhythm.parameters, _read_first(histories)), histories, predict_alive(histories, rhythm), lead, horizon)
+    return pareto.expect_silence(_scale(rhythm.parameters, read_first(histories)), histories, predict_alive(histories, rhythm), lead, horizon)
 
 
 def simulate_purchases(histories: pd.DataFrame, rhythm: Fit, span: float, seed: int) -> tuple[pd.DataFrame, Array]:
     """Return other histories of the same ages and first amounts, and the purchases of the span after them, by the model's own story."""
-    return pareto.draw_purchases(_scale(rhythm.parameters, _read_first(histories)), histories, span, seed)
+    return pareto.draw_purchases(_scale(rhythm.parameters, read_first(histories)), histories, span, seed)

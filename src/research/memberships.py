@@ -44,6 +44,8 @@ def require_fees(tables: Tables, study: Study) -> None:
     """
     if "monthly_fee" not in tables["contracts"].columns:
         raise NotApplicable(f"the study {study.name} tells no prices: its contracts have no column monthly_fee")
+    if not tables["contracts"].monthly_fee.count().execute():
+        raise NotApplicable(f"the study {study.name} tells no prices: monthly_fee is empty in all of its contracts")
 
 
 def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, ...]:

@@ -84,6 +84,8 @@ class Study(Part):
     @model_validator(mode="after")
     def _parts_fit_the_kind(self):
         faults = [*_missing_parts(self), *_clashing_names(self), *_alien_places(self)]
+        if self.data_start and self.data_end and self.data_start > self.data_end:
+            faults.append(f"required data_start on or before data_end, arrived {self.data_start} and {self.data_end}; correct one of them")
         if faults:
             raise ValueError("\n".join(faults))
         return self

@@ -232,7 +232,9 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
     faults = []
     for trial, part in rows.groupby("trial"):
         arms = [*part.arm.value_counts().index]
-        if CONTROL not in arms:
+        if any(not str(arm).strip() for arm in arms):
+            faults.append(f"{trial}: required a name for every arm, arrived an empty one; name it, or leave out who was in none")
+        elif CONTROL not in arms:
             faults.append(
                 f"{trial}: required an arm called '{CONTROL}' to compare with, arrived {', '.join(map(str, arms))}; give that name to who was left alone"
             )

@@ -70,7 +70,7 @@ def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame
 
 def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
     """Fit every model of ``MODELS`` by name; one that the histories don't allow (first amounts that are all equal) is left out."""
-    told = histories.first_amount.nunique() > 1 if "first_amount" in histories else False
+    told = np.ptp(entry.read_first(histories)) > 0 if "first_amount" in histories else False
     return {name: model.fit_rhythm(histories) for name, model in MODELS.items() if model is not entry or told}
 
 
