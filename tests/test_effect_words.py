@@ -59,7 +59,7 @@ def test_an_average_effect_needs_half_of_the_level_after_holm():
 
 def test_effects_on_shares_are_told_in_points():
     table = effect_words.lay_out_effects(average(0.5), OUTCOMES, SHARES)
-    assert table[ADJUSTED].tolist() == ["2.00 (1.00 to 3.00)"]
+    assert table[ADJUSTED].tolist() == ["2.00<br><small>1.00 to 3.00</small>"]
     assert table.in_control.tolist() == ["50.0%"]
     assert effect_words.write_effect(-1.5, -2, -1, False, "EUR") == "−1.50 (−2.00 to −1.00) EUR"
 

@@ -49,7 +49,7 @@ def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dic
     """
     rows = effects[effects.segment_by == ""]
     scale = rows.outcome.map(lambda name: 100 if shares[name] else 1)
-    cells = [write_interval(*numbers, 2) for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)]
+    cells = [_stack(*numbers) for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)]
     control = [f"{row.mean_control:.1%}" if shares[row.outcome] else f"{row.mean_control:,.2f}" for row in rows.itertuples()]
     counts = [f"{row.n_arm:,} / {row.n_control:,}" for row in rows.itertuples()]
     keys = ["outcome", "trial", "arm"]
@@ -61,16 +61,19 @@ def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dic
     return wide[order].reset_index().drop(columns=["trial"] if first.index.unique("trial").size == 1 else [])
 
 
+def _stack(value: float, low: float, high: float) -> str:
+    """Return a number above its interval, in small letters."""
+    return write_interval(value, low, high, 2).replace(" (", "<br><small>").replace(")", "</small>")
+
+
 def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
     """Return models as rows and scores as columns with their intervals, and the range of AUUC over single divisions; those of shares in points."""
     rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
-    scale = np.where(share & (rows.metric != "slope"), 100, 1)
-    digits = 2
-    cells = [write_interval(*numbers, digits) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
-    wide = rows.assign(cell=[cell.replace(" (", "<br><small>").replace(")", "</small>") for cell in cells])
-    wide = wide.pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
+    scale, digits = np.where(share & (rows.metric != "slope"), 100, 1), 2
+    cells = [_stack(*numbers) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
+    wide = rows.assign(cell=cells).pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
     if (rows.metric == "gain").all():
-        return wide[["gain"]].rename(columns=HEADS).reset_index()
+        return wide[["gain"]].replace({"<br><small>": " (", "</small>": ")"}, regex=True).rename(columns=HEADS).reset_index()
     areas = rows[rows.metric == "auuc"].set_index("model")
     ends = (areas[["lowest", "highest"]] * (100 if share else 1)).round(digits) + 0.0  # no zero has a sign
     ranges = [f"<small>{low:.{digits}f} to {high:.{digits}f}</small>".replace("-", "−") for low, high in ends.to_numpy()]
