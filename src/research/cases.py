@@ -132,9 +132,9 @@ def load_case(trial: Trial, tables: Tables, study: Study, folds: int, repeats: i
 def price_effects(said: Crossed, sample: Sample, scores: Array, in_money: Array) -> Crossed:
     """Return effects on the primary outcome in money, where the trial knows the money itself: times what a unit more brought on average.
 
-    Single customers' effects on money drown in the noise of a few large amounts; that a visit brings as much from one customer as from another is assumed
-    instead. The price is learned on other parts of the customers; where no effect of an arm on the outcome is shown there, its mean effect in money stands
-    for all.
+    Single customers' effects on money drown in the noise of a few large amounts, and so does the difference between what two arms' visits bring; that a visit
+    brings as much whoever makes it, and whatever arm brought it about, is assumed instead. The price is learned on other parts of the customers, from the
+    arms whose effect on the outcome is shown there; of the others the mean effect in money stands for all.
 
     Parameters
     ----------
@@ -146,7 +146,8 @@ def price_effects(said: Crossed, sample: Sample, scores: Array, in_money: Array)
         rows, rest = part == number, part != number
         units, money = moved[rest].mean(axis=0), earned[rest].mean(axis=0)
         shown = np.abs(units) > Z * moved[rest].std(axis=0) / np.sqrt(rest.sum())
-        gain[rows] = np.where(shown, said.effects[AVERAGED][rows] * money / np.where(shown, units, 1.0), money)
+        price = money[shown] @ units[shown] / (units[shown] @ units[shown]) if shown.any() else 0.0
+        gain[rows] = np.where(shown, said.effects[AVERAGED][rows] * price, money)
     return Crossed({AVERAGED: gain}, said.strata)
 
 

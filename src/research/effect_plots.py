@@ -124,5 +124,7 @@ def plot_profit(curve: pd.DataFrame, currency: str, ax: Axes | None = None) -> A
             ax.fill_between(rows.budget, rows.low, rows.high, color=colour, alpha=0.15, linewidth=0)
     ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
     ax.set(xlabel="contacts, which cost nothing" if free else f"budget, {currency}", ylabel=f"profit against contacting nobody, {currency}", xlim=(0, None))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return ax

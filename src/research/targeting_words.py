@@ -20,10 +20,15 @@ def write_money(value: float, low: float, high: float) -> str:
     return told[0] if low == high else f"{told[0]} ({told[1]} to {told[2]})"
 
 
+def _stack(value: float, low: float, high: float) -> str:
+    """Return an amount above its interval, in small letters."""
+    return write_money(value, low, high).replace(" (", "<br><small>").replace(")", "</small>")
+
+
 def lay_out_policies(policies: pd.DataFrame, currency: str, kept: str) -> pd.DataFrame:
     """Return each policy with whom it contacts, what that costs, earns and keeps."""
-    money = [write_money(row.profit, row.low, row.high) for row in policies.itertuples()]
-    more = [write_money(row.kept_extra, row.kept_low, row.kept_high) for row in policies.itertuples()]
+    money = [_stack(row.profit, row.low, row.high) for row in policies.itertuples()]
+    more = [_stack(row.kept_extra, row.kept_low, row.kept_high) for row in policies.itertuples()]
     table = pd.DataFrame(
         {"policy": policies.policy, "contacted": policies.contacted, f"cost, {currency}": policies.cost.round(0), f"profit, {currency}": money}
     )
