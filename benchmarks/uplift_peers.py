@@ -177,7 +177,7 @@ def main() -> None:
     """Fit what isn't there yet, gather, and tell seconds."""
     spec = json.loads(sys.argv[1])
     waiting = [work for work in list_work(spec) if not work[-1].exists()]
-    with multiprocessing.get_context("spawn").Pool(spec.get("jobs", 1), maxtasksperchild=FITS_OF_A_PROCESS) as pool:
+    with multiprocessing.get_context("fork").Pool(spec.get("jobs", 1), maxtasksperchild=FITS_OF_A_PROCESS) as pool:
         said = pool.starmap(fit_split, [(spec, *work) for work in waiting], chunksize=1)
     files = {outcome: str(path) for outcome in spec["outcomes"] if (path := gather(spec, outcome))}
     versions = {name: version(name) for name in ("econml", "causalml", "xgboost", "scikit-learn")}
