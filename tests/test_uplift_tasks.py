@@ -48,10 +48,11 @@ def run(tasks, monkeypatch, tmp_path, capsys):
 
     rows = pd.DataFrame({"recency": np.arange(21.0), "arm": ARM, "visit": np.arange(21.0) % 2, "spend": np.arange(21.0)})
     spec = tasks.write_campaign(rows, tasks.split_halves(ARM, repeats=2), tmp_path) | {"outcomes": ["spend"], "first": 2, "jobs": 1}
-    fits = []
+    fits = tmp_path / "fits"
 
-    def fit(kind, learned, arm, outcome, asked):
-        fits.append(len(learned))
+    def fit(kind, learned, arm, outcome, asked):  # in another process, so that a file tells of it
+        with fits.open("a") as file:
+            file.write("one\n")
         return np.column_stack([asked[:, 0], asked[:, 0] + 100])  # recency is the position of the row
 
     monkeypatch.setattr(uplift_peers, "FITS", {"made up": (fit, "any")})
@@ -60,7 +61,7 @@ def run(tasks, monkeypatch, tmp_path, capsys):
 
     def start():
         uplift_peers.main()
-        return json.loads(capsys.readouterr().out), fits
+        return json.loads(capsys.readouterr().out), fits.read_text().splitlines()
 
     return start
 
