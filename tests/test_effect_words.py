@@ -104,3 +104,21 @@ def test_hostile_names_of_arms_and_trials_are_told_and_drawn_plain():
     fig, ax = plt.subplots()
     effect_plots.plot_effects(table, "kept", "points", ax=ax)
     fig.canvas.draw()
+
+
+def test_a_plan_that_is_too_small_is_said_to_be():
+    plan = pd.DataFrame({"outcome": "kept", "arm": ["call", "mail"], "planned_per_arm": 100, "n_per_arm_adjusted": [90.0, 900.0]})
+    assert "the effect of call on “stays”, and no other" in effect_words.say_plan(plan, OUTCOMES)
+    assert "too small to show any" in effect_words.say_plan(plan.assign(planned_per_arm=10), OUTCOMES)
+
+
+def test_scores_of_everybody_in_the_best_arm_are_gains_alone_and_zeros_have_no_sign():
+    columns = ["arm", "model", "metric", "value", "low", "high", "lowest", "highest"]
+    rows = [("call", "one", "auuc", -0.00001, -0.01, 0.01, -0.00004, 0.002), ("best arm", "one", "gain", 0.001, -0.01, 0.02, 0.0, 0.002)]
+    scores = pd.DataFrame(rows, columns=columns)
+    assert effect_words.lay_out_scores(scores, "call", True).iloc[0].tolist() == [
+        "one",
+        "0.00<br><small>−1.00 to 1.00</small>",
+        "<small>0.00 to 0.20</small>",
+    ]
+    assert effect_words.lay_out_scores(scores, "best arm", True).iloc[0].tolist() == ["one", "0.10 (−1.00 to 2.00)"]

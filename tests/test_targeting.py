@@ -169,6 +169,11 @@ def test_a_study_without_trial_and_costs_has_nothing_to_weigh(write_study):
         break_even.tabulate_break_even(values(), write_study("flat"))
 
 
+def test_why_there_is_no_trial_is_said_before_what_else_is_missing(write_study):
+    with pytest.raises(NotApplicable, match="no arms here; without a trial, the economics of the study tiny name no costs: there is nothing to weigh"):
+        break_even.load_stakes({}, write_study("flat"), 0, "no arms here")
+
+
 def verdict(low: float, high: float, against: str) -> str:
     row = {"policy": targeting.WORTHWHILE, "budget": 100, "contacted": 9, "cost": 90.0, "profit": (low + high) / 2, "low": low, "high": high}
     policies = pd.DataFrame([{"policy": targeting.NOBODY, "low": 0, "high": 0, "profit": 0}, row])
@@ -181,8 +186,8 @@ def verdict(low: float, high: float, against: str) -> str:
 def test_a_verdict_says_what_is_earned_and_against_what():
     words = verdict(10, 90, "better")
     assert "earns 50.00 (10.00 to 90.00) EUR a cycle" in words
-    assert "better than by lot and highest risk" in words
-    assert "Leave 2 alone" in words
+    assert "better than by lot and highest risk" in words and "not shown to be better" not in words
+    assert "**Leave 2 alone**" in words and "Over all budgets it earns most" in words
 
 
 def test_a_verdict_can_say_that_nothing_is_earned():
