@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from research.confounding import UNLIKE
 from research.effects import ADJUSTED
 from research.ranking import BEST_ARM
-from research.tables import join_words, write_interval, write_plain
+from research.tables import join_words, stack, write_interval, write_plain
 from research.uplift import AVERAGED, RANDOM
 
 LEVEL = 0.025  # of average effects, and once more of differences between customers: 5 % in all (Holm over arms and outcomes)
@@ -49,7 +49,7 @@ def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dic
     """
     rows = effects[effects.segment_by == ""]
     scale = rows.outcome.map(lambda name: 100 if shares[name] else 1)
-    cells = [_stack(*numbers) for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)]
+    cells = [stack(write_interval(*numbers, 2)) for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)]
     control = [f"{row.mean_control:.1%}" if shares[row.outcome] else f"{row.mean_control:,.2f}" for row in rows.itertuples()]
     counts = [f"{row.n_arm:,} / {row.n_control:,}" for row in rows.itertuples()]
     keys = ["outcome", "trial", "arm"]
@@ -61,16 +61,11 @@ def lay_out_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dic
     return wide[order].reset_index().drop(columns=["trial"] if first.index.unique("trial").size == 1 else [])
 
 
-def _stack(value: float, low: float, high: float) -> str:
-    """Return a number above its interval, in small letters."""
-    return write_interval(value, low, high, 2).replace(" (", "<br><small>").replace(")", "</small>")
-
-
 def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
     """Return models as rows and scores as columns with their intervals, and the range of AUUC over single divisions; those of shares in points."""
     rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
     scale, digits = np.where(share & (rows.metric != "slope"), 100, 1), 2
-    cells = [_stack(*numbers) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
+    cells = [stack(write_interval(*numbers, 2)) for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)]
     wide = rows.assign(cell=cells).pivot(index="model", columns="metric", values="cell").reindex(rows.model.unique())
     if (rows.metric == "gain").all():
         return wide[["gain"]].replace({"<br><small>": " (", "</small>": ")"}, regex=True).rename(columns=HEADS).reset_index()

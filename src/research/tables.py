@@ -128,6 +128,11 @@ def write_interval(value: float, low: float, high: float, digits: int = 3) -> st
     return f"{_write(value, digits)} ({_write(low, digits)} to {_write(high, digits)})"
 
 
+def stack(told: str) -> str:
+    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval in small letters below."""
+    return told.replace(" (", "<br><small>").replace(")", "</small>")
+
+
 def _write(number: float, digits: int) -> str:
     """Return a number with a true minus sign, and zero without any."""
     return f"{round(number, digits) + 0.0:.{digits}f}".translate(MINUS)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from research.cases import CONTACT, LEAVE_ALONE, UNSURE
-from research.tables import join_words, write_plain
+from research.tables import join_words, stack, write_plain
 from research.targeting import AT_STAKE, EVERYBODY, LOT, MOVED, NOBODY, ORACLE, RISKIEST, WORTHWHILE
 
 REFERENCES = (NOBODY, LOT, RISKIEST, AT_STAKE, MOVED, EVERYBODY)
@@ -20,15 +20,10 @@ def write_money(value: float, low: float, high: float) -> str:
     return told[0] if low == high else f"{told[0]} ({told[1]} to {told[2]})"
 
 
-def _stack(value: float, low: float, high: float) -> str:
-    """Return an amount above its interval, in small letters."""
-    return write_money(value, low, high).replace(" (", "<br><small>").replace(")", "</small>")
-
-
 def lay_out_policies(policies: pd.DataFrame, currency: str, kept: str) -> pd.DataFrame:
     """Return each policy with whom it contacts, what that costs, earns and keeps."""
-    money = [_stack(row.profit, row.low, row.high) for row in policies.itertuples()]
-    more = [_stack(row.kept_extra, row.kept_low, row.kept_high) for row in policies.itertuples()]
+    money = [stack(write_money(row.profit, row.low, row.high)) for row in policies.itertuples()]
+    more = [stack(write_money(row.kept_extra, row.kept_low, row.kept_high)) for row in policies.itertuples()]
     table = pd.DataFrame(
         {"policy": policies.policy, "contacted": policies.contacted, f"cost, {currency}": policies.cost.round(0), f"profit, {currency}": money}
     )
@@ -84,10 +79,11 @@ def _say_budget(best: pd.Series, currency: str) -> str:
 def _say_targets(targets: pd.DataFrame) -> str:
     counts = targets.decision.value_counts()
     alone = counts.get(LEAVE_ALONE, 0)
-    told = f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else "Nobody is estimated to be harmed by every offer."
+    none = "Nobody is estimated to be harmed by every offer."
     if unsure := counts.get(UNSURE, 0):
-        told = told.replace("*", "").replace("Leave", "Likewise not shown, but a reason to leave") if alone else told
+        told = f"Likewise not shown, but a reason to leave {alone:,} alone: every offer is estimated to do them harm." if alone else none
         return f"This cycle's list is empty: the customers who would be on it ({unsure:,}) are marked as not shown to pay, for a further test. {told}"
+    told = f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else none
     return f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact. {told}"
 
 
@@ -119,7 +115,7 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
 
 
 def say_costs(case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str, outcome: str) -> str:
-    """Say what the arms cost on average, and what a unit of the outcome, told in words, is worth."""
+    """Say what the arms cost on average, and what a unit of the outcome that is paid for, told in words, is worth."""
     costs = "; ".join(f"{arm}: {cost:,.2f}" for arm, cost in zip(map(write_plain, arms), case_costs.mean(axis=0), strict=True))
     low, high = np.quantile(worth, (0.1, 0.9))
     spread = f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
