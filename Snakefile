@@ -27,4 +27,4 @@ rule notebook:
         run="[^/]+",
         notebook="[^/]+",
     shell:
-        "{config[python]:q} -m research.jobs {config[listing]:q} {wildcards.study:q}/{wildcards.run:q}/{wildcards.notebook:q}"
+        "{config[python]:q} -m research.batch.job {config[listing]:q} {wildcards.study:q}/{wildcards.run:q}/{wildcards.notebook:q}"

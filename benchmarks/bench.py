@@ -36,25 +36,46 @@ def describe_machine() -> str:
 def _name_processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         return names[0] if names else platform.machine()
-    found = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
+    found = subprocess.run(
+        ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
+    )
     return found.stdout.strip() or platform.machine()
 
 
 def describe_versions(featuretools: dict[str, str]) -> str:
     """Return the versions in one line."""
     own = {"DuckDB": "duckdb", "Ibis": "ibis-framework", "pandas": "pandas", "numpy": "numpy"}
-    told = [f"Python {platform.python_version()}", *(f"{name} {version(package)}" for name, package in own.items())]
-    theirs = [f"featuretools {featuretools['featuretools']} with pandas {featuretools['pandas']} and numpy {featuretools['numpy']}"] if featuretools else []
+    told = [
+        f"Python {platform.python_version()}",
+        *(f"{name} {version(package)}" for name, package in own.items()),
+    ]
+    theirs = (
+        [
+            f"featuretools {featuretools['featuretools']} with pandas {featuretools['pandas']} and numpy {featuretools['numpy']}"
+        ]
+        if featuretools
+        else []
+    )
     return ", ".join(told + theirs)
 
 
 def measure(bench: Bench, wanted: list[str]) -> Iterator[tuple[str, Section, dict[str, str]]]:
     """Run the wanted sections; yield each with its name, and featuretools' versions where they matter."""
-    against = (*(["by hand"] if "hand" in wanted else []), *(["pandas", "pandas, numbered"] if "pandas" in wanted else []))
+    against = (
+        *(["by hand"] if "hand" in wanted else []),
+        *(["pandas", "pandas, numbered"] if "pandas" in wanted else []),
+    )
     if against:
-        yield from ((name, section, {}) for name, section in sections.measure_side_by_side(bench, against).items())
+        yield from (
+            (name, section, {})
+            for name, section in sections.measure_side_by_side(bench, against).items()
+        )
     if "featuretools" in wanted:
         yield "featuretools", *sections.measure_featuretools(bench, ROOT)
     if "events" in wanted:
@@ -78,7 +99,12 @@ def write_results(path: Path, kept: dict[str, dict]) -> None:
         lines += ["", f"## {section['title']}", "", section["words"]]
         if section["rows"]:
             aligned = "|".join("---" if not i else "---:" for i in range(len(section["head"])))
-            lines += ["", _row(section["head"]), f"|{aligned}|", *(_row(row) for row in section["rows"])]
+            lines += [
+                "",
+                _row(section["head"]),
+                f"|{aligned}|",
+                *(_row(row) for row in section["rows"]),
+            ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n")
@@ -92,25 +118,70 @@ def _row(cells: tuple[str, ...]) -> str:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a small company, for trying out; prints instead of writing RESULTS.md")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
-    parser.add_argument("--pairs", type=int, default=sections.PAIRS, metavar="N", help="runs of each contender that is compared side by side")
-    parser.add_argument("--rest", type=int, default=0, metavar="SECONDS", help="idle time before each run, for machines whose speed is lent by the minute")
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where companies are kept")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="benchmarks/RESULTS.md unless given")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small company, for trying out; prints instead of writing RESULTS.md",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=NAMES,
+        default=[*NAMES],
+        metavar="SECTION",
+        help=", ".join(NAMES),
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=sections.PAIRS,
+        metavar="N",
+        help="runs of each contender that is compared side by side",
+    )
+    parser.add_argument(
+        "--rest",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="idle time before each run, for machines whose speed is lent by the minute",
+    )
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "research-bench",
+        metavar="DIR",
+        help="where companies are kept",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="benchmarks/RESULTS.md unless given"
+    )
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    bench = Bench(Runner(scratch / "home", scratch, options.rest), QUICK if options.quick else FULL, options.pairs)
-    out = options.out or (scratch / "RESULTS.md" if options.quick else ROOT / "benchmarks" / "RESULTS.md")
-    measured, began, load = scratch / ("quick.json" if options.quick else "measured.json"), datetime.now(), os.getloadavg()
+    bench = Bench(
+        Runner(scratch / "home", scratch, options.rest),
+        QUICK if options.quick else FULL,
+        options.pairs,
+    )
+    out = options.out or (
+        scratch / "RESULTS.md" if options.quick else ROOT / "benchmarks" / "RESULTS.md"
+    )
+    measured, began, load = (
+        scratch / ("quick.json" if options.quick else "measured.json"),
+        datetime.now(),
+        os.getloadavg(),
+    )
     for name, section, versions in measure(bench, options.only):
-        write_results(out, keep(measured, name, section, describe_run(began, load, versions, options.rest)))
+        write_results(
+            out, keep(measured, name, section, describe_run(began, load, versions, options.rest))
+        )
         began, load = datetime.now(), os.getloadavg()
     print(out.read_text() if options.quick else f"written to {out}", file=sys.stdout)
 
 
-def describe_run(began: datetime, load: tuple[float, float, float], featuretools: dict[str, str], rest: int) -> str:
+def describe_run(
+    began: datetime, load: tuple[float, float, float], featuretools: dict[str, str], rest: int
+) -> str:
     """Return when, how long, on what machine and with which versions a section was measured."""
     minutes = (datetime.now() - began).total_seconds() / 60
     when = f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"

@@ -20,7 +20,11 @@ READ = {
     "campaigns": ["customer_id", "assigned_at", "cost"],
 }
 WINDOWS = (30, 90, 180, 365)
-ROLLED, LONG, EVER = ["count", "sum", "mean"], ["avg_time_between", "trend"], ["time_since_first", "time_since_last"]
+ROLLED, LONG, EVER = (
+    ["count", "sum", "mean"],
+    ["avg_time_between", "trend"],
+    ["time_since_first", "time_since_last"],
+)
 
 
 def read_entities(company: Path, customers):
@@ -30,12 +34,19 @@ def read_entities(company: Path, customers):
 
     entities = featuretools.EntitySet("company")
     people = pd.read_parquet(company / "customers", columns=["customer_id", "joined_at"])
-    entities.add_dataframe(people[people.customer_id.isin(customers)], "customers", index="customer_id", time_index="joined_at")
+    entities.add_dataframe(
+        people[people.customer_id.isin(customers)],
+        "customers",
+        index="customer_id",
+        time_index="joined_at",
+    )
     for name, columns in READ.items():
         rows = pd.read_parquet(company / name, columns=columns)
         rows = rows[rows.customer_id.isin(customers)].reset_index(drop=True)
         rows = rows.astype({"complaint": "float64"}) if "complaint" in rows else rows
-        entities.add_dataframe(rows.assign(row=rows.index), name, index="row", time_index=columns[1])
+        entities.add_dataframe(
+            rows.assign(row=rows.index), name, index="row", time_index=columns[1]
+        )
         entities.add_relationship("customers", "customer_id", name, "customer_id")
     return entities
 
@@ -60,7 +71,9 @@ def build_features(entities, cutoffs):
         return table.add_suffix(f" {window or 'ever'}")
 
     rolled = [calculate(ROLLED, f"{days} days") for days in WINDOWS]
-    return pd.concat([*rolled, calculate(LONG, f"{max(WINDOWS)} days"), calculate(EVER, None)], axis=1)
+    return pd.concat(
+        [*rolled, calculate(LONG, f"{max(WINDOWS)} days"), calculate(EVER, None)], axis=1
+    )
 
 
 def main() -> None:
@@ -70,12 +83,26 @@ def main() -> None:
     warnings.simplefilter("ignore")
     spec, clock = json.loads(sys.argv[1]), Clock()
     keys = pd.read_parquet(spec["labels"], columns=["customer_id", "snapshot"])
-    entities = clock.time("load", lambda: read_entities(Path(spec["company"]), set(keys.customer_id)))
-    cutoffs = keys.assign(time=keys.snapshot + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1))[["customer_id", "time"]]
+    entities = clock.time(
+        "load", lambda: read_entities(Path(spec["company"]), set(keys.customer_id))
+    )
+    cutoffs = keys.assign(time=keys.snapshot + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1))[
+        ["customer_id", "time"]
+    ]
     table = clock.time("features", lambda: build_features(entities, cutoffs))
     clock.time("write", lambda: table.to_parquet(spec["out"]))
     versions = {name: version(name) for name in ("featuretools", "pandas", "numpy")}
-    print(json.dumps(clock.facts | {"rows": len(table), "columns": len(table.columns), "peak_gb": measure_peak_gb(), "versions": versions}))
+    print(
+        json.dumps(
+            clock.facts
+            | {
+                "rows": len(table),
+                "columns": len(table.columns),
+                "peak_gb": measure_peak_gb(),
+                "versions": versions,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

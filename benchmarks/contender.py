@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-TO_GB = 1024**3 if sys.platform == "darwin" else 1024**2  # ru_maxrss: bytes there, kilobytes elsewhere
+TO_GB = (
+    1024**3 if sys.platform == "darwin" else 1024**2
+)  # ru_maxrss: bytes there, kilobytes elsewhere
 
 
 class Clock:
@@ -28,7 +30,10 @@ class Clock:
         """Run something and note what it took."""
         began, before = time.monotonic(), _cpu_seconds()
         result = work()
-        self.facts |= {f"{name}_seconds": time.monotonic() - began, f"{name}_cpu_seconds": _cpu_seconds() - before}
+        self.facts |= {
+            f"{name}_seconds": time.monotonic() - began,
+            f"{name}_cpu_seconds": _cpu_seconds() - before,
+        }
         return result
 
 
@@ -44,12 +49,15 @@ def _cpu_seconds() -> float:
 
 def _prepare(spec: dict, clock: Clock):
     """Load the tables, with every promise checked where the spec says so, and lay down the labelled population, which all contenders start from."""
-    from research import adapters, engines, panels
-    from research.studies import load_study
+    from research.data import engines, load
+    from research.panel import splits
+    from research.study import load_study
 
     study, days = load_study(spec["study"]), [date.fromisoformat(day) for day in spec["snapshots"]]
-    tables = clock.time("load", lambda: (adapters.load_tables if spec.get("checked") else adapters.adapt)(study))
-    evidence, labels = clock.time("label", lambda: panels.label_panel(tables, study, days))
+    tables = clock.time(
+        "load", lambda: (load.load_tables if spec.get("checked") else load.adapt)(study)
+    )
+    evidence, labels = clock.time("label", lambda: splits.label_panel(tables, study, days))
     labels = clock.time("label", lambda: engines.keep(labels, "labels"))
     if spec.get("labels"):
         labels.to_pandas().to_parquet(spec["labels"], index=False)
@@ -58,10 +66,10 @@ def _prepare(spec: dict, clock: Clock):
 
 def run_package(spec: dict, clock: Clock) -> tuple[int, int]:
     """Features by the package, as the frame that models take."""
-    from research import features
+    from research.features import build
 
     study, _, evidence, labels = _prepare(spec, clock)
-    frame = clock.time("features", lambda: features.load_features(evidence, labels, study))
+    frame = clock.time("features", lambda: build.load_features(evidence, labels, study))
     if spec.get("write", True):
         clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
     return frame.shape
@@ -69,12 +77,13 @@ def run_package(spec: dict, clock: Clock) -> tuple[int, int]:
 
 def run_file(spec: dict, clock: Clock) -> tuple[int, int]:
     """The same to a Parquet file, part by part: a panel too large for a frame needs no frame."""
-    from research import adapters, features
-    from research.studies import load_study
+    from research.data import load
+    from research.features import build
+    from research.study import load_study
 
     study, days = load_study(spec["study"]), [date.fromisoformat(day) for day in spec["snapshots"]]
-    tables = clock.time("load", lambda: adapters.adapt(study))
-    clock.time("features", lambda: features.write_panel(tables, study, days, Path(spec["out"])))
+    tables = clock.time("load", lambda: load.adapt(study))
+    clock.time("features", lambda: build.write_panel(tables, study, days, Path(spec["out"])))
     return _measure_file(spec["out"])
 
 
@@ -98,7 +107,9 @@ def run_by_hand(spec: dict, clock: Clock) -> tuple[int, int]:
     """Features by the SQL of ``by_hand.sql``, in the package's own connection and tables."""
     _, tables, _, labels = _prepare(spec, clock)
     connection = prepare_by_hand(tables, labels, spec["snapshots"][0])
-    frame = clock.time("features", lambda: connection.execute((HERE / "by_hand.sql").read_text()).df())
+    frame = clock.time(
+        "features", lambda: connection.execute((HERE / "by_hand.sql").read_text()).df()
+    )
     clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
     return frame.shape
 
@@ -111,7 +122,12 @@ def run_by_pandas(spec: dict, clock: Clock, numbered: bool = False) -> tuple[int
 
     tables = clock.time("load", lambda: by_pandas.read_tables(Path(spec["company"])))
     labels = pd.read_parquet(spec["labels"])
-    frame = clock.time("features", lambda: by_pandas.build_features(tables, labels, np.datetime64(spec["snapshots"][0]), numbered))
+    frame = clock.time(
+        "features",
+        lambda: by_pandas.build_features(
+            tables, labels, np.datetime64(spec["snapshots"][0]), numbered
+        ),
+    )
     clock.time("write", lambda: frame.to_parquet(spec["out"], index=False))
     return frame.shape
 
@@ -145,7 +161,9 @@ def main() -> None:
     """Run the contender that was asked for."""
     spec, clock = json.loads(sys.argv[1]), Clock()
     rows, columns = RUNS[spec["contender"]](spec, clock)
-    print(json.dumps(clock.facts | {"rows": rows, "columns": columns, "peak_gb": measure_peak_gb()}))
+    print(
+        json.dumps(clock.facts | {"rows": rows, "columns": columns, "peak_gb": measure_peak_gb()})
+    )
 
 
 if __name__ == "__main__":

@@ -21,24 +21,33 @@ def draw_customers(customers: int, seed: int) -> tuple[pd.DataFrame, np.ndarray,
     """Return features, days and whether they ended with leaving; the hazard depends on five features and falls with time."""
     rng = np.random.default_rng(seed)
     columns = rng.standard_normal((customers, FEATURES), dtype="float32")
-    lean = columns[:, 0] - 0.7 * columns[:, 1] + 0.5 * columns[:, 2] * columns[:, 3] + 0.4 * (columns[:, 4] > 1)
+    lean = (
+        columns[:, 0]
+        - 0.7 * columns[:, 1]
+        + 0.5 * columns[:, 2] * columns[:, 3]
+        + 0.4 * (columns[:, 4] > 1)
+    )
     days = np.ceil(400 * (rng.exponential(size=customers) * np.exp(-lean)) ** 1.2)
     end = rng.integers(200, 731, customers)
-    return pd.DataFrame(columns, columns=[f"x{place}" for place in range(FEATURES)]), np.minimum(days, end), days <= end
+    return (
+        pd.DataFrame(columns, columns=[f"x{place}" for place in range(FEATURES)]),
+        np.minimum(days, end),
+        days <= end,
+    )
 
 
 def make_hazard():
     """Return the package's model."""
-    from research.candidates import make_boosting
-    from research.columns import pass_on
-    from research.hazards import DiscreteHazard
+    from research.models.preprocessing import pass_on
+    from research.models.survival import DiscreteHazard
+    from research.models.trees import make_boosting
 
     return DiscreteHazard(pass_on(), make_boosting(SEED), HORIZONS, as_number=True)
 
 
 def run_package(spec: dict, clock: Clock) -> dict:
     """Fit and score by the package, from the customers' features and days."""
-    from research.horizon import frame_outcome
+    from research.models.survival_at_horizon import frame_outcome
 
     columns, days, left = draw_customers(spec["customers"], SEED)
     outcome = frame_outcome(left, days)
@@ -49,16 +58,21 @@ def run_package(spec: dict, clock: Clock) -> dict:
 
 def run_lightgbm(spec: dict, clock: Clock) -> dict:
     """Fit LightGBM on the person-period table, laid out beforehand, and score every customer's intervals up to the last horizon in one call."""
-    from research.candidates import make_boosting
-    from research.hazards import expand
-    from research.horizon import frame_outcome
+    from research.models.survival import expand
+    from research.models.survival_at_horizon import frame_outcome
+    from research.models.trees import make_boosting
 
     columns, days, left = draw_customers(spec["customers"], SEED)
     edges = np.asarray(spec["edges"])
     rows, interval, event, share = expand(frame_outcome(left, days), edges)
     matrix = np.column_stack([columns.to_numpy()[rows], interval.astype("float32")])
     needed = int(np.searchsorted(edges, max(HORIZONS))) + 1
-    asked = np.column_stack([np.tile(columns.to_numpy(), (needed, 1)), np.repeat(np.arange(needed, dtype="float32"), len(columns))])
+    asked = np.column_stack(
+        [
+            np.tile(columns.to_numpy(), (needed, 1)),
+            np.repeat(np.arange(needed, dtype="float32"), len(columns)),
+        ]
+    )
     model = clock.time("fit", lambda: make_boosting(SEED).fit(matrix, event, sample_weight=share))
     clock.time("score", lambda: model.predict_proba(asked))
     return {"table": len(rows)}
@@ -66,7 +80,7 @@ def run_lightgbm(spec: dict, clock: Clock) -> dict:
 
 def run_million(spec: dict, clock: Clock) -> dict:
     """Score a million customers at five horizons by a model that learned from fewer."""
-    from research.horizon import frame_outcome
+    from research.models.survival_at_horizon import frame_outcome
 
     columns, days, left = draw_customers(LEARNED, SEED)
     model = clock.time("fit", lambda: make_hazard().fit(columns, frame_outcome(left, days)))

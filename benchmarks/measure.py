@@ -24,14 +24,30 @@ class Runner:
     scratch: Path
     rest: int = 0
 
-    def run(self, contender: str, python: Path = Path(sys.executable), script: str = "contender.py", **spec) -> dict:
+    def run(
+        self,
+        contender: str,
+        python: Path = Path(sys.executable),
+        script: str = "contender.py",
+        **spec,
+    ) -> dict:
         """Run a contender and return its facts, with the seconds of the whole process."""
         out = self.scratch / f"{contender.replace(', ', '-').replace(' ', '-')}.parquet"
         spec = {"contender": contender, "out": str(out)} | spec
-        print(f"{time.strftime('%H:%M:%S')} {contender}: {spec.get('study', '')}, {len(spec.get('snapshots', []))} snapshots", end=" ", flush=True)
+        print(
+            f"{time.strftime('%H:%M:%S')} {contender}: {spec.get('study', '')}, {len(spec.get('snapshots', []))} snapshots",
+            end=" ",
+            flush=True,
+        )
         time.sleep(self.rest)
-        facts = _run([str(python), str(HERE / script), json.dumps(spec)], {**os.environ, "RESEARCH_HOME": str(self.home)})
-        print(f"{facts.get('features_seconds', facts['process_seconds']):.1f} s, {facts['peak_gb']:.2f} GB", flush=True)
+        facts = _run(
+            [str(python), str(HERE / script), json.dumps(spec)],
+            {**os.environ, "RESEARCH_HOME": str(self.home)},
+        )
+        print(
+            f"{facts.get('features_seconds', facts['process_seconds']):.1f} s, {facts['peak_gb']:.2f} GB",
+            flush=True,
+        )
         return facts | {"out": str(out)}
 
     def agree(self, first: dict, second: dict) -> list[str]:
@@ -41,11 +57,15 @@ class Runner:
 
 def _run(command: list[str], environment: dict[str, str]) -> dict:
     began = time.monotonic()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     said, complaint = process.communicate()
     seconds = time.monotonic() - began
     if process.returncode:
-        raise Failed(" ".join(complaint.strip().splitlines()[-1:]) or f"ended with {process.returncode}")
+        raise Failed(
+            " ".join(complaint.strip().splitlines()[-1:]) or f"ended with {process.returncode}"
+        )
     return json.loads(said.strip().splitlines()[-1]) | {"process_seconds": seconds}
 
 

@@ -30,7 +30,9 @@ def make_model(name: str, settings: dict, texts: list[str]):
         return LGBMClassifier(random_state=0, verbosity=-1, **settings)
     from catboost import CatBoostClassifier
 
-    return CatBoostClassifier(random_seed=0, verbose=0, allow_writing_files=False, cat_features=texts, **settings)
+    return CatBoostClassifier(
+        random_seed=0, verbose=0, allow_writing_files=False, cat_features=texts, **settings
+    )
 
 
 def prepare(columns: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -70,23 +72,33 @@ def draw_settings(name: str, seed: int) -> list[dict]:
     return drawn
 
 
-def tune(name: str, columns: pd.DataFrame, churned: np.ndarray, texts: list[str], seed: int = 0) -> dict:
+def tune(
+    name: str, columns: pd.DataFrame, churned: np.ndarray, texts: list[str], seed: int = 0
+) -> dict:
     """Return the settings with the least log-loss."""
     from sklearn.metrics import log_loss
     from sklearn.model_selection import StratifiedKFold
 
-    folds = [*StratifiedKFold(FOLDS, shuffle=True, random_state=1000 + seed).split(columns, churned)]
+    folds = [
+        *StratifiedKFold(FOLDS, shuffle=True, random_state=1000 + seed).split(columns, churned)
+    ]
 
     def lose(settings: dict) -> float:
         risks = np.empty(len(churned))
         for learn, rest in folds:  # by hand: scikit-learn can't clone CatBoost with categories
-            risks[rest] = make_model(name, settings, texts).fit(columns.iloc[learn], churned[learn]).predict_proba(columns.iloc[rest])[:, 1]
+            risks[rest] = (
+                make_model(name, settings, texts)
+                .fit(columns.iloc[learn], churned[learn])
+                .predict_proba(columns.iloc[rest])[:, 1]
+            )
         return log_loss(churned, risks)
 
     return min(draw_settings(name, seed), key=lose)
 
 
-def predict(columns: pd.DataFrame, churned: np.ndarray, parts: np.ndarray, name: str, tuned: bool) -> tuple[np.ndarray, dict]:
+def predict(
+    columns: pd.DataFrame, churned: np.ndarray, parts: np.ndarray, name: str, tuned: bool
+) -> tuple[np.ndarray, dict]:
     """Return the risk of each judged row, in the order of ``parts``, with the settings.
 
     Parameters
@@ -115,10 +127,24 @@ def main() -> None:
     found = {}
     for words in spec["models"]:
         name, tuned = words.removeprefix("tuned "), words.startswith("tuned ")
-        found[words], settings[words] = clock.time(words, lambda name=name, tuned=tuned: predict(columns, churned, parts, name, tuned))
+        found[words], settings[words] = clock.time(
+            words, lambda name=name, tuned=tuned: predict(columns, churned, parts, name, tuned)
+        )
     pd.DataFrame(found).to_parquet(spec["out"], index=False)
-    versions = {name: version(name) for name in ("interpret-core", "lightgbm", "catboost", "scikit-learn")}
-    print(json.dumps(clock.facts | {"rows": len(parts), "settings": settings, "peak_gb": measure_peak_gb(), "versions": versions}))
+    versions = {
+        name: version(name) for name in ("interpret-core", "lightgbm", "catboost", "scikit-learn")
+    }
+    print(
+        json.dumps(
+            clock.facts
+            | {
+                "rows": len(parts),
+                "settings": settings,
+                "peak_gb": measure_peak_gb(),
+                "versions": versions,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

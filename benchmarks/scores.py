@@ -23,7 +23,7 @@ from bench import describe_machine, keep
 from measure import Failed, Runner, compare, middle
 from sections import Section, judge, show
 
-from research.studies import StudyError
+from research.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 HAZARD = ("hazard", "million")
@@ -43,10 +43,22 @@ def make_environment(name: str = "peers") -> tuple[Path, str]:
     folder, wanted = ROOT / ".venv-bench" / name, ROOT / "benchmarks" / f"requirements-{name}.txt"
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists() or done.stat().st_mtime < wanted.stat().st_mtime:
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted)]
+        pip = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            str(wanted),
+        ]
         for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
             if subprocess.run(command, capture_output=True, text=True).returncode:
-                return python, f"Not run: the packages of `benchmarks/{wanted.name}` can't be installed here."
+                return (
+                    python,
+                    f"Not run: the packages of `benchmarks/{wanted.name}` can't be installed here.",
+                )
         done.touch()
     return python, ""
 
@@ -67,7 +79,9 @@ def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, di
     facts = runner.run("peers", python, "peers.py", models=list(task.peers), **spec)
     predictions = tasks.join_peers(predictions, facts["out"])
     seconds |= {peer: facts[f"{peer}_seconds"] / len(parts) for peer in task.peers}
-    return judgements.tell(task, predictions, seconds, facts["settings"], resamples), facts["versions"]
+    return judgements.tell(task, predictions, seconds, facts["settings"], resamples), facts[
+        "versions"
+    ]
 
 
 def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
@@ -80,10 +94,14 @@ def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section
     except StudyError as error:
         return Section(f"Survival, {name}", f"Not run: {error.faults[0]}.", (), ()), {}
     curves, seconds = waits.predict_own(task)
-    facts = runner.run("survival peers", python, "survival_peers.py", **waits.write_parts(task, runner.scratch))
+    facts = runner.run(
+        "survival peers", python, "survival_peers.py", **waits.write_parts(task, runner.scratch)
+    )
     peers = dict(np.load(facts["out"].replace(".parquet", ".npz")))
     seconds |= {peer: facts[f"{peer}_seconds"] for peer in peers}
-    return waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples), facts["versions"]
+    return waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples), facts[
+        "versions"
+    ]
 
 
 def measure_hazard(runner: Runner) -> Section:
@@ -91,14 +109,36 @@ def measure_hazard(runner: Runner) -> Section:
     own, theirs = [], []
     for _ in range(TURNS):
         own.append(runner.run("package", script="hazard.py", customers=CUSTOMERS))
-        theirs.append(runner.run("lightgbm", script="hazard.py", customers=CUSTOMERS, edges=own[-1]["edges"]))
+        theirs.append(
+            runner.run("lightgbm", script="hazard.py", customers=CUSTOMERS, edges=own[-1]["edges"])
+        )
     for run in (*own, *theirs):
-        run |= {kind: run[f"fit_{kind}"] + run[f"score_{kind}"] for kind in ("seconds", "cpu_seconds")}
-    ratio, work, peak = compare(own, theirs, "seconds"), compare(own, theirs, "cpu_seconds"), max(run["peak_gb"] for run in own)
+        run |= {
+            kind: run[f"fit_{kind}"] + run[f"score_{kind}"] for kind in ("seconds", "cpu_seconds")
+        }
+    ratio, work, peak = (
+        compare(own, theirs, "seconds"),
+        compare(own, theirs, "cpu_seconds"),
+        max(run["peak_gb"] for run in own),
+    )
     rows = [
-        (name, *(f"{middle(runs, fact):.1f}" for fact in ("fit_seconds", "score_seconds")), f"{max(run['peak_gb'] for run in runs):.2f}", *more)
+        (
+            name,
+            *(f"{middle(runs, fact):.1f}" for fact in ("fit_seconds", "score_seconds")),
+            f"{max(run['peak_gb'] for run in runs):.2f}",
+            *more,
+        )
         for name, runs, more in (
-            ("package", own, (show(ratio), show(work), f"at most {SLOWER} and {FIT_GB} GB", judge(ratio[0] <= SLOWER and peak <= FIT_GB))),
+            (
+                "package",
+                own,
+                (
+                    show(ratio),
+                    show(work),
+                    f"at most {SLOWER} and {FIT_GB} GB",
+                    judge(ratio[0] <= SLOWER and peak <= FIT_GB),
+                ),
+            ),
             ("LightGBM", theirs, ("",) * 4),
         )
     ]
@@ -107,7 +147,16 @@ def measure_hazard(runner: Runner) -> Section:
         f"LightGBM with the same settings on the person-period table of {theirs[0]['table']:,} rows by {judgements.HAZARD_FEATURES} features and the number "
         "of the interval, laid out beforehand, and scoring the same customers and intervals in one call. One thread; each run is a process of its own."
     )
-    head = ("contender", "fitting, seconds", "scoring", "peak memory, GB", "ratio (range)", "in CPU seconds", "required", "")
+    head = (
+        "contender",
+        "fitting, seconds",
+        "scoring",
+        "peak memory, GB",
+        "ratio (range)",
+        "in CPU seconds",
+        "required",
+        "",
+    )
     return Section("Speed of the boosted hazard", words, head, tuple(rows))
 
 
@@ -120,7 +169,12 @@ def measure_million(runner: Runner) -> Section:
         "customers' table included."
     )
     head = ("seconds", "memory before scoring, GB", "peak memory, GB", "required", "")
-    return Section("A million customers", words, head, ((*facts, f"at most {SCORE_GB}", judge(run["peak_gb"] <= SCORE_GB)),))
+    return Section(
+        "A million customers",
+        words,
+        head,
+        ((*facts, f"at most {SCORE_GB}", judge(run["peak_gb"] <= SCORE_GB)),),
+    )
 
 
 def measure(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
@@ -134,12 +188,23 @@ def measure(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[st
 
 def write_scores(path: Path, kept: dict[str, dict]) -> None:
     """Write the whole file, or nothing."""
-    lines = ["# Scores beside others' models, and the speed of the boosted hazard", "", "Written by `benchmarks/scores.py`; never edited by hand.", "", CHOSEN]
+    lines = [
+        "# Scores beside others' models, and the speed of the boosted hazard",
+        "",
+        "Written by `benchmarks/scores.py`; never edited by hand.",
+        "",
+        CHOSEN,
+    ]
     for section in (kept[name] for name in NAMES if name in kept):
         lines += ["", f"## {section['title']}", "", section["words"]]
         if section["rows"]:
             aligned = "|".join("---" if not i else "---:" for i in range(len(section["head"])))
-            lines += ["", *(f"| {' | '.join(cells)} |" for cells in (section["head"],)), f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in section["rows"])]
+            lines += [
+                "",
+                *(f"| {' | '.join(cells)} |" for cells in (section["head"],)),
+                f"|{aligned}|",
+                *(f"| {' | '.join(row)} |" for row in section["rows"]),
+            ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n")
@@ -149,18 +214,41 @@ def write_scores(path: Path, kept: dict[str, dict]) -> None:
 def describe_run(began: datetime, load: float, peers: dict[str, str]) -> str:
     """Return when, how long, on what machine and with which versions a section was measured."""
     minutes = (datetime.now() - began).total_seconds() / 60
-    own = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "lightgbm", "numpy", "pandas"))
-    theirs = f"; others' models with {', '.join(f'{name} {number}' for name, number in peers.items())}" if peers else ""
+    own = ", ".join(
+        f"{name} {version(name)}" for name in ("scikit-learn", "lightgbm", "numpy", "pandas")
+    )
+    theirs = (
+        f"; others' models with {', '.join(f'{name} {number}' for name, number in peers.items())}"
+        if peers
+        else ""
+    )
     return f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before {load:.1f}; {describe_machine()}; {own}{theirs}"
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
-    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples behind every interval")
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where rows and results are kept")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "SCORES.md", metavar="FILE")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=NAMES,
+        default=[*NAMES],
+        metavar="SECTION",
+        help=", ".join(NAMES),
+    )
+    parser.add_argument(
+        "--resamples", type=int, default=1000, help="bootstrap resamples behind every interval"
+    )
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "research-bench",
+        metavar="DIR",
+        help="where rows and results are kept",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "SCORES.md", metavar="FILE"
+    )
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -171,7 +259,10 @@ def main() -> None:
             section, versions = measure(name, runner, options.resamples)
         except Failed as failed:
             section, versions = Section(name, f"Not finished: {failed}", (), ()), {}
-        write_scores(options.out, keep(scratch / "scores.json", name, section, describe_run(began, load, versions)))
+        write_scores(
+            options.out,
+            keep(scratch / "scores.json", name, section, describe_run(began, load, versions)),
+        )
     print(f"written to {options.out}")
 
 

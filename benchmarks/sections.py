@@ -50,13 +50,20 @@ class Bench:
     sizes: Sizes
     pairs: int = PAIRS
 
-    def prepare(self, customers: int, memory_gb: float | None = None, snapshots: int = 1) -> tuple[dict, int]:
+    def prepare(
+        self, customers: int, memory_gb: float | None = None, snapshots: int = 1
+    ) -> tuple[dict, int]:
         """Return what a contender must know of a company, and its event rows."""
         company, rows = companies.make_company(customers, self.runner.scratch)
         last = date.fromisoformat(companies.SNAPSHOT)
         days = [str(last - timedelta(days=MONTHLY * back)) for back in reversed(range(snapshots))]
         labels = self.runner.scratch / "labels.parquet"
-        spec = {"study": companies.write_study(company, self.runner.home, memory_gb), "company": str(company), "snapshots": days, "labels": str(labels)}
+        spec = {
+            "study": companies.write_study(company, self.runner.home, memory_gb),
+            "company": str(company),
+            "snapshots": days,
+            "labels": str(labels),
+        }
         return spec, companies.count_events(rows)
 
 
@@ -77,16 +84,24 @@ def measure_side_by_side(bench: Bench, against: tuple[str, ...]) -> dict[str, Se
     where = f"{events:,} event rows, {runs['package'][0]['rows']:,} customers at one snapshot, {runs['package'][0]['columns']} columns"
     found = {}
     if "by hand" in runs:
-        found["hand"] = _tell_hand(runs, where, tuple(remarks[name] for name in remarks if name == "by hand"))
+        found["hand"] = _tell_hand(
+            runs, where, tuple(remarks[name] for name in remarks if name == "by hand")
+        )
     if others := [name for name in runs if name.startswith("pandas")]:
-        found["pandas"] = _tell_pandas(runs, others, where, tuple(remarks[name] for name in remarks if name != "by hand"))
+        found["pandas"] = _tell_pandas(
+            runs, others, where, tuple(remarks[name] for name in remarks if name != "by hand")
+        )
     return found
 
 
-def _take_turns(bench: Bench, spec: dict, against: tuple[str, ...]) -> tuple[dict[str, list[dict]], dict[str, str]]:
+def _take_turns(
+    bench: Bench, spec: dict, against: tuple[str, ...]
+) -> tuple[dict[str, list[dict]], dict[str, str]]:
     """Return what each contender took in each turn, and a remark on each."""
     lean, _ = bench.prepare(bench.sizes.side_by_side, LEAN_GB)
-    runs: dict[str, list[dict]] = {name: [] for name in ("package", *against, *([LEAN] if "pandas" in against else []))}
+    runs: dict[str, list[dict]] = {
+        name: [] for name in ("package", *against, *([LEAN] if "pandas" in against else []))
+    }
     remarks: dict[str, str] = {}
     for turn in range(bench.pairs):
         for name in list(runs):
@@ -98,18 +113,30 @@ def _take_turns(bench: Bench, spec: dict, against: tuple[str, ...]) -> tuple[dic
                 remarks[name] = f"**{name} didn't finish**: {failed}"
                 del runs[name]
         if turn == 0:
-            remarks |= {name: _say_agreement(bench.runner, name, runs) for name in runs if name != "package"}
+            remarks |= {
+                name: _say_agreement(bench.runner, name, runs) for name in runs if name != "package"
+            }
     return runs, remarks
 
 
 def _say_agreement(runner: Runner, name: str, runs: dict[str, list[dict]]) -> str:
     differences = runner.agree(runs["package"][0], runs[name][0])
-    return f"**{name} and the package differ** in {'; '.join(differences)}." if differences else f"All columns of {name} equal the package's."
+    return (
+        f"**{name} and the package differ** in {'; '.join(differences)}."
+        if differences
+        else f"All columns of {name} equal the package's."
+    )
 
 
 def _describe(name: str, runs: list[dict], more: tuple[str, ...] = ()) -> tuple[str, ...]:
     facts = [f"{middle(runs, fact):.1f}" for fact in ("features_seconds", "features_cpu_seconds")]
-    return (name, *facts, f"{middle(runs, 'peak_gb'):.2f}", f"{middle(runs, 'load_seconds'):.1f}", *more)
+    return (
+        name,
+        *facts,
+        f"{middle(runs, 'peak_gb'):.2f}",
+        f"{middle(runs, 'load_seconds'):.1f}",
+        *more,
+    )
 
 
 HEAD = ("contender", "seconds", "CPU seconds", "peak memory, GB", "loading, seconds")
@@ -120,7 +147,11 @@ def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]
     ratio = compare(runs["package"], runs["by hand"], "features_seconds")
     work = show(compare(runs["package"], runs["by hand"], "features_cpu_seconds"))
     rows = (
-        _describe("package", runs["package"], (show(ratio), work, f"at most {HAND}", judge(ratio[0] <= HAND))),
+        _describe(
+            "package",
+            runs["package"],
+            (show(ratio), work, f"at most {HAND}", judge(ratio[0] <= HAND)),
+        ),
         _describe("by hand", runs["by hand"], ("",) * 4),
     )
     words = (
@@ -131,8 +162,13 @@ def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]
     return Section("Against hand-written SQL", words, (*HEAD, *RATIO), rows, remarks)
 
 
-def _tell_pandas(runs: dict[str, list[dict]], others: list[str], where: str, remarks: tuple[str, ...]) -> Section:
-    rows = [_describe("package", runs["package"], ("",) * 4), _describe(f"{LEAN}, DuckDB held to {LEAN_GB} GB", runs[LEAN], ("",) * 4)]
+def _tell_pandas(
+    runs: dict[str, list[dict]], others: list[str], where: str, remarks: tuple[str, ...]
+) -> Section:
+    rows = [
+        _describe("package", runs["package"], ("",) * 4),
+        _describe(f"{LEAN}, DuckDB held to {LEAN_GB} GB", runs[LEAN], ("",) * 4),
+    ]
     for name in others:
         told = [*_rate(runs[name], runs["package"], ""), *_rate(runs[name], runs[LEAN], f" {LEAN}")]
         rows.append(_describe(name, runs[name], told[0]))
@@ -162,15 +198,35 @@ def measure_growth_with_events(bench: Bench) -> Section:
         spec, events = bench.prepare(customers)
         facts.append((f"{events:,}", events, bench.runner.run("package", **spec, checked=True)))
     spec, events = bench.prepare(bench.sizes.growth[-1], LIMIT_GB)
-    facts.append((f"{events:,}, DuckDB held to {LIMIT_GB:g} GB", events, bench.runner.run("package", **spec, checked=True)))
+    facts.append(
+        (
+            f"{events:,}, DuckDB held to {LIMIT_GB:g} GB",
+            events,
+            bench.runner.run("package", **spec, checked=True),
+        )
+    )
     rows = []
     for name, events, run in facts:
-        before, shorter = next(((n, _sum_parts(smaller)) for _, n, smaller in reversed(facts) if n < events), (events, _sum_parts(run)))
+        before, shorter = next(
+            ((n, _sum_parts(smaller)) for _, n, smaller in reversed(facts) if n < events),
+            (events, _sum_parts(run)),
+        )
         more, longer = events / before, _sum_parts(run) / shorter
         verdict = judge(longer <= more) if more > 1 else ""
         seconds = [f"{run[f'{part}_seconds']:.1f}" for part in ("load", "features", "write")]
         memory = judge(run["peak_gb"] <= MEMORY_GB) if events == facts[-1][1] else ""
-        rows.append((name, *seconds, f"{_sum_parts(run):.1f}", f"{more:.1f}", f"{longer:.1f}", verdict, f"{run['peak_gb']:.2f}", memory))
+        rows.append(
+            (
+                name,
+                *seconds,
+                f"{_sum_parts(run):.1f}",
+                f"{more:.1f}",
+                f"{longer:.1f}",
+                verdict,
+                f"{run['peak_gb']:.2f}",
+                memory,
+            )
+        )
     words = (
         "From the files to a Parquet file of the features at one snapshot: loading with every promise of the tables checked, features to a pandas frame, "
         "writing. One run per size; from each size to the next, time must grow at most as the events do, and the largest company must stay within "
@@ -205,7 +261,9 @@ def measure_growth_with_snapshots(bench: Bench) -> Section:
     first = facts[0][1]
     rows = []
     for snapshots, run in facts:
-        ratio, work = (run[fact] / first[fact] for fact in ("features_seconds", "features_cpu_seconds"))
+        ratio, work = (
+            run[fact] / first[fact] for fact in ("features_seconds", "features_cpu_seconds")
+        )
         verdict = ("", "") if snapshots == 1 else (f"below {snapshots}", judge(ratio < snapshots))
         numbers = (
             f"{run['rows']:,}",
@@ -223,7 +281,17 @@ def measure_growth_with_snapshots(bench: Bench) -> Section:
     return Section(
         "Growth with snapshots",
         words,
-        ("snapshots", "rows", "seconds", "CPU seconds", "peak memory, GB", "ratio", "in CPU seconds", "required", ""),
+        (
+            "snapshots",
+            "rows",
+            "seconds",
+            "CPU seconds",
+            "peak memory, GB",
+            "ratio",
+            "in CPU seconds",
+            "required",
+            "",
+        ),
         tuple(rows),
     )
 
@@ -233,7 +301,16 @@ def make_environment(root: Path) -> tuple[Path, str]:
     folder = root / ".venv-bench"
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists():
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(root / "benchmarks" / "requirements.txt")]
+        pip = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            str(root / "benchmarks" / "requirements.txt"),
+        ]
         for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
             made = subprocess.run(command, capture_output=True, text=True)
             if made.returncode:
@@ -247,7 +324,10 @@ def make_environment(root: Path) -> tuple[Path, str]:
 
 def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, str]]:
     """Measure the package against featuretools with cutoff times; return also the versions there."""
-    title, head = "Against featuretools", ("company", "contender", "features", "seconds", "CPU seconds", "peak memory, GB", *RATIO)
+    title, head = (
+        "Against featuretools",
+        ("company", "contender", "features", "seconds", "CPU seconds", "peak memory, GB", *RATIO),
+    )
     python, sorry = make_environment(root)
     if sorry:
         return Section(title, sorry, (), ()), {}
@@ -260,8 +340,14 @@ def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, s
             theirs.append(bench.runner.run("featuretools", python, "by_featuretools.py", **spec))
         versions, ratio = theirs[0]["versions"], compare(theirs, own, "features_seconds")
         company = f"{customers:,} customers, {snapshots} snapshot{'s' * (snapshots > 1)}"
-        rows.append((company, "package", str(own[0]["columns"] - 6), *_describe("", own)[1:4], *("",) * 4))
-        bound = (f"at least {TOOLS}", judge(ratio[0] >= TOOLS)) if place == len(bench.sizes.featuretools) else ("", "")
+        rows.append(
+            (company, "package", str(own[0]["columns"] - 6), *_describe("", own)[1:4], *("",) * 4)
+        )
+        bound = (
+            (f"at least {TOOLS}", judge(ratio[0] >= TOOLS))
+            if place == len(bench.sizes.featuretools)
+            else ("", "")
+        )
         rows.append(
             (
                 "",

@@ -18,13 +18,21 @@ Array = np.ndarray
 Predict = Callable[[Array], Array]
 
 
-def fit_lifelines(kind: str, penalizer: float, learned: Array, days: Array, event: Array, at: Array) -> Predict:
+def fit_lifelines(
+    kind: str, penalizer: float, learned: Array, days: Array, event: Array, at: Array
+) -> Predict:
     """Fit a regression of lifelines; ``kind`` names its class."""
     import lifelines
 
-    frame = pd.DataFrame(learned, columns=[f"x{place}" for place in range(learned.shape[1])]).assign(days=days, event=event)
+    frame = pd.DataFrame(
+        learned, columns=[f"x{place}" for place in range(learned.shape[1])]
+    ).assign(days=days, event=event)
     model = getattr(lifelines, kind)(penalizer=penalizer).fit(frame, "days", "event")
-    return lambda asked: model.predict_survival_function(pd.DataFrame(asked, columns=frame.columns[:-2]), times=at).to_numpy().T
+    return lambda asked: (
+        model.predict_survival_function(pd.DataFrame(asked, columns=frame.columns[:-2]), times=at)
+        .to_numpy()
+        .T
+    )
 
 
 def fit_scikit_survival(kind: str, learned: Array, days: Array, event: Array, at: Array) -> Predict:
@@ -32,12 +40,24 @@ def fit_scikit_survival(kind: str, learned: Array, days: Array, event: Array, at
     from sksurv import ensemble, linear_model
     from sksurv.util import Surv
 
-    options = {"fit_baseline_model": True} if kind == "CoxnetSurvivalAnalysis" else {"random_state": 0}
-    model = getattr(linear_model if kind.startswith("Cox") else ensemble, kind)(**options).fit(learned, Surv.from_arrays(event, days))
+    options = (
+        {"fit_baseline_model": True} if kind == "CoxnetSurvivalAnalysis" else {"random_state": 0}
+    )
+    model = getattr(linear_model if kind.startswith("Cox") else ensemble, kind)(**options).fit(
+        learned, Surv.from_arrays(event, days)
+    )
 
     def predict(asked: Array) -> Array:
         parts = [asked[start : start + 500] for start in range(0, len(asked), 500)]
-        return np.vstack([[curve(np.clip(at, *curve.domain)) for curve in model.predict_survival_function(part)] for part in parts])
+        return np.vstack(
+            [
+                [
+                    curve(np.clip(at, *curve.domain))
+                    for curve in model.predict_survival_function(part)
+                ]
+                for part in parts
+            ]
+        )
 
     return predict
 
@@ -46,10 +66,14 @@ MODELS = {
     "lifelines Cox": lambda *data: fit_lifelines("CoxPHFitter", 0.0, *data),
     "lifelines Cox, penalizer 0.1": lambda *data: fit_lifelines("CoxPHFitter", 0.1, *data),
     "lifelines Weibull AFT": lambda *data: fit_lifelines("WeibullAFTFitter", 0.0, *data),
-    "lifelines Weibull AFT, penalizer 0.1": lambda *data: fit_lifelines("WeibullAFTFitter", 0.1, *data),
+    "lifelines Weibull AFT, penalizer 0.1": lambda *data: fit_lifelines(
+        "WeibullAFTFitter", 0.1, *data
+    ),
     "scikit-survival Coxnet": lambda *data: fit_scikit_survival("CoxnetSurvivalAnalysis", *data),
     "scikit-survival forest": lambda *data: fit_scikit_survival("RandomSurvivalForest", *data),
-    "scikit-survival boosting": lambda *data: fit_scikit_survival("GradientBoostingSurvivalAnalysis", *data),
+    "scikit-survival boosting": lambda *data: fit_scikit_survival(
+        "GradientBoostingSurvivalAnalysis", *data
+    ),
 }
 
 
@@ -58,7 +82,11 @@ def predict(name: str, parts: list[str], at: Array) -> Array:
     found = []
     for path in parts:
         part = np.load(path)
-        found.append(MODELS[name](part["learned"].astype(float), part["days"], part["event"], at)(part["asked"].astype(float)))
+        found.append(
+            MODELS[name](part["learned"].astype(float), part["days"], part["event"], at)(
+                part["asked"].astype(float)
+            )
+        )
     curves = np.vstack(found)
     if not np.isfinite(curves).all():
         raise ValueError("its curves hold no numbers")
@@ -77,7 +105,11 @@ def main() -> None:
             failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     np.savez(spec["out"].replace(".parquet", ".npz"), **found)
     versions = {name: version(name) for name in ("lifelines", "scikit-survival", "scikit-learn")}
-    print(json.dumps(clock.facts | {"failed": failed, "peak_gb": measure_peak_gb(), "versions": versions}))
+    print(
+        json.dumps(
+            clock.facts | {"failed": failed, "peak_gb": measure_peak_gb(), "versions": versions}
+        )
+    )
 
 
 if __name__ == "__main__":

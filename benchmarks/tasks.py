@@ -11,10 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 
-from research import adapters, candidates, features, leaks, risk, sources
-from research.candidates import Candidate
-from research.columns import scale
-from research.studies import Study, load_study
+from research.data import fetch, load
+from research.features import build
+from research.features.leakage import gate
+from research.models import registry
+from research.models.preprocessing import scale
+from research.models.registry import Candidate
+from research.risk import predict
+from research.study import Study, load_study
 
 PLAIN, PAIRS = "plain logistic", "logistic with pairs"
 BOOSTINGS = ("LightGBM", "CatBoost")
@@ -25,12 +29,22 @@ Parts = list[np.ndarray]
 
 def split_shuffled(frame: pd.DataFrame) -> Parts:
     """Return the judged rows of three random quarters, as in the benchmarks of interpret (Nori et al. 2019, arXiv:1909.09223)."""
-    return [judged for _, judged in StratifiedShuffleSplit(3, test_size=0.25, random_state=1337).split(frame, frame.churned)]
+    return [
+        judged
+        for _, judged in StratifiedShuffleSplit(3, test_size=0.25, random_state=1337).split(
+            frame, frame.churned
+        )
+    ]
 
 
 def split_folds(frame: pd.DataFrame) -> Parts:
     """Return the judged rows of ten stratified folds."""
-    return [judged for _, judged in StratifiedKFold(10, shuffle=True, random_state=SEED).split(frame, frame.churned)]
+    return [
+        judged
+        for _, judged in StratifiedKFold(10, shuffle=True, random_state=SEED).split(
+            frame, frame.churned
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,9 @@ class Task:
 
 
 TASKS = {
-    "telco-quarters": Task("Telco, three random quarters", "telco", split_shuffled, ("EBM", *BOOSTINGS), 0.854, 0.406),
+    "telco-quarters": Task(
+        "Telco, three random quarters", "telco", split_shuffled, ("EBM", *BOOSTINGS), 0.854, 0.406
+    ),
     "telco-folds": Task("Telco, ten folds", "telco", split_folds, BOOSTINGS, 0.850, 0.4105),
     "mlc_churn": Task("mlc_churn, ten folds", "mlc_churn", split_folds, (*BOOSTINGS, *TUNED)),
     "bank_churn": Task("bank_churn, ten folds", "bank_churn", split_folds, (*BOOSTINGS, *TUNED)),
@@ -56,40 +72,56 @@ TASKS = {
 def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
     """Return a flat study, its rows in the order of its file, which published splits refer to, and the columns that every contender gets."""
     study = load_study(name)
-    sources.fetch(study)
-    frame = features.tidy(adapters.load_tables(study)["snapshot"].to_pandas())
-    columns = features.list_features(frame, study)
-    return study, frame, leaks.keep_honest(columns, leaks.find_leaks(frame, columns, study))
+    fetch.fetch(study)
+    frame = build.tidy(load.load_tables(study)["snapshot"].to_pandas())
+    columns = build.list_features(frame, study)
+    return study, frame, gate.keep_honest(columns, gate.find_leaks(frame, columns, study))
 
 
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
     """Return the package's candidates beside a logistic regression on straight lines, which is where the field starts from."""
     straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
-    listed = candidates.list_candidates(study, columns, SEED)
-    return {PLAIN: Candidate("reference", straight)} | listed | candidates.recalibrate(listed, SEED)
+    listed = registry.list_candidates(study, columns, SEED)
+    return {PLAIN: Candidate("reference", straight)} | listed | registry.recalibrate(listed, SEED)
 
 
-def predict_own(study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts) -> tuple[pd.DataFrame, dict[str, float]]:
+def predict_own(
+    study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the risks of all parts, a part as a repeat, and the seconds of each contender per part."""
     rows, seconds = frame.assign(left_in_lead=False), {}
     tables: dict[str, pd.DataFrame] = {}
     contenders = list_contenders(study, columns)
     for name, contender in contenders.items():
-        began, needed = time.monotonic(), {member: contenders[member] for member in (*contender.members, name)}
-        found = [risk.predict_out_of_time(rows.drop(index=rows.index[part]), rows.iloc[part], columns, needed) for part in parts]
+        began, needed = (
+            time.monotonic(),
+            {member: contenders[member] for member in (*contender.members, name)},
+        )
+        found = [
+            predict.predict_out_of_time(
+                rows.drop(index=rows.index[part]), rows.iloc[part], columns, needed
+            )
+            for part in parts
+        ]
         seconds[name] = (time.monotonic() - began) / len(parts)
-        tables[name] = pd.concat([table.assign(repeat=number) for number, table in enumerate(found)], ignore_index=True)
+        tables[name] = pd.concat(
+            [table.assign(repeat=number) for number, table in enumerate(found)], ignore_index=True
+        )
         print(f"{time.strftime('%H:%M:%S')} {study.name}: {name} {seconds[name]:.1f} s", flush=True)
     keys = next(iter(tables.values()))[["repeat", "customer_id", "churned"]]
     return keys.assign(**{name: table[name] for name, table in tables.items()}), seconds
 
 
-def write_rows(frame: pd.DataFrame, columns: list[str], parts: Parts, scratch: Path) -> dict[str, str]:
+def write_rows(
+    frame: pd.DataFrame, columns: list[str], parts: Parts, scratch: Path
+) -> dict[str, str]:
     """Write rows and parts for contenders in other processes, and return where they lie."""
     paths = {"frame": scratch / "rows.parquet", "parts": scratch / "parts.parquet"}
     frame[["customer_id", "churned", *columns]].to_parquet(paths["frame"], index=False)
     numbers = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    pd.DataFrame({"part": numbers, "row": np.concatenate(parts)}).to_parquet(paths["parts"], index=False)
+    pd.DataFrame({"part": numbers, "row": np.concatenate(parts)}).to_parquet(
+        paths["parts"], index=False
+    )
     return {name: str(path) for name, path in paths.items()}
 
 

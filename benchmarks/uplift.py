@@ -23,7 +23,7 @@ from sections import Section
 from uplift_companies import DIFFERING, GENERATED
 from uplift_tasks import OUTCOMES, load_campaign, split_halves, write_campaign
 
-from research.studies import StudyError
+from research.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage")
@@ -56,7 +56,12 @@ def run_peers(scratch: Path) -> str:
         rows = load_campaign()
         spec = write_campaign(rows, split_halves(rows.arm.to_numpy()), scratch)
         command = [str(python), str(ROOT / "benchmarks" / "uplift_peers.py"), json.dumps(spec)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
     return sorry
 
 
@@ -79,26 +84,55 @@ def measure(name: str, scratch: Path, as_found: bool, splits: int) -> dict[str, 
     if name == "hillstrom":
         return measure_hillstrom(scratch, as_found, splits)
     if name == "placebo":
-        return {name: uplift_placebo.tell(uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, as_found))}
+        return {
+            name: uplift_placebo.tell(
+                uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, as_found)
+            )
+        }
     if name == "drawn":
         shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS, as_found)
-        return {name: uplift_profit.tell_shares(shares, "Companies with all causes in the features", DRAWN, (DIFFERING,))}
+        return {
+            name: uplift_profit.tell_shares(
+                shares, "Companies with all causes in the features", DRAWN, (DIFFERING,)
+            )
+        }
     if name == "generated":
         shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS, as_found)
-        return {name: uplift_profit.tell_shares(shares, "The package's generated company", MADE, (GENERATED,))}
-    trials = {kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, as_found) for kind in (DIFFERING,)}
+        return {
+            name: uplift_profit.tell_shares(
+                shares, "The package's generated company", MADE, (GENERATED,)
+            )
+        }
+    trials = {
+        kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, as_found)
+        for kind in (DIFFERING,)
+    }
     return {name: uplift_profit.tell_coverage(trials)}
 
 
 def write_uplift(path: Path, kept: dict[str, dict]) -> None:
     """Write the whole file, or nothing."""
-    lines = ["# Effects and lists by effect, beside others and beside the truth", "", "Written by `make bench-uplift`; never edited by hand.", "", ABOUT]
-    order = (*(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", " against peers")), *NAMES[1:])
+    lines = [
+        "# Effects and lists by effect, beside others and beside the truth",
+        "",
+        "Written by `make bench-uplift`; never edited by hand.",
+        "",
+        ABOUT,
+    ]
+    order = (
+        *(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", " against peers")),
+        *NAMES[1:],
+    )
     for section in (kept[name] for name in order if name in kept):
         lines += ["", f"## {section['title']}", "", section["words"]]
         if section["rows"]:
             aligned = "|".join("---" if not i else "---:" for i in range(len(section["head"])))
-            lines += ["", f"| {' | '.join(section['head'])} |", f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in section["rows"])]
+            lines += [
+                "",
+                f"| {' | '.join(section['head'])} |",
+                f"|{aligned}|",
+                *(f"| {' | '.join(row)} |" for row in section["rows"]),
+            ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(lines) + "\n")
@@ -108,18 +142,47 @@ def write_uplift(path: Path, kept: dict[str, dict]) -> None:
 def list_versions() -> dict[str, str]:
     """Return the versions of others' packages, as their requirements have them."""
     lines = (ROOT / "benchmarks" / "requirements-uplift.txt").read_text().splitlines()
-    wanted = (line.split()[0].split("==") for line in lines if "==" in line and not line.startswith("#"))
-    return {name: number for name, number in wanted if name in ("econml", "causalml", "xgboost", "scikit-learn")}
+    wanted = (
+        line.split()[0].split("==") for line in lines if "==" in line and not line.startswith("#")
+    )
+    return {
+        name: number
+        for name, number in wanted
+        if name in ("econml", "causalml", "xgboost", "scikit-learn")
+    }
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=[*NAMES], metavar="SECTION", help=", ".join(NAMES))
-    parser.add_argument("--as-found", action="store_true", help="fit nothing; tell what the scratch folder holds")
-    parser.add_argument("--splits", type=int, default=uplift_halves.SPLITS, metavar="N", help="halves of the campaign that the package is fitted on")
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "research-bench", metavar="DIR", help="where fits are kept")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "UPLIFT.md", metavar="FILE")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=NAMES,
+        default=[*NAMES],
+        metavar="SECTION",
+        help=", ".join(NAMES),
+    )
+    parser.add_argument(
+        "--as-found", action="store_true", help="fit nothing; tell what the scratch folder holds"
+    )
+    parser.add_argument(
+        "--splits",
+        type=int,
+        default=uplift_halves.SPLITS,
+        metavar="N",
+        help="halves of the campaign that the package is fitted on",
+    )
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "research-bench",
+        metavar="DIR",
+        help="where fits are kept",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "UPLIFT.md", metavar="FILE"
+    )
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -130,7 +193,9 @@ def main() -> None:
         except StudyError as error:
             found = {OUTCOMES[0]: Section("Hillstrom", f"Not run: {error.faults[0]}.", (), ())}
         for part, section in found.items():
-            facts = describe_run(began, load, list_versions() if part.endswith("against peers") else {})
+            facts = describe_run(
+                began, load, list_versions() if part.endswith("against peers") else {}
+            )
             write_uplift(options.out, keep(scratch / "uplift.json", part, section, facts))
     print(f"written to {options.out}")
 

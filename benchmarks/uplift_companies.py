@@ -16,19 +16,44 @@ import pandas as pd
 import yaml
 from scipy.special import expit
 
-from research import adapters, cases, sources, trials
-from research.doubly_robust import Sample, lay_out
-from research.studies import load_study
-from research.trials import BY_LOT, Trial
+from research.data import fetch, load
+from research.study import load_study
+from research.uplift import trials
+from research.uplift.doubly_robust import Sample, lay_out
+from research.uplift.policy import campaign
+from research.uplift.trials import BY_LOT, Trial
 
 Array = np.ndarray
-DIFFERING, PROPORTIONAL, GENERATED = "effects differ", "effects go with risk", "the package's company"
+DIFFERING, PROPORTIONAL, GENERATED = (
+    "effects differ",
+    "effects go with risk",
+    "the package's company",
+)
 ARMS, SHARES, COSTS = ("control", "call", "discount"), (1 / 3, 1 / 3, 1 / 3), (4.0, 12.0)
-FEATURES = ["tenure", "use", "trend", "tickets", "late", "fee", "age", "lot", "dice", "plan", "channel", "region"]
+FEATURES = [
+    "tenure",
+    "use",
+    "trend",
+    "tickets",
+    "late",
+    "fee",
+    "age",
+    "lot",
+    "dice",
+    "plan",
+    "channel",
+    "region",
+]
 WORTH = 8.0  # monthly fees that a customer is worth if kept
 DEMO, STUDY = Path(__file__).resolve().parents[1] / "data" / "demo", "uplift_company"
 COMPANY = {"customers": 40_000, "months": 24, "seed": 1}
-FEE, MARGIN, MONTHS, DISCOUNT, ADD_ON = 15.0, 0.7, 12, 0.85, 15.0  # of the generated company: what is kept of a year's fees, and of add-on lines
+FEE, MARGIN, MONTHS, DISCOUNT, ADD_ON = (
+    15.0,
+    0.7,
+    12,
+    0.85,
+    15.0,
+)  # of the generated company: what is kept of a year's fees, and of add-on lines
 
 
 def draw_features(n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -38,7 +63,9 @@ def draw_features(n: int, rng: np.random.Generator) -> pd.DataFrame:
         "tenure": rng.gamma(2.0, 12.0, n),
         "use": np.exp(1.5 + 0.6 * engaged + 0.6 * rng.normal(size=n)),
         "trend": 0.4 * engaged + rng.normal(size=n),
-        "tickets": rng.poisson(np.exp(-0.4 - 0.3 * engaged + 0.5 * rng.normal(size=n))).astype(float),
+        "tickets": rng.poisson(np.exp(-0.4 - 0.3 * engaged + 0.5 * rng.normal(size=n))).astype(
+            float
+        ),
         "late": rng.poisson(0.6, n).astype(float),
         "fee": np.exp(3.0 + 0.5 * rng.normal(size=n)),
         "age": rng.uniform(18, 80, n),
@@ -57,7 +84,12 @@ def find_leaving(rows: pd.DataFrame) -> Array:
     """Return the log-odds of leaving without an offer: about a quarter of the customers leave."""
     use, young = np.log(rows.use) - 1.5, rows.tenure < 12
     steady = -1.9 - 0.5 * use - 0.4 * rows.trend + 0.35 * rows.tickets + 0.9 * young
-    return (steady + 0.3 * (rows.plan == "basic") - 0.4 * (rows.channel == "friend") + 0.4 * young * (rows.trend < 0)).to_numpy()
+    return (
+        steady
+        + 0.3 * (rows.plan == "basic")
+        - 0.4 * (rows.channel == "friend")
+        + 0.4 * young * (rows.trend < 0)
+    ).to_numpy()
 
 
 def find_shifts(rows: pd.DataFrame, kind: str) -> Array:
@@ -78,12 +110,25 @@ def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
     """Return a trial by lot, the true effect of every offer on staying, (rows, offers), and what each customer is worth."""
     rng = np.random.default_rng([seed, n])
     rows = draw_features(n, rng)
-    stay = expit(np.column_stack([np.zeros(n), find_shifts(rows, kind)]) - find_leaving(rows)[:, None])
+    stay = expit(
+        np.column_stack([np.zeros(n), find_shifts(rows, kind)]) - find_leaving(rows)[:, None]
+    )
     arm = rng.choice(len(ARMS), n, p=SHARES)
     kept = (rng.random(n) < stay[np.arange(n), arm]).astype(float)
-    told = rows.assign(customer_id=np.arange(n), trial="drawn", arm=np.array(ARMS)[arm], cost=np.array([0.0, *COSTS])[arm], kept=kept, varies=False)
+    told = rows.assign(
+        customer_id=np.arange(n),
+        trial="drawn",
+        arm=np.array(ARMS)[arm],
+        cost=np.array([0.0, *COSTS])[arm],
+        kept=kept,
+        varies=False,
+    )
     told = told.assign(propensity=told.arm.map(told.arm.value_counts(normalize=True)))
-    return Trial(told, FEATURES, {"kept": "stays"}, BY_LOT, pd.DataFrame()), stay[:, 1:] - stay[:, :1], WORTH * rows.fee.to_numpy()
+    return (
+        Trial(told, FEATURES, {"kept": "stays"}, BY_LOT, pd.DataFrame()),
+        stay[:, 1:] - stay[:, :1],
+        WORTH * rows.fee.to_numpy(),
+    )
 
 
 def load_generated(scratch: Path) -> tuple[Trial, Array]:
@@ -94,33 +139,50 @@ def load_generated(scratch: Path) -> tuple[Trial, Array]:
         folder.mkdir(parents=True, exist_ok=True)
         for file in DEMO.glob("*.sql"):
             (folder / file.name).write_text(file.read_text())
-        (folder / "study.yml").write_text(yaml.safe_dump(yaml.safe_load((DEMO / "study.yml").read_text()) | {"simulate": COMPANY}, sort_keys=False))
-        subprocess.run([sys.executable, __file__, str(path)], check=True, env={**os.environ, "RESEARCH_HOME": str(home)})
+        (folder / "study.yml").write_text(
+            yaml.safe_dump(
+                yaml.safe_load((DEMO / "study.yml").read_text()) | {"simulate": COMPANY},
+                sort_keys=False,
+            )
+        )
+        subprocess.run(
+            [sys.executable, __file__, str(path)],
+            check=True,
+            env={**os.environ, "RESEARCH_HOME": str(home)},
+        )
     return pickle.loads(path.read_bytes())
 
 
 def main() -> None:
     """Generate the company and write its trials."""
     study = load_study(STUDY)
-    sources.fetch(study)
-    trial = trials.load_trials(adapters.load_tables(study), study)[BY_LOT]
-    Path(sys.argv[1]).write_bytes(pickle.dumps((trial, cases.load_true(trial, study))))
+    fetch.fetch(study)
+    trial = trials.load_trials(load.load_tables(study), study)[BY_LOT]
+    Path(sys.argv[1]).write_bytes(pickle.dumps((trial, campaign.load_true(trial, study))))
 
 
 def take_company(generated: tuple[Trial, Array], n: int, seed: int) -> tuple[Trial, Array, Array]:
     """Return about n assignments of customers drawn by lot, their true effects and what each customer is worth."""
     trial, true = generated
     customers = np.random.default_rng(seed).permutation(trial.rows.customer_id.unique())
-    inside = trial.rows.customer_id.isin(customers[: round(len(customers) * n / len(trial.rows))]).to_numpy()
+    inside = trial.rows.customer_id.isin(
+        customers[: round(len(customers) * n / len(trial.rows))]
+    ).to_numpy()
     rows = trial.rows[inside].reset_index(drop=True)
     worth = rows.monthly_fee.fillna(FEE) * MARGIN * MONTHS * DISCOUNT + ADD_ON
-    return Trial(rows, trial.features, trial.outcomes, trial.assignment, trial.counts), true[inside], worth.to_numpy()
+    return (
+        Trial(rows, trial.features, trial.outcomes, trial.assignment, trial.counts),
+        true[inside],
+        worth.to_numpy(),
+    )
 
 
 def lay_out_company(trial: Trial) -> tuple[Sample, Array, Array]:
     """Return the sample of staying, what every offer costs each row, and what each row's own arm cost."""
     sample = lay_out(trial, "kept")
-    return sample, *cases.find_costs(trial, sample, load_study("demo"))  # whose prices aren't asked: the trial knows its own
+    return sample, *campaign.find_costs(
+        trial, sample, load_study("demo")
+    )  # whose prices aren't asked: the trial knows its own
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from scipy.stats import t as student
 from sections import Section, judge
 from uplift_tasks import ARMS, CONTROL, OUTCOMES, list_features, load_campaign, split_halves
 
-from research.doubly_robust import Sample, lay_out
-from research.ranking import draw_curves, measure_area, rank
-from research.trials import BY_LOT, Trial
-from research.uplift import AVERAGED, LEARNERS, predict_effects
+from research.uplift.doubly_robust import Sample, lay_out
+from research.uplift.learners import AVERAGED, LEARNERS, predict_effects
+from research.uplift.metrics import draw_curves, measure_area, rank
+from research.uplift.trials import BY_LOT, Trial
 
 Array = np.ndarray
 SPLITS, TOP = 50, 0.3
@@ -31,8 +31,16 @@ SCORES = (*(f"AUUC, {arm}" for arm in TREATED), "each the best arm", f"the top {
 def make_trial(rows: pd.DataFrame) -> Trial:
     """Return the campaign as a trial by lot; the chance of an arm is its share."""
     shares = rows.arm.map(rows.arm.value_counts(normalize=True))
-    told = rows.assign(customer_id=np.arange(len(rows)), trial="hillstrom", propensity=shares, cost=0.0, varies=False)
-    return Trial(told, list_features(rows), {name: name for name in OUTCOMES}, BY_LOT, pd.DataFrame())
+    told = rows.assign(
+        customer_id=np.arange(len(rows)),
+        trial="hillstrom",
+        propensity=shares,
+        cost=0.0,
+        varies=False,
+    )
+    return Trial(
+        told, list_features(rows), {name: name for name in OUTCOMES}, BY_LOT, pd.DataFrame()
+    )
 
 
 def fit_own(scratch: Path, splits: int) -> None:
@@ -45,7 +53,9 @@ def fit_own(scratch: Path, splits: int) -> None:
             path = _name(scratch, outcome, split)
             if not path.exists():
                 began = time.monotonic()
-                said = predict_effects(sample.take(learn), sample.trees[judged], sample.lines[judged], split)
+                said = predict_effects(
+                    sample.take(learn), sample.trees[judged], sample.lines[judged], split
+                )
                 _write(path, said, time.monotonic() - began)
 
 
@@ -55,7 +65,13 @@ def _name(scratch: Path, outcome: str, split: int) -> Path:
 
 def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame({f"{model}|{arm}": effects[:, at] for model, effects in said.items() for at, arm in enumerate(TREATED)}).astype("float32")
+    frame = pd.DataFrame(
+        {
+            f"{model}|{arm}": effects[:, at]
+            for model, effects in said.items()
+            for at, arm in enumerate(TREATED)
+        }
+    ).astype("float32")
     partial = path.with_suffix(".partial")
     frame.assign(seconds=np.float32(seconds)).to_parquet(partial, index=False)
     partial.replace(path)
@@ -64,7 +80,10 @@ def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
 def read_own(scratch: Path, outcome: str, split: int) -> tuple[dict[str, Array], float]:
     """Return what the package's learners say of a split's judged rows, (rows, arms) by model, and the seconds that it took."""
     frame = pd.read_parquet(_name(scratch, outcome, split)).astype(float)
-    said = {model: frame[[f"{model}|{arm}" for arm in TREATED]].to_numpy() for model in (*LEARNERS, AVERAGED)}
+    said = {
+        model: frame[[f"{model}|{arm}" for arm in TREATED]].to_numpy()
+        for model in (*LEARNERS, AVERAGED)
+    }
     return said, float(frame.seconds.iloc[0])
 
 
@@ -73,7 +92,9 @@ def read_peers(scratch: Path, outcome: str, split: int, judged: Array) -> dict[s
     said = {}
     for path in sorted((scratch / "uplift-effects" / outcome).glob(f"*/{split:02d}.parquet")):
         frame = pd.read_parquet(path)
-        wide = frame.assign(arm=frame.arm.astype(str)).pivot(index="row", columns="arm", values="effect")
+        wide = frame.assign(arm=frame.arm.astype(str)).pivot(
+            index="row", columns="arm", values="effect"
+        )
         said[str(frame.model.iloc[0])] = wide.loc[judged, list(TREATED)].to_numpy()
     return said
 
@@ -105,13 +126,23 @@ def choose_top(effects: Array, share: float, lot: Array) -> Array:
 def score_effects(effects: Array, sample: Sample, lot: Array) -> tuple[float, ...]:
     """Return the scores of ``SCORES`` of effects on a judged half: (rows, arms)."""
     areas = [_measure_area(effects[:, at], at + 1, sample) for at in range(effects.shape[1])]
-    return (*areas, value_policy(choose_best(effects), sample), value_policy(choose_top(effects, TOP, lot), sample))
+    return (
+        *areas,
+        value_policy(choose_best(effects), sample),
+        value_policy(choose_top(effects, TOP, lot), sample),
+    )
 
 
 def _measure_area(effects: Array, arm: int, sample: Sample) -> float:
     inside = np.flatnonzero((sample.arm == arm) | (sample.arm == 0))
     part = sample.take(inside)
-    curves = draw_curves(rank(effects[inside]), (part.arm == arm).astype(int), part.outcome, part.propensity, np.ones((1, part.size)))
+    curves = draw_curves(
+        rank(effects[inside]),
+        (part.arm == arm).astype(int),
+        part.outcome,
+        part.propensity,
+        np.ones((1, part.size)),
+    )
     return float(measure_area(curves["share"], curves["uplift"])[0])
 
 
@@ -124,10 +155,18 @@ def score_splits(scratch: Path, outcome: str) -> pd.DataFrame:
             continue
         half, lot = sample.take(judged), np.random.default_rng(split).random(len(judged))
         own, seconds = read_own(scratch, outcome, split)
-        same = {f"all get {arm}": _give_all(half, at) for at, arm in enumerate(("nothing", *TREATED))}
+        same = {
+            f"all get {arm}": _give_all(half, at) for at, arm in enumerate(("nothing", *TREATED))
+        }
         for whose, said in (("ours", own), ("peer", read_peers(scratch, outcome, split, judged))):
-            found += [(split, model, whose, seconds, *score_effects(effects, half, lot)) for model, effects in said.items()]
-        found += [(split, model, "reference", np.nan, np.nan, np.nan, value, np.nan) for model, value in same.items()]
+            found += [
+                (split, model, whose, seconds, *score_effects(effects, half, lot))
+                for model, effects in said.items()
+            ]
+        found += [
+            (split, model, "reference", np.nan, np.nan, np.nan, value, np.nan)
+            for model, value in same.items()
+        ]
     return pd.DataFrame(found, columns=["split", "model", "whose", "seconds", *SCORES])
 
 
@@ -149,7 +188,9 @@ def find_corrected(differences: Array, test_to_train: float = 1.0) -> tuple[floa
     count, mean = len(differences), float(np.mean(differences))
     if count < 2:
         return mean, np.nan, np.nan
-    half = student.ppf(0.975, count - 1) * np.sqrt((1 / count + test_to_train) * np.var(differences, ddof=1))
+    half = student.ppf(0.975, count - 1) * np.sqrt(
+        (1 / count + test_to_train) * np.var(differences, ddof=1)
+    )
     return mean, mean - half, mean + half
 
 
@@ -167,7 +208,10 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
     means = level_means(scores).sort_values(SCORES[2], ascending=False)
     counts = scores.groupby("model").split.size()
     cells = [tuple(_write_mean(value) for value in row) for row in means.to_numpy()]
-    rows = [(model, whose, str(counts[model]), *more) for (model, whose), more in zip(means.index, cells, strict=True)]
+    rows = [
+        (model, whose, str(counts[model]), *more)
+        for (model, whose), more in zip(means.index, cells, strict=True)
+    ]
     words = (
         f"The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a half, scored on the other, {len(own)} times with other halves. "
         f"Slow models have fewer: their means are those of {AVERAGED} less the difference on the halves that both have. In {unit} per {PER:,} customers: "
@@ -175,7 +219,9 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
         f"giving **the top {TOP:.0%}** by predicted effect that arm, the others none; by inverse propensity weights on raw outcomes. The package chooses by "
         f"{AVERAGED}, which was fixed before looking; its learners together take {own.seconds.median():.0f} seconds a split."
     )
-    return Section(f"Hillstrom, {outcome}", words, ("model", "whose", "splits", *SCORES), tuple(rows))
+    return Section(
+        f"Hillstrom, {outcome}", words, ("model", "whose", "splits", *SCORES), tuple(rows)
+    )
 
 
 def level_means(scores: pd.DataFrame) -> pd.DataFrame:
@@ -197,19 +243,35 @@ def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
         found = [*pair(scores, peer)]
         splits = found[0][2]
         level |= {peer: all(high >= 0 for _, (_, _, high), _ in found)} if splits >= FEWEST else {}
-        rows.append((peer, str(splits), *(_write_difference(*values) for _, values, _ in found), judge(level[peer]) if peer in level else "too few splits"))
+        rows.append(
+            (
+                peer,
+                str(splits),
+                *(_write_difference(*values) for _, values, _ in found),
+                judge(level[peer]) if peer in level else "too few splits",
+            )
+        )
     words = (
         f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]} per {PER:,} customers, with corrected resampled t intervals "
         f"(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST} splits on."
     )
     head = ("peer", "splits", *SCORES, "at least level")
-    return Section(f"Hillstrom, {outcome}: against each peer", words, head, tuple(rows), (_say_level(level, len(rows), outcome),))
+    return Section(
+        f"Hillstrom, {outcome}: against each peer",
+        words,
+        head,
+        tuple(rows),
+        (_say_level(level, len(rows), outcome),),
+    )
 
 
 def _say_level(level: dict[str, bool], peers: int, outcome: str) -> str:
     if not level:
         return f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has {FEWEST} splits."
-    verdict, of_all = judge(all(level.values())), "" if len(level) == peers else f", the other {peers - len(level)} are not judged"
+    verdict, of_all = (
+        judge(all(level.values())),
+        "" if len(level) == peers else f", the other {peers - len(level)} are not judged",
+    )
     return f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with {sum(level.values())} of {len(level)} peers{of_all}."
 
 

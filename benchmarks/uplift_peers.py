@@ -34,7 +34,9 @@ def boost(rows: int):
     """Return the outcome model of EconML's examples."""
     from sklearn.ensemble import GradientBoostingRegressor
 
-    return GradientBoostingRegressor(n_estimators=100, max_depth=6, min_samples_leaf=rows // 100, random_state=SEED)
+    return GradientBoostingRegressor(
+        n_estimators=100, max_depth=6, min_samples_leaf=rows // 100, random_state=SEED
+    )
 
 
 def fit_econml(name: str, learned: Array, arm: Array, outcome: Array, asked: Array) -> Array:
@@ -44,13 +46,29 @@ def fit_econml(name: str, learned: Array, arm: Array, outcome: Array, asked: Arr
 
     rows = len(learned)
     chosen = {"TLearner": {"models": boost(rows)}, "SLearner": {"overall_model": boost(rows)}}
-    trees = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": rows // 100, "random_state": SEED}
-    chosen["XLearner"] = {"models": boost(rows), "propensity_model": RandomForestClassifier(**trees)}
+    trees = {
+        "n_estimators": 100,
+        "max_depth": 6,
+        "min_samples_leaf": rows // 100,
+        "random_state": SEED,
+    }
+    chosen["XLearner"] = {
+        "models": boost(rows),
+        "propensity_model": RandomForestClassifier(**trees),
+    }
     binary = {"discrete_outcome": set(np.unique(outcome)) <= {0.0, 1.0}, "random_state": SEED}
     chosen["CausalForestDML"] = binary | {"discrete_treatment": True, "n_jobs": 1}
-    chosen |= {"DRLearner": binary, "ForestDRLearner": binary | {"n_jobs": 1, "n_estimators": TREES}}
+    chosen |= {
+        "DRLearner": binary,
+        "ForestDRLearner": binary | {"n_jobs": 1, "n_estimators": TREES},
+    }
     kind = next(getattr(place, name) for place in (metalearners, dml, dr) if hasattr(place, name))
-    return kind(**chosen[name]).fit(outcome, arm, X=learned).const_marginal_effect(asked).reshape(len(asked), -1)
+    return (
+        kind(**chosen[name])
+        .fit(outcome, arm, X=learned)
+        .const_marginal_effect(asked)
+        .reshape(len(asked), -1)
+    )
 
 
 def fit_causalml(name: str, learned: Array, arm: Array, outcome: Array, asked: Array) -> Array:
@@ -59,12 +77,20 @@ def fit_causalml(name: str, learned: Array, arm: Array, outcome: Array, asked: A
     from sklearn.linear_model import LinearRegression
     from xgboost import XGBRegressor
 
-    told = {"BaseRRegressor": {"random_state": SEED}, "BaseDRRegressor": {"treatment_effect_learner": LinearRegression()}}
-    model = getattr(meta, name)(learner=XGBRegressor(random_state=SEED, n_jobs=1), **told.get(name, {}))
+    told = {
+        "BaseRRegressor": {"random_state": SEED},
+        "BaseDRRegressor": {"treatment_effect_learner": LinearRegression()},
+    }
+    model = getattr(meta, name)(
+        learner=XGBRegressor(random_state=SEED, n_jobs=1), **told.get(name, {})
+    )
     model.cv_n_jobs = 1  # the R-learner else starts processes of its own for seconds of work
     counts = np.bincount(arm)
     shares = {code: counts[code] / (counts[0] + counts[code]) for code in range(1, len(counts))}
-    fitted, predicted = ({code: np.full(len(rows), share) for code, share in shares.items()} for rows in (learned, asked))
+    fitted, predicted = (
+        {code: np.full(len(rows), share) for code, share in shares.items()}
+        for rows in (learned, asked)
+    )
     model.fit(X=learned, treatment=arm, y=outcome, **({} if name[4] in "ST" else {"p": fitted}))
     return model.predict(X=asked, **({"p": predicted} if name[4] == "X" else {}))
 
@@ -98,7 +124,11 @@ FITS: dict[str, tuple[Callable, str]] = {
     "CausalML causal tree": (fit_trees, "CausalTreeRegressor"),
     "CausalML causal forest": (fit_trees, "CausalRandomForestRegressor"),
 }
-ONLY = {"CausalML uplift forest": ("visit",), "CausalML causal tree": ("spend",), "CausalML causal forest": ("spend",)}  # outcomes a model is for
+ONLY = {
+    "CausalML uplift forest": ("visit",),
+    "CausalML causal tree": ("spend",),
+    "CausalML causal forest": ("spend",),
+}  # outcomes a model is for
 FEWER = {  # splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand beside
     "EconML DRLearner": 25,  # 48
     f"EconML ForestDRLearner, {TREES} trees": 15,  # 72
@@ -112,31 +142,56 @@ def list_work(spec: dict) -> Iterator[tuple[str, str, int, Path]]:
     for split in range(spec.get("first", SPLITS)):
         for outcome in spec["outcomes"]:
             for model in spec.get("models", FITS):
-                if outcome in ONLY.get(model, spec["outcomes"]) and split < FEWER.get(model, SPLITS):
-                    yield outcome, model, split, Path(spec["out"]) / outcome / model.replace(",", "").replace(" ", "-") / f"{split:02d}.parquet"
+                if outcome in ONLY.get(model, spec["outcomes"]) and split < FEWER.get(
+                    model, SPLITS
+                ):
+                    yield (
+                        outcome,
+                        model,
+                        split,
+                        Path(spec["out"])
+                        / outcome
+                        / model.replace(",", "").replace(" ", "-")
+                        / f"{split:02d}.parquet",
+                    )
 
 
 def fit_split(spec: dict, outcome: str, model: str, split: int, path: Path) -> str:
     """Fit a model on a split and write the effects of the judged rows; return why not, where it raises."""
     warnings.simplefilter("ignore")
-    rows, splits = pd.read_parquet(spec["rows"]), pd.read_parquet(spec["splits"], filters=[("split", "==", split)])
+    rows, splits = (
+        pd.read_parquet(spec["rows"]),
+        pd.read_parquet(spec["splits"], filters=[("split", "==", split)]),
+    )
     arms = [spec["control"], *sorted(set(rows.arm) - {spec["control"]})]
     features, codes = rows[spec["features"]].to_numpy(float), rows.arm.map(arms.index).to_numpy(int)
     learn, fit, kind = splits.row.to_numpy(), *FITS[model]
     judge = np.setdiff1d(np.arange(len(rows)), learn)
     began, before = time.monotonic(), time.process_time()
     try:
-        effects = fit(kind, features[learn], codes[learn], rows[outcome].to_numpy(float)[learn], features[judge])
+        effects = fit(
+            kind,
+            features[learn],
+            codes[learn],
+            rows[outcome].to_numpy(float)[learn],
+            features[judge],
+        )
         seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - before}
         write_effects(path, split, judge, arms[1:], model, effects)
     except Exception as error:  # whatever a peer raises is a finding: it is written down
         return f"{model}, {outcome}, split {split}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     path.with_suffix(".json").write_text(json.dumps(seconds))
-    print(f"{time.strftime('%H:%M:%S')} {outcome}, {model}, split {split}: {seconds['seconds']:.1f} s", file=sys.stderr, flush=True)
+    print(
+        f"{time.strftime('%H:%M:%S')} {outcome}, {model}, split {split}: {seconds['seconds']:.1f} s",
+        file=sys.stderr,
+        flush=True,
+    )
     return ""
 
 
-def write_effects(path: Path, split: int, judge: Array, arms: list[str], model: str, effects: Array) -> None:
+def write_effects(
+    path: Path, split: int, judge: Array, arms: list[str], model: str, effects: Array
+) -> None:
     """Write the effects of one fit, the whole file or nothing.
 
     Parameters
@@ -144,11 +199,20 @@ def write_effects(path: Path, split: int, judge: Array, arms: list[str], model: 
     effects : array (rows judged, arms but control)
     """
     if effects.shape != (len(judge), len(arms)) or not np.isfinite(effects).all():
-        raise ValueError(f"required finite effects of {len(judge)} rows and {len(arms)} arms, arrived {effects.shape}; look at {model}")
+        raise ValueError(
+            f"required finite effects of {len(judge)} rows and {len(arms)} arms, arrived {effects.shape}; look at {model}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {"split": np.int16(split), "row": np.repeat(judge, len(arms)).astype("int32"), "arm": np.tile(arms, len(judge)), "model": model}
+    columns = {
+        "split": np.int16(split),
+        "row": np.repeat(judge, len(arms)).astype("int32"),
+        "arm": np.tile(arms, len(judge)),
+        "model": model,
+    }
     partial = path.with_suffix(".partial")
-    pd.DataFrame(columns | {"effect": np.ravel(effects)}).astype({"arm": "category", "model": "category"}).to_parquet(partial, index=False)
+    pd.DataFrame(columns | {"effect": np.ravel(effects)}).astype(
+        {"arm": "category", "model": "category"}
+    ).to_parquet(partial, index=False)
     partial.replace(path)
 
 
@@ -160,7 +224,9 @@ def gather(spec: dict, outcome: str) -> Path | None:
     out = Path(spec["out"]) / f"effects-{outcome}.parquet"
     if not found:
         return None
-    with parquet.ParquetWriter(out.with_suffix(".partial"), parquet.read_schema(found[0])) as writer:
+    with parquet.ParquetWriter(
+        out.with_suffix(".partial"), parquet.read_schema(found[0])
+    ) as writer:
         for path in found:
             writer.write_table(parquet.read_table(path))
     return out.with_suffix(".partial").replace(out)
@@ -168,7 +234,11 @@ def gather(spec: dict, outcome: str) -> Path | None:
 
 def measure_seconds(spec: dict) -> dict[str, float]:
     """Return the mean seconds and CPU seconds of a split, by outcome and model."""
-    told = [{"fit": f"{outcome}, {model}"} | json.loads(path.with_suffix(".json").read_text()) for outcome, model, _, path in list_work(spec) if path.exists()]
+    told = [
+        {"fit": f"{outcome}, {model}"} | json.loads(path.with_suffix(".json").read_text())
+        for outcome, model, _, path in list_work(spec)
+        if path.exists()
+    ]
     return pd.DataFrame(told).groupby("fit", sort=False).mean().round(2).to_dict("index")
 
 
@@ -177,11 +247,22 @@ def main() -> None:
     spec = json.loads(sys.argv[1])
     waiting = [work for work in list_work(spec) if not work[-1].exists()]
     # two jobs or more: joblib replaces a process that keeps growing, and these do, by 50 MB a fit
-    said = joblib.Parallel(n_jobs=spec.get("jobs", 1))(joblib.delayed(fit_split)(spec, *work) for work in waiting)
+    said = joblib.Parallel(n_jobs=spec.get("jobs", 1))(
+        joblib.delayed(fit_split)(spec, *work) for work in waiting
+    )
     files = {outcome: str(path) for outcome in spec["outcomes"] if (path := gather(spec, outcome))}
     versions = {name: version(name) for name in ("econml", "causalml", "xgboost", "scikit-learn")}
-    facts = {"files": files, "failed": [words for words in said if words], "fits": measure_seconds(spec), "splits_of_slow": FEWER}
-    print(json.dumps(facts | {"fitted": len(waiting), "peak_gb": measure_peak_gb(), "versions": versions}))
+    facts = {
+        "files": files,
+        "failed": [words for words in said if words],
+        "fits": measure_seconds(spec),
+        "splits_of_slow": FEWER,
+    }
+    print(
+        json.dumps(
+            facts | {"fitted": len(waiting), "peak_gb": measure_peak_gb(), "versions": versions}
+        )
+    )
 
 
 if __name__ == "__main__":

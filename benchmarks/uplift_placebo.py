@@ -11,12 +11,12 @@ from sections import Section, judge
 from uplift_halves import make_trial
 from uplift_tasks import OUTCOMES, load_campaign
 
-from research.cross_fitting import PROCESSES
-from research.effect_words import decide
-from research.effects import score_trial, tabulate_effects
-from research.heterogeneity import judge_differences
-from research.intervals import wilson
-from research.trials import Trial
+from research.evaluation.intervals import wilson
+from research.uplift.average_effects import score_trial, tabulate_effects
+from research.uplift.cross_fitting import PROCESSES
+from research.uplift.heterogeneity import judge_differences
+from research.uplift.report import decide
+from research.uplift.trials import Trial
 
 SEEDS, SHARE, LEAST = 40, 1 / 3, 0.95
 NOTHING = "nothing"
@@ -25,10 +25,14 @@ NOTHING = "nothing"
 def deal(trial: Trial, share: float, seed: int) -> Trial:
     """Return a random share of a trial's customers with the arms dealt out anew among them."""
     rng = np.random.default_rng(seed)
-    rows = trial.rows.iloc[np.sort(rng.permutation(len(trial.rows))[: round(share * len(trial.rows))])].reset_index(drop=True)
+    rows = trial.rows.iloc[
+        np.sort(rng.permutation(len(trial.rows))[: round(share * len(trial.rows))])
+    ].reset_index(drop=True)
     arm = rows.arm.to_numpy()[rng.permutation(len(rows))]
     dealt = rows.assign(arm=arm)
-    return replace(trial, rows=dealt.assign(propensity=dealt.arm.map(dealt.arm.value_counts(normalize=True))))
+    return replace(
+        trial, rows=dealt.assign(propensity=dealt.arm.map(dealt.arm.value_counts(normalize=True)))
+    )
 
 
 def decide_once(trial: Trial, seed: int) -> str:
@@ -46,13 +50,17 @@ def run_seed(scratch: Path, seed: int, as_found: bool = False) -> str:
         return ""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(decide_once(deal(make_trial(load_campaign()), SHARE, seed), seed)))
+        path.write_text(
+            json.dumps(decide_once(deal(make_trial(load_campaign()), SHARE, seed), seed))
+        )
     return json.loads(path.read_text())
 
 
 def run_placebos(scratch: Path, seeds: int, as_found: bool = False) -> list[str]:
     """Return the verdicts of all seeds that are there."""
-    said = joblib.Parallel(n_jobs=PROCESSES)(joblib.delayed(run_seed)(scratch, seed, as_found) for seed in range(seeds))
+    said = joblib.Parallel(n_jobs=PROCESSES)(
+        joblib.delayed(run_seed)(scratch, seed, as_found) for seed in range(seeds)
+    )
     return [verdict for verdict in said if verdict]
 
 
@@ -67,5 +75,15 @@ def tell(verdicts: list[str]) -> Section:
         "Its level is 5 % in all, so a bound of 95 % asks for what is promised, up to luck."
     )
     bound = f"“Nothing” in at least {LEAST:.0%}: {judge(counts[NOTHING] / n >= LEAST)}."
-    row = (str(n), *(str(count) for count in counts.values()), f"{counts[NOTHING] / n:.1%} ({low:.1%} to {high:.1%})")
-    return Section("Placebo", words, ("seeds", "nothing", "same", "differs", "share of nothing (95 % interval, Wilson)"), (row,), (bound,))
+    row = (
+        str(n),
+        *(str(count) for count in counts.values()),
+        f"{counts[NOTHING] / n:.1%} ({low:.1%} to {high:.1%})",
+    )
+    return Section(
+        "Placebo",
+        words,
+        ("seeds", "nothing", "same", "differs", "share of nothing (95 % interval, Wilson)"),
+        (row,),
+        (bound,),
+    )

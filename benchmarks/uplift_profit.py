@@ -9,14 +9,32 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
 from sections import Section, judge
-from uplift_companies import DIFFERING, GENERATED, PROPORTIONAL, draw_company, lay_out_company, load_generated, take_company
+from uplift_companies import (
+    DIFFERING,
+    GENERATED,
+    PROPORTIONAL,
+    draw_company,
+    lay_out_company,
+    load_generated,
+    take_company,
+)
 
-from research.cross_fitting import cross_fit
-from research.doubly_robust import Sample, divide, expect_unseen
-from research.effects import FOLDS
-from research.intervals import wilson
-from research.targeting import AT_STAKE, ORACLE, RISKIEST, WORTHWHILE, Case, build_case, contribute, resample_profit, tabulate_policies
-from research.trials import Trial
+from research.evaluation.intervals import wilson
+from research.uplift.average_effects import FOLDS
+from research.uplift.cross_fitting import cross_fit
+from research.uplift.doubly_robust import Sample, divide, expect_unseen
+from research.uplift.policy.policies import (
+    AT_STAKE,
+    ORACLE,
+    RISKIEST,
+    WORTHWHILE,
+    Case,
+    build_case,
+    contribute,
+    resample_profit,
+    tabulate_policies,
+)
+from research.uplift.trials import Trial
 
 Array = np.ndarray
 Company = tuple[Trial, Array, Array]
@@ -36,7 +54,18 @@ def build(company: Company, seed: int) -> Case:
     sample, cost, paid = lay_out_company(trial)
     said, expected = cross_fit(sample, PARTS, 1, seed), expect_unseen(sample, FOLDS, seed)
     cycle, money = trial.rows.trial.to_numpy(), trial.rows.kept.to_numpy() * worth
-    return build_case(sample, said, None, worth, money, paid, cost, (expected, expected * worth[:, None]), cycle, true * worth[:, None] - cost)
+    return build_case(
+        sample,
+        said,
+        None,
+        worth,
+        money,
+        paid,
+        cost,
+        (expected, expected * worth[:, None]),
+        cycle,
+        true * worth[:, None] - cost,
+    )
 
 
 def set_terms(case: Case) -> tuple[float, float]:
@@ -48,7 +77,10 @@ def set_terms(case: Case) -> tuple[float, float]:
 def share_oracle(case: Case, seed: int) -> dict[str, float]:
     """Return the share of the oracle's true profit that each policy earns."""
     found = contribute(case, *set_terms(case), seed)
-    return {name: float(found[name]["true_profit"].sum() / found[ORACLE]["true_profit"].sum()) for name in POLICIES}
+    return {
+        name: float(found[name]["true_profit"].sum() / found[ORACLE]["true_profit"].sum())
+        for name in POLICIES
+    }
 
 
 def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
@@ -57,8 +89,12 @@ def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
     for number in range(PARTS):
         rest = fold == number
         for arm in range(true.shape[1]):
-            model = LGBMRegressor(n_estimators=600, num_leaves=63, n_jobs=1, random_state=seed, verbosity=-1)
-            found[rest, arm] = model.fit(sample.trees[~rest], true[~rest, arm]).predict(sample.trees[rest])
+            model = LGBMRegressor(
+                n_estimators=600, num_leaves=63, n_jobs=1, random_state=seed, verbosity=-1
+            )
+            found[rest, arm] = model.fit(sample.trees[~rest], true[~rest, arm]).predict(
+                sample.trees[rest]
+            )
     return found
 
 
@@ -73,7 +109,19 @@ def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
     sample, cost, _ = lay_out_company(trial)
     gain = regress_truth(sample, true, seed)[None] * worth[None, :, None]
     none, net = np.zeros((1, sample.size)), true * worth[:, None] - cost
-    case = Case(trial.rows.trial.to_numpy(), sample.customers, none, worth, gain, gain, cost, net, net, sample.arms[1:], net)
+    case = Case(
+        trial.rows.trial.to_numpy(),
+        sample.customers,
+        none,
+        worth,
+        gain,
+        gain,
+        cost,
+        net,
+        net,
+        sample.arms[1:],
+        net,
+    )
     return {CEILING: share_oracle(case, seed)[WORTHWHILE]}
 
 
@@ -81,12 +129,23 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
     """Return the estimated profit of the list by effect, value and cost with its interval, and the true profit."""
     case = build(draw_company(TRIAL_SIZE, kind, 1000 + seed), seed)
     budget, capacity = set_terms(case)
-    found = {name: parts for name, parts in contribute(case, budget, capacity, seed).items() if name in (WORTHWHILE, ORACLE)}
-    table = tabulate_policies(case, found, resample_profit(case, found, RESAMPLES, seed), budget).set_index("policy")
-    return {name: float(table.loc[WORTHWHILE, name]) for name in ("profit", "low", "high", "true_profit")}
+    found = {
+        name: parts
+        for name, parts in contribute(case, budget, capacity, seed).items()
+        if name in (WORTHWHILE, ORACLE)
+    }
+    table = tabulate_policies(
+        case, found, resample_profit(case, found, RESAMPLES, seed), budget
+    ).set_index("policy")
+    return {
+        name: float(table.loc[WORTHWHILE, name])
+        for name in ("profit", "low", "high", "true_profit")
+    }
 
 
-def remember(path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False) -> dict[str, float]:
+def remember(
+    path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False
+) -> dict[str, float]:
     """Return what is measured, from its file where it is there; nothing where it isn't and ``as_found`` forbids to measure."""
     if as_found and not path.exists():
         return {}
@@ -102,7 +161,13 @@ def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) 
     for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
         for seed in range(FIRST, FIRST + sizes[size]):
             path = scratch / "uplift-profit" / f"{kind.replace(' ', '-')}-{size}-{seed}.json"
-            shares = remember(path, lambda size=size, kind=kind, seed=seed: measure_share(draw_company(size, kind, seed), seed), as_found)
+            shares = remember(
+                path,
+                lambda size=size, kind=kind, seed=seed: measure_share(
+                    draw_company(size, kind, seed), seed
+                ),
+                as_found,
+            )
             rows.append((kind, size, seed, shares))
     return _lay_out(rows)
 
@@ -112,23 +177,44 @@ def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = Fal
     rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
     for size, seeds in draws.items():
         for seed in range(FIRST, FIRST + seeds):
-            company, path = take_company(generated, size, seed), folder / f"generated-{size}-{seed}.json"
-            shares = remember(path, lambda company=company, seed=seed: measure_share(company, seed), as_found)
+            company, path = (
+                take_company(generated, size, seed),
+                folder / f"generated-{size}-{seed}.json",
+            )
+            shares = remember(
+                path, lambda company=company, seed=seed: measure_share(company, seed), as_found
+            )
             if size == max(draws):
-                shares |= remember(folder / f"ceiling-{size}-{seed}.json", lambda company=company, seed=seed: measure_ceiling(company, seed), as_found)
+                shares |= remember(
+                    folder / f"ceiling-{size}-{seed}.json",
+                    lambda company=company, seed=seed: measure_ceiling(company, seed),
+                    as_found,
+                )
             rows.append((GENERATED, size, seed, shares))
     return _lay_out(rows)
 
 
 def _lay_out(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame([{"kind": kind, "size": size, "seed": seed} | shares for kind, size, seed, shares in rows if shares])
+    return pd.DataFrame(
+        [
+            {"kind": kind, "size": size, "seed": seed} | shares
+            for kind, size, seed, shares in rows
+            if shares
+        ]
+    )
 
 
 def run_trials(scratch: Path, kind: str, trials: int, as_found: bool = False) -> pd.DataFrame:
     """Return ``measure_coverage`` of many trials, one row each."""
-    names = (scratch / "uplift-coverage" / f"{kind.replace(' ', '-')}-{seed}.json" for seed in range(trials))
+    names = (
+        scratch / "uplift-coverage" / f"{kind.replace(' ', '-')}-{seed}.json"
+        for seed in range(trials)
+    )
     with joblib.parallel_config(backend="sequential"):
-        found = [remember(path, lambda seed=seed: measure_coverage(kind, seed), as_found) for seed, path in enumerate(names)]
+        found = [
+            remember(path, lambda seed=seed: measure_coverage(kind, seed), as_found)
+            for seed, path in enumerate(names)
+        ]
     return pd.DataFrame([one for one in found if one])
 
 
@@ -139,12 +225,24 @@ def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str,
     ----------
     better : kinds of which the list by effect must earn more than those by risk, at every size
     """
-    means = shares.groupby(["kind", "size"], sort=False)[[name for name in (*POLICIES, CEILING) if name in shares]].mean()
+    means = shares.groupby(["kind", "size"], sort=False)[
+        [name for name in (*POLICIES, CEILING) if name in shares]
+    ].mean()
     errors = shares.groupby(["kind", "size"], sort=False)[WORTHWHILE].sem()
     counts = shares.groupby(["kind", "size"], sort=False).seed.size()
-    cells = [(_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:])) for at, row in means.iterrows()]
-    rows = [(kind, f"{size:,}", str(counts[kind, size]), *more) for (kind, size), more in zip(means.index, cells, strict=True)]
-    bounds = [bound for kind in means.index.unique("kind") for bound in _judge_shares(means.loc[kind], kind, kind in better)]
+    cells = [
+        (_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:]))
+        for at, row in means.iterrows()
+    ]
+    rows = [
+        (kind, f"{size:,}", str(counts[kind, size]), *more)
+        for (kind, size), more in zip(means.index, cells, strict=True)
+    ]
+    bounds = [
+        bound
+        for kind in means.index.unique("kind")
+        for bound in _judge_shares(means.loc[kind], kind, kind in better)
+    ]
     head = ("company", "assignments", "seeds", f"{WORTHWHILE} (standard error)", *means.columns[1:])
     return Section(title, words, head, tuple(rows), tuple(bounds))
 
@@ -178,12 +276,23 @@ def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
         low, high = wilson(inside.mean(), n)
         off = (trials.profit - trials.true_profit).mean()
         width = (trials.high - trials.low).mean()
-        money = (f"{value:,.0f}".replace("-", "−") for value in (trials.true_profit.mean(), off, width))
+        money = (
+            f"{value:,.0f}".replace("-", "−") for value in (trials.true_profit.mean(), off, width)
+        )
         rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
-        bounds.append(f"{kind}: the interval holds the true profit in at least {COVERED:.0%}: {judge(inside.mean() >= COVERED)}.")
+        bounds.append(
+            f"{kind}: the interval holds the true profit in at least {COVERED:.0%}: {judge(inside.mean() >= COVERED)}."
+        )
     words = (
         f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as above. The 95 % interval of the profit of “{WORTHWHILE}”, from "
         f"{RESAMPLES} resamples of customers, and the true profit of the same list: how often it lies within, and by how much the estimate is off on average."
     )
-    head = ("company", "trials", "true profit inside (95 % interval, Wilson)", "true profit, mean", "estimate less truth, mean", "width of the interval, mean")
+    head = (
+        "company",
+        "trials",
+        "true profit inside (95 % interval, Wilson)",
+        "true profit, mean",
+        "estimate less truth, mean",
+        "width of the interval, mean",
+    )
     return Section("Coverage of the interval of profit", words, head, tuple(rows), tuple(bounds))

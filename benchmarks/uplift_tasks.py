@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from research.studies import StudyError
+from research.errors import StudyError
 
 CONTROL = "control"
 ARMS = {"No E-Mail": CONTROL, "Mens E-Mail": "mens", "Womens E-Mail": "womens"}
@@ -39,10 +39,14 @@ def load_campaign() -> pd.DataFrame:
     """
     path = Path(os.environ.get("RESEARCH_MIRROR", "")) / "hillstrom" / "hillstrom.csv"
     if not path.is_file():
-        raise StudyError(f"required the file hillstrom/hillstrom.csv, arrived nothing at {path}; set RESEARCH_MIRROR to the folder of the real files")
+        raise StudyError(
+            f"required the file hillstrom/hillstrom.csv, arrived nothing at {path}; set RESEARCH_MIRROR to the folder of the real files"
+        )
     raw = pd.read_csv(path)
     features = pd.get_dummies(raw[[*NUMBERS, *TEXTS]], columns=[*TEXTS], dtype=float).astype(float)
-    return features.assign(arm=raw.segment.map(ARMS), visit=raw.visit.astype(float), spend=raw.spend)
+    return features.assign(
+        arm=raw.segment.map(ARMS), visit=raw.visit.astype(float), spend=raw.spend
+    )
 
 
 def list_features(rows: pd.DataFrame) -> list[str]:
@@ -69,19 +73,32 @@ def split_halves(arm: np.ndarray, repeats: int = REPEATS, seed: int = SEED) -> H
     for repeat in range(repeats):
         shuffled = np.random.default_rng([seed, repeat]).permutation(len(codes))
         in_arms = [shuffled[codes[shuffled] == code] for code in range(codes.max() + 1)]
-        learn, judge = zip(*((rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in in_arms), strict=True)
+        learn, judge = zip(
+            *((rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in in_arms), strict=True
+        )
         halves.append((np.sort(np.concatenate(learn)), np.sort(np.concatenate(judge))))
     return halves
 
 
 def write_campaign(rows: pd.DataFrame, halves: Halves, scratch: Path) -> dict:
     """Write rows and splits for others' models, and return what ``uplift_peers.py`` is to be told."""
-    paths = {"rows": scratch / "uplift-rows.parquet", "splits": scratch / "uplift-splits.parquet", "out": scratch / "uplift-effects"}
+    paths = {
+        "rows": scratch / "uplift-rows.parquet",
+        "splits": scratch / "uplift-splits.parquet",
+        "out": scratch / "uplift-effects",
+    }
     rows.to_parquet(paths["rows"], index=False)
     learned = np.concatenate([learn for learn, _ in halves])
     numbers = np.repeat(np.arange(len(halves)), [len(learn) for learn, _ in halves])
-    pd.DataFrame({"split": numbers.astype("int16"), "row": learned.astype("int32")}).to_parquet(paths["splits"], index=False)
-    facts = {"features": list_features(rows), "outcomes": list(OUTCOMES), "control": CONTROL, "jobs": 2}
+    pd.DataFrame({"split": numbers.astype("int16"), "row": learned.astype("int32")}).to_parquet(
+        paths["splits"], index=False
+    )
+    facts = {
+        "features": list_features(rows),
+        "outcomes": list(OUTCOMES),
+        "control": CONTROL,
+        "jobs": 2,
+    }
     return {name: str(path) for name, path in paths.items()} | facts
 
 
@@ -91,7 +108,9 @@ def main() -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     rows = load_campaign()
     spec = write_campaign(rows, split_halves(rows.arm.to_numpy()), scratch)
-    print(f"OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{json.dumps(spec)}'")
+    print(
+        f"OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{json.dumps(spec)}'"
+    )
 
 
 if __name__ == "__main__":

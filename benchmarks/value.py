@@ -20,13 +20,14 @@ import pandas as pd
 from bench import describe_machine, describe_versions
 from sections import judge
 
-from research import pareto, value
-from research.likelihood import Fit
-from research.spend import fit_spend
+from research.models.clv import pareto_nbd
+from research.models.clv.gamma_gamma import fit_spend
+from research.models.clv.max_likelihood import Fit
+from research.value import expected_value
 
 ROOT = Path(__file__).resolve().parents[1]
 CUSTOMERS, SECONDS, MEMORY_GB = 200_000, 60, 2
-RHYTHM = Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto.NAMES)
+RHYTHM = Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto_nbd.NAMES)
 AMOUNTS = (6.25, 3.74, 15.44)
 SPAN, MARGIN, RATE, OLDEST = 365, 0.3, 0.1, 730
 
@@ -35,14 +36,28 @@ def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
     """Return histories of customers who joined on a day of the last two years, in whole days, with what they spent."""
     rng = np.random.default_rng(seed)
     ages = pd.DataFrame({"age_days": rng.integers(1, OLDEST, customers).astype(float)})
-    found, _ = pareto.simulate_purchases(ages, RHYTHM, 1, seed)
+    found, _ = pareto_nbd.simulate_purchases(ages, RHYTHM, 1, seed)
     repeats = np.minimum(found.n_repeat, found.age_days)  # at most one a day
-    recency = np.where(repeats > 0, np.clip(np.ceil(found.recency_days), np.maximum(repeats, 1), found.age_days), 0)
+    recency = np.where(
+        repeats > 0, np.clip(np.ceil(found.recency_days), np.maximum(repeats, 1), found.age_days), 0
+    )
     p, q, v = AMOUNTS
     scale = v / rng.gamma(q, 1, customers)
-    mean = np.where(repeats > 0, rng.gamma(np.maximum(p * repeats, 1e-9), 1) * scale / np.maximum(repeats, 1), np.nan)
+    mean = np.where(
+        repeats > 0,
+        rng.gamma(np.maximum(p * repeats, 1e-9), 1) * scale / np.maximum(repeats, 1),
+        np.nan,
+    )
     first = rng.gamma(p, 1, customers) * scale
-    return pd.DataFrame({"n_repeat": repeats, "recency_days": recency, "age_days": found.age_days, "mean_amount": mean, "first_amount": first})
+    return pd.DataFrame(
+        {
+            "n_repeat": repeats,
+            "recency_days": recency,
+            "age_days": found.age_days,
+            "mean_amount": mean,
+            "first_amount": first,
+        }
+    )
 
 
 def measure(customers: int) -> dict[str, float | str]:
@@ -50,24 +65,35 @@ def measure(customers: int) -> dict[str, float | str]:
     histories, seconds = draw_histories(customers), {}
     began = at = time.perf_counter()
     rhythms = {}
-    for name, model in value.MODELS.items():
+    for name, model in expected_value.MODELS.items():
         rhythms[name] = model.fit_rhythm(histories)
         seconds[f"fit {name}"], at = time.perf_counter() - at, time.perf_counter()
     spend = fit_spend(histories)
     seconds["fit Gamma-Gamma"], at = time.perf_counter() - at, time.perf_counter()
-    best = value.choose_rhythm(rhythms)
-    for name in dict.fromkeys((best, *value.MODELS)):
-        value.value_buyers(histories, value.MODELS[name], rhythms[name], spend, SPAN, MARGIN, RATE)
+    best = expected_value.choose_rhythm(rhythms)
+    for name in dict.fromkeys((best, *expected_value.MODELS)):
+        expected_value.value_buyers(
+            histories, expected_value.MODELS[name], rhythms[name], spend, SPAN, MARGIN, RATE
+        )
         seconds[f"value by {name}"], at = time.perf_counter() - at, time.perf_counter()
-    parts = (f"value by {name}" for name in value.MODELS if name != best)
+    parts = (f"value by {name}" for name in expected_value.MODELS if name != best)
     all_seconds = time.perf_counter() - began - sum(seconds[part] for part in parts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    return {"best": best, "together": all_seconds, "peak_gb": peak, "r": rhythms["Pareto/NBD"].parameters[0]} | seconds
+    return {
+        "best": best,
+        "together": all_seconds,
+        "peak_gb": peak,
+        "r": rhythms["Pareto/NBD"].parameters[0],
+    } | seconds
 
 
 def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
     """Write the whole file, or nothing."""
-    rows = [(name, f"{seconds:.1f}") for name, seconds in facts.items() if name.startswith(("fit ", "value "))]
+    rows = [
+        (name, f"{seconds:.1f}")
+        for name, seconds in facts.items()
+        if name.startswith(("fit ", "value "))
+    ]
     chosen = f"value by {facts['best']}"
     lines = [
         "# Value: speed and memory",
@@ -98,7 +124,9 @@ def main() -> None:
     """Measure in a process of its own and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=CUSTOMERS, metavar="N")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "VALUE.md", metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "VALUE.md", metavar="FILE"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
@@ -106,9 +134,20 @@ def main() -> None:
         return
     began, load = datetime.now(), os.getloadavg()
     command = [sys.executable, __file__, "--inside", "--customers", str(options.customers)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     when = f"begun {began:%Y-%m-%d %H:%M}; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
-    write_results(options.out, options.customers, json.loads(done.stdout.splitlines()[-1]), f"{when}; {describe_machine()}; {describe_versions({})}")
+    write_results(
+        options.out,
+        options.customers,
+        json.loads(done.stdout.splitlines()[-1]),
+        f"{when}; {describe_machine()}; {describe_versions({})}",
+    )
     print(f"written to {options.out}")
 
 

@@ -8,11 +8,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from research.studies import Study, load_study, project_root
+from research.study import Study, load_study, project_root
 
 ROOT = project_root()  # before a test points elsewhere
 MIRROR = Path(__file__).parents[2] / "shared" / "data"
-CLOCK = {"churn": {"horizon_days": 30, "lead_days": 0}, "snapshots": {"last": "2024-06-30", "train": 1, "test": 1}, "data_end": "2024-12-31"}
+CLOCK = {
+    "churn": {"horizon_days": 30, "lead_days": 0},
+    "snapshots": {"last": "2024-06-30", "train": 1, "test": 1},
+    "data_end": "2024-12-31",
+}
 ACTIVE = {"active_days": 90, "inactive_days": 60}
 
 
@@ -43,15 +47,31 @@ def _start(root: Path, patch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def _write(root: Path, kind: str = "contractual", name: str = "tiny", tables: dict[str, pd.DataFrame] | None = None, **changes) -> Study:
+def _write(
+    root: Path,
+    kind: str = "contractual",
+    name: str = "tiny",
+    tables: dict[str, pd.DataFrame] | None = None,
+    **changes,
+) -> Study:
     folder = root / "data" / name
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     for table, frame in (tables or {}).items():
         frame.to_parquet(folder / "raw" / f"{table}.parquet", index=False)
         (folder / f"{table}.sql").write_text(f"SELECT * FROM raw_{table}")
-    definition = {"title": "A tiny company", "kind": kind, "economics": {"currency": "EUR", "capacity": 5}}
-    definition |= {"sources": {f"raw_{table}": {"file": f"{table}.parquet"} for table in tables or {}}}
-    definition |= {} if kind == "flat" else CLOCK | ({"churn": CLOCK["churn"] | ACTIVE} if kind == "non_contractual" else {})
+    definition = {
+        "title": "A tiny company",
+        "kind": kind,
+        "economics": {"currency": "EUR", "capacity": 5},
+    }
+    definition |= {
+        "sources": {f"raw_{table}": {"file": f"{table}.parquet"} for table in tables or {}}
+    }
+    definition |= (
+        {}
+        if kind == "flat"
+        else CLOCK | ({"churn": CLOCK["churn"] | ACTIVE} if kind == "non_contractual" else {})
+    )
     (folder / "study.yml").write_text(yaml.safe_dump(definition | changes))
     return load_study(name)
 
@@ -61,11 +81,17 @@ def copy(project, monkeypatch) -> Path:
     """A project with the repository's studies and notebooks, and a plan of its own."""
     for folder in ("data", "notebooks"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "raw" not in path.relative_to(ROOT).parts and path.suffix in (".yml", ".sql", ".ipynb"):
+            if (
+                path.is_file()
+                and "raw" not in path.relative_to(ROOT).parts
+                and path.suffix in (".yml", ".sql", ".ipynb")
+            ):
                 target = project / path.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
-    (project / "reports" / "plan.yml").write_text("notebooks: [10_data, 30_risk]\nstudies: {demo: {}}\n")
+    (project / "reports" / "plan.yml").write_text(
+        "notebooks: [10_data, 30_risk]\nstudies: {demo: {}}\n"
+    )
     return project
 
 

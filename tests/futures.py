@@ -9,11 +9,14 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from research.contracts import CONTRACTS, KINDS
+from research.data.contracts import CONTRACTS, KINDS
 
 DAY = pd.Timedelta(days=1)
 KNOWN = [f"c{i}" for i in range(14)]  # customers known by the snapshot
-STRANGERS = ["f0", "f1"]  # somebody with rows before the snapshot whom the company knows later, or never
+STRANGERS = [
+    "f0",
+    "f1",
+]  # somebody with rows before the snapshot whom the company knows later, or never
 INVENTED = ["i0", "i1", "i2"]  # nobody before the snapshot
 
 AGES = st.sampled_from([0, 0, 1, 2, 6, 7, 8, 14, 15, 16, 29, 30, 31, 45, 60]) | st.integers(0, 400)
@@ -28,7 +31,10 @@ NEW = ["", "🚀 never seen before", "x" * 50]
 def _values(future: bool) -> dict[str, dict[str, st.SearchStrategy]]:
     """Return what the columns of each table but keys, days and later resolutions hold; a future may hold what no past has."""
     numbers, news = (EXTREMES, NEW) if future else (AMOUNTS, [])
-    flag, few = st.sampled_from([True, False, None]), lambda *names: st.sampled_from([*names, None, *news])
+    flag, few = (
+        st.sampled_from([True, False, None]),
+        lambda *names: st.sampled_from([*names, None, *news]),
+    )
     return {
         "customers": {"region": few("north", "south"), "vip": st.sampled_from([0.0, 1.0, None])},
         "contracts": {
@@ -36,10 +42,20 @@ def _values(future: bool) -> dict[str, dict[str, st.SearchStrategy]]:
             "monthly_fee": st.sampled_from([0.0, 10.0, 12.5, None]),
             "term_months": st.sampled_from([0.0, 1, 12, None]),
         },
-        "orders": {"amount": numbers, "product": few("p", "q"), "quantity": numbers, "returned": flag},
+        "orders": {
+            "amount": numbers,
+            "product": few("p", "q"),
+            "quantity": numbers,
+            "returned": flag,
+        },
         "usage": {"kind": few("web", "app"), "amount": numbers | st.none()},
         "contacts": {"channel": few("phone"), "topic": few("bill"), "complaint": flag},
-        "feedback": {"kind": few("csat"), "score": st.sampled_from([1.0, 3.0, 5.0, None]), "score_max": st.just(5.0), "text": few(*TEXTS)},
+        "feedback": {
+            "kind": few("csat"),
+            "score": st.sampled_from([1.0, 3.0, 5.0, None]),
+            "score_max": st.just(5.0),
+            "text": few(*TEXTS),
+        },
         "referrals": {},
         "campaigns": {
             "campaign": st.sampled_from(["spring", "summer", *news]),
@@ -51,7 +67,10 @@ def _values(future: bool) -> dict[str, dict[str, st.SearchStrategy]]:
 
 
 PAST_VALUES, FUTURE_VALUES = _values(False), _values(True)
-RESOLVED = {"contracts": ("ended_at", {"end_reason": ["price", "moved"], "voluntary": [True, False]}), "contacts": ("resolved_at", {})}
+RESOLVED = {
+    "contracts": ("ended_at", {"end_reason": ["price", "moved"], "voluntary": [True, False]}),
+    "contacts": ("resolved_at", {}),
+}
 
 
 @dataclass(repr=False)
@@ -72,14 +91,32 @@ def futures(draw, days: list[date]) -> Futures:
         past = [_past_row(draw, name, after, customer) for customer in _past_customers(draw, name)]
         for tables in (one, other):
             rows = [row | _later(draw, name, row, after) for row in past]
-            new = [_future_row(draw, name, after, customer) for customer in _future_customers(draw, name)]
-            tables[name] = [*rows, *new, *(new[-1:] if name != "customers" else []), *_teach(name, min(days))]
+            new = [
+                _future_row(draw, name, after, customer)
+                for customer in _future_customers(draw, name)
+            ]
+            tables[name] = [
+                *rows,
+                *new,
+                *(new[-1:] if name != "customers" else []),
+                *_teach(name, min(days)),
+            ]
         order.shuffle(other[name])
-    return Futures(day, *({name: _tabulate(name, rows) for name, rows in tables.items()} for tables in (one, other)))
+    return Futures(
+        day,
+        *(
+            {name: _tabulate(name, rows) for name, rows in tables.items()}
+            for tables in (one, other)
+        ),
+    )
 
 
 def _past_customers(draw, name: str) -> list[str]:
-    return KNOWN if name == "customers" else draw(st.lists(st.sampled_from([*KNOWN, *STRANGERS]), min_size=8, max_size=20))
+    return (
+        KNOWN
+        if name == "customers"
+        else draw(st.lists(st.sampled_from([*KNOWN, *STRANGERS]), min_size=8, max_size=20))
+    )
 
 
 def _future_customers(draw, name: str) -> list[str]:
@@ -92,17 +129,27 @@ def _future_customers(draw, name: str) -> list[str]:
 def _past_row(draw, name: str, after: pd.Timestamp, customer: str) -> dict:
     """Return a row dated and known by the end of the snapshot; a resolution by then belongs to it."""
     dated = after - DAY * (1 + draw(AGES)) + pd.Timedelta(draw(HOURS))
-    row = {"customer_id": customer, CONTRACTS[name].dated: dated, "known_at": min(dated + DAY * draw(DELAYS), after - pd.Timedelta("1us"))}
+    row = {
+        "customer_id": customer,
+        CONTRACTS[name].dated: dated,
+        "known_at": min(dated + DAY * draw(DELAYS), after - pd.Timedelta("1us")),
+    }
     if name in RESOLVED and draw(st.booleans()):
         column, details = RESOLVED[name]
-        row |= {column: min(dated + DAY * draw(AGES), after - pd.Timedelta("1us"))} | {key: draw(st.sampled_from(values)) for key, values in details.items()}
+        row |= {column: min(dated + DAY * draw(AGES), after - pd.Timedelta("1us"))} | {
+            key: draw(st.sampled_from(values)) for key, values in details.items()
+        }
     return row | {column: draw(values) for column, values in PAST_VALUES[name].items()}
 
 
 def _later(draw, name: str, row: dict, after: pd.Timestamp) -> dict:
     """Return what a past row says of the days after the snapshot."""
     if name == "customers":
-        return {"upgraded_on": after + DAY * draw(AGES)} if row["customer_id"] < "c5" else {"upgraded_on": row["joined_at"].normalize()}
+        return (
+            {"upgraded_on": after + DAY * draw(AGES)}
+            if row["customer_id"] < "c5"
+            else {"upgraded_on": row["joined_at"].normalize()}
+        )
     if name not in RESOLVED or RESOLVED[name][0] in row:
         return {}
     column, details = RESOLVED[name]
@@ -114,16 +161,28 @@ def _later(draw, name: str, row: dict, after: pd.Timestamp) -> dict:
 def _future_row(draw, name: str, after: pd.Timestamp, customer: str) -> dict:
     """Return a row dated after the snapshot, or dated before it and known later or never."""
     known_later = draw(st.booleans())
-    dated = after - DAY * (1 + draw(AGES)) if known_later else draw(st.just(pd.Timestamp("9999-12-31")) | AGES.map(lambda age: after + DAY * age))
+    dated = (
+        after - DAY * (1 + draw(AGES))
+        if known_later
+        else draw(st.just(pd.Timestamp("9999-12-31")) | AGES.map(lambda age: after + DAY * age))
+    )
     late = max(after, dated) + DAY * draw(DELAYS) if dated.year < 9999 else dated
-    row = {"customer_id": customer, CONTRACTS[name].dated: dated, "known_at": draw(st.none() | st.just(late)) if known_later else late}
+    row = {
+        "customer_id": customer,
+        CONTRACTS[name].dated: dated,
+        "known_at": draw(st.none() | st.just(late)) if known_later else late,
+    }
     return row | {column: draw(values) for column, values in FUTURE_VALUES[name].items()}
 
 
 def _tabulate(name: str, rows: list[dict]) -> pa.Table:
     """Return rows with every column of the contract, in its types."""
     own = {column: KINDS[spec.kind] for column, spec in CONTRACTS[name].columns.items()}
-    kinds = own | ({"region": "string", "vip": "float64", "upgraded_on": "timestamp(6)"} if name == "customers" else {})
+    kinds = own | (
+        {"region": "string", "vip": "float64", "upgraded_on": "timestamp(6)"}
+        if name == "customers"
+        else {}
+    )
     return pa.Table.from_pylist(rows, schema=ibis.schema(kinds).to_pyarrow())
 
 
@@ -134,4 +193,8 @@ def _teach(name: str, day: date) -> list[dict]:
     if name == "customers":
         return [row]
     texts = [(f"{text} {i}", 1.0 + 4 * (text in TEXTS[:2])) for text in TEXTS for i in range(30)]
-    return [row | {"text": text, "score": score, "score_max": 5.0} for text, score in texts] if name == "feedback" else []
+    return (
+        [row | {"text": text, "score": score, "score_max": 5.0} for text, score in texts]
+        if name == "feedback"
+        else []
+    )

@@ -21,8 +21,16 @@ def write_study(root: Path, name: str, rows: str | None = ROWS) -> None:
 
 def write_notebook(root: Path, name: str, title: str, parameters: str, *cells: str) -> None:
     """Write a notebook: its title, the cell tagged parameters, then code; a cell that starts with ``#`` is markdown."""
-    made = [nbformat.v4.new_markdown_cell(f"# {title}"), nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
-    made += [nbformat.v4.new_markdown_cell(cell) if cell.startswith("#") else nbformat.v4.new_code_cell(cell) for cell in cells]
+    made = [
+        nbformat.v4.new_markdown_cell(f"# {title}"),
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+    ]
+    made += [
+        nbformat.v4.new_markdown_cell(cell)
+        if cell.startswith("#")
+        else nbformat.v4.new_code_cell(cell)
+        for cell in cells
+    ]
     for number, cell in enumerate(made):
         cell.id = f"cell-{number}"
     (root / "notebooks").mkdir(exist_ok=True)

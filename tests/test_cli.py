@@ -6,10 +6,13 @@ import re
 import duckdb
 import pandas as pd
 import pytest
-from models import few_candidates
+from small_models import few_candidates
 
-from research import adapters, cli, features, risk, sources
-from research.studies import StudyError
+from research import cli
+from research.data import fetch, load
+from research.errors import StudyError
+from research.features import build
+from research.risk import predict
 
 
 def days(*texts: str | None) -> pd.Series:
@@ -17,8 +20,16 @@ def days(*texts: str | None) -> pd.Series:
 
 
 def tables(**changes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    customers = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": days("2023-01-01", "2023-02-01")})
-    contracts = pd.DataFrame({"customer_id": ["a", "b"], "started_at": customers.joined_at, "ended_at": days("2024-07-10", None)})
+    customers = pd.DataFrame(
+        {"customer_id": ["a", "b"], "joined_at": days("2023-01-01", "2023-02-01")}
+    )
+    contracts = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "started_at": customers.joined_at,
+            "ended_at": days("2024-07-10", None),
+        }
+    )
     return {"customers": customers, "contracts": contracts} | changes
 
 
@@ -30,12 +41,22 @@ def run(capsys):
         code = cli.main(arguments)
         said = capsys.readouterr()
         assert "Traceback" not in said.out + said.err
-        return code, said.out, [line.removeprefix("error: ") for line in said.err.splitlines() if line.startswith("error: ")]
+        return (
+            code,
+            said.out,
+            [
+                line.removeprefix("error: ")
+                for line in said.err.splitlines()
+                if line.startswith("error: ")
+            ],
+        )
 
     return call
 
 
-@pytest.mark.parametrize("arguments", [[], ["fetch"], ["check"], ["snapshot"], ["simulate"], ["run"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["fetch"], ["check"], ["snapshot"], ["simulate"], ["run"]]
+)
 def test_every_command_explains_itself(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         cli.main([*arguments, "--help"])
@@ -51,11 +72,20 @@ def test_every_command_explains_itself(capsys, arguments):
         ([], "the following arguments are required: COMMAND"),
         (["forecast"], "invalid choice: 'forecast'"),
         (["snapshot"], "the following arguments are required: STUDY"),
-        (["snapshot", "tiny", "--horizon-days", "soon"], "argument --horizon-days: invalid int value: 'soon'"),
+        (
+            ["snapshot", "tiny", "--horizon-days", "soon"],
+            "argument --horizon-days: invalid int value: 'soon'",
+        ),
         (["check", "--at", "2024-06-30"], "unrecognized arguments: --at"),
         (["run", "--jobs"], "argument --jobs: expected one argument"),
-        (["simulate", "--customers", "100"], "the following arguments are required: --months, --seed, --out"),
-        (["simulate", "--without", "luck"], "argument --without: invalid choice: 'luck' (choose from 'late_rows', 'duplicates',"),
+        (
+            ["simulate", "--customers", "100"],
+            "the following arguments are required: --months, --seed, --out",
+        ),
+        (
+            ["simulate", "--without", "luck"],
+            "argument --without: invalid choice: 'luck' (choose from 'late_rows', 'duplicates',",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sentence):
@@ -74,36 +104,69 @@ def test_a_missing_study_is_wrong_usage(run, project, command):
 
 @pytest.mark.parametrize("command", ["fetch", "check"])
 def test_a_project_without_studies_is_wrong_usage(run, project, command):
-    assert run(command) == (2, "", ["required at least one study folder below data/, found none; write data/<study>/study.yml"])
+    assert run(command) == (
+        2,
+        "",
+        [
+            "required at least one study folder below data/, found none; write data/<study>/study.yml"
+        ],
+    )
 
 
 @pytest.mark.parametrize("pair", ["horizon_days", "=60", ""])
 def test_a_setting_without_name_or_value_is_wrong_usage(run, project, pair):
-    assert run("run", "tiny", "--set", pair) == (2, "", [f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"])
+    assert run("run", "tiny", "--set", pair) == (
+        2,
+        "",
+        [f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"],
+    )
 
 
 def test_a_check_counts_promises_and_rows(run, write_study):
     write_study(tables=tables())
     code, said, faults = run("check", "tiny")
     assert (code, faults) == (0, [])
-    assert said.startswith("tiny: all ") and said.endswith(" promises kept; 0 of 5 features leak; rows: customers 2, contracts 2\n")
+    assert said.startswith("tiny: all ") and said.endswith(
+        " promises kept; 0 of 5 features leak; rows: customers 2, contracts 2\n"
+    )
 
 
-def test_a_check_knows_what_was_written_when_customers_left_before_the_training_rows(run, write_study):
+def test_a_check_knows_what_was_written_when_customers_left_before_the_training_rows(
+    run, write_study
+):
     number = range(240)
     joined = pd.Timestamp("2023-01-01") + pd.to_timedelta([i % 120 for i in number], unit="D")
     gone = [i % 2 == 0 for i in number]
-    ended = [pd.Timestamp("2024-01-15") if left else pd.Timestamp("2024-06-10") if i % 5 == 0 else pd.NaT for i, left in enumerate(gone)]
-    customers = pd.DataFrame({"customer_id": [f"c{i}" for i in number], "joined_at": joined, "desk": ["closed" if left else "open" for left in gone]})
-    contracts = pd.DataFrame({"customer_id": customers.customer_id, "started_at": joined, "ended_at": ended})
+    ended = [
+        pd.Timestamp("2024-01-15") if left else pd.Timestamp("2024-06-10") if i % 5 == 0 else pd.NaT
+        for i, left in enumerate(gone)
+    ]
+    customers = pd.DataFrame(
+        {
+            "customer_id": [f"c{i}" for i in number],
+            "joined_at": joined,
+            "desk": ["closed" if left else "open" for left in gone],
+        }
+    )
+    contracts = pd.DataFrame(
+        {"customer_id": customers.customer_id, "started_at": joined, "ended_at": ended}
+    )
     write_study(tables=tables(customers=customers, contracts=contracts))
     code, said, faults = run("check", "tiny")
     assert (code, faults) == (0, [])
-    assert "; 1 of 6 features leak; " in said  # desk: of those who joined in the same days, whoever is gone has 'closed', nobody else has
+    assert (
+        "; 1 of 6 features leak; " in said
+    )  # desk: of those who joined in the same days, whoever is gone has 'closed', nobody else has
 
 
 def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_study):
-    wrong = pd.DataFrame({"customer_id": ["a", "stranger"], "started_at": days("2023-01-01", "2199-01-01"), "ended_at": days("2022-12-31", None)})
+    wrong = pd.DataFrame(
+        {
+            "customer_id": ["a", "stranger"],
+            "started_at": days("2023-01-01", "2199-01-01"),
+            "ended_at": days("2022-12-31", None),
+        }
+    )
     write_study(tables=tables(contracts=wrong))
     code, said, faults = run("check", "tiny")
     assert (code, said) == (1, "")
@@ -118,8 +181,14 @@ def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_stud
     ("content", "sentence"),
     [
         ("title: [", "data/tiny/study.yml, line 1: required valid YAML, arrived: "),
-        ("titel: x\n", "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you mean 'title'?"),
-        ("kind: 7\n", "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or 'flat', arrived 7; correct the value"),
+        (
+            "titel: x\n",
+            "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you mean 'title'?",
+        ),
+        (
+            "kind: 7\n",
+            "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or 'flat', arrived 7; correct the value",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
@@ -137,13 +206,21 @@ def test_sql_that_fails_is_exit_code_1(run, write_study, command):
     (study.folder / "customers.sql").write_text("SELECT nope FROM raw_customers")
     code, _, faults = run(command, "tiny")
     assert code == 1
-    assert faults[0].startswith('data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope" not found')
+    assert faults[0].startswith(
+        'data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope" not found'
+    )
 
 
 @pytest.mark.parametrize("command", ["check", "snapshot"])
 def test_an_empty_table_is_exit_code_1(run, write_study, command):
     write_study(tables=tables(contracts=tables()["contracts"].head(0)))
-    assert run(command, "tiny") == (1, "", ["table contracts: required at least one row, arrived an empty table; check the SQL's filters and the raw files"])
+    assert run(command, "tiny") == (
+        1,
+        "",
+        [
+            "table contracts: required at least one row, arrived an empty table; check the SQL's filters and the raw files"
+        ],
+    )
 
 
 def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, write_study, project):
@@ -155,7 +232,11 @@ def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, writ
     code, said, faults = run("check")
     assert code == 1
     assert said.startswith("c_good: all ")
-    assert [fault.split(":")[0] for fault in faults] == ["data/a_broken/study.yml", "data/b_lacking", "data/b_lacking"]
+    assert [fault.split(":")[0] for fault in faults] == [
+        "data/a_broken/study.yml",
+        "data/b_lacking",
+        "data/b_lacking",
+    ]
 
 
 def test_a_misspelt_study_among_others_is_still_wrong_usage(run, write_study):
@@ -168,9 +249,12 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
     write_study(tables=tables(), churn={"horizon_days": 3000})
     code, _, faults = run("check", "tiny")
     assert code == 1
-    assert faults[0] == (
-        "required label windows within the data, but the window after snapshot 2024-06-30 ends 2032-09-16 and the data end 2024-12-31; "
-        "use a horizon and lead of at most 730 days together"  # 2023-01-01, the first row, to 2024-12-31
+    assert (
+        faults[0]
+        == (
+            "required label windows within the data, but the window after snapshot 2024-06-30 ends 2032-09-16 and the data end 2024-12-31; "
+            "use a horizon and lead of at most 730 days together"  # 2023-01-01, the first row, to 2024-12-31
+        )
     )
 
 
@@ -199,7 +283,9 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         ),
     ],
 )
-def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_stay(run, write_study, tmp_path, arguments, sentence):
+def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_stay(
+    run, write_study, tmp_path, arguments, sentence
+):
     write_study(tables=tables())
     earlier = tmp_path / "earlier.csv"
     earlier.write_text("an earlier result")
@@ -210,9 +296,18 @@ def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--at", "soon"], "required snapshot as a day in the form 2025-06-30, arrived 'soon'; write year, month and day"),
-        (["--horizon-days", "10000000000"], "required horizon_days from 0 to 36500, arrived 10000000000; choose a value in that range"),
-        (["--lead-days", "-2"], "required lead_days from -1 to 36500, arrived -2; choose a value in that range"),
+        (
+            ["--at", "soon"],
+            "required snapshot as a day in the form 2025-06-30, arrived 'soon'; write year, month and day",
+        ),
+        (
+            ["--horizon-days", "10000000000"],
+            "required horizon_days from 0 to 36500, arrived 10000000000; choose a value in that range",
+        ),
+        (
+            ["--lead-days", "-2"],
+            "required lead_days from -1 to 36500, arrived -2; choose a value in that range",
+        ),
     ],
 )
 def test_an_impossible_clock_is_wrong_usage(run, write_study, arguments, sentence):
@@ -225,15 +320,22 @@ def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_pa
     out = tmp_path / "new" / "panel.csv"
     code, said, _ = run("snapshot", "tiny", "--out", str(out))
     frame = pd.read_csv(out)
-    assert (code, said) == (0, f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n")
+    assert (code, said) == (
+        0,
+        f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n",
+    )
     assert frame.set_index("customer_id").churned.to_dict() == {"a": True, "b": False}
-    assert frame.set_index("customer_id").tenure_days["a"] == 546  # 365 days of 2023 from 1 January, and 181 to 30 June 2024
+    assert (
+        frame.set_index("customer_id").tenure_days["a"] == 546
+    )  # 365 days of 2023 from 1 January, and 181 to 30 June 2024
     assert [path.name for path in out.parent.iterdir()] == ["panel.csv"]
 
 
 def test_a_snapshot_goes_below_raw_unless_told_otherwise(run, write_study):
     study = write_study(tables=tables())
-    code, said, faults = run("snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3")
+    code, said, faults = run(
+        "snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3"
+    )
     assert (code, faults) == (0, [])
     out = study.raw / "snapshot-2024-05-31.parquet"
     frame = pd.read_parquet(out)
@@ -244,21 +346,36 @@ def test_a_snapshot_goes_below_raw_unless_told_otherwise(run, write_study):
 def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
     over = tables()["contracts"].assign(ended_at=days("2023-03-01", "2023-03-01"))
     study = write_study(tables=tables(contracts=over))
-    assert run("snapshot", "tiny") == (1, "", ["tiny: required customers who can churn after 2024-06-30, arrived none; choose another --at"])
+    assert run("snapshot", "tiny") == (
+        1,
+        "",
+        [
+            "tiny: required customers who can churn after 2024-06-30, arrived none; choose another --at"
+        ],
+    )
     assert [*study.raw.glob("snapshot-*")] == []
 
 
 def test_a_flat_study_has_no_day_to_choose(run, write_study):
-    write_study("flat", tables={"snapshot": pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False]})})
+    write_study(
+        "flat",
+        tables={"snapshot": pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False]})},
+    )
     assert run("snapshot", "tiny")[0] == 0
     code, _, (fault,) = run("snapshot", "tiny", "--at", "2024-06-30")
     assert code == 1
-    assert fault.startswith("study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them")
+    assert fault.startswith(
+        "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them"
+    )
 
 
 def test_an_unknown_kind_of_file_to_write_is_wrong_usage(run, write_study):
     write_study(tables=tables())
-    assert run("snapshot", "tiny", "--out", "x.xlsx") == (2, "", ["required a --out file that ends in .parquet or .csv, arrived 'x.xlsx'; rename it"])
+    assert run("snapshot", "tiny", "--out", "x.xlsx") == (
+        2,
+        "",
+        ["required a --out file that ends in .parquet or .csv, arrived 'x.xlsx'; rename it"],
+    )
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -270,17 +387,23 @@ def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_pa
     places = {"folder": "Is a directory", "file/x": "File exists", "a" * 300: "File name too long"}
     for place, arrived in places.items():
         out = str(tmp_path / f"{place}{suffix}")
-        assert run("snapshot", "tiny", "--out", out) == (1, "", [f"required a place to write {out}, arrived {arrived}; choose another --out"])
+        assert run("snapshot", "tiny", "--out", out) == (
+            1,
+            "",
+            [f"required a place to write {out}, arrived {arrived}; choose another --out"],
+        )
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_results(run, write_study, tmp_path, monkeypatch):
+def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_results(
+    run, write_study, tmp_path, monkeypatch
+):
     def write(tables, study, days, path):
         path.write_bytes(b"half a file")
         raise duckdb.IOException("IO Error: Could not write all bytes")
 
     write_study(tables=tables())
-    monkeypatch.setattr(features, "write_panel", write)
+    monkeypatch.setattr(build, "write_panel", write)
     out = tmp_path / "x.parquet"
     out.write_text("an earlier result")
     before = sorted(tmp_path.rglob("*"))
@@ -290,18 +413,26 @@ def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_resu
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_too_little_memory_and_an_interrupted_query_are_one_sentence(run, write_study, tmp_path, monkeypatch):
+def test_too_little_memory_and_an_interrupted_query_are_one_sentence(
+    run, write_study, tmp_path, monkeypatch
+):
     def fail(error):
         def write(*_):
             raise error
 
-        monkeypatch.setattr(features, "write_panel", write)
+        monkeypatch.setattr(build, "write_panel", write)
         return run("snapshot", "tiny", "--out", str(tmp_path / "x.parquet"))
 
     write_study(tables=tables())
     remedy = "raise memory_gb under engine in study.yml, or make room where TMPDIR is"
-    full = duckdb.OutOfMemoryException("Out of Memory Error: 1 of 1 used\n\nPossible solutions:\n* Reducing the number of threads")
-    assert fail(full) == (1, "", [f"required memory for DuckDB, arrived: Out of Memory Error: 1 of 1 used; {remedy}"])
+    full = duckdb.OutOfMemoryException(
+        "Out of Memory Error: 1 of 1 used\n\nPossible solutions:\n* Reducing the number of threads"
+    )
+    assert fail(full) == (
+        1,
+        "",
+        [f"required memory for DuckDB, arrived: Out of Memory Error: 1 of 1 used; {remedy}"],
+    )
     assert fail(RuntimeError("Query interrupted"))[0] == 130
     with pytest.raises(RuntimeError, match="a fault of ours"):
         fail(RuntimeError("a fault of ours"))
@@ -314,20 +445,29 @@ def fetched(write_study, project, monkeypatch):
     (project / "shelf" / "x.csv").write_text("customer_id\na\n")
     monkeypatch.chdir(project)
     monkeypatch.setenv("RESEARCH_MIRROR", "shelf")
-    return write_study("flat", sources={"raw_x": {"file": "x.csv", "sha256": hashlib.sha256(b"customer_id\na\n").hexdigest()}})
+    return write_study(
+        "flat",
+        sources={
+            "raw_x": {"file": "x.csv", "sha256": hashlib.sha256(b"customer_id\na\n").hexdigest()}
+        },
+    )
 
 
-def test_a_relative_mirror_is_meant_from_where_the_command_is_given(run, fetched, monkeypatch, tmp_path_factory):
+def test_a_relative_mirror_is_meant_from_where_the_command_is_given(
+    run, fetched, monkeypatch, tmp_path_factory
+):
     assert run("fetch", "tiny") == (0, "tiny/x.csv: mirror, 14 bytes\n", [])
     (fetched.raw / "x.csv").unlink()
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # where a kernel might run
-    assert sources.fetch(fetched).origin.tolist() == ["mirror"]
+    assert fetch.fetch(fetched).origin.tolist() == ["mirror"]
 
 
 def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, project):
     assert run("fetch", "tiny")[0] == 0
     definition = (fetched.folder / "study.yml").read_text()
-    (fetched.folder / "study.yml").write_text(definition.replace(fetched.sources["raw_x"].sha256, "f" * 64))
+    (fetched.folder / "study.yml").write_text(
+        definition.replace(fetched.sources["raw_x"].sha256, "f" * 64)
+    )
     code, said, (fault,) = run("fetch", "tiny")
     assert (code, said) == (1, "")
     assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: required SHA-256 {'f' * 64}, arrived ")
@@ -342,11 +482,13 @@ def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
 
 
 def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
-    frame = pd.DataFrame({"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)})
+    frame = pd.DataFrame(
+        {"customer_id": [f"c{i}" for i in range(20)], "churned": False, "age": range(20)}
+    )
     study = write_study("flat", tables={"snapshot": frame})
-    panel = features.load_flat(adapters.load_tables(study), study)
+    panel = build.load_flat(load.load_tables(study), study)
     with pytest.raises(StudyError) as caught:
-        risk.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
+        predict.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
     assert caught.value.faults == (
         "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
         "check the label in the study's SQL, or choose another snapshot or horizon",
@@ -358,7 +500,13 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
 
 def simulate(run, out, *arguments: str, **values: int) -> tuple[int, str, list[str]]:
     request = {"customers": 100, "months": 12, "seed": 0} | values
-    return run("simulate", *(part for name, value in request.items() for part in (f"--{name}", str(value))), "--out", str(out), *arguments)
+    return run(
+        "simulate",
+        *(part for name, value in request.items() for part in (f"--{name}", str(value))),
+        "--out",
+        str(out),
+        *arguments,
+    )
 
 
 def test_a_simulation_counts_its_rows_and_says_how_long_it_took(run, tmp_path):
@@ -366,13 +514,23 @@ def test_a_simulation_counts_its_rows_and_says_how_long_it_took(run, tmp_path):
     lines = said.splitlines()
     assert (code, faults) == (0, [])
     assert lines[0].split() == ["customers", "100"]
-    assert [line.split()[0] for line in lines[8:-1]] == ["truth/hazards", "truth/effects", "truth/people", "truth/tones"]
+    assert [line.split()[0] for line in lines[8:-1]] == [
+        "truth/hazards",
+        "truth/effects",
+        "truth/people",
+        "truth/tones",
+    ]
     total = sum(int(line.split()[1].replace(",", "")) for line in lines[:-1])
-    assert re.fullmatch(rf"{total:,} rows written to {re.escape(str(tmp_path / 'company'))} in \d+\.\d s", lines[-1])
+    assert re.fullmatch(
+        rf"{total:,} rows written to {re.escape(str(tmp_path / 'company'))} in \d+\.\d s", lines[-1]
+    )
 
 
 def test_a_simulation_without_a_trap_lacks_it(run, tmp_path):
-    assert simulate(run, tmp_path / "company", "--without", "knowing_attribute", "hostile_text")[0] == 0
+    assert (
+        simulate(run, tmp_path / "company", "--without", "knowing_attribute", "hostile_text")[0]
+        == 0
+    )
     customers = pd.read_parquet(tmp_path / "company" / "customers")
     assert "retention_offer_code" not in customers.columns
     assert not customers.name.str.contains("<").any()
@@ -388,7 +546,11 @@ def test_every_value_out_of_range_is_one_sentence_and_wrong_usage(run, tmp_path)
             "--seed: required a number of at least 0, arrived -1; correct the value",
         ],
     )
-    assert simulate(run, tmp_path / "company", chunk=0) == (2, "", ["--chunk: required a number of at least 1, arrived 0; correct the value"])
+    assert simulate(run, tmp_path / "company", chunk=0) == (
+        2,
+        "",
+        ["--chunk: required a number of at least 1, arrived 0; correct the value"],
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -403,7 +565,10 @@ def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_p
     (tmp_path / "file").write_text("in the way")
     code, said, faults = simulate(run, tmp_path / "file" / "company")
     assert (code, said, len(faults)) == (1, "", 1)
-    assert re.fullmatch(r"required a place to write .*company, arrived (Not a directory|File exists); free it or choose another --out", faults[0])
+    assert re.fullmatch(
+        r"required a place to write .*company, arrived (Not a directory|File exists); free it or choose another --out",
+        faults[0],
+    )
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypatch):

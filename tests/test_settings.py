@@ -2,8 +2,8 @@
 
 import pytest
 
+from research.errors import UsageError
 from research.settings import RANGES, require_settings
-from research.studies import UsageError
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -12,7 +12,10 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
     require_settings(**{name: low})
     require_settings(**{name: high})
     for value in (low - 1, high + 1):
-        with pytest.raises(UsageError, match=f"required {name} from {low} to {high}, arrived {value}; choose a value in that range"):
+        with pytest.raises(
+            UsageError,
+            match=f"required {name} from {low} to {high}, arrived {value}; choose a value in that range",
+        ):
             require_settings(**{name: value})
 
 

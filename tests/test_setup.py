@@ -12,7 +12,11 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCKED = [*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["spark"]]  # who tests has Spark; the drivers of warehouses come as they are needed
+LOCKED = [
+    *PROJECT["dependencies"],
+    *EXTRAS["dev"],
+    *EXTRAS["spark"],
+]  # who tests has Spark; the drivers of warehouses come as they are needed
 PACKAGE = ROOT / "src" / "research"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -26,7 +30,18 @@ LAYERS = [
     {"simulate.events", "simulate.offers"},
     {"simulate"},
     {"simulate.generate", "simulate.outlook"},
-    {"contracts", "results", "tables", "plots", "intervals", "settings", "spark", "columns", "horizon", "unseen"},
+    {
+        "contracts",
+        "results",
+        "tables",
+        "plots",
+        "intervals",
+        "settings",
+        "spark",
+        "columns",
+        "horizon",
+        "unseen",
+    },
     {
         "sources",
         "scoring",
@@ -44,7 +59,17 @@ LAYERS = [
         "likelihood",
         "proportional",
     },
-    {"hazards", "accelerated", "lifetimes", "monotone", "tuning", "stacking", "calibration", "shapes", "value_plots"},
+    {
+        "hazards",
+        "accelerated",
+        "lifetimes",
+        "monotone",
+        "tuning",
+        "stacking",
+        "calibration",
+        "shapes",
+        "value_plots",
+    },
     {"readers", "promises", "pairs", "remedies"},
     {"engines"},
     {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
@@ -82,9 +107,20 @@ LAYERS = [
     {"targeting_words"},
 ]
 BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
-IMPORTED_AS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "ibis-framework": "ibis", "great-tables": "great_tables", "beautifulsoup4": "bs4"}
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "pyyaml": "yaml",
+    "ibis-framework": "ibis",
+    "great-tables": "great_tables",
+    "beautifulsoup4": "bs4",
+}
 IMPORTED_AS |= {"imbalanced-learn": "imblearn", "scikit-survival": "sksurv"}
-TOOLS = {"jupyterlab", "setuptools", "tqdm", "snakemake"}  # used by name of an engine or a command, not by import
+TOOLS = {
+    "jupyterlab",
+    "setuptools",
+    "tqdm",
+    "snakemake",
+}  # used by name of an engine or a command, not by import
 
 
 def name_of(requirement: str) -> str:
@@ -93,18 +129,31 @@ def name_of(requirement: str) -> str:
 
 def module_of(path: Path) -> str:
     """Return the name below ``research``: ``risk``, ``simulate.truth``; a package's own is that of its folder."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+    return (
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        .removesuffix("__init__")
+        .removesuffix(".")
+    )
 
 
 def imports_of(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
-    found = [node.names[0].name if isinstance(node, ast.Import) else node.module for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    found = [
+        node.names[0].name if isinstance(node, ast.Import) else node.module
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     own = {
         f"{node.module}.{alias.name}"
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and (node.module == "research" or (PACKAGE / (node.module or "").removeprefix("research.")).is_dir())
+        if isinstance(node, ast.ImportFrom)
+        and (
+            node.module == "research"
+            or (PACKAGE / (node.module or "").removeprefix("research.")).is_dir()
+        )
         for alias in node.names
-        if node.module == "research" or (PACKAGE / node.module.removeprefix("research.") / f"{alias.name}.py").exists()
+        if node.module == "research"
+        or (PACKAGE / node.module.removeprefix("research.") / f"{alias.name}.py").exists()
     }
     return {*found, *own}
 
@@ -112,8 +161,15 @@ def imports_of(path: Path) -> set[str]:
 def test_conda_users_get_the_same_direct_dependencies():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
-    conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip" and not entry.startswith("python ")]
-    found = {re.sub(r"\s", "", entry) for entry in [*conda, *(entry for entry in from_pip if not entry.startswith("--"))]}
+    conda = [
+        entry
+        for entry in listed
+        if isinstance(entry, str) and entry != "pip" and not entry.startswith("python ")
+    ]
+    found = {
+        re.sub(r"\s", "", entry)
+        for entry in [*conda, *(entry for entry in from_pip if not entry.startswith("--"))]
+    }
     assert found == {re.sub(r"\s", "", entry) for entry in LOCKED}
 
 
@@ -127,13 +183,23 @@ def test_the_lock_pins_every_direct_dependency_by_hash_and_names_no_index():
 
 
 def test_every_dependency_is_used_and_every_import_is_declared():
-    declared = {IMPORTED_AS.get(name_of(entry), name_of(entry).replace("-", "_")) for entry in PROJECT["dependencies"] if name_of(entry) not in TOOLS}
+    declared = {
+        IMPORTED_AS.get(name_of(entry), name_of(entry).replace("-", "_"))
+        for entry in PROJECT["dependencies"]
+        if name_of(entry) not in TOOLS
+    }
     imported = {module.split(".")[0] for path in SOURCES for module in imports_of(path) if module}
     assert declared <= imported
     import sys
 
-    with_engine = {"duckdb", "matplotlib_inline", "research"}  # duckdb comes with ibis-framework[duckdb], matplotlib_inline with jupyterlab
-    asked_for = {name_of(entry) for entry in EXTRAS["spark"]} & {"pyspark"} | {"py4j"}  # imported only where a study asks for Spark; py4j comes with it
+    with_engine = {
+        "duckdb",
+        "matplotlib_inline",
+        "research",
+    }  # duckdb comes with ibis-framework[duckdb], matplotlib_inline with jupyterlab
+    asked_for = {name_of(entry) for entry in EXTRAS["spark"]} & {"pyspark"} | {
+        "py4j"
+    }  # imported only where a study asks for Spark; py4j comes with it
     assert imported - declared - with_engine - asked_for <= set(sys.stdlib_module_names)
 
 
@@ -143,7 +209,9 @@ def test_analysis_imports_only_lower_layers_and_knows_nothing_of_batches():
         if (own := module_of(path)) in level:
             for module in imports_of(path):
                 if module and module.startswith("research."):
-                    assert level.get(module.removeprefix("research."), 99) < level[own], f"{own} imports {module}"
+                    assert level.get(module.removeprefix("research."), 99) < level[own], (
+                        f"{own} imports {module}"
+                    )
 
 
 def test_every_module_has_its_layer():
@@ -153,7 +221,11 @@ def test_every_module_has_its_layer():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_has_one_parameters_cell_of_annotated_literals(path):
     cells = json.loads(path.read_text())["cells"]
-    tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [
+        "".join(cell["source"])
+        for cell in cells
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
     assert len(tagged) == 1
     for line in tagged[0].splitlines():
         assert re.fullmatch(r"[a-z_]+: (str|int|float|bool) = [^=#]+  # [^=]+", line), line
@@ -169,10 +241,26 @@ def test_a_notebook_opens_with_a_question_keeps_cells_short_and_stores_only_chec
 
 
 def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
-    texts = [path for path in ROOT.rglob("*") if path.is_file() and path.suffix in {".py", ".md", ".yml", ".toml", ".ipynb", ".sql", ".lock"}]
+    texts = [
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file()
+        and path.suffix in {".py", ".md", ".yml", ".toml", ".ipynb", ".sql", ".lock"}
+    ]
     foreign = {".venv", ".venv-bench", "raw", ".git", ".snakemake"}
-    ours = [path for path in texts if not foreign & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]]
-    named = [path for path in ours if re.search(r"pypi" + r"\.org|python" + r"hosted|(?<![\w.])/(home|root|work|Users)/", path.read_text(encoding="utf-8"))]
+    ours = [
+        path
+        for path in texts
+        if not foreign & {*path.parts} and "reports" not in path.relative_to(ROOT).parts[:1]
+    ]
+    named = [
+        path
+        for path in ours
+        if re.search(
+            r"pypi" + r"\.org|python" + r"hosted|(?<![\w.])/(home|root|work|Users)/",
+            path.read_text(encoding="utf-8"),
+        )
+    ]
     assert named == []
 
 
@@ -180,7 +268,18 @@ def test_notebooks_of_a_run_leave_different_tables():
     """Tables of one name must be equal, or the second notebook fails; these two are made of the same rows."""
     owners: dict[str, set[str]] = {}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
-        for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save_table"):
+        code = "\n".join(
+            "".join(cell["source"])
+            for cell in json.loads(path.read_text())["cells"]
+            if cell["cell_type"] == "code"
+        )
+        for call in (
+            node
+            for node in ast.walk(ast.parse(code))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save_table"
+        ):
             owners.setdefault(call.args[1].value, set()).add(path.stem)
-    assert {name for name, notebooks in owners.items() if len(notebooks) > 1} == {"leaks", "population"}
+    assert {name for name, notebooks in owners.items() if len(notebooks) > 1} == {
+        "leaks",
+        "population",
+    }

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from research.trials import BY_LOT, Trial
+from research.uplift.trials import BY_LOT, Trial
 
 
-def make_trial(n: int, seed: int, effect=lambda x: 0.1 + 0 * x, shares=(0.5, 0.5), outcome: str = "kept") -> tuple[Trial, np.ndarray]:
+def make_trial(
+    n: int, seed: int, effect=lambda x: 0.1 + 0 * x, shares=(0.5, 0.5), outcome: str = "kept"
+) -> tuple[Trial, np.ndarray]:
     """Return a trial and the true effect of every arm: (rows, arms).
 
     The chance of a good outcome is 0.5 + 0.2 x1 without contact, x1 and x2 even between -1 and 1; ``effect`` of x2 adds to it, half of it in a second arm.
@@ -16,7 +18,9 @@ def make_trial(n: int, seed: int, effect=lambda x: 0.1 + 0 * x, shares=(0.5, 0.5
     arms = ("control", "call", "letter")[: len(shares)]
     arm = rng.choice(len(arms), n, p=shares)
     true = np.column_stack([effect(columns[:, 1]) / code for code in range(1, len(arms))])
-    chance = 0.5 + 0.2 * columns[:, 0] + np.where(arm > 0, true[np.arange(n), np.maximum(arm - 1, 0)], 0)
+    chance = (
+        0.5 + 0.2 * columns[:, 0] + np.where(arm > 0, true[np.arange(n), np.maximum(arm - 1, 0)], 0)
+    )
     rows = pd.DataFrame(columns, columns=["x1", "x2", "x3"]).assign(
         customer_id=[f"c{number:06d}" for number in range(n)],
         trial="test",
@@ -27,4 +31,10 @@ def make_trial(n: int, seed: int, effect=lambda x: 0.1 + 0 * x, shares=(0.5, 0.5
         **{outcome: (rng.random(n) < chance).astype(float)},
     )
     counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index()
-    return Trial(rows, ["x1", "x2", "x3"], {outcome: "stays"}, BY_LOT, counts.assign(no_customer=0, assigned_later=0, analysed=counts.assigned)), true
+    return Trial(
+        rows,
+        ["x1", "x2", "x3"],
+        {outcome: "stays"},
+        BY_LOT,
+        counts.assign(no_customer=0, assigned_later=0, analysed=counts.assigned),
+    ), true

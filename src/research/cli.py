@@ -17,12 +17,17 @@ import duckdb
 import pandas as pd
 from pyarrow.parquet import read_schema
 
-from research import adapters, batch, features, panels, promises, snapshots, sources
-from research.parts import TRAPS
-from research.readers import shorten_error
+from research.batch import run
+from research.data import contracts, fetch, load
+from research.data.checks import check, require
+from research.data.readers import shorten_error
+from research.errors import StudyError, UsageError
+from research.features import build
+from research.panel import splits
 from research.settings import require_settings
 from research.simulate import generate
-from research.studies import Study, StudyError, UsageError, adjust, list_studies, load_study
+from research.study import Study, adjust, list_studies, load_study
+from research.study_schema import TRAPS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,18 +35,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _fix_mirror()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what was half-written goes
+        signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # ends as Ctrl-C does: what was half-written goes
     try:
         return options.command(options)
     except StudyError as error:
         return _report(error)
     except duckdb.OutOfMemoryException as error:
         arrived = shorten_error(error).split(" Possible solutions")[0]
-        return _report(StudyError(f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in study.yml, or make room where TMPDIR is"))
+        return _report(
+            StudyError(
+                f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in study.yml, or make room where TMPDIR is"
+            )
+        )
     except (KeyboardInterrupt, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":  # as DuckDB says that Ctrl-C came while it worked
+        if (
+            isinstance(error, RuntimeError) and str(error) != "Query interrupted"
+        ):  # as DuckDB says that Ctrl-C came while it worked
             raise
-        goes_on = "; finished reports stay, 'research run' goes on where this left off" if options.command is _run else "; nothing half-written was left"
+        goes_on = (
+            "; finished reports stay, 'research run' goes on where this left off"
+            if options.command is _run
+            else "; nothing half-written was left"
+        )
         print(f"stopped{goes_on}", file=sys.stderr)
         return 130
 
@@ -60,7 +77,9 @@ def _fix_mirror() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="research", description="Customer churn research: from a study folder to reports.")
+    parser = argparse.ArgumentParser(
+        prog="research", description="Customer churn research: from a study folder to reports."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_fetch(commands)
     _add_check(commands)
@@ -72,49 +91,143 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_fetch(commands) -> None:
     command = commands.add_parser(
-        "fetch", help="bring a study's raw files, verified", description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256."
+        "fetch",
+        help="bring a study's raw files, verified",
+        description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256.",
     )
-    command.add_argument("studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given")
+    command.add_argument(
+        "studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given"
+    )
     command.set_defaults(command=_fetch)
 
 
 def _add_check(commands) -> None:
-    command = commands.add_parser("check", help="check a study's promises", description="Run the SQL adapters and check every promise of every contract table.")
-    command.add_argument("studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given")
-    command.add_argument("--time-travel", action="store_true", help="prove on the study's own tables that no feature sees past its snapshot")
+    command = commands.add_parser(
+        "check",
+        help="check a study's promises",
+        description="Run the SQL adapters and check every promise of every contract table.",
+    )
+    command.add_argument(
+        "studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given"
+    )
+    command.add_argument(
+        "--time-travel",
+        action="store_true",
+        help="prove on the study's own tables that no feature sees past its snapshot",
+    )
     command.set_defaults(command=_check)
 
 
 def _add_snapshot(commands) -> None:
     command = commands.add_parser(
-        "snapshot", help="write features and labels at a snapshot", description="Write labels and features of everyone in the population at one day."
+        "snapshot",
+        help="write features and labels at a snapshot",
+        description="Write labels and features of everyone in the population at one day.",
     )
     command.add_argument("study", metavar="STUDY", help="folder below data/")
-    command.add_argument("--at", default="", metavar="DATE", help="ISO date, the last day whose events may be used; the study's own unless given")
-    command.add_argument("--lead-days", type=int, default=-1, metavar="N", help="days the team needs to act; the study's own unless given")
-    command.add_argument("--horizon-days", type=int, default=0, metavar="N", help="days of the label window; the study's own unless given")
-    command.add_argument("--out", type=Path, metavar="FILE", help="a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given")
+    command.add_argument(
+        "--at",
+        default="",
+        metavar="DATE",
+        help="ISO date, the last day whose events may be used; the study's own unless given",
+    )
+    command.add_argument(
+        "--lead-days",
+        type=int,
+        default=-1,
+        metavar="N",
+        help="days the team needs to act; the study's own unless given",
+    )
+    command.add_argument(
+        "--horizon-days",
+        type=int,
+        default=0,
+        metavar="N",
+        help="days of the label window; the study's own unless given",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given",
+    )
     command.set_defaults(command=_snapshot)
 
 
 def _add_simulate(commands) -> None:
     command = commands.add_parser(
-        "simulate", help="write a generated company", description="Write the tables of a generated company, and the truth beside them, as Parquet in parts."
+        "simulate",
+        help="write a generated company",
+        description="Write the tables of a generated company, and the truth beside them, as Parquet in parts.",
     )
-    command.add_argument("--customers", type=int, required=True, metavar="N", help="everyone who ever joins, at least 100")
-    command.add_argument("--months", type=int, required=True, metavar="M", help="calendar months of history up to its last day, at least 12")
-    command.add_argument("--seed", type=int, required=True, metavar="S", help="same seed, same bytes")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder that does not exist or is empty")
-    command.add_argument("--chunk", type=int, default=generate.CHUNK, metavar="N", help="customers held at once; the bytes do not depend on it")
-    command.add_argument("--without", nargs="+", default=[], choices=TRAPS, metavar="TRAP", help=f"traps that are not planted: {', '.join(TRAPS)}")
+    command.add_argument(
+        "--customers",
+        type=int,
+        required=True,
+        metavar="N",
+        help="everyone who ever joins, at least 100",
+    )
+    command.add_argument(
+        "--months",
+        type=int,
+        required=True,
+        metavar="M",
+        help="calendar months of history up to its last day, at least 12",
+    )
+    command.add_argument(
+        "--seed", type=int, required=True, metavar="S", help="same seed, same bytes"
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder that does not exist or is empty",
+    )
+    command.add_argument(
+        "--chunk",
+        type=int,
+        default=generate.CHUNK,
+        metavar="N",
+        help="customers held at once; the bytes do not depend on it",
+    )
+    command.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        choices=TRAPS,
+        metavar="TRAP",
+        help=f"traps that are not planted: {', '.join(TRAPS)}",
+    )
     command.set_defaults(command=_simulate)
 
 
 def _add_run(commands) -> None:
-    command = commands.add_parser("run", help="run notebooks and write reports", description="Run the plan's notebooks; what hasn't changed isn't run again.")
-    command.add_argument("study", nargs="?", metavar="STUDY", help="folder below data/; every study of reports/plan.yml unless given")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook parameter; the run is named after what is set")
-    command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="notebooks at a time; the number of cores unless given")
+    command = commands.add_parser(
+        "run",
+        help="run notebooks and write reports",
+        description="Run the plan's notebooks; what hasn't changed isn't run again.",
+    )
+    command.add_argument(
+        "study",
+        nargs="?",
+        metavar="STUDY",
+        help="folder below data/; every study of reports/plan.yml unless given",
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a notebook parameter; the run is named after what is set",
+    )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="notebooks at a time; the number of cores unless given",
+    )
     command.set_defaults(command=_run)
 
 
@@ -122,7 +235,9 @@ def _each(names: list[str], action: Callable[[Study], None]) -> int:
     """Do ``action`` for the studies named, or for all; a fault of one doesn't keep the others from their turn."""
     found = names or list_studies()
     if not found:
-        raise UsageError("required at least one study folder below data/, found none; write data/<study>/study.yml")
+        raise UsageError(
+            "required at least one study folder below data/, found none; write data/<study>/study.yml"
+        )
     return max([_one(name, action) for name in found])
 
 
@@ -139,7 +254,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _fetch_one(study: Study) -> None:
-    for row in sources.fetch(study, progress=sys.stderr.isatty()).itertuples():
+    for row in fetch.fetch(study, progress=sys.stderr.isatty()).itertuples():
         print(f"{study.name}/{row.file}: {row.origin}, {row.bytes:,} bytes")
 
 
@@ -149,59 +264,74 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
-    from research import candidates, leaks, traces  # they load the model libraries, which the other commands can do without
+    from research.features.leakage import gate as leaks
+    from research.features.leakage import (
+        post_outcome as traces,  # they load the model libraries, which the other commands can do without
+    )
+    from research.models import registry as candidates
 
-    tables = adapters.adapt(study)
-    checks = promises.check(tables)
-    promises.require(checks)
-    adapters.require_sensitive(study, tables)
+    tables = load.adapt(study)
+    checks = check(tables)
+    require(checks)
+    load.require_sensitive(study, tables)
     frame = _learn(study, tables)
-    columns = features.list_features(frame, study)
-    split = None if study.kind == "flat" else panels.plan_split(study)
+    columns = build.list_features(frame, study)
+    split = None if study.kind == "flat" else splits.plan_split(study)
     everyone = traces.load_everyone(tables, study, min(split.test)) if split else None
     excluded = leaks.find_leaks(frame, columns, study, everyone)
     candidates.find_rule_column(leaks.keep_honest(columns, excluded), study)
     candidates.find_directions(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
-    print(f"{study.name}: all {len(checks)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}")
+    print(
+        f"{study.name}: all {len(checks)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}"
+    )
 
 
 def _travel_one(study: Study) -> None:
-    from research import travel  # as above
+    from research.features.leakage import time_travel as travel  # as above
 
     if study.kind == "flat":
         print(travel.explain_flat(study))
         return
     print(f"{study.name}: building the features under other futures …", file=sys.stderr)
-    table = travel.travel(adapters.load_tables(study), study)
+    table = travel.travel(load.load_tables(study), study)
     faults = [*travel.list_faults(table, study)]
     if faults:
         raise StudyError(*faults)
     print(travel.sum_up(table, study))
 
 
-def _learn(study: Study, tables: snapshots.Tables) -> pd.DataFrame:
+def _learn(study: Study, tables: contracts.Tables) -> pd.DataFrame:
     """Return the training rows, after a look at all windows."""
     if study.kind == "flat":
-        return features.load_flat(tables, study)
-    split = panels.plan_split(study)
-    panels.require_windows(tables, study, [*split.train, *split.test])
-    return features.load_panel(tables, study, split.train, known_by=min(split.test))
+        return build.load_flat(tables, study)
+    split = splits.plan_split(study)
+    splits.require_windows(tables, study, [*split.train, *split.test])
+    return build.load_panel(tables, study, split.train, known_by=min(split.test))
 
 
 def _snapshot(options: argparse.Namespace) -> int:
-    require_settings(snapshot=options.at, lead_days=options.lead_days, horizon_days=options.horizon_days)
+    require_settings(
+        snapshot=options.at, lead_days=options.lead_days, horizon_days=options.horizon_days
+    )
     study = adjust(load_study(options.study), options.at, options.lead_days, options.horizon_days)
-    out = options.out or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
+    out = (
+        options.out
+        or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
+    )
     if out.suffix.lower() not in (".parquet", ".csv"):
-        raise UsageError(f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it")
+        raise UsageError(
+            f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it"
+        )
     print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
-    churned, columns = _write(adapters.load_tables(study), study, out)
-    print(f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns} columns, written to {out}")
+    churned, columns = _write(load.load_tables(study), study, out)
+    print(
+        f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns} columns, written to {out}"
+    )
     return 0
 
 
-def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
+def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
     """Write beside the target and rename: a reader sees the whole file or none; return who churned and how many columns there are."""
     scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
@@ -209,23 +339,31 @@ def _write(tables: snapshots.Tables, study: Study, out: Path) -> tuple[pd.Series
         scratch.touch()  # the system says why a place can't be written, in its own words
         churned, columns = _fill(scratch, tables, study, out.suffix.lower())
         if churned.empty:
-            raise StudyError(f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at")
+            raise StudyError(
+                f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at"
+            )
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
         arrived = (error.strerror or error) if isinstance(error, OSError) else shorten_error(error)
-        raise StudyError(f"required a place to write {out}, arrived {arrived}; choose another --out") from None
+        raise StudyError(
+            f"required a place to write {out}, arrived {arrived}; choose another --out"
+        ) from None
     finally:
         with suppress(OSError):
             scratch.unlink()
     return churned, columns
 
 
-def _fill(path: Path, tables: snapshots.Tables, study: Study, suffix: str) -> tuple[pd.Series, int]:
+def _fill(path: Path, tables: contracts.Tables, study: Study, suffix: str) -> tuple[pd.Series, int]:
     """The Parquet file of a dated study is written part by part: it needn't fit into memory."""
     if study.snapshots and suffix == ".parquet":
-        features.write_panel(tables, study, [study.snapshots.last], path)
+        build.write_panel(tables, study, [study.snapshots.last], path)
         return pd.read_parquet(path, columns=["churned"]).churned, len(read_schema(path))
-    frame = features.load_panel(tables, study, [study.snapshots.last]) if study.snapshots else features.load_flat(tables, study)
+    frame = (
+        build.load_panel(tables, study, [study.snapshots.last])
+        if study.snapshots
+        else build.load_flat(tables, study)
+    )
     frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
     return frame.churned, frame.shape[1]
 
@@ -233,21 +371,32 @@ def _fill(path: Path, tables: snapshots.Tables, study: Study, suffix: str) -> tu
 def _simulate(options: argparse.Namespace) -> int:
     began = time.monotonic()
     traps = tuple(name for name in TRAPS if name not in options.without)
-    rows = generate.generate(options.customers, options.months, options.seed, options.out, traps, options.chunk)
+    rows = generate.generate(
+        options.customers, options.months, options.seed, options.out, traps, options.chunk
+    )
     print("\n".join(f"{name:<14} {count:>14,}" for name, count in rows.items()))
-    print(f"{sum(rows.values()):,} rows written to {options.out} in {time.monotonic() - began:.1f} s")
+    print(
+        f"{sum(rows.values()):,} rows written to {options.out} in {time.monotonic() - began:.1f} s"
+    )
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    return batch.run(options.study, _settings(options.set), options.jobs)
+    return run.run(options.study, _settings(options.set), options.jobs)
 
 
 def _settings(pairs: list[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair or not pair.split("=")[0].strip()]
     if wrong:
-        raise UsageError(*(f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60" for pair in wrong))
-    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+        raise UsageError(
+            *(
+                f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"
+                for pair in wrong
+            )
+        )
+    return {
+        name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)
+    }
 
 
 if __name__ == "__main__":

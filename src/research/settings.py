@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from research.studies import UsageError
+from research.errors import UsageError
 
 RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
@@ -32,10 +32,16 @@ def require_settings(**values: Any) -> None:
     UsageError
         One sentence for every such value.
     """
-    faults = [_sentence(name, value) for name, value in values.items() if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]]
+    faults = [
+        _sentence(name, value)
+        for name, value in values.items()
+        if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]
+    ]
     day = values.get("snapshot")
     if day and not DAY.fullmatch(str(day)):
-        faults.append(f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month and day")
+        faults.append(
+            f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month and day"
+        )
     if faults:
         raise UsageError(*faults)
 

@@ -13,32 +13,103 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from research.parts import STAGES, TRAPS
-from research.simulate.company import ARMS, CAMPAIGNS, CHANNELS, KINDS, LANGUAGES, OFFER_CODES, PLANS, PRODUCTS, TRAITS, USES
+from research.simulate.campaigns import (
+    assign,
+    build_shift,
+    draw_assignments,
+    list_campaigns,
+    list_effects,
+)
+from research.simulate.company import (
+    ARMS,
+    CAMPAIGNS,
+    CHANNELS,
+    KINDS,
+    LANGUAGES,
+    OFFER_CODES,
+    PLANS,
+    PRODUCTS,
+    TRAITS,
+    USES,
+)
 from research.simulate.draws import NEVER, SECONDS, Clock, Columns, Draws
-from research.simulate.events import ROW_REASONS, list_contacts, list_contracts, list_feedback, list_orders, list_referrals, list_usage
-from research.simulate.hazard import build_drivers, build_logits, draw_end, draw_reason, monthly_hazard
+from research.simulate.events import (
+    ROW_REASONS,
+    list_contacts,
+    list_contracts,
+    list_feedback,
+    list_orders,
+    list_referrals,
+    list_usage,
+)
+from research.simulate.hazard import (
+    build_drivers,
+    build_logits,
+    draw_end,
+    draw_reason,
+    monthly_hazard,
+)
 from research.simulate.lives import TOPICS, live
-from research.simulate.offers import assign, build_shift, draw_assignments, list_campaigns, list_effects
 from research.simulate.people import draw_people, draw_return, list_customers, list_latent
 from research.simulate.phrases import FULL_NAMES, TONES, compose
 from research.simulate.traps import plant_attributes, plant_rows
-from research.simulate.truth import expected_margin, find_stages, list_hazards, quarter_risk, remaining_value
+from research.simulate.truth import (
+    expected_margin,
+    find_stages,
+    list_hazards,
+    quarter_risk,
+    remaining_value,
+)
+from research.study_schema import STAGES, TRAPS
 
 BLOCK = 5_000  # customers made at once from streams of their own; another size is another company
 
 TABLES = {  # table: its columns, in order; "at" becomes the name after it
-    "customers": ("joined_at", "name", "gender", "age", "income_band", "region", "acquisition_channel", "payment_method", "retention_offer_code"),
-    "contracts": ("at started_at", "ended_at", "plan", "monthly_fee", "term_months", "end_reason", "voluntary"),
+    "customers": (
+        "joined_at",
+        "name",
+        "gender",
+        "age",
+        "income_band",
+        "region",
+        "acquisition_channel",
+        "payment_method",
+        "retention_offer_code",
+    ),
+    "contracts": (
+        "at started_at",
+        "ended_at",
+        "plan",
+        "monthly_fee",
+        "term_months",
+        "end_reason",
+        "voluntary",
+    ),
     "orders": ("at ordered_at", "amount", "product", "quantity", "returned", "known_at"),
     "usage": ("at used_at", "kind", "amount"),
     "contacts": ("at contacted_at", "channel", "topic", "complaint", "resolved_at", "known_at"),
     "feedback": ("at given_at", "kind", "score", "score_max", "text", "known_at"),
     "referrals": ("at referred_at",),
     "campaigns": ("campaign", "at assigned_at", "arm", "cost", "propensity"),
-    "truth/hazards": ("at month", "voluntary", "involuntary", "risk_3_months", "stage", "remaining_value_eur"),
+    "truth/hazards": (
+        "at month",
+        "voluntary",
+        "involuntary",
+        "risk_3_months",
+        "stage",
+        "remaining_value_eur",
+    ),
     "truth/effects": ("campaign", "at assigned_at", "arm", "risk_control", "risk_arm", "effect"),
-    "truth/people": ("home", "quiet", "loyalty", "trouble", "taste", "answers", "language", "true_age"),
+    "truth/people": (
+        "home",
+        "quiet",
+        "loyalty",
+        "trouble",
+        "taste",
+        "answers",
+        "language",
+        "true_age",
+    ),
     "truth/tones": ("at given_at", "tone", "language", "second_language"),
 }
 EVENTS = ("orders", "usage", "contacts", "feedback", "referrals")
@@ -81,7 +152,9 @@ class Company:
         return min(self.block, self.customers - block * self.block)
 
 
-def simulate(customers: int, months: int, seed: int, traps: Sequence[str] = TRAPS) -> dict[str, pd.DataFrame]:
+def simulate(
+    customers: int, months: int, seed: int, traps: Sequence[str] = TRAPS
+) -> dict[str, pd.DataFrame]:
     """Generate the contract tables of one subscription company whose history ends on ``LAST_DAY``.
 
     Parameters
@@ -103,7 +176,9 @@ def simulate(customers: int, months: int, seed: int, traps: Sequence[str] = TRAP
     return {name: table for name, table in tables.items() if name not in TRUTH}
 
 
-def simulate_truth(customers: int, months: int, seed: int, traps: Sequence[str] = TRAPS) -> dict[str, pd.DataFrame]:
+def simulate_truth(
+    customers: int, months: int, seed: int, traps: Sequence[str] = TRAPS
+) -> dict[str, pd.DataFrame]:
     """Return what is true of the company that ``simulate`` generates from the same request.
 
     Returns
@@ -118,8 +193,15 @@ def simulate_truth(customers: int, months: int, seed: int, traps: Sequence[str] 
 def simulate_company(company: Company) -> dict[str, pd.DataFrame]:
     """Return the tables of ``simulate`` and, under names that begin with ``truth/``, those of ``simulate_truth``."""
     blocks = [simulate_block(company, block) for block in company.blocks]
-    types = {pa.string(): pd.StringDtype("python"), pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}
-    return {name: pa.concat_tables([block[name] for block in blocks]).to_pandas(types_mapper=types.get) for name in blocks[0]}
+    types = {
+        pa.string(): pd.StringDtype("python"),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.int64(): pd.Int64Dtype(),
+    }
+    return {
+        name: pa.concat_tables([block[name] for block in blocks]).to_pandas(types_mapper=types.get)
+        for name in blocks[0]
+    }
 
 
 def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
@@ -128,25 +210,56 @@ def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
     draws = Draws(company.seed, block)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
     first = run_life(draws, company, people, assignments, np.arange(size), people["joined"], clock)
-    second = run_life(Draws(company.seed, block, 1), company, people, assignments, *draw_return(draws, people, first["end"], clock), clock)
+    second = run_life(
+        Draws(company.seed, block, 1),
+        company,
+        people,
+        assignments,
+        *draw_return(draws, people, first["end"], clock),
+        clock,
+    )
     tables = {name: join_lives(name, first, second) for name in first["tables"]}
     for name in EVENTS:
         tables[name] = plant_rows(draws, name, tables[name], people, company.traps, clock)
-    cancels = np.isin(np.arange(size), np.concatenate([life["who"][life["voluntary"]] for life in (first, second)]))
-    tables["customers"] = plant_attributes(draws, list_customers(people), cancels, company.traps, clock)
-    tables |= {"truth/hazards": list_hazards([first, second], size, clock), "truth/people": list_latent(people)}
+    cancels = np.isin(
+        np.arange(size),
+        np.concatenate([life["who"][life["voluntary"]] for life in (first, second)]),
+    )
+    tables["customers"] = plant_attributes(
+        draws, list_customers(people), cancels, company.traps, clock
+    )
+    tables |= {
+        "truth/hazards": list_hazards([first, second], size, clock),
+        "truth/people": list_latent(people),
+    }
     written = tables["feedback"]["first"] >= 0
     tables["truth/tones"] = {name: values[written] for name, values in tables["feedback"].items()}
     ids = name_customers(block * company.block, size)
     return {name: to_arrow(name, tables[name], ids) for name in TABLES}
 
 
-def run_life(draws: Draws, company: Company, people: Columns, assignments: np.ndarray, who: np.ndarray, start: np.ndarray, clock: Clock) -> Columns:
+def run_life(
+    draws: Draws,
+    company: Company,
+    people: Columns,
+    assignments: np.ndarray,
+    who: np.ndarray,
+    start: np.ndarray,
+    clock: Clock,
+) -> Columns:
     """Run one life for each customer in ``who`` from the day ``start`` on: paths, hazard, end, truth, and under ``tables`` its tables."""
-    own, drivers, logits, assigned = run_paths(draws, company, people, assignments, who, start, clock)
+    own, drivers, logits, assigned = run_paths(
+        draws, company, people, assignments, who, start, clock
+    )
     own |= draw_end(draws, own["hazard"], own, clock)
-    own |= {"reason": draw_reason(draws, drivers, own), "stage": find_stages(own, bool(draws.life), clock)}
-    own |= {"risk": quarter_risk(own["hazard"], clock.months), "value": remaining_value(own["hazard"], expected_margin(own))}
+    own |= {
+        "reason": draw_reason(draws, drivers, own),
+        "stage": find_stages(own, bool(draws.life), clock),
+    }
+    own |= {
+        "risk": quarter_risk(own["hazard"], clock.months),
+        "value": remaining_value(own["hazard"], expected_margin(own)),
+    }
     own["tables"] = {
         "contracts": list_contracts(own, clock, "price_rise" in company.traps),
         "orders": list_orders(draws, own, clock),
@@ -161,10 +274,20 @@ def run_life(draws: Draws, company: Company, people: Columns, assignments: np.nd
 
 
 def run_paths(
-    draws: Draws, company: Company, people: Columns, assignments: np.ndarray, who: np.ndarray, start: np.ndarray, clock: Clock
+    draws: Draws,
+    company: Company,
+    people: Columns,
+    assignments: np.ndarray,
+    who: np.ndarray,
+    start: np.ndarray,
+    clock: Clock,
 ) -> tuple[Columns, Columns, np.ndarray, dict[str, Columns]]:
     """Return each life with its paths and ``hazard``, the drivers behind it, the logits without offers, and the campaigns."""
-    names = [name for name, shares in CAMPAIGNS.items() if shares is not None or "chosen_campaign" in company.traps]
+    names = [
+        name
+        for name, shares in CAMPAIGNS.items()
+        if shares is not None or "chosen_campaign" in company.traps
+    ]
     own = live(draws, people, who, start, clock, "price_rise" in company.traps)
     drivers = build_drivers(draws, own, clock)
     logits, assigned = build_logits(drivers), assign(assignments, own, drivers, clock, names)
@@ -174,26 +297,45 @@ def run_paths(
 
 def join_lives(name: str, first: Columns, second: Columns) -> Columns:
     """Return one table of both lives with ``customer`` instead of ``life``, sorted by customer and time."""
-    both = [life["tables"][name] | {"customer": life["who"][life["tables"][name]["life"]]} for life in (first, second)]
-    table = {column: np.concatenate([life[column] for life in both]) for column in both[0] if column not in ("life", "month")}
+    both = [
+        life["tables"][name] | {"customer": life["who"][life["tables"][name]["life"]]}
+        for life in (first, second)
+    ]
+    table = {
+        column: np.concatenate([life[column] for life in both])
+        for column in both[0]
+        if column not in ("life", "month")
+    }
     order = np.lexsort((table["at"], table["customer"]))
     return {column: values[order] for column, values in table.items()}
 
 
 def name_customers(before: int, size: int) -> pa.Array:
     """Return identifiers: ``C`` and at least six digits."""
-    return pa.array(np.char.add("C", np.char.zfill(np.arange(before + 1, before + size + 1).astype(str), 6)).tolist())
+    return pa.array(
+        np.char.add(
+            "C", np.char.zfill(np.arange(before + 1, before + size + 1).astype(str), 6)
+        ).tolist()
+    )
 
 
 def to_arrow(name: str, table: Columns, ids: pa.Array) -> pa.Table:
     """Return a table in Arrow: positions become words, seconds moments, and -1 and ``NEVER`` empty."""
-    columns = {"customer_id": ids.take(pa.array(table["customer"] if "customer" in table else table["life"]))}
+    columns = {
+        "customer_id": ids.take(
+            pa.array(table["customer"] if "customer" in table else table["life"])
+        )
+    }
     for column in TABLES[name]:
         source, _, label = column.rpartition(" ")
         if column == "text":
             columns[column] = compose(table)
         elif (source or label) in table:
-            columns[label] = _to_column(KIND_WORDS.get(name) if label == "kind" else WORDS.get(label), label, table[source or label])
+            columns[label] = _to_column(
+                KIND_WORDS.get(name) if label == "kind" else WORDS.get(label),
+                label,
+                table[source or label],
+            )
     return pa.table(columns)
 
 
@@ -202,7 +344,10 @@ def _to_column(words: Sequence[str] | None, name: str, values: np.ndarray) -> pa
         words = words if isinstance(words, pa.Array) else pa.array(words)
         return words.take(pa.array(values.astype(np.int32), mask=values < 0))
     if name.endswith("_at") or name == "month":
-        moments = pa.array(np.where(values < NEVER * SECONDS, values, 0) * 1_000_000, mask=values >= NEVER * SECONDS)
+        moments = pa.array(
+            np.where(values < NEVER * SECONDS, values, 0) * 1_000_000,
+            mask=values >= NEVER * SECONDS,
+        )
         return moments.view(pa.timestamp("us"))
     if name == "age":
         return pa.array(values, mask=values < 0)

@@ -25,15 +25,27 @@ BEYOND = 12  # months after the history through which latent paths go on, so tha
 HAZARD = {  # driver: (voluntary, involuntary), the two logits against staying a month; all sizes chosen
     "base": (-5.3, -6.4),  # a new, attentive customer with a monthly contract and without trouble
     "fall": (2.0, 0.0),  # engagement below its own moving average, 0 to 2
-    "gap": (1.2, 0.0),  # months since the last purchase beyond the customer's own usual interval, saturating, 0 to 1
+    "gap": (
+        1.2,
+        0.0,
+    ),  # months since the last purchase beyond the customer's own usual interval, saturating, 0 to 1
     "grievance": (1.8, 0.0),  # complaints never resolved, fading, 0 to 2
-    "fall_grievance": (0.8, 0.0),  # the interaction: trouble weighs more on those who already turn away
-    "dear": (4.4, 1.0),  # fee per use on an S curve times the sensitivity of the income band, 0 to 1.3; dear cards are not renewed either
+    "fall_grievance": (
+        0.8,
+        0.0,
+    ),  # the interaction: trouble weighs more on those who already turn away
+    "dear": (
+        4.4,
+        1.0,
+    ),  # fee per use on an S curve times the sensitivity of the income band, 0 to 1.3; dear cards are not renewed either
     "rise": (0.35, 0.0),  # recent rise of the fee, in tenths of it, fading, 0 to 2.5
     "rise_dear": (0.6, 0.0),  # the interaction: a rise moves those for whom the service is dear
     "delivery": (0.9, 0.0),  # poor deliveries of late, fading, 0 to 2
     "contact": (0.4, 0.0),  # service contacts of late, fading, 0 to 3
-    "contact_older": (-1.0, 0.0),  # the reversal: customers of 60 and more are kept by the same contacts
+    "contact_older": (
+        -1.0,
+        0.0,
+    ),  # the reversal: customers of 60 and more are kept by the same contacts
     "failed": (0.0, 4.6),  # last month's payment failed, 0 or 1
     "tenure": (-1.3, -0.5),  # log(1 + years under contract)
     "loyalty": (-0.5, 0.0),  # latent, standard normal
@@ -47,59 +59,148 @@ REASONS = {  # what a leaver says: the drivers that weigh for it, and a constant
     "delivery": (("delivery",), 0.0),
     "moved away": ((), 0.6),
 }
-DEAR_FEE, DEAR_STEEPNESS = 13.0, 4.0  # fee per use at which "dear" is one half, and how sharp the curve is
-GRIEVANCE_KEPT, CONTACT_KEPT, DELIVERY_KEPT, RISE_KEPT = 0.85, 0.5, 0.6, 0.6  # what is left of each after a month
+DEAR_FEE, DEAR_STEEPNESS = (
+    13.0,
+    4.0,
+)  # fee per use at which "dear" is one half, and how sharp the curve is
+GRIEVANCE_KEPT, CONTACT_KEPT, DELIVERY_KEPT, RISE_KEPT = (
+    0.85,
+    0.5,
+    0.6,
+    0.6,
+)  # what is left of each after a month
 OLDER = 60  # from this age on service contacts keep customers
 
-SINK, RECOVER, SINK_STEP, PULL, NOISE = 0.025, 0.08, -0.35, 0.15, 0.12  # engagement: chances in a month, then steps in log uses
+SINK, RECOVER, SINK_STEP, PULL, NOISE = (
+    0.025,
+    0.08,
+    -0.35,
+    0.15,
+    0.12,
+)  # engagement: chances in a month, then steps in log uses
 RECOVERED = -0.3  # log uses below home at which a recovery counts as over
-CLIMB, CLIMB_MONTHS = 0.9, 2.5  # new customers begin this far below home (log uses) and close the distance by 1/e in so many months
+CLIMB, CLIMB_MONTHS = (
+    0.9,
+    2.5,
+)  # new customers begin this far below home (log uses) and close the distance by 1/e in so many months
 WARM_UP = 3  # months before the history in which engagement already drifts
-INTRODUCTION_MONTHS, GROWTH_MONTHS, WON_BACK_MONTHS = 3, 6, 6  # true stages by the age of a contract in calendar months
+INTRODUCTION_MONTHS, GROWTH_MONTHS, WON_BACK_MONTHS = (
+    3,
+    6,
+    6,
+)  # true stages by the age of a contract in calendar months
 
 QUIET = 0.09  # share of customers who pay and never use the service; nothing is dear to them and nothing falls
 QUIET_ORDERS = 0.1  # ... and who buy this much of what others buy
 RETURNER = 0.2  # share of customers who come back after an end if the data run long enough
 PAUSE_DAYS, PAUSE_MEAN = 30, 90  # ... after a month at least and four on average
-BEFORE, BEFORE_MEAN, BEFORE_MOST = 0.45, 600, 1800  # share who joined before the history, and how many days before
-SURVIVORS = {"home": 0.35, "loyalty": 0.4}  # ... and how much more engaged and loyal they are: the others of their cohorts have left
+BEFORE, BEFORE_MEAN, BEFORE_MOST = (
+    0.45,
+    600,
+    1800,
+)  # share who joined before the history, and how many days before
+SURVIVORS = {
+    "home": 0.35,
+    "loyalty": 0.4,
+}  # ... and how much more engaged and loyal they are: the others of their cohorts have left
 
-PLANS = {"basic": (0.50, 9.0, 1.7), "plus": (0.35, 19.0, 3.0), "pro": (0.15, 39.0, 5.1)}  # share, list price a month, uses in a month
+PLANS = {
+    "basic": (0.50, 9.0, 1.7),
+    "plus": (0.35, 19.0, 3.0),
+    "pro": (0.15, 39.0, 5.1),
+}  # share, list price a month, uses in a month
 ANNUAL = 0.35  # share of contracts with a term of twelve months; the others run from month to month
 DISCOUNTS = {0.0: (0.7,), 0.1: (0.2,), 0.25: (0.1,)}  # lasting, by share
 INTRODUCTORY, INTRODUCTORY_SHARE = 0.2, 0.3  # discount of the first twelve months, and who gets it
 PLAN_CHANGE = 0.08  # chance of another plan at a renewal: upwards for those who use more than at home, else downwards
-PRICE_RISE, RISE_MONTHS = 0.2, 5  # the trap: list prices rise on the first day of the fifth month from the end
+PRICE_RISE, RISE_MONTHS = (
+    0.2,
+    5,
+)  # the trap: list prices rise on the first day of the fifth month from the end
 
 TRAITS = {  # value: (share, shift of the engagement at which a customer is at home)
     "gender": {"female": (0.48, 0.0), "male": (0.47, 0.0), "other": (0.05, 0.0)},
-    "age_band": {"18-29": (0.24, 0.15), "30-44": (0.33, 0.1), "45-59": (0.25, -0.1), "60-84": (0.18, -0.2)},
+    "age_band": {
+        "18-29": (0.24, 0.15),
+        "30-44": (0.33, 0.1),
+        "45-59": (0.25, -0.1),
+        "60-84": (0.18, -0.2),
+    },
     "income_band": {"low": (0.3, 0.0), "middle": (0.48, 0.0), "high": (0.22, 0.1)},
     "region": {"north": (0.3, 0.0), "south": (0.25, 0.0), "east": (0.2, -0.1), "west": (0.25, 0.0)},
-    "acquisition_channel": {"web": (0.45, 0.05), "partner": (0.2, -0.45), "shop": (0.2, 0.0), "referral": (0.15, 0.3)},
+    "acquisition_channel": {
+        "web": (0.45, 0.05),
+        "partner": (0.2, -0.45),
+        "shop": (0.2, 0.0),
+        "referral": (0.15, 0.3),
+    },
     "payment_method": {"card": (0.5, 0.0), "direct debit": (0.35, 0.0), "invoice": (0.15, 0.0)},
 }
 AGE_UNKNOWN = 0.04
-SENSITIVITY = {"low": (1.3,), "middle": (1.0,), "high": (0.6,)}  # how much "dear" weighs, by income band
-LANGUAGES = {"English": (0.44,), "Polish": (0.16,), "Russian": (0.15,), "Korean": (0.12,), "Chinese": (0.13,)}
+SENSITIVITY = {
+    "low": (1.3,),
+    "middle": (1.0,),
+    "high": (0.6,),
+}  # how much "dear" weighs, by income band
+LANGUAGES = {
+    "English": (0.44,),
+    "Polish": (0.16,),
+    "Russian": (0.15,),
+    "Korean": (0.12,),
+    "Chinese": (0.13,),
+}
 BILINGUAL = 0.08  # share who mix two languages in one text
 ANSWERS = {0.0: (0.3,), 0.08: (0.5,), 0.2: (0.2,)}  # chance of an answer in a month, by share
-REFERRALS, REFERRALS_BY_LOYALTY = 0.012, 0.9  # referrals in a month, and how steeply they grow with loyalty
+REFERRALS, REFERRALS_BY_LOYALTY = (
+    0.012,
+    0.9,
+)  # referrals in a month, and how steeply they grow with loyalty
 
-FAILS = {"card": (0.025,), "direct debit": (0.005,), "invoice": (0.05,)}  # chance that a month's payment fails
+FAILS = {
+    "card": (0.025,),
+    "direct debit": (0.005,),
+    "invoice": (0.05,),
+}  # chance that a month's payment fails
 FAILS_AGAIN = 0.45  # the same after a failed one
 BILLING_CONTACT = 0.5  # failed payments that lead to a contact
 ASKED = 0.14  # other service contacts in a month, times the customer's own trouble
-COMPLAINTS = {"technical": 0.4, "how to": 0.25, "account": 0.4, "billing": 0.1, "delivery": 0.6}  # share of a topic's contacts that complain
-NEVER_RESOLVED, NEVER_RESOLVED_OTHER = 0.35, 0.03  # complaints, and other contacts, that nobody resolves
+COMPLAINTS = {
+    "technical": 0.4,
+    "how to": 0.25,
+    "account": 0.4,
+    "billing": 0.1,
+    "delivery": 0.6,
+}  # share of a topic's contacts that complain
+NEVER_RESOLVED, NEVER_RESOLVED_OTHER = (
+    0.35,
+    0.03,
+)  # complaints, and other contacts, that nobody resolves
 CHANNELS = {"email": (0.5,), "chat": (0.3,), "phone": (0.2,)}
 
-PRODUCTS = {"storage": (0.3, 4.0), "template pack": (0.25, 9.0), "training": (0.1, 29.0), "printed book": (0.15, 15.0), "gift card": (0.2, 25.0)}
+PRODUCTS = {
+    "storage": (0.3, 4.0),
+    "template pack": (0.25, 9.0),
+    "training": (0.1, 29.0),
+    "printed book": (0.15, 15.0),
+    "gift card": (0.2, 25.0),
+}
 QUANTITIES = {1: (0.8,), 2: (0.15,), 3: (0.05,)}
-ORDERS, ORDERS_BY_LEVEL = 0.38, 0.6  # orders in a month at engagement 0, and how steeply they grow with it
+ORDERS, ORDERS_BY_LEVEL = (
+    0.38,
+    0.6,
+)  # orders in a month at engagement 0, and how steeply they grow with it
 LONGEST_INTERVAL = 12.0  # months; who buys more rarely is never late
-POOR = {"north": (0.07,), "south": (0.07,), "east": (0.2,), "west": (0.07,)}  # share of deliveries that go wrong
-POOR_CONTACT, POOR_RETURN, OTHER_RETURN = 0.5, 0.4, 0.05  # poor deliveries that lead to a contact, to a return; other orders returned
+POOR = {
+    "north": (0.07,),
+    "south": (0.07,),
+    "east": (0.2,),
+    "west": (0.07,),
+}  # share of deliveries that go wrong
+POOR_CONTACT, POOR_RETURN, OTHER_RETURN = (
+    0.5,
+    0.4,
+    0.05,
+)  # poor deliveries that lead to a contact, to a return; other orders returned
 USES = {"read": (0.6,), "create": (0.3,), "share": (0.1,)}
 
 KINDS = {"csat": (0.55,), "nps": (0.3,), "review": (0.15,)}  # of feedback
@@ -126,12 +227,19 @@ CHOSEN = {  # the trap: logit of each offer against control, by driver
 }
 CALL_COST, DISCOUNT_SHARE = 6.0, 0.25  # EUR a call; the discount is a share of three monthly fees
 
-MARGIN_FEE, MARGIN_ORDERS, DISCOUNT_A_YEAR = 0.7, 0.3, 0.1  # shares of fee and order amounts that remain, and the rate at which value is discounted
+MARGIN_FEE, MARGIN_ORDERS, DISCOUNT_A_YEAR = (
+    0.7,
+    0.3,
+    0.1,
+)  # shares of fee and order amounts that remain, and the rate at which value is discounted
 
 LATE, LATE_DAYS = 0.03, 30  # the trap: share of rows that arrive late, and by how many days at most
 TWICE = 0.005  # the trap: share of orders and uses that are there twice
 OFFERED = 0.8  # the trap: share of voluntary leavers with a retention_offer_code
 OFFER_CODES = {"KEEP10": (1 / 3,), "KEEP20": (1 / 3,), "PAUSE3": (1 / 3,)}
 OUTAGE_REGION, OUTAGE_DAYS = "west", 10  # the trap: no uses of one region for so many days
-NO_INCOME_CHANNEL, NO_INCOME_MONTHS = "partner", 3  # the trap: no income_band from one channel for so many months of joining
+NO_INCOME_CHANNEL, NO_INCOME_MONTHS = (
+    "partner",
+    3,
+)  # the trap: no income_band from one channel for so many months of joining
 HOSTILE_NAMES, HOSTILE_TEXTS = 0.01, 0.02  # the trap: share of names and of texts

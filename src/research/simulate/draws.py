@@ -12,7 +12,9 @@ import numpy as np
 
 from research.simulate.company import BEYOND, CAMPAIGNS, LAST_DAY, RISE_MONTHS
 
-Columns = dict[str, np.ndarray]  # arrays by name, of one entry per customer, life or event; a path has one row per month before that
+Columns = dict[
+    str, np.ndarray
+]  # arrays by name, of one entry per customer, life or event; a path has one row per month before that
 
 SECONDS = 86_400
 NEVER = np.iinfo(np.int64).max // SECONDS  # the day on which a running contract ends
@@ -27,7 +29,9 @@ class Draws:
     def __call__(self, part: str) -> np.random.Generator:
         """Return the stream of a part; two uses of one stream would be the same draws, so that a second opening is refused."""
         if part in self._opened:
-            raise ValueError(f"required a part that has not drawn yet, arrived '{part}' again; give the second one a name of its own")
+            raise ValueError(
+                f"required a part that has not drawn yet, arrived '{part}' again; give the second one a name of its own"
+            )
         self._opened.add(part)
         return np.random.default_rng([*self._key, crc32(part.encode())])
 
@@ -42,7 +46,9 @@ class Clock:
     def edges(self) -> np.ndarray:
         """First days of all months, of those beyond the history, and of the month after."""
         after = np.datetime64(LAST_DAY[:7], "M") + 1
-        return (after + np.arange(-self.months, BEYOND + 1)).astype("datetime64[D]").astype(np.int64)
+        return (
+            (after + np.arange(-self.months, BEYOND + 1)).astype("datetime64[D]").astype(np.int64)
+        )
 
     @property
     def first(self) -> int:
@@ -68,7 +74,9 @@ class Clock:
 
     def month_of(self, day: np.ndarray) -> np.ndarray:
         """Return the month of each day, counted from 0; negative before the history."""
-        return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) - self._first_month
+        return (
+            day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) - self._first_month
+        )
 
     @cached_property
     def _first_month(self) -> int:
@@ -79,7 +87,9 @@ def add_months(day: np.ndarray, months: np.ndarray | int) -> np.ndarray:
     """Return the same day of a later month, or the last day of a month that is too short for it."""
     month = day.astype("datetime64[D]").astype("datetime64[M]")
     offset = day - month.astype("datetime64[D]").astype(np.int64)
-    opens, closes = ((month + months + more).astype("datetime64[D]").astype(np.int64) for more in (0, 1))
+    opens, closes = (
+        (month + months + more).astype("datetime64[D]").astype(np.int64) for more in (0, 1)
+    )
     return np.minimum(opens + offset, closes - 1)
 
 
@@ -98,7 +108,9 @@ def scatter(draws: Draws, part: str, counts: np.ndarray, own: Columns, clock: Cl
     """Turn counts per month and life into moments from the life's start on: ``life`` (its index), ``month``, ``at`` (seconds since 1970)."""
     month, life = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
     day = spread(draws(f"{part} day").random(len(life)), clock.edges[month], clock.edges[month + 1])
-    second = (draws(f"{part} hour").normal(own["hour"][life], 3.0) * 3600).astype(np.int64) % SECONDS
+    second = (draws(f"{part} hour").normal(own["hour"][life], 3.0) * 3600).astype(
+        np.int64
+    ) % SECONDS
     kept = day >= own["start"][life]
     return {"life": life[kept], "month": month[kept], "at": (day * SECONDS + second)[kept]}
 
@@ -110,7 +122,9 @@ def spread(share: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def count_by_month(events: Columns, shape: tuple[int, int]) -> np.ndarray:
     """Return the path of how many events a life has in each month."""
-    return np.bincount(events["month"] * shape[1] + events["life"], minlength=shape[0] * shape[1]).reshape(shape)
+    return np.bincount(
+        events["month"] * shape[1] + events["life"], minlength=shape[0] * shape[1]
+    ).reshape(shape)
 
 
 def fade(counts: np.ndarray, kept: float, most: float) -> np.ndarray:

@@ -12,16 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from research.parts import Simulation
+from research.errors import StudyError, UsageError
 from research.simulate import Company, simulate_block
-from research.studies import StudyError, UsageError
+from research.study_schema import Simulation
 
 FILE_BLOCKS = 10  # blocks in one file of each table: 50,000 customers
 CHUNK = 5_000
 SIMULATOR = Path(__file__).parent  # the folder of all modules that make the company
 
 
-def generate(customers: int, months: int, seed: int, out: Path, traps: tuple[str, ...], chunk: int = CHUNK) -> dict[str, int]:
+def generate(
+    customers: int, months: int, seed: int, out: Path, traps: tuple[str, ...], chunk: int = CHUNK
+) -> dict[str, int]:
     """Write a generated company into a new folder, whole or not at all.
 
     Parameters
@@ -53,43 +55,60 @@ def generate(customers: int, months: int, seed: int, out: Path, traps: tuple[str
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise StudyError(f"required a place to write {out}, arrived {error.strerror or error}; free it or choose another --out") from None
+        raise StudyError(
+            f"required a place to write {out}, arrived {error.strerror or error}; free it or choose another --out"
+        ) from None
     return rows
 
 
-def _require_company(customers: int, months: int, seed: int, traps: tuple[str, ...], chunk: int) -> Company:
+def _require_company(
+    customers: int, months: int, seed: int, traps: tuple[str, ...], chunk: int
+) -> Company:
     try:
         asked = Simulation(customers=customers, months=months, seed=seed, traps=traps)
     except ValidationError as error:
-        faults = [f"--{fault['loc'][0]}: required a number {_bound(fault)}, arrived {fault['input']}; correct the value" for fault in error.errors()]
+        faults = [
+            f"--{fault['loc'][0]}: required a number {_bound(fault)}, arrived {fault['input']}; correct the value"
+            for fault in error.errors()
+        ]
         raise UsageError(*faults) from None
     if chunk < 1:
-        raise UsageError(f"--chunk: required a number of at least 1, arrived {chunk}; correct the value")
+        raise UsageError(
+            f"--chunk: required a number of at least 1, arrived {chunk}; correct the value"
+        )
     return Company(**asked.model_dump())
 
 
 def _bound(fault: dict) -> str:
     limits = {"ge": "of at least {:,}", "le": "of at most {:,}"}
-    return " and ".join(limits[name].format(limit) for name, limit in fault["ctx"].items() if name in limits)
+    return " and ".join(
+        limits[name].format(limit) for name, limit in fault["ctx"].items() if name in limits
+    )
 
 
 def _require_empty(out: Path) -> None:
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists():
-        raise UsageError(f"--out: required a folder that does not exist or is empty, arrived {out}, which is there already; choose another or remove it")
+        raise UsageError(
+            f"--out: required a folder that does not exist or is empty, arrived {out}, which is there already; choose another or remove it"
+        )
 
 
 def write_company(company: Company, out: Path, chunk: int = CHUNK) -> dict[str, int]:
     """Write all tables below ``out`` and return their rows: a file holds the customers of ``FILE_BLOCKS`` blocks, a row group one block."""
     rows: dict[str, int] = {}
-    for part, made in itertools.groupby(_make_blocks(company, chunk), key=lambda made: made[0] // FILE_BLOCKS):
+    for part, made in itertools.groupby(
+        _make_blocks(company, chunk), key=lambda made: made[0] // FILE_BLOCKS
+    ):
         with ExitStack() as stack:
             writers: dict[str, pq.ParquetWriter] = {}
             for name, table in (pair for _, tables in made for pair in tables.items()):
                 if name not in writers:
                     (out / name).mkdir(parents=True, exist_ok=True)
-                    writers[name] = stack.enter_context(_open(out / name / f"part-{part:05d}.parquet", table.schema))
+                    writers[name] = stack.enter_context(
+                        _open(out / name / f"part-{part:05d}.parquet", table.schema)
+                    )
                 writers[name].write_table(table, row_group_size=max(table.num_rows, 1))
                 rows[name] = rows.get(name, 0) + table.num_rows
     return rows
@@ -99,7 +118,10 @@ def _make_blocks(company: Company, chunk: int) -> Iterator[tuple[int, dict[str, 
     """Yield every block's number and tables; as many blocks as ``chunk`` customers need are held at once."""
     held = -(-chunk // company.block)
     for first in range(0, len(company.blocks), held):
-        yield from [(block, simulate_block(company, block)) for block in company.blocks[first : first + held]]
+        yield from [
+            (block, simulate_block(company, block))
+            for block in company.blocks[first : first + held]
+        ]
 
 
 def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -14,7 +14,16 @@ from research.simulate.company import (
     RISE_KEPT,
     SENSITIVITY,
 )
-from research.simulate.draws import NEVER, Clock, Columns, Draws, count_by_month, fade, look_up, spread
+from research.simulate.draws import (
+    NEVER,
+    Clock,
+    Columns,
+    Draws,
+    count_by_month,
+    fade,
+    look_up,
+    spread,
+)
 from research.simulate.lives import anniversary, build_gap
 
 NOT_VOLUNTARY = "payment failed"
@@ -25,8 +34,18 @@ def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
     """Return the path of every driver in ``HAZARD``, as known when the month begins (engagement and fee: as they are in the month)."""
     shape, attentive = own["level"].shape, ~own["quiet"]
     fall, dear = own["fall"] * attentive, build_dear(own)
-    rise, contact = build_rise(own["increase"]), fade(count_by_month(own["contacts"], shape), CONTACT_KEPT, 3)
-    grievance = fade(count_by_month(_choose_rows(own["contacts"], own["contacts"]["complaint"] & own["contacts"]["never"]), shape), GRIEVANCE_KEPT, 2)
+    rise, contact = (
+        build_rise(own["increase"]),
+        fade(count_by_month(own["contacts"], shape), CONTACT_KEPT, 3),
+    )
+    grievance = fade(
+        count_by_month(
+            _choose_rows(own["contacts"], own["contacts"]["complaint"] & own["contacts"]["never"]),
+            shape,
+        ),
+        GRIEVANCE_KEPT,
+        2,
+    )
     years = np.maximum(clock.edges[:-1, None] - own["start"], 0) / 365.25
     return {
         "base": np.ones(shape),
@@ -37,7 +56,11 @@ def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
         "dear": dear,
         "rise": rise,
         "rise_dear": rise * dear,
-        "delivery": fade(count_by_month(_choose_rows(own["orders"], own["orders"]["poor"]), shape), DELIVERY_KEPT, 2),
+        "delivery": fade(
+            count_by_month(_choose_rows(own["orders"], own["orders"]["poor"]), shape),
+            DELIVERY_KEPT,
+            2,
+        ),
         "contact": contact,
         "contact_older": contact * (own["age"] >= OLDER),
         "failed": np.vstack([np.zeros(shape[1]), own["failed"][:-1]]),
@@ -51,7 +74,11 @@ def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
 def build_dear(own: Columns) -> np.ndarray:
     """Return the path of fee per use on an S curve, harmless when low, saturated when high, times the sensitivity of the income band."""
     per_use = own["fee"] / (own["usual"] * np.exp(own["level"]))
-    return look_up(SENSITIVITY, own["income_band"]) * ~own["quiet"] / (1 + (DEAR_FEE / per_use) ** DEAR_STEEPNESS)
+    return (
+        look_up(SENSITIVITY, own["income_band"])
+        * ~own["quiet"]
+        / (1 + (DEAR_FEE / per_use) ** DEAR_STEEPNESS)
+    )
 
 
 def build_rise(increase: np.ndarray) -> np.ndarray:
@@ -98,15 +125,27 @@ def draw_end(draws: Draws, hazard: np.ndarray, own: Columns, clock: Clock) -> Co
     leaves = draws("end").random(exposed.shape) < 1 - (1 - chance) ** exposed
     left, month, life = leaves.any(axis=0), leaves.argmax(axis=0), np.arange(exposed.shape[1])
     voluntary = draws("cause").random(len(life)) < hazard[0, month, life] / chance[month, life]
-    day = spread(draws("end day").random(len(life)), np.minimum(earliest[month, life], closes[month, 0] - 1), closes[month, 0])
+    day = spread(
+        draws("end day").random(len(life)),
+        np.minimum(earliest[month, life], closes[month, 0] - 1),
+        closes[month, 0],
+    )
     day = np.where(voluntary & own["renewal"][month, life], anniversary(own, month), day)
-    return {"end": np.where(left, day, NEVER), "end_month": month, "left": left, "voluntary": voluntary & left}
+    return {
+        "end": np.where(left, day, NEVER),
+        "end_month": month,
+        "left": left,
+        "voluntary": voluntary & left,
+    }
 
 
 def draw_reason(draws: Draws, drivers: Columns, end: Columns) -> np.ndarray:
     """Draw the reason that a leaver gives, a position in ``END_REASONS``: each as likely as its drivers weigh in the voluntary logit."""
     at = (end["end_month"], np.arange(len(end["end"])))
-    weigh = [sum((np.maximum(HAZARD[name][0] * drivers[name][at], 0) for name in names), start=least) for names, least in REASONS.values()]
+    weigh = [
+        sum((np.maximum(HAZARD[name][0] * drivers[name][at], 0) for name in names), start=least)
+        for names, least in REASONS.values()
+    ]
     bounds = np.cumsum([np.broadcast_to(weight, len(end["end"])) for weight in weigh], axis=0)
     stated = (draws("reason").random(len(end["end"])) * bounds[-1] >= bounds).sum(axis=0)
     return np.where(end["voluntary"], stated, len(REASONS)).astype(np.int8)

@@ -39,12 +39,29 @@ from research.simulate.company import (
     SINK_STEP,
     WARM_UP,
 )
-from research.simulate.draws import SECONDS, Clock, Columns, Draws, add_months, choose, count_by_month, look_up, scatter
+from research.simulate.draws import (
+    SECONDS,
+    Clock,
+    Columns,
+    Draws,
+    add_months,
+    choose,
+    count_by_month,
+    look_up,
+    scatter,
+)
 
 TOPICS = tuple(COMPLAINTS)
 
 
-def live(draws: Draws, people: Columns, who: np.ndarray, start: np.ndarray, clock: Clock, price_rise: bool) -> Columns:
+def live(
+    draws: Draws,
+    people: Columns,
+    who: np.ndarray,
+    start: np.ndarray,
+    clock: Clock,
+    price_rise: bool,
+) -> Columns:
     """Return the paths and moments of one life for each customer in ``who``, from the day ``start`` on.
 
     Returns
@@ -52,7 +69,11 @@ def live(draws: Draws, people: Columns, who: np.ndarray, start: np.ndarray, cloc
     dict of arrays: the traits of the customers, then what ``draw_terms``, ``draw_engagement`` and the functions below them name; the
     moments of ``orders`` and ``contacts`` are dicts of their own
     """
-    own = {name: values[who] for name, values in people.items()} | {"who": who, "start": start, "began": clock.month_of(start)}
+    own = {name: values[who] for name, values in people.items()} | {
+        "who": who,
+        "start": start,
+        "began": clock.month_of(start),
+    }
     own |= draw_terms(draws, len(who)) | draw_engagement(draws, own, clock)
     own |= build_fees(draws, own, clock, price_rise)
     own["failed"] = draw_failures(draws, own, clock)
@@ -77,19 +98,31 @@ def draw_engagement(draws: Draws, own: Columns, clock: Clock) -> Columns:
     """Return the paths ``level`` (log uses), ``fall`` (below its own moving average, 0 to 2), ``sinking`` and ``recovering``."""
     home, size = own["home"], len(own["home"])
     regime, noise = draws("regime"), draws("engagement")
-    drift, sinking, recovering = np.zeros(size), (regime.random(size) < SINK / (SINK + RECOVER)) & ~own["quiet"], np.zeros(size, dtype=bool)
+    drift, sinking, recovering = (
+        np.zeros(size),
+        (regime.random(size) < SINK / (SINK + RECOVER)) & ~own["quiet"],
+        np.zeros(size, dtype=bool),
+    )
     trail, paths = home, []
     for month in range(-WARM_UP, len(clock.edges) - 1):
         age = month - own["began"]
         started, chance = age >= 0, regime.random(size)
-        was, sinking = sinking, np.where(sinking, chance > RECOVER, chance < SINK) & (age > 0) & ~own["quiet"]
+        was, sinking = (
+            sinking,
+            np.where(sinking, chance > RECOVER, chance < SINK) & (age > 0) & ~own["quiet"],
+        )
         step = np.where(sinking, SINK_STEP, -PULL * drift) + noise.normal(0, NOISE, size)
         drift = np.where(started, drift + step, 0)
         recovering = ~sinking & (recovering | was) & (drift < RECOVERED)
         level = home + drift - CLIMB * np.exp(-np.maximum(age, 0) / CLIMB_MONTHS)
         trail = np.where((age > 0) & (month > -WARM_UP), 0.75 * trail + 0.25 * level, level)
         paths.append((level, np.clip(trail - level, 0, 2), sinking & started, recovering & started))
-    return {name: np.array(path[WARM_UP:]) for name, path in zip(("level", "fall", "sinking", "recovering"), zip(*paths, strict=True), strict=True)}
+    return {
+        name: np.array(path[WARM_UP:])
+        for name, path in zip(
+            ("level", "fall", "sinking", "recovering"), zip(*paths, strict=True), strict=True
+        )
+    }
 
 
 def build_fees(draws: Draws, own: Columns, clock: Clock, price_rise: bool) -> Columns:
@@ -100,19 +133,35 @@ def build_fees(draws: Draws, own: Columns, clock: Clock, price_rise: bool) -> Co
     change = renewal & (draws("plan change").random(renewal.shape) < PLAN_CHANGE)
     plan, plans = own["first_plan"], []
     for changed, level in zip(change, own["level"], strict=True):
-        plan = np.where(changed, np.clip(plan + np.where(level > own["home"], 1, -1), 0, len(PLANS) - 1), plan).astype(np.int8)
+        plan = np.where(
+            changed, np.clip(plan + np.where(level > own["home"], 1, -1), 0, len(PLANS) - 1), plan
+        ).astype(np.int8)
         plans.append(plan)
-    raised = np.where(own["annual"], month - age % 12, month) >= clock.rise if price_rise else np.zeros(age.shape, dtype=bool)
+    raised = (
+        np.where(own["annual"], month - age % 12, month) >= clock.rise
+        if price_rise
+        else np.zeros(age.shape, dtype=bool)
+    )
     fee = price(np.array(plans), own, age >= 12, raised)
     before = np.vstack([fee[:1], fee[:-1]])
-    increase = np.where((np.array(plans) == np.vstack([plans[:1], plans[:-1]])) & (age > 0), np.maximum(fee / before - 1, 0), 0)
+    increase = np.where(
+        (np.array(plans) == np.vstack([plans[:1], plans[:-1]])) & (age > 0),
+        np.maximum(fee / before - 1, 0),
+        0,
+    )
     return {"plan": np.array(plans), "fee": fee, "increase": increase, "renewal": renewal}
 
 
 def price(plan: np.ndarray, own: Columns, settled: np.ndarray, raised: np.ndarray) -> np.ndarray:
     """Return the monthly fee: list price less the lasting and, in the first twelve months, the introductory discount, plus the rise."""
     introductory = np.where(own["introductory"] & ~settled, 1 - INTRODUCTORY, 1.0)
-    return np.round(look_up(PLANS, plan, 1) * (1 - own["discount"]) * introductory * np.where(raised, 1 + PRICE_RISE, 1.0), 2)
+    return np.round(
+        look_up(PLANS, plan, 1)
+        * (1 - own["discount"])
+        * introductory
+        * np.where(raised, 1 + PRICE_RISE, 1.0),
+        2,
+    )
 
 
 def draw_failures(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
@@ -120,19 +169,28 @@ def draw_failures(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
     rate, draw = look_up(FAILS, own["payment_method"]), draws("payments")
     failed, path = np.zeros(len(rate), dtype=bool), []
     for opens in clock.edges[:-1]:
-        failed = (draw.random(len(rate)) < np.where(failed, FAILS_AGAIN, rate)) & (own["start"] <= opens)
+        failed = (draw.random(len(rate)) < np.where(failed, FAILS_AGAIN, rate)) & (
+            own["start"] <= opens
+        )
         path.append(failed)
     return np.array(path)
 
 
 def order_rate(own: Columns, level: np.ndarray) -> np.ndarray:
     """Return the orders expected in a month at an engagement."""
-    return ORDERS * own["taste"] * np.exp(ORDERS_BY_LEVEL * level) * np.where(own["quiet"], QUIET_ORDERS, 1.0)
+    return (
+        ORDERS
+        * own["taste"]
+        * np.exp(ORDERS_BY_LEVEL * level)
+        * np.where(own["quiet"], QUIET_ORDERS, 1.0)
+    )
 
 
 def draw_orders(draws: Draws, own: Columns, clock: Clock) -> Columns:
     """Return purchases: their moments, whether the delivery was poor, and whether and when (``back``) the goods were sent back."""
-    orders = scatter(draws, "orders", draws("orders").poisson(order_rate(own, own["level"])), own, clock)
+    orders = scatter(
+        draws, "orders", draws("orders").poisson(order_rate(own, own["level"])), own, clock
+    )
     size = len(orders["at"])
     poor = draws("delivery").random(size) < look_up(POOR, own["region"])[orders["life"]]
     returned = draws("return").random(size) < np.where(poor, POOR_RETURN, OTHER_RETURN)
@@ -155,16 +213,38 @@ def build_gap(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
 def draw_contacts(draws: Draws, own: Columns, clock: Clock) -> Columns:
     """Return service contacts: asked for by temper, after half of the failed payments, and after half of the poor deliveries."""
     shape = own["level"].shape
-    asked = scatter(draws, "contacts", draws("contacts").poisson(ASKED * own["trouble"], shape), own, clock)
-    billing = scatter(draws, "billing", own["failed"] & (draws("billing").random(shape) < BILLING_CONTACT), own, clock)
+    asked = scatter(
+        draws, "contacts", draws("contacts").poisson(ASKED * own["trouble"], shape), own, clock
+    )
+    billing = scatter(
+        draws,
+        "billing",
+        own["failed"] & (draws("billing").random(shape) < BILLING_CONTACT),
+        own,
+        clock,
+    )
     delivery = draw_delivery_contacts(draws, own, clock)
-    topics = [draws("topic").integers(0, 3, len(asked["at"])), np.full(len(billing["at"]), 3), np.full(len(delivery["at"]), 4)]
-    contacts = {name: np.concatenate([asked[name], billing[name], delivery[name]]) for name in asked} | {"topic": np.concatenate(topics).astype(np.int8)}
-    order = np.lexsort((contacts["at"], contacts["month"]))  # month by month, so that what comes late leaves the draws of earlier rows alone
+    topics = [
+        draws("topic").integers(0, 3, len(asked["at"])),
+        np.full(len(billing["at"]), 3),
+        np.full(len(delivery["at"]), 4),
+    ]
+    contacts = {
+        name: np.concatenate([asked[name], billing[name], delivery[name]]) for name in asked
+    } | {"topic": np.concatenate(topics).astype(np.int8)}
+    order = np.lexsort(
+        (contacts["at"], contacts["month"])
+    )  # month by month, so that what comes late leaves the draws of earlier rows alone
     contacts, size = {name: values[order] for name, values in contacts.items()}, len(order)
-    complaint = draws("complaint").random(size) < np.array(list(COMPLAINTS.values()))[contacts["topic"]]
-    never = draws("resolution").random(size) < np.where(complaint, NEVER_RESOLVED, NEVER_RESOLVED_OTHER)
-    delay = draws("delay").lognormal(11.5, 1.1, size).astype(np.int64)  # seconds; the median is a little more than a day
+    complaint = (
+        draws("complaint").random(size) < np.array(list(COMPLAINTS.values()))[contacts["topic"]]
+    )
+    never = draws("resolution").random(size) < np.where(
+        complaint, NEVER_RESOLVED, NEVER_RESOLVED_OTHER
+    )
+    delay = (
+        draws("delay").lognormal(11.5, 1.1, size).astype(np.int64)
+    )  # seconds; the median is a little more than a day
     return contacts | {"complaint": complaint, "never": never, "resolved": contacts["at"] + delay}
 
 

@@ -13,10 +13,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from research.simulate import Company, name_customers, run_paths
+from research.simulate.campaigns import draw_assignments, find_eligible, weigh_offers
 from research.simulate.company import ARMS, BEYOND, DISCOUNT_A_YEAR, WARM_UP
 from research.simulate.draws import Clock, Columns, Draws
 from research.simulate.hazard import draw_end
-from research.simulate.offers import draw_assignments, find_eligible, weigh_offers
 from research.simulate.people import draw_people, draw_return
 from research.simulate.truth import expected_margin
 
@@ -24,14 +24,25 @@ FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
 EFFECT_FUTURES = 40  # the same of effects
 BLOCKS = 2  # whose customers are followed: 10,000 of them at most
 PROCESSES = 2
-BY_MONTH = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}  # streams that draw month by month, and how often before the history begins
-AT_ONCE = ("orders", "contacts", "billing", "plan change")  # streams that draw all months in one table
+BY_MONTH = {
+    "regime": WARM_UP + 1,
+    "engagement": WARM_UP,
+    "payments": 0,
+}  # streams that draw month by month, and how often before the history begins
+AT_ONCE = (
+    "orders",
+    "contacts",
+    "billing",
+    "plan change",
+)  # streams that draw all months in one table
 
 
 class Fork:
     """A stream that becomes another one with a month; what only follows from its draws, such as the days of orders, goes on as it comes."""
 
-    def __init__(self, before: np.random.Generator, after: np.random.Generator, month: int, earlier: int):
+    def __init__(
+        self, before: np.random.Generator, after: np.random.Generator, month: int, earlier: int
+    ):
         self.before, self.after, self.month, self.left = before, after, month, earlier + month
 
     def __getattr__(self, kind: str) -> Callable[..., np.ndarray]:
@@ -90,8 +101,12 @@ def expect_values(company: Company, month: int, months: int, futures: int = FUTU
     """
     last = company.months + BEYOND
     if not 0 < months <= last - month:
-        raise ValueError(f"required 1 to {last - month} months from month {month} on, arrived {months}; paths end there")
-    return _average(company, month, futures, partial(find_value, months=months)).rename("true_value")
+        raise ValueError(
+            f"required 1 to {last - month} months from month {month} on, arrived {months}; paths end there"
+        )
+    return _average(company, month, futures, partial(find_value, months=months)).rename(
+        "true_value"
+    )
 
 
 def find_risk(own: Columns, month: int) -> np.ndarray:
@@ -107,13 +122,31 @@ def find_value(own: Columns, month: int, months: int) -> np.ndarray:
     return falls @ (running * expected_margin(own)[month : month + months])
 
 
-def _average(company: Company, month: int, futures: int, measure: Callable[[Columns, int], np.ndarray]) -> pd.Series:
-    tasks = [(block, part) for block in company.blocks[:BLOCKS] for part in np.array_split(np.arange(futures), PROCESSES)]
-    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up)(company, block, month, part, measure) for block, part in tasks)
-    return (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures).dropna().rename_axis("customer_id")
+def _average(
+    company: Company, month: int, futures: int, measure: Callable[[Columns, int], np.ndarray]
+) -> pd.Series:
+    tasks = [
+        (block, part)
+        for block in company.blocks[:BLOCKS]
+        for part in np.array_split(np.arange(futures), PROCESSES)
+    ]
+    sums = Parallel(n_jobs=PROCESSES)(
+        delayed(_add_up)(company, block, month, part, measure) for block, part in tasks
+    )
+    return (
+        (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures)
+        .dropna()
+        .rename_axis("customer_id")
+    )
 
 
-def _add_up(company: Company, block: int, month: int, numbers: Sequence[int], measure: Callable[[Columns, int], np.ndarray]) -> pd.Series:
+def _add_up(
+    company: Company,
+    block: int,
+    month: int,
+    numbers: Sequence[int],
+    measure: Callable[[Columns, int], np.ndarray],
+) -> pd.Series:
     """Return the sum of what is measured of every customer over some futures, empty where no contract runs."""
     clock, size = Clock(company.months), company.count(block)
     draws, found = Draws(company.seed, block), np.full(size, np.nan)
@@ -123,18 +156,31 @@ def _add_up(company: Company, block: int, month: int, numbers: Sequence[int], me
     for life in (0, 1):
         end = _find_ends(Draws(company.seed, block, life), fixed, who, start, clock)
         runs = (start <= clock.edges[month]) & (end > clock.edges[month])
-        paths = (run_paths(Future(company.seed, block, life, month, number), *fixed, who, start, clock)[0] for number in numbers)
+        paths = (
+            run_paths(Future(company.seed, block, life, month, number), *fixed, who, start, clock)[
+                0
+            ]
+            for number in numbers
+        )
         found[who[runs]] = sum(measure(own, month) for own in paths)[runs]
         who, start = draw_return(draws, people, end, clock) if not life else (who, start)
     return pd.Series(found, name_customers(block * company.block, size).to_pylist())
 
 
-def _find_ends(draws: Draws, fixed: tuple[Company, Columns, np.ndarray], who: np.ndarray, start: np.ndarray, clock: Clock) -> np.ndarray:
+def _find_ends(
+    draws: Draws,
+    fixed: tuple[Company, Columns, np.ndarray],
+    who: np.ndarray,
+    start: np.ndarray,
+    clock: Clock,
+) -> np.ndarray:
     own = run_paths(draws, *fixed, who, start, clock)[0]
     return draw_end(draws, own["hazard"], own, clock)["end"]
 
 
-def expect_effects(company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES) -> pd.DataFrame:
+def expect_effects(
+    company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES
+) -> pd.DataFrame:
     """Return by how much each arm of a campaign changes the chance to leave within three months, as it is on the campaign's day.
 
     As ``truth/effects``, but over the futures that may follow instead of the one that came.
@@ -148,27 +194,49 @@ def expect_effects(company: Company, campaigns: Sequence[str], futures: int = EF
     DataFrame with columns campaign, customer_id, arm, effect
         One row per campaign, customer under contract on its day, and arm other than control.
     """
-    tasks = [(name, block, part) for name in campaigns for block in company.blocks for part in np.array_split(np.arange(futures), PROCESSES)]
+    tasks = [
+        (name, block, part)
+        for name in campaigns
+        for block in company.blocks
+        for part in np.array_split(np.arange(futures), PROCESSES)
+    ]
     sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up_effects)(company, *task) for task in tasks)
     keys = ["campaign", "customer_id", "arm"]
     return (pd.concat(sums).groupby(keys, sort=False).effect.sum() / futures).reset_index()
 
 
-def _add_up_effects(company: Company, name: str, block: int, numbers: Sequence[int]) -> pd.DataFrame:
+def _add_up_effects(
+    company: Company, name: str, block: int, numbers: Sequence[int]
+) -> pd.DataFrame:
     """Return the sum of every customer's effects over some futures of one campaign."""
     clock, size = Clock(company.months), company.count(block)
     draws, month = Draws(company.seed, block), clock.campaigns[name]
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
     who, start, found = np.arange(size), people["joined"], []
     for life in (0, 1):
-        paths = run_paths(Draws(company.seed, block, life), company, people, assignments, who, start, clock)
-        own = paths[0] | draw_end(Draws(company.seed, block, life), paths[0]["hazard"], paths[0], clock)
+        paths = run_paths(
+            Draws(company.seed, block, life), company, people, assignments, who, start, clock
+        )
+        own = paths[0] | draw_end(
+            Draws(company.seed, block, life), paths[0]["hazard"], paths[0], clock
+        )
         there, effects = find_eligible(own, month, clock), 0
         for number in numbers:
-            future = run_paths(Future(company.seed, block, life, month, number), company, people, assignments, who, start, clock)
+            future = run_paths(
+                Future(company.seed, block, life, month, number),
+                company,
+                people,
+                assignments,
+                who,
+                start,
+                clock,
+            )
             risks = weigh_offers(*future, clock, name)[:, there]
             effects = effects + risks[1:] - risks[:1]
-        found += [pd.DataFrame({"life": who[there], "arm": arm, "effect": effects[code]}) for code, arm in enumerate(ARMS[1:])]
+        found += [
+            pd.DataFrame({"life": who[there], "arm": arm, "effect": effects[code]})
+            for code, arm in enumerate(ARMS[1:])
+        ]
         who, start = draw_return(draws, people, own["end"], clock) if not life else (who, start)
     table = pd.concat(found, ignore_index=True)
     ids = np.array(name_customers(block * company.block, size).to_pylist())

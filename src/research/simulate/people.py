@@ -29,7 +29,10 @@ def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
     shift = sum(look_up(TRAITS[name], codes, 1) for name, codes in traits.items())
     joined = draw_joining(draws, size, clock)
     veteran = joined < clock.first
-    language, second = (choose(draws(part), LANGUAGES, size).astype(np.int64) for part in ("language", "second language"))
+    language, second = (
+        choose(draws(part), LANGUAGES, size).astype(np.int64)
+        for part in ("language", "second language")
+    )
     return traits | {
         "joined": joined,
         "age": draw_age(draws, traits["age_band"]),
@@ -50,10 +53,18 @@ def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
 
 def draw_joining(draws: Draws, size: int, clock: Clock) -> np.ndarray:
     """Return the first day of the first contract: for nearly half of the customers before the history, and never the first of a month."""
-    before = clock.first - 1 - np.minimum(draws("joined before").exponential(BEFORE_MEAN, size).astype(np.int64), BEFORE_MOST)
+    before = (
+        clock.first
+        - 1
+        - np.minimum(
+            draws("joined before").exponential(BEFORE_MEAN, size).astype(np.int64), BEFORE_MOST
+        )
+    )
     within = draws("joined").integers(clock.first, clock.end - 1, size)
     day = np.where(draws("veteran").random(size) < BEFORE, before, within)
-    first = day == day.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    first = day == day.astype("datetime64[D]").astype("datetime64[M]").astype(
+        "datetime64[D]"
+    ).astype(np.int64)
     return day + first
 
 
@@ -63,10 +74,18 @@ def draw_age(draws: Draws, band: np.ndarray) -> np.ndarray:
     return low[band] + (draws("age").random(len(band)) * (high - low + 1)[band]).astype(np.int64)
 
 
-def draw_return(draws: Draws, people: Columns, end: np.ndarray, clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+def draw_return(
+    draws: Draws, people: Columns, end: np.ndarray, clock: Clock
+) -> tuple[np.ndarray, np.ndarray]:
     """Return who would come back after an end, and on which day: the end of the history where they never left or would be later."""
-    back = np.where(end < NEVER, end, clock.end) + PAUSE_DAYS + draws("pause").exponential(PAUSE_MEAN, len(end)).astype(np.int64)
-    first = back == back.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    back = (
+        np.where(end < NEVER, end, clock.end)
+        + PAUSE_DAYS
+        + draws("pause").exponential(PAUSE_MEAN, len(end)).astype(np.int64)
+    )
+    first = back == back.astype("datetime64[D]").astype("datetime64[M]").astype(
+        "datetime64[D]"
+    ).astype(np.int64)
     who = np.flatnonzero(people["returner"])
     return who, np.minimum(back + first, clock.end)[who]
 
@@ -84,4 +103,6 @@ def list_customers(people: Columns) -> Columns:
 
 def list_latent(people: Columns) -> Columns:
     """Return the truth of who the customers are."""
-    return {"life": np.arange(len(people["joined"]))} | {name: people["age" if name == "true_age" else name] for name in LATENT}
+    return {"life": np.arange(len(people["joined"]))} | {
+        name: people["age" if name == "true_age" else name] for name in LATENT
+    }

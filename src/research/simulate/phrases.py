@@ -107,10 +107,16 @@ def _split(text: str) -> list[str]:
 
 
 VARIETY = 14  # phrases in each language and tone
-_PIECES = [_split(text) for tones in PHRASES.values() for text in tones]  # position: (language * tones + tone) * VARIETY + phrase
+_PIECES = [
+    _split(text) for tones in PHRASES.values() for text in tones
+]  # position: (language * tones + tone) * VARIETY + phrase
 PIECES = pa.array([phrase for pieces in _PIECES for phrase in pieces] + list(HOSTILE))
 _FULL = [
-    [f"{family}{given}" if language in ("Korean", "Chinese") else f"{given} {family}" for given in names[0].split() for family in names[1].split()]
+    [
+        f"{family}{given}" if language in ("Korean", "Chinese") else f"{given} {family}"
+        for given in names[0].split()
+        for family in names[1].split()
+    ]
     for language, names in NAMES.items()
 ]
 FULL_NAMES = pa.array([name for names in _FULL for name in names] + list(HOSTILE))
@@ -129,20 +135,29 @@ def draw_text(draws: Draws, tone: np.ndarray, language: np.ndarray, second: np.n
     ``second`` is the language of every other piece; it differs from ``language`` for those who mix.
     """
     size = len(tone)
-    length = 1 + (draws("length").random(size)[:, None] * 3 > np.array([1.2, 2.4])).sum(axis=1)  # two texts in five have one piece, one in five three
+    length = 1 + (draws("length").random(size)[:, None] * 3 > np.array([1.2, 2.4])).sum(
+        axis=1
+    )  # two texts in five have one piece, one in five three
     length = np.where(language != second, np.maximum(length, 2), length)
     draw, pieces = draws("pieces").random((size, 3, 3)), {}
     for number, name in enumerate(("first", "second", "third")):
         same, other, phrase = draw[:, number].T
         own_tone = np.where(same < SAME_TONE, tone, np.where(other < 0.7, 1, (other < 0.85) * 2))
         own_language = second if number == 1 else language
-        position = (own_language * len(TONES) + own_tone) * VARIETY + (phrase * VARIETY).astype(np.int64)
+        position = (own_language * len(TONES) + own_tone) * VARIETY + (phrase * VARIETY).astype(
+            np.int64
+        )
         pieces[name] = np.where(number < length, position, -1)
     return pieces
 
 
 def compose(pieces: Columns) -> pa.Array:
     """Return the texts: pieces joined by a space, empty where there is none."""
-    taken = [PIECES.take(pa.array(np.maximum(pieces[name], 0), mask=(pieces[name] < 0) & (name != "first"))) for name in ("first", "second", "third")]
+    taken = [
+        PIECES.take(
+            pa.array(np.maximum(pieces[name], 0), mask=(pieces[name] < 0) & (name != "first"))
+        )
+        for name in ("first", "second", "third")
+    ]
     joined = pc.binary_join_element_wise(*taken, pa.scalar(" "), null_handling="skip")
     return pc.if_else(pa.array(pieces["first"] >= 0), joined, pa.scalar(None, pa.string()))

@@ -32,7 +32,9 @@ def outage(clock: Clock) -> tuple[int, int]:
     return first, first + OUTAGE_DAYS
 
 
-def plant_rows(draws: Draws, name: str, table: Columns, people: Columns, traps: tuple[str, ...], clock: Clock) -> Columns:
+def plant_rows(
+    draws: Draws, name: str, table: Columns, people: Columns, traps: tuple[str, ...], clock: Clock
+) -> Columns:
     """Return an event table in the order of customer and time, with the traps that touch its rows.
 
     Parameters
@@ -46,7 +48,11 @@ def plant_rows(draws: Draws, name: str, table: Columns, people: Columns, traps: 
     size, copies = len(table["at"]), np.ones(len(table["at"]), dtype=np.int64)
     if name in LATE_TABLES:
         late = draws(f"late {name}").random((size, 2))
-        delay = np.where(late[:, 0] < LATE * ("late_rows" in traps), 1 + (late[:, 1] * LATE_DAYS).astype(np.int64), 0)
+        delay = np.where(
+            late[:, 0] < LATE * ("late_rows" in traps),
+            1 + (late[:, 1] * LATE_DAYS).astype(np.int64),
+            0,
+        )
         table = table | {"known_at": table["at"] + delay * SECONDS}
         copies *= table["known_at"] < clock.end * SECONDS
     if name in TWICE_TABLES and "duplicates" in traps:
@@ -57,29 +63,43 @@ def plant_rows(draws: Draws, name: str, table: Columns, people: Columns, traps: 
         copies *= ~(out & (table["at"] >= first * SECONDS) & (table["at"] < after * SECONDS))
     if name == "feedback" and "hostile_text" in traps:
         hit = (draws("hostile texts").random(size) < HOSTILE_TEXTS) & (table["first"] >= 0)
-        table = table | {"second": _hostile(draws("hostile pieces"), hit, table["second"], len(PIECES))}
+        table = table | {
+            "second": _hostile(draws("hostile pieces"), hit, table["second"], len(PIECES))
+        }
     kept = np.repeat(np.arange(size), copies)
     return {column: values[kept] for column, values in table.items()}
 
 
-def _hostile(draw: np.random.Generator, hit: np.ndarray, positions: np.ndarray, end: int) -> np.ndarray:
+def _hostile(
+    draw: np.random.Generator, hit: np.ndarray, positions: np.ndarray, end: int
+) -> np.ndarray:
     """Put the last entries of a list of names or phrases, which are the hostile ones, where ``hit`` is true."""
     return np.where(hit, end - 1 - draw.integers(0, len(HOSTILE), len(hit)), positions)
 
 
-def plant_attributes(draws: Draws, table: Columns, cancels: np.ndarray, traps: tuple[str, ...], clock: Clock) -> Columns:
+def plant_attributes(
+    draws: Draws, table: Columns, cancels: np.ndarray, traps: tuple[str, ...], clock: Clock
+) -> Columns:
     """Return the table customers with the traps that touch its attributes; ``cancels`` says who leaves of their own will, now or later."""
     size = len(cancels)
     if "hostile_text" in traps:
         hit = draws("hostile names").random(size) < HOSTILE_NAMES
-        table = table | {"name": _hostile(draws("hostile name"), hit, table["name"], len(FULL_NAMES))}
+        table = table | {
+            "name": _hostile(draws("hostile name"), hit, table["name"], len(FULL_NAMES))
+        }
     if "missing_blocks" in traps:
         first = clock.months // 4
         month = clock.month_of(table["joined_at"] // SECONDS)
-        lost = table["acquisition_channel"] == list(TRAITS["acquisition_channel"]).index(NO_INCOME_CHANNEL)
+        lost = table["acquisition_channel"] == list(TRAITS["acquisition_channel"]).index(
+            NO_INCOME_CHANNEL
+        )
         lost &= (month >= first) & (month < first + NO_INCOME_MONTHS)
         table = table | {"income_band": np.where(lost, -1, table["income_band"]).astype(np.int8)}
     if "knowing_attribute" in traps:
         offered = cancels & (draws("offered").random(size) < OFFERED)
-        table = table | {"retention_offer_code": np.where(offered, choose(draws("offer code"), OFFER_CODES, size), -1)}
+        table = table | {
+            "retention_offer_code": np.where(
+                offered, choose(draws("offer code"), OFFER_CODES, size), -1
+            )
+        }
     return table

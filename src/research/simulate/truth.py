@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from research.parts import STAGES
 from research.simulate.company import (
     DISCOUNT_A_YEAR,
     GROWTH_MONTHS,
@@ -18,13 +17,16 @@ from research.simulate.company import (
 )
 from research.simulate.draws import SECONDS, Clock, Columns, look_up
 from research.simulate.lives import order_rate
+from research.study_schema import STAGES
 
 INTRODUCTION, GROWTH, MATURITY, DECLINE, GONE, WON_BACK = range(len(STAGES))
 
 
 def expected_margin(own: Columns) -> np.ndarray:
     """Return the path of the margin expected in a month, in EUR: shares of the fee and of the orders less what is sent back."""
-    price = sum(share * price for share, price in PRODUCTS.values()) * sum(pieces * share for pieces, (share,) in QUANTITIES.items())
+    price = sum(share * price for share, price in PRODUCTS.values()) * sum(
+        pieces * share for pieces, (share,) in QUANTITIES.items()
+    )
     poor = look_up(POOR, own["region"])
     kept = 1 - poor * POOR_RETURN - (1 - poor) * OTHER_RETURN
     return MARGIN_FEE * own["fee"] + MARGIN_ORDERS * price * kept * order_rate(own, own["level"])
@@ -57,10 +59,16 @@ def find_stages(own: Columns, won_back: bool, clock: Clock) -> np.ndarray:
     A contract's age goes first: won back in the first six months of a second one, introduction in the first three of a first one. Then
     decline while engagement sinks, growth in the months up to the sixth and while engagement recovers, else maturity.
     """
-    age = np.arange(clock.months)[:, None] - own["began"] - 1  # full calendar months under contract when the month begins
+    age = (
+        np.arange(clock.months)[:, None] - own["began"] - 1
+    )  # full calendar months under contract when the month begins
     sinking, recovering = own["sinking"][: clock.months], own["recovering"][: clock.months]
     settled = np.select([sinking, (age < GROWTH_MONTHS) | recovering], [DECLINE, GROWTH], MATURITY)
-    return np.where(age < (WON_BACK_MONTHS if won_back else INTRODUCTION_MONTHS), WON_BACK if won_back else INTRODUCTION, settled)
+    return np.where(
+        age < (WON_BACK_MONTHS if won_back else INTRODUCTION_MONTHS),
+        WON_BACK if won_back else INTRODUCTION,
+        settled,
+    )
 
 
 def list_hazards(lives: list[Columns], customers: int, clock: Clock) -> Columns:
@@ -73,7 +81,10 @@ def list_hazards(lives: list[Columns], customers: int, clock: Clock) -> Columns:
     lives : the first and the second lives, each with ``hazard``, ``risk``, ``value`` and ``stage``
     """
     shape, opens = (clock.months, customers), clock.edges[: clock.months, None]
-    columns = {name: np.full(shape, np.nan) for name in ("voluntary", "involuntary", "risk_3_months", "remaining_value_eur")}
+    columns = {
+        name: np.full(shape, np.nan)
+        for name in ("voluntary", "involuntary", "risk_3_months", "remaining_value_eur")
+    }
     stage = np.where(lives[0]["end"] <= opens, GONE, -1)
     for own in lives:
         month, life = np.nonzero((own["start"] <= opens) & (own["end"] > opens))

@@ -1,0 +1,43 @@
+"""TODO data.plots."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from research.reporting.style import MARKERS, get_axes, show_months
+
+
+def plot_months(
+    table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd.Timestamp] | None = None
+) -> Axes:
+    """Draw the rows per month of every table on a logarithmic axis, with dated marks such as the snapshot.
+
+    Parameters
+    ----------
+    table : DataFrame with columns table, month, rows
+    """
+    ax = get_axes(ax)
+    for number, (name, rows) in enumerate(table.groupby("table", sort=False)):
+        ax.plot(
+            rows.month,
+            rows["rows"].where(rows["rows"] > 0),
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            label=name,
+        )
+    for number, (words, day) in enumerate((marks or {}).items()):
+        ax.axvline(day, color="#30343b", linestyle=":", linewidth=1.2)
+        ax.annotate(
+            words,
+            (day, 1 - 0.07 * number),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, -2),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        )
+    ax.set(yscale="log", ylabel="rows per month (log scale)", xlabel="month")
+    show_months(ax)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax

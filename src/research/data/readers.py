@@ -1,0 +1,218 @@
+"""Raw files as relations: DuckDB reads every kind; for an engine that reads Parquet only, it writes each other file as Parquet once."""
+
+import hashlib
+import re
+from pathlib import Path
+from zipfile import BadZipFile
+
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+from python_calamine import CalamineError
+
+from research.data.fetch import combine_hashes, hash_file, list_files, name_key, publish
+from research.errors import StudyError
+from research.study import Study, show_path
+from research.study_schema import Source
+
+CONVERTED = {".xlsx", ".rda", ".rdata"}
+READERS = {
+    ".csv": "read_csv",
+    ".tsv": "read_csv",
+    ".txt": "read_csv",
+    ".gz": "read_csv",
+    ".parquet": "read_parquet",
+}
+PLAIN_TYPES = {
+    "TIMESTAMP_NS": "TIMESTAMP",
+    "TIME": "VARCHAR",
+    "INTERVAL": "VARCHAR",
+    "UUID": "VARCHAR",
+}  # what Spark reads instead
+
+
+def describe_reader(study: Study, name: str, source: Source) -> str:
+    """Return the call by which DuckDB reads a source's files with the study's options."""
+    paths = list_files(study, name, source)
+    suffix = Path(source.file).suffix.lower()
+    if suffix in CONVERTED:
+        _require_one(study, name, source, paths)
+        paths, suffix = [_convert(study, name, source, paths[0])], ".parquet"
+    reader = READERS.get(suffix)
+    if reader is None:
+        raise StudyError(
+            f"{name_key(study, name)}: required a file in CSV, Parquet, XLSX or RData, arrived '{source.file}'; convert it to one of them"
+        )
+    listed = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
+    return f"{reader}({', '.join([listed, *(f'{key} = {_literal(value)}' for key, value in source.options.items())])})"
+
+
+def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
+    """Return a source's files as Parquet that Spark can read: themselves, or the copy that DuckDB makes of them once.
+
+    Raises
+    ------
+    StudyError
+        If DuckDB can't read the files.
+    """
+    paths = list_files(study, name, source)
+    try:
+        if (
+            Path(source.file).suffix.lower() == ".parquet"
+            and not source.options
+            and all(_is_plain(path) for path in paths)
+        ):
+            return paths
+        return [_copy_plain(study, name, source, paths)]
+    except (
+        duckdb.Error,
+        OSError,
+        ValueError,
+    ) as error:  # pyarrow's errors are of the last two kinds
+        raise StudyError(say_unreadable(study, name, source, error)) from None
+
+
+def _is_plain(path: Path) -> bool:
+    """Say whether Spark reads all types of a Parquet file: it refuses nanoseconds and times of day."""
+    return not any(
+        str(field.type).startswith(("timestamp[ns", "time32", "time64", "duration"))
+        for field in pq.read_schema(path)
+    )
+
+
+def _copy_plain(study: Study, name: str, source: Source, paths: list[Path]) -> Path:
+    """Write all files of a source as one Parquet file named after their bytes and options."""
+    files = combine_hashes({str(path): hash_file(path) for path in paths})
+    wanted = hashlib.sha256(
+        f"{files} {source.model_dump_json()} {PLAIN_TYPES}".encode()
+    ).hexdigest()[:16]
+    copy = (
+        study.raw / ".plain" / f"{name}-{wanted}.parquet"
+    )  # in a folder, for Spark overlooks files that begin with a dot
+    if not copy.exists():
+        reader = describe_reader(study, name, source)
+        with duckdb.connect() as engine:
+            columns = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
+            plain = ", ".join(
+                f"CAST({column} AS {PLAIN_TYPES[kind]}) AS {column}"
+                if kind in PLAIN_TYPES
+                else column
+                for column, kind in map(_name_type, columns)
+            )
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            publish(
+                copy,
+                lambda scratch: engine.execute(
+                    f"COPY (SELECT {plain} FROM {reader}) TO {quote(str(scratch))} (FORMAT parquet)"
+                ),
+            )
+    return copy
+
+
+def _name_type(column: tuple) -> tuple[str, str]:
+    return '"' + column[0].replace('"', '""') + '"', "VARCHAR" if column[1].startswith(
+        "ENUM"
+    ) else column[1]
+
+
+def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> None:
+    if len(paths) > 1:
+        raise StudyError(
+            f"{name_key(study, name)}: required one XLSX or RData file per source, arrived {len(paths)} for '{source.file}'; write a source for each"
+        )
+
+
+def _convert(study: Study, name: str, source: Source, path: Path) -> Path:
+    """Convert an XLSX sheet or an RData object to Parquet once; the copy is named after the bytes it was made from."""
+    wanted = hashlib.sha256(
+        f"{hash_file(path)} {source.sheet} {source.object}".encode()
+    ).hexdigest()[:16]
+    copy = study.raw / f".{name}-{wanted}.parquet"
+    if not copy.exists():
+        frame = (
+            _read_xlsx(study, name, source, path)
+            if path.suffix.lower() == ".xlsx"
+            else _read_rdata(study, name, source, path)
+        )
+        publish(copy, lambda scratch: frame.to_parquet(scratch, index=False))
+    return copy
+
+
+def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
+    except (CalamineError, BadZipFile, ValueError, OSError) as error:
+        raise StudyError(
+            f"{name_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived {error}; correct 'sheet' or the file"
+        ) from None
+    if frame.columns.empty:
+        raise StudyError(
+            f"{name_key(study, name)}: required a sheet with a header row in {source.file}, arrived an empty one; correct 'sheet' or the file"
+        )
+    mixed = [
+        column
+        for column in frame
+        if pd.api.types.infer_dtype(frame[column], skipna=True).startswith("mixed")
+    ]
+    return frame.astype(dict.fromkeys(mixed, "string"))
+
+
+def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
+    import pyreadr  # under the AGPL: only who reads RData files needs it
+
+    try:
+        objects = pyreadr.read_r(path)
+    except (
+        pyreadr.custom_errors.PyreadrError,
+        pyreadr.custom_errors.LibrdataError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise StudyError(
+            f"{name_key(study, name)}: required a readable RData file {source.file}, arrived {error}; correct the file"
+        ) from None
+    if source.object is None and len(objects) == 1:
+        return next(iter(objects.values()))
+    if source.object not in objects:
+        raise StudyError(
+            f"{name_key(study, name)}: required 'object' to be one of {', '.join(objects)}, arrived {source.object}; name one of them"
+        )
+    return objects[source.object]
+
+
+def say_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
+    """Return the sentence on a file that DuckDB can't read, in DuckDB's words."""
+    return f"{name_key(study, name)}: required a file {source.file} that DuckDB can read with these options, arrived {shorten_error(error)}; correct it"
+
+
+def read_sql(path: Path) -> str:
+    """Return the text of a study's SQL file.
+
+    Raises
+    ------
+    StudyError
+        If it can't be read as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        arrived = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"{show_path(path)}: required a readable UTF-8 file, arrived {arrived}; restore the file"
+        ) from None
+
+
+def shorten_error(error: Exception) -> str:
+    """Return what DuckDB says without the statement that the package wrote around the user's and without the list of CSV settings."""
+    return " ".join(re.split(r"LINE 1:|\n\s*file = ", str(error))[0].split())
+
+
+def quote(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _literal(value: bool | int | str | list[str]) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(quote(item) for item in value) + "]"
+    return quote(value) if isinstance(value, str) else str(value).lower()

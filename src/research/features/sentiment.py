@@ -1,0 +1,325 @@
+"""Feedback text: sentiment learned from the scores that customers gave themselves, without assuming a language.
+
+A text is cut into runs of 1 to 4 characters, so that neither words nor their endings need to be known. What a text of a high or a low
+score looks like is learned from texts that were known by the split day; every later text is then rated, with or without a score.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import date
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
+
+from research.errors import StudyError
+from research.evaluation.bootstrap import resample_scores, tabulate_differences, tabulate_scores
+
+MODEL = "character n-grams"
+FAMILIES = {"base rate": "reference", "rule on text length": "reference", MODEL: "text"}
+MOST = 20_000  # texts to learn from, drawn by lot: bounds time and memory
+BATCH = 10_000  # texts rated at once
+METRICS = ("auc", "log_loss", "brier", "calibration_slope", "calibration_intercept")
+UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts without a space between words
+
+
+def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
+    """Fit the model that tells texts of high scores from those of low ones.
+
+    Logistic regression on TF-IDF weights of character n-grams (1 to 4, within words where there are spaces); the penalty is the one
+    that predicted best forward in time within the first 70 % of the Olist sample.
+
+    Parameters
+    ----------
+    past : see ``writing.split_texts``
+    seed : int
+        Draws the texts that are learned from where there are more than 20,000.
+
+    Returns
+    -------
+    Pipeline with ``predict_proba`` of a list of texts; the second column is the probability of a high score
+
+    Raises
+    ------
+    StudyError
+        If ``explain_few`` has a reason.
+    """
+    if reason := explain_few(past):
+        raise StudyError(reason)
+    rows = take_sides(past)
+    rows = rows.sample(MOST, random_state=seed).sort_index() if len(rows) > MOST else rows
+    grams = TfidfVectorizer(
+        analyzer="char_wb",
+        ngram_range=(1, 4),
+        lowercase=False,
+        sublinear_tf=True,
+        min_df=3,
+        max_features=100_000,
+        dtype=np.float32,
+    )
+    return make_pipeline(
+        FunctionTransformer(clean_texts), grams, LogisticRegression(C=10, max_iter=1000)
+    ).fit(rows.text.tolist(), rows.is_positive)
+
+
+def rate_texts(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
+    """Return ``texts`` with a column ``positive``: the probability that the text came with a high score rather than a low one."""
+    batches = [
+        model.predict_proba(texts.text.iloc[start : start + BATCH].tolist())[:, 1]
+        for start in range(0, len(texts), BATCH)
+    ]
+    return texts.assign(positive=np.concatenate(batches).astype(float) if batches else np.empty(0))
+
+
+def compare_ratings(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
+    """Return the later texts with a clear score beside what the model and two references predict.
+
+    The base rate is the share of high scores among the past texts; the rule gives the share among past texts of about the same length.
+
+    Returns
+    -------
+    DataFrame with columns repeat (0), customer_id, churned and one column per model
+        The form of ``research.comparison``: ``churned`` holds the outcome predicted, here whether the score was high.
+    """
+    rows, taught = take_sides(rated), take_sides(past)
+    rule = DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05, random_state=0).fit(
+        _measure(taught), taught.is_positive
+    )
+    by_length = rule.predict_proba(_measure(rows))[:, 1] if len(rows) else np.empty(0)
+    models = dict(
+        zip(FAMILIES, [taught.is_positive.mean(), by_length, rows.positive.to_numpy()], strict=True)
+    )
+    return pd.DataFrame(
+        {
+            "repeat": 0,
+            "customer_id": rows.customer_id.to_numpy(),
+            "churned": rows.is_positive.to_numpy(),
+            **models,
+        }
+    )
+
+
+def _measure(texts: pd.DataFrame) -> np.ndarray:
+    return texts.text.str.len().to_numpy(float)[:, None]
+
+
+def judge_sentiment(
+    rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score how well texts of high scores are told from those of low ones, beside a base rate and a rule on the text's length.
+
+    Returns
+    -------
+    scores : DataFrame with columns model, family, metric, value, low, high, n
+        95 % intervals from resamples of customers; ``n`` is how many of them were judged. Empty if no later text has a clear score.
+    differences : DataFrame, see ``comparison.tabulate_differences``
+        The model against both references, on the same resamples.
+    """
+    predictions = compare_ratings(rated, past)
+    resampled = resample_scores(predictions, resamples, seed) if len(predictions) else {}
+    customers, references = (
+        predictions.customer_id.nunique(),
+        [name for name, family in FAMILIES.items() if family == "reference" and resampled],
+    )
+    found = (
+        tabulate_scores(resampled, FAMILIES, customers),
+        tabulate_differences(resampled, references, FAMILIES, customers),
+    )
+    scores, differences = (
+        table[table.metric.isin(METRICS)].reset_index(drop=True) for table in found
+    )
+    return scores, differences[differences.model == MODEL].reset_index(drop=True)
+
+
+def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFrame:
+    """List the words that speak most strongly for a low and for a high score.
+
+    A word is a run of letters; in scripts without spaces, each two to four characters in a row. It counts if at least 5 and 0.5 % of the
+    past texts with a clear score hold it (the latest 20,000 of them), and if these texts lean to its side more than all do.
+
+    Returns
+    -------
+    DataFrame with columns side, marker, positive, texts, positive_share
+        At most ``n`` rows a side, the strongest first: ``positive`` is the model's probability for the word alone, ``texts`` counts the
+        past texts that hold it, ``positive_share`` is the share of high scores among them.
+    """
+    rows = take_sides(past)[-MOST:]
+    counter = CountVectorizer(
+        analyzer=_list_words, binary=True, min_df=max(5, int(np.ceil(0.005 * len(rows))))
+    )
+    try:
+        held = counter.fit_transform(clean_texts(rows.text))
+    except ValueError:  # no word is in enough texts
+        return pd.DataFrame(columns=["side", "marker", "positive", "texts", "positive_share"])
+    texts, positive = (
+        np.asarray(held.sum(axis=0))[0],
+        np.asarray(held[rows.is_positive.to_numpy()].sum(axis=0))[0],
+    )
+    words = pd.DataFrame(
+        {
+            "marker": counter.get_feature_names_out(),
+            "texts": texts,
+            "positive_share": positive / texts,
+        }
+    )
+    words["positive"] = model.predict_proba(words.marker.tolist())[:, 1].astype(float)
+    low = words[
+        (words.positive < 0.5) & (words.positive_share < rows.is_positive.mean())
+    ].sort_values(["positive", "marker"])
+    high = words[
+        (words.positive > 0.5) & (words.positive_share > rows.is_positive.mean())
+    ].sort_values(["positive", "marker"], ascending=[False, True])
+    sides = [low.head(n).assign(side="low"), high.head(n).assign(side="high")]
+    return pd.concat(sides, ignore_index=True)[
+        ["side", "marker", "positive", "texts", "positive_share"]
+    ]
+
+
+def _list_words(text: str) -> list[str]:
+    words = re.findall(r"[^\W\d_]{2,30}", text)
+    return [
+        part for word in words for part in (_slice(word) if re.search(UNSPACED, word) else [word])
+    ]
+
+
+def _slice(word: str) -> list[str]:
+    return [
+        word[start : start + size] for size in (2, 3, 4) for start in range(len(word) - size + 1)
+    ]
+
+
+NEGATIVE, POSITIVE = (
+    0.4,
+    0.8,
+)  # shares of the highest score up to which, and from which on, a text counts as the one or the other
+FEWEST = 50  # texts of either side to learn from
+LONGEST = 1000  # characters of a text that are read
+NEEDED = ("text", "score", "score_max")
+CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029)
+DIRECTIONS = (
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    0xFEFF,
+)  # marks of the direction of writing
+UNSEEN = dict.fromkeys(CONTROLS, " ") | dict.fromkeys(DIRECTIONS)
+
+
+def explain_missing(tables: dict[str, ir.Table]) -> str:
+    """Say what a study lacks for sentiment in one sentence; empty if nothing."""
+    missing = (
+        NEEDED
+        if "feedback" not in tables
+        else [column for column in NEEDED if column not in tables["feedback"].columns]
+    )
+    lacking = (
+        "a table feedback with the columns"
+        if "feedback" not in tables
+        else "in the table feedback the columns"
+    )
+    return f"sentiment needs {lacking} {', '.join(missing)}" if missing else ""
+
+
+def read_texts(feedback: ir.Table) -> pd.DataFrame:
+    """Return the feedback that has text, in the order of time.
+
+    Parameters
+    ----------
+    feedback : table with columns customer_id, given_at, text, optionally known_at, score, score_max, snapshot
+        The evidence of feedback at one snapshot; of several the last one's is read.
+
+    Returns
+    -------
+    DataFrame with columns customer_id, given_at, known_at, text, share
+        One row per answer whose text has a visible character. ``known_at`` is never before ``given_at`` and equals it where the table has
+        none; ``share`` is score / score_max, empty where either is missing or the highest score is not positive.
+    """
+    if "snapshot" in feedback.columns:
+        feedback = feedback.filter(feedback.snapshot == feedback.snapshot.max())
+    wanted = [
+        column
+        for column in ("customer_id", "given_at", "known_at", *NEEDED)
+        if column in feedback.columns
+    ]
+    rows = (
+        feedback.filter(feedback.text.notnull())
+        .select(wanted)
+        .to_pandas()
+        .reindex(columns=["customer_id", "given_at", "known_at", *NEEDED])
+    )
+    rows = rows[[bool(text.strip()) for text in clean_texts(rows.text)]]
+    if "known_at" in feedback.columns:
+        rows["known_at"] = rows.known_at.where(~(rows.known_at < rows.given_at), rows.given_at)
+    else:
+        rows["known_at"] = rows.given_at
+    rows["share"] = rows.score.astype(float) / rows.score_max.astype(float).where(
+        lambda highest: highest > 0
+    )
+    order = ["given_at", "known_at", "customer_id", "text", "share"]
+    return rows.sort_values(order, kind="stable", ignore_index=True)[
+        ["customer_id", "given_at", "known_at", "text", "share"]
+    ]
+
+
+def split_texts(
+    texts: pd.DataFrame, share: float = 0.7
+) -> tuple[pd.DataFrame, pd.DataFrame, date | None]:
+    """Split texts by time: the past to learn from, the later ones to rate.
+
+    Parameters
+    ----------
+    texts : see ``read_texts``
+    share : float
+        Part of the texts that lies at most in the past; the texts of one day stay together.
+
+    Returns
+    -------
+    past, later : rows of ``texts``
+        ``past`` was given and known by the end of the split day, ``later`` given after it. What was given by then and known only later
+        is in neither.
+    day : date, or None without texts
+        The split day, the last one whose texts may teach.
+    """
+    if texts.empty:
+        return texts, texts, None
+    first_later = (
+        texts.given_at.sort_values().iloc[min(int(share * len(texts)), len(texts) - 1)].normalize()
+    )
+    past = texts[(texts.given_at < first_later) & (texts.known_at < first_later)]
+    return past, texts[texts.given_at >= first_later], (first_later - pd.Timedelta(days=1)).date()
+
+
+def take_sides(texts: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts with a clearly low or high score, and a column ``is_positive``; those between teach nothing."""
+    clear = texts[(texts.share <= NEGATIVE) | (texts.share >= POSITIVE)]
+    return clear.assign(is_positive=clear.share >= POSITIVE)
+
+
+def explain_few(past: pd.DataFrame) -> str:
+    """Say in one sentence that there are too few scored texts to learn from; empty if there are enough."""
+    positive = take_sides(past).is_positive
+    counts = int((~positive).sum()), int(positive.sum())
+    if min(counts) >= FEWEST:
+        return ""
+    return (
+        f"sentiment needs at least {FEWEST} texts with a score of at most {NEGATIVE:.0%} of the highest and {FEWEST} with at least {POSITIVE:.0%} in the past; "
+        f"there are {counts[0]} and {counts[1]}"
+    )
+
+
+def clean_texts(texts: Iterable) -> list[str]:
+    """Return texts in one form: their first 1,000 characters, NFKC-normalised, lower case, without control characters; "" for no text."""
+    return [_clean(text) if isinstance(text, str) else "" for text in texts]
+
+
+def _clean(text: str) -> str:
+    valid = text[:LONGEST].encode("utf-8", "ignore").decode()
+    return unicodedata.normalize("NFKC", valid).lower().translate(UNSEEN)[:LONGEST]

@@ -1,0 +1,40 @@
+"""Scores of training customers by models that had not seen them: what a second stage may learn from."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin, clone
+from sklearn.model_selection import StratifiedGroupKFold
+
+FOLDS = 3
+
+
+def score_unseen(
+    model: ClassifierMixin,
+    columns: pd.DataFrame,
+    churned: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    needs: dict[str, np.ndarray] | None = None,
+    folds: int = FOLDS,
+) -> np.ndarray:
+    """Return each row's probability of churn by a model fitted on other customers.
+
+    Parameters
+    ----------
+    columns, churned : rows to learn from
+    groups : the customer of each row, whose rows stay in one fold
+    seed : draws the folds
+    needs : what else ``fit`` takes for each row, by name
+    folds : how many; the model is fitted as often
+    """
+    scores = np.empty(len(columns))
+    for learn, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
+        columns, churned, groups
+    ):
+        part = {name: values[learn] for name, values in (needs or {}).items()}
+        scores[rest] = (
+            clone(model)
+            .fit(columns.iloc[learn], churned[learn], **part)
+            .predict_proba(columns.iloc[rest])[:, 1]
+        )
+    return scores

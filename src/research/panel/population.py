@@ -1,0 +1,47 @@
+"""TODO panel.population."""
+
+import pandas as pd
+
+from research.data.contracts import Tables
+from research.panel.evidence import cut
+
+
+def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Return, per snapshot, who is judged and who is left out.
+
+    Returns
+    -------
+    DataFrame with columns snapshot, customers_known, not_active, left_in_lead, judged, churned, churn_share
+        ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the team could act, ``judged`` is
+        who remains.
+    """
+    known = (
+        cut(tables["customers"], "customers", sorted(panel.snapshot.unique()))
+        .group_by("snapshot")
+        .agg(customers_known=lambda t: t.count())
+    )
+    members = (
+        panel.groupby("snapshot")
+        .agg(
+            members=("churned", "size"),
+            left_in_lead=("left_in_lead", "sum"),
+            churned=("churned", "sum"),
+        )
+        .reset_index()
+    )
+    table = known.execute().merge(members, on="snapshot").sort_values("snapshot", ignore_index=True)
+    table = table.assign(
+        not_active=table.customers_known - table.members, judged=table.members - table.left_in_lead
+    )
+    table = table.assign(churn_share=table.churned / table.judged.where(table.judged > 0))
+    return table[
+        [
+            "snapshot",
+            "customers_known",
+            "not_active",
+            "left_in_lead",
+            "judged",
+            "churned",
+            "churn_share",
+        ]
+    ]

@@ -1,0 +1,119 @@
+"""Slices: the attribute of a customer, or the plan, by which indicators are told apart."""
+
+import ibis
+import ibis.expr.types as ir
+
+from research.data.contracts import CONTRACTS, Tables
+from research.errors import StudyError
+from research.panel.periods import name_spans
+from research.panel.spells import days_before, end_day, runs_on
+from research.panel.windows import KEYS
+from research.study import Study, show_path
+
+UNKNOWN = "not known"
+PLAN = "plan"
+MOST_COLUMNS = 4  # attributes chosen where the study names none
+FEW, MANY, MOST = 2, 8, 50  # values of a chosen attribute, and of one that the study names
+
+
+def list_segment_columns(tables: Tables, study: Study) -> list[str]:
+    """Return the columns by which indicators are told apart: those of study.yml, else text attributes of few values, and the plan.
+
+    Sensitive columns are never among them.
+
+    Raises
+    ------
+    StudyError
+        One sentence for all columns of ``lifecycle.segments`` that aren't there, and one for those with too many values.
+    """
+    attributes = [
+        name
+        for name in tables["customers"].columns
+        if name not in {*CONTRACTS["customers"].columns, *study.sensitive, "snapshot"}
+    ]
+    plan = (
+        [PLAN]
+        if PLAN not in attributes and PLAN in getattr(tables.get("contracts"), "columns", ())
+        else []
+    )
+    if study.lifecycle.segments is not None:
+        return _require_segments(tables, study, [*attributes, *plan])
+    texts = [name for name in attributes if tables["customers"][name].type().is_string()]
+    counts = _count_values(tables, texts)
+    return [name for name in texts if FEW <= counts[name] <= MANY][:MOST_COLUMNS] + plan
+
+
+def _count_values(tables: Tables, columns: list[str]) -> dict[str, int]:
+    people = tables["customers"]
+    counts = {f"n{i}": people[name].nunique() for i, name in enumerate(columns)}
+    found = people.agg(**counts).execute().iloc[0] if counts else ()
+    return dict(zip(columns, map(int, found), strict=True))
+
+
+def _require_segments(tables: Tables, study: Study, available: list[str]) -> list[str]:
+    place, named = (
+        f"{show_path(study.folder / 'study.yml')}, key lifecycle.segments",
+        list(dict.fromkeys(study.lifecycle.segments)),
+    )
+    wrong, faults = [name for name in named if name not in available], []
+    if wrong:
+        known = ", ".join(available) or "none"
+        faults.append(
+            f"{place}: required columns among {known} (never a sensitive one); arrived {', '.join(map(repr, wrong))}; correct or remove them"
+        )
+    counts = _count_values(
+        tables,
+        [name for name in named if name in available and name in tables["customers"].columns],
+    )
+    wide = [f"{name} with {count}" for name, count in counts.items() if count > MOST]
+    if wide:
+        faults.append(
+            f"{place}: required columns of at most {MOST} values, arrived {', '.join(wide)}; group their values in customers.sql or remove them"
+        )
+    if faults:
+        raise StudyError(*faults)
+    return named
+
+
+def find_segments(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
+    """Return the customers known at each snapshot with the segment to which they belong.
+
+    Parameters
+    ----------
+    segment_by : an attribute of customers, or ``plan``; empty: everybody in the one segment "all"
+        A customer's plan is that of a term that runs on T − w, else of any; of several the one begun last. What is missing or blank is
+        "not known".
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, segment
+    """
+    people = evidence["customers"]
+    if segment_by == PLAN and PLAN not in people.columns:
+        plans = _find_plans(evidence["contracts"], study)
+        joined = people.left_join(plans, KEYS)
+        return joined.select(
+            people.snapshot, people.customer_id, segment=plans.segment.fill_null(UNKNOWN)
+        )
+    segment = name_segment(people[segment_by]) if segment_by else ibis.literal("all")
+    return people.select(*KEYS, segment=segment)
+
+
+def name_segment(column: ir.Value) -> ir.StringValue:
+    """Return a column's values as names of segments; what is missing or blank is "not known"."""
+    return column.cast("string").strip().nullif("").fill_null(UNKNOWN)
+
+
+def _find_plans(contracts: ir.Table, study: Study) -> ir.Table:
+    started = contracts.started_at.truncate("D")
+    runs = (
+        runs_on(started, end_day(contracts), days_before(contracts, name_spans(study)["window"]))
+        .ifelse(1, 0)
+        .cast("int64")
+    )
+    plans = contracts.select(
+        *KEYS, segment=name_segment(contracts.plan), runs=runs, started=started
+    )
+    order = [ibis.desc("runs"), ibis.desc("started"), ibis.desc("segment")]
+    plans = plans.mutate(place=ibis.row_number().over(ibis.window(group_by=KEYS, order_by=order)))
+    return plans.filter(plans.place == 0).select(*KEYS, "segment")

@@ -1,0 +1,241 @@
+"""Spells of custom: from when to when somebody was a customer, and who came back.
+
+Contractual customers are covered while a contract runs; terms that touch or overlap are one spell. Non-contractual customers begin a spell
+with a purchase and end it with ``inactive_days`` of silence.
+"""
+
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+
+from research.data.contracts import Tables
+from research.panel.windows import KEYS
+from research.study import Study
+
+FOREVER = datetime(9999, 1, 1)
+
+
+def is_purchase(orders: ir.Table) -> ir.BooleanValue:
+    """Say which order lines are a purchase: a positive amount, and not marked as a return."""
+    positive = orders.amount > 0
+    return (
+        positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
+    )
+
+
+def net_amount(orders: ir.Table) -> ir.NumericValue:
+    """Return the amount by which an order line changes what was spent: what is marked as a return is taken off, whatever its sign."""
+    return (
+        (orders.returned.fill_null(False)).ifelse(-orders.amount.abs(), orders.amount)
+        if "returned" in orders.columns
+        else orders.amount
+    )
+
+
+def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
+    """Return the day so many days before the snapshot of each row."""
+    return table.snapshot - ibis.interval(days=days)
+
+
+def end_day(contracts: ir.Table) -> ir.TimestampValue:
+    """Return the first day that a term doesn't cover, empty where no end is known."""
+    return (
+        contracts.ended_at.truncate("D")
+        if "ended_at" in contracts.columns
+        else ibis.null("timestamp(6)")
+    )
+
+
+def runs_on(started: ir.Value, ended: ir.Value, day: ir.Value) -> ir.BooleanValue:
+    """Say what runs on a day: begun on or before it, and not ended by it."""
+    return (started <= day) & (ended.isnull() | (ended > day))
+
+
+def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None) -> ir.Table:
+    """Return spells of unbroken cover by contracts.
+
+    Parameters
+    ----------
+    contracts : table with the columns of ``keys``, started_at, optionally ended_at
+    keys : columns that name a customer, for cut evidence also ``snapshot``
+    ends_at : day after which no end is known; None where the evidence has been cut already
+
+    Returns
+    -------
+    table with columns *keys, started, ended
+        One row per spell, in days; ``ended`` is the first day without cover, empty while cover runs.
+    """
+    ended = end_day(contracts)
+    known = (
+        ended.notnull()
+        if ends_at is None
+        else (ended <= ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))).fill_null(
+            False
+        )
+    )
+    spans = contracts.select(
+        *keys,
+        started=contracts.started_at.truncate("D"),
+        until=known.ifelse(ended, ibis.literal(FOREVER)),
+    )
+    spans = spans.filter(
+        spans.until > spans.started
+    )  # a contract that ended on its first day covered none
+    spans = spans.group_by([*keys, "started"]).agg(
+        until=spans.until.max()
+    )  # one per first day: the order of spans is then certain
+    earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
+    spans = spans.mutate(reach=spans.until.max().over(earlier))
+    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).ifelse(1, 0))
+    spells = _number(spans, keys, ["started"]).agg(
+        started=lambda t: t.started.min(), until=lambda t: t.until.max()
+    )
+    return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
+
+
+def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
+    """Return spells of purchases that no silence of ``inactive_days`` interrupts, from orders cut at snapshots.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, started, ended
+        One row per spell, in days. ``ended`` is the day with which the silence after the last purchase was complete, empty while it isn't.
+    """
+    keys = ["snapshot", "customer_id"]
+    days = (
+        orders.filter(is_purchase(orders))
+        .select(*keys, day=lambda t: t.ordered_at.truncate("D"))
+        .distinct()
+    )
+    previous = days.day.lag().over(ibis.window(group_by=keys, order_by="day"))
+    days = days.mutate(
+        opens=(previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)).ifelse(
+            1, 0
+        )
+    )
+    spells = _number(days, keys, ["day"]).agg(
+        started=lambda t: t.day.min(), last=lambda t: t.day.max()
+    )
+    complete = spells.last + ibis.interval(days=inactive_days)
+    return spells.mutate(
+        ended=(complete <= spells.snapshot).ifelse(complete, ibis.null("timestamp(6)"))
+    ).drop("spell", "last")
+
+
+def _number(spans: ir.Table, keys: list[str], order: list[str]):
+    """Group spans by customer and by the number of openings so far."""
+    running = ibis.window(group_by=keys, order_by=order, preceding=None, following=0)
+    return spans.mutate(spell=spans.opens.sum().over(running)).group_by([*keys, "spell"])
+
+
+def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
+    """Return everybody's spells as known at each snapshot.
+
+    Parameters
+    ----------
+    evidence : see ``snapshots.cut_evidence``
+    study : a contractual or non-contractual study
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, started, ended
+        One row per snapshot, customer and spell; ``ended`` (the first day on which the customer counts as gone) is on or before the
+        snapshot, or empty: a customer at the snapshot.
+    """
+    if study.kind == "contractual":
+        return join_terms(evidence["contracts"], ["snapshot", "customer_id"])
+    return join_purchases(evidence["orders"], study.churn.inactive_days)
+
+
+def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Table:
+    """Return the ends of spells in the last days before each snapshot, as ``find_spells`` knows them but without laying out all spells.
+
+    Parameters
+    ----------
+    days : the ends of ``(T − days, T]`` are looked for
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, ended
+        One row per snapshot, customer and spell of at least one day.
+    """
+    if study.kind == "contractual":
+        return _end_cover(evidence["contracts"], days)
+    return _end_purchases(evidence["orders"], study.churn.inactive_days, days)
+
+
+def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
+    """Cover ends on the day on which a term ends and no other runs."""
+    keys = ["snapshot", "customer_id"]
+    terms = contracts.select(
+        *keys, started=contracts.started_at.truncate("D"), until=end_day(contracts)
+    )
+    if "ended_at" not in contracts.columns:
+        return terms.select(*keys, ended="until").limit(0)
+    ends = (
+        terms.filter(terms.until > days_before(terms, days), terms.until > terms.started)
+        .select(*keys, ended="until")
+        .distinct()
+    )
+    covered = terms.join(ends, [*keys, runs_on(terms.started, terms.until, ends.ended)]).select(
+        *keys, "ended"
+    )  # few: the engine hashes the ends
+    return ends.anti_join(covered, [*keys, "ended"])
+
+
+def _end_purchases(orders: ir.Table, inactive_days: int, days: int) -> ir.Table:
+    """A spell ends with the silence after a purchase; purchases too old for theirs to end in the last days don't matter."""
+    keys = ["snapshot", "customer_id"]
+    bought = orders.filter(is_purchase(orders)).select(
+        *keys, day=lambda t: t.ordered_at.truncate("D")
+    )
+    bought = bought.filter(bought.day > days_before(bought, days + inactive_days)).distinct()
+    following = bought.day.lead().over(ibis.window(group_by=keys, order_by="day"))
+    last = bought.mutate(
+        silent=following.isnull() | (following.delta(bought.day, unit="day") > inactive_days)
+    ).filter(lambda t: t.silent)
+    ends = last.select(*keys, ended=last.day + ibis.interval(days=inactive_days))
+    return ends.filter(ends.ended <= ends.snapshot)
+
+
+def as_number(flag: ir.BooleanValue) -> ir.IntegerValue:
+    return flag.fill_null(False).ifelse(1, 0).cast("int64")
+
+
+def find_leavers(evidence: Tables, study: Study, days: int) -> ir.Table:
+    """Return the spells of cover that ended in ``(T − days, T]``, with the reason recorded on the term with which cover ended.
+
+    Of several terms that ended that day the one begun last counts, and of those one with a reason before one without.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, ended, reason, voluntary
+        One row per spell; ``reason`` is empty where it is missing or blank, ``voluntary`` where the table doesn't say.
+    """
+    terms = evidence["contracts"]
+    reason = (
+        terms.end_reason.strip().nullif("")
+        if "end_reason" in terms.columns
+        else ibis.null("string")
+    )
+    voluntary = terms.voluntary if "voluntary" in terms.columns else ibis.null("boolean")
+    terms = terms.select(
+        *KEYS,
+        ended=end_day(terms),
+        begun=terms.started_at.truncate("D"),
+        reason=reason,
+        voluntary=voluntary,
+    )
+    found = find_ends(evidence, study, days).join(terms, [*KEYS, "ended"])
+    order = [
+        ibis.desc("begun"),
+        as_number(found.reason.isnull()),
+        "reason",
+        as_number(found.voluntary.isnull()),
+        "voluntary",
+    ]
+    found = found.mutate(
+        place=ibis.row_number().over(ibis.window(group_by=[*KEYS, "ended"], order_by=order))
+    )
+    return found.filter(found.place == 0).drop("place", "begun")

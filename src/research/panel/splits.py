@@ -1,0 +1,115 @@
+"""Panels: which snapshots a study learns from and is judged on, and the labelled population of many of them at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from research.data.contracts import Tables
+from research.data.coverage import find_data_end, find_data_start
+from research.errors import StudyError
+from research.panel.evidence import Evidence, cut_evidence
+from research.panel.labels import find_population, label
+from research.study import Study
+
+
+@dataclass(frozen=True)
+class Split:
+    """Snapshots to learn from and snapshots to be judged on, out of time."""
+
+    train: tuple[date, ...]
+    test: tuple[date, ...]
+
+
+def plan_split(study: Study) -> Split:
+    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them so that no window overlaps.
+
+    The last training label window closes on or before the first test snapshot: nothing that the model learns from happened after the
+    evidence of the first test row.
+    """
+    plan, churn = study.snapshots, study.churn
+    step = timedelta(days=plan.every_days)
+    test = [plan.last - step * back for back in reversed(range(plan.test))]
+    latest = test[0] - timedelta(days=churn.lead_days + churn.horizon_days)
+    return Split(tuple(latest - step * back for back in reversed(range(plan.train))), tuple(test))
+
+
+def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> None:
+    """Refuse snapshots without evidence and snapshots whose label window the data do not cover.
+
+    Raises
+    ------
+    StudyError
+        One sentence for each of both faults: absence after the data's end would mean "not observed", not "did not happen".
+    """
+    first, last = find_data_start(tables, study), find_data_end(tables, study)
+    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
+    faults = []
+    if max(snapshots) + span > last:
+        faults.append(_window_sentence(max(snapshots), span, first, last))
+    if min(snapshots) < first:
+        faults.append(
+            f"required evidence at every snapshot, arrived a snapshot on {min(snapshots)} but the first row is of {first}; "
+            f"use fewer training snapshots, a shorter horizon or a later snapshot"
+        )
+    if faults:
+        raise StudyError(*faults)
+
+
+def _window_sentence(snapshot: date, span: timedelta, first: date, last: date) -> str:
+    latest = last - span
+    remedy = (
+        f"use a snapshot on or before {latest}"
+        if latest >= first
+        else f"use a horizon and lead of at most {(last - first).days} days together"
+    )
+    return f"required label windows within the data, but the window after snapshot {snapshot} ends {snapshot + span} and the data end {last}; {remedy}"
+
+
+def require_out_of_time(split: Split, study: Study) -> None:
+    """Refuse a split in which a training label window closes after the first test snapshot.
+
+    Raises
+    ------
+    StudyError
+        With the latest training snapshot that would be allowed.
+    """
+    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
+    late = [day for day in split.train if day + span > min(split.test)]
+    if late:
+        raise StudyError(
+            f"required training windows that close by the first test snapshot {min(split.test)}, arrived the training snapshot {max(late)} "
+            f"whose window closes {max(late) + span}; use training snapshots on or before {min(split.test) - span}"
+        )
+
+
+def label_panel(
+    tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None
+) -> tuple[Evidence, ir.Table]:
+    """Return evidence and labels for many snapshots at once.
+
+    Returns
+    -------
+    evidence : see ``cut_evidence``
+    labels : table, see ``label``
+    """
+    require_windows(tables, study, snapshots)
+    evidence = cut_evidence(tables, snapshots)
+    return evidence, label(tables, find_population(evidence, study), study, known_by)
+
+
+def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
+    """Refuse a random split with customers on both sides.
+
+    Raises
+    ------
+    StudyError
+        With the number of such customers and a few of them.
+    """
+    both = sorted({*train.customer_id} & {*test.customer_id})
+    if both:
+        raise StudyError(
+            f"required each customer on one side of a random split, arrived {len(both)} on both ({', '.join(map(str, both[:3]))}); split by customer_id"
+        )

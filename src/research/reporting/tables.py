@@ -1,0 +1,294 @@
+"""Result tables as people read them: great_tables objects with plain headings, units and intervals."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from great_tables import GT, loc, style
+
+from research.reporting.format import write_number, write_quantity
+
+METRIC_WORDS = {
+    "auc": "AUC",
+    "average_precision": "Average precision",
+    "log_loss": "Log-loss",
+    "brier": "Brier",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_error": "Calibration error",
+    "top_decile_lift": "Lift in the top 10 %",
+}
+GROUP_WORDS = {
+    "mean_predicted": "Predicted churn",
+    "mean_observed": "Observed churn",
+    "listed_share": "On the list",
+    "found_share": "Churners on the list",
+}
+HEADINGS = {
+    "duplicates": "exact duplicates",
+    "first": "first day",
+    "last": "last day",
+    "checked": "promises checked",
+    "broken": "promises broken",
+    "missing_share": "missing",
+    "empty_share": "empty",
+    "commonest_share": "with the commonest value",
+    "window_days": "window, days",
+    "when_nothing": "without any row",
+    "history_days": "history, days",
+    "too_long": "windows longer than it",
+    "distinct": "distinct values",
+    "days_before_snapshot": "days silent at the snapshot",
+    "days_before_data_end": "days before the data end",
+    "left_in_lead": "left within the lead",
+    "churn_share": "churn",
+    "listed": "customers listed",
+    "found_share": "found",
+    "low_share": "from",
+    "high_share": "to",
+    "random_churners": "by lot, on average",
+    "low": "from",
+    "high": "to",
+    "origin": "from stage",
+    "median_days": "median, days",
+    "low_days": "from",
+    "high_days": "to",
+    "longest_days": "longest seen, days",
+    "recency_days": "days since the last",
+    "frequency_days": "days in a year",
+    "monetary": "spent in a year",
+    "monetary_share": "of all spending",
+    "age_months": "age, months",
+    "difference_low": "from",
+    "difference_high": "to",
+    "early_share": "earlier half",
+    "late_share": "later half",
+    "alive_share": "alive",
+    "risk_share": "risk",
+    "positive": "rated high",
+    "positive_share": "scored high",
+}
+OF_SHARES = (
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+)  # shares too, in a table that has shares
+P_VALUES = ("p_value", "p_adjusted")
+
+
+def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
+    """Return a table for a report: whole numbers grouped, shares as percentages, days as dates, nothing for what is empty.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns that end in ``share`` hold shares between 0 and 1. The headings are those of ``HEADINGS`` and ``METRIC_WORDS``, else the
+        column's own name with spaces.
+    note : text below the table
+    bold : value of the first column whose row stands out, optional
+    """
+    words = {
+        column: (HEADINGS | METRIC_WORDS).get(column, column.replace("_", " "))
+        for column in table.columns
+    }
+    gt = (
+        GT(table.reset_index(drop=True))
+        .cols_label(**words)
+        .sub_missing(missing_text="")
+        .opt_row_striping(row_striping=False)
+    )
+    gt = _format(gt, table).tab_options(
+        table_font_size="14px",
+        table_margin_left="0",
+        container_overflow_x="auto",
+        data_row_padding="5px",
+    )
+    if bold is not None:
+        rows = [i for i, value in enumerate(table.iloc[:, 0]) if value == bold]
+        gt = gt.tab_style(style.text(weight="bold"), loc.body(rows=rows))
+    return gt.tab_source_note(note) if note else gt
+
+
+def _format(gt: GT, table: pd.DataFrame) -> GT:
+    shares = [column for column in table.columns if column.endswith("share")]
+    shares += [column for column in OF_SHARES if shares and column in table.columns]
+    dates = list(table.select_dtypes("datetime"))
+    gt = gt.fmt_percent(shares, decimals=1) if shares else gt
+    gt = gt.fmt_date(dates, date_style="iso") if dates else gt
+    chances = [column for column in P_VALUES if column in table.columns]
+    gt = gt.fmt(_write_chance, columns=chances) if chances else gt
+    for column in table.select_dtypes("number").columns.difference([*shares, *chances]):
+        decimals = _count_decimals(table[column])
+        gt = gt.fmt_number([column], decimals=decimals) if decimals else gt.fmt_integer([column])
+    return gt
+
+
+def _write_chance(p: float) -> str:
+    return "" if pd.isna(p) else "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _count_decimals(values: pd.Series) -> int:
+    """Return how many decimals a column needs: none for whole and for large numbers, as many as it has up to two, else three."""
+    known = values.dropna().astype(float)
+    if known.abs().max() >= 1000:
+        return 0
+    return next(
+        (
+            decimals
+            for decimals in (0, 1, 2)
+            if np.allclose(known.round(decimals), known, rtol=1e-6, atol=0, equal_nan=True)
+        ),
+        3,
+    )
+
+
+def stack(told: str) -> str:
+    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval in small letters below."""
+    return told.replace(" (", "<br><small>").replace(")", "</small>")
+
+
+def _write_range(value: float, low: float, high: float, unit: str) -> str:
+    if not np.isfinite(value):
+        return "–"
+    between = (
+        f"<br><small>{write_quantity(low, unit)} to {write_quantity(high, unit)}</small>"
+        if np.isfinite([low, high]).any()
+        else ""
+    )
+    return write_quantity(value, unit) + between
+
+
+def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
+    """Return the last value of every indicator with its interval, its changes, and its target; what is not measured stands last.
+
+    Parameters
+    ----------
+    summary : DataFrame, see ``scorecard.summarise``
+    """
+    summary = summary.sort_values("status", key=lambda status: status != "measured", kind="stable")
+    change_unit = summary.unit.replace({"share": "points"})
+    keys = {
+        "value": ("value", summary.unit),
+        "change": ("change", change_unit),
+        "against a year ago": ("change_year", change_unit),
+    }
+    cells = {name: _write_ranges(summary, column, unit) for name, (column, unit) in keys.items()}
+    table = pd.DataFrame(
+        {"indicator": summary.title, "unit": summary.unit.replace({"share": ""}), **cells}
+    )
+    if summary.target.notna().any():
+        table["target"] = [
+            write_quantity(row.target, row.unit) if pd.notna(row.target) else ""
+            for row in summary.itertuples()
+        ]
+    why = np.where(summary.needs != "", "needed: " + summary.needs, summary.note)
+    table["verdict"] = np.where(
+        summary.status == "measured",
+        summary.verdict,
+        "not measured; " + pd.Series(why, summary.index),
+    )
+    return (
+        show(table, note=note)
+        .fmt(lambda cell: cell, columns=list(cells))
+        .cols_align("right", columns=list(cells))
+    )
+
+
+def _write_ranges(summary: pd.DataFrame, column: str, units: pd.Series) -> list[str]:
+    bounds = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
+    return [
+        _write_range(*numbers, unit)
+        for *numbers, unit in zip(
+            *(summary[name].astype(float) for name in (column, *bounds)), units, strict=True
+        )
+    ]
+
+
+def show_ranges(
+    table: pd.DataFrame, columns: Sequence[str], note: str = "", bold: str | None = None
+) -> GT:
+    """Return a table whose ``columns`` hold cells of ``write_range``; see ``show``."""
+    there = [column for column in columns if column in table]
+    return (
+        show(table, note=note, bold=bold)
+        .fmt(lambda cell: cell, columns=there)
+        .cols_align("right", columns=there)
+    )
+
+
+def _cell(row) -> str:
+    if not np.isfinite(row.value):
+        return "–"
+    digits = (
+        2 if row.metric in ("top_decile_lift", "calibration_slope", "calibration_intercept") else 3
+    )
+    value, low, high = (write_number(number, digits) for number in (row.value, row.low, row.high))
+    return f"{value}<br><small>{low} to {high}</small>"
+
+
+def show_scores(
+    scores: pd.DataFrame,
+    metrics: Sequence[str] = tuple(METRIC_WORDS),
+    note: str = "",
+    bold: str | None = None,
+) -> GT:
+    """Return a long score table with models as rows and scores as columns, each with its 95 % interval below.
+
+    Parameters
+    ----------
+    scores : DataFrame with columns model, family, metric, value, low, high
+        Several rows of one model and metric are not allowed: choose one reference before showing differences.
+    """
+    cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(
+        index="model", columns="metric", values="cell"
+    )
+    words = {metric: (METRIC_WORDS | GROUP_WORDS)[metric] for metric in metrics}
+    table = cells.loc[scores.model.unique(), list(metrics)].rename(columns=words).reset_index()
+    gt = show(table, note=note, bold=bold)
+    return gt.fmt(lambda cell: cell, columns=[*words.values()]).cols_align(
+        "right", columns=[*words.values()]
+    )
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Tables behind headings that open them, as HTML that a notebook shows."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def show_folded(table: pd.DataFrame, by: str, rows: str = "rows") -> Folds:
+    """Return a long table as one fold per value of a column, in their order; a click opens it, and no script is needed.
+
+    Parameters
+    ----------
+    rows : what the rows are, in the plural
+    """
+    parts = table.groupby(by, sort=False)
+    folds = [
+        (
+            html.escape(f"{name}: {len(part)} {rows if len(part) > 1 else rows.removesuffix('s')}"),
+            show(part.drop(columns=by)).as_raw_html(),
+        )
+        for name, part in parts
+    ]
+    return Folds(
+        "\n".join(f"<details><summary>{title}</summary>{body}</details>" for title, body in folds)
+    )
+
+
+def show_facts(facts: pd.DataFrame) -> GT:
+    """Return the run facts as a small table without headings."""
+    return show(facts).tab_options(column_labels_hidden=True)
+
+
+def blank_repeats(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a table in which a column names a value once where it repeats from row to row."""
+    return table.assign(**{column: table[column].where(table[column] != table[column].shift(), "")})

@@ -1,0 +1,314 @@
+"""The parts of study.yml: which keys there are, what they mean, and what values they take."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+TABLES = (
+    "customers",
+    "contracts",
+    "orders",
+    "usage",
+    "contacts",
+    "feedback",
+    "referrals",
+    "campaigns",
+    "snapshot",
+)
+OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
+CONTROL = "control"  # the arm of those who were left alone
+TRAPS = (
+    "late_rows",
+    "duplicates",
+    "knowing_attribute",
+    "price_rise",
+    "missing_blocks",
+    "hostile_text",
+    "chosen_campaign",
+)  # of a simulated company
+STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
+CENTURY_DAYS = 36_500
+Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def shorten(value: Any, length: int = 60) -> str:
+    """Return a value as a fault shows it."""
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class Part(BaseModel):
+    """A piece of study.yml: unknown keys refused, never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _option(value: Any) -> bool | int | str | list[str]:
+    if isinstance(value, bool | int | str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    ):
+        return value
+    raise ValueError(
+        f"required text, a whole number, true, false or a list of texts, arrived {shorten(value)}; correct the value"
+    )
+
+
+class Source(Part):
+    """One raw file, seen by the SQL adapters under its key in ``sources``.
+
+    ``file`` is a path below the study's ``raw/`` folder or an absolute one; CSV and Parquet may be a glob. ``options`` go to DuckDB's
+    ``read_csv`` as they are; ``sheet`` chooses the sheet of an XLSX file, ``object`` the object of an RData file.
+    """
+
+    file: str
+    url: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    options: dict[Name, Annotated[bool | int | str | list[str], PlainValidator(_option)]] = {}
+    sheet: str | None = None
+    object: str | None = None
+
+    @model_validator(mode="after")
+    def _url_needs_checksum(self):
+        if self.url and not self.sha256:
+            raise ValueError(
+                "required a sha256 beside every url; write the file's SHA-256 checksum"
+            )
+        return self
+
+
+ENGINE_KEYS = {
+    "duckdb": ("memory_gb", "threads"),
+    "spark": ("master", "options"),
+    "warehouse": ("url",),
+}  # which keys belong to which kind
+
+
+class Engine(Part):
+    """What runs the tables: DuckDB in this process, Spark, or a warehouse that Ibis speaks to. The name of a kind stands for it alone.
+
+    ``memory_gb``, ``threads``: what DuckDB may use; it spills to disk beyond. ``master``: where Spark runs; as Spark itself is configured
+    unless given. ``options``: Spark's own. ``url``: the warehouse as ``ibis.connect`` takes it; ``${NAME}`` stands for an environment variable.
+    """
+
+    kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    master: str | None = None
+    options: dict[str, bool | int | float | str] = {}
+    url: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+]*://")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _keys_fit_the_kind(self):
+        own = ENGINE_KEYS[self.kind]
+        alien = [
+            key
+            for keys in ENGINE_KEYS.values()
+            for key in keys
+            if key not in own and getattr(self, key)
+        ]
+        if alien:
+            raise ValueError(
+                f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived {', '.join(alien)}; remove it"
+            )
+        if self.kind == "warehouse" and self.url is None:
+            raise ValueError(
+                "required the key 'url' for a warehouse, but nothing arrived; write for example 'postgres://user:${DB_PASSWORD}@host/database'"
+            )
+        if self.url and self.url.startswith("duckdb:"):
+            raise ValueError(
+                "required a warehouse other than DuckDB, arrived a DuckDB file; use the engine duckdb and name the file under 'attach'"
+            )
+        return self
+
+
+class Simulation(Part):
+    """A generated company instead of files: customers, months of history, the seed of every draw, and the traps planted in its tables."""
+
+    customers: Annotated[int, Field(ge=100, le=100_000_000)]
+    months: Annotated[int, Field(ge=12, le=1200)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    traps: tuple[Literal[TRAPS], ...] = TRAPS
+
+
+class Churn(Part):
+    """What churn means, in days; see ``research.snapshots`` for the windows.
+
+    ``active_days``: a non-contractual customer belongs to the population while the last order is at most this old.
+    ``inactive_days``: silence that counts as a lapse in durations.
+    """
+
+    horizon_days: Days
+    lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
+    active_days: Days | None = None
+    inactive_days: Days | None = None
+
+
+class Snapshots(Part):
+    """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no label window overlaps."""
+
+    last: Day
+    every_days: Days = 30
+    train: Annotated[int, Field(ge=1)] = 6
+    test: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _panel_fits_a_century(self):
+        span = (self.train + self.test) * self.every_days
+        if span > CENTURY_DAYS:
+            raise ValueError(
+                f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,} days; use fewer or closer ones"
+            )
+        return self
+
+
+class Leaks(Part):
+    """Columns about which the study knows better than the leak gate, each with its reason."""
+
+    keep: dict[str, str] = {}
+    drop: dict[str, str] = {}
+
+
+class Lifecycle(Part):
+    """Where customers stand: the thresholds of the stages and the windows of the indicators; see ``research.lifecycle`` for the rule.
+
+    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence that is decline whatever the own rhythm;
+    two thirds of ``inactive_days`` unless given, none for contractual studies. ``activity``: the table whose rows tell how alive a customer
+    is; usage where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by which indicators are told apart.
+    ``targets``: a value for each indicator that has one, in the indicator's own unit.
+    """
+
+    last: Day | None = None
+    introduction_days: Days = 90
+    won_back_days: Days = 90
+    recent_days: Days = 90
+    decline_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    growth_ratio: Annotated[float, Field(gt=1)] = 1.5
+    noise: Annotated[float, Field(ge=0, le=5)] = 1.645
+    silence_gaps: Annotated[float, Field(ge=1)] = 3.0
+    silence_days: Days | None = None
+    activity: Literal["usage", "orders"] | None = None
+    retention_days: Days = 365
+    segments: list[str] | None = None
+    targets: dict[str, float] = {}
+
+
+class Features(Part):
+    """What features look back on, and what they are called; see ``research.features``.
+
+    ``windows``: days that counts, sums and means look back. ``words``: a table's rows (``usage: lectures``) or a feature (``tenure_days: days
+    since registering``) in the study's own words. ``sentiment``: whether feedback texts are rated.
+    """
+
+    windows: Annotated[tuple[Days, ...], Field(min_length=1, max_length=12)] = (30, 90, 180, 365)
+    words: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    sentiment: bool = True
+
+    @model_validator(mode="after")
+    def _windows_rise(self):
+        if list(self.windows) != sorted(set(self.windows)):
+            raise ValueError(
+                f"required windows in rising order, each once, arrived {list(self.windows)}; sort them"
+            )
+        return self
+
+
+Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Shape = Annotated[
+    float, Field(gt=1, le=1e6, allow_inf_nan=False)
+]  # both above 1: one peak, between nobody and everybody
+Portion = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PRICES = ("margin_per_customer", "offer_cost", "contact_cost")
+OUTCOMES = (
+    "kept",
+    "outcome",
+    "value",
+)  # of an experiment, most telling first unless study.yml names one
+
+
+class Experiment(Part):
+    """How the arms of campaigns, or of a flat study, came about, and what their outcomes are called; see ``research.trials``.
+
+    ``assignment``: ``randomised`` says that the arms of a flat study were drawn by lot; ``observational`` admits campaigns and arms that were not, as
+    associations. ``shares``: of the arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value mean, in words.
+    ``primary``: the outcome that rankings and verdicts are about.
+    """
+
+    assignment: Literal["randomised", "observational"] | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    outcomes: dict[Literal[OUTCOMES], Annotated[str, Field(min_length=1)]] = {}
+    primary: Literal[OUTCOMES] | None = None
+
+    @model_validator(mode="after")
+    def _shares_have_a_control(self):
+        if self.shares and (CONTROL not in self.shares or len(self.shares) < 2):
+            raise ValueError(
+                f"required shares of '{CONTROL}' and of at least one other arm, arrived {', '.join(self.shares)}; name all arms of the experiment"
+            )
+        return self
+
+
+class ArmCosts(Part):
+    """What one arm costs: of a contact, and of an offer that is taken; they stand in for the prices that all arms share."""
+
+    contact_cost: Money
+    offer_cost: Money = 0.0
+
+
+class Economics(Part):
+    """The currency in which amounts and fees are given, how many customers the team can contact in one cycle, and what that costs and keeps.
+
+    The prices are in that currency and come together or not at all. ``margin_per_customer``: the margin that stays with a customer who would have left
+    and is kept (the customer lifetime value). ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
+    ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a mean of 30 %, as in Verbraken, Verbeke & Baesens
+    (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
+
+    What ``50_value`` counts by. ``margin_share``: what remains of an order's amount, 1 unless given: then value is turnover. ``fee_margin_share``: the
+    same of a contract's fee; ``margin_share`` unless given. ``discount_rate``: a year's. ``value_days``: how far value looks ahead. ``fee_column``: of a
+    flat study, the column with the fee of a month.
+    """
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    capacity: Annotated[int, Field(ge=1)]
+    margin_per_customer: Money | None = None
+    offer_cost: Money | None = None
+    contact_cost: Money | None = None
+    accept_alpha: Shape = 6
+    accept_beta: Shape = 14
+    budget: Money | None = None
+    arms: dict[str, ArmCosts] = {}
+    margin_share: Portion = 1
+    fee_margin_share: Portion | None = None
+    discount_rate: Annotated[float, Field(ge=0, lt=10, allow_inf_nan=False)] = 0.1
+    value_days: Annotated[int, Field(ge=1, le=3653)] = 365
+    fee_column: str | None = None
+
+    @property
+    def fee_margin(self) -> float:
+        """What remains of a fee, as a share."""
+        return self.margin_share if self.fee_margin_share is None else self.fee_margin_share
+
+    @property
+    def priced(self) -> bool:
+        """Whether profits can be counted."""
+        return self.margin_per_customer is not None
+
+    @model_validator(mode="after")
+    def _prices_fit(self):
+        given = [key for key in PRICES if getattr(self, key) is not None]
+        if given and len(given) < len(PRICES):
+            raise ValueError(
+                f"required {', '.join(PRICES)} together, arrived {', '.join(given)} alone; add the others, or remove it"
+            )
+        if given and self.margin_per_customer <= self.offer_cost:
+            raise ValueError(
+                f"required a margin_per_customer above the offer_cost, arrived {self.margin_per_customer:g} and {self.offer_cost:g}; correct one of them"
+            )
+        return self

@@ -1,0 +1,115 @@
+"""The benchmark of scores: what its bounds say of scores given by hand, and that all contenders are judged on the same rows."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.tree import DecisionTreeClassifier
+
+from research.models.registry import Candidate
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+
+
+def score(auc: float, log_loss: float, spread: float = 0.001) -> dict[str, np.ndarray]:
+    """A score and resamples that lie evenly around it."""
+    around = np.r_[0, np.linspace(-spread, spread, 101)]
+    return {"auc": auc + around, "log_loss": log_loss + around}
+
+
+def task(**changes):
+    import tasks
+
+    return tasks.Task(
+        **{
+            "title": "",
+            "study": "tiny",
+            "split": tasks.split_folds,
+            "peers": ("EBM", "tuned LightGBM"),
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "auc", "verdict"),
+    [(0.34, 0.86, "met"), (0.36, 0.86, "**missed**"), (0.34, 0.84, "**missed**")],
+)
+def test_half_the_gap_is_asked_of_ranking_and_of_log_loss(loss, auc, verdict):
+    import judgements
+
+    # from .80 and .40 to .90 and .30: .86 is 60 % of the way, .84 is 40 %; .34 is 60 % of the way, .36 is 40 %
+    scores = {
+        "plain logistic": score(0.8, 0.4),
+        "logistic with pairs": score(auc, loss),
+        "tuned LightGBM": score(0.9, 0.3),
+        "EBM": score(0.95, 0.2),
+    }
+    (said,) = judgements.judge_gap(task(), scores)
+    assert f"tuned LightGBM: {verdict}" in said
+
+
+def test_a_model_is_level_unless_an_interval_says_that_it_is_worse():
+    import judgements
+
+    paired = {
+        "gradient boosting": score(0.9, 0.3, 0.002),
+        "tuned LightGBM": score(0.901, 0.299, 0.0005),
+        "EBM": score(0.5, 0.9),
+    }
+    assert "LightGBM: met" in judgements.judge_level(task(), paired)[0]
+    paired["tuned LightGBM"] = score(0.901, 0.295, 0.0005)
+    assert "LightGBM: **missed**" in judgements.judge_level(task(), paired)[0]
+
+
+def test_a_published_bound_asks_both_scores_of_the_same_interpretable_model():
+    import judgements
+
+    scores = {
+        "elastic net": score(0.86, 0.42),
+        "logistic with pairs": score(0.84, 0.40),
+        "gradient boosting": score(0.9, 0.3),
+        "EBM": score(0.85, 0.41),
+    }
+    assert ": **missed**;" in judgements.judge_published(task(auc=0.854, log_loss=0.406), scores)[0]
+    scores["elastic net"] = score(0.854, 0.406)
+    assert (
+        ": met; elastic net"
+        in judgements.judge_published(task(auc=0.854, log_loss=0.406), scores)[0]
+    )
+
+
+def test_every_contender_is_judged_on_the_same_rows_in_the_same_order(monkeypatch, tmp_path):
+    import tasks
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "customer_id": rng.permutation(200).astype(str),
+            "churned": rng.random(200) < 0.3,
+            "x": rng.random(200),
+        }
+    )
+    monkeypatch.setattr(
+        tasks,
+        "list_contenders",
+        lambda *given: {"memory": Candidate("trees", DecisionTreeClassifier())},
+    )
+    parts = tasks.split_folds(frame)
+    predictions, seconds = tasks.predict_own(SimpleNamespace(name="tiny"), frame, ["x"], parts)
+    paths = tasks.write_rows(frame, ["x"], parts, tmp_path)
+    order = pd.read_parquet(paths["parts"])
+    assert (
+        predictions.customer_id.tolist()
+        == pd.read_parquet(paths["frame"]).customer_id.iloc[order.row].tolist()
+    )
+    assert predictions.repeat.tolist() == order.part.tolist()
+    assert (
+        predictions.memory.round() != predictions.churned
+    ).mean() > 0.2  # a tree that had seen the judged rows would know all by heart
+    assert set(seconds) == {"memory"}

@@ -1,0 +1,346 @@
+"""The benchmark of effects: scores and intervals by hand, companies whose truth is known, and bounds judged from numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from research.uplift.doubly_robust import Sample
+from research.uplift.policy.policies import AT_STAKE, RISKIEST, WORTHWHILE, Case
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+
+
+def test_corrected_interval_is_that_of_nadeau_and_bengio():
+    import uplift_halves
+
+    # mean 2, variance 1, 3 divisions, as many judged as learned from: error sqrt(1/3 + 1) = 1.1547, t of 2 degrees 4.3027, together 4.9683
+    assert uplift_halves.find_corrected(np.array([1.0, 2.0, 3.0])) == pytest.approx(
+        (2.0, 2 - 4.9683, 2 + 4.9683), abs=1e-3
+    )
+    # half as many judged: sqrt(1/3 + 1/2) = 0.9129, together 3.9278
+    assert uplift_halves.find_corrected(np.array([1.0, 2.0, 3.0]), 0.5)[1] == pytest.approx(
+        2 - 3.9278, abs=1e-3
+    )
+    assert np.isnan(uplift_halves.find_corrected(np.array([1.0]))[1])
+
+
+def make_sample(arm, outcome, propensity) -> Sample:
+    none = np.empty((len(arm), 0))
+    return Sample(
+        none,
+        none,
+        np.array(arm),
+        np.array(outcome, float),
+        np.array(propensity, float),
+        np.arange(len(arm)),
+        np.zeros(len(arm), int),
+        ("control", "mens", "womens"),
+    )
+
+
+def test_value_of_a_policy_counts_who_got_what_it_wants_by_the_inverse_of_the_chance():
+    import uplift_halves
+
+    sample = make_sample([0, 1, 1, 2], [1, 2, 3, 4], [0.5, 0.25, 0.25, 0.25])
+    # rows 1, 2 and 4 got what the policy wants: (1 / 0.5 + 2 / 0.25 + 4 / 0.25) / 4 = 6.5
+    assert uplift_halves.value_policy(np.array([0, 1, 2, 2]), sample) == 6.5
+
+
+def test_the_best_arm_is_that_of_the_largest_effect_and_none_where_all_do_harm():
+    import uplift_halves
+
+    effects = np.array([[0.1, 0.3], [0.2, -0.1], [-0.1, -0.2], [0.0, 0.0]])
+    assert uplift_halves.choose_best(effects).tolist() == [2, 1, 0, 0]
+
+
+def test_the_top_share_is_contacted_even_where_effects_are_negative_and_ties_are_broken_by_lot():
+    import uplift_halves
+
+    effects, lot = (
+        np.array([[-0.3, -0.1], [-0.2, -0.3], [-0.2, -0.5], [-0.9, -0.8]]),
+        np.array([0.5, 0.9, 0.1, 0.2]),
+    )
+    assert uplift_halves.choose_top(effects, 0.5, lot).tolist() == [2, 0, 1, 0]
+
+
+def test_models_are_paired_on_the_splits_that_both_have():
+    import uplift_halves
+
+    own = pd.DataFrame(
+        {
+            "split": [0, 1, 2],
+            "model": uplift_halves.AVERAGED,
+            "whose": "ours",
+            **dict.fromkeys(uplift_halves.SCORES, [5.0, 7.0, 100.0]),
+        }
+    )
+    peer = pd.DataFrame(
+        {
+            "split": [0, 1],
+            "model": "other",
+            "whose": "peer",
+            **dict.fromkeys(uplift_halves.SCORES, [4.0, 4.0]),
+        }
+    )
+    _, (mean, low, _), splits = next(uplift_halves.pair(pd.concat([own, peer]), "other"))
+    assert (mean, splits) == (2.0, 2)  # differences 1 and 3; the third split has no peer
+    assert low == pytest.approx(2 - 12.7062 * np.sqrt(1.5 * 2))  # t of one degree, variance 2
+
+
+def test_means_over_fewer_splits_are_levelled_by_the_averaged_effects():
+    import uplift_halves
+
+    own = pd.DataFrame(
+        {
+            "split": [0, 1, 2],
+            "model": uplift_halves.AVERAGED,
+            "whose": "ours",
+            **dict.fromkeys(uplift_halves.SCORES, [5.0, 7.0, 9.0]),
+        }
+    )
+    peer = pd.DataFrame(
+        {
+            "split": [2],
+            "model": "other",
+            "whose": "peer",
+            **dict.fromkeys(uplift_halves.SCORES, [8.0]),
+        }
+    )
+    means = uplift_halves.level_means(pd.concat([own, peer], ignore_index=True))[
+        uplift_halves.SCORES[0]
+    ]
+    assert means.to_dict() == {
+        (uplift_halves.AVERAGED, "ours"): 7.0,
+        ("other", "peer"): 6.0,
+    }  # 1 below on the split of both
+
+
+@pytest.mark.parametrize(
+    ("worse", "word"),
+    [
+        (0.0, "at least level with every peer on visit: met"),
+        (-9.0, "**missed**; with 0 of 1 peers"),
+    ],
+)
+def test_level_is_judged_from_the_upper_end_of_every_interval(worse, word):
+    import uplift_halves
+
+    flat = {score: [1.0, 1.1, 0.9, 1.0, 1.0] for score in uplift_halves.SCORES}
+    low = flat | {
+        uplift_halves.SCORES[-1]: [value + worse for value in flat[uplift_halves.SCORES[-1]]]
+    }
+    split = {"split": range(5)}
+    scores = pd.concat(
+        [
+            pd.DataFrame(split | {"model": uplift_halves.AVERAGED, "whose": "ours"} | low),
+            pd.DataFrame(split | {"model": "x", "whose": "peer"} | flat),
+        ]
+    )
+    assert word in uplift_halves.tell_differences(scores, "visit").remarks[0]
+
+
+def test_a_peer_with_few_splits_is_not_judged():
+    import uplift_halves
+
+    parts = [
+        pd.DataFrame(
+            {"split": range(2), "model": model, "whose": whose}
+            | dict.fromkeys(uplift_halves.SCORES, 1.0)
+        )
+        for model, whose in (("x", "peer"),)
+    ]
+    own = pd.DataFrame(
+        {"split": range(2), "model": uplift_halves.AVERAGED, "whose": "ours"}
+        | dict.fromkeys(uplift_halves.SCORES, 1.0)
+    )
+    section = uplift_halves.tell_differences(pd.concat([own, *parts]), "visit")
+    assert section.rows[0][-1] == "too few splits"
+    assert "not judged" in section.remarks[0]
+
+
+def test_what_a_trial_of_a_drawn_company_shows_is_its_true_effect():
+    import uplift_companies
+
+    for kind in (uplift_companies.DIFFERING, uplift_companies.PROPORTIONAL):
+        trial, true, _ = uplift_companies.draw_company(60_000, kind, 0)
+        means = trial.rows.groupby("arm").kept.mean()
+        seen = [means[arm] - means["control"] for arm in trial.arms]
+        assert seen == pytest.approx(
+            true.mean(axis=0), abs=0.015
+        )  # an error is sqrt(2 * 0.19 / 20,000) = 0.0044
+
+
+def test_effects_go_with_risk_in_one_kind_of_company_and_harm_some_in_the_other():
+    import uplift_companies
+
+    correlations = {}
+    for kind in (uplift_companies.DIFFERING, uplift_companies.PROPORTIONAL):
+        trial, true, worth = uplift_companies.draw_company(5000, kind, 1)
+        risk = expit(uplift_companies.find_leaving(trial.rows))
+        correlations[kind] = np.corrcoef(risk, true[:, 0])[0, 1]
+        assert ((true < 0).mean() > 0.2) == (kind == uplift_companies.DIFFERING)
+        assert worth.std() > 0.3 * worth.mean()
+    assert correlations[uplift_companies.PROPORTIONAL] > 0.8
+    assert abs(correlations[uplift_companies.DIFFERING]) < 0.4
+
+
+def test_a_drawn_company_is_the_same_for_the_same_seed_and_another_for_another():
+    import uplift_companies
+
+    first, again, other = (
+        uplift_companies.draw_company(300, uplift_companies.DIFFERING, seed)[0].rows
+        for seed in (3, 3, 4)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.use.equals(other.use)
+
+
+def test_parts_of_a_company_keep_all_assignments_of_a_customer_and_its_truth_beside_it():
+    import uplift_companies
+
+    trial, true, _ = uplift_companies.draw_company(200, uplift_companies.DIFFERING, 0)
+    rows = trial.rows.assign(customer_id=np.arange(200) // 2, monthly_fee=10.0)
+    part, effects, worth = uplift_companies.take_company(
+        (uplift_companies.Trial(rows, [], {}, "", None), true), 50, 0
+    )
+    assert len(part.rows) == 50
+    assert (part.rows.groupby("customer_id").size() == 2).all()
+    assert effects == pytest.approx(
+        true[[*rows.index[rows.customer_id.isin(part.rows.customer_id)]]]
+    )
+    assert worth[0] == pytest.approx(10 * 0.7 * 12 * 0.85 + 15)
+
+
+def make_case(effect, true) -> Case:
+    true, n = np.asarray(true, float), len(true)
+    cost = np.ones((n, 1))
+    effect = np.asarray(effect, float)[None, :, None]
+    return Case(
+        np.zeros(n),
+        np.arange(n),
+        np.arange(n, dtype=float)[None],
+        np.full(n, 10.0),
+        effect,
+        10 * effect,
+        cost,
+        true,
+        true,
+        ("call",),
+        true,
+    )
+
+
+def test_lists_by_the_true_effects_earn_all_and_others_their_share(monkeypatch):
+    import uplift_profit
+
+    monkeypatch.setattr(uplift_profit, "ROOM", 0.5)
+    true = [[9.0], [4.0], [-1.0], [1.0]]  # of effects 1, 0.5, 0 and 0.2, worth 10 each, less 1
+    assert uplift_profit.share_oracle(make_case([1.0, 0.5, 0.0, 0.2], true), 0)[WORTHWHILE] == 1
+    shares = uplift_profit.share_oracle(make_case([0.2, 0.5, 0.0, 0.4], true), 0)
+    assert shares[WORTHWHILE] == pytest.approx(5 / 13)  # 4 and 1 instead of 9 and 4
+    assert shares[RISKIEST] == pytest.approx(0)  # the last two: -1 and 1
+
+
+def test_shares_are_judged_by_rise_size_and_rivals():
+    import uplift_profit
+
+    shares = pd.DataFrame(
+        {
+            "kind": "k",
+            "size": [2000, 2000, 50_000, 50_000],
+            "seed": [0, 1, 0, 1],
+            WORTHWHILE: [0.3, 0.5, 0.6, 0.7],
+            AT_STAKE: 0.5,
+            RISKIEST: 0.2,
+        }
+    )
+    rises, large, better = uplift_profit.tell_shares(shares, "", "", ("k",)).remarks
+    assert "met; 40.0 %, 65.0 %" in rises
+    assert "met; 65.0 %" in large
+    assert "**missed**; by −10.0, 15.0 points" in better
+    assert (
+        "at least 60% at 50,000: not measured"
+        in uplift_profit.tell_shares(shares[:2], "", "", ()).remarks[1]
+    )
+
+
+def test_what_is_there_is_not_measured_again_and_what_is_not_is_left_out_as_found(tmp_path):
+    import uplift_profit
+
+    asked = []
+    for as_found, expected in ((True, {}), (False, {"x": 1.0}), (True, {"x": 1.0})):
+        assert (
+            uplift_profit.remember(
+                tmp_path / "a" / "b.json", lambda: asked.append(1) or {"x": 1.0}, as_found
+            )
+            == expected
+        )
+    assert len(asked) == 1
+
+
+def test_coverage_is_the_share_of_trials_whose_interval_holds_the_truth():
+    import uplift_profit
+
+    trials = pd.DataFrame(
+        {"profit": 50.0, "low": [0.0, 0.0, 0.0, 9.0], "high": 10.0, "true_profit": 5.0}
+    )
+    section = uplift_profit.tell_coverage({"k": trials})
+    assert section.rows[0][2].startswith("75.0% (")
+    assert "**missed**" in section.remarks[0]
+
+
+def test_dealing_anew_keeps_the_arms_sizes_and_every_customers_own_outcome():
+    import uplift_companies
+    import uplift_placebo
+
+    trial = uplift_companies.draw_company(600, uplift_companies.DIFFERING, 0)[0]
+    dealt = uplift_placebo.deal(trial, 0.5, 0).rows
+    before = trial.rows.set_index("customer_id").loc[dealt.customer_id]
+    assert len(dealt) == 300
+    assert dealt.arm.value_counts().to_dict() == before.arm.value_counts().to_dict()
+    assert (dealt.kept.to_numpy() == before.kept.to_numpy()).all()
+    assert (
+        0.5 < (dealt.arm.to_numpy() != before.arm.to_numpy()).mean() < 0.8
+    )  # two of three by luck
+    assert dealt.propensity.to_numpy() == pytest.approx(
+        dealt.arm.map(dealt.arm.value_counts() / 300).to_numpy()
+    )
+
+
+def test_placebos_are_counted_and_judged():
+    import uplift_placebo
+
+    section = uplift_placebo.tell(["nothing"] * 38 + ["same", "differs"])
+    assert section.remarks[0].endswith(": met.")
+    assert (
+        section.rows[0][-1] == "95.0% (83.5% to 98.6%)"
+    )  # Wilson's interval of 38 of 40: (0.95 + 0.0480 -+ 1.96 sqrt(0.95 0.05 / 40 + 0.0006)) / 1.0960
+    section = uplift_placebo.tell(["nothing"] * 37 + ["same"] * 3)
+    assert "**missed**" in section.remarks[0]
+    assert section.rows[0][:4] == ("40", "37", "3", "0")
+
+
+def test_sections_are_written_in_order_and_whole(tmp_path):
+    import uplift
+
+    kept = {
+        name: {
+            "title": name,
+            "words": "w",
+            "head": ["a"],
+            "rows": [["1"]],
+            "remarks": [],
+            "facts": "f",
+        }
+        for name in ("coverage", "visit")
+    }
+    uplift.write_uplift(tmp_path / "UPLIFT.md", kept)
+    text = (tmp_path / "UPLIFT.md").read_text()
+    assert text.index("## visit") < text.index("## coverage")
+    assert "| 1 |" in text

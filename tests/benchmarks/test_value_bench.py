@@ -1,0 +1,25 @@
+"""The benchmark of value: histories that models accept, and facts that are written whole."""
+
+from pathlib import Path
+
+import pytest
+
+from research.models.clv.beta_geo import require_histories
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+
+
+def test_drawn_histories_hold_and_their_fit_is_near_the_truth(tmp_path):
+    import value as bench
+
+    require_histories(bench.draw_histories(2000))
+    facts = bench.measure(2000)
+    assert facts["r"] == pytest.approx(0.553, rel=0.2)
+    bench.write_results(
+        tmp_path / "VALUE.md", 2000, facts | {"together": 59.9, "peak_gb": 2.1}, "here"
+    )
+    text = (tmp_path / "VALUE.md").read_text()
+    assert "| 59.9 | under 60 | met |" in text and "| 2.10 | under 2 | **missed** |" in text

@@ -1,0 +1,353 @@
+"""Contract tables: every broken promise is named, with counts and examples, all at once."""
+
+from datetime import date
+
+import ibis
+import pandas as pd
+import pytest
+
+from research.data import checks, contracts, load
+from research.errors import StudyError
+
+TODAY = date(2024, 12, 31)
+
+
+def days(*texts: str | None) -> pd.Series:
+    return pd.Series(pd.to_datetime(texts, format="ISO8601")).astype("datetime64[us]")
+
+
+def customers(**changes) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"customer_id": ["a", "b"], "joined_at": days("2023-01-01", "2023-02-01")} | changes
+    )
+
+
+def running(**changes) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "started_at": days("2023-01-01", "2023-02-01"),
+            "ended_at": days("2024-07-10", None),
+        }
+        | changes
+    )
+
+
+def register(backend, **frames: pd.DataFrame) -> dict[str, ibis.Table]:
+    """Return the tables of frames, in the types that the adapters give them."""
+    for name, frame in frames.items():
+        backend.con.register(f"raw_{name}", frame)
+    return {
+        name: backend.create_table(name, contracts.conform(backend.table(f"raw_{name}"), name))
+        for name in frames
+    }
+
+
+def faults_of(today: date = TODAY, **frames: pd.DataFrame) -> tuple[str, ...]:
+    """Return the sentences for tables given as frames."""
+    try:
+        checks.require(checks.check(register(ibis.duckdb.connect(), **frames), today))
+    except StudyError as error:
+        return error.faults
+    return ()
+
+
+def test_tables_that_keep_their_promises_pass():
+    assert faults_of(customers=customers(), contracts=running()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"customer_id": ["a", "a"]},
+            "table customers, column customer_id: required one row per customer, arrived a in 1 row; keep one row per customer in the SQL",
+        ),
+        (
+            {"customer_id": ["a", None]},
+            "table customers, column customer_id: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+        ),
+        (
+            {"customer_id": [1.5, 2.5]},
+            "table customers, column customer_id: required a column of keys, arrived float64 in 2 rows; cast it in customers.sql",
+        ),
+        (
+            {"joined_at": ["2023-01-01", "2023-02-01"]},
+            "table customers, column joined_at: required a column of times, arrived string in 2 rows; cast it in customers.sql",
+        ),
+        (
+            {"joined_at": days("2023-01-01", "2025-01-01")},
+            "table customers, column joined_at: required dates up to today (2024-12-31), arrived 2025-01-01 00:00:00 in 1 row; drop or correct these rows",
+        ),
+        (
+            {"joined_at": days("2023-01-01", None)},
+            "table customers, column joined_at: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+        ),
+        (
+            {"known_at": days("2022-12-31", "2023-02-01")},
+            "table customers, column known_at: required dates on or after joined_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+        ),
+        (
+            {"snapshot": [1, 2]},
+            "table customers: required no column named age_days, churned, duration_days, event, leaves_in_data, left_in_lead, n_repeat, recency_days, "
+            "snapshot, tenure_days, wait_days, waited or *_right, arrived snapshot; rename it in customers.sql",
+        ),
+        (
+            {"tags": [["x"], ["y"]]},
+            "table customers: required columns of single values, arrived tags (array<string>); take it apart in customers.sql or leave it out",
+        ),
+    ],
+)
+def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
+    assert faults_of(customers=customers(**changes)) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"customer_id": ["a", "stranger"]},
+            "table contracts, column customer_id: required customers that the table customers holds, arrived stranger in 1 row; "
+            "add them there or drop these rows",
+        ),
+        (
+            {"ended_at": days("2022-12-31", None)},
+            "table contracts, column ended_at: required dates on or after started_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+        ),
+        (
+            {"ended_at": days("2025-01-01", None)},
+            "table contracts, column ended_at: required dates up to today (2024-12-31), arrived 2025-01-01 00:00:00 in 1 row; leave it empty until it happens",
+        ),
+        (
+            {"known_at": days("2022-12-31", "2023-02-01")},
+            "table contracts, column known_at: required dates on or after started_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+        ),
+        (
+            {"monthly_fee": [-1.0, 5.0]},
+            "table contracts, column monthly_fee: required values of at least 0, arrived -1.0 in 1 row; correct them in the SQL",
+        ),
+        (
+            {"monthly_fee": ["1 €", "2 €"]},
+            "table contracts, column monthly_fee: required a column of numbers, arrived string in 2 rows; cast it in contracts.sql",
+        ),
+        (
+            {"plan": [["x"], ["y"]]},
+            "table contracts, column plan: required a column of texts, arrived array<string> in 2 rows; cast it in contracts.sql",
+        ),
+        (
+            {"voluntary": [0, 2]},
+            "table contracts, column voluntary: required a column of flags, arrived int64 in 2 rows; cast it in contracts.sql",
+        ),
+    ],
+)
+def test_a_fault_of_the_contracts_is_one_sentence(changes, sentence):
+    assert faults_of(customers=customers(), contracts=running(**changes)) == (sentence,)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_must_be_finite(value):
+    backend = ibis.duckdb.connect()
+    backend.raw_sql(
+        f"CREATE TABLE orders AS SELECT 'a' AS customer_id, TIMESTAMP '2024-01-01' AS ordered_at, CAST('{value}' AS DOUBLE) AS amount"
+    )
+    with pytest.raises(
+        StudyError,
+        match=f"table orders, column amount: required finite numbers, arrived {value} in 1 row; make them null in the SQL",
+    ):
+        checks.require(
+            checks.check({"orders": contracts.conform(backend.table("orders"), "orders")}, TODAY)
+        )
+
+
+@pytest.mark.parametrize(("propensity", "limit"), [(-0.1, "at least 0"), (1.1, "at most 1")])
+def test_a_propensity_is_a_probability(propensity, limit):
+    campaigns = pd.DataFrame(
+        {
+            "customer_id": ["a"],
+            "campaign": ["x"],
+            "assigned_at": days("2024-01-01"),
+            "arm": ["control"],
+            "propensity": [propensity],
+        }
+    )
+    (fault,) = faults_of(customers=customers(), campaigns=campaigns)
+    assert (
+        fault
+        == f"table campaigns, column propensity: required values of {limit}, arrived {propensity} in 1 row; correct them in the SQL"
+    )
+
+
+def test_an_event_today_is_no_fault_and_one_of_tomorrow_is():
+    late = running(ended_at=days("2024-12-31 23:59:59", None))
+    assert faults_of(date(2024, 12, 31), customers=customers(), contracts=late) == ()
+    assert (
+        "required dates up to today (2024-12-30)"
+        in faults_of(date(2024, 12, 30), customers=customers(), contracts=late)[0]
+    )
+
+
+def test_an_end_at_an_earlier_hour_of_the_day_of_the_start_is_in_order():
+    noon = running(
+        started_at=days("2023-01-01 12:00", "2023-02-01"), ended_at=days("2023-01-01", None)
+    )
+    assert faults_of(customers=customers(), contracts=noon) == ()
+
+
+def test_missing_columns_are_named_with_those_that_arrived():
+    assert faults_of(customers=pd.DataFrame({"id": ["a"], "Joined_At": ["x"]})) == (
+        "table customers, column customer_id: required a column of keys, arrived only id, Joined_At in 1 row; select it in customers.sql",
+        "table customers, column joined_at: required a column of times, arrived only id, Joined_At in 1 row; select it in customers.sql",
+    )
+
+
+def test_keys_that_became_floats_beside_an_empty_one_are_named_on_both_counts():
+    assert faults_of(customers=customers(customer_id=[1.0, float("nan")])) == (
+        "table customers, column customer_id: required a column of keys, arrived float64 in 2 rows; cast it in customers.sql",
+        "table customers, column customer_id: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+    )
+
+
+@pytest.mark.parametrize("name", ["customers", "contracts"])
+def test_an_empty_table_is_a_fault_and_no_crash(name):
+    frames = {"customers": customers(), "contracts": running()}
+    found = faults_of(**(frames | {name: frames[name].head(0)}))
+    assert (
+        f"table {name}: required at least one row, arrived an empty table; check the SQL's filters and the raw files"
+        in found
+    )
+
+
+def test_an_empty_table_of_campaigns_is_a_fault_as_well():
+    campaigns = pd.DataFrame(
+        {
+            "customer_id": ["a"],
+            "campaign": ["x"],
+            "assigned_at": days("2024-01-01"),
+            "arm": ["control"],
+        }
+    ).head(0)
+    assert faults_of(customers=customers(), campaigns=campaigns)[0].startswith(
+        "table campaigns: required at least one row, arrived an empty table"
+    )
+
+
+def test_all_faults_of_a_table_are_listed_at_once_with_counts_and_few_examples():
+    many = pd.DataFrame(
+        {
+            "customer_id": [f"x{i}" for i in range(9)],
+            "started_at": days(*["2023-01-01"] * 9),
+            "ended_at": days(*["2022-01-01"] * 9),
+            "monthly_fee": -1,
+        }
+    )
+    found = faults_of(customers=customers(), contracts=many.assign(voluntary="no"))
+    assert [fault.split(", arrived")[0] for fault in found] == [
+        "table contracts, column voluntary: required a column of flags",
+        "table contracts, column monthly_fee: required values of at least 0",
+        "table contracts, column ended_at: required dates on or after started_at",
+        "table contracts, column customer_id: required customers that the table customers holds",
+    ]
+    assert "arrived x0, x1, x2 in 9 rows;" in found[-1]
+
+
+def test_a_null_among_the_customers_does_not_hide_a_stranger():
+    found = faults_of(
+        customers=customers(customer_id=["a", None]),
+        contracts=running(customer_id=["a", "stranger"]),
+    )
+    assert [fault.split(", arrived")[0] for fault in found] == [
+        "table customers, column customer_id: required no empty values",
+        "table contracts, column customer_id: required customers that the table customers holds",
+    ]
+
+
+@pytest.mark.parametrize("changes", [{"customer_id": [1.5, 2.5]}, {"customer_id": [["a"], ["b"]]}])
+def test_keys_of_a_wrong_type_do_not_stop_the_check_of_the_other_tables(changes):
+    found = faults_of(customers=customers(**changes), contracts=running(monthly_fee=[-1, -1]))
+    assert [fault.split(":")[0] for fault in found] == [
+        "table customers, column customer_id",
+        "table contracts, column monthly_fee",
+    ]
+
+
+def adapted(write_study, sql: str, frame: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the customers that an adapter gives, after its promises were checked."""
+    study = write_study(
+        "flat",
+        tables={
+            "snapshot": pd.DataFrame({"customer_id": ["a"], "churned": [True]}),
+            "customers": frame if frame is not None else customers(),
+        },
+    )
+    (study.folder / "customers.sql").write_text(sql)
+    return load.load_tables(study)["customers"].order_by("customer_id").execute()
+
+
+def test_numbers_as_keys_become_text(write_study):
+    assert adapted(
+        write_study, "SELECT * FROM raw_customers", customers(customer_id=[7, 8])
+    ).customer_id.tolist() == ["7", "8"]
+
+
+def test_times_with_a_zone_become_utc_whatever_the_machine_says(write_study, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    found = adapted(
+        write_study,
+        "SELECT customer_id, TIMESTAMPTZ '2024-01-01 00:30:00+02' AS joined_at FROM raw_customers",
+    )
+    assert found.joined_at.astype(str).tolist() == ["2023-12-31 22:30:00"] * 2
+
+
+def test_a_huge_decimal_attribute_becomes_a_float(write_study):
+    found = adapted(
+        write_study,
+        "SELECT *, 12345678901234567890123456789012345678::DECIMAL(38, 0) AS points FROM raw_customers",
+    )
+    assert found.points.tolist() == [1.2345678901234568e37] * 2
+
+
+def test_columns_with_quotes_and_letters_of_any_script_pass_untouched(write_study):
+    found = adapted(write_study, 'SELECT *, 1 AS "a""b\'c", 2 AS "größe ☃" FROM raw_customers')
+    assert [*found.columns[2:]] == ["a\"b'c", "größe ☃"]
+
+
+@pytest.mark.parametrize("placeholder", ["0001-01-01", "1899-12-31", "-infinity"])
+def test_a_placeholder_for_a_date_is_refused(write_study, placeholder):
+    with pytest.raises(
+        StudyError,
+        match=r"column joined_at: required dates from 1900-01-01 on, arrived .* in 2 rows; make a placeholder null, or drop these rows",
+    ):
+        adapted(
+            write_study,
+            f"SELECT customer_id, TIMESTAMP '{placeholder}' AS joined_at FROM raw_customers",
+        )
+
+
+@pytest.mark.parametrize("placeholder", ["9999-12-31", "infinity"])
+def test_a_placeholder_for_never_is_refused(write_study, placeholder):
+    with pytest.raises(
+        StudyError,
+        match=r"column known_at: required dates up to today \(.*\), arrived .* in 2 rows",
+    ):
+        adapted(write_study, f"SELECT *, TIMESTAMP '{placeholder}' AS known_at FROM raw_customers")
+
+
+def test_an_optional_column_may_be_null_in_every_row(write_study):
+    assert (
+        adapted(write_study, "SELECT *, NULL AS known_at FROM raw_customers").known_at.isna().all()
+    )
+
+
+def test_a_required_column_that_is_null_in_every_row_is_a_fault(write_study):
+    with pytest.raises(
+        StudyError,
+        match="column joined_at: required no empty values, arrived null in 2 rows; drop these rows in the SQL or fill them",
+    ):
+        adapted(write_study, "SELECT customer_id, NULL AS joined_at FROM raw_customers")
+
+
+def test_a_flag_of_zeros_and_ones_becomes_true_and_false():
+    flat = pd.DataFrame({"customer_id": ["a", "b", "c"], "churned": [0, 1, 0]})
+    assert register(ibis.duckdb.connect(), snapshot=flat)[
+        "snapshot"
+    ].churned.execute().tolist() == [False, True, False]

@@ -1,0 +1,222 @@
+"""Money: expected profit of one cycle's list between the floor and the ceiling, and EMPC."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from research.evaluation.contact_list import fill_list
+from research.risk import profit
+from research.study_schema import Economics
+
+PRICES = Economics(
+    currency="EUR", capacity=2, margin_per_customer=200, offer_cost=10, contact_cost=1
+)
+
+
+def predictions(
+    churned: list[bool], gone: list[bool] | None = None, **models: list[float]
+) -> pd.DataFrame:
+    n = len(churned)
+    frame = pd.DataFrame(
+        {"repeat": 0, "customer_id": [f"c{i}" for i in range(n)], "churned": churned, **models}
+    )
+    return (
+        frame
+        if gone is None
+        else frame.assign(snapshot=pd.Timestamp("2024-01-31"), left_in_lead=gone)
+    )
+
+
+def test_perfect_separation_and_useless_scores_give_the_reference_values_of_empc():
+    # Stripling's proflogit (test_empc.py) and R's EMP 2.0: alpha 6, beta 14, CLV 200, d 10, f 1; half of the customers churn
+    assert profit.score_empc(
+        np.array([False, True]), np.array([0.0, 1.0]), PRICES
+    ) == pytest.approx(28.0000000000391, abs=1e-9)
+    assert profit.score_empc(
+        np.array([False, True]), np.array([1.0, 0.0]), PRICES
+    ) == pytest.approx(22.5007912244511, abs=1e-9)
+    assert profit.score_empc(
+        np.array([True, False]), np.array([0.5, 0.5]), PRICES
+    ) == pytest.approx(22.5007912244511, abs=1e-9)
+
+
+def test_empc_of_ten_customers_equals_the_reference_implementation():
+    # proflogit's test_empc.py: ten labels and scores, 30.3003222629848
+    churned = np.array([1, 1, 0, 0, 0, 1, 1, 1, 1, 0], bool)
+    scores = np.array(
+        [
+            0.6125478,
+            0.3642710,
+            0.4321361,
+            0.1402911,
+            0.3848959,
+            0.2444155,
+            0.9706413,
+            0.8901728,
+            0.7817814,
+            0.8687518,
+        ]
+    )
+    assert profit.score_empc(churned, scores, PRICES) == pytest.approx(30.3003222629848, abs=1e-9)
+
+
+def test_empc_with_weights_is_that_of_rows_written_out():
+    churned, scores = np.array([True, False, True]), np.array([0.9, 0.5, 0.2])
+    out = profit.score_empc(
+        np.array([True, True, False, True]), np.array([0.9, 0.9, 0.5, 0.2]), PRICES
+    )
+    assert profit.score_empc(churned, scores, PRICES, np.array([2, 1, 1])) == out
+    assert np.isnan(profit.score_empc(churned, scores, PRICES, np.array([1, 0, 1])))
+
+
+def test_a_list_by_hand():
+    # a churner: 0.3 x (200 - 10) - 1 = 56; who would have stayed: -11; who left within the lead: -1
+    rows = predictions(
+        [True, False, True, False, False],
+        [False, False, False, True, False],
+        good=[0.9, 0.1, 0.8, 0.3, 0.2],
+        bad=[0.1, 0.9, 0.2, 0.8, 0.3],
+    )
+    assert list(profit.value_contacts(rows, PRICES)) == pytest.approx([56, -11, 56, -1, -11])
+    table = profit.tabulate_profit(rows, PRICES, 2, 20, 0).set_index("policy")
+    expected = {
+        "contact nobody": 0,
+        "contact everybody": 89,
+        "list drawn by lot": 35.6,
+        "list by good": 112,
+        "list by bad": -12,
+        profit.ORACLE: 112,
+    }
+    assert table.profit_per_cycle.to_dict() == pytest.approx(expected)
+    assert table.contacted.to_dict() == {
+        "contact nobody": 0,
+        "contact everybody": 5,
+        "list drawn by lot": 2,
+        "list by good": 2,
+        "list by bad": 2,
+        profit.ORACLE: 2,
+    }
+    assert table.gain_over_lot["list by good"] == pytest.approx(112 - 35.6)
+
+
+def test_the_oracle_contacts_nobody_when_no_churner_pays():
+    dear = PRICES.model_copy(update={"contact_cost": 60.0})  # 0.3 x 190 - 60 = -3
+    table = profit.tabulate_profit(
+        predictions([True, False, False], model=[0.9, 0.1, 0.2]), dear, 2, 20, 0
+    ).set_index("policy")
+    assert (table.profit_per_cycle[profit.ORACLE], table.contacted[profit.ORACLE]) == (0, 0)
+
+
+def random_predictions(seed: int, n: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    churned = rng.random(n) < 0.3
+    return predictions(
+        churned.tolist(),
+        (rng.random(n) < 0.1) & ~churned,
+        sharp=np.clip(0.5 * churned + rng.random(n) / 2, 0, 1),
+        blind=np.full(n, 0.3),
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), capacity=st.integers(1, 80))
+def test_no_list_beats_the_oracle_in_value_or_in_an_interval_and_a_full_list_is_contacting_everybody(
+    seed, capacity
+):
+    table = profit.tabulate_profit(random_predictions(seed), PRICES, capacity, 15, seed).set_index(
+        "policy"
+    )
+    ceiling = table.loc[profit.ORACLE]
+    within = table.drop(index=profit.EVERYBODY)
+    for column in ("profit_per_cycle", "low", "high"):
+        assert (within[column] <= ceiling[column] + 1e-9).all()
+    if capacity >= 60:
+        assert table.profit_per_cycle["list by sharp"] == pytest.approx(
+            table.profit_per_cycle[profit.EVERYBODY]
+        )
+    assert ((table.empc <= ceiling.empc + 1e-9) | (table.index == profit.EVERYBODY)).all()
+
+
+def test_a_model_that_knows_more_is_shown_to_gain_over_the_lot_and_a_blind_one_is_not():
+    table = profit.tabulate_profit(random_predictions(3, 1000), PRICES, 150, 100, 0).set_index(
+        "policy"
+    )
+    assert (table.against_lot["list by sharp"], table.against_lot["list by blind"]) == (
+        "better",
+        "no difference shown",
+    )
+    assert table.gain_low["list by sharp"] > 0 > table.gain_low["list by blind"]
+    words = profit.say_profit(table.reset_index())
+    assert words.startswith("**A list by sharp pays**")
+
+
+def test_the_words_say_where_no_list_pays():
+    dear = PRICES.model_copy(update={"contact_cost": 60.0})
+    words = profit.say_profit(
+        profit.tabulate_profit(random_predictions(3, 1000), dear, 150, 100, 0)
+    )
+    assert words.startswith("**No list of this length pays: contacting nobody is cheaper**")
+
+
+def test_only_the_last_snapshot_and_the_first_repeat_are_one_cycle():
+    rows = predictions([True, False], [False, False], model=[0.9, 0.1])
+    earlier = rows.assign(snapshot=pd.Timestamp("2023-12-31"), model=[0.1, 0.9])
+    again = rows.assign(repeat=1, model=[0.1, 0.9])
+    one, all_ = (
+        profit.tabulate_profit(frame, PRICES, 1, 10, 0)
+        for frame in (rows, pd.concat([earlier, rows, again]))
+    )
+    pd.testing.assert_frame_equal(one, all_)
+
+
+def test_a_drawn_list_counts_each_customer_as_often_as_drawn_and_cuts_at_the_capacity():
+    taken = fill_list(
+        np.array([0.1, 0.9, 0.5]), ["a", "b", "c"], 3, np.array([[1.0, 1, 1], [1, 2, 4], [5, 0, 1]])
+    )
+    assert taken.tolist() == [[1, 1, 1], [0, 2, 1], [2, 0, 1]]
+
+
+def test_ties_at_the_border_don_t_depend_on_the_order_of_rows():
+    names = [f"c{i}" for i in range(20)]
+    listed = {
+        name
+        for name, taken in zip(names, fill_list(np.ones(20), names, 7)[0], strict=True)
+        if taken
+    }
+    back = names[::-1]
+    assert {
+        name for name, taken in zip(back, fill_list(np.ones(20), back, 7)[0], strict=True) if taken
+    } == listed
+    assert len(listed) == 7
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            {"margin_per_customer": 200},
+            "required margin_per_customer, offer_cost, contact_cost together, arrived margin_per_customer alone",
+        ),
+        (
+            {"margin_per_customer": 5, "offer_cost": 10, "contact_cost": 1},
+            "required a margin_per_customer above the offer_cost, arrived 5 and 10",
+        ),
+        ({"margin_per_customer": float("inf"), "offer_cost": 10, "contact_cost": 1}, "finite"),
+        ({"accept_alpha": 1}, "greater than 1"),
+    ],
+)
+def test_prices_that_cannot_be_are_refused(keys, words):
+    with pytest.raises(ValidationError, match=words):
+        Economics(currency="EUR", capacity=5, **keys)
+
+
+def test_a_study_without_prices_is_told_what_to_add_and_one_with_them_what_is_assumed():
+    assert "Add `margin_per_customer`, `offer_cost` and `contact_cost`" in profit.say_assumptions(
+        Economics(currency="EUR", capacity=5)
+    )
+    words = profit.say_assumptions(PRICES)
+    assert "worth 200 EUR" in words
+    assert "30% stay on average" in words

@@ -1,0 +1,237 @@
+"""Tables of ``30_risk`` as a reader takes them in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research.risk import report
+from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
+
+
+def driver(
+    feature: str, family: str, measure: str, value: float, rank: int, direction: int = 1
+) -> dict:
+    names = {
+        "feature": feature,
+        "description": f"what {feature} is",
+        "together_with": "b; c" if feature == "use" else "",
+        "family": family,
+    }
+    return names | {
+        "measure": measure,
+        "value": value,
+        "low": value - 0.01,
+        "high": value + 0.01,
+        "rank": rank,
+        "direction": direction,
+    }
+
+
+@pytest.fixture
+def drivers() -> pd.DataFrame:
+    rows = [
+        driver("use", "trees", PERMUTATION, 0.05, 1, -1),
+        driver("fee", "trees", PERMUTATION, 0.02, 2),
+        driver("age", "trees", PERMUTATION, 0.0, 3, 0),
+    ]
+    rows += [
+        driver("fee", "logistic", PERMUTATION, 0.04, 1),
+        driver("use", "trees", SHAP, 0.6, 1, -1),
+        driver("fee", "logistic", ODDS, 2.0, 1),
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_what_leads_in_any_family_comes_first(drivers):
+    assert report.rank_drivers(drivers, 2) == [
+        "use",
+        "fee",
+    ]  # both lead once; fee is second elsewhere
+
+
+def test_each_driver_is_one_row_with_a_column_for_each_family_and_measure(drivers):
+    table = report.lay_out_drivers(drivers, 2).set_index("feature")
+    assert [*table.index] == ["what use is (with 2 like it)", "what fee is"]
+    assert table["log-loss when shuffled, trees"].tolist() == [
+        "0.050 (0.040 to 0.060) ↓",
+        "0.020 (0.010 to 0.030) ↑",
+    ]
+    assert table["log-loss when shuffled, logistic"].tolist() == ["", "0.040 (0.030 to 0.050) ↑"]
+    assert table["SHAP, trees"].tolist() == ["0.60 (0.59 to 0.61) ↓", ""]
+
+
+def test_money_is_whole_and_what_is_certain_has_no_interval():
+    rows = {
+        "policy": ["contact nobody", "list by a"],
+        "contacted": [0, 5],
+        "profit_per_cycle": [0.0, -12.6],
+        "low": [0.0, -20.2],
+        "high": [0.0, 1234.4],
+    }
+    rows |= dict.fromkeys(
+        ["gain_over_lot", "gain_low", "gain_high", "empc", "empc_low", "empc_high"], np.nan
+    ) | {"currency": "EUR", "against_lot": ""}
+    table = report.lay_out_profit(pd.DataFrame(rows))
+    assert table["profit a cycle, EUR"].tolist() == ["0", "−13 (−20 to 1,234)"]
+    assert table["more than by lot"].tolist() == ["–", "–"]
+
+
+def test_odds_leave_out_what_was_not_estimated():
+    row = {
+        "description": "fee",
+        "change": "more",
+        "odds_ratio": 2.0,
+        "low": 1.5,
+        "high": 2.7,
+        "effect_points": 3.0,
+        "effect_low": 1.0,
+        "effect_high": 5.0,
+    }
+    table = report.lay_out_odds(
+        pd.DataFrame(
+            [
+                row | {"inflation": 1.24, "left_out": ""},
+                row | {"inflation": np.nan, "left_out": "constant"},
+            ]
+        )
+    )
+    assert table["odds ratio"].tolist() == ["2.00 (1.50 to 2.70)"]
+    assert table["variance inflation"].tolist() == [1.2]
+
+
+IDEAL = {"calibration_intercept": (0.0, -0.1, 0.1), "calibration_slope": (1.0, 0.9, 1.1)}
+
+
+def scores(**losses: float) -> pd.DataFrame:
+    families = {"base rate": "reference", "rule on days": "reference"}
+    rows = [
+        (model.replace("_", " "), families.get(model, "trees"), metric, value, low, high)
+        for model, loss in losses.items()
+        for metric, (value, low, high) in {
+            "log_loss": (loss, loss - 0.01, loss + 0.01),
+            "auc": (1 - loss, 0, 1),
+            **IDEAL,
+        }.items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "family", "metric", "value", "low", "high"])
+
+
+def table(rows: dict[tuple[str, str, str], tuple[float, float, float, str]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(*key, "trees", *row) for key, row in rows.items()],
+        columns=["model", "reference", "metric", "family", "value", "low", "high", "verdict"],
+    )
+
+
+def example(
+    loss: str,
+    area: str,
+    rival: str = "no difference shown",
+    boosting: str = "no difference shown",
+    **calibration,
+) -> str:
+    found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
+    found.loc[found.model == "base rate", "family"] = "reference"
+    for metric, values in calibration.items():
+        found.loc[
+            (found.model == "forest") & (found.metric == metric), ["value", "low", "high"]
+        ] = values
+    differences = table(
+        {
+            ("forest", "base rate", "log_loss"): (-0.1, -0.12, -0.08, loss),
+            ("forest", "base rate", "auc"): (0.2, 0.15, 0.25, area),
+            ("boosting", "base rate", "log_loss"): (-0.09, -0.1, -0.08, boosting),
+            ("boosting", "base rate", "auc"): (0.19, 0.1, 0.2, boosting),
+            ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
+        }
+    )
+    return report.judge_models(found, differences)
+
+
+def test_a_clear_winner_is_named_with_its_intervals():
+    words = example("better", "better")
+    assert words.startswith(
+        "**Forest ranks customers better and gives better probabilities than the base rate**: AUC differs by 0.200 (0.150 to 0.250)"
+    )
+    assert "log-loss (less is better) by −0.100 (−0.120 to −0.080)." in words
+
+
+def test_models_that_cannot_be_told_apart_are_named():
+    assert "can't be told apart from boosting" in example("better", "better")
+    assert "better than every other model" in example("better", "better", rival="worse")
+
+
+def test_nothing_found_is_a_verdict():
+    words = example("no difference shown", "no difference shown")
+    assert words.startswith("**No model is shown to be better than the base rate.**")
+    assert "can't show a gain, nor do they rule one out (of up to 0.25 in AUC)" in words
+
+
+def test_a_better_ranking_with_no_better_probabilities_is_said():
+    words = example("no difference shown", "better")
+    assert "ranks customers better than the base rate" in words
+    assert "probabilities are not shown to be better" in words
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "words"),
+    [
+        ("calibration_slope", (0.7, 0.6, 0.8), "too extreme (calibration slope 0.70"),
+        ("calibration_slope", (1.3, 1.2, 1.4), "too cautious"),
+        ("calibration_intercept", (-0.5, -0.6, -0.4), "too high on average"),
+        ("calibration_intercept", (0.5, 0.4, 0.6), "too low on average"),
+    ],
+)
+def test_miscalibration_is_said_in_its_direction(metric, values, words):
+    assert words in example("better", "better", **{metric: values})
+
+
+def test_sound_probabilities_can_be_read_as_shares():
+    assert "Its probabilities can be read as shares" in example("better", "better")
+
+
+def test_probabilities_of_too_few_customers_are_not_called_sound():
+    words = example("better", "better", calibration_slope=(0.8, -0.6, 1.7))
+    assert "Too few customers to tell whether its probabilities can be read as shares" in words
+
+
+def test_a_worse_model_is_called_worse():
+    assert "worse in its ranking. Use the reference." in example("no difference shown", "worse")
+    assert "Its probabilities are worse." in example("worse", "better")
+
+
+def test_another_model_that_is_better_is_named_though_it_has_not_the_lowest_log_loss():
+    words = example("no difference shown", "no difference shown", boosting="better")
+    assert words.startswith("**The model with the lowest log-loss is not shown to be better")
+    assert "Boosting ranks better than the base rate, by 0.190 (0.100 to 0.200)." in words
+
+
+def test_the_reference_to_beat_is_the_strongest_in_the_score_at_hand():
+    found = scores(**{"base rate": 0.6, "rule on days": 0.65, "forest": 0.5})
+    found.loc[found.metric == "auc", "value"] = [0.5, 0.55, 0.7]
+    assert report.find_reference(found, "log_loss") == "base rate"
+    assert report.find_reference(found, "auc") == "rule on days"
+    assert report.find_best(found) == "forest"
+
+
+def test_a_list_is_told_beside_one_drawn_by_lot():
+    found = pd.DataFrame(
+        {
+            "model": ["forest"],
+            "active": [1000],
+            "listed": [300],
+            "churners_found": [90],
+            "found_share": [0.3],
+            "low_share": [0.25],
+            "high_share": [0.35],
+            "random_churners": [25.2],
+        }
+    )
+    assert report.judge_lists(found, "forest") == (
+        "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to 35%); a list drawn by lot would have held about 25."
+    )
+
+
+def test_a_capacity_for_everyone_makes_a_ranking_pointless():
+    found = pd.DataFrame({"model": ["forest"], "active": [21], "listed": [21]})
+    assert report.judge_lists(found, "forest").startswith("The capacity covers all 21 customers")

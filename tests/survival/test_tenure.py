@@ -1,0 +1,209 @@
+"""Stays since joining: boundary tables for each kind of study, curves by segment."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research.data.load import load_tables
+from research.survival.tenure import (
+    compare_segments,
+    describe_stays,
+    list_segments,
+    load_stays,
+    name_segments,
+    summarise_stays,
+    tabulate_curves,
+)
+
+
+def days(*texts):
+    return pd.to_datetime(list(texts))
+
+
+def load(study):
+    return load_stays(load_tables(study), study).set_index("customer_id")
+
+
+def test_a_contractual_stay_ends_with_unbroken_cover_for_the_reason_recorded_then(write_study):
+    people = pd.DataFrame(
+        {
+            "customer_id": list("abc"),
+            "joined_at": days("2024-01-01", "2024-01-01", "2024-02-01"),
+            "region": ["north", "south", None],
+        }
+    )
+    contracts = pd.DataFrame(
+        {
+            "customer_id": ["a", "a", "b", "b", "c"],
+            "started_at": days(
+                "2024-01-01", "2024-03-01", "2024-01-01", "2024-06-01", "2024-02-01"
+            ),
+            "ended_at": [
+                pd.Timestamp("2024-03-01"),
+                pd.Timestamp("2024-04-10"),
+                pd.Timestamp("2024-02-01"),
+                pd.NaT,
+                pd.NaT,
+            ],
+            "plan": ["basic", "premium", "basic", "premium", "premium"],
+            "monthly_fee": [10.0, 20, 10, 20, 30],
+            "voluntary": pd.array([None, False, True, None, None], dtype="boolean"),
+        }
+    )
+    stays = load(write_study(tables={"customers": people, "contracts": contracts}))
+    # a: two terms that touch, 100 days; b: 31 days, the second spell doesn't count; c: running, 2024-02-01 to 2024-12-31 = 334 days
+    assert stays.duration.tolist() == [100, 31, 334]
+    assert stays.ended.tolist() == [True, True, False]
+    assert stays.reason.tolist() == ["involuntary", "voluntary", None]
+    assert stays.plan.tolist() == ["basic", "basic", "premium"]
+    assert stays.monthly_fee.tolist() == [10, 10, 30]
+    assert (stays.entry == 0).all()
+
+
+def test_who_joined_before_the_data_began_is_watched_from_then_on(write_study):
+    people = pd.DataFrame(
+        {"customer_id": ["a", "b"], "joined_at": days("2023-12-02", "2024-01-05")}
+    )
+    contracts = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "started_at": days("2023-12-02", "2024-01-05"),
+            "ended_at": days("2024-02-01", "2024-02-01"),
+        }
+    )
+    stays = load(
+        write_study(tables={"customers": people, "contracts": contracts}, data_start="2024-01-01")
+    )
+    assert stays.entry.tolist() == [30, 0]
+    assert stays.duration.tolist() == [61, 27]
+
+
+def test_a_lapse_is_on_the_day_from_which_the_silence_follows_and_is_known_only_when_it_is_complete(
+    write_study,
+):
+    # inactive_days 60, data end 2024-12-31: silence that begins by 2024-11-01 is complete
+    people = pd.DataFrame({"customer_id": list("abcd"), "joined_at": days(*["2024-01-01"] * 4)})
+    bought = {
+        "a": ["2024-03-01", "2024-03-31"],
+        "b": ["2024-03-01", "2024-11-01"],
+        "c": ["2024-09-10", "2024-11-02"],
+        "d": ["2024-12-01"],
+    }
+    orders = pd.DataFrame(
+        [(who, pd.Timestamp(day), 5.0) for who, list_ in bought.items() for day in list_],
+        columns=["customer_id", "ordered_at", "amount"],
+    )
+    stays = load(write_study("non_contractual", tables={"customers": people, "orders": orders}))
+    # a lapsed 30 days after the first purchase; b on the first day itself, 61 days and more passed before the next; c was still there on
+    # 2024-11-01, 52 days on; d was not watched for as long as one silence
+    assert stays.duration.to_dict() == {"a": 30, "b": 0, "c": 52}
+    assert stays.ended.to_dict() == {"a": True, "b": True, "c": False}
+
+
+def test_a_flat_study_gives_durations_itself_and_rows_without_one_are_left_out(write_study):
+    rows = pd.DataFrame(
+        {
+            "customer_id": list("abc"),
+            "churned": [True, False, True],
+            "duration": [3.0, 5, None],
+            "plan": ["x", "y", "x"],
+            "gender": ["f", "m", "f"],
+        }
+    )
+    stays = load(write_study("flat", tables={"snapshot": rows}, sensitive=["gender"]))
+    assert stays.duration.tolist() == [3, 5]
+    assert stays.ended.tolist() == [True, False]
+    assert "gender" not in stays
+
+
+def many(rng, rate: dict[str, float], n: int = 400) -> pd.DataFrame:
+    segment = np.repeat(list(rate), n)
+    life = np.ceil(rng.exponential([1 / rate[name] for name in segment]))
+    columns = {
+        "customer_id": range(len(segment)),
+        "entry": 0.0,
+        "duration": np.minimum(life, 200),
+        "ended": life <= 200,
+        "reason": None,
+        "tier": segment,
+    }
+    return pd.DataFrame(columns)
+
+
+def test_segments_that_leave_at_another_pace_are_told_from_a_column_of_noise():
+    rng = np.random.default_rng(0)
+    stays = many(rng, {"gold": 0.01, "tin": 0.02}).assign(
+        colour=lambda table: rng.choice(["red", "blue"], len(table))
+    )
+    tests = compare_segments(stays, ["colour", "tier"]).set_index("segment_by")
+    assert tests.index.tolist() == ["tier", "colour"]
+    assert tests.verdict.to_dict() == {"tier": "curves differ", "colour": "no difference shown"}
+    assert tests.p_adjusted["tier"] == pytest.approx(2 * tests.p_value["tier"])
+
+
+def test_the_pace_of_noise_is_found_to_differ_about_once_in_twenty_times():
+    rng, found = np.random.default_rng(1), 0
+    for _ in range(80):
+        stays = many(rng, {"all": 0.02}, 150).assign(
+            colour=lambda table: rng.choice(["red", "blue"], len(table))
+        )
+        found += compare_segments(stays, ["colour"]).p_value[0] < 0.05
+    assert 1 <= found <= 10
+
+
+def test_curves_hold_the_survival_of_each_segment_with_how_many_are_at_risk():
+    table = tabulate_curves(
+        many(np.random.default_rng(2), {"gold": 0.005, "tin": 0.02}, 3000), ["tier"]
+    )
+    assert set(table.segment_by) == {"all", "tier"}
+    tin = table[table.segment == "tin"]
+    near = tin.iloc[(tin.days - 50).abs().argmin()]
+    assert near.survival == pytest.approx(np.exp(-0.02 * near.days), abs=0.03)
+    assert near.low < near.survival < near.high
+    assert near.at_risk == pytest.approx(3000 * np.exp(-0.02 * (near.days - 1)), rel=0.06)
+    assert tin.at_risk.is_monotonic_decreasing
+
+
+def test_curves_of_late_entries_begin_where_enough_were_watched():
+    # nobody is watched before day 100: the curves say so, and are conditional on having lasted so long
+    rng = np.random.default_rng(3)
+    life = 100 + np.ceil(rng.exponential(50, 500))
+    stays = pd.DataFrame(
+        {"customer_id": range(500), "entry": 100.0, "duration": life, "ended": True, "reason": None}
+    )
+    table = tabulate_curves(stays)
+    assert (table.given_days == 100).all()
+    assert table.days.iloc[0] == 100
+    assert table.survival.iloc[0] == 1
+    assert summarise_stays(stays).median_days[0] == pytest.approx(50 * np.log(2), abs=6)
+
+
+def test_small_and_many_segments_are_put_together():
+    stays = pd.DataFrame({"town": ["a"] * 40 + ["b"] * 29 + [None] * 31})
+    assert name_segments(stays, "town").value_counts().to_dict() == {
+        "a": 40,
+        "not known": 31,
+        "other": 29,
+    }
+
+
+def test_only_honest_texts_of_few_values_make_segments(write_study):
+    rows = pd.DataFrame(
+        {
+            "customer_id": range(20),
+            "churned": [True, False] * 10,
+            "duration": 1.0,
+            "plan": ["x", "y"] * 10,
+            "code": ["p", "q"] * 10,
+            "name": [f"n{i}" for i in range(20)],
+        }
+    )
+    rows["customer_id"] = rows.customer_id.astype(str)
+    study = write_study("flat", tables={"snapshot": rows})
+    tables = load_tables(study)
+    assert list_segments(load_stays(tables, study), tables, study, ["plan", "name"]) == ["plan"]
+
+
+def test_the_description_counts_late_entries_and_ends():
+    stays = pd.DataFrame({"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]})
+    assert describe_stays(stays).customers.tolist() == [3, 2, 2, 1]

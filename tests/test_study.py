@@ -1,0 +1,313 @@
+"""study.yml: read and validated as a whole, every fault one sentence."""
+
+import pickle
+from datetime import date
+
+import pytest
+
+from research.errors import StudyError, UsageError
+from research.study import adjust, list_studies, load_study, read_yaml, show_path
+
+GOOD = """\
+title: A tiny company
+kind: contractual
+economics: {currency: EUR, capacity: 5}
+churn: {horizon_days: 30}
+snapshots: {last: 2024-06-30}
+sources: {raw_customers: {file: customers.csv}}
+"""
+
+
+@pytest.fixture
+def write_yml(project):
+    """Return a function that writes data/tiny/study.yml as given."""
+    path = project / "data" / "tiny" / "study.yml"
+    path.parent.mkdir()
+
+    def write(content: str | bytes) -> None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    return write
+
+
+def faults_of(name: str = "tiny") -> tuple[str, ...]:
+    with pytest.raises(StudyError) as caught:
+        load_study(name)
+    return caught.value.faults
+
+
+def test_a_study_is_read_with_its_defaults(write_yml):
+    write_yml(GOOD)
+    study = load_study("tiny")
+    assert (study.name, study.raw, study.snapshots.last) == (
+        "tiny",
+        study.folder / "raw",
+        date(2024, 6, 30),
+    )
+    assert (
+        study.churn.lead_days,
+        study.snapshots.train,
+        study.snapshots.test,
+        study.sensitive,
+    ) == (0, 6, 1, [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\ufeff" + GOOD, GOOD.replace("\n", "\r\n"), GOOD.replace("A tiny company", "Ünï ☃")],
+    ids=["byte order mark", "CRLF", "unicode"],
+)
+def test_a_file_from_any_editor_is_read(write_yml, content):
+    write_yml(content)
+    assert load_study("tiny").kind == "contractual"
+
+
+def test_a_missing_study_names_the_studies_there_are(write_yml):
+    write_yml(GOOD)
+    with pytest.raises(UsageError) as caught:
+        load_study("tinny")
+    assert caught.value.faults == (
+        "required a study folder data/tinny with a study.yml, found the studies tiny; correct the name or write that folder",
+    )
+
+
+@pytest.mark.parametrize("name", ["", ".", "../data/tiny", "tiny/"])
+def test_only_the_name_of_a_study_names_it(write_yml, name):
+    write_yml(GOOD)
+    with pytest.raises(UsageError, match="found the studies tiny"):
+        load_study(name)
+
+
+def test_a_project_without_studies_says_none(project):
+    assert list_studies() == []
+    with pytest.raises(
+        UsageError, match="found the studies none; correct the name or write that folder"
+    ):
+        load_study("tiny")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            ("title:", "titel:"),
+            "key titel: required a known key, arrived 'titel'; did you mean 'title'?",
+        ),
+        (
+            ("horizon_days: 30", "horizon_days: 30, xyzzy: 1"),
+            "key churn.xyzzy: required a known key, arrived 'xyzzy'; remove it",
+        ),
+        (("title: A tiny company\n", ""), "key title: required, but nothing arrived; add the key"),
+        (
+            ("kind: contractual", "kind: Contractual"),
+            "key kind: required 'contractual', 'non_contractual' or 'flat', arrived 'Contractual'; correct the value",
+        ),
+        (
+            ("horizon_days: 30", "horizon_days: soon"),
+            "key churn.horizon_days: required a valid integer, unable to parse string as an integer, arrived 'soon'",
+        ),
+        (
+            ("horizon_days: 30", "horizon_days: 0"),
+            "key churn.horizon_days: required greater than or equal to 1, arrived 0; correct the value",
+        ),
+        (
+            ("horizon_days: 30", "horizon_days: 10000000"),
+            "key churn.horizon_days: required less than or equal to 36500, arrived 10000000",
+        ),
+        (
+            ("2024-06-30", "9999-12-31"),
+            "key snapshots.last: required less than or equal to 2200-01-01, arrived 9999-12-31; correct the value",
+        ),
+        (
+            ("2024-06-30", "0001-01-01"),
+            "key snapshots.last: required greater than or equal to 1900-01-01, arrived 0001-01-01; correct the value",
+        ),
+        (
+            ("2024-06-30}", "2024-06-30, train: 9999}"),
+            "key snapshots: required train and test snapshots within 36,500 days, arrived 300,000 days; use fewer",
+        ),
+        (
+            ("{currency: EUR, capacity: 5}", "[EUR, 5]"),
+            "key economics: required a valid dictionary or instance of Economics, arrived ['EUR', 5]",
+        ),
+        (
+            ("currency: EUR", "currency: euro"),
+            "key economics.currency: required pattern '^[A-Z]{3}$', arrived 'euro'; correct the value",
+        ),
+        (
+            ("raw_customers:", "raw customers:"),
+            "key sources.raw customers.[key]: required pattern '^[A-Za-z_][A-Za-z0-9_]*$', arrived 'raw customers'",
+        ),
+        (
+            ("raw_customers:", "Customers:"),
+            "required source names unlike the contract tables, arrived 'Customers'; rename it, for example to 'raw_Customers'",
+        ),
+        (
+            ("customers.csv", "customers.csv, url: 'https://x'"),
+            "required a sha256 beside every url; write the file's SHA-256 checksum",
+        ),
+        (
+            ("customers.csv", "customers.csv, sha256: abc"),
+            "key sources.raw_customers.sha256: required pattern '^[0-9a-f]{64}$', arrived 'abc'",
+        ),
+        (
+            ("customers.csv", "customers.csv, options: {delim: 1.5}"),
+            "options.delim: required text, a whole number, true, false or a list of texts, arrived 1.5; correct the value",
+        ),
+        (
+            ("customers.csv", "customers.csv, options: {'x = 1) --': 1}"),
+            "required pattern '^[A-Za-z_][A-Za-z0-9_]*$', arrived 'x = 1) --'",
+        ),
+        (("sources:", "1: x\nsources:"), "key 1: required strings, arrived 1; correct the value"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_sentence(write_yml, change, sentence):
+    write_yml(GOOD.replace(*change))
+    found = [fault for fault in faults_of() if sentence in fault]
+    assert len(found) == 1
+    assert found[0].startswith("data/tiny/study.yml")
+
+
+def test_data_that_end_before_they_start_are_refused(write_yml):
+    write_yml(
+        "title: x\nkind: flat\neconomics: {currency: EUR, capacity: 5}\ndata_start: 2024-02-01\ndata_end: 2024-01-01\n"
+    )
+    assert faults_of() == (
+        "data/tiny/study.yml: required data_start on or before data_end, arrived 2024-02-01 and 2024-01-01; correct one of them",
+    )
+
+
+def test_all_faults_of_a_file_are_listed_at_once(write_yml):
+    write_yml("kind: flat\ntitel: x\neconomics: {currency: euro, capacity: 0}\n")
+    assert [fault.split(": required")[0] for fault in faults_of()] == [
+        "data/tiny/study.yml, key title",
+        "data/tiny/study.yml, key economics.currency",
+        "data/tiny/study.yml, key economics.capacity",
+        "data/tiny/study.yml, key titel",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "missing"),
+    [
+        ("contractual", "", ["churn", "snapshots"]),
+        (
+            "non_contractual",
+            "churn: {horizon_days: 30}\nsnapshots: {last: 2024-06-30}\n",
+            ["churn.active_days", "churn.inactive_days"],
+        ),
+    ],
+)
+def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
+    write_yml, kind, parts, missing
+):
+    write_yml(f"title: x\nkind: {kind}\neconomics: {{currency: EUR, capacity: 5}}\n{parts}")
+    assert faults_of() == tuple(
+        f"data/tiny/study.yml: required the key '{key}' for a {kind} study; add it"
+        for key in missing
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "title: [1, 2\n",
+            "line 2: required valid YAML, arrived: expected ',' or ']', but got '<stream end>'; correct that line",
+        ),
+        (
+            GOOD + "title: again\n",
+            "line 1: required valid YAML, arrived: key given twice: title; correct that line",
+        ),
+        (
+            GOOD.replace("currency: EUR", "currency: EUR, currency: USD"),
+            "line 3: required valid YAML, arrived: key given twice: currency; correct that line",
+        ),
+        (
+            GOOD.replace("2024-06-30", "2024-02-30"),
+            "line 5: required valid YAML, arrived: '2024-02-30': day is out of range for month; correct that line",
+        ),
+        (
+            "? [1, 2]\n: 3\n",
+            "line 1: required valid YAML, arrived: unhashable type: 'list'; correct that line",
+        ),
+        (
+            "title: !!int ''\n",
+            "line 1: required valid YAML, arrived: '': string index out of range; correct that line",
+        ),
+        (
+            "title: !!python/object/apply:os.getcwd []\n",
+            "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.getcwd'",
+        ),
+        (
+            "title: \x01\n",
+            "required valid YAML, arrived: unacceptable character #x0001: special characters are not allowed",
+        ),
+        ("title: " + "[" * 5000, "required valid YAML, arrived: maximum recursion depth exceeded"),
+        ("- a\n- b\n", "required keys with values, arrived list; write 'key: value' lines"),
+        ("", "required keys with values, arrived NoneType; write 'key: value' lines"),
+        (
+            GOOD.encode("utf-16"),
+            "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xff in position 0",
+        ),
+    ],
+)
+def test_a_file_that_is_no_yaml_mapping_is_one_sentence(write_yml, content, sentence):
+    write_yml(content)
+    (fault,) = faults_of()
+    assert fault.startswith("data/tiny/study.yml")
+    assert sentence in fault
+
+
+def test_a_folder_named_study_yml_is_refused(project):
+    (project / "data" / "tiny" / "study.yml").mkdir(parents=True)
+    assert faults_of() == (
+        "data/tiny/study.yml: required a readable UTF-8 file, arrived Is a directory; restore the file",
+    )
+
+
+def test_a_run_can_set_another_clock_and_capacity(write_study):
+    study = adjust(write_study(), snapshot="2024-03-31", lead_days=7, horizon_days=60, capacity=9)
+    assert (
+        study.snapshots.last,
+        study.churn.lead_days,
+        study.churn.horizon_days,
+        study.economics.capacity,
+    ) == (date(2024, 3, 31), 7, 60, 9)
+    assert study.name == "tiny"
+
+
+def test_a_clock_of_a_run_is_validated_as_that_of_the_file(write_study):
+    with pytest.raises(StudyError) as caught:
+        adjust(write_study(), snapshot="soon", lead_days=-2, capacity=-1)
+    assert [fault.split(": required")[0] for fault in caught.value.faults] == [
+        f"data/tiny/study.yml with the run's parameters, key {key}"
+        for key in ("churn.lead_days", "snapshots.last", "economics.capacity")
+    ]
+
+
+def test_a_flat_study_has_no_clock_to_set(write_study):
+    with pytest.raises(
+        StudyError,
+        match="study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them",
+    ):
+        adjust(write_study("flat"), snapshot="2024-03-31")
+
+
+def test_faults_survive_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(UsageError("first", "second")))
+    assert (type(error), error.faults, str(error)) == (
+        UsageError,
+        ("first", "second"),
+        "first\nsecond",
+    )
+
+
+def test_a_path_outside_the_project_is_shown_whole(project, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "plan.yml"
+    assert show_path(outside) == str(outside)
+    with pytest.raises(
+        StudyError,
+        match="required a readable UTF-8 file, arrived No such file or directory; restore the file",
+    ):
+        read_yaml(outside)
