@@ -1,4 +1,6 @@
-"""Let nbval compare the kept outputs: nbstripout keeps them without the cell's number, which nbval reads as a cell that never ran."""
+"""Let nbval compare the kept outputs: nbstripout keeps them without the cell's number, which nbval
+reads as a cell that never ran.
+"""
 
 
 def pytest_collection_modifyitems(items):

@@ -1,4 +1,6 @@
-"""Whether two ways to the same features agree: whole numbers, texts and dates exactly, other numbers to 1e-9."""
+"""Whether two ways to the same features agree: whole numbers, texts and dates exactly, other
+numbers to 1e-9.
+"""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,9 @@ CLOSE = 1e-9  # relative; also the absolute difference by which sums that cancel
 
 
 def find_differences(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
-    """Return one sentence for every column that differs, nothing where the tables agree; both are in the order of customers."""
+    """Return one sentence for every column that differs, nothing where the tables agree; both are
+    in the order of customers.
+    """
     if [*first] != [*second]:
         return [
             f"columns: {', '.join(sorted({*first} ^ {*second})[:5]) or 'the same in another order'}"

@@ -1,9 +1,11 @@
-"""Measure the package's speed and memory side by side with other ways to the same features, and write ``RESULTS.md``.
+"""Measure the package's speed and memory side by side with other ways to the same features, and
+write ``RESULTS.md``.
 
-    python benchmarks/bench.py [--quick] [--only SECTION ...] [--rest SECONDS] [--scratch DIR] [--out FILE]
+    python benchmarks/bench.py [--quick] [--only SECTION ...] [--rest SECONDS] [--scratch DIR]
+    [--out FILE]
 
-The full run needs about 8 GB in the scratch folder, where generated companies stay for the next run. Sections that aren't asked for stand as they
-were measured before.
+The full run needs about 8 GB in the scratch folder, where generated companies stay for the next
+run. Sections that aren't asked for stand as they were measured before.
 """
 
 import argparse
@@ -30,7 +32,10 @@ NAMES = ("hand", "pandas", "events", "snapshots", "featuretools")
 def describe_machine() -> str:
     """Return cores, memory, processor and system in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    return f"{os.cpu_count()} cores, {memory:.0f} GB of memory, {_name_processor()}, {platform.system()} {platform.release()}"
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GB of memory, {_name_processor()},"
+        f" {platform.system()} {platform.release()}"
+    )
 
 
 def _name_processor() -> str:
@@ -57,7 +62,8 @@ def describe_versions(featuretools: dict[str, str]) -> str:
     ]
     theirs = (
         [
-            f"featuretools {featuretools['featuretools']} with pandas {featuretools['pandas']} and numpy {featuretools['numpy']}"
+            f"featuretools {featuretools['featuretools']} with pandas {featuretools['pandas']} and"
+            f" numpy {featuretools['numpy']}"
         ]
         if featuretools
         else []
@@ -66,7 +72,9 @@ def describe_versions(featuretools: dict[str, str]) -> str:
 
 
 def measure(bench: Bench, wanted: list[str]) -> Iterator[tuple[str, Section, dict[str, str]]]:
-    """Run the wanted sections; yield each with its name, and featuretools' versions where they matter."""
+    """Run the wanted sections; yield each with its name, and featuretools' versions where they
+    matter.
+    """
     against = (
         *(["by hand"] if "hand" in wanted else []),
         *(["pandas", "pandas, numbered"] if "pandas" in wanted else []),
@@ -184,7 +192,10 @@ def describe_run(
 ) -> str:
     """Return when, how long, on what machine and with which versions a section was measured."""
     minutes = (datetime.now() - began).total_seconds() / 60
-    when = f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    when = (
+        f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before the start"
+        f" {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    )
     when += f"; {rest} idle seconds before each run" if rest else ""
     return f"{when}; {describe_machine()}; {describe_versions(featuretools)}"
 

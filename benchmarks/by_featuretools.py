@@ -1,6 +1,8 @@
-"""What featuretools can say of the same customers by cutoff time: counts, sums, means, gaps and trends by window, and the time since the first and last.
+"""What featuretools can say of the same customers by cutoff time: counts, sums, means, gaps and
+trends by window, and the time since the first and last.
 
-Runs in an environment of its own (``requirements.txt``), in a process like those of ``contender.py`` and with the same one line of JSON.
+Runs in an environment of its own (``requirements.txt``), in a process like those of
+``contender.py`` and with the same one line of JSON.
 """
 
 import json
@@ -52,7 +54,9 @@ def read_entities(company: Path, customers):
 
 
 def build_features(entities, cutoffs):
-    """Return the features of every customer and cutoff, by window, the longest once more, and over the whole history."""
+    """Return the features of every customer and cutoff, by window, the longest once more, and over
+    the whole history.
+    """
     import featuretools
     import pandas as pd
 

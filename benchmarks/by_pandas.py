@@ -1,6 +1,8 @@
-"""The features of one snapshot of a contractual study by pandas group-bys: vectorised, no function called per customer.
+"""The features of one snapshot of a contractual study by pandas group-bys: vectorised, no function
+called per customer.
 
-The same columns as ``by_hand.sql``, from the same tables as frames. ``numbered`` gives customers numbers first, which pandas groups faster than texts.
+The same columns as ``by_hand.sql``, from the same tables as frames. ``numbered`` gives customers
+numbers first, which pandas groups faster than texts.
 """
 
 from itertools import pairwise
@@ -96,7 +98,9 @@ def _age(times: pd.Series | pd.Timestamp, day: np.datetime64) -> np.ndarray:
 def _cut(
     table: pd.DataFrame, column: str, people: pd.Index, day: np.datetime64, numbered: bool
 ) -> pd.DataFrame:
-    """Return the rows of these people known by the end of the day, with ``who`` and the age in days."""
+    """Return the rows of these people known by the end of the day, with ``who`` and the age in
+    days.
+    """
     after = pd.Timestamp(day + 1)
     known = table[column] < after
     if "known_at" in table:
@@ -124,7 +128,9 @@ def _build_attributes(
 
 
 def _build_terms(terms: pd.DataFrame, day: np.datetime64) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the features of contracts, and the number of earlier spells and age of the present one."""
+    """Return the features of contracts, and the number of earlier spells and age of the present
+    one.
+    """
     terms = terms.assign(ended_at=terms.ended_at.where(terms.ended_at < pd.Timestamp(day + 1)))
     terms = terms.sort_values(["who", "started_at", "monthly_fee", "plan"], ignore_index=True)
     own = terms.groupby("who")
@@ -185,7 +191,9 @@ def _read_running(terms: pd.DataFrame, day: np.datetime64) -> pd.DataFrame:
 
 
 def _add_months(started: np.ndarray, month: np.ndarray) -> np.ndarray:
-    """Return the day of the month on which something started in another month, at most that month's last."""
+    """Return the day of the month on which something started in another month, at most that month's
+    last.
+    """
     last = (month + 1).astype("datetime64[D]") - 1
     return np.minimum(
         month.astype("datetime64[D]")

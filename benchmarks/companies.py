@@ -1,4 +1,6 @@
-"""Generated companies to measure on, and a throw-away project with a study of each; both kept in the scratch folder and used again."""
+"""Generated companies to measure on, and a throw-away project with a study of each; both kept in
+the scratch folder and used again.
+"""
 
 import json
 import subprocess
@@ -13,7 +15,9 @@ SNAPSHOT = "2025-09-25"  # as in the demo: its label window closes on the last d
 
 
 def make_company(customers: int, scratch: Path) -> tuple[Path, dict[str, int]]:
-    """Return the folder of a company of 24 months, generated unless it is there, and the rows of its tables."""
+    """Return the folder of a company of 24 months, generated unless it is there, and the rows of
+    its tables.
+    """
     folder = scratch / f"company-{customers}"
     counts = (
         scratch / f"company-{customers}.json"
@@ -50,7 +54,9 @@ def count_events(rows: dict[str, int]) -> int:
 
 
 def write_study(company: Path, home: Path, memory_gb: float | None = None) -> str:
-    """Write the demo's study over a company's files, without sentiment, whose features come from a model; return its name."""
+    """Write the demo's study over a company's files, without sentiment, whose features come from a
+    model; return its name.
+    """
     name = f"{company.name.replace('-', '_')}{'_small' if memory_gb else ''}"
     demo, folder = ROOT / "data" / "demo", home / "data" / name
     folder.mkdir(parents=True, exist_ok=True)

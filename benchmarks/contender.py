@@ -1,8 +1,11 @@
-"""One contender in a process of its own: loads the tables, starts the clock, makes the features, stops the clock, writes them.
+"""One contender in a process of its own: loads the tables, starts the clock, makes the features,
+stops the clock, writes them.
 
-    python benchmarks/contender.py '{"contender": "package", "study": ..., "company": ..., "snapshots": [...], "labels": ..., "out": ...}'
+    python benchmarks/contender.py '{"contender": "package", "study": ..., "company": ...,
+    "snapshots": [...], "labels": ..., "out": ...}'
 
-Prints one line of JSON: seconds and CPU seconds of loading, of the features and of writing, with rows and columns.
+Prints one line of JSON: seconds and CPU seconds of loading, of the features and of writing, with
+rows and columns.
 """
 
 import json
@@ -48,7 +51,9 @@ def _cpu_seconds() -> float:
 
 
 def _prepare(spec: dict, clock: Clock):
-    """Load the tables, with every promise checked where the spec says so, and lay down the labelled population, which all contenders start from."""
+    """Load the tables, with every promise checked where the spec says so, and lay down the labelled
+    population, which all contenders start from.
+    """
     from research.data import engines, load
     from research.panel import splits
     from research.study import load_study

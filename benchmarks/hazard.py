@@ -1,8 +1,10 @@
-"""The gradient-boosted hazard against LightGBM itself on the same person-period table: one contender in a process of its own.
+"""The gradient-boosted hazard against LightGBM itself on the same person-period table: one
+contender in a process of its own.
 
     python benchmarks/hazard.py '{"contender": "package" | "lightgbm" | "million", ...}'
 
-Prints one line of JSON: seconds and CPU seconds of fitting and of scoring at fixed horizons, rows of the table, and the most memory held.
+Prints one line of JSON: seconds and CPU seconds of fitting and of scoring at fixed horizons, rows
+of the table, and the most memory held.
 """
 
 import json
@@ -18,7 +20,9 @@ LEARNED = 20_000  # customers that the model behind them has learned from
 
 
 def draw_customers(customers: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return features, days and whether they ended with leaving; the hazard depends on five features and falls with time."""
+    """Return features, days and whether they ended with leaving; the hazard depends on five
+    features and falls with time.
+    """
     rng = np.random.default_rng(seed)
     columns = rng.standard_normal((customers, FEATURES), dtype="float32")
     lean = (
@@ -57,7 +61,9 @@ def run_package(spec: dict, clock: Clock) -> dict:
 
 
 def run_lightgbm(spec: dict, clock: Clock) -> dict:
-    """Fit LightGBM on the person-period table, laid out beforehand, and score every customer's intervals up to the last horizon in one call."""
+    """Fit LightGBM on the person-period table, laid out beforehand, and score every customer's
+    intervals up to the last horizon in one call.
+    """
     from research.models.survival import expand
     from research.models.survival_at_horizon import frame_outcome
     from research.models.trees import make_boosting

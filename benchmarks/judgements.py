@@ -33,7 +33,9 @@ def tell(
     settings: dict[str, dict],
     resamples: int,
 ) -> Section:
-    """Score all contenders on the same resamples of customers and hold them against the task's bounds."""
+    """Score all contenders on the same resamples of customers and hold them against the task's
+    bounds.
+    """
     scores = bootstrap.resample_scores(predictions, resamples, seed=0)
     best = min(task.peers, key=lambda name: scores[name]["log_loss"][0])
     rows = [
@@ -52,9 +54,11 @@ def tell(
 def _say_rows(task: Task, predictions: pd.DataFrame) -> str:
     rows, parts = len(predictions), predictions.repeat.nunique()
     return (
-        f"{rows:,} rows judged in {parts} parts, each by models that learned from the study's other rows; a score is the mean over the parts. All contenders "
-        f"get the same columns of `data/{task.study}`, without what the study calls sensitive; peers run with their own defaults unless tuned. Intervals are "
-        "percentiles of resamples of the judged customers within each part, the same for all; they don't carry the luck of who was learned from."
+        f"{rows:,} rows judged in {parts} parts, each by models that learned from the study's other"
+        " rows; a score is the mean over the parts. All contenders get the same columns of"
+        f" `data/{task.study}`, without what the study calls sensitive; peers run with their own"
+        " defaults unless tuned. Intervals are percentiles of resamples of the judged customers"
+        " within each part, the same for all; they don't carry the luck of who was learned from."
     )
 
 
@@ -80,13 +84,17 @@ def _describe(
 
 
 def write(values: np.ndarray) -> str:
-    """Write a score or difference with its interval: the sample's value first, the resamples after."""
+    """Write a score or difference with its interval: the sample's value first, the resamples
+    after.
+    """
     low, high = np.percentile(values[1:], (2.5, 97.5))
     return f"{values[0]:.4f} ({low:.4f} to {high:.4f})".replace("-", "−")
 
 
 def judge_published(task: Task, scores: Scores) -> list[str]:
-    """Say whether an interpretable model reaches both scores, and by how much it differs from the first peer."""
+    """Say whether an interpretable model reaches both scores, and by how much it differs from the
+    first peer.
+    """
     own = [name for name in INTERPRETABLE if name in scores]
     reaches = [
         name
@@ -99,14 +107,20 @@ def judge_published(task: Task, scores: Scores) -> list[str]:
         score: write(scores[name][score] - scores[peer][score]) for score in ("auc", "log_loss")
     }
     return [
-        f"An interpretable model with AUC at least {task.auc:.4g} and log-loss at most {task.log_loss:.4g}: {judge(bool(reaches))}; {name} has "
-        f"{scores[name]['auc'][0]:.4f} and {scores[name]['log_loss'][0]:.4f}, {peer} here {scores[peer]['auc'][0]:.4f} and {scores[peer]['log_loss'][0]:.4f}.",
+        (
+            f"An interpretable model with AUC at least {task.auc:.4g} and log-loss at most"
+            f" {task.log_loss:.4g}: {judge(bool(reaches))}; {name} has {scores[name]['auc'][0]:.4f}"
+            f" and {scores[name]['log_loss'][0]:.4f}, {peer} here {scores[peer]['auc'][0]:.4f} and"
+            f" {scores[peer]['log_loss'][0]:.4f}."
+        ),
         f"{name} minus {peer}: {apart['auc']} in AUC, {apart['log_loss']} in log-loss.",
     ]
 
 
 def judge_level(task: Task, scores: Scores) -> list[str]:
-    """Say of each tuned peer whether our best model is at least level with it: no interval says that it is worse."""
+    """Say of each tuned peer whether our best model is at least level with it: no interval says
+    that it is worse.
+    """
     own = min(
         (name for name in scores if name not in task.peers),
         key=lambda name: scores[name]["log_loss"][0],
@@ -118,7 +132,10 @@ def judge_level(task: Task, scores: Scores) -> list[str]:
             np.percentile(apart["auc"][1:], 97.5) < 0
             or np.percentile(apart["log_loss"][1:], 2.5) > 0
         )
-        gain = f"the difference is {write(apart['auc'])} in AUC, {write(apart['log_loss'])} in log-loss"
+        gain = (
+            f"the difference is {write(apart['auc'])} in AUC, {write(apart['log_loss'])} in"
+            " log-loss"
+        )
         said.append(
             f"{own}, the best of ours, at least level with {peer}: {judge(not worse)}; {gain}."
         )
@@ -126,7 +143,9 @@ def judge_level(task: Task, scores: Scores) -> list[str]:
 
 
 def judge_gap(task: Task, scores: Scores) -> list[str]:
-    """Say how much of the way from plain logistic regression to the best tuned boosting the best logistic model goes."""
+    """Say how much of the way from plain logistic regression to the best tuned boosting the best
+    logistic model goes.
+    """
     logistic = min(
         (name for name in LOGISTIC if name in scores), key=lambda name: scores[name]["log_loss"][0]
     )
@@ -140,6 +159,7 @@ def judge_gap(task: Task, scores: Scores) -> list[str]:
         for score in ("auc", "log_loss")
     }
     return [
-        f"{logistic} closes at least half the gap from {PLAIN} to {boosting}: {judge(all(share[0] >= 0.5 for share in shares.values()))}; it goes "
-        f"{write(shares['auc'])} of the way in AUC, {write(shares['log_loss'])} in log-loss."
+        f"{logistic} closes at least half the gap from {PLAIN} to {boosting}:"
+        f" {judge(all(share[0] >= 0.5 for share in shares.values()))}; it goes"
+        f" {write(shares['auc'])} of the way in AUC, {write(shares['log_loss'])} in log-loss."
     ]

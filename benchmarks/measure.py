@@ -18,7 +18,9 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Runner:
-    """Where contenders find their project and leave what they make, and how many seconds the machine rests before each."""
+    """Where contenders find their project and leave what they make, and how many seconds the
+    machine rests before each.
+    """
 
     home: Path
     scratch: Path
@@ -35,7 +37,8 @@ class Runner:
         out = self.scratch / f"{contender.replace(', ', '-').replace(' ', '-')}.parquet"
         spec = {"contender": contender, "out": str(out)} | spec
         print(
-            f"{time.strftime('%H:%M:%S')} {contender}: {spec.get('study', '')}, {len(spec.get('snapshots', []))} snapshots",
+            f"{time.strftime('%H:%M:%S')} {contender}: {spec.get('study', '')},"
+            f" {len(spec.get('snapshots', []))} snapshots",
             end=" ",
             flush=True,
         )
@@ -45,7 +48,8 @@ class Runner:
             {**os.environ, "RESEARCH_HOME": str(self.home)},
         )
         print(
-            f"{facts.get('features_seconds', facts['process_seconds']):.1f} s, {facts['peak_gb']:.2f} GB",
+            f"{facts.get('features_seconds', facts['process_seconds']):.1f} s,"
+            f" {facts['peak_gb']:.2f} GB",
             flush=True,
         )
         return facts | {"out": str(out)}
@@ -75,6 +79,8 @@ def middle(runs: list[dict], fact: str) -> float:
 
 
 def compare(over: list[dict], under: list[dict], fact: str) -> tuple[float, float, float]:
-    """Return the median, lowest and highest ratio of a fact, between runs that stood side by side."""
+    """Return the median, lowest and highest ratio of a fact, between runs that stood side by
+    side.
+    """
     ratios = [a[fact] / b[fact] for a, b in zip(over, under, strict=True)]
     return median(ratios), min(ratios), max(ratios)

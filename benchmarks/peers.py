@@ -1,8 +1,10 @@
-"""What others' models say of the same customers in the same parts: explainable boosting, LightGBM and CatBoost, by their own defaults and tuned.
+"""What others' models say of the same customers in the same parts: explainable boosting, LightGBM
+and CatBoost, by their own defaults and tuned.
 
-Runs in an environment of its own (``requirements-peers.txt``), in a process like those of ``contender.py`` and with the same one line of JSON.
-A setting is tuned by log-loss in a threefold cross-validation over all rows of the study once, so the rows that judge have had a say in it: their luck
-favours the peers.
+Runs in an environment of its own (``requirements-peers.txt``), in a process like those of
+``contender.py`` and with the same one line of JSON. A setting is tuned by log-loss in a threefold
+cross-validation over all rows of the study once, so the rows that judge have had a say in it: their
+luck favours the peers.
 """
 
 import json
@@ -36,14 +38,18 @@ def make_model(name: str, settings: dict, texts: list[str]):
 
 
 def prepare(columns: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the columns as a peer takes them: categories for LightGBM, words for an empty text elsewhere."""
+    """Return the columns as a peer takes them: categories for LightGBM, words for an empty text
+    elsewhere.
+    """
     texts = columns.select_dtypes(exclude="number").columns
     filled = columns.astype(dict.fromkeys(texts, "object")).fillna(dict.fromkeys(texts, "missing"))
     return filled.astype(dict.fromkeys(texts, "category" if name == "LightGBM" else "str"))
 
 
 def draw_settings(name: str, seed: int) -> list[dict]:
-    """Return the settings to try: the defaults first, then draws from the ranges that are usual for tables of this size."""
+    """Return the settings to try: the defaults first, then draws from the ranges that are usual for
+    tables of this size.
+    """
     rng, drawn = np.random.default_rng(seed), [{}]
     for _ in range(SETTINGS[name]):
         if name == "LightGBM":

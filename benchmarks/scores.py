@@ -1,9 +1,12 @@
-"""Measure what the models score on published tasks beside others' models, and how fast the boosted hazard is, and write ``SCORES.md``.
+"""Measure what the models score on published tasks beside others' models, and how fast the boosted
+hazard is, and write ``SCORES.md``.
 
-    RESEARCH_MIRROR=<folder of the real files> python benchmarks/scores.py [--only SECTION ...] [--resamples N] [--scratch DIR] [--out FILE]
+    RESEARCH_MIRROR=<folder of the real files> python benchmarks/scores.py [--only SECTION ...]
+    [--resamples N] [--scratch DIR] [--out FILE]
 
-Others' models run in an environment of their own, made below ``.venv-bench`` on first use. Sections that aren't asked for stand as they were measured
-before. A task whose files can't be had says so in a sentence.
+Others' models run in an environment of their own, made below ``.venv-bench`` on first use. Sections
+that aren't asked for stand as they were measured before. A task whose files can't be had says so in
+a sentence.
 """
 
 import argparse
@@ -32,14 +35,18 @@ NAMES = (*tasks.TASKS, *SURVIVAL, *HAZARD)
 CUSTOMERS, TURNS = 220_000, 3  # whose person-period table has a little over a million rows
 SLOWER, FIT_GB, SCORE_GB = 1.3, 4, 2  # the bounds
 CHOSEN = (
-    "The package's models have the same settings in every study. They were chosen by reasoning, and one (`pairs.DOUBT`) between two values in five inner folds "
-    "of what the first of the ten folds learns from, after a draft's scores on the same parts had been seen; the other folds judge rows that it was chosen on. "
-    "Peers that are tuned choose over all rows of the study, the judged ones included: their luck."
+    "The package's models have the same settings in every study. They were chosen by reasoning, and"
+    " one (`pairs.DOUBT`) between two values in five inner folds of what the first of the ten folds"
+    " learns from, after a draft's scores on the same parts had been seen; the other folds judge"
+    " rows that it was chosen on. Peers that are tuned choose over all rows of the study, the"
+    " judged ones included: their luck."
 )
 
 
 def make_environment(name: str = "peers") -> tuple[Path, str]:
-    """Return the Python of others' models, its environment made unless it is there, and a sentence where it can't be made."""
+    """Return the Python of others' models, its environment made unless it is there, and a sentence
+    where it can't be made.
+    """
     folder, wanted = ROOT / ".venv-bench" / name, ROOT / "benchmarks" / f"requirements-{name}.txt"
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists() or done.stat().st_mtime < wanted.stat().st_mtime:
@@ -64,7 +71,9 @@ def make_environment(name: str = "peers") -> tuple[Path, str]:
 
 
 def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
-    """Fit all contenders of a task on the same parts and score them together; return also the versions of others' models."""
+    """Fit all contenders of a task on the same parts and score them together; return also the
+    versions of others' models.
+    """
     task = tasks.TASKS[name]
     python, sorry = make_environment()
     if sorry:
@@ -79,13 +88,16 @@ def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, di
     facts = runner.run("peers", python, "peers.py", models=list(task.peers), **spec)
     predictions = tasks.join_peers(predictions, facts["out"])
     seconds |= {peer: facts[f"{peer}_seconds"] / len(parts) for peer in task.peers}
-    return judgements.tell(task, predictions, seconds, facts["settings"], resamples), facts[
-        "versions"
-    ]
+    return (
+        judgements.tell(task, predictions, seconds, facts["settings"], resamples),
+        facts["versions"],
+    )
 
 
 def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
-    """Fit all survival models of a study on the same rows and score them together; return also the versions of others' models."""
+    """Fit all survival models of a study on the same rows and score them together; return also the
+    versions of others' models.
+    """
     python, sorry = make_environment()
     if sorry:
         return Section(f"Survival, {name}", sorry, (), ()), {}
@@ -99,9 +111,10 @@ def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section
     )
     peers = dict(np.load(facts["out"].replace(".parquet", ".npz")))
     seconds |= {peer: facts[f"{peer}_seconds"] for peer in peers}
-    return waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples), facts[
-        "versions"
-    ]
+    return (
+        waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples),
+        facts["versions"],
+    )
 
 
 def measure_hazard(runner: Runner) -> Section:
@@ -143,9 +156,12 @@ def measure_hazard(runner: Runner) -> Section:
         )
     ]
     words = (
-        f"`DiscreteHazard` with LightGBM behind it, from the features and days of {CUSTOMERS:,} generated customers to survival at five horizons, against "
-        f"LightGBM with the same settings on the person-period table of {theirs[0]['table']:,} rows by {judgements.HAZARD_FEATURES} features and the number "
-        "of the interval, laid out beforehand, and scoring the same customers and intervals in one call. One thread; each run is a process of its own."
+        f"`DiscreteHazard` with LightGBM behind it, from the features and days of {CUSTOMERS:,}"
+        " generated customers to survival at five horizons, against LightGBM with the same"
+        f" settings on the person-period table of {theirs[0]['table']:,} rows by"
+        f" {judgements.HAZARD_FEATURES} features and the number of the interval, laid out"
+        " beforehand, and scoring the same customers and intervals in one call. One thread; each"
+        " run is a process of its own."
     )
     head = (
         "contender",
@@ -165,8 +181,8 @@ def measure_million(runner: Runner) -> Section:
     run = runner.run("million", script="hazard.py")
     facts = (f"{run['score_seconds']:.1f}", f"{run['peak_before_gb']:.2f}", f"{run['peak_gb']:.2f}")
     words = (
-        "Survival at five horizons for 1,000,000 customers of 30 features by a hazard learned from fewer; the memory is that of the whole process, the "
-        "customers' table included."
+        "Survival at five horizons for 1,000,000 customers of 30 features by a hazard learned from"
+        " fewer; the memory is that of the whole process, the customers' table included."
     )
     head = ("seconds", "memory before scoring, GB", "peak memory, GB", "required", "")
     return Section(
@@ -222,7 +238,10 @@ def describe_run(began: datetime, load: float, peers: dict[str, str]) -> str:
         if peers
         else ""
     )
-    return f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before {load:.1f}; {describe_machine()}; {own}{theirs}"
+    return (
+        f"begun {began:%Y-%m-%d %H:%M}, took {minutes:.0f} minutes; load average before {load:.1f};"
+        f" {describe_machine()}; {own}{theirs}"
+    )
 
 
 def main() -> None:

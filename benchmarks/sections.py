@@ -1,4 +1,6 @@
-"""What is measured: one function per section of ``RESULTS.md``, each returning its sentences and its table."""
+"""What is measured: one function per section of ``RESULTS.md``, each returning its sentences and
+its table.
+"""
 
 import subprocess
 import sys
@@ -33,7 +35,9 @@ QUICK = Sizes(6_000, (1_500, 6_000), 6_000, ((1_000, 1), (1_000, 3)))
 
 @dataclass(frozen=True)
 class Section:
-    """A section: what was compared and how in ``words``, the table's ``head`` and ``rows``, and remarks found on the way."""
+    """A section: what was compared and how in ``words``, the table's ``head`` and ``rows``, and
+    remarks found on the way.
+    """
 
     title: str
     words: str
@@ -78,10 +82,15 @@ def show(ratio: tuple[float, float, float]) -> str:
 
 
 def measure_side_by_side(bench: Bench, against: tuple[str, ...]) -> dict[str, Section]:
-    """Measure the package against hand-written SQL and pandas, the contenders in turn within one run; the sections by name."""
+    """Measure the package against hand-written SQL and pandas, the contenders in turn within one
+    run; the sections by name.
+    """
     spec, events = bench.prepare(bench.sizes.side_by_side)
     runs, remarks = _take_turns(bench, spec, against)
-    where = f"{events:,} event rows, {runs['package'][0]['rows']:,} customers at one snapshot, {runs['package'][0]['columns']} columns"
+    where = (
+        f"{events:,} event rows, {runs['package'][0]['rows']:,} customers at one snapshot,"
+        f" {runs['package'][0]['columns']} columns"
+    )
     found = {}
     if "by hand" in runs:
         found["hand"] = _tell_hand(
@@ -155,9 +164,10 @@ def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]
         _describe("by hand", runs["by hand"], ("",) * 4),
     )
     words = (
-        f"The package's `load_features` against `by_hand.sql`, run in the same kind of DuckDB connection on the same tables, each to a pandas frame: {where}. "
-        f"Each run is a process of its own, {len(runs['package'])} of each in turn; loading and laying down the population are not in the seconds, "
-        "and the ratio is the package's seconds over those by hand."
+        "The package's `load_features` against `by_hand.sql`, run in the same kind of DuckDB"
+        f" connection on the same tables, each to a pandas frame: {where}. Each run is a process of"
+        f" its own, {len(runs['package'])} of each in turn; loading and laying down the population"
+        " are not in the seconds, and the ratio is the package's seconds over those by hand."
     )
     return Section("Against hand-written SQL", words, (*HEAD, *RATIO), rows, remarks)
 
@@ -174,10 +184,13 @@ def _tell_pandas(
         rows.append(_describe(name, runs[name], told[0]))
         rows += [("",) * 5 + more for more in told[1:]]
     words = (
-        f"The package's `load_features` against `by_pandas.py`, on frames read from the same files with no column more than needed: {where}. "
-        "A ratio is pandas' seconds, or the peak memory of its whole process, over the package's in the run beside it; `numbered` gives customers numbers "
-        "before grouping, which an experienced hand would do, and the other groups by the ids as they are. The package runs twice: to a frame with all the "
-        f"memory it wants, and with `memory_gb: {LEAN_GB}` to a Parquet file, whose writing is then in its seconds and not in those of pandas."
+        "The package's `load_features` against `by_pandas.py`, on frames read from the same files"
+        f" with no column more than needed: {where}. A ratio is pandas' seconds, or the peak memory"
+        " of its whole process, over the package's in the run beside it; `numbered` gives"
+        " customers numbers before grouping, which an experienced hand would do, and the other"
+        " groups by the ids as they are. The package runs twice: to a frame with all the memory it"
+        f" wants, and with `memory_gb: {LEAN_GB}` to a Parquet file, whose writing is then in its"
+        " seconds and not in those of pandas."
     )
     return Section("Against pandas group-bys", words, (*HEAD, *RATIO), tuple(rows), remarks)
 
@@ -228,10 +241,11 @@ def measure_growth_with_events(bench: Bench) -> Section:
             )
         )
     words = (
-        "From the files to a Parquet file of the features at one snapshot: loading with every promise of the tables checked, features to a pandas frame, "
-        "writing. One run per size; from each size to the next, time must grow at most as the events do, and the largest company must stay within "
-        f"{MEMORY_GB} GB, as it is or with "
-        "`memory_gb` under `engine` in study.yml."
+        "From the files to a Parquet file of the features at one snapshot: loading with every"
+        " promise of the tables checked, features to a pandas frame, writing. One run per size;"
+        " from each size to the next, time must grow at most as the events do, and the largest"
+        f" company must stay within {MEMORY_GB} GB, as it is or with `memory_gb` under `engine` in"
+        " study.yml."
     )
     head = (
         "event rows",
@@ -275,8 +289,8 @@ def measure_growth_with_snapshots(bench: Bench) -> Section:
         )
         rows.append((str(snapshots), *numbers, *verdict))
     words = (
-        f"The features of {events:,} event rows at 1, 3 and 12 monthly snapshots together, to a pandas frame. "
-        "One run each, without loading; the ratio is to what one snapshot took."
+        f"The features of {events:,} event rows at 1, 3 and 12 monthly snapshots together, to a"
+        " pandas frame. One run each, without loading; the ratio is to what one snapshot took."
     )
     return Section(
         "Growth with snapshots",
@@ -297,7 +311,9 @@ def measure_growth_with_snapshots(bench: Bench) -> Section:
 
 
 def make_environment(root: Path) -> tuple[Path, str]:
-    """Return the Python of featuretools' environment, made unless it is there, and a sentence where it can't be made."""
+    """Return the Python of featuretools' environment, made unless it is there, and a sentence where
+    it can't be made.
+    """
     folder = root / ".venv-bench"
     python, done = folder / "bin" / "python", folder / ".ready"
     if not done.exists():
@@ -316,14 +332,19 @@ def make_environment(root: Path) -> tuple[Path, str]:
             if made.returncode:
                 return (
                     python,
-                    "Not run: the packages of `benchmarks/requirements.txt` can't be installed here.",
+                    (
+                        "Not run: the packages of `benchmarks/requirements.txt` can't be installed"
+                        " here."
+                    ),
                 )
         done.touch()
     return python, ""
 
 
 def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, str]]:
-    """Measure the package against featuretools with cutoff times; return also the versions there."""
+    """Measure the package against featuretools with cutoff times; return also the versions
+    there.
+    """
     title, head = (
         "Against featuretools",
         ("company", "contender", "features", "seconds", "CPU seconds", "peak memory, GB", *RATIO),
@@ -360,9 +381,12 @@ def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, s
             )
         )
     words = (
-        "The package builds all its features; featuretools' `dfs` builds the part of them that its primitives know: counts, sums and means by training window, "
-        "over the longest the mean gap (`avg_time_between`) and the trend, and the time since the first and the last row, for the same customers, with every "
-        "snapshot as their cutoff time. Loading is not in the seconds; the ratio is featuretools' seconds over the package's. Below some ten thousand rows the "
-        "two to three seconds in which the package's expressions become SQL decide; the bound is asked of the largest company."
+        "The package builds all its features; featuretools' `dfs` builds the part of them that its"
+        " primitives know: counts, sums and means by training window, over the longest the mean gap"
+        " (`avg_time_between`) and the trend, and the time since the first and the last row, for"
+        " the same customers, with every snapshot as their cutoff time. Loading is not in the"
+        " seconds; the ratio is featuretools' seconds over the package's. Below some ten thousand"
+        " rows the two to three seconds in which the package's expressions become SQL decide; the"
+        " bound is asked of the largest company."
     )
     return Section(title, words, head, tuple(rows)), versions

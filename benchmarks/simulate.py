@@ -1,8 +1,10 @@
-"""Measure ``research simulate``: seconds, peak memory and rows at the demo's size, and with ``--million`` at a million customers.
+"""Measure ``research simulate``: seconds, peak memory and rows at the demo's size, and with
+``--million`` at a million customers.
 
     python benchmarks/simulate.py [--million] [--scratch DIR]
 
-Prints a Markdown section. The files go to a scratch folder and are removed; a million customers need about 3 GB there.
+Prints a Markdown section. The files go to a scratch folder and are removed; a million customers
+need about 3 GB there.
 """
 
 import argparse
@@ -71,18 +73,19 @@ def main() -> None:
     options = parser.parse_args()
     print("## Generating a company of 24 months\n")
     print(
-        f"Python {platform.python_version()}, numpy {version('numpy')}, pyarrow {version('pyarrow')}, {platform.machine()}, one process.\n"
+        f"Python {platform.python_version()}, numpy {version('numpy')}, pyarrow"
+        f" {version('pyarrow')}, {platform.machine()}, one process.\n"
     )
     print(
-        "| customers | event rows | all rows | seconds | CPU seconds | peak memory, GB | files, GB |\n|---:|---:|---:|---:|---:|---:|---:|"
+        "| customers | event rows | all rows | seconds | CPU seconds | peak memory, GB | files, GB"
+        " |\n|---:|---:|---:|---:|---:|---:|---:|"
     )
     for name in ("demo", "million")[: 1 + options.million]:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             found = measure(SIZES[name], Path(scratch))
         print(
-            "| {customers:,} | {event_rows:,} | {all_rows:,} | {seconds:.1f} | {cpu_seconds:.1f} | {peak_gb:.2f} | {files_gb:.2f} |".format(
-                **found
-            ),
+            "| {customers:,} | {event_rows:,} | {all_rows:,} | {seconds:.1f} | {cpu_seconds:.1f} |"
+            " {peak_gb:.2f} | {files_gb:.2f} |".format(**found),
             flush=True,
         )
 

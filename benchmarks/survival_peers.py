@@ -1,7 +1,8 @@
-"""What others' survival models say of the same rows: lifelines and scikit-survival by their own defaults.
+"""What others' survival models say of the same rows: lifelines and scikit-survival by their own
+defaults.
 
-Runs in the environment of ``requirements-peers.txt``, in a process like those of ``contender.py`` and with the same one line of JSON. A model
-that can't be fitted says why instead.
+Runs in the environment of ``requirements-peers.txt``, in a process like those of ``contender.py``
+and with the same one line of JSON. A model that can't be fitted says why instead.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""The published tasks: which rows, which parts, which contenders; and what the package's own models say of them."""
+"""The published tasks: which rows, which parts, which contenders; and what the package's own models
+say of them.
+"""
 
 import time
 from collections.abc import Callable
@@ -28,7 +30,9 @@ Parts = list[np.ndarray]
 
 
 def split_shuffled(frame: pd.DataFrame) -> Parts:
-    """Return the judged rows of three random quarters, as in the benchmarks of interpret (Nori et al. 2019, arXiv:1909.09223)."""
+    """Return the judged rows of three random quarters, as in the benchmarks of interpret (Nori et
+    al. 2019, arXiv:1909.09223).
+    """
     return [
         judged
         for _, judged in StratifiedShuffleSplit(3, test_size=0.25, random_state=1337).split(
@@ -49,7 +53,9 @@ def split_folds(frame: pd.DataFrame) -> Parts:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its study, its parts, and the AUC and log-loss that an interpretable model must reach, where a paper or a peer has set them."""
+    """A task: its study, its parts, and the AUC and log-loss that an interpretable model must
+    reach, where a paper or a peer has set them.
+    """
 
     title: str
     study: str
@@ -70,7 +76,9 @@ TASKS = {
 
 
 def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
-    """Return a flat study, its rows in the order of its file, which published splits refer to, and the columns that every contender gets."""
+    """Return a flat study, its rows in the order of its file, which published splits refer to, and
+    the columns that every contender gets.
+    """
     study = load_study(name)
     fetch.fetch(study)
     frame = build.tidy(load.load_tables(study)["snapshot"].to_pandas())
@@ -79,7 +87,9 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
 
 
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
-    """Return the package's candidates beside a logistic regression on straight lines, which is where the field starts from."""
+    """Return the package's candidates beside a logistic regression on straight lines, which is
+    where the field starts from.
+    """
     straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
     listed = registry.list_candidates(study, columns, SEED)
     return {PLAIN: Candidate("reference", straight)} | listed | registry.recalibrate(listed, SEED)
@@ -88,7 +98,9 @@ def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
 def predict_own(
     study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the risks of all parts, a part as a repeat, and the seconds of each contender per part."""
+    """Return the risks of all parts, a part as a repeat, and the seconds of each contender per
+    part.
+    """
     rows, seconds = frame.assign(left_in_lead=False), {}
     tables: dict[str, pd.DataFrame] = {}
     contenders = list_contenders(study, columns)

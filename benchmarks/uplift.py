@@ -1,9 +1,12 @@
-"""Measure effects and lists by effect where others' models or the truth can be set beside them, and write ``UPLIFT.md``.
+"""Measure effects and lists by effect where others' models or the truth can be set beside them, and
+write ``UPLIFT.md``.
 
-    RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift.py [--only SECTION ...] [--as-found] [--scratch DIR] [--out FILE]
+    RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift.py [--only SECTION ...]
+    [--as-found] [--scratch DIR] [--out FILE]
 
-Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take hours. Every fit is a file in the scratch folder and
-isn't made again; ``--as-found`` fits nothing and tells what is there. Sections that aren't asked for stand as they were measured before.
+Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take
+hours. Every fit is a file in the scratch folder and isn't made again; ``--as-found`` fits nothing
+and tells what is there. Sections that aren't asked for stand as they were measured before.
 """
 
 import argparse
@@ -28,29 +31,38 @@ from research.errors import StudyError
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage")
 ABOUT = (
-    "The package has the same settings in every study, and its choice is that of the averaged effects. Where that average starts from, and how far its "
-    "weights may move from there (a standard deviation of 0.25, rather than 0.5 or 0.12), was chosen on companies of 2,000 and 10,000 assignments of the kinds "
-    "below: the drawn ones with other seeds, the generated one the same, its customers drawn anew. Hillstrom's campaign had no part in it, though scores by an "
-    "earlier average had been seen. Every fit is kept, so the minutes of a section are those of what was still to do."
+    "The package has the same settings in every study, and its choice is that of the averaged"
+    " effects. Where that average starts from, and how far its weights may move from there (a"
+    " standard deviation of 0.25, rather than 0.5 or 0.12), was chosen on companies of 2,000 and"
+    " 10,000 assignments of the kinds below: the drawn ones with other seeds, the generated one the"
+    " same, its customers drawn anew. Hillstrom's campaign had no part in it, though scores by an"
+    " earlier average had been seen. Every fit is kept, so the minutes of a section are those of"
+    " what was still to do."
 )
 TERMS = (
-    f"Budget: {uplift_profit.ROOM:.1%} of the customers of a trial at the mean cost of the first offer; as many contacts at most. Shares are those of the true "
-    "profit that the oracle earns, who knows all effects; effects are cross-fitted once in three parts."
+    f"Budget: {uplift_profit.ROOM:.1%} of the customers of a trial at the mean cost of the first"
+    " offer; as many contacts at most. Shares are those of the true profit that the oracle earns,"
+    " who knows all effects; effects are cross-fitted once in three parts."
 )
 DRAWN = (
-    "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes, two offers beside control, worth that varies between "
-    "customers. In the one kind the effect is not in proportion to risk, and below 0 for more than a quarter; in the other, offers shift everybody's "
-    f"log-odds alike, so that effects go with risk. {TERMS}"
+    "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes,"
+    " two offers beside control, worth that varies between customers. In the one kind the effect"
+    " is not in proportion to risk, and below 0 for more than a quarter; in the other, offers"
+    f" shift everybody's log-odds alike, so that effects go with risk. {TERMS}"
 )
 MADE = (
-    "The generated company of the package (40,000 customers, seed 1; customers drawn by lot), whose causes lie behind the features: habits and moods that "
-    f"leave traces. {TERMS} The last column is a ceiling: the same list by a large regression (LightGBM, 600 trees of 63 leaves, cross-fitted in three) of "
-    "the true effects themselves on the same features, which no trial can see."
+    "The generated company of the package (40,000 customers, seed 1; customers drawn by lot),"
+    f" whose causes lie behind the features: habits and moods that leave traces. {TERMS} The last"
+    " column is a ceiling: the same list by a large regression (LightGBM, 600 trees of 63 leaves,"
+    " cross-fitted in three) of the true effects themselves on the same features, which no trial"
+    " can see."
 )
 
 
 def run_peers(scratch: Path) -> str:
-    """Fit others' models on the halves, as far as that isn't done; return why not, where their packages can't be had."""
+    """Fit others' models on the halves, as far as that isn't done; return why not, where their
+    packages can't be had.
+    """
     python, sorry = make_environment("uplift")
     if not sorry:
         rows = load_campaign()

@@ -1,8 +1,10 @@
-"""Companies whose true effects are known: drawn here with all causes in the features, and the package's own generated one.
+"""Companies whose true effects are known: drawn here with all causes in the features, and the
+package's own generated one.
 
-The drawn companies have twelve features, three of which mean nothing. The log-odds of leaving are a sum over features and pairs; an offer adds a shift
-to those of staying. Where effects differ, the shift of each offer hangs on features of its own, and some customers are harmed; where effects go with risk,
-it is the same for all.
+The drawn companies have twelve features, three of which mean nothing. The log-odds of leaving are a
+sum over features and pairs; an offer adds a shift to those of staying. Where effects differ, the
+shift of each offer hangs on features of its own, and some customers are harmed; where effects go
+with risk, it is the same for all.
 """
 
 import os
@@ -57,7 +59,9 @@ FEE, MARGIN, MONTHS, DISCOUNT, ADD_ON = (
 
 
 def draw_features(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return twelve features of n customers: numbers with a common cause, three categories, and a region, a lot and dice that mean nothing."""
+    """Return twelve features of n customers: numbers with a common cause, three categories, and a
+    region, a lot and dice that mean nothing.
+    """
     engaged = rng.normal(size=n)
     numbers = {
         "tenure": rng.gamma(2.0, 12.0, n),
@@ -95,8 +99,8 @@ def find_leaving(rows: pd.DataFrame) -> Array:
 def find_shifts(rows: pd.DataFrame, kind: str) -> Array:
     """Return what each offer adds to the log-odds of staying: (rows, offers).
 
-    ``effects differ``: a call helps who asked for help and troubles older customers and who uses little; a discount helps who pays late or much, and
-    reminds friends of customers that they pay.
+    ``effects differ``: a call helps who asked for help and troubles older customers and who uses
+    little; a discount helps who pays late or much, and reminds friends of customers that they pay.
     """
     if kind == PROPORTIONAL:
         return np.tile([0.35, 0.6], (len(rows), 1))
@@ -107,7 +111,9 @@ def find_shifts(rows: pd.DataFrame, kind: str) -> Array:
 
 
 def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
-    """Return a trial by lot, the true effect of every offer on staying, (rows, offers), and what each customer is worth."""
+    """Return a trial by lot, the true effect of every offer on staying, (rows, offers), and what
+    each customer is worth.
+    """
     rng = np.random.default_rng([seed, n])
     rows = draw_features(n, rng)
     stay = expit(
@@ -132,7 +138,9 @@ def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
 
 
 def load_generated(scratch: Path) -> tuple[Trial, Array]:
-    """Return the randomised trials of the generated company and their true effects; generated unless they are in the scratch folder."""
+    """Return the randomised trials of the generated company and their true effects; generated
+    unless they are in the scratch folder.
+    """
     path, home = scratch / "generated.pkl", scratch / "home"
     if not path.exists():
         folder = home / "data" / STUDY
@@ -162,7 +170,9 @@ def main() -> None:
 
 
 def take_company(generated: tuple[Trial, Array], n: int, seed: int) -> tuple[Trial, Array, Array]:
-    """Return about n assignments of customers drawn by lot, their true effects and what each customer is worth."""
+    """Return about n assignments of customers drawn by lot, their true effects and what each
+    customer is worth.
+    """
     trial, true = generated
     customers = np.random.default_rng(seed).permutation(trial.rows.customer_id.unique())
     inside = trial.rows.customer_id.isin(
@@ -178,7 +188,9 @@ def take_company(generated: tuple[Trial, Array], n: int, seed: int) -> tuple[Tri
 
 
 def lay_out_company(trial: Trial) -> tuple[Sample, Array, Array]:
-    """Return the sample of staying, what every offer costs each row, and what each row's own arm cost."""
+    """Return the sample of staying, what every offer costs each row, and what each row's own arm
+    cost.
+    """
     sample = lay_out(trial, "kept")
     return sample, *campaign.find_costs(
         trial, sample, load_study("demo")

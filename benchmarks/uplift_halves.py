@@ -1,7 +1,10 @@
-"""The package's effects in the campaign of ``uplift_tasks.py`` beside others': fitted on one half of the customers, scored on the other, half by half.
+"""The package's effects in the campaign of ``uplift_tasks.py`` beside others': fitted on one half
+of the customers, scored on the other, half by half.
 
-Scores use outcomes alone, weighted by the inverse of the arms' shares; no model of an outcome enters them. What differs between two models on the same halves
-is put into the interval of Nadeau & Bengio 2003 (doi:10.1023/A:1024068626366), which allows for halves of several divisions having customers in common.
+Scores use outcomes alone, weighted by the inverse of the arms' shares; no model of an outcome
+enters them. What differs between two models on the same halves is put into the interval of Nadeau &
+Bengio 2003 (doi:10.1023/A:1024068626366), which allows for halves of several divisions having
+customers in common.
 """
 
 import time
@@ -44,7 +47,9 @@ def make_trial(rows: pd.DataFrame) -> Trial:
 
 
 def fit_own(scratch: Path, splits: int) -> None:
-    """Fit the package's learners on the first halves and write what they say of the others; a split that is written isn't fitted again."""
+    """Fit the package's learners on the first halves and write what they say of the others; a split
+    that is written isn't fitted again.
+    """
     rows = load_campaign()
     trial, halves = make_trial(rows), split_halves(rows.arm.to_numpy(), splits)
     samples = {outcome: lay_out(trial, outcome) for outcome in OUTCOMES}
@@ -78,7 +83,9 @@ def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
 
 
 def read_own(scratch: Path, outcome: str, split: int) -> tuple[dict[str, Array], float]:
-    """Return what the package's learners say of a split's judged rows, (rows, arms) by model, and the seconds that it took."""
+    """Return what the package's learners say of a split's judged rows, (rows, arms) by model, and
+    the seconds that it took.
+    """
     frame = pd.read_parquet(_name(scratch, outcome, split)).astype(float)
     said = {
         model: frame[[f"{model}|{arm}" for arm in TREATED]].to_numpy()
@@ -88,7 +95,9 @@ def read_own(scratch: Path, outcome: str, split: int) -> tuple[dict[str, Array],
 
 
 def read_peers(scratch: Path, outcome: str, split: int, judged: Array) -> dict[str, Array]:
-    """Return what others' models say of a split's judged rows, as far as they are done: (rows, arms) by model."""
+    """Return what others' models say of a split's judged rows, as far as they are done: (rows,
+    arms) by model.
+    """
     said = {}
     for path in sorted((scratch / "uplift-effects" / outcome).glob(f"*/{split:02d}.parquet")):
         frame = pd.read_parquet(path)
@@ -100,7 +109,8 @@ def read_peers(scratch: Path, outcome: str, split: int, judged: Array) -> dict[s
 
 
 def value_policy(chosen: Array, sample: Sample) -> float:
-    """Return the mean outcome if everybody got the arm chosen, weighted by the inverse of the propensity (Horvitz & Thompson 1952).
+    """Return the mean outcome if everybody got the arm chosen, weighted by the inverse of the
+    propensity (Horvitz & Thompson 1952).
 
     Parameters
     ----------
@@ -115,7 +125,9 @@ def choose_best(effects: Array) -> Array:
 
 
 def choose_top(effects: Array, share: float, lot: Array) -> Array:
-    """Return the arm with the largest predicted effect for the share of customers where that is largest, 0 for the others; ties are broken by ``lot``."""
+    """Return the arm with the largest predicted effect for the share of customers where that is
+    largest, 0 for the others; ties are broken by ``lot``.
+    """
     order = np.lexsort((lot, -effects.max(axis=1)))
     chosen = np.zeros(len(effects), dtype=int)
     top = order[: round(share * len(effects))]
@@ -147,7 +159,9 @@ def _measure_area(effects: Array, arm: int, sample: Sample) -> float:
 
 
 def score_splits(scratch: Path, outcome: str) -> pd.DataFrame:
-    """Return every score of every model on every split that the package has fitted: split, model, whose, seconds and ``SCORES``, per customer."""
+    """Return every score of every model on every split that the package has fitted: split, model,
+    whose, seconds and ``SCORES``, per customer.
+    """
     rows = load_campaign()
     sample, found = lay_out(make_trial(rows), outcome), []
     for split, (_, judged) in enumerate(split_halves(rows.arm.to_numpy(), SPLITS)):
@@ -177,8 +191,8 @@ def _give_all(sample: Sample, arm: int) -> float:
 def find_corrected(differences: Array, test_to_train: float = 1.0) -> tuple[float, float, float]:
     """Return the mean of paired differences over random divisions, and its 95 % interval.
 
-    The variance of the differences is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau & Bengio 2003), with J - 1 degrees of freedom; one
-    division has no interval.
+    The variance of the differences is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau &
+    Bengio 2003), with J - 1 degrees of freedom; one division has no interval.
 
     Parameters
     ----------
@@ -195,7 +209,9 @@ def find_corrected(differences: Array, test_to_train: float = 1.0) -> tuple[floa
 
 
 def pair(scores: pd.DataFrame, peer: str) -> Iterator[tuple[str, tuple[float, float, float], int]]:
-    """Yield, per score, the package's averaged effects less a peer, on the splits that both have, with the interval; and how many splits these are."""
+    """Yield, per score, the package's averaged effects less a peer, on the splits that both have,
+    with the interval; and how many splits these are.
+    """
     theirs = scores[scores.model == peer].set_index("split")
     own = scores[scores.model == AVERAGED].set_index("split").loc[theirs.index]
     for score in SCORES:
@@ -213,11 +229,14 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
         for (model, whose), more in zip(means.index, cells, strict=True)
     ]
     words = (
-        f"The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a half, scored on the other, {len(own)} times with other halves. "
-        f"Slow models have fewer: their means are those of {AVERAGED} less the difference on the halves that both have. In {unit} per {PER:,} customers: "
-        "**AUUC** by arm as in `docs/uplift-scores.md`; what comes of giving **each the best arm** by predicted effect, none where all are below 0; and of "
-        f"giving **the top {TOP:.0%}** by predicted effect that arm, the others none; by inverse propensity weights on raw outcomes. The package chooses by "
-        f"{AVERAGED}, which was fixed before looking; its learners together take {own.seconds.median():.0f} seconds a split."
+        "The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a"
+        f" half, scored on the other, {len(own)} times with other halves. Slow models have fewer:"
+        f" their means are those of {AVERAGED} less the difference on the halves that both have. In"
+        f" {unit} per {PER:,} customers: **AUUC** by arm as in `docs/uplift-scores.md`; what comes"
+        " of giving **each the best arm** by predicted effect, none where all are below 0; and of"
+        f" giving **the top {TOP:.0%}** by predicted effect that arm, the others none; by inverse"
+        f" propensity weights on raw outcomes. The package chooses by {AVERAGED}, which was fixed"
+        f" before looking; its learners together take {own.seconds.median():.0f} seconds a split."
     )
     return Section(
         f"Hillstrom, {outcome}", words, ("model", "whose", "splits", *SCORES), tuple(rows)
@@ -225,7 +244,9 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
 
 
 def level_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean scores by model and whose it is, as over all splits: those of the averaged effects less the difference on the splits of both."""
+    """Return the mean scores by model and whose it is, as over all splits: those of the averaged
+    effects less the difference on the splits of both.
+    """
     own = scores[scores.model == AVERAGED].set_index("split")[list(SCORES)]
     apart = scores.set_index("split")[list(SCORES)] - own.reindex(scores.split)
     keyed = apart.assign(model=scores.model.to_numpy(), whose=scores.whose.to_numpy())
@@ -237,7 +258,9 @@ def _write_mean(value: float) -> str:
 
 
 def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
-    """Return the paired differences to every peer, and whether the package is at least level with it."""
+    """Return the paired differences to every peer, and whether the package is at least level with
+    it.
+    """
     rows, level = [], {}
     for peer in scores.model[scores.whose == "peer"].unique():
         found = [*pair(scores, peer)]
@@ -252,8 +275,10 @@ def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
             )
         )
     words = (
-        f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]} per {PER:,} customers, with corrected resampled t intervals "
-        f"(Nadeau & Bengio 2003): 95 %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST} splits on."
+        f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]}"
+        f" per {PER:,} customers, with corrected resampled t intervals (Nadeau & Bengio 2003): 95"
+        f" %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST}"
+        " splits on."
     )
     head = ("peer", "splits", *SCORES, "at least level")
     return Section(
@@ -267,12 +292,18 @@ def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
 
 def _say_level(level: dict[str, bool], peers: int, outcome: str) -> str:
     if not level:
-        return f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has {FEWEST} splits."
+        return (
+            f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has"
+            f" {FEWEST} splits."
+        )
     verdict, of_all = (
         judge(all(level.values())),
         "" if len(level) == peers else f", the other {peers - len(level)} are not judged",
     )
-    return f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with {sum(level.values())} of {len(level)} peers{of_all}."
+    return (
+        f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with"
+        f" {sum(level.values())} of {len(level)} peers{of_all}."
+    )
 
 
 def _write_difference(mean: float, low: float, high: float) -> str:

@@ -1,14 +1,20 @@
-"""What others' models say of the effects in the campaign of ``uplift_tasks.py``: EconML and CausalML with their own defaults.
+"""What others' models say of the effects in the campaign of ``uplift_tasks.py``: EconML and
+CausalML with their own defaults.
 
-    python benchmarks/uplift_tasks.py <folder>                                    # writes rows and splits, prints the next line
-    OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{"rows": ..., ...}'  # "models": [...] or "first": 1 for less
+    python benchmarks/uplift_tasks.py <folder>                                    # writes rows and
+    splits, prints the next line OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python
+    benchmarks/uplift_peers.py '{"rows": ..., ...}'  # "models": [...] or "first": 1 for less
 
-Runs in the environment of ``requirements-uplift.txt``. Where a library wants a model from its user, it gets the one of its own examples: gradient boosting
-of 100 trees of depth 6 with leaves of a hundredth of the rows (EconML, notebook "Metalearners Examples"), ``XGBRegressor`` (CausalML, README and notebook
-"Meta-Learner"), for its doubly robust learner with a linear second stage (its notebook "DR Learner"). CausalML's learners are told the shares of the arms,
-which a trial knows, as its README does; EconML's are told where an outcome is binary. One default is changed (``TREES``), and slow models get fewer
-splits (``FEWER``). Each split of each model is a file of its own, and one that is there isn't fitted again; at the end all are gathered
-in one file per outcome, ``effects-<outcome>.parquet`` with split, row, arm, model, effect (units of the outcome), and a line of JSON tells seconds.
+Runs in the environment of ``requirements-uplift.txt``. Where a library wants a model from its user,
+it gets the one of its own examples: gradient boosting of 100 trees of depth 6 with leaves of a
+hundredth of the rows (EconML, notebook "Metalearners Examples"), ``XGBRegressor`` (CausalML, README
+and notebook "Meta-Learner"), for its doubly robust learner with a linear second stage (its notebook
+"DR Learner"). CausalML's learners are told the shares of the arms, which a trial knows, as its
+README does; EconML's are told where an outcome is binary. One default is changed (``TREES``), and
+slow models get fewer splits (``FEWER``). Each split of each model is a file of its own, and one
+that is there isn't fitted again; at the end all are gathered in one file per outcome,
+``effects-<outcome>.parquet`` with split, row, arm, model, effect (units of the outcome), and a line
+of JSON tells seconds.
 """
 
 import json
@@ -27,7 +33,8 @@ from contender import measure_peak_gb
 Array = np.ndarray
 SPLITS = 50
 SEED = 0
-TREES = 200  # of EconML's ForestDRLearner: its default of 1,000 takes minutes a split, too many for repeats
+# of EconML's ForestDRLearner: its default of 1,000 takes minutes a split, too many for repeats
+TREES = 200
 
 
 def boost(rows: int):
@@ -129,7 +136,9 @@ ONLY = {
     "CausalML causal tree": ("spend",),
     "CausalML causal forest": ("spend",),
 }  # outcomes a model is for
-FEWER = {  # splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand beside
+# splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand
+# beside
+FEWER = {
     "EconML DRLearner": 25,  # 48
     f"EconML ForestDRLearner, {TREES} trees": 15,  # 72
     "EconML CausalForestDML": 25,  # 32
@@ -157,7 +166,9 @@ def list_work(spec: dict) -> Iterator[tuple[str, str, int, Path]]:
 
 
 def fit_split(spec: dict, outcome: str, model: str, split: int, path: Path) -> str:
-    """Fit a model on a split and write the effects of the judged rows; return why not, where it raises."""
+    """Fit a model on a split and write the effects of the judged rows; return why not, where it
+    raises.
+    """
     warnings.simplefilter("ignore")
     rows, splits = (
         pd.read_parquet(spec["rows"]),
@@ -179,10 +190,14 @@ def fit_split(spec: dict, outcome: str, model: str, split: int, path: Path) -> s
         seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - before}
         write_effects(path, split, judge, arms[1:], model, effects)
     except Exception as error:  # whatever a peer raises is a finding: it is written down
-        return f"{model}, {outcome}, split {split}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return (
+            f"{model}, {outcome}, split {split}: {type(error).__name__}:"
+            f" {' '.join(str(error).split())[:200]}"
+        )
     path.with_suffix(".json").write_text(json.dumps(seconds))
     print(
-        f"{time.strftime('%H:%M:%S')} {outcome}, {model}, split {split}: {seconds['seconds']:.1f} s",
+        f"{time.strftime('%H:%M:%S')} {outcome}, {model}, split {split}:"
+        f" {seconds['seconds']:.1f} s",
         file=sys.stderr,
         flush=True,
     )
@@ -200,7 +215,8 @@ def write_effects(
     """
     if effects.shape != (len(judge), len(arms)) or not np.isfinite(effects).all():
         raise ValueError(
-            f"required finite effects of {len(judge)} rows and {len(arms)} arms, arrived {effects.shape}; look at {model}"
+            f"required finite effects of {len(judge)} rows and {len(arms)} arms, arrived"
+            f" {effects.shape}; look at {model}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {
@@ -217,7 +233,9 @@ def write_effects(
 
 
 def gather(spec: dict, outcome: str) -> Path | None:
-    """Write one file of all effects on an outcome, fit by fit, and return where it lies, or nothing where nothing was fitted."""
+    """Write one file of all effects on an outcome, fit by fit, and return where it lies, or nothing
+    where nothing was fitted.
+    """
     from pyarrow import parquet
 
     found = [path for kind, _, _, path in list_work(spec) if kind == outcome and path.exists()]

@@ -1,4 +1,6 @@
-"""Does the package find nothing where nothing is? The whole verdict of ``60_uplift`` on the campaign of ``uplift_tasks.py`` with its arms dealt out anew."""
+"""Does the package find nothing where nothing is? The whole verdict of ``60_uplift`` on the
+campaign of ``uplift_tasks.py`` with its arms dealt out anew.
+"""
 
 import json
 from dataclasses import replace
@@ -44,7 +46,9 @@ def decide_once(trial: Trial, seed: int) -> str:
 
 
 def run_seed(scratch: Path, seed: int, as_found: bool = False) -> str:
-    """Return the verdict of one seed, from its file where it is there; an empty one where it isn't and ``as_found`` forbids to run it."""
+    """Return the verdict of one seed, from its file where it is there; an empty one where it isn't
+    and ``as_found`` forbids to run it.
+    """
     path = scratch / "uplift-placebos" / f"{seed:03d}.json"
     if as_found and not path.exists():
         return ""
@@ -70,9 +74,11 @@ def tell(verdicts: list[str]) -> Section:
     counts = {kind: verdicts.count(kind) for kind in (NOTHING, "same", "differs")}
     low, high = wilson(counts[NOTHING] / n, n)
     words = (
-        f"{n} times a random {SHARE:.0%} of the campaign's customers with the arms dealt out anew among them, both arms and both outcomes, and the whole "
-        "decision of `60_uplift` on each, with one division of the customers: whether an average effect is shown (same: for all), or that it differs. "
-        "Its level is 5 % in all, so a bound of 95 % asks for what is promised, up to luck."
+        f"{n} times a random {SHARE:.0%} of the campaign's customers with the arms dealt out anew"
+        " among them, both arms and both outcomes, and the whole decision of `60_uplift` on each,"
+        " with one division of the customers: whether an average effect is shown (same: for all),"
+        " or that it differs. Its level is 5 % in all, so a bound of 95 % asks for what is"
+        " promised, up to luck."
     )
     bound = f"“Nothing” in at least {LEAST:.0%}: {judge(counts[NOTHING] / n >= LEAST)}."
     row = (

@@ -1,4 +1,6 @@
-"""What lists by effect, value and cost earn on companies whose true effects are known: shares of the oracle's true profit, and the coverage of intervals."""
+"""What lists by effect, value and cost earn on companies whose true effects are known: shares of
+the oracle's true profit, and the coverage of intervals.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -69,7 +71,9 @@ def build(company: Company, seed: int) -> Case:
 
 
 def set_terms(case: Case) -> tuple[float, float]:
-    """Return the budget and the capacity of a cycle: 8.5 % of its customers, at what the first offer costs on average."""
+    """Return the budget and the capacity of a cycle: 8.5 % of its customers, at what the first
+    offer costs on average.
+    """
     capacity = round(ROOM * len(case.cycle) / len(np.unique(case.cycle)))
     return capacity * float(case.cost[:, 0].mean()), capacity
 
@@ -84,7 +88,9 @@ def share_oracle(case: Case, seed: int) -> dict[str, float]:
 
 
 def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
-    """Return the true effects as a large regression on the features says them of customers that it never saw: the ceiling of what can be learned."""
+    """Return the true effects as a large regression on the features says them of customers that it
+    never saw: the ceiling of what can be learned.
+    """
     fold, found = divide(sample, PARTS, seed), np.empty_like(true)
     for number in range(PARTS):
         rest = fold == number
@@ -104,7 +110,9 @@ def measure_share(company: Company, seed: int) -> dict[str, float]:
 
 
 def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
-    """Return the share that a list by effect, value and cost would earn with the effects of ``regress_truth``."""
+    """Return the share that a list by effect, value and cost would earn with the effects of
+    ``regress_truth``.
+    """
     trial, true, worth = company
     sample, cost, _ = lay_out_company(trial)
     gain = regress_truth(sample, true, seed)[None] * worth[None, :, None]
@@ -126,7 +134,9 @@ def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
 
 
 def measure_coverage(kind: str, seed: int) -> dict[str, float]:
-    """Return the estimated profit of the list by effect, value and cost with its interval, and the true profit."""
+    """Return the estimated profit of the list by effect, value and cost with its interval, and the
+    true profit.
+    """
     case = build(draw_company(TRIAL_SIZE, kind, 1000 + seed), seed)
     budget, capacity = set_terms(case)
     found = {
@@ -146,7 +156,9 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
 def remember(
     path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False
 ) -> dict[str, float]:
-    """Return what is measured, from its file where it is there; nothing where it isn't and ``as_found`` forbids to measure."""
+    """Return what is measured, from its file where it is there; nothing where it isn't and
+    ``as_found`` forbids to measure.
+    """
     if as_found and not path.exists():
         return {}
     if not path.exists():
@@ -250,14 +262,23 @@ def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str,
 def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
     own, rival = means[WORTHWHILE], means[[AT_STAKE, RISKIEST]].max(axis=1)
     told = ", ".join(_percent(value) for value in own)
-    yield f"{kind}: the share of “{WORTHWHILE}” rises with size: {judge(bool(own.is_monotonic_increasing))}; {told}."
+    yield (
+        f"{kind}: the share of “{WORTHWHILE}” rises with size:"
+        f" {judge(bool(own.is_monotonic_increasing))}; {told}."
+    )
     if own.index[-1] < LARGEST:
         yield f"{kind}: at least {LEAST:.0%} at {LARGEST:,}: not measured."
     else:
-        yield f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}: {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
+        yield (
+            f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}:"
+            f" {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
+        )
     if better:
         gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
-        yield f"{kind}: better than both lists by risk at every size: {judge(bool((own > rival).all()))}; by {gaps} points."
+        yield (
+            f"{kind}: better than both lists by risk at every size:"
+            f" {judge(bool((own > rival).all()))}; by {gaps} points."
+        )
 
 
 def _percent(value: float) -> str:
@@ -281,11 +302,14 @@ def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
         )
         rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
         bounds.append(
-            f"{kind}: the interval holds the true profit in at least {COVERED:.0%}: {judge(inside.mean() >= COVERED)}."
+            f"{kind}: the interval holds the true profit in at least {COVERED:.0%}:"
+            f" {judge(inside.mean() >= COVERED)}."
         )
     words = (
-        f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as above. The 95 % interval of the profit of “{WORTHWHILE}”, from "
-        f"{RESAMPLES} resamples of customers, and the true profit of the same list: how often it lies within, and by how much the estimate is off on average."
+        f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as"
+        f" above. The 95 % interval of the profit of “{WORTHWHILE}”, from {RESAMPLES} resamples of"
+        " customers, and the true profit of the same list: how often it lies within, and by how"
+        " much the estimate is off on average."
     )
     head = (
         "company",

@@ -1,9 +1,11 @@
-"""The randomised campaign that effects are compared on: its rows, and the halves in which the package and others' models learn and are judged.
+"""The randomised campaign that effects are compared on: its rows, and the halves in which the
+package and others' models learn and are judged.
 
     RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift_tasks.py <folder>
 
-writes rows and splits for ``uplift_peers.py`` and prints the line that starts it. The features are those known before the campaign; ``history_segment``
-only repeats ``history`` in seven bins and stays out.
+writes rows and splits for ``uplift_peers.py`` and prints the line that starts it. The features are
+those known before the campaign; ``history_segment`` only repeats ``history`` in seven bins and
+stays out.
 """
 
 import json
@@ -29,7 +31,8 @@ def load_campaign() -> pd.DataFrame:
 
     Returns
     -------
-    frame with the columns of ``list_features``, arm, visit (0 or 1) and spend (dollars in two weeks)
+    frame with the columns of ``list_features``, arm, visit (0 or 1) and spend (dollars in two
+    weeks)
         Texts are one column per value, of 0.0 and 1.0; ``arm`` is one of ``ARMS``.
 
     Raises
@@ -40,7 +43,8 @@ def load_campaign() -> pd.DataFrame:
     path = Path(os.environ.get("RESEARCH_MIRROR", "")) / "hillstrom" / "hillstrom.csv"
     if not path.is_file():
         raise StudyError(
-            f"required the file hillstrom/hillstrom.csv, arrived nothing at {path}; set RESEARCH_MIRROR to the folder of the real files"
+            f"required the file hillstrom/hillstrom.csv, arrived nothing at {path}; set"
+            " RESEARCH_MIRROR to the folder of the real files"
         )
     raw = pd.read_csv(path)
     features = pd.get_dummies(raw[[*NUMBERS, *TEXTS]], columns=[*TEXTS], dtype=float).astype(float)
@@ -57,8 +61,8 @@ def list_features(rows: pd.DataFrame) -> list[str]:
 def split_halves(arm: np.ndarray, repeats: int = REPEATS, seed: int = SEED) -> Halves:
     """Return the rows to learn from and the rows that judge, in halves drawn anew for each repeat.
 
-    Every arm is halved by itself; the odd customer of an arm judges. A repeat's halves depend on ``seed`` and its number alone, so that
-    fewer repeats are the first of more.
+    Every arm is halved by itself; the odd customer of an arm judges. A repeat's halves depend on
+    ``seed`` and its number alone, so that fewer repeats are the first of more.
 
     Parameters
     ----------
@@ -81,7 +85,9 @@ def split_halves(arm: np.ndarray, repeats: int = REPEATS, seed: int = SEED) -> H
 
 
 def write_campaign(rows: pd.DataFrame, halves: Halves, scratch: Path) -> dict:
-    """Write rows and splits for others' models, and return what ``uplift_peers.py`` is to be told."""
+    """Write rows and splits for others' models, and return what ``uplift_peers.py`` is to be
+    told.
+    """
     paths = {
         "rows": scratch / "uplift-rows.parquet",
         "splits": scratch / "uplift-splits.parquet",
@@ -109,7 +115,8 @@ def main() -> None:
     rows = load_campaign()
     spec = write_campaign(rows, split_halves(rows.arm.to_numpy()), scratch)
     print(
-        f"OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py '{json.dumps(spec)}'"
+        "OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python benchmarks/uplift_peers.py"
+        f" '{json.dumps(spec)}'"
     )
 
 

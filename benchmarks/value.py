@@ -1,8 +1,10 @@
-"""Measure how long it takes to fit and to value many buyers, and how much memory, and write ``VALUE.md``.
+"""Measure how long it takes to fit and to value many buyers, and how much memory, and write
+``VALUE.md``.
 
     python benchmarks/value.py [--customers N] [--out FILE]
 
-Histories are drawn from Pareto/NBD and Gamma-Gamma with the parameters published for CDNOW, so that what is fitted is known. One process fits and values.
+Histories are drawn from Pareto/NBD and Gamma-Gamma with the parameters published for CDNOW, so that
+what is fitted is known. One process fits and values.
 """
 
 import argparse
@@ -33,7 +35,9 @@ SPAN, MARGIN, RATE, OLDEST = 365, 0.3, 0.1, 730
 
 
 def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
-    """Return histories of customers who joined on a day of the last two years, in whole days, with what they spent."""
+    """Return histories of customers who joined on a day of the last two years, in whole days, with
+    what they spent.
+    """
     rng = np.random.default_rng(seed)
     ages = pd.DataFrame({"age_days": rng.integers(1, OLDEST, customers).astype(float)})
     found, _ = pareto_nbd.simulate_purchases(ages, RHYTHM, 1, seed)
@@ -61,7 +65,9 @@ def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
 
 
 def measure(customers: int) -> dict[str, float | str]:
-    """Draw histories, fit every model, value everybody by the one with the least AIC; return seconds, peak memory and the model."""
+    """Draw histories, fit every model, value everybody by the one with the least AIC; return
+    seconds, peak memory and the model.
+    """
     histories, seconds = draw_histories(customers), {}
     began = at = time.perf_counter()
     rhythms = {}
@@ -100,9 +106,14 @@ def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
         "",
         "Written by `make bench-value`; never edited by hand.",
         "",
-        f"{customers:,} buyers drawn from Pareto/NBD and Gamma-Gamma by the parameters published for CDNOW, with ages up to {OLDEST} days: all three models of "
-        "purchases fitted, then Gamma-Gamma, then everybody valued by the model with the least AIC, in one process on one thread. Drawing is not in the "
-        f"seconds; memory is the peak of the whole process. Pareto/NBD's r, truly {RHYTHM.parameters[0]:g}, came out as {facts['r']:.3f}.",
+        (
+            f"{customers:,} buyers drawn from Pareto/NBD and Gamma-Gamma by the parameters"
+            f" published for CDNOW, with ages up to {OLDEST} days: all three models of purchases"
+            " fitted, then Gamma-Gamma, then everybody valued by the model with the least AIC, in"
+            " one process on one thread. Drawing is not in the seconds; memory is the peak of the"
+            f" whole process. Pareto/NBD's r, truly {RHYTHM.parameters[0]:g}, came out as"
+            f" {facts['r']:.3f}."
+        ),
         "",
         "| part | seconds |",
         "|---|---:|",
@@ -110,8 +121,14 @@ def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
         "",
         "| together | measured | required | |",
         "|---|---:|---:|---|",
-        f"| all fits, and valuing by the chosen model, seconds | {facts['together']:.1f} | under {SECONDS} | {judge(facts['together'] < SECONDS)} |",
-        f"| peak memory, GB | {facts['peak_gb']:.2f} | under {MEMORY_GB} | {judge(facts['peak_gb'] < MEMORY_GB)} |",
+        (
+            f"| all fits, and valuing by the chosen model, seconds | {facts['together']:.1f} |"
+            f" under {SECONDS} | {judge(facts['together'] < SECONDS)} |"
+        ),
+        (
+            f"| peak memory, GB | {facts['peak_gb']:.2f} | under {MEMORY_GB} |"
+            f" {judge(facts['peak_gb'] < MEMORY_GB)} |"
+        ),
         "",
         f"- {about}",
     ]
@@ -141,7 +158,10 @@ def main() -> None:
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    when = f"begun {began:%Y-%m-%d %H:%M}; load average before the start {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}"
+    when = (
+        f"begun {began:%Y-%m-%d %H:%M}; load average before the start {load[0]:.1f}, {load[1]:.1f},"
+        f" {load[2]:.1f}"
+    )
     write_results(
         options.out,
         options.customers,

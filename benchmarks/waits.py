@@ -1,4 +1,6 @@
-"""The survival tasks: which rows are learned from and which are judged, over which days; and what the package's own models say of them."""
+"""The survival tasks: which rows are learned from and which are judged, over which days; and what
+the package's own models say of them.
+"""
 
 import time
 from dataclasses import dataclass
@@ -46,7 +48,9 @@ INTEGRATED, UNO = ("integrated_brier", np.nan), ("uno_c", np.nan)
 
 @dataclass(frozen=True)
 class Waits:
-    """Rows with their outcome: ``parts`` holds the places that are learned from and those that are judged."""
+    """Rows with their outcome: ``parts`` holds the places that are learned from and those that are
+    judged.
+    """
 
     rows: pd.DataFrame
     outcome: Array
@@ -104,7 +108,9 @@ def _load_flat(tables: Tables, study: Study) -> Waits:
 
 
 def predict_own(waits: Waits) -> tuple[dict[str, Array], dict[str, float]]:
-    """Return by model the survival of all judged rows, part after part, and the seconds that it took."""
+    """Return by model the survival of all judged rows, part after part, and the seconds that it
+    took.
+    """
     curves, seconds = {}, {}
     for name, (_, model) in follow_up.list_models(waits.days, SEED).items():
         began, found = time.monotonic(), []
@@ -118,7 +124,9 @@ def predict_own(waits: Waits) -> tuple[dict[str, Array], dict[str, float]]:
 
 
 def write_parts(waits: Waits, scratch: Path) -> dict[str, object]:
-    """Write for others' models what the package's Cox model learns from, scaled by the rows learned from, and return where it lies."""
+    """Write for others' models what the package's Cox model learns from, scaled by the rows learned
+    from, and return where it lies.
+    """
     paths = []
     for number, (learn, judged) in enumerate(waits.parts):
         prepare = scale().fit(waits.rows.iloc[learn][waits.columns])
@@ -145,7 +153,9 @@ def tell(
     failed: dict[str, str],
     resamples: int,
 ) -> Section:
-    """Score all models on the same resamples of customers and hold the best of the package's against the best of the others'."""
+    """Score all models on the same resamples of customers and hold the best of the package's
+    against the best of the others'.
+    """
     judged = np.concatenate([part for _, part in waits.parts])
     learned = waits.parts[0][0] if len(waits.parts) == 1 else judged
     who = waits.rows.customer_id.iloc[judged]
@@ -159,13 +169,17 @@ def tell(
     met = "met" if np.percentile(apart[1:], 2.5) <= 0 else "**missed**"
     rows = [_describe(model, scores, best, seconds) for model in order]
     remarks = [
-        f"{own}, the best of ours, at least level with {best}: {met}; the difference is {write(apart)}."
+        f"{own}, the best of ours, at least level with {best}: {met}; the difference is"
+        f" {write(apart)}."
     ]
     remarks += [f"{model} did not finish: {reason}" for model, reason in failed.items()]
     words = (
-        f"Integrated Brier score up to {waits.days[-1]} {'units of duration' if len(waits.parts) > 1 else 'days'} of {len(judged):,} rows of {who.nunique():,} "
-        f"customers of `data/{name}`, weighed for censoring, as the notebook 40_survival judges its models. Others' models run with their own defaults, "
-        "on the columns that the package's Cox model gets (numbers scaled, categories as columns). Less is better."
+        f"Integrated Brier score up to {waits.days[-1]}"
+        f" {'units of duration' if len(waits.parts) > 1 else 'days'} of {len(judged):,} rows of"
+        f" {who.nunique():,} customers of `data/{name}`, weighed for censoring, as the notebook"
+        " 40_survival judges its models. Others' models run with their own defaults, on the"
+        " columns that the package's Cox model gets (numbers scaled, categories as columns). Less"
+        " is better."
     )
     return Section(f"Survival, {name}", words, HEAD, tuple(rows), tuple(remarks))
 

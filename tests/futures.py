@@ -1,4 +1,6 @@
-"""Small companies with two futures: the same rows known by the end of a snapshot, and whatever may follow it."""
+"""Small companies with two futures: the same rows known by the end of a snapshot, and whatever may
+follow it.
+"""
 
 import random
 from dataclasses import dataclass
@@ -29,7 +31,9 @@ NEW = ["", "🚀 never seen before", "x" * 50]
 
 
 def _values(future: bool) -> dict[str, dict[str, st.SearchStrategy]]:
-    """Return what the columns of each table but keys, days and later resolutions hold; a future may hold what no past has."""
+    """Return what the columns of each table but keys, days and later resolutions hold; a future may
+    hold what no past has.
+    """
     numbers, news = (EXTREMES, NEW) if future else (AMOUNTS, [])
     flag, few = (
         st.sampled_from([True, False, None]),
@@ -84,7 +88,9 @@ class Futures:
 
 @st.composite
 def futures(draw, days: list[date]) -> Futures:
-    """Draw a company's past up to one of the days, and two futures for it; the second's rows lie in another order."""
+    """Draw a company's past up to one of the days, and two futures for it; the second's rows lie in
+    another order.
+    """
     day, order = draw(st.sampled_from(days)), random.Random(draw(st.integers(0, 9)))
     after, one, other = pd.Timestamp(day) + DAY, {}, {}
     for name in PAST_VALUES:
@@ -127,7 +133,9 @@ def _future_customers(draw, name: str) -> list[str]:
 
 
 def _past_row(draw, name: str, after: pd.Timestamp, customer: str) -> dict:
-    """Return a row dated and known by the end of the snapshot; a resolution by then belongs to it."""
+    """Return a row dated and known by the end of the snapshot; a resolution by then belongs to
+    it.
+    """
     dated = after - DAY * (1 + draw(AGES)) + pd.Timedelta(draw(HOURS))
     row = {
         "customer_id": customer,
@@ -187,7 +195,9 @@ def _tabulate(name: str, rows: list[dict]) -> pa.Table:
 
 
 def _teach(name: str, day: date) -> list[dict]:
-    """Return the texts that teach sentiment, known by the first snapshot, and the customer who wrote them."""
+    """Return the texts that teach sentiment, known by the first snapshot, and the customer who
+    wrote them.
+    """
     when = pd.Timestamp(day) - DAY * 100
     row = {"customer_id": "teacher", CONTRACTS[name].dated: when, "known_at": when}
     if name == "customers":

@@ -4,7 +4,9 @@ from research.models.registry import Candidate, list_logistic, list_references, 
 
 
 def few_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
-    """Return references, a rule where a column is given, the logistic regression and three kinds of trees."""
+    """Return references, a rule where a column is given, the logistic regression and three kinds of
+    trees.
+    """
     rules = {rule_column: rule_column.replace("_", " ")} if rule_column else {}
     found = list_references(rules) | list_logistic() | list_trees(seed, {})
     return {

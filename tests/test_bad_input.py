@@ -1,4 +1,6 @@
-"""Bad input has a defined outcome: it is refused in a sentence, or means what docs/bad-input.md says."""
+"""Bad input has a defined outcome: it is refused in a sentence, or means what docs/bad-input.md
+says.
+"""
 
 from datetime import date
 
@@ -93,7 +95,10 @@ def test_a_local_time_that_the_clock_skips_is_an_hour_later_and_one_that_comes_t
 def test_a_text_where_a_time_is_required_is_refused(write_study):
     with pytest.raises(
         StudyError,
-        match="table usage, column used_at: required a column of times, arrived string in 1 row; cast it in usage.sql",
+        match=(
+            "table usage, column used_at: required a column of times, arrived string in 1 row; cast"
+            " it in usage.sql"
+        ),
     ):
         read_times(write_study, "moment", ["2024-06-30 23:30:00+02"])
 
@@ -127,7 +132,10 @@ def test_an_empty_time_of_an_event_is_refused_and_one_of_arrival_means_never_kno
 def test_identifiers_that_differ_in_form_are_refused_not_lost(write_study, own, theirs):
     with pytest.raises(
         StudyError,
-        match=r"table orders, column customer_id: required (customers that the table customers holds|identifiers without blanks)",
+        match=(
+            r"table orders, column customer_id: required (customers that the table customers"
+            r" holds|identifiers without blanks)"
+        ),
     ):
         load(
             write_study,
@@ -151,8 +159,9 @@ def test_numbers_and_their_texts_are_the_same_identifier(write_study):
 def test_blanks_around_an_identifier_are_refused_and_shown(write_study, name):
     with pytest.raises(
         StudyError,
-        match=f"required identifiers without blanks around them, arrived {name!r} in 1 row; trim them in the SQL".replace(
-            "\\", r"\\"
+        match=(
+            f"required identifiers without blanks around them, arrived {name!r} in 1 row; trim them"
+            " in the SQL".replace("\\", r"\\")
         ),
     ):
         load(write_study, customers=people("a", name))
@@ -169,7 +178,9 @@ def test_identifiers_with_a_fraction_are_refused(write_study):
 def test_a_customer_given_twice_is_refused(write_study):
     with pytest.raises(
         StudyError,
-        match="table customers, column customer_id: required one row per customer, arrived a in 1 row",
+        match=(
+            "table customers, column customer_id: required one row per customer, arrived a in 1 row"
+        ),
     ):
         load(write_study, customers=people("a", "a"))
 
@@ -208,7 +219,10 @@ def test_amounts_that_add_up_to_more_than_can_be_summed_are_refused(write_study)
     rows = orders(*[("a", "2024-06-01", 1e12)] * 10, ("b", "2024-06-01", 1e12))
     with pytest.raises(
         StudyError,
-        match=r"column amount: required at most 9e\+12 in all for each customer, arrived a in 1 row; correct them in the SQL",
+        match=(
+            r"column amount: required at most 9e\+12 in all for each customer, arrived a in 1 row;"
+            r" correct them in the SQL"
+        ),
     ):
         load(write_study, customers=people("a", "b"), contracts=run(("a", "b")), orders=rows)
 

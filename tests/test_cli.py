@@ -1,4 +1,6 @@
-"""The command: exit codes, one sentence per fault, never a traceback, and earlier results left alone."""
+"""The command: exit codes, one sentence per fault, never a traceback, and earlier results left
+alone.
+"""
 
 import hashlib
 import re
@@ -35,7 +37,9 @@ def tables(**changes: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture
 def run(capsys):
-    """Return a function that runs one command and returns exit code, standard output and the faults on standard error."""
+    """Return a function that runs one command and returns exit code, standard output and the faults
+    on standard error.
+    """
 
     def call(*arguments: str) -> tuple[int, str, list[str]]:
         code = cli.main(arguments)
@@ -98,7 +102,10 @@ def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sente
 
 @pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
 def test_a_missing_study_is_wrong_usage(run, project, command):
-    sentence = "required a study folder data/nope with a study.yml, found the studies none; correct the name or write that folder"
+    sentence = (
+        "required a study folder data/nope with a study.yml, found the studies none; correct the"
+        " name or write that folder"
+    )
     assert run(command, "nope") == (2, "", [sentence])
 
 
@@ -108,7 +115,8 @@ def test_a_project_without_studies_is_wrong_usage(run, project, command):
         2,
         "",
         [
-            "required at least one study folder below data/, found none; write data/<study>/study.yml"
+            "required at least one study folder below data/, found none; write"
+            " data/<study>/study.yml"
         ],
     )
 
@@ -183,11 +191,17 @@ def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_stud
         ("title: [", "data/tiny/study.yml, line 1: required valid YAML, arrived: "),
         (
             "titel: x\n",
-            "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you mean 'title'?",
+            (
+                "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you"
+                " mean 'title'?"
+            ),
         ),
         (
             "kind: 7\n",
-            "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or 'flat', arrived 7; correct the value",
+            (
+                "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or"
+                " 'flat', arrived 7; correct the value"
+            ),
         ),
     ],
 )
@@ -207,7 +221,8 @@ def test_sql_that_fails_is_exit_code_1(run, write_study, command):
     code, _, faults = run(command, "tiny")
     assert code == 1
     assert faults[0].startswith(
-        'data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope" not found'
+        "data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error:"
+        ' Referenced column "nope" not found'
     )
 
 
@@ -218,7 +233,8 @@ def test_an_empty_table_is_exit_code_1(run, write_study, command):
         1,
         "",
         [
-            "table contracts: required at least one row, arrived an empty table; check the SQL's filters and the raw files"
+            "table contracts: required at least one row, arrived an empty table; check the SQL's"
+            " filters and the raw files"
         ],
     )
 
@@ -249,12 +265,11 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
     write_study(tables=tables(), churn={"horizon_days": 3000})
     code, _, faults = run("check", "tiny")
     assert code == 1
-    assert (
-        faults[0]
-        == (
-            "required label windows within the data, but the window after snapshot 2024-06-30 ends 2032-09-16 and the data end 2024-12-31; "
-            "use a horizon and lead of at most 730 days together"  # 2023-01-01, the first row, to 2024-12-31
-        )
+    assert faults[0] == (
+        "required label windows within the data, but the window after snapshot 2024-06-30 ends"
+        " 2032-09-16 and the data end 2024-12-31; "
+        # 2023-01-01, the first row, to 2024-12-31
+        "use a horizon and lead of at most 730 days together"
     )
 
 
@@ -263,23 +278,34 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
     [
         (
             ["--at", "2099-01-01"],
-            "required label windows within the data, but the window after snapshot 2099-01-01 ends 2099-01-31 and the data end 2024-12-31; "
-            "use a snapshot on or before 2024-12-01",
+            (
+                "required label windows within the data, but the window after snapshot 2099-01-01"
+                " ends 2099-01-31 and the data end 2024-12-31; use a snapshot on or before"
+                " 2024-12-01"
+            ),
         ),
         (
             ["--at", "2024-12-02"],
-            "required label windows within the data, but the window after snapshot 2024-12-02 ends 2025-01-01 and the data end 2024-12-31; "
-            "use a snapshot on or before 2024-12-01",
+            (
+                "required label windows within the data, but the window after snapshot 2024-12-02"
+                " ends 2025-01-01 and the data end 2024-12-31; use a snapshot on or before"
+                " 2024-12-01"
+            ),
         ),
         (
             ["--at", "1990-01-01"],
-            "required evidence at every snapshot, arrived a snapshot on 1990-01-01 but the first row is of 2023-01-01; "
-            "use fewer training snapshots, a shorter horizon or a later snapshot",
+            (
+                "required evidence at every snapshot, arrived a snapshot on 1990-01-01 but the"
+                " first row is of 2023-01-01; use fewer training snapshots, a shorter horizon or a"
+                " later snapshot"
+            ),
         ),
         (
             ["--at", "9999-12-31"],
-            "data/tiny/study.yml with the run's parameters, key snapshots.last: required less than or equal to 2200-01-01, arrived '9999-12-31'; "
-            "correct the value",
+            (
+                "data/tiny/study.yml with the run's parameters, key snapshots.last: required less"
+                " than or equal to 2200-01-01, arrived '9999-12-31'; correct the value"
+            ),
         ),
     ],
 )
@@ -298,11 +324,17 @@ def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_
     [
         (
             ["--at", "soon"],
-            "required snapshot as a day in the form 2025-06-30, arrived 'soon'; write year, month and day",
+            (
+                "required snapshot as a day in the form 2025-06-30, arrived 'soon'; write year,"
+                " month and day"
+            ),
         ),
         (
             ["--horizon-days", "10000000000"],
-            "required horizon_days from 0 to 36500, arrived 10000000000; choose a value in that range",
+            (
+                "required horizon_days from 0 to 36500, arrived 10000000000; choose a value in that"
+                " range"
+            ),
         ),
         (
             ["--lead-days", "-2"],
@@ -350,7 +382,8 @@ def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
         1,
         "",
         [
-            "tiny: required customers who can churn after 2024-06-30, arrived none; choose another --at"
+            "tiny: required customers who can churn after 2024-06-30, arrived none; choose another"
+            " --at"
         ],
     )
     assert [*study.raw.glob("snapshot-*")] == []
@@ -365,7 +398,8 @@ def test_a_flat_study_has_no_day_to_choose(run, write_study):
     code, _, (fault,) = run("snapshot", "tiny", "--at", "2024-06-30")
     assert code == 1
     assert fault.startswith(
-        "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them"
+        "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a"
+        " flat one; leave them"
     )
 
 
@@ -407,7 +441,10 @@ def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_resu
     out = tmp_path / "x.parquet"
     out.write_text("an earlier result")
     before = sorted(tmp_path.rglob("*"))
-    sentence = f"required a place to write {out}, arrived IO Error: Could not write all bytes; choose another --out"
+    sentence = (
+        f"required a place to write {out}, arrived IO Error: Could not write all bytes; choose"
+        " another --out"
+    )
     assert run("snapshot", "tiny", "--out", str(out)) == (1, "", [sentence])
     assert out.read_text() == "an earlier result"
     assert sorted(tmp_path.rglob("*")) == before
@@ -440,7 +477,9 @@ def test_too_little_memory_and_an_interrupted_query_are_one_sentence(
 
 @pytest.fixture
 def fetched(write_study, project, monkeypatch):
-    """A study of one file with a checksum, and a mirror that is named relative to the folder of the caller."""
+    """A study of one file with a checksum, and a mirror that is named relative to the folder of the
+    caller.
+    """
     (project / "shelf").mkdir()
     (project / "shelf" / "x.csv").write_text("customer_id\na\n")
     monkeypatch.chdir(project)
@@ -477,7 +516,10 @@ def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, p
 
 def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
     (project / "shelf" / "x.csv").unlink()
-    sentence = "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put it into data/tiny/raw or a RESEARCH_MIRROR folder"
+    sentence = (
+        "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put it"
+        " into data/tiny/raw or a RESEARCH_MIRROR folder"
+    )
     assert run("fetch", "tiny") == (1, "", [sentence])
 
 
@@ -490,8 +532,10 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     with pytest.raises(StudyError) as caught:
         predict.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
     assert caught.value.faults == (
-        "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
-        "check the label in the study's SQL, or choose another snapshot or horizon",
+        (
+            "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
+            "check the label in the study's SQL, or choose another snapshot or horizon"
+        ),
     )
 
 
@@ -556,7 +600,10 @@ def test_every_value_out_of_range_is_one_sentence_and_wrong_usage(run, tmp_path)
 
 def test_a_folder_that_holds_something_is_wrong_usage_and_stays(run, tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
-    sentence = f"--out: required a folder that does not exist or is empty, arrived {tmp_path}, which is there already; choose another or remove it"
+    sentence = (
+        f"--out: required a folder that does not exist or is empty, arrived {tmp_path}, which is"
+        " there already; choose another or remove it"
+    )
     assert simulate(run, tmp_path) == (2, "", [sentence])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -566,7 +613,8 @@ def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_p
     code, said, faults = simulate(run, tmp_path / "file" / "company")
     assert (code, said, len(faults)) == (1, "", 1)
     assert re.fullmatch(
-        r"required a place to write .*company, arrived (Not a directory|File exists); free it or choose another --out",
+        r"required a place to write .*company, arrived (Not a directory|File exists); free it or"
+        r" choose another --out",
         faults[0],
     )
 
@@ -576,6 +624,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", write)
-    sentence = f"required a place to write {tmp_path / 'company'}, arrived No space left on device; free it or choose another --out"
+    sentence = (
+        f"required a place to write {tmp_path / 'company'}, arrived No space left on device; free"
+        " it or choose another --out"
+    )
     assert simulate(run, tmp_path / "company") == (1, "", [sentence])
     assert list(tmp_path.iterdir()) == []

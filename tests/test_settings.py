@@ -14,7 +14,10 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
     for value in (low - 1, high + 1):
         with pytest.raises(
             UsageError,
-            match=f"required {name} from {low} to {high}, arrived {value}; choose a value in that range",
+            match=(
+                f"required {name} from {low} to {high}, arrived {value}; choose a value in that"
+                " range"
+            ),
         ):
             require_settings(**{name: value})
 

@@ -128,7 +128,9 @@ def name_of(requirement: str) -> str:
 
 
 def module_of(path: Path) -> str:
-    """Return the name below ``research``: ``risk``, ``simulate.truth``; a package's own is that of its folder."""
+    """Return the name below ``research``: ``risk``, ``simulate.truth``; a package's own is that of
+    its folder.
+    """
     return (
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         .removesuffix("__init__")
@@ -265,7 +267,9 @@ def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
 
 
 def test_notebooks_of_a_run_leave_different_tables():
-    """Tables of one name must be equal, or the second notebook fails; these two are made of the same rows."""
+    """Tables of one name must be equal, or the second notebook fails; these two are made of the
+    same rows.
+    """
     owners: dict[str, set[str]] = {}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         code = "\n".join(

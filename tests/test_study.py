@@ -67,7 +67,10 @@ def test_a_missing_study_names_the_studies_there_are(write_yml):
     with pytest.raises(UsageError) as caught:
         load_study("tinny")
     assert caught.value.faults == (
-        "required a study folder data/tinny with a study.yml, found the studies tiny; correct the name or write that folder",
+        (
+            "required a study folder data/tinny with a study.yml, found the studies tiny; correct"
+            " the name or write that folder"
+        ),
     )
 
 
@@ -100,15 +103,24 @@ def test_a_project_without_studies_says_none(project):
         (("title: A tiny company\n", ""), "key title: required, but nothing arrived; add the key"),
         (
             ("kind: contractual", "kind: Contractual"),
-            "key kind: required 'contractual', 'non_contractual' or 'flat', arrived 'Contractual'; correct the value",
+            (
+                "key kind: required 'contractual', 'non_contractual' or 'flat', arrived"
+                " 'Contractual'; correct the value"
+            ),
         ),
         (
             ("horizon_days: 30", "horizon_days: soon"),
-            "key churn.horizon_days: required a valid integer, unable to parse string as an integer, arrived 'soon'",
+            (
+                "key churn.horizon_days: required a valid integer, unable to parse string as an"
+                " integer, arrived 'soon'"
+            ),
         ),
         (
             ("horizon_days: 30", "horizon_days: 0"),
-            "key churn.horizon_days: required greater than or equal to 1, arrived 0; correct the value",
+            (
+                "key churn.horizon_days: required greater than or equal to 1, arrived 0; correct"
+                " the value"
+            ),
         ),
         (
             ("horizon_days: 30", "horizon_days: 10000000"),
@@ -116,31 +128,52 @@ def test_a_project_without_studies_says_none(project):
         ),
         (
             ("2024-06-30", "9999-12-31"),
-            "key snapshots.last: required less than or equal to 2200-01-01, arrived 9999-12-31; correct the value",
+            (
+                "key snapshots.last: required less than or equal to 2200-01-01, arrived 9999-12-31;"
+                " correct the value"
+            ),
         ),
         (
             ("2024-06-30", "0001-01-01"),
-            "key snapshots.last: required greater than or equal to 1900-01-01, arrived 0001-01-01; correct the value",
+            (
+                "key snapshots.last: required greater than or equal to 1900-01-01, arrived"
+                " 0001-01-01; correct the value"
+            ),
         ),
         (
             ("2024-06-30}", "2024-06-30, train: 9999}"),
-            "key snapshots: required train and test snapshots within 36,500 days, arrived 300,000 days; use fewer",
+            (
+                "key snapshots: required train and test snapshots within 36,500 days, arrived"
+                " 300,000 days; use fewer"
+            ),
         ),
         (
             ("{currency: EUR, capacity: 5}", "[EUR, 5]"),
-            "key economics: required a valid dictionary or instance of Economics, arrived ['EUR', 5]",
+            (
+                "key economics: required a valid dictionary or instance of Economics, arrived"
+                " ['EUR', 5]"
+            ),
         ),
         (
             ("currency: EUR", "currency: euro"),
-            "key economics.currency: required pattern '^[A-Z]{3}$', arrived 'euro'; correct the value",
+            (
+                "key economics.currency: required pattern '^[A-Z]{3}$', arrived 'euro'; correct the"
+                " value"
+            ),
         ),
         (
             ("raw_customers:", "raw customers:"),
-            "key sources.raw customers.[key]: required pattern '^[A-Za-z_][A-Za-z0-9_]*$', arrived 'raw customers'",
+            (
+                "key sources.raw customers.[key]: required pattern '^[A-Za-z_][A-Za-z0-9_]*$',"
+                " arrived 'raw customers'"
+            ),
         ),
         (
             ("raw_customers:", "Customers:"),
-            "required source names unlike the contract tables, arrived 'Customers'; rename it, for example to 'raw_Customers'",
+            (
+                "required source names unlike the contract tables, arrived 'Customers'; rename it,"
+                " for example to 'raw_Customers'"
+            ),
         ),
         (
             ("customers.csv", "customers.csv, url: 'https://x'"),
@@ -152,7 +185,10 @@ def test_a_project_without_studies_says_none(project):
         ),
         (
             ("customers.csv", "customers.csv, options: {delim: 1.5}"),
-            "options.delim: required text, a whole number, true, false or a list of texts, arrived 1.5; correct the value",
+            (
+                "options.delim: required text, a whole number, true, false or a list of texts,"
+                " arrived 1.5; correct the value"
+            ),
         ),
         (
             ("customers.csv", "customers.csv, options: {'x = 1) --': 1}"),
@@ -170,10 +206,14 @@ def test_a_wrong_key_or_value_is_one_sentence(write_yml, change, sentence):
 
 def test_data_that_end_before_they_start_are_refused(write_yml):
     write_yml(
-        "title: x\nkind: flat\neconomics: {currency: EUR, capacity: 5}\ndata_start: 2024-02-01\ndata_end: 2024-01-01\n"
+        "title: x\nkind: flat\neconomics: {currency: EUR, capacity: 5}\ndata_start:"
+        " 2024-02-01\ndata_end: 2024-01-01\n"
     )
     assert faults_of() == (
-        "data/tiny/study.yml: required data_start on or before data_end, arrived 2024-02-01 and 2024-01-01; correct one of them",
+        (
+            "data/tiny/study.yml: required data_start on or before data_end, arrived 2024-02-01 and"
+            " 2024-01-01; correct one of them"
+        ),
     )
 
 
@@ -213,7 +253,10 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
     [
         (
             "title: [1, 2\n",
-            "line 2: required valid YAML, arrived: expected ',' or ']', but got '<stream end>'; correct that line",
+            (
+                "line 2: required valid YAML, arrived: expected ',' or ']', but got '<stream end>';"
+                " correct that line"
+            ),
         ),
         (
             GOOD + "title: again\n",
@@ -225,7 +268,10 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
         ),
         (
             GOOD.replace("2024-06-30", "2024-02-30"),
-            "line 5: required valid YAML, arrived: '2024-02-30': day is out of range for month; correct that line",
+            (
+                "line 5: required valid YAML, arrived: '2024-02-30': day is out of range for month;"
+                " correct that line"
+            ),
         ),
         (
             "? [1, 2]\n: 3\n",
@@ -233,22 +279,34 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
         ),
         (
             "title: !!int ''\n",
-            "line 1: required valid YAML, arrived: '': string index out of range; correct that line",
+            (
+                "line 1: required valid YAML, arrived: '': string index out of range; correct that"
+                " line"
+            ),
         ),
         (
             "title: !!python/object/apply:os.getcwd []\n",
-            "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.getcwd'",
+            (
+                "could not determine a constructor for the tag"
+                " 'tag:yaml.org,2002:python/object/apply:os.getcwd'"
+            ),
         ),
         (
             "title: \x01\n",
-            "required valid YAML, arrived: unacceptable character #x0001: special characters are not allowed",
+            (
+                "required valid YAML, arrived: unacceptable character #x0001: special characters"
+                " are not allowed"
+            ),
         ),
         ("title: " + "[" * 5000, "required valid YAML, arrived: maximum recursion depth exceeded"),
         ("- a\n- b\n", "required keys with values, arrived list; write 'key: value' lines"),
         ("", "required keys with values, arrived NoneType; write 'key: value' lines"),
         (
             GOOD.encode("utf-16"),
-            "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xff in position 0",
+            (
+                "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xff in"
+                " position 0"
+            ),
         ),
     ],
 )
@@ -262,7 +320,10 @@ def test_a_file_that_is_no_yaml_mapping_is_one_sentence(write_yml, content, sent
 def test_a_folder_named_study_yml_is_refused(project):
     (project / "data" / "tiny" / "study.yml").mkdir(parents=True)
     assert faults_of() == (
-        "data/tiny/study.yml: required a readable UTF-8 file, arrived Is a directory; restore the file",
+        (
+            "data/tiny/study.yml: required a readable UTF-8 file, arrived Is a directory; restore"
+            " the file"
+        ),
     )
 
 
@@ -289,7 +350,10 @@ def test_a_clock_of_a_run_is_validated_as_that_of_the_file(write_study):
 def test_a_flat_study_has_no_clock_to_set(write_study):
     with pytest.raises(
         StudyError,
-        match="study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them",
+        match=(
+            "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived"
+            " a flat one; leave them"
+        ),
     ):
         adjust(write_study("flat"), snapshot="2024-03-31")
 

@@ -11,7 +11,8 @@ def make_trial(
 ) -> tuple[Trial, np.ndarray]:
     """Return a trial and the true effect of every arm: (rows, arms).
 
-    The chance of a good outcome is 0.5 + 0.2 x1 without contact, x1 and x2 even between -1 and 1; ``effect`` of x2 adds to it, half of it in a second arm.
+    The chance of a good outcome is 0.5 + 0.2 x1 without contact, x1 and x2 even between -1 and 1;
+    ``effect`` of x2 adds to it, half of it in a second arm.
     """
     rng = np.random.default_rng(seed)
     columns = rng.uniform(-1, 1, (n, 3))
@@ -31,10 +32,13 @@ def make_trial(
         **{outcome: (rng.random(n) < chance).astype(float)},
     )
     counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index()
-    return Trial(
-        rows,
-        ["x1", "x2", "x3"],
-        {outcome: "stays"},
-        BY_LOT,
-        counts.assign(no_customer=0, assigned_later=0, analysed=counts.assigned),
-    ), true
+    return (
+        Trial(
+            rows,
+            ["x1", "x2", "x3"],
+            {outcome: "stays"},
+            BY_LOT,
+            counts.assign(no_customer=0, assigned_later=0, analysed=counts.assigned),
+        ),
+        true,
+    )

@@ -1,6 +1,7 @@
 """The command ``research``: fetch, check, snapshot, simulate, run.
 
-Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard error, never a traceback.
+Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard
+error, never a traceback.
 """
 
 import argparse
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arrived = shorten_error(error).split(" Possible solutions")[0]
         return _report(
             StudyError(
-                f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in study.yml, or make room where TMPDIR is"
+                f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in"
+                " study.yml, or make room where TMPDIR is"
             )
         )
     except (KeyboardInterrupt, RuntimeError) as error:
@@ -158,7 +160,10 @@ def _add_simulate(commands) -> None:
     command = commands.add_parser(
         "simulate",
         help="write a generated company",
-        description="Write the tables of a generated company, and the truth beside them, as Parquet in parts.",
+        description=(
+            "Write the tables of a generated company, and the truth beside them, as Parquet in"
+            " parts."
+        ),
     )
     command.add_argument(
         "--customers",
@@ -232,11 +237,14 @@ def _add_run(commands) -> None:
 
 
 def _each(names: list[str], action: Callable[[Study], None]) -> int:
-    """Do ``action`` for the studies named, or for all; a fault of one doesn't keep the others from their turn."""
+    """Do ``action`` for the studies named, or for all; a fault of one doesn't keep the others from
+    their turn.
+    """
     found = names or list_studies()
     if not found:
         raise UsageError(
-            "required at least one study folder below data/, found none; write data/<study>/study.yml"
+            "required at least one study folder below data/, found none; write"
+            " data/<study>/study.yml"
         )
     return max([_one(name, action) for name in found])
 
@@ -266,7 +274,8 @@ def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
     from research.features.leakage import gate as leaks
     from research.features.leakage import (
-        post_outcome as traces,  # they load the model libraries, which the other commands can do without
+        # they load the model libraries, which the other commands can do without
+        post_outcome as traces,
     )
     from research.models import registry as candidates
 
@@ -283,7 +292,9 @@ def _check_one(study: Study) -> None:
     candidates.find_directions(leaks.keep_honest(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(
-        f"{study.name}: all {len(checks)} promises kept; {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows: {rows}"
+        f"{study.name}: all {len(checks)} promises kept;"
+        f" {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows:"
+        f" {rows}"
     )
 
 
@@ -326,13 +337,16 @@ def _snapshot(options: argparse.Namespace) -> int:
     print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
     churned, columns = _write(load.load_tables(study), study, out)
     print(
-        f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns} columns, written to {out}"
+        f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns}"
+        f" columns, written to {out}"
     )
     return 0
 
 
 def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
-    """Write beside the target and rename: a reader sees the whole file or none; return who churned and how many columns there are."""
+    """Write beside the target and rename: a reader sees the whole file or none; return who churned
+    and how many columns there are.
+    """
     scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -340,7 +354,8 @@ def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series
         churned, columns = _fill(scratch, tables, study, out.suffix.lower())
         if churned.empty:
             raise StudyError(
-                f"{study.name}: required customers who can churn after {study.snapshots.last}, arrived none; choose another --at"
+                f"{study.name}: required customers who can churn after {study.snapshots.last},"
+                " arrived none; choose another --at"
             )
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
@@ -390,7 +405,8 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     if wrong:
         raise UsageError(
             *(
-                f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"
+                f"required --set name=value, arrived '{pair}'; write for example --set"
+                " horizon_days=60"
                 for pair in wrong
             )
         )

@@ -17,4 +17,6 @@ class UsageError(StudyError):
 
 
 class NotApplicable(Exception):
-    """Raised by a notebook whose tables a study does not have; the batch lists it as not applicable, with these words."""
+    """Raised by a notebook whose tables a study does not have; the batch lists it as not
+    applicable, with these words.
+    """

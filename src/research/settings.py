@@ -1,4 +1,6 @@
-"""What the parameters of notebooks and commands may be, wherever they are set: one range for each name."""
+"""What the parameters of notebooks and commands may be, wherever they are set: one range for each
+name.
+"""
 
 import re
 from typing import Any
@@ -40,7 +42,8 @@ def require_settings(**values: Any) -> None:
     day = values.get("snapshot")
     if day and not DAY.fullmatch(str(day)):
         faults.append(
-            f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month and day"
+            f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month"
+            " and day"
         )
     if faults:
         raise UsageError(*faults)

@@ -1,7 +1,8 @@
 """Study folders: ``data/<study>/study.yml``, read and validated as a whole.
 
-A study says where its tables come from, what churn means, over which horizon, and which columns must stay out of a model.
-Every fault of the file is listed at once, each as one sentence: what was required, what arrived, what to do.
+A study says where its tables come from, what churn means, over which horizon, and which columns
+must stay out of a model. Every fault of the file is listed at once, each as one sentence: what was
+required, what arrived, what to do.
 """
 
 import difflib
@@ -84,7 +85,8 @@ class Study(Part):
         faults = [*_missing_parts(self), *_clashing_names(self), *_alien_places(self)]
         if self.data_start and self.data_end and self.data_start > self.data_end:
             faults.append(
-                f"required data_start on or before data_end, arrived {self.data_start} and {self.data_end}; correct one of them"
+                f"required data_start on or before data_end, arrived {self.data_start} and"
+                f" {self.data_end}; correct one of them"
             )
         if faults:
             raise ValueError("\n".join(faults))
@@ -111,7 +113,8 @@ def _missing_parts(study: Study) -> list[str]:
 def _clashing_names(study: Study) -> list[str]:
     taken = sorted(name for name in {*study.sources, *study.attach} if name.lower() in TABLES)
     return [
-        f"required source names unlike the contract tables, arrived '{name}'; rename it, for example to 'raw_{name}'"
+        f"required source names unlike the contract tables, arrived '{name}'; rename it, for"
+        f" example to 'raw_{name}'"
         for name in taken
     ]
 
@@ -123,13 +126,16 @@ def _alien_places(study: Study) -> list[str]:
     ]
     given = [key for key in alien if getattr(study, key)]
     return [
-        f"required no key '{key}' with the engine {study.engine.kind}, but it arrived; {ALIEN_REMEDIES[key]}"
+        f"required no key '{key}' with the engine {study.engine.kind}, but it arrived;"
+        f" {ALIEN_REMEDIES[key]}"
         for key in given
     ]
 
 
 def project_root() -> Path:
-    """Return the folder that holds ``data/``, ``notebooks/`` and ``reports/``; RESEARCH_HOME overrides it."""
+    """Return the folder that holds ``data/``, ``notebooks/`` and ``reports/``; RESEARCH_HOME
+    overrides it.
+    """
     return Path(os.environ.get("RESEARCH_HOME") or Path(__file__).parents[2]).resolve()
 
 
@@ -151,7 +157,8 @@ def load_study(name: str) -> Study:
     if name not in list_studies():
         known = ", ".join(list_studies()) or "none"
         raise UsageError(
-            f"required a study folder data/{name} with a study.yml, found the studies {known}; correct the name or write that folder"
+            f"required a study folder data/{name} with a study.yml, found the studies {known};"
+            " correct the name or write that folder"
         )
     path = project_root() / "data" / name / "study.yml"
     try:
@@ -169,7 +176,8 @@ def adjust(
 
     Parameters
     ----------
-    snapshot : ISO date of the last test snapshot, and of the last day that the lifecycle looks at; empty keeps the study's own
+    snapshot : ISO date of the last test snapshot, and of the last day that the lifecycle looks at;
+        empty keeps the study's own
     lead_days, horizon_days, capacity : -1, 0 and 0 keep the study's own
 
     Raises
@@ -181,7 +189,8 @@ def adjust(
     clock |= {"horizon_days": horizon_days} if horizon_days else {}
     if study.kind == "flat" and (clock or snapshot):
         raise StudyError(
-            f"study {study.name}: required a dated study to set snapshot, lead_days or horizon_days, arrived a flat one; leave them at their defaults"
+            f"study {study.name}: required a dated study to set snapshot, lead_days or"
+            " horizon_days, arrived a flat one; leave them at their defaults"
         )
     definition = study.model_dump(exclude_none=True)
     day = {"last": snapshot} if snapshot else {}
@@ -212,7 +221,9 @@ def adjust(
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is a fault, not a silent overwrite, and an impossible value, say 30 February, a fault with its line."""
+    """YAML in which a key given twice is a fault, not a silent overwrite, and an impossible value,
+    say 30 February, a fault with its line.
+    """
 
     def construct_object(self, node, deep=False):
         try:
@@ -244,7 +255,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(
-            f"{label}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)}; restore the file"
+            f"{label}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)};"
+            " restore the file"
         ) from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -253,11 +265,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise StudyError(
-            f"{label}: required valid YAML, arrived: {' '.join(str(error).split())}; correct the file"
+            f"{label}: required valid YAML, arrived: {' '.join(str(error).split())}; correct the"
+            " file"
         ) from None
     if not isinstance(content, dict):
         raise StudyError(
-            f"{label}: required keys with values, arrived {type(content).__name__}; write 'key: value' lines"
+            f"{label}: required keys with values, arrived {type(content).__name__}; write 'key:"
+            " value' lines"
         )
     return content
 
@@ -269,7 +283,9 @@ def show_path(path: Path) -> str:
 
 
 def describe_faults(path: Path, error: ValidationError) -> list[str]:
-    """Turn pydantic's errors into sentences that name file, key, requirement, what arrived and the remedy."""
+    """Turn pydantic's errors into sentences that name file, key, requirement, what arrived and the
+    remedy.
+    """
     return [sentence for fault in error.errors() for sentence in _sentences(path, fault)]
 
 
@@ -281,7 +297,8 @@ def _sentences(path: Path, fault: Any) -> list[str]:
     )
     if fault["type"] == "extra_forbidden":
         return [
-            f"{place}: required a known key, arrived '{fault['loc'][-1]}'; {_suggest(str(fault['loc'][-1]))}"
+            f"{place}: required a known key, arrived '{fault['loc'][-1]}';"
+            f" {_suggest(str(fault['loc'][-1]))}"
         ]
     if fault["type"] == "missing":
         return [f"{place}: required, but nothing arrived; add the key"]

@@ -52,15 +52,17 @@ def _option(value: Any) -> bool | int | str | list[str]:
     ):
         return value
     raise ValueError(
-        f"required text, a whole number, true, false or a list of texts, arrived {shorten(value)}; correct the value"
+        f"required text, a whole number, true, false or a list of texts, arrived {shorten(value)};"
+        " correct the value"
     )
 
 
 class Source(Part):
     """One raw file, seen by the SQL adapters under its key in ``sources``.
 
-    ``file`` is a path below the study's ``raw/`` folder or an absolute one; CSV and Parquet may be a glob. ``options`` go to DuckDB's
-    ``read_csv`` as they are; ``sheet`` chooses the sheet of an XLSX file, ``object`` the object of an RData file.
+    ``file`` is a path below the study's ``raw/`` folder or an absolute one; CSV and Parquet may be
+    a glob. ``options`` go to DuckDB's ``read_csv`` as they are; ``sheet`` chooses the sheet of an
+    XLSX file, ``object`` the object of an RData file.
     """
 
     file: str
@@ -87,10 +89,12 @@ ENGINE_KEYS = {
 
 
 class Engine(Part):
-    """What runs the tables: DuckDB in this process, Spark, or a warehouse that Ibis speaks to. The name of a kind stands for it alone.
+    """What runs the tables: DuckDB in this process, Spark, or a warehouse that Ibis speaks to. The
+    name of a kind stands for it alone.
 
-    ``memory_gb``, ``threads``: what DuckDB may use; it spills to disk beyond. ``master``: where Spark runs; as Spark itself is configured
-    unless given. ``options``: Spark's own. ``url``: the warehouse as ``ibis.connect`` takes it; ``${NAME}`` stands for an environment variable.
+    ``memory_gb``, ``threads``: what DuckDB may use; it spills to disk beyond. ``master``: where
+    Spark runs; as Spark itself is configured unless given. ``options``: Spark's own. ``url``: the
+    warehouse as ``ibis.connect`` takes it; ``${NAME}`` stands for an environment variable.
     """
 
     kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
@@ -116,21 +120,26 @@ class Engine(Part):
         ]
         if alien:
             raise ValueError(
-                f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived {', '.join(alien)}; remove it"
+                f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived"
+                f" {', '.join(alien)}; remove it"
             )
         if self.kind == "warehouse" and self.url is None:
             raise ValueError(
-                "required the key 'url' for a warehouse, but nothing arrived; write for example 'postgres://user:${DB_PASSWORD}@host/database'"
+                "required the key 'url' for a warehouse, but nothing arrived; write for example"
+                " 'postgres://user:${DB_PASSWORD}@host/database'"
             )
         if self.url and self.url.startswith("duckdb:"):
             raise ValueError(
-                "required a warehouse other than DuckDB, arrived a DuckDB file; use the engine duckdb and name the file under 'attach'"
+                "required a warehouse other than DuckDB, arrived a DuckDB file; use the engine"
+                " duckdb and name the file under 'attach'"
             )
         return self
 
 
 class Simulation(Part):
-    """A generated company instead of files: customers, months of history, the seed of every draw, and the traps planted in its tables."""
+    """A generated company instead of files: customers, months of history, the seed of every draw,
+    and the traps planted in its tables.
+    """
 
     customers: Annotated[int, Field(ge=100, le=100_000_000)]
     months: Annotated[int, Field(ge=12, le=1200)]
@@ -141,8 +150,8 @@ class Simulation(Part):
 class Churn(Part):
     """What churn means, in days; see ``research.snapshots`` for the windows.
 
-    ``active_days``: a non-contractual customer belongs to the population while the last order is at most this old.
-    ``inactive_days``: silence that counts as a lapse in durations.
+    ``active_days``: a non-contractual customer belongs to the population while the last order is at
+    most this old. ``inactive_days``: silence that counts as a lapse in durations.
     """
 
     horizon_days: Days
@@ -152,7 +161,9 @@ class Churn(Part):
 
 
 class Snapshots(Part):
-    """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no label window overlaps."""
+    """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no
+    label window overlaps.
+    """
 
     last: Day
     every_days: Days = 30
@@ -164,7 +175,8 @@ class Snapshots(Part):
         span = (self.train + self.test) * self.every_days
         if span > CENTURY_DAYS:
             raise ValueError(
-                f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,} days; use fewer or closer ones"
+                f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,}"
+                " days; use fewer or closer ones"
             )
         return self
 
@@ -177,12 +189,15 @@ class Leaks(Part):
 
 
 class Lifecycle(Part):
-    """Where customers stand: the thresholds of the stages and the windows of the indicators; see ``research.lifecycle`` for the rule.
+    """Where customers stand: the thresholds of the stages and the windows of the indicators; see
+    ``research.lifecycle`` for the rule.
 
-    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence that is decline whatever the own rhythm;
-    two thirds of ``inactive_days`` unless given, none for contractual studies. ``activity``: the table whose rows tell how alive a customer
-    is; usage where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by which indicators are told apart.
-    ``targets``: a value for each indicator that has one, in the indicator's own unit.
+    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence
+    that is decline whatever the own rhythm; two thirds of ``inactive_days`` unless given, none for
+    contractual studies. ``activity``: the table whose rows tell how alive a customer is; usage
+    where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by
+    which indicators are told apart. ``targets``: a value for each indicator that has one, in the
+    indicator's own unit.
     """
 
     last: Day | None = None
@@ -203,8 +218,9 @@ class Lifecycle(Part):
 class Features(Part):
     """What features look back on, and what they are called; see ``research.features``.
 
-    ``windows``: days that counts, sums and means look back. ``words``: a table's rows (``usage: lectures``) or a feature (``tenure_days: days
-    since registering``) in the study's own words. ``sentiment``: whether feedback texts are rated.
+    ``windows``: days that counts, sums and means look back. ``words``: a table's rows (``usage:
+    lectures``) or a feature (``tenure_days: days since registering``) in the study's own words.
+    ``sentiment``: whether feedback texts are rated.
     """
 
     windows: Annotated[tuple[Days, ...], Field(min_length=1, max_length=12)] = (30, 90, 180, 365)
@@ -215,7 +231,8 @@ class Features(Part):
     def _windows_rise(self):
         if list(self.windows) != sorted(set(self.windows)):
             raise ValueError(
-                f"required windows in rising order, each once, arrived {list(self.windows)}; sort them"
+                f"required windows in rising order, each once, arrived {list(self.windows)}; sort"
+                " them"
             )
         return self
 
@@ -234,11 +251,13 @@ OUTCOMES = (
 
 
 class Experiment(Part):
-    """How the arms of campaigns, or of a flat study, came about, and what their outcomes are called; see ``research.trials``.
+    """How the arms of campaigns, or of a flat study, came about, and what their outcomes are
+    called; see ``research.trials``.
 
-    ``assignment``: ``randomised`` says that the arms of a flat study were drawn by lot; ``observational`` admits campaigns and arms that were not, as
-    associations. ``shares``: of the arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value mean, in words.
-    ``primary``: the outcome that rankings and verdicts are about.
+    ``assignment``: ``randomised`` says that the arms of a flat study were drawn by lot;
+    ``observational`` admits campaigns and arms that were not, as associations. ``shares``: of the
+    arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value
+    mean, in words. ``primary``: the outcome that rankings and verdicts are about.
     """
 
     assignment: Literal["randomised", "observational"] | None = None
@@ -250,29 +269,36 @@ class Experiment(Part):
     def _shares_have_a_control(self):
         if self.shares and (CONTROL not in self.shares or len(self.shares) < 2):
             raise ValueError(
-                f"required shares of '{CONTROL}' and of at least one other arm, arrived {', '.join(self.shares)}; name all arms of the experiment"
+                f"required shares of '{CONTROL}' and of at least one other arm, arrived"
+                f" {', '.join(self.shares)}; name all arms of the experiment"
             )
         return self
 
 
 class ArmCosts(Part):
-    """What one arm costs: of a contact, and of an offer that is taken; they stand in for the prices that all arms share."""
+    """What one arm costs: of a contact, and of an offer that is taken; they stand in for the prices
+    that all arms share.
+    """
 
     contact_cost: Money
     offer_cost: Money = 0.0
 
 
 class Economics(Part):
-    """The currency in which amounts and fees are given, how many customers the team can contact in one cycle, and what that costs and keeps.
+    """The currency in which amounts and fees are given, how many customers the team can contact in
+    one cycle, and what that costs and keeps.
 
-    The prices are in that currency and come together or not at all. ``margin_per_customer``: the margin that stays with a customer who would have left
-    and is kept (the customer lifetime value). ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
-    ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a mean of 30 %, as in Verbraken, Verbeke & Baesens
-    (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
+    The prices are in that currency and come together or not at all. ``margin_per_customer``: the
+    margin that stays with a customer who would have left and is kept (the customer lifetime value).
+    ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
+    ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a
+    mean of 30 %, as in Verbraken, Verbeke & Baesens (2013), doi:10.1109/TKDE.2012.50. ``budget``:
+    of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
 
-    What ``50_value`` counts by. ``margin_share``: what remains of an order's amount, 1 unless given: then value is turnover. ``fee_margin_share``: the
-    same of a contract's fee; ``margin_share`` unless given. ``discount_rate``: a year's. ``value_days``: how far value looks ahead. ``fee_column``: of a
-    flat study, the column with the fee of a month.
+    What ``50_value`` counts by. ``margin_share``: what remains of an order's amount, 1 unless
+    given: then value is turnover. ``fee_margin_share``: the same of a contract's fee;
+    ``margin_share`` unless given. ``discount_rate``: a year's. ``value_days``: how far value looks
+    ahead. ``fee_column``: of a flat study, the column with the fee of a month.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -305,10 +331,12 @@ class Economics(Part):
         given = [key for key in PRICES if getattr(self, key) is not None]
         if given and len(given) < len(PRICES):
             raise ValueError(
-                f"required {', '.join(PRICES)} together, arrived {', '.join(given)} alone; add the others, or remove it"
+                f"required {', '.join(PRICES)} together, arrived {', '.join(given)} alone; add the"
+                " others, or remove it"
             )
         if given and self.margin_per_customer <= self.offer_cost:
             raise ValueError(
-                f"required a margin_per_customer above the offer_cost, arrived {self.margin_per_customer:g} and {self.offer_cost:g}; correct one of them"
+                "required a margin_per_customer above the offer_cost, arrived"
+                f" {self.margin_per_customer:g} and {self.offer_cost:g}; correct one of them"
             )
         return self

@@ -21,15 +21,29 @@ FLAGS = [
     "--disable-sync",
 ]
 WIDTHS = [390, 1280]
-FIGURE = "import matplotlib.pyplot as plt\nax = plt.subplots(figsize=(12, 4))[1]\nax = ax.plot([1, 3, 2])[0].axes"
-WIDE = "import pandas as pd\npd.DataFrame({f'a_rather_long_column_{number}': [number / 7] for number in range(20)})"
-HOSTILE = "print('</pre></div><script>document.title = \"hurt\"</script><img src=\"http://127.0.0.1:9/x.png\">' + 'long' * 100)"
-MARKUP = 'from IPython.display import HTML\nHTML(\'<script>document.title = "hurt"</script><img src="http://127.0.0.1:9/y.png" onerror="document.title = 1">\')'
+FIGURE = (
+    "import matplotlib.pyplot as plt\nax = plt.subplots(figsize=(12, 4))[1]\nax = ax.plot([1, 3,"
+    " 2])[0].axes"
+)
+WIDE = (
+    "import pandas as pd\npd.DataFrame({f'a_rather_long_column_{number}': [number / 7] for number"
+    " in range(20)})"
+)
+HOSTILE = (
+    'print(\'</pre></div><script>document.title = "hurt"</script><img'
+    " src=\"http://127.0.0.1:9/x.png\">' + 'long' * 100)"
+)
+MARKUP = (
+    'from IPython.display import HTML\nHTML(\'<script>document.title = "hurt"</script><img'
+    ' src="http://127.0.0.1:9/y.png" onerror="document.title = 1">\')'
+)
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """The reports of one notebook with a figure, a wide table and hostile text, and of one that fails."""
+    """The reports of one notebook with a figure, a wide table and hostile text, and of one that
+    fails.
+    """
     root = tmp_path_factory.mktemp("browser")
     write_study(root, "alpha")
     cells = [

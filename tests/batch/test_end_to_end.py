@@ -1,4 +1,6 @@
-"""Whole studies from raw files to pages: the real ones where the mirror is, twice for what hasn't changed."""
+"""Whole studies from raw files to pages: the real ones where the mirror is, twice for what hasn't
+changed.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Value, effects and targets from raw files to tables and pages: a small generated company, a trial made here, and cdnow where the mirror is."""
+"""Value, effects and targets from raw files to tables and pages: a small generated company, a trial
+made here, and cdnow where the mirror is.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +17,9 @@ FEW = ["--set", "repeats=2", "--set", "resamples=200", "--jobs", "2"]
 
 
 def run(copy: Path, study: str, notebooks: str, few: list[str], capsys) -> dict[str, pd.DataFrame]:
-    """Run notebooks on a study and return its tables by name; every notebook is done and has its page."""
+    """Run notebooks on a study and return its tables by name; every notebook is done and has its
+    page.
+    """
     (copy / "reports" / "plan.yml").write_text(
         f"notebooks: [{notebooks}]\nstudies: {{{study}: {{}}}}\n"
     )

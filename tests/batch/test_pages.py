@@ -105,8 +105,8 @@ def test_a_page_forbids_scripts_and_the_network_and_needs_neither():
     page = render(show(image_png=PIXEL), show(text_html=pd.DataFrame({"a": [1]}).to_html()))
     policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]
     assert (
-        policy
-        == "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none';"
+        " form-action 'none'"
     )
     assert page.find_all(["script", "link", "iframe"]) == []
     assert "url(" not in page.style.text
@@ -117,7 +117,10 @@ def test_a_page_forbids_scripts_and_the_network_and_needs_neither():
 def test_a_page_over_five_megabytes_is_refused_with_what_to_do():
     with pytest.raises(
         StudyError,
-        match=r"notebooks/30_risk.ipynb: required a page of at most 5 MB, arrived 5\.\d MB; show fewer rows",
+        match=(
+            r"notebooks/30_risk.ipynb: required a page of at most 5 MB, arrived 5\.\d MB; show"
+            r" fewer rows"
+        ),
     ):
         render(stream("stdout", "x" * 5_100_000))
 

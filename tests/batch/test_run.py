@@ -26,10 +26,22 @@ studies:
   beta: {notebooks: [10_data, 30_risk, 40_survival]}
   gamma: {}
 """
-DECLARED = 'study: str = "alpha"  # folder\nrows: int = 3  # rows = lines of the table\nlabel: str | None = None\nshares: list[float] = [0.5]'
-TABLE = "import pandas as pd\nfrom research.results import save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
-FAULTS = "from research.studies import StudyError\nraise StudyError('first <b>fault</b>; mend it', 'second fault; mend that')"
-STOP = "from research.studies import NotApplicable\nraise NotApplicable('required a table contracts; this study has none')"
+DECLARED = (
+    'study: str = "alpha"  # folder\nrows: int = 3  # rows = lines of the table\nlabel: str | None'
+    " = None\nshares: list[float] = [0.5]"
+)
+TABLE = (
+    "import pandas as pd\nfrom research.results import"
+    " save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
+)
+FAULTS = (
+    "from research.studies import StudyError\nraise StudyError('first <b>fault</b>; mend it',"
+    " 'second fault; mend that')"
+)
+STOP = (
+    "from research.studies import NotApplicable\nraise NotApplicable('required a table contracts;"
+    " this study has none')"
+)
 
 
 def write_project(root: Path) -> None:
@@ -47,14 +59,18 @@ def write_project(root: Path) -> None:
 
 
 def enter(patch: pytest.MonkeyPatch, root: Path) -> None:
-    """Work in a project whose package is one small file, so that edits of the real one don't disturb."""
+    """Work in a project whose package is one small file, so that edits of the real one don't
+    disturb.
+    """
     patch.setenv("RESEARCH_HOME", str(root))
     patch.setattr(records, "list_sources", lambda: [root / "code.py"])
 
 
 @pytest.fixture(scope="module")
 def first_batch(tmp_path_factory):
-    """All of the plan, once: two runs of alpha, beta with a failing notebook, gamma without its file."""
+    """All of the plan, once: two runs of alpha, beta with a failing notebook, gamma without its
+    file.
+    """
     root = tmp_path_factory.mktemp("batch")
     write_project(root)
     with pytest.MonkeyPatch.context() as patch:
@@ -109,7 +125,8 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(fresh):
     told = refuse("alpha", rovs="4")
     assert (
         told
-        == "--set: required a parameter that one of 10_data declares, arrived 'rovs'; did you mean 'rows'?"
+        == "--set: required a parameter that one of 10_data declares, arrived 'rovs'; did you mean"
+        " 'rows'?"
     )
     assert not (fresh / "reports" / "alpha").exists()
 
@@ -164,7 +181,8 @@ def test_each_notebook_gets_only_what_it_declares(fresh):
 def test_settings_lie_on_top_of_the_default_run_of_the_plan_and_name_the_run(fresh):
     write_plan(
         fresh,
-        "notebooks: [10_data]\nstudies: {alpha: {runs: {default: {label: north}, other: {rows: 9}}}}",
+        "notebooks: [10_data]\nstudies: {alpha: {runs: {default: {label: north}, other: {rows:"
+        " 9}}}}",
     )
     (run,) = plan.arrange("alpha", {"shares": "[0.5, 0.75]", "rows": "4"})
     assert run.parameters == {"label": "north", "rows": 4, "shares": [0.5, 0.75]}
@@ -221,8 +239,8 @@ def test_a_date_in_the_plan_reaches_a_text_parameter_as_it_was_written(fresh):
 def test_a_parameter_that_is_computed_is_refused(fresh):
     write_notebook(fresh, "10_data", "What is there?", "rows: int = 3\ntwice: int = 2 * rows")
     assert (
-        "required 'name: type = literal' on each line of the cell tagged parameters, arrived 'twice: int = 2 * rows'"
-        in refuse("alpha")
+        "required 'name: type = literal' on each line of the cell tagged parameters, arrived"
+        " 'twice: int = 2 * rows'" in refuse("alpha")
     )
 
 
@@ -536,7 +554,8 @@ def test_another_failure_to_start_is_not_tried_again(fresh, monkeypatch):
 def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
     tmp_path, content, fingerprint, refused
 ):
-    # 10_data left 'numbers' holding 0, made from fingerprint b; where b is no longer wanted, 10_data will be made again and counts for nothing
+    # 10_data left 'numbers' holding 0, made from fingerprint b; where b is no longer wanted,
+    # 10_data will be made again and counts for nothing
     for folder, text in (("run", "number\n0\n"), ("scratch", content)):
         (tmp_path / folder / "tables").mkdir(parents=True)
         (tmp_path / folder / "tables" / "numbers.csv").write_text(text)
@@ -544,6 +563,9 @@ def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
         {"notebook": "30_risk", "siblings": {"10_data": fingerprint}},
         {"10_data": {"fingerprint": "b", "files": ["tables/numbers.csv"]}},
     )
-    told = r"required equal tables under one name, arrived another numbers.csv than that of 10_data; rename them"
+    told = (
+        r"required equal tables under one name, arrived another numbers.csv than that of 10_data;"
+        r" rename them"
+    )
     with pytest.raises(StudyError, match=told) if refused else nullcontext():
         _refuse_clashes(job, tmp_path / "scratch", tmp_path / "run", ["numbers.csv"], others)

@@ -1,4 +1,6 @@
-"""The ways to the same features that `make bench` measures against: they must give what the package gives."""
+"""The ways to the same features that `make bench` measures against: they must give what the package
+gives.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -25,7 +27,9 @@ def company(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(company, tmp_path_factory):
-    """The tables, the labelled population and the package's features of a small company at one snapshot."""
+    """The tables, the labelled population and the package's features of a small company at one
+    snapshot.
+    """
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESEARCH_HOME", str(home))

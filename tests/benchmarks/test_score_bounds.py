@@ -1,4 +1,6 @@
-"""The benchmark of scores: what its bounds say of scores given by hand, and that all contenders are judged on the same rows."""
+"""The benchmark of scores: what its bounds say of scores given by hand, and that all contenders are
+judged on the same rows.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +45,8 @@ def task(**changes):
 def test_half_the_gap_is_asked_of_ranking_and_of_log_loss(loss, auc, verdict):
     import judgements
 
-    # from .80 and .40 to .90 and .30: .86 is 60 % of the way, .84 is 40 %; .34 is 60 % of the way, .36 is 40 %
+    # from .80 and .40 to .90 and .30: .86 is 60 % of the way, .84 is 40 %; .34 is 60 % of the way,
+    # .36 is 40 %
     scores = {
         "plain logistic": score(0.8, 0.4),
         "logistic with pairs": score(auc, loss),

@@ -1,4 +1,6 @@
-"""The benchmark of effects: scores and intervals by hand, companies whose truth is known, and bounds judged from numbers."""
+"""The benchmark of effects: scores and intervals by hand, companies whose truth is known, and
+bounds judged from numbers.
+"""
 
 from pathlib import Path
 
@@ -19,7 +21,8 @@ def benchmarks(monkeypatch):
 def test_corrected_interval_is_that_of_nadeau_and_bengio():
     import uplift_halves
 
-    # mean 2, variance 1, 3 divisions, as many judged as learned from: error sqrt(1/3 + 1) = 1.1547, t of 2 degrees 4.3027, together 4.9683
+    # mean 2, variance 1, 3 divisions, as many judged as learned from: error sqrt(1/3 + 1) = 1.1547,
+    # t of 2 degrees 4.3027, together 4.9683
     assert uplift_halves.find_corrected(np.array([1.0, 2.0, 3.0])) == pytest.approx(
         (2.0, 2 - 4.9683, 2 + 4.9683), abs=1e-3
     )

@@ -54,7 +54,9 @@ def test_another_seed_gives_other_halves(tasks):
 
 @pytest.fixture
 def run(tasks, monkeypatch, tmp_path, capsys):
-    """Run the script on 21 customers and two splits with one made-up model, whose effects are the row for men's e-mail and 100 more for women's."""
+    """Run the script on 21 customers and two splits with one made-up model, whose effects are the
+    row for men's e-mail and 100 more for women's.
+    """
     import uplift_peers
 
     rows = pd.DataFrame(

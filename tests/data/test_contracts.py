@@ -61,40 +61,67 @@ def test_tables_that_keep_their_promises_pass():
     [
         (
             {"customer_id": ["a", "a"]},
-            "table customers, column customer_id: required one row per customer, arrived a in 1 row; keep one row per customer in the SQL",
+            (
+                "table customers, column customer_id: required one row per customer, arrived a in 1"
+                " row; keep one row per customer in the SQL"
+            ),
         ),
         (
             {"customer_id": ["a", None]},
-            "table customers, column customer_id: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+            (
+                "table customers, column customer_id: required no empty values, arrived null in 1"
+                " row; drop these rows in the SQL or fill them from the source"
+            ),
         ),
         (
             {"customer_id": [1.5, 2.5]},
-            "table customers, column customer_id: required a column of keys, arrived float64 in 2 rows; cast it in customers.sql",
+            (
+                "table customers, column customer_id: required a column of keys, arrived float64 in"
+                " 2 rows; cast it in customers.sql"
+            ),
         ),
         (
             {"joined_at": ["2023-01-01", "2023-02-01"]},
-            "table customers, column joined_at: required a column of times, arrived string in 2 rows; cast it in customers.sql",
+            (
+                "table customers, column joined_at: required a column of times, arrived string in 2"
+                " rows; cast it in customers.sql"
+            ),
         ),
         (
             {"joined_at": days("2023-01-01", "2025-01-01")},
-            "table customers, column joined_at: required dates up to today (2024-12-31), arrived 2025-01-01 00:00:00 in 1 row; drop or correct these rows",
+            (
+                "table customers, column joined_at: required dates up to today (2024-12-31),"
+                " arrived 2025-01-01 00:00:00 in 1 row; drop or correct these rows"
+            ),
         ),
         (
             {"joined_at": days("2023-01-01", None)},
-            "table customers, column joined_at: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+            (
+                "table customers, column joined_at: required no empty values, arrived null in 1"
+                " row; drop these rows in the SQL or fill them from the source"
+            ),
         ),
         (
             {"known_at": days("2022-12-31", "2023-02-01")},
-            "table customers, column known_at: required dates on or after joined_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+            (
+                "table customers, column known_at: required dates on or after joined_at, arrived"
+                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
+            ),
         ),
         (
             {"snapshot": [1, 2]},
-            "table customers: required no column named age_days, churned, duration_days, event, leaves_in_data, left_in_lead, n_repeat, recency_days, "
-            "snapshot, tenure_days, wait_days, waited or *_right, arrived snapshot; rename it in customers.sql",
+            (
+                "table customers: required no column named age_days, churned, duration_days, event,"
+                " leaves_in_data, left_in_lead, n_repeat, recency_days, snapshot, tenure_days,"
+                " wait_days, waited or *_right, arrived snapshot; rename it in customers.sql"
+            ),
         ),
         (
             {"tags": [["x"], ["y"]]},
-            "table customers: required columns of single values, arrived tags (array<string>); take it apart in customers.sql or leave it out",
+            (
+                "table customers: required columns of single values, arrived tags (array<string>);"
+                " take it apart in customers.sql or leave it out"
+            ),
         ),
     ],
 )
@@ -107,36 +134,59 @@ def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
     [
         (
             {"customer_id": ["a", "stranger"]},
-            "table contracts, column customer_id: required customers that the table customers holds, arrived stranger in 1 row; "
-            "add them there or drop these rows",
+            (
+                "table contracts, column customer_id: required customers that the table customers"
+                " holds, arrived stranger in 1 row; add them there or drop these rows"
+            ),
         ),
         (
             {"ended_at": days("2022-12-31", None)},
-            "table contracts, column ended_at: required dates on or after started_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+            (
+                "table contracts, column ended_at: required dates on or after started_at, arrived"
+                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
+            ),
         ),
         (
             {"ended_at": days("2025-01-01", None)},
-            "table contracts, column ended_at: required dates up to today (2024-12-31), arrived 2025-01-01 00:00:00 in 1 row; leave it empty until it happens",
+            (
+                "table contracts, column ended_at: required dates up to today (2024-12-31), arrived"
+                " 2025-01-01 00:00:00 in 1 row; leave it empty until it happens"
+            ),
         ),
         (
             {"known_at": days("2022-12-31", "2023-02-01")},
-            "table contracts, column known_at: required dates on or after started_at, arrived 2022-12-31 00:00:00 in 1 row; drop or correct these rows",
+            (
+                "table contracts, column known_at: required dates on or after started_at, arrived"
+                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
+            ),
         ),
         (
             {"monthly_fee": [-1.0, 5.0]},
-            "table contracts, column monthly_fee: required values of at least 0, arrived -1.0 in 1 row; correct them in the SQL",
+            (
+                "table contracts, column monthly_fee: required values of at least 0, arrived -1.0"
+                " in 1 row; correct them in the SQL"
+            ),
         ),
         (
             {"monthly_fee": ["1 €", "2 €"]},
-            "table contracts, column monthly_fee: required a column of numbers, arrived string in 2 rows; cast it in contracts.sql",
+            (
+                "table contracts, column monthly_fee: required a column of numbers, arrived string"
+                " in 2 rows; cast it in contracts.sql"
+            ),
         ),
         (
             {"plan": [["x"], ["y"]]},
-            "table contracts, column plan: required a column of texts, arrived array<string> in 2 rows; cast it in contracts.sql",
+            (
+                "table contracts, column plan: required a column of texts, arrived array<string> in"
+                " 2 rows; cast it in contracts.sql"
+            ),
         ),
         (
             {"voluntary": [0, 2]},
-            "table contracts, column voluntary: required a column of flags, arrived int64 in 2 rows; cast it in contracts.sql",
+            (
+                "table contracts, column voluntary: required a column of flags, arrived int64 in 2"
+                " rows; cast it in contracts.sql"
+            ),
         ),
     ],
 )
@@ -148,11 +198,15 @@ def test_a_fault_of_the_contracts_is_one_sentence(changes, sentence):
 def test_a_number_must_be_finite(value):
     backend = ibis.duckdb.connect()
     backend.raw_sql(
-        f"CREATE TABLE orders AS SELECT 'a' AS customer_id, TIMESTAMP '2024-01-01' AS ordered_at, CAST('{value}' AS DOUBLE) AS amount"
+        "CREATE TABLE orders AS SELECT 'a' AS customer_id, TIMESTAMP '2024-01-01' AS ordered_at,"
+        f" CAST('{value}' AS DOUBLE) AS amount"
     )
     with pytest.raises(
         StudyError,
-        match=f"table orders, column amount: required finite numbers, arrived {value} in 1 row; make them null in the SQL",
+        match=(
+            f"table orders, column amount: required finite numbers, arrived {value} in 1 row; make"
+            " them null in the SQL"
+        ),
     ):
         checks.require(
             checks.check({"orders": contracts.conform(backend.table("orders"), "orders")}, TODAY)
@@ -173,7 +227,8 @@ def test_a_propensity_is_a_probability(propensity, limit):
     (fault,) = faults_of(customers=customers(), campaigns=campaigns)
     assert (
         fault
-        == f"table campaigns, column propensity: required values of {limit}, arrived {propensity} in 1 row; correct them in the SQL"
+        == f"table campaigns, column propensity: required values of {limit}, arrived {propensity}"
+        " in 1 row; correct them in the SQL"
     )
 
 
@@ -195,15 +250,27 @@ def test_an_end_at_an_earlier_hour_of_the_day_of_the_start_is_in_order():
 
 def test_missing_columns_are_named_with_those_that_arrived():
     assert faults_of(customers=pd.DataFrame({"id": ["a"], "Joined_At": ["x"]})) == (
-        "table customers, column customer_id: required a column of keys, arrived only id, Joined_At in 1 row; select it in customers.sql",
-        "table customers, column joined_at: required a column of times, arrived only id, Joined_At in 1 row; select it in customers.sql",
+        (
+            "table customers, column customer_id: required a column of keys, arrived only id,"
+            " Joined_At in 1 row; select it in customers.sql"
+        ),
+        (
+            "table customers, column joined_at: required a column of times, arrived only id,"
+            " Joined_At in 1 row; select it in customers.sql"
+        ),
     )
 
 
 def test_keys_that_became_floats_beside_an_empty_one_are_named_on_both_counts():
     assert faults_of(customers=customers(customer_id=[1.0, float("nan")])) == (
-        "table customers, column customer_id: required a column of keys, arrived float64 in 2 rows; cast it in customers.sql",
-        "table customers, column customer_id: required no empty values, arrived null in 1 row; drop these rows in the SQL or fill them from the source",
+        (
+            "table customers, column customer_id: required a column of keys, arrived float64 in 2"
+            " rows; cast it in customers.sql"
+        ),
+        (
+            "table customers, column customer_id: required no empty values, arrived null in 1 row;"
+            " drop these rows in the SQL or fill them from the source"
+        ),
     )
 
 
@@ -212,8 +279,8 @@ def test_an_empty_table_is_a_fault_and_no_crash(name):
     frames = {"customers": customers(), "contracts": running()}
     found = faults_of(**(frames | {name: frames[name].head(0)}))
     assert (
-        f"table {name}: required at least one row, arrived an empty table; check the SQL's filters and the raw files"
-        in found
+        f"table {name}: required at least one row, arrived an empty table; check the SQL's filters"
+        " and the raw files" in found
     )
 
 
@@ -301,7 +368,8 @@ def test_times_with_a_zone_become_utc_whatever_the_machine_says(write_study, mon
 def test_a_huge_decimal_attribute_becomes_a_float(write_study):
     found = adapted(
         write_study,
-        "SELECT *, 12345678901234567890123456789012345678::DECIMAL(38, 0) AS points FROM raw_customers",
+        "SELECT *, 12345678901234567890123456789012345678::DECIMAL(38, 0) AS points FROM"
+        " raw_customers",
     )
     assert found.points.tolist() == [1.2345678901234568e37] * 2
 
@@ -315,7 +383,10 @@ def test_columns_with_quotes_and_letters_of_any_script_pass_untouched(write_stud
 def test_a_placeholder_for_a_date_is_refused(write_study, placeholder):
     with pytest.raises(
         StudyError,
-        match=r"column joined_at: required dates from 1900-01-01 on, arrived .* in 2 rows; make a placeholder null, or drop these rows",
+        match=(
+            r"column joined_at: required dates from 1900-01-01 on, arrived .* in 2 rows; make a"
+            r" placeholder null, or drop these rows"
+        ),
     ):
         adapted(
             write_study,
@@ -341,7 +412,10 @@ def test_an_optional_column_may_be_null_in_every_row(write_study):
 def test_a_required_column_that_is_null_in_every_row_is_a_fault(write_study):
     with pytest.raises(
         StudyError,
-        match="column joined_at: required no empty values, arrived null in 2 rows; drop these rows in the SQL or fill them",
+        match=(
+            "column joined_at: required no empty values, arrived null in 2 rows; drop these rows in"
+            " the SQL or fill them"
+        ),
     ):
         adapted(write_study, "SELECT customer_id, NULL AS joined_at FROM raw_customers")
 

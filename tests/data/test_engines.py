@@ -1,4 +1,6 @@
-"""Two engines, one code: Spark in local mode, and a warehouse where there is one, give DuckDB's tables to the bit; faults of engines are sentences."""
+"""Two engines, one code: Spark in local mode, and a warehouse where there is one, give DuckDB's
+tables to the bit; faults of engines are sentences.
+"""
 
 import gc
 import os
@@ -59,7 +61,9 @@ needs_java = pytest.mark.skipif(
 
 
 def copy_study(name: str, to: str, project: Path, **changes) -> None:
-    """Copy a study's files into the throwaway project under another name, with other keys; a key set to None goes."""
+    """Copy a study's files into the throwaway project under another name, with other keys; a key
+    set to None goes.
+    """
     folder = project / "data" / to
     folder.mkdir(parents=True, exist_ok=True)
     for path in (ROOT / "data" / name).glob("*.sql"):
@@ -78,7 +82,9 @@ def set_engine(study: str, project: Path, engine: dict | str, **changes) -> None
 
 
 def run(name: str) -> dict[str, pd.DataFrame]:
-    """Return what one engine makes of a study: promises, counts, labels with features, and stages."""
+    """Return what one engine makes of a study: promises, counts, labels with features, and
+    stages.
+    """
     study = load_study(name)
     tables = load.adapt(study)
     split = splits.plan_split(study)
@@ -93,7 +99,9 @@ def run(name: str) -> dict[str, pd.DataFrame]:
 
 
 def require_equal(name: str, project: Path, engine: dict) -> pd.DataFrame:
-    """Run a study on DuckDB and on another engine, require the same tables to the bit, and return the panel."""
+    """Run a study on DuckDB and on another engine, require the same tables to the bit, and return
+    the panel.
+    """
     fetch.fetch(load_study(name))
     expected = run(name)
     set_engine(name, project, engine)
@@ -103,7 +111,9 @@ def require_equal(name: str, project: Path, engine: dict) -> pd.DataFrame:
 
 
 def write_company(folder: Path) -> dict[str, pd.DataFrame]:
-    """Write the tables of a small simulated company as Parquet, in microseconds as the simulator does, and return them."""
+    """Write the tables of a small simulated company as Parquet, in microseconds as the simulator
+    does, and return them.
+    """
     tables = simulate(600, 24, seed=1)
     for name, table in tables.items():
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,9 +133,11 @@ def test_spark_gives_the_tables_of_duckdb_for_the_whole_demo(project, monkeypatc
     panel = require_equal("demo", project, SPARK)
     assert len(panel) > 1000
     assert panel.churned.any()
-    assert {path.name for path in project.iterdir()} == {"data", "notebooks", "reports"}, (
-        "Spark left something in the user's folder"
-    )
+    assert {path.name for path in project.iterdir()} == {
+        "data",
+        "notebooks",
+        "reports",
+    }, "Spark left something in the user's folder"
 
 
 @needs_java
@@ -148,7 +160,10 @@ def test_spark_reads_what_duckdb_reads_of_any_file(write_study, project):
     pd.DataFrame(
         {"id": [1, 2], "seen": pd.to_datetime(["2024-01-01 10:00:00.000000001", None])}
     ).to_parquet(study.raw / "y.parquet")
-    query = "SELECT x.id AS customer_id, x.left AS churned, replace(fee, ',', '.')::DOUBLE AS fee, hour, y.seen FROM raw_x AS x JOIN raw_y AS y USING (id)"
+    query = (
+        "SELECT x.id AS customer_id, x.left AS churned, replace(fee, ',', '.')::DOUBLE AS fee,"
+        " hour, y.seen FROM raw_x AS x JOIN raw_y AS y USING (id)"
+    )
     (study.folder / "snapshot.sql").write_text(query)
     expected = load.load_tables("tiny")["snapshot"]
     set_engine("tiny", project, SPARK)
@@ -197,7 +212,10 @@ def test_spark_that_runs_already_refuses_another_master(write_study):
     engines.connect(write_study(tables=TINY, engine=SPARK))
     with pytest.raises(
         StudyError,
-        match=r"key engine: required spark.master to be local\[1\], arrived a Spark that this process started with local\[2\]",
+        match=(
+            r"key engine: required spark.master to be local\[1\], arrived a Spark that this process"
+            r" started with local\[2\]"
+        ),
     ):
         engines.connect(write_study(tables=TINY, engine={"kind": "spark", "master": "local[1]"}))
 
@@ -206,7 +224,10 @@ def test_spark_that_runs_already_refuses_another_master(write_study):
 @pytest.mark.slow
 def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(write_study, project):
     study = write_study(tables=TINY, engine=SPARK)
-    code = "from research.adapters import load_tables; print(load_tables('tiny')['customers'].count().execute())"
+    code = (
+        "from research.adapters import load_tables;"
+        " print(load_tables('tiny')['customers'].count().execute())"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project)
     assert (ran.stdout, ran.stderr) == ("2\n", "")
     set_engine("tiny", project, {"kind": "spark", "master": "nowhere"})
@@ -225,19 +246,31 @@ def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(writ
     [
         (
             "oracle",
-            "key engine.kind: required 'duckdb', 'spark' or 'warehouse', arrived 'oracle'; correct the value",
+            (
+                "key engine.kind: required 'duckdb', 'spark' or 'warehouse', arrived 'oracle';"
+                " correct the value"
+            ),
         ),
         (
             {"kind": "duckdb", "master": "local"},
-            "key engine: required for the engine duckdb no keys but memory_gb, threads, arrived master; remove it",
+            (
+                "key engine: required for the engine duckdb no keys but memory_gb, threads, arrived"
+                " master; remove it"
+            ),
         ),
         (
             {"kind": "warehouse"},
-            "key engine: required the key 'url' for a warehouse, but nothing arrived; write for example",
+            (
+                "key engine: required the key 'url' for a warehouse, but nothing arrived; write for"
+                " example"
+            ),
         ),
         (
             {"kind": "warehouse", "url": "duckdb://x.db"},
-            "key engine: required a warehouse other than DuckDB, arrived a DuckDB file; use the engine duckdb",
+            (
+                "key engine: required a warehouse other than DuckDB, arrived a DuckDB file; use the"
+                " engine duckdb"
+            ),
         ),
         ({"kind": "spark", "cores": 2}, "key engine.cores: required a known key, arrived 'cores'"),
     ],
@@ -286,14 +319,20 @@ def test_spark_without_its_package_or_without_java_is_one_sentence(
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(
         StudyError,
-        match="key engine: required Java 17 or later for the engine spark, found none on JAVA_HOME .*; install a Java",
+        match=(
+            "key engine: required Java 17 or later for the engine spark, found none on JAVA_HOME"
+            " .*; install a Java"
+        ),
     ):
         engines.connect(study)
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(
         StudyError,
-        match=r"required pyspark for the engine spark, which is not installed; install it with 'pip install research\[spark\]'",
+        match=(
+            r"required pyspark for the engine spark, which is not installed; install it with 'pip"
+            r" install research\[spark\]'"
+        ),
     ):
         spark.open_session(study.engine, "data/tiny/study.yml, key engine")
 
@@ -308,7 +347,10 @@ def test_variables_in_an_address_come_from_the_environment_and_unset_ones_are_na
     )
     with pytest.raises(
         StudyError,
-        match="key engine.url: required the environment variable DB_USER, which is not set; set it before the run",
+        match=(
+            "key engine.url: required the environment variable DB_USER, which is not set; set it"
+            " before the run"
+        ),
     ):
         engines.fill_variables("postgres://${DB_USER}:${DB_PASSWORD}@host/crm", "key engine.url")
 
@@ -361,7 +403,8 @@ def fill_warehouse(tables: dict[str, pd.DataFrame], url: str) -> None:
 def list_tables(url: str) -> set[str]:
     backend = ibis.connect(url)
     found = backend.sql(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'pg_catalog')"
+        "SELECT table_name FROM information_schema.tables WHERE table_schema NOT IN"
+        " ('information_schema', 'pg_catalog')"
     ).execute()
     backend.disconnect()
     return {*found.table_name}
@@ -394,7 +437,10 @@ def test_a_temporary_folder_that_is_not_there_is_one_sentence(write_study, monke
     monkeypatch.setattr(engines.tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(
         StudyError,
-        match=r"required a temporary folder .* arrived .*none.* \(No such file or directory\); set TMPDIR to another",
+        match=(
+            r"required a temporary folder .* arrived .*none.* \(No such file or directory\); set"
+            r" TMPDIR to another"
+        ),
     ):
         engines.connect(write_study(tables=TINY))
 
@@ -403,7 +449,8 @@ def test_the_embedded_engine_keeps_within_its_memory_and_takes_its_folder_away(w
     study = write_study(tables=TINY, engine={"kind": "duckdb", "memory_gb": 0.5, "threads": 1})
     backend = engines.connect(study)
     settings = backend.raw_sql(
-        "SELECT current_setting('memory_limit'), current_setting('threads'), current_setting('temp_directory')"
+        "SELECT current_setting('memory_limit'), current_setting('threads'),"
+        " current_setting('temp_directory')"
     ).fetchone()
     assert settings[:2] == ("476.8 MiB", 1)
     assert Path(settings[2]).is_dir()

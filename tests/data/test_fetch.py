@@ -1,4 +1,6 @@
-"""Raw files to contract tables: found, verified, read in every format, and each fault one sentence."""
+"""Raw files to contract tables: found, verified, read in every format, and each fault one
+sentence.
+"""
 
 import hashlib
 import http.server
@@ -29,7 +31,9 @@ def checksum(content: str) -> str:
 
 @pytest.fixture
 def flat(write_study):
-    """Return a function that writes a flat study of one source, its file below raw/ and its adapter, and returns the study."""
+    """Return a function that writes a flat study of one source, its file below raw/ and its
+    adapter, and returns the study.
+    """
 
     def write(
         file: str = "x.csv",
@@ -100,16 +104,23 @@ def read(study: Study) -> pd.DataFrame:
 
 
 def write_xlsx(path: Path, **sheets: list[list]) -> None:
-    """Write the least that is an XLSX file: one XML part per sheet, numbers as numbers, texts inline."""
+    """Write the least that is an XLSX file: one XML part per sheet, numbers as numbers, texts
+    inline.
+    """
     office = "http://schemas.openxmlformats.org"
     with zipfile.ZipFile(path, "w") as parts:
         parts.writestr(
             "[Content_Types].xml",
-            f'<Types xmlns="{office}/package/2006/content-types"><Default Extension="rels" ContentType='
-            '"application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType='
+            f'<Types xmlns="{office}/package/2006/content-types"><Default Extension="rels"'
+            " ContentType="
+            '"application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml"'
+            " ContentType="
             '"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>',
         )
-        link = f'<Relationship Id="r{{0}}" Type="{office}/officeDocument/2006/relationships/{{1}}" Target="{{2}}"/>'
+        link = (
+            f'<Relationship Id="r{{0}}" Type="{office}/officeDocument/2006/relationships/{{1}}"'
+            ' Target="{2}"/>'
+        )
         links = f'<Relationships xmlns="{office}/package/2006/relationships">{{0}}</Relationships>'
         parts.writestr(
             "_rels/.rels", links.format(link.format(0, "officeDocument", "xl/workbook.xml"))
@@ -123,7 +134,10 @@ def write_xlsx(path: Path, **sheets: list[list]) -> None:
         listed = "".join(
             f'<sheet name="{name}" sheetId="{i + 1}" r:id="r{i}"/>' for i, name in enumerate(sheets)
         )
-        names = f'xmlns="{office}/spreadsheetml/2006/main" xmlns:r="{office}/officeDocument/2006/relationships"'
+        names = (
+            f'xmlns="{office}/spreadsheetml/2006/main"'
+            f' xmlns:r="{office}/officeDocument/2006/relationships"'
+        )
         parts.writestr("xl/workbook.xml", f"<workbook {names}><sheets>{listed}</sheets></workbook>")
         for i, rows in enumerate(sheets.values()):
             cells = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
@@ -182,7 +196,8 @@ def test_a_csv_file_in_another_encoding_needs_and_takes_the_option(flat):
     content = "customer_id,city\na,Zürich\nb,Bern\n".encode("latin-1")
     (fault,) = faults_of(load.adapt, flat(content=content))
     assert fault.startswith(
-        "data/tiny/study.yml, key sources.raw_x: required a file x.csv that DuckDB can read with these options, arrived"
+        "data/tiny/study.yml, key sources.raw_x: required a file x.csv that DuckDB can read with"
+        " these options, arrived"
     )
     assert "This file is not utf-8 encoded" in fault
     assert fault.endswith("; correct it")
@@ -239,7 +254,10 @@ def test_an_object_that_the_rdata_file_does_not_hold_is_named_with_those_it_hold
         os.fspath(study.raw / "x.rda"), pd.DataFrame({"customer_id": ["a"]}), df_name="people"
     )
     assert faults_of(load.adapt, study) == (
-        "data/tiny/study.yml, key sources.raw_x: required 'object' to be one of people, arrived persons; name one of them",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required 'object' to be one of people, arrived"
+            " persons; name one of them"
+        ),
     )
 
 
@@ -266,7 +284,8 @@ def test_a_database_that_cannot_be_attached_is_one_sentence(write_study, content
         (study.raw / "crm.duckdb").write_bytes(content)
     (fault,) = faults_of(load.adapt, study)
     assert fault.startswith(
-        "data/tiny/study.yml, key attach.crm: required a database crm.duckdb that DuckDB can attach, arrived IO Error"
+        "data/tiny/study.yml, key attach.crm: required a database crm.duckdb that DuckDB can"
+        " attach, arrived IO Error"
     )
     assert fault.endswith(f"{arrived}; correct it")
 
@@ -284,20 +303,32 @@ def test_a_source_may_bear_a_word_of_sql(write_study, name):
     [
         (
             "x.parquet",
-            "required a file x.parquet that DuckDB can read with these options, arrived Invalid Input Error",
+            (
+                "required a file x.parquet that DuckDB can read with these options, arrived Invalid"
+                " Input Error"
+            ),
         ),
         (
             "x.csv.gz",
-            "required a file x.csv.gz that DuckDB can read with these options, arrived IO Error: Input is not a GZIP stream",
+            (
+                "required a file x.csv.gz that DuckDB can read with these options, arrived IO"
+                " Error: Input is not a GZIP stream"
+            ),
         ),
         (
             "x.xlsx",
-            "required a readable XLSX sheet in x.xlsx, arrived Cannot detect file format; correct 'sheet' or the file",
+            (
+                "required a readable XLSX sheet in x.xlsx, arrived Cannot detect file format;"
+                " correct 'sheet' or the file"
+            ),
         ),
         ("x.rda", "required a readable RData file x.rda, arrived "),
         (
             "x.json",
-            "required a file in CSV, Parquet, XLSX or RData, arrived 'x.json'; convert it to one of them",
+            (
+                "required a file in CSV, Parquet, XLSX or RData, arrived 'x.json'; convert it to"
+                " one of them"
+            ),
         ),
     ],
 )
@@ -310,11 +341,17 @@ def test_a_sheet_that_is_not_there_or_is_empty_is_one_sentence(flat):
     for sheet, sentence in (
         (
             "Persons",
-            "required a readable XLSX sheet in x.xlsx, arrived Worksheet named 'Persons' not found; correct 'sheet' or the file",
+            (
+                "required a readable XLSX sheet in x.xlsx, arrived Worksheet named 'Persons' not"
+                " found; correct 'sheet' or the file"
+            ),
         ),
         (
             "Empty",
-            "required a sheet with a header row in x.xlsx, arrived an empty one; correct 'sheet' or the file",
+            (
+                "required a sheet with a header row in x.xlsx, arrived an empty one; correct"
+                " 'sheet' or the file"
+            ),
         ),
     ):
         study = flat("x.xlsx", None, sheet=sheet)
@@ -329,7 +366,10 @@ def test_a_glob_of_several_xlsx_files_is_refused_instead_of_reading_the_first(fl
     for name in ("one.xlsx", "two.xlsx"):
         write_xlsx(study.raw / name, People=[["customer_id"], ["a"]])
     assert faults_of(load.adapt, study) == (
-        "data/tiny/study.yml, key sources.raw_x: required one XLSX or RData file per source, arrived 2 for '*.xlsx'; write a source for each",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required one XLSX or RData file per source,"
+            " arrived 2 for '*.xlsx'; write a source for each"
+        ),
     )
 
 
@@ -362,7 +402,10 @@ def test_an_unknown_option_is_one_sentence(flat):
         "/* first */ " + SNAPSHOT,
         b"\xef\xbb\xbf" + SNAPSHOT.encode(),
         SNAPSHOT.replace(" FROM", "\r\nFROM") + "\r\n",
-        "WITH people AS (SELECT * FROM raw_x) SELECT customer_id, true AS churned, '%s {0} :a' AS odd FROM people",
+        (
+            "WITH people AS (SELECT * FROM raw_x) SELECT customer_id, true AS churned, '%s {0} :a'"
+            " AS odd FROM people"
+        ),
     ],
     ids=["semicolon", "comment", "lines", "block", "mark", "CRLF", "CTE"],
 )
@@ -383,15 +426,24 @@ def test_one_select_is_read_whatever_surrounds_it(flat, sql):
         ("COPY raw_x TO 'x.csv'", "required exactly one SELECT, arrived COPY; keep one SELECT"),
         (
             "SELEC 1",
-            'required SQL that DuckDB can run, arrived Parser Error: syntax error at or near "SELEC"; correct it',
+            (
+                "required SQL that DuckDB can run, arrived Parser Error: syntax error at or near"
+                ' "SELEC"; correct it'
+            ),
         ),
         (
             "SELECT nope FROM raw_x",
-            'required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope" not found in FROM clause!',
+            (
+                'required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope"'
+                " not found in FROM clause!"
+            ),
         ),
         (
             "SELECT * FROM nothing",
-            "required SQL that DuckDB can run, arrived Catalog Error: Table with name nothing does not exist!",
+            (
+                "required SQL that DuckDB can run, arrived Catalog Error: Table with name nothing"
+                " does not exist!"
+            ),
         ),
         (
             "SELECT CAST(customer_id AS INT) AS x FROM raw_x",
@@ -399,11 +451,17 @@ def test_one_select_is_read_whatever_surrounds_it(flat, sql):
         ),
         (
             "SELECT $1 AS x",
-            "required SQL that DuckDB can run, arrived Invalid Input Error: Values were not provided for the following parameters: 1",
+            (
+                "required SQL that DuckDB can run, arrived Invalid Input Error: Values were not"
+                " provided for the following parameters: 1"
+            ),
         ),
         (
             b"SELECT 'Z\xfcrich' AS city",
-            "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xfc in position 9",
+            (
+                "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xfc in"
+                " position 9"
+            ),
         ),
     ],
 )
@@ -419,7 +477,10 @@ def test_a_folder_named_like_an_adapter_is_refused(flat):
     (study.folder / "snapshot.sql").unlink()
     (study.folder / "snapshot.sql").mkdir()
     assert faults_of(load.adapt, study) == (
-        "data/tiny/snapshot.sql: required a readable UTF-8 file, arrived Is a directory; restore the file",
+        (
+            "data/tiny/snapshot.sql: required a readable UTF-8 file, arrived Is a directory;"
+            " restore the file"
+        ),
     )
 
 
@@ -505,7 +566,8 @@ def test_a_wrong_checksum_is_refused_and_earlier_files_stay(
     )
     assert (
         fault
-        == f"{place}: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}; the file was refused, so get the right version or correct study.yml"
+        == f"{place}: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}; the file was refused,"
+        " so get the right version or correct study.yml"
     )
     assert {path.name: path.read_text() for path in study.raw.iterdir()} == (
         {"x.csv": earlier} if earlier else {}
@@ -529,7 +591,10 @@ def test_a_copy_that_breaks_off_leaves_nothing_half_written(flat, mirror_folder,
     monkeypatch.setattr(fetch.shutil, "copyfile", break_off)
     study = flat(content="an earlier file", sha256=checksum(CSV))
     assert faults_of(fetch.fetch, study) == (
-        "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived No space left on device; free it or correct 'file'",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived No"
+            " space left on device; free it or correct 'file'"
+        ),
     )
     assert {path.name: path.read_text() for path in study.raw.iterdir()} == {
         "x.csv": "an earlier file"
@@ -540,7 +605,8 @@ def test_without_network_the_sentence_names_the_mirror_as_the_way_out(flat, clos
     study = flat(content=None, url=closed_port, sha256=checksum(CSV))
     (fault,) = faults_of(fetch.fetch, study)
     assert fault.startswith(
-        f"data/tiny/study.yml, key sources.raw_x: required x.csv from {closed_port}, arrived ConnectionRefusedError"
+        f"data/tiny/study.yml, key sources.raw_x: required x.csv from {closed_port}, arrived"
+        " ConnectionRefusedError"
     )
     assert fault.endswith(
         "; connect to the network, or point RESEARCH_MIRROR at a folder that holds the file"
@@ -558,13 +624,19 @@ def test_an_address_that_no_longer_holds_the_file_is_one_sentence(flat, server):
 @pytest.mark.parametrize("url", ["", "x.csv", "file:///x.csv", "hash://x.csv"])
 def test_an_address_of_no_known_kind_is_one_sentence(flat, url):
     assert faults_of(fetch.fetch, flat(content=None, url=url, sha256=checksum(CSV))) == (
-        f"data/tiny/study.yml, key sources.raw_x: required an http, https or ftp address, arrived '{url}'; correct 'url'",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required an http, https or ftp address,"
+            f" arrived '{url}'; correct 'url'"
+        ),
     )
 
 
 def test_a_file_without_url_that_is_nowhere_is_one_sentence(flat, mirror_folder):
     assert faults_of(fetch.fetch, flat(content=None, sha256=checksum(CSV))) == (
-        "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put it into data/tiny/raw or a RESEARCH_MIRROR folder",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put"
+            " it into data/tiny/raw or a RESEARCH_MIRROR folder"
+        ),
     )
 
 
@@ -589,7 +661,10 @@ def test_a_file_in_the_place_of_the_raw_folder_is_one_sentence(flat):
     study.raw.rmdir()
     study.raw.write_text("in the way")
     assert faults_of(fetch.fetch, study) == (
-        "data/tiny/raw: required a folder that can be written, arrived File exists; free that place",
+        (
+            "data/tiny/raw: required a folder that can be written, arrived File exists; free that"
+            " place"
+        ),
     )
 
 
@@ -598,7 +673,10 @@ def test_a_folder_in_the_place_of_a_file_is_one_sentence(flat, mirror_folder):
     study = flat(content=None, sha256=checksum(CSV))
     (study.raw / "x.csv").mkdir()
     assert faults_of(fetch.fetch, study) == (
-        "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived Is a directory; free it or correct 'file'",
+        (
+            "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived Is a"
+            " directory; free it or correct 'file'"
+        ),
     )
 
 
@@ -688,7 +766,10 @@ def test_a_generation_that_fails_leaves_the_earlier_tables_and_nothing_half_writ
     monkeypatch.setattr(fetch, "write_company", fill_the_disk)
     other = write_study(**SMALL | {"simulate": SMALL["simulate"] | {"seed": 1}})
     assert faults_of(fetch.fetch, other) == (
-        "data/tiny/raw: required a folder that can be written, arrived No space left on device; free that place",
+        (
+            "data/tiny/raw: required a folder that can be written, arrived No space left on device;"
+            " free that place"
+        ),
     )
     assert files_of(other) == whole
     assert not list(study.raw.glob(".simulating-*"))

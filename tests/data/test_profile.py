@@ -1,4 +1,6 @@
-"""What the tables hold: facts, counts, gaps, months and freshness, counted by hand on a few rows."""
+"""What the tables hold: facts, counts, gaps, months and freshness, counted by hand on a few
+rows.
+"""
 
 import ibis
 import pandas as pd
@@ -177,7 +179,9 @@ def test_everyone_known_at_a_snapshot_is_judged_or_left_out_with_a_reason():
     )
     assert (
         row
-        == {  # f joined after the snapshot; d and e are known but not active; c leaves before the team can act
+        # f joined after the snapshot; d and e are known but not active; c leaves before the team
+        # can act
+        == {
             "snapshot": snapshot,
             "customers_known": 5,
             "not_active": 2,

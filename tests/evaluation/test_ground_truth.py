@@ -1,4 +1,6 @@
-"""The truth beside the generated company: what was drawn is what the truth says, and nothing but the truth knows it as well."""
+"""The truth beside the generated company: what was drawn is what the truth says, and nothing but
+the truth knows it as well.
+"""
 
 from itertools import combinations
 
@@ -33,7 +35,9 @@ def company() -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def months(company) -> pd.DataFrame:
-    """Months under contract at their start, with the true chances and whether the customer left in them, by cause."""
+    """Months under contract at their start, with the true chances and whether the customer left in
+    them, by cause.
+    """
     rows, ends = company["truth/hazards"].dropna(subset="voluntary"), company["contracts"]
     ends = ends[ends.ended_at.notna() & ~ends.end_reason.isin(NO_END)]
     ends = pd.DataFrame(
@@ -65,7 +69,9 @@ def test_in_every_tenth_of_the_true_hazard_as_many_leave_as_it_says(months, caus
 
 
 def test_the_true_hazard_in_campaigns_is_the_one_in_force(months, company):
-    """With the offers left out of the truth, treated customers would leave less often than it says."""
+    """With the offers left out of the truth, treated customers would leave less often than it
+    says.
+    """
     arms = company["campaigns"].rename(columns={"assigned_at": "month"})[
         ["customer_id", "month", "arm"]
     ]
@@ -187,7 +193,9 @@ def test_the_value_of_loyal_customers_is_higher_and_of_gone_ones_empty(company):
 
 
 def leaves_in_three_months(company: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
-    """Return the assignments of a campaign with whether the customer left in the three months from its day."""
+    """Return the assignments of a campaign with whether the customer left in the three months from
+    its day.
+    """
     rows, ends = company["campaigns"], company["contracts"]
     rows = rows[rows.campaign == name]
     opens = rows.assigned_at.iloc[0]
@@ -233,7 +241,9 @@ def test_contact_drives_some_customers_away_and_they_are_the_quiet_ones(company)
 
 
 def test_the_effect_is_not_the_risk_in_another_unit(company):
-    """Of the tenth with the highest risk, a good part is not in the tenth that an offer helps most."""
+    """Of the tenth with the highest risk, a good part is not in the tenth that an offer helps
+    most.
+    """
     truth = company["truth/effects"].query("risk_control > 0.02")
     for offer in OFFERS:
         rows = truth[truth.arm == offer]
@@ -284,7 +294,9 @@ def test_agents_choose_by_grievance_fall_and_price():
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame, list[str], Study]:
-    """Features and labels at the end of June 2025 of a demo of 5,000 customers without the knowing attribute, and the true hazards."""
+    """Features and labels at the end of June 2025 of a demo of 5,000 customers without the knowing
+    attribute, and the true hazards.
+    """
     source, home = load_study("demo").folder, tmp_path_factory.mktemp("home")
     folder = home / "data" / "demo"
     folder.mkdir(parents=True)
@@ -336,9 +348,11 @@ def test_no_contract_column_predicts_the_outcome_better_than_the_true_hazard(pan
 
 
 def test_beside_the_true_hazard_no_column_says_anything_of_the_outcome(panel):
-    """Who leaves is drawn from the hazard alone, so that what is left of the outcome when the risk is taken off goes with no column.
+    """Who leaves is drawn from the hazard alone, so that what is left of the outcome when the risk
+    is taken off goes with no column.
 
-    For every column, the sum of (left - risk) times its centred rank has the mean 0 and the variance of the draws.
+    For every column, the sum of (left - risk) times its centred rank has the mean 0 and the
+    variance of the draws.
     """
     frame, hazards, columns, _ = panel
     risk = (

@@ -1,4 +1,6 @@
-"""Ratios of sums: worked by hand, intervals that keep what they promise, sums added up by the engine."""
+"""Ratios of sums: worked by hand, intervals that keep what they promise, sums added up by the
+engine.
+"""
 
 import ibis
 import numpy as np
@@ -41,7 +43,8 @@ def test_the_engine_adds_up_customers_with_a_denominator_and_those_who_bring_som
 
 
 def test_a_ratio_worked_by_hand():
-    # y 1, 2, 6 and x 2, 3, 5: ratio 0.9; residuals y - 0.9 x = -0.8, -0.7, 1.5; their squares 0.64 + 0.49 + 2.25 = 3.38
+    # y 1, 2, 6 and x 2, 3, 5: ratio 0.9; residuals y - 0.9 x = -0.8, -0.7, 1.5; their squares 0.64
+    # + 0.49 + 2.25 = 3.38
     found = intervals.estimate_ratio(sums_of([1, 2, 6], [2, 3, 5]), share=False).iloc[0]
     se = np.sqrt(3.38 * 3 / 2) / 10
     assert found.to_numpy() == pytest.approx(
@@ -98,7 +101,9 @@ def test_a_ratio_in_which_all_customers_agree_has_no_interval():
 
 
 def draw_shares(rng, customers: int, cases: int):
-    """Answers of customers who differ: 1 to 6 answers each, of a customer's own mind; the truth is 0.3."""
+    """Answers of customers who differ: 1 to 6 answers each, of a customer's own mind; the truth is
+    0.3.
+    """
     x = rng.integers(1, 7, (cases, customers))
     mind = rng.beta(0.6, 1.4, (cases, customers))
     return rng.binomial(x, mind), x

@@ -225,7 +225,9 @@ def test_two_models_of_pure_noise_are_not_told_apart(seed):
 
 
 def test_of_sixteen_differences_of_pure_noise_one_is_hardly_ever_found():
-    """Percentiles of 300 draws can't tell what is beyond 1 in 640: they gave a false verdict in 13 of 100 families instead of 5."""
+    """Percentiles of 300 draws can't tell what is beyond 1 in 640: they gave a false verdict in 13
+    of 100 families instead of 5.
+    """
     rng, found = np.random.default_rng(0), 0
     for _ in range(400):
         values = rng.normal(size=(16, 301))

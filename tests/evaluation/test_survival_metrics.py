@@ -1,4 +1,6 @@
-"""Scores of survival curves under censoring: by hand, against scikit-survival, and what censoring must not change."""
+"""Scores of survival curves under censoring: by hand, against scikit-survival, and what censoring
+must not change.
+"""
 
 from collections import defaultdict
 
@@ -27,7 +29,9 @@ def outcome(event, days) -> np.ndarray:
 
 
 def draw(n: int, seed: int, whole: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Durations in whole days, so that many are tied with one another, and curves with tied risks: one of some use, and one that is noise."""
+    """Durations in whole days, so that many are tied with one another, and curves with tied risks:
+    one of some use, and one that is noise.
+    """
     rng = np.random.default_rng(seed)
     rate = rng.choice([0.01, 0.02, 0.05], n)
     days, lost = (np.ceil(rng.exponential(scale, n)) for scale in (1 / rate, 60))
@@ -44,7 +48,8 @@ def score(train, test, curves, days=DAYS, **options) -> pd.DataFrame:
 
 
 def test_scores_of_five_rows_worked_by_hand():
-    # watched: 3/4 beyond day 2 (one of four lost); the second row is lost before day 3 and counts nothing there
+    # watched: 3/4 beyond day 2 (one of four lost); the second row is lost before day 3 and counts
+    # nothing there
     found = score(FIVE, FIVE, CURVE, [1, 3])
     assert found["brier", 1] == pytest.approx((0.81 + 4 * 0.01) / 5)
     assert found["brier", 3] == pytest.approx((0.5**2 + (0.6**2 + 0.3**2 + 0.45**2) / 0.75) / 5)
@@ -166,7 +171,8 @@ def test_concordance_and_areas_equal_loops_over_all_pairs(seed):
 
 
 def test_who_is_watched_to_the_end_of_the_last_day_stays_by_it():
-    # all are watched 90 days, as at the last snapshot that the data allow: nobody is lost, the scores are the plain ones
+    # all are watched 90 days, as at the last snapshot that the data allow: nobody is lost, the
+    # scores are the plain ones
     test = outcome([True, True, False, False], [30, 90, 90, 90])
     found = score(test, test, np.array([[0.4], [0.5], [0.9], [0.6]]), [90])
     assert found["brier", 90] == pytest.approx((0.4**2 + 0.5**2 + 0.1**2 + 0.4**2) / 4)

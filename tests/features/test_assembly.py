@@ -82,7 +82,10 @@ def test_nobody_makes_an_empty_panel_with_all_columns():
 def test_rows_of_a_day_that_the_evidence_does_not_have_are_refused():
     with pytest.raises(
         ValueError,
-        match="required rows of the evidence's snapshots 2024-05-31, 2024-06-30, arrived 2024-06-01; cut the evidence there",
+        match=(
+            "required rows of the evidence's snapshots 2024-05-31, 2024-06-30, arrived 2024-06-01;"
+            " cut the evidence there"
+        ),
     ):
         rows_of([datetime(2024, 6, 1)], [0], ["a"], people=1)
 

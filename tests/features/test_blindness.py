@@ -1,4 +1,6 @@
-"""No feature sees past its snapshot: whatever may follow is drawn anew, and every feature stays equal to the bit."""
+"""No feature sees past its snapshot: whatever may follow is drawn anew, and every feature stays
+equal to the bit.
+"""
 
 import os
 from collections.abc import Iterator
@@ -43,7 +45,9 @@ GROUP BY ALL
 
 
 class Bench:
-    """A company's features as views over tables that are replaced from example to example: expressions are built once."""
+    """A company's features as views over tables that are replaced from example to example:
+    expressions are built once.
+    """
 
     def __init__(self, study: Study):
         self.study, self.backend, self._views = study, ibis.duckdb.connect(threads=1), {}
@@ -87,7 +91,9 @@ class Bench:
 
 
 def _read(table: ibis.Table, day: date) -> pd.DataFrame:
-    """Return the rows of a day in order, numbers as floats: whole ones are floats anyway where another snapshot has an empty value."""
+    """Return the rows of a day in order, numbers as floats: whole ones are floats anyway where
+    another snapshot has an empty value.
+    """
     frame = table.to_pandas().astype(
         {
             name: "float64"

@@ -296,7 +296,10 @@ def test_attributes_are_never_filled_and_never_replace_a_feature(write_study, he
     tables["customers"]["plan"] = "gold"
     with pytest.raises(
         StudyError,
-        match="required attributes named unlike the features of other tables, arrived plan; rename them in customers.sql",
+        match=(
+            "required attributes named unlike the features of other tables, arrived plan; rename"
+            " them in customers.sql"
+        ),
     ):
         build(write_study, tables)
 
@@ -365,6 +368,9 @@ def test_a_misspelt_sensitive_column_is_refused(write_study):
     )
     with pytest.raises(
         StudyError,
-        match="key sensitive: required columns among customer_id, joined_at, region; arrived Region; correct the spelling",
+        match=(
+            "key sensitive: required columns among customer_id, joined_at, region; arrived Region;"
+            " correct the spelling"
+        ),
     ):
         load.load_tables(study)

@@ -18,7 +18,9 @@ JOINED = pd.Timestamp("2024-01-01")
 
 @pytest.fixture
 def build(write_study):
-    """Return a function that builds the features of a query on a company whose last order lies after the snapshots."""
+    """Return a function that builds the features of a query on a company whose last order lies
+    after the snapshots.
+    """
     ordered = pd.to_datetime(["2024-05-01", "2024-06-01", "2024-07-01"])
     tables = {
         "customers": pd.DataFrame(
@@ -51,14 +53,16 @@ def test_each_snapshot_sees_its_own_evidence(build):
 
 def test_the_column_snapshot_is_the_clock(build):
     found = build(
-        "SELECT customer_id, date_diff('day', max(ordered_at), max(snapshot)) AS silence FROM orders GROUP BY ALL"
+        "SELECT customer_id, date_diff('day', max(ordered_at), max(snapshot)) AS silence FROM"
+        " orders GROUP BY ALL"
     )
     assert list(found.silence) == [30, 29]
 
 
 def test_a_number_that_is_not_finite_is_left_empty(build):
     found = build(
-        "SELECT customer_id, sum(amount) / CAST('inf' AS DOUBLE) AS none, sum(amount) * CAST('inf' AS DOUBLE) AS endless FROM orders GROUP BY ALL"
+        "SELECT customer_id, sum(amount) / CAST('inf' AS DOUBLE) AS none, sum(amount) * CAST('inf'"
+        " AS DOUBLE) AS endless FROM orders GROUP BY ALL"
     )
     assert list(found.none) == [0, 0]
     assert found.endless.isna().all()
@@ -102,7 +106,10 @@ def test_with_parts_joins_windows_and_subqueries_work(build):
 def test_nothing_but_the_evidence_is_read(build, source):
     with pytest.raises(
         StudyError,
-        match=r"features.sql: required tables of the evidence \(customers, contracts, orders\), arrived",
+        match=(
+            r"features.sql: required tables of the evidence \(customers, contracts, orders\),"
+            r" arrived"
+        ),
     ):
         build(f"SELECT 'a' AS customer_id, max(amount) AS spent FROM {source}")
 
@@ -110,22 +117,34 @@ def test_nothing_but_the_evidence_is_read(build, source):
 def test_a_correlated_subquery_reads_nothing_else_either(build):
     with pytest.raises(StudyError, match="arrived raw_orders AS r; read those alone"):
         build(
-            "SELECT customer_id, (SELECT max(amount) FROM raw_orders AS r WHERE r.customer_id = c.customer_id) AS spent FROM customers AS c"
+            "SELECT customer_id, (SELECT max(amount) FROM raw_orders AS r WHERE r.customer_id ="
+            " c.customer_id) AS spent FROM customers AS c"
         )
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        "WITH a AS (WITH raw_orders AS (SELECT 1 AS one) SELECT * FROM raw_orders) SELECT customer_id, amount FROM raw_orders",
-        "WITH raw_orders AS (SELECT * FROM raw_orders) SELECT customer_id, max(amount) AS spent FROM raw_orders GROUP BY ALL",
-        "WITH a AS (SELECT * FROM raw_orders), raw_orders AS (SELECT 1 AS one) SELECT customer_id, max(amount) AS spent FROM a GROUP BY ALL",
+        (
+            "WITH a AS (WITH raw_orders AS (SELECT 1 AS one) SELECT * FROM raw_orders) SELECT"
+            " customer_id, amount FROM raw_orders"
+        ),
+        (
+            "WITH raw_orders AS (SELECT * FROM raw_orders) SELECT customer_id, max(amount) AS spent"
+            " FROM raw_orders GROUP BY ALL"
+        ),
+        (
+            "WITH a AS (SELECT * FROM raw_orders), raw_orders AS (SELECT 1 AS one) SELECT"
+            " customer_id, max(amount) AS spent FROM a GROUP BY ALL"
+        ),
     ],
 )
 def test_a_with_part_named_like_a_source_opens_no_way_to_it(build, query):
     with pytest.raises(
         StudyError,
-        match="features.sql: required SQL that DuckDB can run on the evidence, arrived .*raw_orders",
+        match=(
+            "features.sql: required SQL that DuckDB can run on the evidence, arrived .*raw_orders"
+        ),
     ):
         build(query)
 
@@ -226,7 +245,10 @@ def test_neither_clock_nor_chance_nor_surroundings_are_asked(build, call):
             r"any_value\(\) without one",
         ),
         (
-            "SELECT customer_id, string_agg(CAST(amount AS VARCHAR), ',') AS f FROM orders GROUP BY ALL",
+            (
+                "SELECT customer_id, string_agg(CAST(amount AS VARCHAR), ',') AS f FROM orders"
+                " GROUP BY ALL"
+            ),
             r"group_concat\(\) without one",
         ),
         (

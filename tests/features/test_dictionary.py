@@ -1,4 +1,6 @@
-"""The feature dictionary: one row for every column that models see, in words that people and reports can use."""
+"""The feature dictionary: one row for every column that models see, in words that people and
+reports can use.
+"""
 
 import re
 from datetime import date
@@ -13,7 +15,10 @@ from research.features import build, dictionary
 from research.features.dictionary import Feature
 
 SPOKEN = {"score_max": 5.0, "text": "fine, and quick"}
-OWN = "SELECT customer_id, COUNT(*) AS n_evening_uses FROM usage WHERE hour(used_at) >= 18 GROUP BY customer_id"
+OWN = (
+    "SELECT customer_id, COUNT(*) AS n_evening_uses FROM usage WHERE hour(used_at) >= 18 GROUP BY"
+    " customer_id"
+)
 
 
 def everything() -> dict[str, pd.DataFrame]:
@@ -148,7 +153,10 @@ def test_a_study_says_tables_and_features_in_its_own_words(write_study):
 
 
 def test_a_misspelt_word_is_refused_with_a_hint(write_study):
-    said = r"key features.words: required tables or features, arrived tenure_day \(did you mean tenure_days\?\), usag \(did you mean usage\?\)"
+    said = (
+        r"key features.words: required tables or features, arrived tenure_day \(did you mean"
+        r" tenure_days\?\), usag \(did you mean usage\?\)"
+    )
     with pytest.raises(StudyError, match=said):
         describe(write_study, features={"words": {"usag": "lectures", "tenure_day": "days"}})
 
@@ -174,7 +182,8 @@ def test_the_stem_of_a_name_is_what_is_left_without_its_windows(name, window, st
 
 
 def test_a_source_is_summed_up_in_a_row_that_names_the_windows_beyond_its_history():
-    # rows begin on 1 March; with the snapshot itself, the last 121 days reach back to it: 31 + 30 + 31 + 29 days up to 29 June, and the 30th makes 122
+    # rows begin on 1 March; with the snapshot itself, the last 121 days reach back to it: 31 + 30 +
+    # 31 + 29 days up to 29 June, and the 30th makes 122
     history = dictionary.measure_history(
         {
             "usage": pd.Timestamp("2024-03-01 15:00"),

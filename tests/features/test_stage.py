@@ -1,4 +1,6 @@
-"""Where customers stand: the rule at its boundaries, moves and stays counted by hand, blindness to the future."""
+"""Where customers stand: the rule at its boundaries, moves and stays counted by hand, blindness to
+the future.
+"""
 
 from datetime import date, timedelta
 
@@ -40,7 +42,9 @@ def _of(study, customer: str) -> str:
 
 
 def _company(write_study, spells: list[tuple], uses: dict[str, list[int]] | None = None, **changes):
-    """Write a contractual study: spells (customer, started days ago, ended days ago or None) and uses in days ago."""
+    """Write a contractual study: spells (customer, started days ago, ended days ago or None) and
+    uses in days ago.
+    """
     contracts = pd.DataFrame(
         [(name, _ago(start), pd.NaT if end is None else _ago(end)) for name, start, end in spells],
         columns=["customer_id", "started_at", "ended_at"],
@@ -121,7 +125,8 @@ def test_who_comes_back_is_won_back_and_who_renews_on_the_same_day_is_not(write_
 
 
 def test_a_drop_is_decline_only_beyond_the_ratio_and_beyond_noise(write_study):
-    # 12 active days, then 4: ratio 1/3, z = (4 - 8) / sqrt(16 / 4) = -2; 4, then 2: ratio 1/2, but z = (2 - 3) / sqrt(6 / 4) = -0.82
+    # 12 active days, then 4: ratio 1/3, z = (4 - 8) / sqrt(16 / 4) = -2; 4, then 2: ratio 1/2, but
+    # z = (2 - 3) / sqrt(6 / 4) = -0.82
     uses = {
         "fell": [*range(90, 102), 1, 20, 40, 60],
         "noise": [100, 120, 140, 160, 1, 30],
@@ -178,7 +183,8 @@ def test_uses_of_an_earlier_spell_say_nothing_of_the_latest(write_study):
 
 
 def test_a_window_that_the_table_does_not_cover_is_not_compared(write_study):
-    # the table's first row is 100 days old: of the earlier window 11 of 90 days could be seen, less than half
+    # the table's first row is 100 days old: of the earlier window 11 of 90 days could be seen, less
+    # than half
     study = _company(write_study, [("user", 400, None)], {"user": [100, *range(1, 40)]})
     assert _of(study, "user") == "maturity"
 
@@ -210,7 +216,8 @@ def test_a_buyer_is_gone_on_the_day_that_completes_the_silence(write_study):
 def test_a_buyer_who_returns_after_the_silence_is_won_back_and_after_exactly_the_silence_is_not(
     write_study,
 ):
-    # the next purchase 61 days later: a lapse; 60 days later: none, since a lapse needs 60 days without an order between
+    # the next purchase 61 days later: a lapse; 60 days later: none, since a lapse needs 60 days
+    # without an order between
     study = _shop(
         write_study,
         {"lapsed": [71, 10], "in time": [70, 10], "old": [300, 250, 200, 150, 100, 50, 10]},
@@ -321,7 +328,8 @@ def test_stages_are_shares_of_those_who_are_customers(write_study):
 def _moving(write_study):
     """Three customers at four snapshots 30 days apart, 90 to 0 days ago.
 
-    a: introduction until 89 days old: I I M M; b joins 45 days ago: - - I I; c: M M G G (left 40 days ago).
+    a: introduction until 89 days old: I I M M; b joins 45 days ago: - - I I; c: M M G G (left 40
+    days ago).
     """
     study = _company(write_study, [("a", 120, None), ("b", 45, None), ("c", 400, 40)])
     days = [_ago(days).date() for days in (90, 60, 30, 0)]
@@ -365,7 +373,8 @@ def test_stays_begin_within_the_snapshots_and_those_that_last_are_censored(write
 
 
 def test_the_median_stay_is_that_of_kaplan_meier(write_study):
-    # four introductions of 90 days seen at 3 snapshots each, one censored after 60: half have ended at 90
+    # four introductions of 90 days seen at 3 snapshots each, one censored after 60: half have ended
+    # at 90
     spells = [(name, 150 - shift, None) for shift, name in enumerate("abcd")] + [
         ("e", 40, None),
         ("z", 400, None),

@@ -103,7 +103,8 @@ def test_a_purchase_counts_in_the_window_of_its_own_age(write_study):
     }
     rows = [(name, day) for name, days in bought.items() for day in ["2024-01-01", *days]]
     cells, _ = follow(write_study, shop(rows), "non_contractual", date(2024, 4, 29), run_in_days=0)
-    # the window of age 2 of somebody who joined on 31 January ends on 31 January + 89 days, 29 April
+    # the window of age 2 of somebody who joined on 31 January ends on 31 January + 89 days, 29
+    # April
     assert row(cells, "2024-01") == [5, 3, 1]
     shorter, _ = follow(
         write_study, shop(rows), "non_contractual", date(2024, 4, 28), name="shorter", run_in_days=0
@@ -177,7 +178,8 @@ def test_customers_from_before_the_observation_are_left_out_and_counted(write_st
 
 
 def test_a_first_purchase_within_the_run_in_proves_no_start(write_study):
-    # the data begin on 1 January with "a"; 60 silent days end a spell, so a first purchase from 1 March (day 60) on opens one whatever went before
+    # the data begin on 1 January with "a"; 60 silent days end a spell, so a first purchase from 1
+    # March (day 60) on opens one whatever went before
     rows = [("a", "2024-01-01"), ("b", "2024-02-29"), ("c", "2024-03-01"), ("known", "2024-03-02")]
     tables = shop(rows)
     tables["customers"].loc[tables["customers"].customer_id == "known", "joined_at"] = pd.Timestamp(
@@ -297,7 +299,8 @@ def test_the_summary_pools_the_cohorts_observed_at_an_age():
     )
     assert list(table.age_months) == [3, 6]
     assert table.share.to_list() == [0.7, 0.5]  # 140 of 200, 50 of 100
-    # Wilson for 140 of 200: centre (0.7 + 3.8415 / 400) / (1 + 3.8415 / 200) = 0.69623, half width 0.06302
+    # Wilson for 140 of 200: centre (0.7 + 3.8415 / 400) / (1 + 3.8415 / 200) = 0.69623, half width
+    # 0.06302
     assert table.loc[0, ["low", "high"]].to_list() == pytest.approx([0.6332, 0.7593], abs=1e-4)
     assert set(table.verdict) == {"too few cohorts"}
     assert table.difference.isna().all()

@@ -33,7 +33,9 @@ def draw(seed=0, periods=24, shift=0.0, at=14, size=1.0) -> np.ndarray:
 
 
 def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
-    """Return per report and chart whether any alarm is raised; the first four charts of a report are of the whole company."""
+    """Return per report and chart whether any alarm is raised; the first four charts of a report
+    are of the whole company.
+    """
     shares = (
         np.r_[np.full(4, alarms / 2 / 4), np.full(6, alarms / 2 / 6)]
         if charts == 10
@@ -66,11 +68,13 @@ def test_residual_reading_and_average_worked_by_hand():
     assert charted.residual.tolist()[1:] == pytest.approx(
         [np.sqrt(2), 0, np.sqrt(12), np.sqrt(3.2)]
     )
-    # scatter before: (2+0)/2 = 1 with 2 degrees of freedom, (2+0+12)/3 with 3; the t distribution with 2 is 1/2 + t/(2√(2+t²))
+    # scatter before: (2+0)/2 = 1 with 2 degrees of freedom, (2+0+12)/3 with 3; the t distribution
+    # with 2 is 1/2 + t/(2√(2+t²))
     first = stats.norm.ppf(0.5 + np.sqrt(12) / (2 * np.sqrt(14)))
     second = stats.norm.ppf(stats.t.cdf(np.sqrt(3.2 / (14 / 3)), 3))
     assert charted.q.tolist()[3:] == pytest.approx([first, second])
-    # averages 0.2 q1 and 0.8 · 0.2 q1 + 0.2 q2 over 0.2 and √(0.2² + 0.16²); readings 1 and 2 agree where se is the same, 3 is larger
+    # averages 0.2 q1 and 0.8 · 0.2 q1 + 0.2 q2 over 0.2 and √(0.2² + 0.16²); readings 1 and 2 agree
+    # where se is the same, 3 is larger
     assert charted.ewma.tolist()[3:] == pytest.approx(
         [first, (0.16 * first + 0.2 * second) / np.hypot(0.2, 0.16)]
     )

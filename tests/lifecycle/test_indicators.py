@@ -1,4 +1,6 @@
-"""Indicators: worked by hand at the borders of their windows, blind to the future, honest about what is not measured."""
+"""Indicators: worked by hand at the borders of their windows, blind to the future, honest about
+what is not measured.
+"""
 
 from datetime import date
 
@@ -33,7 +35,9 @@ def people(names="abcdef", **more) -> pd.DataFrame:
 
 
 def subscribers() -> dict[str, pd.DataFrame]:
-    """Six customers: a stays and pays more; b and c leave on the first and the last day; d left before, e leaves after and pays less; f is new."""
+    """Six customers: a stays and pays more; b and c leave on the first and the last day; d left
+    before, e leaves after and pays less; f is new.
+    """
     contracts = frame(
         "customer_id started_at ended_at plan monthly_fee end_reason voluntary",
         ("a", OLD, "2024-06-15", "basic", 10.0, "price changed", None),
@@ -166,7 +170,8 @@ def test_a_company_worked_by_hand(write_study):
 
 
 def check_total(row):
-    # y = 0, 240, 360, 0; mean 150; squares 22500 + 8100 + 44100 + 22500 = 97200; times 4/3: 129600, whose root is 360
+    # y = 0, 240, 360, 0; mean 150; squares 22500 + 8100 + 44100 + 22500 = 97200; times 4/3: 129600,
+    # whose root is 360
     assert (row.value, row.se) == (600, pytest.approx(360))
     assert (row.low, row.high) == (
         0,
@@ -176,12 +181,14 @@ def check_total(row):
 
 
 def check_durations(found):
-    # at risk on day 516 (d): 5, on 517 (b): 4, on 546 (c): 3: the curve falls to 4/5, 3/5, 2/5; within a year nobody leaves
+    # at risk on day 516 (d): 5, on 517 (b): 4, on 546 (c): 3: the curve falls to 4/5, 3/5, 2/5;
+    # within a year nobody leaves
     assert found.value["retention_time"] == 365
     assert np.isnan(found.low["retention_time"])
     assert found.value["retention_time_median"] == 546
     assert (found.numerator["retention_time"], found.denominator["retention_time"]) == (3, 6)
-    # contacts of the window and known: 2, 10, open from 48, 64, 72 h 1 min; the curve: 4/5 at 2, 3/5 at 10, then of 2 at risk 3/10 at 64
+    # contacts of the window and known: 2, 10, open from 48, 64, 72 h 1 min; the curve: 4/5 at 2,
+    # 3/5 at 10, then of 2 at risk 3/10 at 64
     row = found.loc["resolution_time"]
     assert (row.value, row.numerator, row.denominator, row.n) == (64, 4, 5, 3)
 
@@ -284,7 +291,9 @@ def test_a_contract_known_late_makes_no_customer_of_the_days_before(write_study)
 
 
 def buyers() -> dict[str, pd.DataFrame]:
-    """Silence of 60 days ends a spell: a buys on, b lapses on the first day of June, c on the last, d the day before, e the day after."""
+    """Silence of 60 days ends a spell: a buys on, b lapses on the first day of June, c on the last,
+    d the day before, e the day after.
+    """
     orders = frame(
         "customer_id ordered_at amount",
         ("z", "2022-01-01", 1.0),  # the first day observed
@@ -330,7 +339,8 @@ def test_buyers_worked_by_hand(write_study):
 
 
 def test_buyers_are_customers_only_where_all_days_of_silence_before_were_seen(write_study):
-    # the first day is 1 January 2024, silence of 60 days: from 29 February on it is known who has bought in the last 60 days
+    # the first day is 1 January 2024, silence of 60 days: from 29 February on it is known who has
+    # bought in the last 60 days
     orders = frame(
         "customer_id ordered_at amount",
         ("a", "2024-01-01", 5.0),
@@ -351,7 +361,8 @@ def test_buyers_are_customers_only_where_all_days_of_silence_before_were_seen(wr
 
 
 def test_yearly_spend_is_scaled_up_where_less_than_a_year_was_seen(write_study):
-    # seen from 1 March to 31 May: 92 days; b spent 46 and lapses on 8 June: 46 * 365 / 92 = 182.5 a year
+    # seen from 1 March to 31 May: 92 days; b spent 46 and lapses on 8 June: 46 * 365 / 92 = 182.5 a
+    # year
     orders = frame(
         "customer_id ordered_at amount",
         ("a", "2024-03-01", 1.0),
@@ -375,9 +386,11 @@ def curve_of(*rows: tuple):
 
 
 def test_the_restricted_mean_worked_by_hand():
-    # 4 at risk, one ends on day 2: 3/4; one lost on day 3; one of 2 ends on day 5: 3/8; the last watched to day 9
+    # 4 at risk, one ends on day 2: 3/4; one lost on day 3; one of 2 ends on day 5: 3/8; the last
+    # watched to day 9
     # up to day 8: 2 * 1 + 3 * 3/4 + 3 * 3/8 = 5.375
-    # variance: areas from day 2 on 3.375 and from day 5 on 1.125: 3.375² / (4 * 3) + 1.125² / (2 * 1) = 0.94921875 + 0.6328125 = 1.58203125
+    # variance: areas from day 2 on 3.375 and from day 5 on 1.125: 3.375² / (4 * 3) + 1.125² / (2 *
+    # 1) = 0.94921875 + 0.6328125 = 1.58203125
     found = kaplan_meier.restrict_mean(
         curve_of((0, 2, True, 1), (0, 3, False, 1), (0, 5, True, 1), (0, 9, False, 1)), 8
     )
@@ -387,7 +400,8 @@ def test_the_restricted_mean_worked_by_hand():
 
 
 def test_late_entries_are_at_risk_from_the_day_after_only():
-    # at risk on day 2: the two watched from the beginning (the third enters on day 2, the fourth on day 3): 1/2
+    # at risk on day 2: the two watched from the beginning (the third enters on day 2, the fourth on
+    # day 3): 1/2
     # at risk on day 4: the other one of the two, the third and the fourth: 1/2 * 2/3 = 1/3
     curve = curve_of((0, 2, True, 1), (0, 6, False, 1), (2, 4, True, 1), (3, 6, False, 1))
     assert list(curve.predict([1, 2, 3, 4, 6])) == pytest.approx([1, 1 / 2, 1 / 2, 1 / 3, 1 / 3])
@@ -473,7 +487,9 @@ def test_a_thin_beginning_is_left_out_and_not_multiplied_into_all_later_days():
 
 
 def test_customers_of_before_observation_began_enter_late(write_study):
-    """20 new ones of 1 January, of whom 5 leave after 10 days; 20 of a year before, of whom all who had left within that year are unknown."""
+    """20 new ones of 1 January, of whom 5 leave after 10 days; 20 of a year before, of whom all who
+    had left within that year are unknown.
+    """
     new = [(f"n{i}", "2024-01-01", "2024-01-11" if i < 5 else None) for i in range(20)]
     old = [(f"o{i}", "2023-01-01", "2024-02-15" if i < 10 else None) for i in range(20)]
     tables = {
@@ -481,7 +497,8 @@ def test_customers_of_before_observation_began_enter_late(write_study):
         "contracts": frame("customer_id started_at ended_at", *new, *old),
     }
     table = measure_at(write_study, tables, data_start="2024-01-01").set_index("indicator")
-    # the curve: 15/20 from day 10 on; nobody is watched from day 181 (30 June) to day 365: no year is known
+    # the curve: 15/20 from day 10 on; nobody is watched from day 181 (30 June) to day 365: no year
+    # is known
     assert table.note["retention_time"] == "nobody has been watched for 365 days"
     early = measure_at(write_study, tables).set_index("indicator")
     assert early.value["retention_time"] == pytest.approx(
@@ -602,7 +619,8 @@ def test_a_window_from_before_the_first_row_of_its_table_is_empty(write_study):
 
 
 def test_a_table_that_fell_silent_is_stale_and_not_zero(write_study):
-    # the last referral known is of 30 June: a window without one is still believed on 30 July, and no longer on 31 July
+    # the last referral known is of 30 June: a window without one is still believed on 30 July, and
+    # no longer on 31 July
     table = measure_at(write_study, subscribers(), (date(2024, 7, 30), date(2024, 7, 31))).query(
         "indicator == 'referral_rate'"
     )
@@ -659,7 +677,10 @@ def test_targets_of_unknown_indicators_are_refused_in_one_sentence(write_study):
     )
     with pytest.raises(
         StudyError,
-        match=r"key lifecycle\.targets: required names among customer_churn_rate, .*; arrived 'churn', 'csatt'; correct",
+        match=(
+            r"key lifecycle\.targets: required names among customer_churn_rate, .*; arrived"
+            r" 'churn', 'csatt'; correct"
+        ),
     ) as error:
         indicators.measure(load.load_tables(study), study, [T])
     assert len(error.value.faults) == 1
@@ -727,11 +748,17 @@ def test_periods_end_on_the_last_day_and_stay_within_the_data(write_study):
     [
         (
             "2025-01-01",
-            "required indicators up to the data end 2024-12-31, arrived the day 2025-01-01; use lifecycle.last on or before 2024-12-31",
+            (
+                "required indicators up to the data end 2024-12-31, arrived the day 2025-01-01; use"
+                " lifecycle.last on or before 2024-12-31"
+            ),
         ),
         (
             "2023-01-30",
-            "required a window of 30 days within the data, which begin 2023-01-01, arrived the last day 2023-01-30; use lifecycle.last on or after",
+            (
+                "required a window of 30 days within the data, which begin 2023-01-01, arrived the"
+                " last day 2023-01-30; use lifecycle.last on or after"
+            ),
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""Indicators: segments and reasons add up to the whole, and neither the future nor the way of computing matters."""
+"""Indicators: segments and reasons add up to the whole, and neither the future nor the way of
+computing matters.
+"""
 
 from datetime import date
 
@@ -86,7 +88,10 @@ def test_misspelt_and_sensitive_segments_are_refused_in_one_sentence(write_study
     )
     with pytest.raises(
         StudyError,
-        match=r"key lifecycle\.segments: required columns among region, plan .*; arrived 'regoin', 'gender', 'tariff'; correct",
+        match=(
+            r"key lifecycle\.segments: required columns among region, plan .*; arrived 'regoin',"
+            r" 'gender', 'tariff'; correct"
+        ),
     ) as error:
         segments.list_segment_columns(load.load_tables(study), study)
     assert len(error.value.faults) == 1

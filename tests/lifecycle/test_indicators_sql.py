@@ -1,4 +1,6 @@
-"""Every indicator once more, in SQL written from its definition alone: what the package measures and what the words say must be the same number."""
+"""Every indicator once more, in SQL written from its definition alone: what the package measures
+and what the words say must be the same number.
+"""
 
 from datetime import date
 from pathlib import Path
@@ -20,7 +22,8 @@ SNAPSHOTS = {
     "crooked_shop": (date(2024, 3, 31), date(2024, 12, 31)),
 }
 
-# Evidence: the words that all definitions share. T() is the snapshot, start() the first day before its window.
+# Evidence: the words that all definitions share. T() is the snapshot, start() the first day before
+# its window.
 SHARED = """
 CREATE MACRO T() AS CAST(getvariable('snapshot') AS DATE);
 CREATE MACRO start() AS T() - CAST(getvariable('window_days') AS INTEGER);
@@ -36,7 +39,10 @@ DATED = {
     "usage": "used_at",
     "campaigns": "assigned_at",
 } | dict(zip(EVENTS, ("ordered_at", "contacted_at", "given_at", "referred_at"), strict=True))
-EVENT = "CREATE VIEW known_{table} AS FROM {table} SEMI JOIN people USING (customer_id) WHERE is_known({dated}, known_at);"
+EVENT = (
+    "CREATE VIEW known_{table} AS FROM {table} SEMI JOIN people USING (customer_id) WHERE"
+    " is_known({dated}, known_at);"
+)
 PURCHASES = """
 CREATE VIEW purchases AS
 SELECT DISTINCT customer_id, CAST(ordered_at AS DATE) AS day, CAST(known_at AS DATE) AS known
@@ -108,7 +114,8 @@ SELECT customer_id, customer_id IN (SELECT customer_id FROM spells WHERE begun <
 FROM customers_on(start());
 """
 
-# First spells with the day of their stay from which they were watched, and the Kaplan-Meier curve from the first day that ten were watched to pass.
+# First spells with the day of their stay from which they were watched, and the Kaplan-Meier curve
+# from the first day that ten were watched to pass.
 CURVE = """
 WITH firsts AS (
     SELECT
@@ -132,7 +139,9 @@ WITH firsts AS (
 """
 
 ANY_KIND = {
-    "customer_churn_rate": "SELECT sum(has_left::INT) / count(*), sum(has_left::INT), count(*) FROM at_start",
+    "customer_churn_rate": (
+        "SELECT sum(has_left::INT) / count(*), sum(has_left::INT), count(*) FROM at_start"
+    ),
     "retention_rate": """
         SELECT avg((customer_id IN (FROM customers_on(T())))::INT), sum((customer_id IN (FROM customers_on(T())))::INT), count(*)
         FROM customers_on(T() - retention())
@@ -228,15 +237,19 @@ WITH_CONTRACTS = {
         )
     """,
     "net_revenue_retention": FEES
-    + "SELECT sum(later) / sum(fee), sum(later), sum(fee) FROM fees WHERE recorded AND later_recorded",
+    + "SELECT sum(later) / sum(fee), sum(later), sum(fee) FROM fees WHERE recorded AND"
+    " later_recorded",
     "cost_of_churn": FEES
-    + "SELECT 12 * sum(fee * has_left::INT), 12 * sum(fee * has_left::INT), count(*) FROM fees WHERE recorded",
+    + "SELECT 12 * sum(fee * has_left::INT), 12 * sum(fee * has_left::INT), count(*) FROM fees"
+    " WHERE recorded",
     "cost_of_churn_per_customer": FEES
-    + "SELECT 12 * sum(fee * has_left::INT) / count(*), 12 * sum(fee * has_left::INT), count(*) FROM fees WHERE recorded",
+    + "SELECT 12 * sum(fee * has_left::INT) / count(*), 12 * sum(fee * has_left::INT), count(*)"
+    " FROM fees WHERE recorded",
     "reasons_recorded": OVER
     + "SELECT avg((end_reason IS NOT NULL)::INT), count(end_reason), count(*) FROM ends",
     "involuntary_share": OVER
-    + "SELECT avg((NOT voluntary)::INT), sum((NOT voluntary)::INT), count(*) FROM ends WHERE voluntary IS NOT NULL",
+    + "SELECT avg((NOT voluntary)::INT), sum((NOT voluntary)::INT), count(*) FROM ends WHERE"
+    " voluntary IS NOT NULL",
 }
 SPENT = """
 WITH spent AS (
@@ -246,7 +259,8 @@ WITH spent AS (
 """
 WITH_ORDERS = {
     "revenue_churn_rate": SPENT
-    + "SELECT sum(spend * has_left::INT) / sum(spend), sum(spend * has_left::INT), sum(spend) FROM spent",
+    + "SELECT sum(spend * has_left::INT) / sum(spend), sum(spend * has_left::INT), sum(spend) FROM"
+    " spent",
     "net_revenue_retention": """
         SELECT sum(coalesce(since.spend, 0)) / sum(coalesce(before.spend, 0)), sum(coalesce(since.spend, 0)), sum(coalesce(before.spend, 0))
         FROM (SELECT DISTINCT customer_id FROM purchases WHERE day > T() - 2 * retention() AND day <= T() - retention())
@@ -256,12 +270,15 @@ WITH_ORDERS = {
     "cost_of_churn": SPENT
     + "SELECT sum(yearly * has_left::INT), sum(yearly * has_left::INT), count(*) FROM spent",
     "cost_of_churn_per_customer": SPENT
-    + "SELECT sum(yearly * has_left::INT) / count(*), sum(yearly * has_left::INT), count(*) FROM spent",
+    + "SELECT sum(yearly * has_left::INT) / count(*), sum(yearly * has_left::INT), count(*) FROM"
+    " spent",
 }
 
 
 def make_crooked_tables(seed: int = 3, size: int = 400) -> dict[str, pd.DataFrame]:
-    """Return the tables of a company that keeps every promise and is as untidy as it may be: times of day, overlaps, gaps, blanks, late rows."""
+    """Return the tables of a company that keeps every promise and is as untidy as it may be: times
+    of day, overlaps, gaps, blanks, late rows.
+    """
     rng = np.random.default_rng(seed)
     first, end = pd.Timestamp("2022-01-01"), pd.Timestamp("2024-12-31 23:59")
 
@@ -353,7 +370,9 @@ def make_crooked_tables(seed: int = 3, size: int = 400) -> dict[str, pd.DataFram
 
 
 class Workbook:
-    """A study's contract tables in a DuckDB of their own, where the definitions can be asked at any snapshot."""
+    """A study's contract tables in a DuckDB of their own, where the definitions can be asked at any
+    snapshot.
+    """
 
     def __init__(self, study: Study, tables: dict, segment: str = "true"):
         self.con, self.kind = duckdb.connect(), study.kind
@@ -386,7 +405,8 @@ QUERIES = {
     "crooked_contracts": ANY_KIND | SERVICE | WITH_CONTRACTS,
     "crooked_shop": ANY_KIND | SERVICE | WITH_ORDERS,
 }
-# What can't be known at a snapshot is empty: the days that an indicator looks back, and since when they must have been observed.
+# What can't be known at a snapshot is empty: the days that an indicator looks back, and since when
+# they must have been observed.
 REACHES = {
     "retention_rate": ("retention()", "first_customers()"),
     "repeat_purchase_rate": ("365", "first_day()"),
@@ -398,7 +418,9 @@ ROOT = project_root()
 
 
 class Bench:
-    """A study in a project that is thrown away, what the package measures of it, and its workbook."""
+    """A study in a project that is thrown away, what the package measures of it, and its
+    workbook.
+    """
 
     def __init__(self, name: str, home: Path):
         folder = home / "data" / name
@@ -462,7 +484,9 @@ def benches() -> dict[str, Bench]:
 
 @pytest.fixture
 def open_bench(benches, request, tmp_path_factory):
-    """Return a function that opens a bench once for all tests; the real shop only where its mirror is."""
+    """Return a function that opens a bench once for all tests; the real shop only where its mirror
+    is.
+    """
 
     def open_once(name: str) -> Bench:
         if name == "online_retail":

@@ -43,7 +43,8 @@ NAMED = [
     ),
     Feature(
         "irregularity",
-        "irregularity of the gaps between days with use, last 365 days: 0 is like clockwork, 1 as by chance",
+        "irregularity of the gaps between days with use, last 365 days: 0 is like clockwork, 1 as"
+        " by chance",
         "ratio",
         "usage",
     ),
@@ -149,7 +150,8 @@ def test_shares_are_told_in_hundredths_and_a_scale_says_what_its_numbers_mean():
     )
     assert (
         weekend["A"]
-        == "share of the uses in the last 365 days that fell on a Saturday or Sunday: median 50 %, others 10 %"
+        == "share of the uses in the last 365 days that fell on a Saturday or Sunday: median 50 %,"
+        " others 10 %"
     )
     score = describe({"mean_score_365d": [0.9, 0.9, 0.8, 0.9, 1, 0.9, 0.2, 0.2, 0.1, 0.3]}, TWO)
     assert (
@@ -159,7 +161,8 @@ def test_shares_are_told_in_hundredths_and_a_scale_says_what_its_numbers_mean():
     gaps = describe({"irregularity": [0.5, 0.5, 0.5, 0.6, 0.5, 0.4, 1.1, 1.2, 1.1, 1]}, TWO)
     assert (
         gaps["A"]
-        == "irregularity of the gaps between days with use, last 365 days: median 0.5, others 1.1, where 0 is like clockwork, 1 as by chance"
+        == "irregularity of the gaps between days with use, last 365 days: median 0.5, others 1.1,"
+        " where 0 is like clockwork, 1 as by chance"
     )
 
 
@@ -180,7 +183,8 @@ def test_a_studys_own_word_is_singular_after_one(unit, one):
 
 
 def test_the_same_thing_over_another_window_is_named_once():
-    # the windows order the customers differently (rank correlation 0.1 within each persona, 0.76 over both), and still tell of the same thing
+    # the windows order the customers differently (rank correlation 0.1 within each persona, 0.76
+    # over both), and still tell of the same thing
     short, long = (
         np.array([10, 6, 9, 7, 8, 5, 3, 1, 4, 2]),
         np.array([7, 9, 10, 5, 6, 8, 1, 3, 2, 4]) * 10,
@@ -277,7 +281,8 @@ def test_sizes_come_with_wilsons_interval():
         "firmness",
         "words",
     ]
-    # Wilson for 6 of 10: centre (0.6 + 3.8415 / 20) / (1 + 3.8415 / 10) = 0.57225, half width 0.25957
+    # Wilson for 6 of 10: centre (0.6 + 3.8415 / 20) / (1 + 3.8415 / 10) = 0.57225, half width
+    # 0.25957
     assert table.loc[0, ["customers", "share", "low", "high"]].to_list() == pytest.approx(
         [6, 0.6, 0.3127, 0.8318], abs=1e-4
     )
@@ -317,7 +322,8 @@ def test_one_table_holds_both_schemes_or_says_why_one_is_missing():
     assert list(table.segment) == ["champions", "hibernating", "A"]
     assert (
         table.words[0]
-        == "last purchase 1 day ago, 8 days with a purchase and 1,203 GBP in the last 365 days (medians)"
+        == "last purchase 1 day ago, 8 days with a purchase and 1,203 GBP in the last 365 days"
+        " (medians)"
     )
     assert (
         table.words[1]

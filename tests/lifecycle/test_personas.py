@@ -1,4 +1,6 @@
-"""Personas: planted groups are found, noise is not, and whatever the values hold, the words stay harmless."""
+"""Personas: planted groups are found, noise is not, and whatever the values hold, the words stay
+harmless.
+"""
 
 from datetime import date
 
@@ -17,7 +19,9 @@ QUICK = {"groups": range(2, 5), "pairs": 12, "references": 12}
 
 
 def planted(seed: int = 0, people: int = 300) -> pd.DataFrame:
-    """Return three groups: heavy users on a dear plan, light users who complain, and frequent buyers."""
+    """Return three groups: heavy users on a dear plan, light users who complain, and frequent
+    buyers.
+    """
     rng = np.random.default_rng(seed)
     group = np.arange(people) % 3
     return pd.DataFrame(
@@ -44,9 +48,11 @@ def describe(frame: pd.DataFrame) -> pd.DataFrame:
         if column != "customer_id"
     }
     windows = {
-        column: int(column.split("_")[-1][:-1])
-        if column.endswith("d") and column[-2].isdigit()
-        else None
+        column: (
+            int(column.split("_")[-1][:-1])
+            if column.endswith("d") and column[-2].isdigit()
+            else None
+        )
         for column in tables
     }
     return dictionary.tabulate(
@@ -147,7 +153,8 @@ def test_made_up_customers_keep_values_and_correlations():
 
 
 def test_normal_scores_keep_ties_and_put_never_at_the_far_end_and_other_gaps_in_the_middle():
-    # ranks 1, 2.5, 2.5, 4 of 4: the quantiles 12.5, 50, 50 and 87.5 %, whose normal scores are -1.1503, 0, 0, 1.1503
+    # ranks 1, 2.5, 2.5, 4 of 4: the quantiles 12.5, 50, 50 and 87.5 %, whose normal scores are
+    # -1.1503, 0, 0, 1.1503
     never = clustering.score_normal(pd.Series([3, 7, 7, np.nan], name="days_since_last_usage"))
     assert never == pytest.approx([-1.1503, 0, 0, 1.1503], abs=1e-4)
     other = clustering.score_normal(
@@ -192,7 +199,8 @@ def test_a_handful_of_customers_is_one_group_with_a_reason(people):
     assert table.customers.to_list() == [people]
     assert (
         table.words[0]
-        == f"no stable grouping found: {people} customers are too few to try, at least 100 are needed"
+        == f"no stable grouping found: {people} customers are too few to try, at least 100 are"
+        " needed"
     )
     assert personas.tabulate_stability(result).empty
 

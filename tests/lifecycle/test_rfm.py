@@ -48,7 +48,8 @@ def test_recency_frequency_and_monetary_are_worked_by_hand(write_study):
 
 
 def test_a_customer_is_scored_until_the_day_the_silence_is_complete(write_study):
-    # inactive_days is 60: who bought on 2 May 2024 (59 days before T) is still a customer, who bought on 1 May (60 days) is gone
+    # inactive_days is 60: who bought on 2 May 2024 (59 days before T) is still a customer, who
+    # bought on 1 May (60 days) is gone
     scores = score(
         write_study,
         company([("stays", "2024-05-02", 5), ("gone", "2024-05-01", 5), ("new", "2024-07-01", 5)]),
@@ -62,7 +63,8 @@ def test_scores_without_ties_are_exact_fifths():
 
 
 def test_equal_values_get_the_score_in_which_their_middle_lies():
-    # six of ten at 1: their mean rank is 3.5, the middle at (3.5 - 0.5) / 10 = 30 %, the second fifth; 7 to 10 have their middles at 65, 75, 85, 95 %
+    # six of ten at 1: their mean rank is 3.5, the middle at (3.5 - 0.5) / 10 = 30 %, the second
+    # fifth; 7 to 10 have their middles at 65, 75, 85, 95 %
     assert list(rfm.score_quintiles(pd.Series([1, 1, 1, 1, 1, 1, 2, 3, 4, 5]))) == [2] * 6 + [
         4,
         4,
@@ -190,7 +192,8 @@ def test_the_table_holds_medians_shares_and_intervals_by_hand(write_study):
     study = write_study("non_contractual", tables=company(rows))
     scores = rfm.score_rfm(cut_evidence(load.load_tables(study), [T]), study)
     table = rfm.tabulate_rfm(scores, study).set_index("segment")
-    # all bought once: F is 3 for everybody; R and M run from 5 (a) to 1 (e), so (R, mean of F and M) = (5, 4), (4, 3.5), (3, 3), (2, 2.5), (1, 2)
+    # all bought once: F is 3 for everybody; R and M run from 5 (a) to 1 (e), so (R, mean of F and
+    # M) = (5, 4), (4, 3.5), (3, 3), (2, 2.5), (1, 2)
     assert list(table.index) == [
         "champions",
         "promising",

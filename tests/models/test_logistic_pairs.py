@@ -1,4 +1,6 @@
-"""Logistic regression with curves and pairs: what it finds, what it leaves out, and the numbers behind both."""
+"""Logistic regression with curves and pairs: what it finds, what it leaves out, and the numbers
+behind both.
+"""
 
 import numpy as np
 import pandas as pd
@@ -96,15 +98,18 @@ def test_at_the_strengths_found_the_coefficients_are_those_of_scikit_learn():
 
 
 def test_the_excess_of_a_table_of_two_by_two_is_that_worked_by_hand():
-    # four customers, two columns with two cells each, residuals 1, -1, -1, 1 and weights 1: in each cell of the table 1 ** 2 / 1, together 4;
-    # each row and column of the table sums to 0, so nothing is taken off; (2 - 1) * (2 - 1) = 1 degree of freedom
+    # four customers, two columns with two cells each, residuals 1, -1, -1, 1 and weights 1: in each
+    # cell of the table 1 ** 2 / 1, together 4;
+    # each row and column of the table sums to 0, so nothing is taken off; (2 - 1) * (2 - 1) = 1
+    # degree of freedom
     cells = np.array([[1, 0, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0], [0, 1, 0, 1]], dtype="float32")
     excess, freedom = measure_excess(
         cells, np.array([0, 0, 1, 1]), np.array([1.0, -1, -1, 1]), np.ones(4)
     )
     assert excess[0, 1] == pytest.approx(4)
     assert freedom[0, 1] == 1
-    # residuals 1, 1, -1, -1 lie in the first column alone: cells 4, its rows 2 ** 2 / 2 twice, the other's 0; nothing in excess
+    # residuals 1, 1, -1, -1 lie in the first column alone: cells 4, its rows 2 ** 2 / 2 twice, the
+    # other's 0; nothing in excess
     alone, _ = measure_excess(cells, np.array([0, 0, 1, 1]), np.array([1.0, 1, -1, -1]), np.ones(4))
     assert alone[0, 1] == pytest.approx(0)
 
@@ -184,7 +189,8 @@ def test_rows_of_one_class_are_refused_in_a_sentence():
 
 
 def test_the_strength_of_a_block_is_the_variance_that_its_coefficients_were_drawn_with():
-    # a penalty learned as if all 40 coefficients were known would shrink them, and itself, to half of it at so few rows
+    # a penalty learned as if all 40 coefficients were known would shrink them, and itself, to half
+    # of it at so few rows
     found = []
     for seed in range(10):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,6 @@
-"""Weibull regression of times: against lifelines, its gradient, and a company whose truth is known."""
+"""Weibull regression of times: against lifelines, its gradient, and a company whose truth is
+known.
+"""
 
 import numpy as np
 import pandas as pd
@@ -84,7 +86,9 @@ EDGES = np.array([10.0, 20.0, 30.0])
 
 
 def lives(n: int = 3000, seed: int = 0, effect: float = 0.8) -> tuple[pd.DataFrame, np.ndarray]:
-    """Customers whose hazard, 1 in 100 days, is multiplied by exp(effect * x); sight ends after 40 to 120 days."""
+    """Customers whose hazard, 1 in 100 days, is multiplied by exp(effect * x); sight ends after 40
+    to 120 days.
+    """
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
     days, seen = np.ceil(rng.exponential(100 / np.exp(effect * x))), rng.integers(40, 121, n)
@@ -96,7 +100,8 @@ def lives(n: int = 3000, seed: int = 0, effect: float = 0.8) -> tuple[pd.DataFra
 def test_person_periods_worked_by_hand():
     outcome = frame_outcome([True, True, False, False, True], [10, 11, 20, 25, 31])
     rows, interval, event, share = expand(outcome, EDGES)
-    # ends on day 10: in the first interval. On 11: in the second. Out of sight after 20: two lived through. After 25: two, and half of the third.
+    # ends on day 10: in the first interval. On 11: in the second. Out of sight after 20: two lived
+    # through. After 25: two, and half of the third.
     # Ends on 31, beyond the last edge: all three lived through.
     assert list(zip(rows, interval, event, share, strict=True)) == [
         *[(0, 0, True, 1)],
@@ -134,7 +139,9 @@ def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals
 
 @pytest.mark.parametrize("seed", range(3))
 def test_who_is_lost_within_an_interval_counts_for_what_was_watched(seed):
-    """Sight ends anywhere, as in a flat study; leaving such customers out gave 5 points too many leavers."""
+    """Sight ends anywhere, as in a flat study; leaving such customers out gave 5 points too many
+    leavers.
+    """
     rng, n = np.random.default_rng(seed), 4000
     days, seen = rng.exponential(60, n), rng.uniform(0, 72, n)
     columns, outcome, at = (

@@ -1,4 +1,6 @@
-"""The search for settings: on training customers only, within a budget, the same again from the same seed."""
+"""The search for settings: on training customers only, within a budget, the same again from the
+same seed.
+"""
 
 from types import SimpleNamespace
 

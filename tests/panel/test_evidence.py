@@ -428,7 +428,9 @@ def evidence_and_population(study, tables) -> list[pd.DataFrame]:
 def test_a_window_beyond_the_data_is_refused_with_the_last_snapshot_that_works(write_study):
     with pytest.raises(
         StudyError,
-        match=r"ends 2024-07-30 and the data end 2024-07-15; use a snapshot on or before 2024-06-15",
+        match=(
+            r"ends 2024-07-30 and the data end 2024-07-15; use a snapshot on or before 2024-06-15"
+        ),
     ):
         label_contracts(write_study, contract("a", "2024-01-01", None), data_end="2024-07-15")
 
@@ -446,7 +448,10 @@ def test_a_horizon_longer_than_the_data_is_refused_with_the_longest_that_works(w
 def test_a_snapshot_before_the_first_row_is_refused(write_study):
     with pytest.raises(
         StudyError,
-        match=r"required evidence at every snapshot, arrived a snapshot on 2024-06-30 but the first row is of 2024-07-02",
+        match=(
+            r"required evidence at every snapshot, arrived a snapshot on 2024-06-30 but the first"
+            r" row is of 2024-07-02"
+        ),
     ):
         label_contracts(write_study, contract("a", "2024-07-02", None))
 
@@ -482,7 +487,10 @@ def test_overlapping_windows_are_refused_with_the_last_training_snapshot_that_wo
     study = write_study()
     with pytest.raises(
         StudyError,
-        match=r"arrived the training snapshot 2024-06-01 whose window closes 2024-07-01; use training snapshots on or before 2024-05-31",
+        match=(
+            r"arrived the training snapshot 2024-06-01 whose window closes 2024-07-01; use training"
+            r" snapshots on or before 2024-05-31"
+        ),
     ):
         splits.require_out_of_time(Split((date(2024, 5, 31), date(2024, 6, 1)), (T,)), study)
 
@@ -491,7 +499,10 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
     panel = pd.DataFrame({"customer_id": ["a", "a", "b"], "churned": [True, False, True]})
     with pytest.raises(
         StudyError,
-        match=r"required each customer on one side of a random split, arrived 1 on both \(a\); split by customer_id",
+        match=(
+            r"required each customer on one side of a random split, arrived 1 on both \(a\); split"
+            r" by customer_id"
+        ),
     ):
         splits.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
 

@@ -119,7 +119,10 @@ def test_a_measure_that_looks_at_other_rows_is_refused(looks):
     rows = follow(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
     with pytest.raises(
         TypeError,
-        match="required a measure of each row's own columns, arrived 'amount', which looks at other rows",
+        match=(
+            "required a measure of each row's own columns, arrived 'amount', which looks at other"
+            " rows"
+        ),
     ):
         roll(rows, place_marks(DAYS, WINDOWS), None, {"amount": Measure(looks(rows))})
 
@@ -136,6 +139,9 @@ def test_features_take_nothing_but_evidence():
     for uncut in (tables, dict(cut_evidence(tables, DAYS))):
         with pytest.raises(
             TypeError,
-            match="required evidence cut at snapshots, arrived dict; cut it with snapshots.cut_evidence",
+            match=(
+                "required evidence cut at snapshots, arrived dict; cut it with"
+                " snapshots.cut_evidence"
+            ),
         ):
             build.load_features(uncut, ibis.memtable({"customer_id": ["a"]}), study)

@@ -1,4 +1,6 @@
-"""Drivers of the models: groups of features, SHAP, shuffling, partial dependence, and where families disagree."""
+"""Drivers of the models: groups of features, SHAP, shuffling, partial dependence, and where
+families disagree.
+"""
 
 import numpy as np
 import pandas as pd
@@ -88,7 +90,8 @@ def test_shap_finds_the_features_that_were_planted_and_their_direction_wherever_
 
 
 def test_shuffling_what_a_model_leans_on_costs_what_arithmetic_says_and_anything_else_nothing():
-    # half of the customers churn, and the model gives them 0.9 and the others 0.1; shuffled, every other answer is wrong: 0.5 x (ln 0.9 - ln 0.1) = 1.0986
+    # half of the customers churn, and the model gives them 0.9 and the others 0.1; shuffled, every
+    # other answer is wrong: 0.5 x (ln 0.9 - ln 0.1) = 1.0986
     frame = rows(2000).assign(sign=np.tile([0.0, 1.0], 1000))
     churned = frame.sign.to_numpy() == 1
     groups = pd.Series({"sign": "sign", "age": "age"})

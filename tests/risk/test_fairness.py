@@ -13,7 +13,9 @@ from research.risk import fairness
 def judged(
     n: int = 2000, seed: int = 0, blind: str | None = None, shift: float = 0.0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Customers of two groups with the same risks; for one of them the model may know nothing, or lie."""
+    """Customers of two groups with the same risks; for one of them the model may know nothing, or
+    lie.
+    """
     rng = np.random.default_rng(seed)
     risk, group = rng.beta(1, 3, n), rng.choice(["a", "b"], n, p=[0.6, 0.4])
     model = np.where(group == blind, rng.permutation(risk), risk)
@@ -60,7 +62,8 @@ def test_a_model_that_lies_about_one_group_shows_a_gap_in_calibration_and_lists_
 
 
 def test_numbers_by_hand():
-    # 60 customers of each group; "a" has its 20 churners on top, "b" its 15 at the bottom; 30 places: the 30 highest scores, all of them in "a"
+    # 60 customers of each group; "a" has its 20 churners on top, "b" its 15 at the bottom; 30
+    # places: the 30 highest scores, all of them in "a"
     a = pd.DataFrame(
         {"group": "a", "churned": [True] * 20 + [False] * 40, "model": np.linspace(0.99, 0.51, 60)}
     )

@@ -1,4 +1,6 @@
-"""Remedies for a rare class: they act on training rows only, and the verdict says plainly whether they helped."""
+"""Remedies for a rare class: they act on training rows only, and the verdict says plainly whether
+they helped.
+"""
 
 import numpy as np
 import pandas as pd

@@ -11,7 +11,9 @@ from research.risk.odds_ratios import MORE, explain_logistic, say_inference
 
 
 def customers(n: int = 800, seed: int = 0, noise: int = 0) -> pd.DataFrame:
-    """Customers of whom more churn with age and on plan b; ``late`` is mostly empty; and columns of pure noise."""
+    """Customers of whom more churn with age and on plan b; ``late`` is mostly empty; and columns of
+    pure noise.
+    """
     rng = np.random.default_rng(seed)
     age, plan = rng.normal(50, 10, n), rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2])
     risk = 1 / (1 + np.exp(1 - 0.8 * (age - 50) / 10 - 1.0 * (plan == "b")))
@@ -29,7 +31,8 @@ def customers(n: int = 800, seed: int = 0, noise: int = 0) -> pd.DataFrame:
 
 
 def test_odds_ratio_interval_and_effect_of_a_two_by_two_table_by_hand():
-    # 30 of 100 with the option churn, 10 of 101 without: odds ratio (30 x 91) / (70 x 10). The model is saturated, so the sandwich is Woolf's
+    # 30 of 100 with the option churn, 10 of 101 without: odds ratio (30 x 91) / (70 x 10). The
+    # model is saturated, so the sandwich is Woolf's
     # variance, 1/30 + 1/70 + 1/10 + 1/91, times 201 / 199 for two parameters
     rows = pd.DataFrame(
         {"customer_id": range(201), "option": ["no"] * 101 + ["yes"] * 100, "churned": False}

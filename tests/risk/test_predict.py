@@ -162,7 +162,10 @@ def test_one_class_only_is_refused_with_the_counts(churned):
     frame = customers(100).assign(churned=churned)
     with pytest.raises(
         StudyError,
-        match=rf"required churners and others among the study's rows, arrived {100 * churned} churners in 100 rows; check the label",
+        match=(
+            rf"required churners and others among the study's rows, arrived {100 * churned}"
+            r" churners in 100 rows; check the label"
+        ),
     ):
         predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
@@ -171,7 +174,10 @@ def test_more_folds_than_churners_are_refused():
     frame = customers(100).assign(churned=lambda t: t.index < 3)
     with pytest.raises(
         StudyError,
-        match="required at least 5 customers of each class for 5 folds, arrived 3; lower the parameter folds",
+        match=(
+            "required at least 5 customers of each class for 5 folds, arrived 3; lower the"
+            " parameter folds"
+        ),
     ):
         predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
@@ -271,7 +277,10 @@ def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
 
 def test_too_few_churners_to_learn_from_are_one_sentence():
     train = customers(400).assign(churned=lambda t: t.index < 29, snapshot=1)
-    sentence = "required at least 30 churners and as many others to learn from, arrived 29 and 371; choose a longer horizon"
+    sentence = (
+        "required at least 30 churners and as many others to learn from, arrived 29 and 371; choose"
+        " a longer horizon"
+    )
     with pytest.raises(StudyError, match=sentence):
         predict.predict(train, train, COLUMNS, few_candidates(None, 0), 5, 1, 0)
     found = predict.predict(
@@ -287,7 +296,9 @@ def test_too_few_churners_to_learn_from_are_one_sentence():
 
 
 def test_a_model_that_others_look_at_is_fitted_once_and_scores_training_rows_unseen(monkeypatch):
-    """Averages and maps learn from what members said of customers they had not seen: a member that remembers would else win every weight."""
+    """Averages and maps learn from what members said of customers they had not seen: a member that
+    remembers would else win every weight.
+    """
     train, test = customers(1500, seed=1), customers(300, seed=2)
     members = {
         "memory": Candidate("trees", make_pipeline(pass_on(), DecisionTreeClassifier()))

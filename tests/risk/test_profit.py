@@ -31,7 +31,8 @@ def predictions(
 
 
 def test_perfect_separation_and_useless_scores_give_the_reference_values_of_empc():
-    # Stripling's proflogit (test_empc.py) and R's EMP 2.0: alpha 6, beta 14, CLV 200, d 10, f 1; half of the customers churn
+    # Stripling's proflogit (test_empc.py) and R's EMP 2.0: alpha 6, beta 14, CLV 200, d 10, f 1;
+    # half of the customers churn
     assert profit.score_empc(
         np.array([False, True]), np.array([0.0, 1.0]), PRICES
     ) == pytest.approx(28.0000000000391, abs=1e-9)
@@ -198,7 +199,10 @@ def test_ties_at_the_border_don_t_depend_on_the_order_of_rows():
     [
         (
             {"margin_per_customer": 200},
-            "required margin_per_customer, offer_cost, contact_cost together, arrived margin_per_customer alone",
+            (
+                "required margin_per_customer, offer_cost, contact_cost together, arrived"
+                " margin_per_customer alone"
+            ),
         ),
         (
             {"margin_per_customer": 5, "offer_cost": 10, "contact_cost": 1},

@@ -151,7 +151,8 @@ def example(
 def test_a_clear_winner_is_named_with_its_intervals():
     words = example("better", "better")
     assert words.startswith(
-        "**Forest ranks customers better and gives better probabilities than the base rate**: AUC differs by 0.200 (0.150 to 0.250)"
+        "**Forest ranks customers better and gives better probabilities than the base rate**: AUC"
+        " differs by 0.200 (0.150 to 0.250)"
     )
     assert "log-loss (less is better) by −0.100 (−0.120 to −0.080)." in words
 
@@ -227,8 +228,10 @@ def test_a_list_is_told_beside_one_drawn_by_lot():
             "random_churners": [25.2],
         }
     )
-    assert report.judge_lists(found, "forest") == (
-        "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to 35%); a list drawn by lot would have held about 25."
+    assert (
+        report.judge_lists(found, "forest")
+        == "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to"
+        " 35%); a list drawn by lot would have held about 25."
     )
 
 

@@ -1,4 +1,6 @@
-"""The generated company as files: the same bytes whatever is held at once, and the same rows as in memory."""
+"""The generated company as files: the same bytes whatever is held at once, and the same rows as in
+memory.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""The generated company: reproducible, complete, without a look into the future, and every cause as it is written down."""
+"""The generated company: reproducible, complete, without a look into the future, and every cause as
+it is written down.
+"""
 
 import numpy as np
 import pandas as pd
@@ -262,7 +264,9 @@ def test_the_fee_is_the_list_price_less_the_discounts_plus_the_rise():
 
 
 def _terms(**given) -> dict[str, np.ndarray]:
-    """Return the terms of one life in the plan plus, without discounts, that uses the service as at home."""
+    """Return the terms of one life in the plan plus, without discounts, that uses the service as at
+    home.
+    """
     clock = Clock(24)
     own = {
         "annual": False,
@@ -661,7 +665,9 @@ def test_a_contract_that_is_not_renewed_ends_on_its_anniversary():
 
 @pytest.fixture(scope="module")
 def small_demo(tmp_path_factory):
-    """The demo study's own adapters over a company of 300, in a project folder that is thrown away."""
+    """The demo study's own adapters over a company of 300, in a project folder that is thrown
+    away.
+    """
     source, home = load_study("demo").folder, tmp_path_factory.mktemp("home")
     folder = home / "data" / "demo"
     folder.mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""Cox regression, the test of proportional hazards and the log-rank test: by hand, against R and lifelines, and invariants."""
+"""Cox regression, the test of proportional hazards and the log-rank test: by hand, against R and
+lifelines, and invariants.
+"""
 
 import lifelines.datasets
 import numpy as np
@@ -49,7 +51,9 @@ def draw(seed: int, n: int = 200, late: bool = True) -> tuple[pd.DataFrame, pd.D
 def likelihood_by_loops(
     stays: pd.DataFrame, columns: np.ndarray, beta: np.ndarray, clock=None
 ) -> float:
-    """Efron's partial likelihood written down day by day; with a clock the columns are followed by themselves times the clock."""
+    """Efron's partial likelihood written down day by day; with a clock the columns are followed by
+    themselves times the clock.
+    """
     total = 0.0
     for day in sorted(stays.duration[stays.ended].unique()):
         x = columns if clock is None else np.hstack([columns, columns * clock(day)])
@@ -65,8 +69,10 @@ def likelihood_by_loops(
 
 
 def test_partial_likelihood_of_three_stays_is_that_worked_by_hand():
-    # ends on day 1 (x = 1) and day 2 (x = 0), the third lasts: with r = exp(b), L = r / (r + 2) * 1 / 2 for x = 1, 0, 0;
-    # it rises in b for ever, so a fourth stay with x = 1 that lasts is added: L = r / (2 r + 2) * 1 / (r + 2), highest where r^2 = 2
+    # ends on day 1 (x = 1) and day 2 (x = 0), the third lasts: with r = exp(b), L = r / (r + 2) * 1
+    # / 2 for x = 1, 0, 0;
+    # it rises in b for ever, so a fourth stay with x = 1 that lasts is added: L = r / (2 r + 2) * 1
+    # / (r + 2), highest where r^2 = 2
     fit = fit_hazards(stays_of([1, 2, 3, 3], [1, 1, 0, 0]), pd.DataFrame({"x": [1.0, 0, 0, 1]}))
     assert np.exp(fit.coefficients[0]) == pytest.approx(np.sqrt(2), rel=1e-6)
     r = np.sqrt(2)
@@ -75,8 +81,10 @@ def test_partial_likelihood_of_three_stays_is_that_worked_by_hand():
 
 
 def test_rossi_agrees_with_r():
-    # R: summary(coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio, data = Rossi)); printed in Fox, J. and Weisberg, S. (2011),
-    # Cox Proportional-Hazards Regression for Survival Data in R, appendix to An R Companion to Applied Regression, 2nd ed., section 3.2
+    # R: summary(coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio, data =
+    # Rossi)); printed in Fox, J. and Weisberg, S. (2011),
+    # Cox Proportional-Hazards Regression for Survival Data in R, appendix to An R Companion to
+    # Applied Regression, 2nd ed., section 3.2
     rossi = lifelines.datasets.load_rossi()
     columns = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
     fit = fit_hazards(stays_of(rossi.week, rossi.arrest), rossi[columns])
@@ -119,8 +127,10 @@ def gbsg2() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_gbsg2_agrees_with_r():
-    # R: summary(coxph(Surv(time, cens) ~ ., data = GBSG2)), data of TH.data; printed in Hothorn, T. and Everitt, B. S. (2014),
-    # A Handbook of Statistical Analyses Using R, 3rd ed., chapter Survival Analysis: n = 686, 299 events
+    # R: summary(coxph(Surv(time, cens) ~ ., data = GBSG2)), data of TH.data; printed in Hothorn, T.
+    # and Everitt, B. S. (2014),
+    # A Handbook of Statistical Analyses Using R, 3rd ed., chapter Survival Analysis: n = 686, 299
+    # events
     stays, columns = gbsg2()
     fit = fit_hazards(stays, columns)
     expected = [
@@ -151,7 +161,8 @@ def test_gbsg2_agrees_with_r():
 
 
 def test_the_test_of_proportional_hazards_agrees_with_r():
-    # R, survival 3: cox.zph(coxph(Surv(time, cens) ~ ., data = GBSG2)), which tests tgrade on two degrees of freedom
+    # R, survival 3: cox.zph(coxph(Surv(time, cens) ~ ., data = GBSG2)), which tests tgrade on two
+    # degrees of freedom
     stays, columns = gbsg2()
     table = check_proportionality(
         fit_hazards(stays, columns), [name.split(".")[0].split(":")[0] for name in columns]
@@ -173,7 +184,8 @@ def test_the_test_of_proportional_hazards_agrees_with_r():
 
 
 def test_telco_by_strata_agrees_with_the_published_likelihood_and_concordance(mirror):
-    # lifelines 0.19, examples/Customer Churn.ipynb: CoxPHFitter().fit(df, 'tenure', 'Churn_Yes', strata=[...]), 7043 customers, 1869 events
+    # lifelines 0.19, examples/Customer Churn.ipynb: CoxPHFitter().fit(df, 'tenure', 'Churn_Yes',
+    # strata=[...]), 7043 customers, 1869 events
     data = pd.read_csv(mirror / "telco" / "Telco-Customer-Churn.csv").drop(
         columns=["customerID", "TotalCharges"]
     )
@@ -308,14 +320,16 @@ def test_proportionality_finds_a_ratio_that_turns_and_none_where_ratios_hold():
 
 
 def test_log_rank_of_four_stays_is_that_worked_by_hand():
-    # a: 1, 3; b: 2, 4; all end. Expected ends of a: day 1: 2/4, day 2: 1/3, day 3: 1/2, day 4: 0: together 4/3.
+    # a: 1, 3; b: 2, 4; all end. Expected ends of a: day 1: 2/4, day 2: 1/3, day 3: 1/2, day 4: 0:
+    # together 4/3.
     # Variance: 1/4 + 2/9 + 1/4 = 13/18. chi2 = (2 - 4/3)^2 / (13/18) = 8/13.
     value, free, _ = compare_curves(stays_of([1, 3, 2, 4], [1, 1, 1, 1]), ["a", "a", "b", "b"])
     assert (value, free) == (pytest.approx(8 / 13), 1)
 
 
 def test_log_rank_counts_who_enters_late_from_then_on_only():
-    # as above, but the second stay of a is watched from day 1 on: at risk on day 1 are one of a and two of b. Expected: 1/3 + 1/3 + 1/2 = 7/6.
+    # as above, but the second stay of a is watched from day 1 on: at risk on day 1 are one of a and
+    # two of b. Expected: 1/3 + 1/3 + 1/2 = 7/6.
     # Variance: 2/9 + 2/9 + 1/4 = 25/36. chi2 = (2 - 7/6)^2 / (25/36) = 1.
     value, _, _ = compare_curves(
         stays_of([1, 3, 2, 4], [1, 1, 1, 1], [0, 1, 0, 0]), ["a", "a", "b", "b"]

@@ -16,7 +16,8 @@ def stays_of(duration, reason, entry=0.0) -> pd.DataFrame:
 
 
 def test_incidence_of_five_stays_is_that_worked_by_hand():
-    # day 1: 1 of 5 leaves for a: F_a = 1/5, S = 4/5. Day 2: 1 of 4 for b: F_b = 4/5 * 1/4 = 1/5, S = 3/5. Day 3: censored.
+    # day 1: 1 of 5 leaves for a: F_a = 1/5, S = 4/5. Day 2: 1 of 4 for b: F_b = 4/5 * 1/4 = 1/5, S
+    # = 3/5. Day 3: censored.
     # Day 4: 1 of 2 for a: F_a = 1/5 + 3/5 * 1/2 = 1/2. Day 5: 1 of 1 for b: F_b = 1/5 + 3/10 = 1/2.
     table = accumulate_reasons(stays_of([1, 2, 3, 4, 5], ["a", "b", None, "a", "b"]))
     a, b = (table[table.reason == name].set_index("days") for name in "ab")
@@ -27,7 +28,8 @@ def test_incidence_of_five_stays_is_that_worked_by_hand():
 
 
 def test_who_enters_late_is_at_risk_from_the_next_day_on():
-    # the third stay is watched from day 1 on: day 1: 1 of 2 leaves (a); day 2: 1 of 2 leaves (b): F_b = 1/2 * 1/2
+    # the third stay is watched from day 1 on: day 1: 1 of 2 leaves (a); day 2: 1 of 2 leaves (b):
+    # F_b = 1/2 * 1/2
     table = accumulate_reasons(stays_of([1, 2, 3], ["a", "b", None], [0, 0, 1]))
     assert table[table.reason == "b"].share.iloc[-1] == pytest.approx(0.25)
 

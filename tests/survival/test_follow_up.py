@@ -1,4 +1,6 @@
-"""The models' clock: which snapshots, which reference, which scores; and what the words say of them."""
+"""The models' clock: which snapshots, which reference, which scores; and what the words say of
+them.
+"""
 
 from datetime import date
 
@@ -86,8 +88,10 @@ def write_orders(write_study, end: str, **changes):
 
 
 def test_lapses_can_be_followed_on_both_sides_of_the_test_snapshot(write_study):
-    # horizon 30, active 90, inactive 60; orders 2024-01-01 to 2024-07-01, snapshot 2024-06-01: lapses are known to begin until 2024-05-02.
-    # Of the 122 days before it, 60 pass until the lapses of the training rows are known and 90 are history: nothing is left
+    # horizon 30, active 90, inactive 60; orders 2024-01-01 to 2024-07-01, snapshot 2024-06-01:
+    # lapses are known to begin until 2024-05-02.
+    # Of the 122 days before it, 60 pass until the lapses of the training rows are known and 90 are
+    # history: nothing is left
     study = write_orders(write_study, "2024-07-01")
     with pytest.raises(
         StudyError, match="required 224 days of orders to follow lapses of 7 days, arrived 182; use"
@@ -98,7 +102,8 @@ def test_lapses_can_be_followed_on_both_sides_of_the_test_snapshot(write_study):
 def test_the_snapshots_of_lapses_leave_room_for_the_silence(write_study):
     study = write_orders(write_study, "2024-12-31", last="2024-12-01")
     plan = plan_follow_up(load.load_tables(study), study)
-    # known until 2024-11-01; 30 days to follow: test on 2024-10-02; its training rows were known 60 days before that to 2024-08-03: 30 days earlier
+    # known until 2024-11-01; 30 days to follow: test on 2024-10-02; its training rows were known 60
+    # days before that to 2024-08-03: 30 days earlier
     assert plan.test == (date(2024, 10, 2),)
     assert plan.train == (date(2024, 7, 4),)
     assert plan.days == (6, 12, 18, 24, 30)
@@ -279,7 +284,8 @@ def test_words_on_reasons_speak_of_the_last_day_on_which_fifty_were_watched():
     )
     assert (
         say_reasons(table)
-        == "By day 5 of a stay, so many have left: b 30.0 % (20.0 % to 40.0 %); a 10.0 % (5.0 % to 20.0 %)."
+        == "By day 5 of a stay, so many have left: b 30.0 % (20.0 % to 40.0 %); a 10.0 % (5.0 % to"
+        " 20.0 %)."
     )
 
 
@@ -322,7 +328,10 @@ def test_too_few_who_are_seen_leaving_are_one_sentence():
     outcome = frame_outcome(np.arange(500) < 19, np.full(500, 30.0))
     with pytest.raises(
         StudyError,
-        match="required at least 20 customers who are seen leaving among the training rows, arrived 19 of 500",
+        match=(
+            "required at least 20 customers who are seen leaving among the training rows, arrived"
+            " 19 of 500"
+        ),
     ):
         require_leavers(outcome, "training")
 

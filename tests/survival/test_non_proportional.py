@@ -15,7 +15,9 @@ from research.survival.non_proportional import (
 
 
 def company(turning: bool, n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Premium customers leave a third as fast; if it turns, three times as fast after day 100. Fees matter by 1.5 per standard deviation."""
+    """Premium customers leave a third as fast; if it turns, three times as fast after day 100. Fees
+    matter by 1.5 per standard deviation.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"plan": rng.choice(["basic", "premium"], n), "fee": rng.normal(20, 5, n)})
     lean = np.where(frame.plan == "premium", np.log(1 / 3), 0) + np.log(1.5) * (frame.fee - 20) / 5
@@ -24,9 +26,10 @@ def company(turning: bool, n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, 
         150 * np.exp(-lean - np.where(frame.plan == "premium", np.log(9), 0))
     )
     life = np.ceil(np.where((life > 100) & turning, late, life))
-    return pd.DataFrame(
-        {"entry": 0.0, "duration": np.minimum(life, 400), "ended": life <= 400}
-    ), frame
+    return (
+        pd.DataFrame({"entry": 0.0, "duration": np.minimum(life, 400), "ended": life <= 400}),
+        frame,
+    )
 
 
 def test_columns_become_standard_deviations_and_levels_against_the_commonest():

@@ -62,7 +62,8 @@ def test_what_has_lasted_already_does_not_matter_where_the_rate_is_constant():
 
 
 def test_the_interval_is_that_of_the_curves_over_the_refits():
-    # log(-log S) = log r + log t: its standard deviation over factors exp(-0.1), exp(0.1) is 0.1 * sqrt(2)
+    # log(-log S) = log r + log t: its standard deviation over factors exp(-0.1), exp(0.1) is 0.1 *
+    # sqrt(2)
     models = Refits(Exponential(), (Exponential(np.exp(-0.1)), Exponential(np.exp(0.1))))
     table = predict_lifetimes(models, pd.DataFrame({"rate": [0.02]}), 200)
     spread = np.exp(1.959964 * 0.1 * np.sqrt(2))
@@ -140,7 +141,9 @@ def test_smaller_resamples_spread_more_and_are_scaled_back():
 
 
 def test_where_few_leave_the_intervals_of_a_shipped_model_still_cover_the_truth():
-    """With resamples of 1,000 customers, 34 of whom left, and a penalty that counted rows they covered it for 38 of 100 customers."""
+    """With resamples of 1,000 customers, 34 of whom left, and a penalty that counted rows they
+    covered it for 38 of 100 customers.
+    """
     covered = []
     for seed in range(
         100, 104

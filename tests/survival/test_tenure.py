@@ -51,7 +51,8 @@ def test_a_contractual_stay_ends_with_unbroken_cover_for_the_reason_recorded_the
         }
     )
     stays = load(write_study(tables={"customers": people, "contracts": contracts}))
-    # a: two terms that touch, 100 days; b: 31 days, the second spell doesn't count; c: running, 2024-02-01 to 2024-12-31 = 334 days
+    # a: two terms that touch, 100 days; b: 31 days, the second spell doesn't count; c: running,
+    # 2024-02-01 to 2024-12-31 = 334 days
     assert stays.duration.tolist() == [100, 31, 334]
     assert stays.ended.tolist() == [True, True, False]
     assert stays.reason.tolist() == ["involuntary", "voluntary", None]
@@ -94,7 +95,8 @@ def test_a_lapse_is_on_the_day_from_which_the_silence_follows_and_is_known_only_
         columns=["customer_id", "ordered_at", "amount"],
     )
     stays = load(write_study("non_contractual", tables={"customers": people, "orders": orders}))
-    # a lapsed 30 days after the first purchase; b on the first day itself, 61 days and more passed before the next; c was still there on
+    # a lapsed 30 days after the first purchase; b on the first day itself, 61 days and more passed
+    # before the next; c was still there on
     # 2024-11-01, 52 days on; d was not watched for as long as one silence
     assert stays.duration.to_dict() == {"a": 30, "b": 0, "c": 52}
     assert stays.ended.to_dict() == {"a": True, "b": True, "c": False}
@@ -165,7 +167,8 @@ def test_curves_hold_the_survival_of_each_segment_with_how_many_are_at_risk():
 
 
 def test_curves_of_late_entries_begin_where_enough_were_watched():
-    # nobody is watched before day 100: the curves say so, and are conditional on having lasted so long
+    # nobody is watched before day 100: the curves say so, and are conditional on having lasted so
+    # long
     rng = np.random.default_rng(3)
     life = 100 + np.ceil(rng.exponential(50, 500))
     stays = pd.DataFrame(

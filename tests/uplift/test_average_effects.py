@@ -1,4 +1,6 @@
-"""Average effects: by hand, against the truth of simulated trials, and the sizes of the next one."""
+"""Average effects: by hand, against the truth of simulated trials, and the sizes of the next
+one.
+"""
 
 import numpy as np
 import pytest
@@ -92,7 +94,8 @@ def test_the_size_of_the_next_test_is_that_of_statsmodels():
     scored = [average_effects.score_trial(trial, "kept", 0)]
     table = average_effects.tabulate_effects(trial, scored)
     row = power.plan_test(scored, table, 1000).iloc[0]
-    # NormalIndPower().solve_power(effect / sd, alpha=0.025, power=0.8): without the other tail's share of the power, which is nil here
+    # NormalIndPower().solve_power(effect / sd, alpha=0.025, power=0.8): without the other tail's
+    # share of the power, which is nil here
     assert row.n_per_arm == pytest.approx(
         NormalIndPower().solve_power(row.effect_seen / row.sd, alpha=0.025, power=0.8), abs=1
     )

@@ -1,4 +1,6 @@
-"""Effects per customer: every learner finds what is there, none sees the customers it is judged on, and nothing is found where nothing is."""
+"""Effects per customer: every learner finds what is there, none sees the customers it is judged on,
+and nothing is found where nothing is.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,6 @@
-"""Scores of rankings by effect: a curve drawn by hand, other libraries' numbers, and rankings that are worth nothing."""
+"""Scores of rankings by effect: a curve drawn by hand, other libraries' numbers, and rankings that
+are worth nothing.
+"""
 
 import numpy as np
 import pytest
@@ -138,12 +140,14 @@ def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
         and (table.lowest == table.value).all()
         and (table.highest == table.value).all()
     )
-    # effects are even between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q (1 - q), whose area is 0.25 / 6
+    # effects are even between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q (1
+    # - q), whose area is 0.25 / 6
     low, high = table.loc[("truth", "auuc"), ["low", "high"]]
     assert low < 0.25 / 6 < high and low > 0
     assert table.loc[("truth", "slope"), "low"] < 1 < table.loc[("truth", "slope"), "high"]
     low, high = table.loc[("random", "auuc"), ["low", "high"]]
     assert low < 0 < high
-    # treating those with an effect above 0, seven tenths whose mean is 0.175, gains 0.1225; everybody 0.1
+    # treating those with an effect above 0, seven tenths whose mean is 0.175, gains 0.1225;
+    # everybody 0.1
     low, high = table.loc[("truth", "gain"), ["low", "high"]]
     assert low < 0.0225 < high

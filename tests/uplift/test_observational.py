@@ -1,4 +1,6 @@
-"""Arms that were chosen: adjustment finds the truth where all that decided is known, and says how strong an unseen cause would have to be."""
+"""Arms that were chosen: adjustment finds the truth where all that decided is known, and says how
+strong an unseen cause would have to be.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ from research.uplift import observational, report
 
 
 def make_chosen(n: int, seed: int, hidden: bool = False):
-    """Return a trial whose arm went to those who leave more often; with ``hidden``, by what no feature shows."""
+    """Return a trial whose arm went to those who leave more often; with ``hidden``, by what no
+    feature shows.
+    """
     trial, _ = make_trial(n, seed)
     rng = np.random.default_rng(seed + 100)
     cause = trial.rows.x1
@@ -44,7 +48,8 @@ def test_a_hidden_cause_misleads_and_the_robustness_value_says_how_strong_it_wou
 
 
 def test_the_robustness_value_is_that_of_cinelli_and_hazlett():
-    # their example of Darfur (2020, section 4): t = 4.18 with 783 degrees of freedom gives a robustness value of 13.9 %
+    # their example of Darfur (2020, section 4): t = 4.18 with 783 degrees of freedom gives a
+    # robustness value of 13.9 %
     assert observational._bound(4.18 / np.sqrt(783)) == pytest.approx(0.139, abs=5e-4)
 
 

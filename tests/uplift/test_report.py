@@ -1,4 +1,6 @@
-"""Verdicts on effects: each of the four kinds, trials that aren't what they say, and tables as people read them."""
+"""Verdicts on effects: each of the four kinds, trials that aren't what they say, and tables as
+people read them.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -112,8 +114,8 @@ def test_a_trial_whose_arms_are_off_balance_is_said_to_be(copy, mirror):
     sizes, missing = balance.check_shares(trial, study), balance.check_attrition(trial)
     words = report.say_trial(sizes, pd.DataFrame(), missing)
     assert (
-        "**Cookie cats: the arms are off balance.** Sizes so unlike the plan come about by luck in 0.9% of fair draws"
-        in words
+        "**Cookie cats: the arms are off balance.** Sizes so unlike the plan come about by luck in"
+        " 0.9% of fair draws" in words
     )
     table = average_effects.tabulate_effects(trial, [average_effects.score_trial(trial, "kept", 0)])
     # published: 19.02 % against 18.20 % play on the seventh day

@@ -1,4 +1,6 @@
-"""Trials of campaigns and of flat studies: who counts, when evidence ends and the outcome begins, and what is refused."""
+"""Trials of campaigns and of flat studies: who counts, when evidence ends and the outcome begins,
+and what is refused.
+"""
 
 from dataclasses import replace
 
@@ -352,7 +354,8 @@ def make(n: int, **columns) -> trials.Trial:
 def test_the_sample_ratio_is_that_of_cookie_cats(write_study):
     study = write_study("flat", experiment={"shares": {"control": 1, "mail": 1}})
     table = balance.check_shares(make(90_189, arm=["control"] * 44_700 + ["mail"] * 45_489), study)
-    # by hand: (45,489 - 44,700)^2 / 90,189 = 6.9024, the chi-square of one degree of freedom that is exceeded in 0.86 % of draws
+    # by hand: (45,489 - 44,700)^2 / 90,189 = 6.9024, the chi-square of one degree of freedom that
+    # is exceeded in 0.86 % of draws
     assert table.p_value.iloc[0] == pytest.approx(0.008608, abs=1e-6)
     assert {*table.verdict} == {"off balance"}
 
@@ -411,7 +414,10 @@ def test_a_feature_named_like_a_column_of_the_trial_is_refused_before_it_becomes
     )
     with pytest.raises(
         StudyError,
-        match=f"required features and attributes named unlike the columns of a trial .*, arrived {name}; rename them",
+        match=(
+            "required features and attributes named unlike the columns of a trial .*, arrived"
+            f" {name}; rename them"
+        ),
     ):
         flat(write_study, frame, experiment={"assignment": "randomised"})
 

@@ -1,4 +1,6 @@
-"""What customers are worth: contracts, buyers and flat studies by hand, blindness to the future, odd customers, and sums by segment."""
+"""What customers are worth: contracts, buyers and flat studies by hand, blindness to the future,
+odd customers, and sums by segment.
+"""
 
 from datetime import date
 

@@ -1,4 +1,6 @@
-"""What customers are worth: closed forms, histories worked by hand, and terms that make no sense."""
+"""What customers are worth: closed forms, histories worked by hand, and terms that make no
+sense.
+"""
 
 from datetime import date
 
@@ -154,7 +156,10 @@ def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amo
     assert [*expected_value.fit_rhythms(rows)] == ["BG/NBD", "Pareto/NBD"]
     assert [
         *expected_value.fit_rhythms(rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows))))
-    ] == ["BG/NBD", "Pareto/NBD"]  # all below a cent
+    ] == [
+        "BG/NBD",
+        "Pareto/NBD",
+    ]  # all below a cent
 
 
 def test_values_do_not_depend_on_how_many_are_valued_at_once(monkeypatch):

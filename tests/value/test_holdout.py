@@ -1,4 +1,6 @@
-"""What came beside what was expected: windows at their edges, rules and scores by hand, weeks, and luck."""
+"""What came beside what was expected: windows at their edges, rules and scores by hand, weeks, and
+luck.
+"""
 
 from datetime import date
 

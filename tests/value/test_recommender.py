@@ -1,4 +1,6 @@
-"""The next product: baskets at their edges, similarities by hand, ranks, planted pairs found, and independent purchases not."""
+"""The next product: baskets at their edges, similarities by hand, ranks, planted pairs found, and
+independent purchases not.
+"""
 
 from datetime import date
 
@@ -37,7 +39,9 @@ def baskets(bought: list[list[int]]) -> recommender.Baskets:
 
 
 def shop(pairs: bool, seed: int = 0, n: int = 1500) -> pd.DataFrame:
-    """Customers who buy 16 products of different popularity; with ``pairs``, half of the later purchases are the neighbour of an earlier one."""
+    """Customers who buy 16 products of different popularity; with ``pairs``, half of the later
+    purchases are the neighbour of an earlier one.
+    """
     rng, rows = np.random.default_rng(seed), []
     share = np.linspace(2, 1, 16) / np.linspace(2, 1, 16).sum()
     first = rng.choice(16, (n, 2), p=share)

@@ -1,4 +1,6 @@
-"""HTML of notebooks made safe and regular: nothing that acts, tables that align and scroll, figures that say what they are."""
+"""HTML of notebooks made safe and regular: nothing that acts, tables that align and scroll, figures
+that say what they are.
+"""
 
 import re
 
@@ -60,7 +62,9 @@ def clean_html(html: str) -> str:
 
 
 def _strip(tag: Tag) -> None:
-    """Take away event handlers, and addresses that are neither pictures in the page nor plain links."""
+    """Take away event handlers, and addresses that are neither pictures in the page nor plain
+    links.
+    """
     for name in list(tag.attrs):
         value = tag.attrs[name]
         acting = name.lower().startswith("on") or (
@@ -77,7 +81,9 @@ def _strip(tag: Tag) -> None:
 
 
 def _tidy_table(soup: BeautifulSoup, table: Tag) -> None:
-    """Give a table the page's own look, numbers to the right, and a wrapper of its own to scroll in."""
+    """Give a table the page's own look, numbers to the right, and a wrapper of its own to scroll
+    in.
+    """
     classes = table.get("class") or []
     table.attrs.pop("border", None)
     if "dataframe" in classes:
@@ -109,7 +115,9 @@ def _drop_own_look(table: Tag) -> None:
 
 
 def _simplify_index(table: Tag) -> None:
-    """Leave out an index that only counts the rows, and put the name of another one beside the names of the columns."""
+    """Leave out an index that only counts the rows, and put the name of another one beside the
+    names of the columns.
+    """
     heads = [row.find_all("th", recursive=False) for row in table.select("thead tr")]
     labels = [row.find("th") for row in table.select("tbody tr")]
     if (
@@ -162,7 +170,8 @@ def outline(html: str) -> tuple[str, str, list[tuple[str, str]]]:
     title : str
         The text of the first H1, empty where there is none.
     body : str
-        The rest; every H2 has an id of its own, every picture an alternative text after the heading above it.
+        The rest; every H2 has an id of its own, every picture an alternative text after the heading
+        above it.
     contents : list of (id, text)
         The H2 in order.
     """

@@ -1,6 +1,7 @@
 """One job: execute one notebook for one run, and publish its page, tables and record together.
 
-``python -m research.batch.job JOBS.json STUDY/RUN/NOTEBOOK`` is the whole command, here or on another machine that sees the same folder.
+``python -m research.batch.job JOBS.json STUDY/RUN/NOTEBOOK`` is the whole command, here or on
+another machine that sees the same folder.
 """
 
 import json
@@ -27,12 +28,15 @@ from research.errors import NotApplicable, StudyError, UsageError
 from research.study import project_root
 
 # ruff: noqa: E402
-# On import, jsonschema has a grammar of web addresses parsed for 2.5 s, which no notebook needs; it does without where it isn't found.
+# On import, jsonschema has a grammar of web addresses parsed for 2.5 s, which no notebook needs; it
+# does without where it isn't found.
 sys.modules.setdefault("rfc3987_syntax", None)
 SENTENCES = {StudyError.__name__, UsageError.__name__}
 START_SECONDS = 120
-# a cell, a study or the page's size; a kernel that dies or doesn't start; a disk; a file that isn't what it should be. Any other error is a
-# fault of this package: it ends the job with its traceback, which the batch keeps as the details of a job that gave no account of itself
+# a cell, a study or the page's size; a kernel that dies or doesn't start; a disk; a file that isn't
+# what it should be. Any other error is a
+# fault of this package: it ends the job with its traceback, which the batch keeps as the details of
+# a job that gave no account of itself
 FAILURES = (PapermillException, StudyError, RuntimeError, OSError, ValueError, MemoryError)
 
 
@@ -43,7 +47,9 @@ def main() -> int:
 
 
 def run_job(job: dict[str, Any]) -> int:
-    """Execute and publish one notebook, or keep what is known of its failure; return the exit code."""
+    """Execute and publish one notebook, or keep what is known of its failure; return the exit
+    code.
+    """
     started, clock = records.now(), time.monotonic()
     with _staging(job) as scratch, _captured(scratch / "kernel.log") as tell:
         say = partial(_say, tell, job)
@@ -63,7 +69,9 @@ def run_job(job: dict[str, Any]) -> int:
 
 @contextmanager
 def _staging(job: dict[str, Any]) -> Iterator[Path]:
-    """Give a folder beside the run's results, on the same disk, so that each result is published by one rename."""
+    """Give a folder beside the run's results, on the same disk, so that each result is published by
+    one rename.
+    """
     folder = records.run_folder(job)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".staging-"))
@@ -77,7 +85,9 @@ def _staging(job: dict[str, Any]) -> Iterator[Path]:
 
 @contextmanager
 def _captured(log: Path) -> Iterator[Callable[[str], None]]:
-    """Send what this process and its kernel write to ``log``; give a function that still reaches the terminal."""
+    """Send what this process and its kernel write to ``log``; give a function that still reaches
+    the terminal.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
@@ -93,7 +103,9 @@ def _captured(log: Path) -> Iterator[Callable[[str], None]]:
 
 
 def _say(tell: Callable[[str], None], job: dict[str, Any], text: str) -> None:
-    """Tell the batch, in one line and one write, how the job fares; the batch knows such lines by their first word."""
+    """Tell the batch, in one line and one write, how the job fares; the batch knows such lines by
+    their first word.
+    """
     tell(f"job {job['study']}/{job['run']} {job['notebook']} {' | '.join(text.splitlines())}\n")
 
 
@@ -111,7 +123,9 @@ def _make(job: dict[str, Any], scratch: Path, started: str, clock: float) -> dic
 
 
 def _execute(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
-    """Execute the notebook; a kernel that found its port taken, as one in a hundred does beside others, is started once more."""
+    """Execute the notebook; a kernel that found its port taken, as one in a hundred does beside
+    others, is started once more.
+    """
     for attempt in (1, 2):
         try:
             return _execute_once(job, scratch)
@@ -143,7 +157,9 @@ def _literally(path: Path) -> str:
 
 
 def _cut(notebook: nbformat.NotebookNode, reason: str) -> nbformat.NotebookNode:
-    """Keep a notebook up to the cell that found it not applicable, and say so in that cell's place."""
+    """Keep a notebook up to the cell that found it not applicable, and say so in that cell's
+    place.
+    """
     cells = [
         cell
         for cell in notebook.cells
@@ -161,7 +177,9 @@ def _cut(notebook: nbformat.NotebookNode, reason: str) -> nbformat.NotebookNode:
 def _publish(
     job: dict[str, Any], scratch: Path, notebook: nbformat.NotebookNode, record: dict[str, Any]
 ) -> dict[str, Any]:
-    """Move page, tables and record to their places, each by a rename; tables that this notebook no longer leaves go."""
+    """Move page, tables and record to their places, each by a rename; tables that this notebook no
+    longer leaves go.
+    """
     folder, name = records.run_folder(job), job["notebook"]
     tables = sorted(path.name for path in (scratch / "tables").glob("*"))
     record |= {
@@ -195,7 +213,9 @@ def _refuse_clashes(
     tables: list[str],
     others: dict[str, dict[str, Any]],
 ) -> None:
-    """Refuse a table that another notebook of this run left under the same name with other content; equal ones are shared."""
+    """Refuse a table that another notebook of this run left under the same name with other content;
+    equal ones are shared.
+    """
     current = {
         name: record["files"]
         for name, record in others.items()
@@ -210,7 +230,8 @@ def _refuse_clashes(
     ]
     if clashes:
         raise StudyError(
-            f"notebooks/{job['notebook']}.ipynb: required equal tables under one name, arrived {', '.join(clashes)}; rename them"
+            f"notebooks/{job['notebook']}.ipynb: required equal tables under one name, arrived"
+            f" {', '.join(clashes)}; rename them"
         )
 
 
@@ -225,7 +246,10 @@ def explain(error: Exception) -> str:
     if isinstance(error, StudyError):
         return str(error)
     if isinstance(error, DeadKernelError):
-        return "required a kernel that lives until the last cell, arrived its death on the way, mostly for lack of memory; run it again with fewer --jobs"
+        return (
+            "required a kernel that lives until the last cell, arrived its death on the way, mostly"
+            " for lack of memory; run it again with fewer --jobs"
+        )
     return _last_line("".join(traceback.format_exception_only(error)))
 
 

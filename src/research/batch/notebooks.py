@@ -1,4 +1,6 @@
-"""Notebooks and their parameters: what the cell tagged ``parameters`` declares, and whether a value fits it."""
+"""Notebooks and their parameters: what the cell tagged ``parameters`` declares, and whether a value
+fits it.
+"""
 
 import ast
 import difflib
@@ -31,7 +33,9 @@ WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a notebook declares: the type as Python knows it and as the notebook spells it, and the default."""
+    """What a notebook declares: the type as Python knows it and as the notebook spells it, and the
+    default.
+    """
 
     kind: Any
     spelled: str
@@ -50,7 +54,8 @@ def find_notebook(name: str) -> Path:
     known = sorted(path.stem for path in folder.glob("*.ipynb"))
     if name not in known:
         raise UsageError(
-            f"required a notebook of the folder {show_path(folder)}, arrived '{name}'; {suggest(name, known)}"
+            f"required a notebook of the folder {show_path(folder)}, arrived '{name}';"
+            f" {suggest(name, known)}"
         )
     return folder / f"{name}.ipynb"
 
@@ -82,7 +87,8 @@ def _read_cells(path: Path, modified: int) -> list[Cell]:
         ]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
-            f"{show_path(path)}: required a notebook in format 4, arrived {type(error).__name__} on reading it; restore the file"
+            f"{show_path(path)}: required a notebook in format 4, arrived {type(error).__name__} on"
+            " reading it; restore the file"
         ) from None
 
 
@@ -100,7 +106,8 @@ def find_question(name: str) -> str:
 def declare(name: str) -> dict[str, Parameter]:
     """Return the parameters that a notebook declares in its cell tagged ``parameters``.
 
-    The cell is read as Python, since papermill's own line pattern overlooks ``str | None`` and lines with a second ``=``.
+    The cell is read as Python, since papermill's own line pattern overlooks ``str | None`` and
+    lines with a second ``=``.
     """
     source = next((cell.source for cell in read_cells(name) if "parameters" in cell.tags), "")
     try:
@@ -108,7 +115,8 @@ def declare(name: str) -> dict[str, Parameter]:
     except (SyntaxError, ValueError, KeyError) as error:
         arrived = f"the type {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(
-            f"notebooks/{name}.ipynb: required 'name: type = literal' on each line of the cell tagged parameters, arrived {arrived}; correct that cell"
+            f"notebooks/{name}.ipynb: required 'name: type = literal' on each line of the cell"
+            f" tagged parameters, arrived {arrived}; correct that cell"
         ) from None
 
 
@@ -131,7 +139,9 @@ def _declaration(statement: ast.stmt) -> tuple[str, Parameter]:
 
 
 def _type(node: ast.expr) -> Any:
-    """Turn an annotation into a type: int, float, bool, str, list[...], Optional[...] and unions with ``|``."""
+    """Turn an annotation into a type: int, float, bool, str, list[...], Optional[...] and unions
+    with ``|``.
+    """
     if isinstance(node, ast.BinOp):
         return _type(node.left) | _type(node.right)
     if isinstance(node, ast.Subscript):
@@ -145,7 +155,9 @@ def _type(node: ast.expr) -> Any:
 
 
 def parse(text: str, parameter: Parameter | None) -> Any:
-    """Read a setting as its declared type says; what cannot be read stays text, which ``check`` then refuses."""
+    """Read a setting as its declared type says; what cannot be read stays text, which ``check``
+    then refuses.
+    """
     if (
         parameter is None
         or parameter.kind is str
@@ -179,7 +191,8 @@ def check(place: str, name: str, value: Any, parameter: Parameter) -> Any:
     except ValidationError:
         example = f"{name}={spell(parameter.default)}"
         raise UsageError(
-            f"{place}: required {name} as {parameter.spelled}, arrived {value!r}; write a value like that of {example}"
+            f"{place}: required {name} as {parameter.spelled}, arrived {value!r}; write a value"
+            f" like that of {example}"
         ) from None
     except UsageError as error:
         raise UsageError(*(f"{place}: {fault}" for fault in error.faults)) from None

@@ -78,8 +78,9 @@ def render(notebook: "NotebookNode", record: dict[str, Any]) -> str:
     size = len(page.encode())
     if size > LIMIT_BYTES:
         raise StudyError(
-            f"notebooks/{record['notebook']}.ipynb: required a page of at most {LIMIT_BYTES / 1e6:.0f} MB, arrived {size / 1e6:.1f} MB; "
-            "show fewer rows, or draw figures with many points as PNG"
+            f"notebooks/{record['notebook']}.ipynb: required a page of at most"
+            f" {LIMIT_BYTES / 1e6:.0f} MB, arrived {size / 1e6:.1f} MB; show fewer rows, or draw"
+            " figures with many points as PNG"
         )
     return page
 
@@ -98,7 +99,9 @@ def _exporter() -> "HTMLExporter":
 
 
 def _as_image(svg: str) -> str:
-    """Return an SVG as an address within the page; as a picture it can neither run scripts nor load anything."""
+    """Return an SVG as an address within the page; as a picture it can neither run scripts nor load
+    anything.
+    """
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 

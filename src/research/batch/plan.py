@@ -19,14 +19,18 @@ Notebooks = Annotated[list[str], Field(min_length=1)]
 
 
 class StudyPlan(Part):
-    """The runs of one study by name, each with its parameters on top of those of the run ``default``."""
+    """The runs of one study by name, each with its parameters on top of those of the run
+    ``default``.
+    """
 
     notebooks: Notebooks | None = None
     runs: Annotated[dict[RunName, dict[str, Any]], Field(min_length=1)] = {"default": {}}
 
 
 class Plan(Part):
-    """A validated plan.yml: the notebooks that every study runs unless it names its own, and the studies."""
+    """A validated plan.yml: the notebooks that every study runs unless it names its own, and the
+    studies.
+    """
 
     notebooks: Notebooks
     studies: Annotated[dict[str, StudyPlan], Field(min_length=1)]
@@ -34,7 +38,9 @@ class Plan(Part):
 
 @dataclass(frozen=True)
 class Run:
-    """One study under one set of parameters: ``values`` holds, for each notebook, those that it declares."""
+    """One study under one set of parameters: ``values`` holds, for each notebook, those that it
+    declares.
+    """
 
     study: str
     name: str
@@ -48,7 +54,8 @@ def read_plan() -> Plan:
     path = project_root() / "reports" / "plan.yml"
     if not path.exists():
         raise UsageError(
-            "required the file reports/plan.yml, which is not there; write 'notebooks: [10_data, 30_risk]' and 'studies: {demo: {}}' into it"
+            "required the file reports/plan.yml, which is not there; write 'notebooks: [10_data,"
+            " 30_risk]' and 'studies: {demo: {}}' into it"
         )
     try:
         return Plan.model_validate(read_yaml(path))
@@ -64,9 +71,11 @@ def arrange(study: str | None, settings: dict[str, str]) -> list[Run]:
     Parameters
     ----------
     study : str, optional
-        One study; all studies of the plan unless given. A study that the plan does not name runs the plan's notebooks once.
+        One study; all studies of the plan unless given. A study that the plan does not name runs
+        the plan's notebooks once.
     settings : dict of str by parameter
-        Put on top of the plan's ``default`` parameters, as one run named after them. Without settings, all runs of the plan are made.
+        Put on top of the plan's ``default`` parameters, as one run named after them. Without
+        settings, all runs of the plan are made.
 
     Raises
     ------
@@ -97,11 +106,14 @@ def _refuse(faults: list[str]) -> None:
 
 
 def _missing(study: str, part: StudyPlan) -> list[str]:
-    """Return a sentence for a study folder that is not there and for each notebook that cannot be read."""
+    """Return a sentence for a study folder that is not there and for each notebook that cannot be
+    read.
+    """
     faults, known = [], list_studies()
     if study not in known:
         faults.append(
-            f"required a study with a folder data/<study> and a study.yml in it, arrived '{study}'; {suggest(study, known)}"
+            f"required a study with a folder data/<study> and a study.yml in it, arrived '{study}';"
+            f" {suggest(study, known)}"
         )
     for notebook in part.notebooks:
         try:
@@ -171,15 +183,23 @@ def _arrange_run(
 
 def _unknown(place: str, key: str, part: StudyPlan) -> str:
     if key == "study":
-        return f"{place}: required a parameter other than 'study', arrived 'study'; name the study as in 'research run <study>'"
+        return (
+            f"{place}: required a parameter other than 'study', arrived 'study'; name the study as"
+            " in 'research run <study>'"
+        )
     known = sorted({name for notebook in part.notebooks for name in declare(notebook)} - {"study"})
-    return f"{place}: required a parameter that one of {', '.join(part.notebooks)} declares, arrived '{key}'; {suggest(key, known)}"
+    return (
+        f"{place}: required a parameter that one of {', '.join(part.notebooks)} declares, arrived"
+        f" '{key}'; {suggest(key, known)}"
+    )
 
 
 def _values(
     place: str, parameters: dict[str, Any], declared: dict[str, Parameter], faults: list[str]
 ) -> dict[str, Any]:
-    """Return the parameters that one notebook declares, typed; what does not fit is added to ``faults``."""
+    """Return the parameters that one notebook declares, typed; what does not fit is added to
+    ``faults``.
+    """
     values = {}
     for key in (key for key in parameters if key in declared and key != "study"):
         try:

@@ -1,7 +1,8 @@
 """Records of runs: what made a page, how it ended, and the one ``run.json`` that sums up a run.
 
-Each notebook of a run leaves its own record, ``records/<notebook>.json`` where it ended well and ``failed/<notebook>.json`` where it
-did not; ``run.json`` and the index follow from them alone, so they can be written again at any time.
+Each notebook of a run leaves its own record, ``records/<notebook>.json`` where it ended well and
+``failed/<notebook>.json`` where it did not; ``run.json`` and the index follow from them alone, so
+they can be written again at any time.
 """
 
 import hashlib
@@ -69,7 +70,9 @@ def list_sources() -> list[Path]:
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the code version, the Python version and the versions of the packages that the project names as its own."""
+    """Return the code version, the Python version and the versions of the packages that the project
+    names as its own.
+    """
     return {
         "code_version": _code_version(),
         "python": platform.python_version(),
@@ -78,7 +81,9 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _code_version() -> str:
-    """Return the git commit, with ``-dirty`` where package or notebooks differ from it; a hash of the sources where git knows neither."""
+    """Return the git commit, with ``-dirty`` where package or notebooks differ from it; a hash of
+    the sources where git knows neither.
+    """
     commit, tracked = _git("rev-parse", "HEAD"), _git("ls-files", __file__)
     if not commit or not tracked:
         return f"sources-{hash_files(list_sources())[:12]}"
@@ -140,7 +145,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def describe(
     job: dict[str, Any], started: str, seconds: float, outcome: str, error: str = ""
 ) -> dict[str, Any]:
-    """Return the record of one notebook in one run: the job without its inner workings, and how it ended."""
+    """Return the record of one notebook in one run: the job without its inner workings, and how it
+    ended.
+    """
     inner = ("inputs", "values", "refused", "siblings")
     facts = {key: value for key, value in job.items() if key not in inner}
     return {
@@ -161,7 +168,9 @@ def run_folder(job: dict[str, Any]) -> Path:
 def write_failure(
     job: dict[str, Any], record: dict[str, Any], details: str, executed: Path | None = None
 ) -> None:
-    """Keep what is known of a failure in ``failed/``: record, details, and the notebook as far as it got. Earlier results stay."""
+    """Keep what is known of a failure in ``failed/``: record, details, and the notebook as far as
+    it got. Earlier results stay.
+    """
     forget_failure(job)
     place = run_folder(job) / "failed" / job["notebook"]
     if executed is not None and executed.exists():
@@ -181,7 +190,9 @@ def forget_failure(job: dict[str, Any]) -> None:
 
 
 def is_current(job: dict[str, Any]) -> bool:
-    """Say whether the job's last success had this fingerprint, and every file that it published is still there."""
+    """Say whether the job's last success had this fingerprint, and every file that it published is
+    still there.
+    """
     folder = run_folder(job)
     record = read_json(folder / "records" / f"{job['notebook']}.json")
     return record.get("fingerprint") == job["fingerprint"] and all(
@@ -197,9 +208,11 @@ def made_in(job: dict[str, Any], kind: str) -> bool:
 
 
 def summarise(folder: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says of a run folder, from the records of its notebooks; nothing where there is none.
+    """Return what ``run.json`` says of a run folder, from the records of its notebooks; nothing
+    where there is none.
 
-    The run's own facts are those of the notebook that ended last; each notebook keeps its own where they may differ.
+    The run's own facts are those of the notebook that ended last; each notebook keeps its own where
+    they may differ.
     """
     done = {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
     failed = {path.stem: read_json(path) for path in sorted((folder / "failed").glob("*.json"))}

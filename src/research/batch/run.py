@@ -1,7 +1,8 @@
 """A batch: every notebook of every run that a request asks for, made where it is not up to date.
 
-A job is up to date while its fingerprint stands: the bytes of package, templates, notebook cells, data and lock file, the parameters, and
-the versions of Python and of the packages. Dates of files play no part.
+A job is up to date while its fingerprint stands: the bytes of package, templates, notebook cells,
+data and lock file, the parameters, and the versions of Python and of the packages. Dates of files
+play no part.
 """
 
 import json
@@ -16,7 +17,10 @@ from research.data import fetch
 from research.errors import StudyError, UsageError
 from research.study import load_study, project_root, show_path
 
-SILENT = "required the job to say how it ended, arrived nothing, as when it is killed or memory runs out; read the details, or run it with fewer --jobs"
+SILENT = (
+    "required the job to say how it ended, arrived nothing, as when it is killed or memory runs"
+    " out; read the details, or run it with fewer --jobs"
+)
 Job = dict[str, Any]
 
 
@@ -40,11 +44,13 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
     Raises
     ------
     UsageError
-        If the request names something that isn't there, or another batch is at work; nothing was started.
+        If the request names something that isn't there, or another batch is at work; nothing was
+        started.
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise UsageError(
-            f"--jobs: required a whole number of at least 1, arrived {jobs!r}; this machine has {os.cpu_count()} cores"
+            f"--jobs: required a whole number of at least 1, arrived {jobs!r}; this machine has"
+            f" {os.cpu_count()} cores"
         )
     runs = plan.arrange(study, settings or {})
     with snakemake.alone() as lock:
@@ -138,7 +144,9 @@ def _lock_file() -> list[Path]:
 
 
 def _fingerprint(job: Job, code: str) -> str:
-    """Return one hash over all that the page depends on; a notebook counts by its cells, not by outputs that an editor left in it."""
+    """Return one hash over all that the page depends on; a notebook counts by its cells, not by
+    outputs that an editor left in it.
+    """
     cells = [(cell.kind, cell.source, cell.tags) for cell in notebooks.read_cells(job["notebook"])]
     parts = [code, cells, job["data_hash"], job["values"], job["python"], job["packages"]]
     return notebooks.digest(json.dumps(parts, sort_keys=True, default=str), 64)
@@ -167,7 +175,9 @@ def _settle(job: Job, words: str) -> str:
 
 
 def _sum_up() -> None:
-    """Write run.json of every run that has records, those of a batch that was killed too, and the index of all runs."""
+    """Write run.json of every run that has records, those of a batch that was killed too, and the
+    index of all runs.
+    """
     for folder in sorted(path for path in records.reports().glob("*/*") if path.is_dir()):
         summary = records.summarise(folder)
         if summary:

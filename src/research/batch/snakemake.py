@@ -1,4 +1,6 @@
-"""Snakemake at work: one batch at a time, its progress shown, its processes taken along when the batch is told to stop."""
+"""Snakemake at work: one batch at a time, its progress shown, its processes taken along when the
+batch is told to stop.
+"""
 
 import fcntl
 import os
@@ -29,7 +31,8 @@ def inner_folder() -> Path:
 
 @contextmanager
 def alone() -> Iterator[TextIO]:
-    """Hold the project's lock; the system lets go of it when the last process of the batch ends, however it ends.
+    """Hold the project's lock; the system lets go of it when the last process of the batch ends,
+    however it ends.
 
     Raises
     ------
@@ -42,7 +45,8 @@ def alone() -> Iterator[TextIO]:
         opened = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"{show_path(path)}: required a file that can be written, arrived {error.strerror}; free that place"
+            f"{show_path(path)}: required a file that can be written, arrived {error.strerror};"
+            " free that place"
         ) from None
     with opened as lock:
         try:
@@ -50,7 +54,8 @@ def alone() -> Iterator[TextIO]:
         except BlockingIOError:
             lock.seek(0)
             raise UsageError(
-                f"{show_path(path)}: required to be the only batch at work here, arrived {lock.read()}; wait for it to end, or stop it"
+                f"{show_path(path)}: required to be the only batch at work here, arrived"
+                f" {lock.read()}; wait for it to end, or stop it"
             ) from None
         _note(lock, os.getpid())
         yield lock
@@ -95,7 +100,9 @@ def stamp(job: dict[str, Any]) -> Path:
 
 
 def _sweep(job: dict[str, Any]) -> None:
-    """Remove what a killed job left half-made, and let a job run again whose published files are gone or of another fingerprint."""
+    """Remove what a killed job left half-made, and let a job run again whose published files are
+    gone or of another fingerprint.
+    """
     for scratch in records.run_folder(job).glob(".staging-*"):
         shutil.rmtree(scratch, ignore_errors=True)
     if not records.is_current(job):
@@ -103,7 +110,9 @@ def _sweep(job: dict[str, Any]) -> None:
 
 
 def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.Popen[bytes]:
-    """Start Snakemake in a group of its own; it shares the lock, so that the lock outlives this process if Snakemake does."""
+    """Start Snakemake in a group of its own; it shares the lock, so that the lock outlives this
+    process if Snakemake does.
+    """
     quiet = ["--quiet", "host", "progress", "reason", "rules"]
     options = [
         "--cores",
@@ -140,7 +149,9 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
 
 
 def _follow(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield the lines of a log until the process that writes it has ended; a pipe would hold that process up once nobody reads."""
+    """Yield the lines of a log until the process that writes it has ended; a pipe would hold that
+    process up once nobody reads.
+    """
     line = ""
     while True:
         ended = process.poll() is not None
@@ -172,7 +183,9 @@ def _listen(lines: Iterable[str], total: int) -> str:
 
 @contextmanager
 def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Take Snakemake and its jobs along when this process is told to stop; kernels end when their job does."""
+    """Take Snakemake and its jobs along when this process is told to stop; kernels end when their
+    job does.
+    """
     kept = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)

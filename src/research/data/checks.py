@@ -1,6 +1,7 @@
 """The promises that contract tables keep, checked in their engine.
 
-The checks are pandera schemas on Ibis tables, so they run where the data are; only counts and a few example values come back.
+The checks are pandera schemas on Ibis tables, so they run where the data are; only counts and a few
+example values come back.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,9 @@ EARLIEST = datetime(
 
 @dataclass(frozen=True)
 class Promise:
-    """A rule on the rows of one table: ``holds`` is true where a row keeps it; null counts as kept."""
+    """A rule on the rows of one table: ``holds`` is true where a row keeps it; null counts as
+    kept.
+    """
 
     column: str
     required: str
@@ -156,7 +159,8 @@ def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFram
     Returns
     -------
     DataFrame with columns table, column, required, rows_failing, examples, remedy
-        One row per promise; ``rows_failing`` is 0 where it is kept. Missing columns and wrong types fail on every row.
+        One row per promise; ``rows_failing`` is 0 where it is kept. Missing columns and wrong types
+        fail on every row.
     """
     rows = [
         row
@@ -205,7 +209,9 @@ def _check_table(
 
 
 def _attribute_rows(name: str, table: ir.Table) -> Iterator[tuple]:
-    """No attribute may bear a name that a later step gives to a column of its own, nor hold lists or structs."""
+    """No attribute may bear a name that a later step gives to a column of its own, nor hold lists
+    or structs.
+    """
     own, attributes = (
         sorted(RESERVED - {*CONTRACTS[name].columns}),
         [column for column in table.columns if column not in CONTRACTS[name].columns],
@@ -239,7 +245,9 @@ def _attribute_rows(name: str, table: ir.Table) -> Iterator[tuple]:
 
 
 def _find_shape_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str]:
-    """Check names, types and nulls; a type that pandera has no word for, say a list, is wrong for every contract column."""
+    """Check names, types and nulls; a type that pandera has no word for, say a list, is wrong for
+    every contract column.
+    """
     alien = {
         column
         for column in CONTRACTS[name].columns
@@ -337,7 +345,9 @@ def _unique_row(name: str, table: ir.Table) -> tuple:
 
 
 def _total_row(name: str, table: ir.Table, column: str) -> tuple:
-    """A customer's amounts must add up to what 64 bits hold in millionths; asked customer by customer only where the table's total exceeds it."""
+    """A customer's amounts must add up to what 64 bits hold in millionths; asked customer by
+    customer only where the table's total exceeds it.
+    """
     size = table[column].abs()
     found, failing = pd.DataFrame({"customer_id": []}), 0
     if float(table.agg(total=size.sum()).execute().total.iloc[0] or 0) > 9 * MOST:
@@ -390,9 +400,11 @@ def _promise_row(name: str, table: ir.Table, promise: Promise) -> tuple:
 
 def _examples(values: pd.Series) -> str:
     return ", ".join(
-        repr(value)
-        if isinstance(value, str) and value != value.strip() or value == ""
-        else str(value)
+        (
+            repr(value)
+            if isinstance(value, str) and value != value.strip() or value == ""
+            else str(value)
+        )
         for value in values
     )
 

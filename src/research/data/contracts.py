@@ -1,4 +1,6 @@
-"""Contract tables: what columns they hold, and how what a study's SQL returns is brought to their types; ``promises`` checks the rows."""
+"""Contract tables: what columns they hold, and how what a study's SQL returns is brought to their
+types; ``promises`` checks the rows.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +35,9 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Column:
-    """One contract column: its kind, whether it must exist, and its range. A required column holds no nulls."""
+    """One contract column: its kind, whether it must exist, and its range. A required column holds
+    no nulls.
+    """
 
     kind: str
     required: bool = True
@@ -43,7 +47,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """One contract table: its columns, its key, the column that dates a row, and pairs of columns that must be in order."""
+    """One contract table: its columns, its key, the column that dates a row, and pairs of columns
+    that must be in order.
+    """
 
     columns: dict[str, Column]
     unique: bool = False
@@ -60,7 +66,9 @@ def _amount(required: bool = False, low: float = -MOST) -> Column:
 
 
 def _events(dated: str, later: tuple[str, ...] = (), **columns: Column) -> Contract:
-    """Return the contract of an event table; its rows may carry ``known_at``, never before the event itself."""
+    """Return the contract of an event table; its rows may carry ``known_at``, never before the
+    event itself.
+    """
     named = {
         "customer_id": Column("key"),
         dated: Column("time"),
@@ -140,9 +148,11 @@ TIMELINE = ("contracts", "orders", "usage", "contacts", "feedback", "referrals",
 def conform(table: ir.Table, name: str) -> ir.Table:
     """Cast the contract columns of ``table`` to their canonical types where nothing can be lost.
 
-    Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers become 64-bit floats, 0/1 flags become
-    booleans. A column that has the wrong nature, say text where a date is required, is left as it is for ``promises.check`` to name. Of the
-    attributes, flags and decimals become 64-bit floats, times timestamps as above, times of day, intervals and JSON text.
+    Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers
+    become 64-bit floats, 0/1 flags become booleans. A column that has the wrong nature, say text
+    where a date is required, is left as it is for ``promises.check`` to name. Of the attributes,
+    flags and decimals become 64-bit floats, times timestamps as above, times of day, intervals and
+    JSON text.
     """
     columns = CONTRACTS[name].columns
     casts = {
@@ -164,7 +174,9 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 
 
 def _cast(column: ir.Value, to: str) -> ir.Value:
-    """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a cast."""
+    """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a
+    cast.
+    """
     if column.type().is_boolean() and to == "float64":
         return ibis.cases((column, 1), (~column, 0)).cast(to)  # of 1.0 DuckDB makes a decimal
     if (
@@ -175,7 +187,9 @@ def _cast(column: ir.Value, to: str) -> ir.Value:
 
 
 def _plain_type(dtype: dt.DataType) -> str | None:
-    """Return the type in which an attribute of this kind can become a feature, none where it stays as it is."""
+    """Return the type in which an attribute of this kind can become a feature, none where it stays
+    as it is.
+    """
     if dtype.is_decimal() or dtype.is_boolean():
         return "float64"
     if dtype.is_timestamp():

@@ -8,7 +8,9 @@ from research.study import Study
 
 
 def find_data_end(tables: Tables, study: Study) -> date:
-    """Return the last day on which the labelled event could have been seen: ``data_end`` of study.yml, else the last row's day."""
+    """Return the last day on which the labelled event could have been seen: ``data_end`` of
+    study.yml, else the last row's day.
+    """
     if study.data_end is not None:
         _require_past(study)
         return study.data_end
@@ -23,8 +25,8 @@ def find_data_end(tables: Tables, study: Study) -> date:
 def _require_past(study: Study) -> None:
     if study.data_end > date.today():
         raise StudyError(
-            f"study.yml of {study.name}, key data_end: required a day that has passed, arrived {study.data_end}; "
-            f"name the last day on which the data would have shown an event"
+            f"study.yml of {study.name}, key data_end: required a day that has passed, arrived"
+            f" {study.data_end}; name the last day on which the data would have shown an event"
         )
 
 

@@ -1,4 +1,6 @@
-"""Engines: DuckDB in this process, Spark, or a warehouse; each runs the same Ibis expressions, and nothing is left behind by any."""
+"""Engines: DuckDB in this process, Spark, or a warehouse; each runs the same Ibis expressions, and
+nothing is left behind by any.
+"""
 
 import os
 import re
@@ -38,7 +40,8 @@ TITLES = {
 
 
 def connect(study: Study) -> ibis.BaseBackend:
-    """Return the study's engine; DuckDB and Spark see each raw file, and DuckDB each attached database, under its key in study.yml.
+    """Return the study's engine; DuckDB and Spark see each raw file, and DuckDB each attached
+    database, under its key in study.yml.
 
     Raises
     ------
@@ -56,9 +59,11 @@ def connect(study: Study) -> ibis.BaseBackend:
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
-    """The database is a file in a folder that goes with the connection, as does what is spilled there; checkpoints would cost seconds for nothing.
+    """The database is a file in a folder that goes with the connection, as does what is spilled
+    there; checkpoints would cost seconds for nothing.
 
-    The file and its log lose their names as soon as they are open: the system then frees them with the process, however that ends.
+    The file and its log lose their names as soon as they are open: the system then frees them with
+    the process, however that ends.
     """
     folder = _make_folder()
     own = {
@@ -88,7 +93,8 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
         _attach(
             backend,
             attach,
-            f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that DuckDB can attach",
+            f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that"
+            " DuckDB can attach",
         )
     for name, source in study.sources.items():
         reader = describe_reader(study, name, source)
@@ -111,7 +117,8 @@ def _make_folder() -> str:
     except OSError as error:
         wanted = "required a temporary folder that can be written to, for DuckDB's tables"
         raise StudyError(
-            f"{wanted}, arrived {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR to another"
+            f"{wanted}, arrived {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR"
+            " to another"
         ) from None
 
 
@@ -148,13 +155,16 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     ) as error:  # an address that nothing fits; a server that can't be reached or refuses us
         arrived = " ".join(str(error).replace(url, shown).split())
         raise StudyError(
-            f"{place}.url: required a warehouse at {shown}, arrived {type(error).__name__} ({arrived[:200]}); correct the url or start it"
+            f"{place}.url: required a warehouse at {shown}, arrived {type(error).__name__}"
+            f" ({arrived[:200]}); correct the url or start it"
         ) from None
     return _in_microseconds(backend)
 
 
 def _in_microseconds(backend: ibis.BaseBackend) -> ibis.BaseBackend:
-    """Let an engine give times to pandas as DuckDB does: in microseconds, but for columns with empty ones; most drivers give nanoseconds."""
+    """Let an engine give times to pandas as DuckDB does: in microseconds, but for columns with
+    empty ones; most drivers give nanoseconds.
+    """
     run = backend.execute
 
     def execute(expr: ir.Expr, /, **options) -> Any:
@@ -193,7 +203,8 @@ def fill_variables(text: str, place: str) -> str:
     if unset:
         raise StudyError(
             *(
-                f"{place}: required the environment variable {name}, which is not set; set it before the run"
+                f"{place}: required the environment variable {name}, which is not set; set it"
+                " before the run"
                 for name in unset
             )
         )
@@ -204,7 +215,8 @@ def fill_variables(text: str, place: str) -> str:
 
 
 def list_statements(study: Study, backend: ibis.BaseBackend, query: str) -> list[str]:
-    """Return the kinds of the statements in a text, ``SELECT`` for a query; DuckDB's dialect is also that of Spark studies.
+    """Return the kinds of the statements in a text, ``SELECT`` for a query; DuckDB's dialect is
+    also that of Spark studies.
 
     Raises
     ------
@@ -225,7 +237,9 @@ def list_statements(study: Study, backend: ibis.BaseBackend, query: str) -> list
 
 
 def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) -> ir.Table:
-    """Return what a study's SELECT gives, as a table of the engine; Spark gets it translated from DuckDB's dialect."""
+    """Return what a study's SELECT gives, as a table of the engine; Spark gets it translated from
+    DuckDB's dialect.
+    """
     if study.engine.kind == "duckdb":
         backend.raw_sql(f'CREATE VIEW "adapted {name}" AS {query}')
         return backend.table(f"adapted {name}")
@@ -233,13 +247,16 @@ def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) ->
 
 
 def keep(table: ir.Table, name: str, packed: bool = False) -> ir.Table:
-    """Compute a table once, in its engine, and return what came out: later expressions read it instead of computing it again.
+    """Compute a table once, in its engine, and return what came out: later expressions read it
+    instead of computing it again.
 
-    Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the connection, if it isn't dropped before.
+    Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the
+    connection, if it isn't dropped before.
 
     Parameters
     ----------
-    packed : whether DuckDB lays it down on disk, compressed, instead of in memory: for large tables that are read often
+    packed : whether DuckDB lays it down on disk, compressed, instead of in memory: for large tables
+        that are read often
     """
     backend, own = table.get_backend(), ibis.util.gen_name(name)
     if backend.name == "duckdb":
@@ -252,7 +269,8 @@ def keep(table: ir.Table, name: str, packed: bool = False) -> ir.Table:
 
 
 def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend, kind: str) -> ir.Table:
-    """One CREATE TABLE AS: Ibis would create the table empty and insert into it, which takes up to five times as long.
+    """One CREATE TABLE AS: Ibis would create the table empty and insert into it, which takes up to
+    five times as long.
 
     Whole numbers are cast: DuckDB makes 128 bits of a sum, and Ibis takes it for 64.
     """
@@ -262,13 +280,16 @@ def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend, kind: 
     whole = [name.replace('"', '""') for name, dtype in table.schema().items() if dtype.is_int64()]
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
     backend.raw_sql(
-        f'CREATE {kind} "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM ({backend.compile(table)})'
+        f'CREATE {kind} "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM'
+        f" ({backend.compile(table)})"
     )
     return backend.table(own)
 
 
 class Workbench:
-    """Tables kept for a while: ``with Workbench() as bench: bench.keep(table, name)``; all are dropped at the end."""
+    """Tables kept for a while: ``with Workbench() as bench: bench.keep(table, name)``; all are
+    dropped at the end.
+    """
 
     def __init__(self):
         self._kept: list[tuple[ibis.BaseBackend, str]] = []
@@ -292,7 +313,9 @@ def _name_kept(table: ir.Table) -> str:
 
 
 def _list_driver_errors() -> tuple[type[Exception], ...]:
-    """Return what the drivers loaded by now raise, whatever the reason: each that keeps to PEP 249 has an ``apilevel`` and an ``Error``; and the system's."""
+    """Return what the drivers loaded by now raise, whatever the reason: each that keeps to PEP 249
+    has an ``apilevel`` and an ``Error``; and the system's.
+    """
     drivers = [
         vars(module)
         for module in [*sys.modules.values()]
@@ -302,7 +325,9 @@ def _list_driver_errors() -> tuple[type[Exception], ...]:
 
 
 def catch(study: Study) -> tuple[type[Exception], ...]:
-    """Return the errors by which the study's engine, or the translation for it, says that it can't run something; to be asked after it was loaded."""
+    """Return the errors by which the study's engine, or the translation for it, says that it can't
+    run something; to be asked after it was loaded.
+    """
     if study.engine.kind == "duckdb":
         return (duckdb.Error,)
     return (

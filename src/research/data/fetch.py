@@ -1,4 +1,6 @@
-"""Raw files: fetch them from a mirror or the network, verify them, and say by a hash which data a run has seen."""
+"""Raw files: fetch them from a mirror or the network, verify them, and say by a hash which data a
+run has seen.
+"""
 
 import glob
 import hashlib
@@ -22,9 +24,10 @@ from research.study_schema import Source
 def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
     """Bring every raw file of a study into its ``raw/`` folder, verified.
 
-    A file that is already there with the right checksum stays. Otherwise the folder in the environment variable RESEARCH_MIRROR is tried
-    (``<mirror>/<study>/<file>``, then ``<mirror>/<file>``), then the URL. A file becomes visible under its name only after its SHA-256 was
-    found right; nothing half-written stays.
+    A file that is already there with the right checksum stays. Otherwise the folder in the
+    environment variable RESEARCH_MIRROR is tried (``<mirror>/<study>/<file>``, then
+    ``<mirror>/<file>``), then the URL. A file becomes visible under its name only after its SHA-256
+    was found right; nothing half-written stays.
 
     Returns
     -------
@@ -53,7 +56,8 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
             faults += error.faults
         except OSError as error:
             faults.append(
-                f"{name_key(study, name)}: required a place to write {source.file}, arrived {error.strerror}; free it or correct 'file'"
+                f"{name_key(study, name)}: required a place to write {source.file}, arrived"
+                f" {error.strerror}; free it or correct 'file'"
             )
     if faults:
         raise StudyError(*faults)
@@ -61,18 +65,23 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
 
 
 def _prepare(study: Study) -> bool:
-    """Make the folder ``raw/`` and, for a simulated company, its files; return whether the files were generated."""
+    """Make the folder ``raw/`` and, for a simulated company, its files; return whether the files
+    were generated.
+    """
     try:
         study.raw.mkdir(parents=True, exist_ok=True)
         return _generate(study)
     except OSError as error:
         raise StudyError(
-            f"{show_path(study.raw)}: required a folder that can be written, arrived {error.strerror}; free that place"
+            f"{show_path(study.raw)}: required a folder that can be written, arrived"
+            f" {error.strerror}; free that place"
         ) from None
 
 
 def _generate(study: Study) -> bool:
-    """Write the simulated company's tables unless the same request to the same simulator already wrote them."""
+    """Write the simulated company's tables unless the same request to the same simulator already
+    wrote them.
+    """
     if study.simulate is None:
         return False
     stamp, wanted = (
@@ -94,7 +103,9 @@ def _generate(study: Study) -> bool:
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:
-    """Put a table's folder in the place of an earlier one; readers see all the files of the one or of the other."""
+    """Put a table's folder in the place of an earlier one; readers see all the files of the one or
+    of the other.
+    """
     if target.exists():
         os.rename(target, old)
     os.rename(new, target)
@@ -158,14 +169,16 @@ def _download(study: Study, name: str, source: Source, progress: bool) -> str:
         )
     except OSError as error:
         raise StudyError(
-            f"{name_key(study, name)}: required {source.file} from {source.url}, arrived {_root_cause(error)}; "
-            f"connect to the network, or point RESEARCH_MIRROR at a folder that holds the file"
+            f"{name_key(study, name)}: required {source.file} from {source.url}, arrived"
+            f" {_root_cause(error)}; connect to the network, or point RESEARCH_MIRROR at a folder"
+            " that holds the file"
         ) from None
     except ValueError as error:
         mismatch = re.search(r"hash.* but got '?([0-9a-f]{64})", str(error), re.DOTALL)
         if mismatch is None:
             raise StudyError(
-                f"{name_key(study, name)}: required an http, https or ftp address, arrived '{source.url}'; correct 'url'"
+                f"{name_key(study, name)}: required an http, https or ftp address, arrived"
+                f" '{source.url}'; correct 'url'"
             ) from None
         raise StudyError(
             _checksum_sentence(f"{name_key(study, name)}, {source.url}", source, mismatch[1])
@@ -186,7 +199,10 @@ def _require_checksum(path: Path, source: Source) -> None:
 
 
 def _checksum_sentence(place: str, source: Source, arrived: str) -> str:
-    return f"{place}: required SHA-256 {source.sha256}, arrived {arrived}; the file was refused, so get the right version or correct study.yml"
+    return (
+        f"{place}: required SHA-256 {source.sha256}, arrived {arrived}; the file was refused, so"
+        " get the right version or correct study.yml"
+    )
 
 
 def name_key(study: Study, name: str) -> str:
@@ -215,13 +231,16 @@ def list_files(study: Study, name: str, source: Source) -> list[Path]:
     found, whole = _find(study, source), study.raw / source.file
     if not found:
         raise StudyError(
-            f"{name_key(study, name)}: required the file {show_path(whole)}, which is not there; run 'research fetch {study.name}' or put it there"
+            f"{name_key(study, name)}: required the file {show_path(whole)}, which is not there;"
+            f" run 'research fetch {study.name}' or put it there"
         )
     return found
 
 
 def hash_files(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of study.yml, of each SQL adapter, of each attached database file and of each raw file, by name."""
+    """Return the SHA-256 of study.yml, of each SQL adapter, of each attached database file and of
+    each raw file, by name.
+    """
     definition = {
         path.name: path
         for path in (study.folder / "study.yml", *sorted(study.folder.glob("*.sql")))

@@ -1,4 +1,6 @@
-"""SQL adapters: a study's raw files, or the tables of its warehouse, become contract tables in its engine."""
+"""SQL adapters: a study's raw files, or the tables of its warehouse, become contract tables in its
+engine.
+"""
 
 from pathlib import Path
 
@@ -39,7 +41,8 @@ def require_sensitive(study: Study, tables: dict[str, ir.Table]) -> None:
     if wrong:
         place = show_path(study.folder / "study.yml")
         raise StudyError(
-            f"{place}, key sensitive: required columns among {', '.join(columns)}; arrived {', '.join(wrong)}; correct the spelling"
+            f"{place}, key sensitive: required columns among {', '.join(columns)}; arrived"
+            f" {', '.join(wrong)}; correct the spelling"
         )
 
 
@@ -90,7 +93,8 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
         kinds = engines.list_statements(study, backend, query)
         if kinds != ["SELECT"]:
             raise StudyError(
-                f"{place}: required exactly one SELECT, arrived {', '.join(kinds) or 'nothing'}; keep one SELECT"
+                f"{place}: required exactly one SELECT, arrived {', '.join(kinds) or 'nothing'};"
+                " keep one SELECT"
             )
         found = engines.run_query(study, backend, name, query.strip().rstrip(";"))
         return engines.keep(contracts.conform(found, name), name, packed=True)

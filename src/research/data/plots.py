@@ -9,7 +9,8 @@ from research.reporting.style import MARKERS, get_axes, show_months
 def plot_months(
     table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd.Timestamp] | None = None
 ) -> Axes:
-    """Draw the rows per month of every table on a logarithmic axis, with dated marks such as the snapshot.
+    """Draw the rows per month of every table on a logarithmic axis, with dated marks such as the
+    snapshot.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted by the engine."""
+"""What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted
+by the engine.
+"""
 
 import ibis
 import pandas as pd
@@ -10,7 +12,8 @@ from research.study import Study
 
 
 def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
-    """Return the facts that identify a run, one row each: study, parameters, rows, customers, first and last day, data hash.
+    """Return the facts that identify a run, one row each: study, parameters, rows, customers, first
+    and last day, data hash.
 
     Returns
     -------
@@ -41,8 +44,8 @@ def count_rows(tables: Tables) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns table, rows, customers, duplicates, first, last
-        ``duplicates`` counts the rows beyond the first of each set of equal ones; ``last`` is the last day that any column but
-        ``known_at`` names. Days are empty for tables without dates.
+        ``duplicates`` counts the rows beyond the first of each set of equal ones; ``last`` is the
+        last day that any column but ``known_at`` names. Days are empty for tables without dates.
     """
     rows = []
     for name, table in tables.items():
@@ -116,7 +119,8 @@ def count_missing(tables: Tables) -> pd.DataFrame:
 
 
 def count_by_month(tables: Tables) -> pd.DataFrame:
-    """Return how many rows of each dated table fall into each calendar month, months without rows included as 0.
+    """Return how many rows of each dated table fall into each calendar month, months without rows
+    included as 0.
 
     Returns
     -------
@@ -143,14 +147,16 @@ def count_by_month(tables: Tables) -> pd.DataFrame:
 
 
 def judge_freshness(tables: Tables, study: Study) -> pd.DataFrame:
-    """Return how long before the last snapshot and before the data's end each dated table falls silent.
+    """Return how long before the last snapshot and before the data's end each dated table falls
+    silent.
 
     Returns
     -------
     DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict
-        ``days_before_snapshot`` is 0 where rows reach the snapshot. A table is stale where it stops more than a month before it: its
-        recent windows would say "nothing happened" where nothing was recorded. Campaigns come when the company decides, so their silence
-        says nothing: they are left out.
+        ``days_before_snapshot`` is 0 where rows reach the snapshot. A table is stale where it stops
+        more than a month before it: its recent windows would say "nothing happened" where nothing
+        was recorded. Campaigns come when the company decides, so their silence says nothing: they
+        are left out.
     """
     ends_at, snapshot = (
         pd.Timestamp(find_data_end(tables, study)),

@@ -1,4 +1,6 @@
-"""Raw files as relations: DuckDB reads every kind; for an engine that reads Parquet only, it writes each other file as Parquet once."""
+"""Raw files as relations: DuckDB reads every kind; for an engine that reads Parquet only, it writes
+each other file as Parquet once.
+"""
 
 import hashlib
 import re
@@ -41,14 +43,16 @@ def describe_reader(study: Study, name: str, source: Source) -> str:
     reader = READERS.get(suffix)
     if reader is None:
         raise StudyError(
-            f"{name_key(study, name)}: required a file in CSV, Parquet, XLSX or RData, arrived '{source.file}'; convert it to one of them"
+            f"{name_key(study, name)}: required a file in CSV, Parquet, XLSX or RData, arrived"
+            f" '{source.file}'; convert it to one of them"
         )
     listed = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
     return f"{reader}({', '.join([listed, *(f'{key} = {_literal(value)}' for key, value in source.options.items())])})"
 
 
 def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
-    """Return a source's files as Parquet that Spark can read: themselves, or the copy that DuckDB makes of them once.
+    """Return a source's files as Parquet that Spark can read: themselves, or the copy that DuckDB
+    makes of them once.
 
     Raises
     ------
@@ -73,7 +77,9 @@ def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
 
 
 def _is_plain(path: Path) -> bool:
-    """Say whether Spark reads all types of a Parquet file: it refuses nanoseconds and times of day."""
+    """Say whether Spark reads all types of a Parquet file: it refuses nanoseconds and times of
+    day.
+    """
     return not any(
         str(field.type).startswith(("timestamp[ns", "time32", "time64", "duration"))
         for field in pq.read_schema(path)
@@ -94,9 +100,11 @@ def _copy_plain(study: Study, name: str, source: Source, paths: list[Path]) -> P
         with duckdb.connect() as engine:
             columns = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
             plain = ", ".join(
-                f"CAST({column} AS {PLAIN_TYPES[kind]}) AS {column}"
-                if kind in PLAIN_TYPES
-                else column
+                (
+                    f"CAST({column} AS {PLAIN_TYPES[kind]}) AS {column}"
+                    if kind in PLAIN_TYPES
+                    else column
+                )
                 for column, kind in map(_name_type, columns)
             )
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -110,20 +118,23 @@ def _copy_plain(study: Study, name: str, source: Source, paths: list[Path]) -> P
 
 
 def _name_type(column: tuple) -> tuple[str, str]:
-    return '"' + column[0].replace('"', '""') + '"', "VARCHAR" if column[1].startswith(
-        "ENUM"
-    ) else column[1]
+    return '"' + column[0].replace('"', '""') + '"', (
+        "VARCHAR" if column[1].startswith("ENUM") else column[1]
+    )
 
 
 def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> None:
     if len(paths) > 1:
         raise StudyError(
-            f"{name_key(study, name)}: required one XLSX or RData file per source, arrived {len(paths)} for '{source.file}'; write a source for each"
+            f"{name_key(study, name)}: required one XLSX or RData file per source, arrived"
+            f" {len(paths)} for '{source.file}'; write a source for each"
         )
 
 
 def _convert(study: Study, name: str, source: Source, path: Path) -> Path:
-    """Convert an XLSX sheet or an RData object to Parquet once; the copy is named after the bytes it was made from."""
+    """Convert an XLSX sheet or an RData object to Parquet once; the copy is named after the bytes
+    it was made from.
+    """
     wanted = hashlib.sha256(
         f"{hash_file(path)} {source.sheet} {source.object}".encode()
     ).hexdigest()[:16]
@@ -143,11 +154,13 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
         frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
     except (CalamineError, BadZipFile, ValueError, OSError) as error:
         raise StudyError(
-            f"{name_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived {error}; correct 'sheet' or the file"
+            f"{name_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived"
+            f" {error}; correct 'sheet' or the file"
         ) from None
     if frame.columns.empty:
         raise StudyError(
-            f"{name_key(study, name)}: required a sheet with a header row in {source.file}, arrived an empty one; correct 'sheet' or the file"
+            f"{name_key(study, name)}: required a sheet with a header row in {source.file}, arrived"
+            " an empty one; correct 'sheet' or the file"
         )
     mixed = [
         column
@@ -169,20 +182,25 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
         OSError,
     ) as error:
         raise StudyError(
-            f"{name_key(study, name)}: required a readable RData file {source.file}, arrived {error}; correct the file"
+            f"{name_key(study, name)}: required a readable RData file {source.file}, arrived"
+            f" {error}; correct the file"
         ) from None
     if source.object is None and len(objects) == 1:
         return next(iter(objects.values()))
     if source.object not in objects:
         raise StudyError(
-            f"{name_key(study, name)}: required 'object' to be one of {', '.join(objects)}, arrived {source.object}; name one of them"
+            f"{name_key(study, name)}: required 'object' to be one of {', '.join(objects)}, arrived"
+            f" {source.object}; name one of them"
         )
     return objects[source.object]
 
 
 def say_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
     """Return the sentence on a file that DuckDB can't read, in DuckDB's words."""
-    return f"{name_key(study, name)}: required a file {source.file} that DuckDB can read with these options, arrived {shorten_error(error)}; correct it"
+    return (
+        f"{name_key(study, name)}: required a file {source.file} that DuckDB can read with these"
+        f" options, arrived {shorten_error(error)}; correct it"
+    )
 
 
 def read_sql(path: Path) -> str:
@@ -198,12 +216,15 @@ def read_sql(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         arrived = getattr(error, "strerror", None) or error
         raise StudyError(
-            f"{show_path(path)}: required a readable UTF-8 file, arrived {arrived}; restore the file"
+            f"{show_path(path)}: required a readable UTF-8 file, arrived {arrived}; restore the"
+            " file"
         ) from None
 
 
 def shorten_error(error: Exception) -> str:
-    """Return what DuckDB says without the statement that the package wrote around the user's and without the list of CSV settings."""
+    """Return what DuckDB says without the statement that the package wrote around the user's and
+    without the list of CSV settings.
+    """
     return " ".join(re.split(r"LINE 1:|\n\s*file = ", str(error))[0].split())
 
 

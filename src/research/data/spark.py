@@ -1,4 +1,6 @@
-"""Spark: one silent context in a process, a session of its own for every study, and its errors as one line."""
+"""Spark: one silent context in a process, a session of its own for every study, and its errors as
+one line.
+"""
 
 import atexit
 import logging
@@ -24,7 +26,8 @@ _LAUNCHED: list[Any] = []  # the one session from which all others of this proce
 
 
 def open_session(engine: Engine, place: str) -> Any:
-    """Return a new session of this process's Spark, with the engine's options; Spark is started the first time.
+    """Return a new session of this process's Spark, with the engine's options; Spark is started the
+    first time.
 
     Parameters
     ----------
@@ -34,7 +37,8 @@ def open_session(engine: Engine, place: str) -> Any:
     Raises
     ------
     StudyError
-        If pyspark or Java is missing, Spark doesn't start, or it already runs with other options that can't be changed any more.
+        If pyspark or Java is missing, Spark doesn't start, or it already runs with other options
+        that can't be changed any more.
     """
     wanted = {"spark.master": engine.master} if engine.master else {}
     wanted |= QUIET | {
@@ -54,7 +58,8 @@ def open_session(engine: Engine, place: str) -> Any:
             and not _ends_with(running := session.conf.get(name, "nothing"), value)
         ):
             raise StudyError(
-                f"{place}: required {name} to be {value}, arrived a Spark that this process started with {running}; start a new process for it"
+                f"{place}: required {name} to be {value}, arrived a Spark that this process started"
+                f" with {running}; start a new process for it"
             )
     return session
 
@@ -70,7 +75,8 @@ def _find_running(place: str) -> Any | None:
         from pyspark.sql import SparkSession
     except ImportError:
         raise StudyError(
-            f"{place}: required pyspark for the engine spark, which is not installed; install it with 'pip install research[spark]'"
+            f"{place}: required pyspark for the engine spark, which is not installed; install it"
+            " with 'pip install research[spark]'"
         ) from None
     _LAUNCHED[:] = [
         session for session in _LAUNCHED if session.sparkContext._jsc is not None
@@ -79,7 +85,9 @@ def _find_running(place: str) -> Any | None:
 
 
 def _launch(options: dict[str, str], place: str) -> Any:
-    """Start Spark; what it and Java say goes into a file of a folder that is removed with the process."""
+    """Start Spark; what it and Java say goes into a file of a folder that is removed with the
+    process.
+    """
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
@@ -109,7 +117,8 @@ def _launch(options: dict[str, str], place: str) -> Any:
             OSError,
         ) as error:  # a wrong master or option, no port, no memory, no Java that runs
             raise StudyError(
-                f"{place}: required a Spark that starts, arrived {_last_line(scratch / 'log') or say(error)}; correct master and options"
+                f"{place}: required a Spark that starts, arrived"
+                f" {_last_line(scratch / 'log') or say(error)}; correct master and options"
             ) from None
     atexit.register(session.stop)
     _LAUNCHED.append(session)
@@ -123,7 +132,8 @@ def _require_java(place: str) -> None:
     if found is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
         where = f"JAVA_HOME {home}" if home else "the PATH"
         raise StudyError(
-            f"{place}: required Java 17 or later for the engine spark, found none on {where}; install a Java runtime or set JAVA_HOME"
+            f"{place}: required Java 17 or later for the engine spark, found none on {where};"
+            " install a Java runtime or set JAVA_HOME"
         )
 
 
@@ -137,7 +147,9 @@ def _last_line(log: Path) -> str:
 
 
 def name_path(path: Path) -> str:
-    """Return a local file's name as Spark reads it, whatever its default file system and whatever wildcards the name holds."""
+    """Return a local file's name as Spark reads it, whatever its default file system and whatever
+    wildcards the name holds.
+    """
     return "file://" + re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
 
 

@@ -1,6 +1,8 @@
-"""Models compared on the same rows: bootstrap intervals clustered by customer, paired differences, reliability, contact lists.
+"""Models compared on the same rows: bootstrap intervals clustered by customer, paired differences,
+reliability, contact lists.
 
-All models share the resamples of customers, which pairs them: the luck of the sample cancels in a difference.
+All models share the resamples of customers, which pairs them: the luck of the sample cancels in a
+difference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +16,8 @@ from research.evaluation.predictions import KEYS
 
 CHUNK = 4_000_000  # cells of the weight matrix held at once
 TAIL = 2.5  # percent of the resamples on either side of a 95 % interval
-# what is compared between models, and whether more is better: distances to the ideal for calibration, the score itself otherwise
+# what is compared between models, and whether more is better: distances to the ideal for
+# calibration, the score itself otherwise
 GAINS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
     "auc": (np.asarray, True),
     "average_precision": (np.asarray, True),
@@ -34,10 +37,12 @@ CALIBRATION = (
 
 
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield weights of rows, in chunks of resamples: customers are drawn with replacement, a customer's rows together.
+    """Yield weights of rows, in chunks of resamples: customers are drawn with replacement, a
+    customer's rows together.
 
-    The first row of the first chunk is all ones, the sample itself. The draws depend neither on the chunk size nor on the order of rows,
-    so the repeats of a cross-validation resample the same customers.
+    The first row of the first chunk is all ones, the sample itself. The draws depend neither on the
+    chunk size nor on the order of rows, so the repeats of a cross-validation resample the same
+    customers.
     """
     codes, uniques = pd.factorize(
         np.asarray(customers), sort=True
@@ -60,12 +65,15 @@ def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.
 def resample_scores(
     predictions: pd.DataFrame, resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return every score of every model on the sample (first entry) and on each resample of its customers.
+    """Return every score of every model on the sample (first entry) and on each resample of its
+    customers.
 
     Parameters
     ----------
-    predictions : DataFrame with columns repeat, customer_id, churned, optionally fold and snapshot, and one column of risks per model
-        One row per row judged; ``repeat`` numbers the repetitions of a cross-validation, over which a score is averaged.
+    predictions : DataFrame with columns repeat, customer_id, churned, optionally fold and snapshot,
+        and one column of risks per model
+        One row per row judged; ``repeat`` numbers the repetitions of a cross-validation, over which
+        a score is averaged.
 
     Returns
     -------
@@ -91,7 +99,9 @@ def resample_scores(
 
 
 def _level(values: np.ndarray) -> np.ndarray:
-    """Bring the resamples of a calibration error down to the sample's: drawing with replacement adds an unevenness that is no error of the model."""
+    """Bring the resamples of a calibration error down to the sample's: drawing with replacement
+    adds an unevenness that is no error of the model.
+    """
     rise = max(values[1:].mean() - values[0], 0) if len(values) > 1 else 0
     return np.r_[values[:1], np.maximum(values[1:] - rise, 0)]
 
@@ -107,7 +117,9 @@ def _score_repeats(
 
 
 def find_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani 1993, ch. 13)."""
+    """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani
+    1993, ch. 13).
+    """
     rest = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(rest, (TAIL, 100 - TAIL)) if len(rest) else (np.nan, np.nan)
     return float(values[0]), float(low), float(high)
@@ -116,7 +128,9 @@ def find_interval(values: np.ndarray) -> tuple[float, float, float]:
 def tabulate_scores(
     resampled: dict[str, dict[str, np.ndarray]], families: dict[str, str], n: int
 ) -> pd.DataFrame:
-    """Return the long score table: model, family, metric, value, low, high, n (95 % interval, customers judged)."""
+    """Return the long score table: model, family, metric, value, low, high, n (95 % interval,
+    customers judged).
+    """
     rows = [
         (model, families[model], score, *find_interval(values), n)
         for model, scores in resampled.items()
@@ -136,9 +150,11 @@ def tabulate_differences(
     Returns
     -------
     DataFrame with columns model, family, reference, metric, value, low, high, n, verdict
-        ``value`` is the model's score minus the reference's (for calibration: of the distances from the ideal 1 and 0), ``low`` and
-        ``high`` its 95 % interval. ``verdict`` is better or worse only where an interval widened for the number of models compared
-        (Bonferroni: all verdicts of one score against one reference hold together at 95 %) excludes 0, else "no difference shown".
+        ``value`` is the model's score minus the reference's (for calibration: of the distances from
+        the ideal 1 and 0), ``low`` and ``high`` its 95 % interval. ``verdict`` is better or worse
+        only where an interval widened for the number of models compared (Bonferroni: all verdicts
+        of one score against one reference hold together at 95 %) excludes 0, else "no difference
+        shown".
     """
     rows = [
         (
@@ -167,7 +183,8 @@ def _gain(score: str, scores: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def judge(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
-    """Return better or worse where the interval of a difference, and the one widened for so many comparisons, exclude 0.
+    """Return better or worse where the interval of a difference, and the one widened for so many
+    comparisons, exclude 0.
 
     The wide one is that of the normal distribution: its ends lie farther out than resamples reach.
     """

@@ -11,9 +11,11 @@ from research.evaluation.intervals import wilson
 def bin_reliability(
     predictions: pd.DataFrame, models: Sequence[str], bins: int = 10
 ) -> pd.DataFrame:
-    """Return predicted against observed churn in bins of equally many rows, with Wilson intervals of the observed share.
+    """Return predicted against observed churn in bins of equally many rows, with Wilson intervals
+    of the observed share.
 
-    Only the first repeat is binned: one row per customer and snapshot. The intervals take the rows as independent.
+    Only the first repeat is binned: one row per customer and snapshot. The intervals take the rows
+    as independent.
 
     Returns
     -------

@@ -1,7 +1,9 @@
-"""How often the customer with the higher risk is the first to go: over all comparable pairs, in O(n log n) per resample.
+"""How often the customer with the higher risk is the first to go: over all comparable pairs, in O(n
+log n) per resample.
 
-Of two customers it is known who outlived whom where the shorter of the two durations ended with an event. Events of one day can't be told
-apart; a censored customer outlives the events of the day on which sight of it ended.
+Of two customers it is known who outlived whom where the shorter of the two durations ended with an
+event. Events of one day can't be told apart; a censored customer outlives the events of the day on
+which sight of it ended.
 """
 
 import numpy as np
@@ -14,13 +16,15 @@ RISK_DECIMALS = (
 def score_concordance(
     outcome: np.ndarray, risk: np.ndarray, gains: dict[str, np.ndarray], counts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the share of comparable pairs in which the higher risk went first, tied risks counted half.
+    """Return the share of comparable pairs in which the higher risk went first, tied risks counted
+    half.
 
     Parameters
     ----------
     outcome : structured array (rows,) with fields event and days
     risk : (rows,), higher for who is thought to go sooner
-    gains : by name, what a pair counts by its first event (rows,), alike for events of one day: ones for Harrell's C, the inverse
+    gains : by name, what a pair counts by its first event (rows,), alike for events of one day:
+        ones for Harrell's C, the inverse
         square of the chance of being watched so long for Uno's
     counts : (rows, resamples), how often each row counts, see ``count_rows``
 
@@ -30,8 +34,9 @@ def score_concordance(
 
     References
     ----------
-    Harrell, F. E., Lee, K. L. and Mark, D. B. (1996), doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
-    Uno, H. et al. (2011), doi:10.1002/sim.4154, eq. 6.
+    Harrell, F. E., Lee, K. L. and Mark, D. B. (1996),
+    doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4. Uno, H. et al. (2011),
+    doi:10.1002/sim.4154, eq. 6.
     """
     risk = np.round(risk, RISK_DECIMALS)
     order = np.lexsort((risk, ~outcome["event"], outcome["days"]))
@@ -82,7 +87,9 @@ def score_areas(
 
 
 def count_rows(weights: np.ndarray) -> np.ndarray:
-    """Return weights (resamples, rows) as counts (rows, resamples) in single precision, which is exact for sums of whole numbers to 16 million."""
+    """Return weights (resamples, rows) as counts (rows, resamples) in single precision, which is
+    exact for sums of whole numbers to 16 million.
+    """
     return np.ascontiguousarray(weights.T, dtype=np.float32)
 
 
@@ -114,10 +121,12 @@ def _sum_later(moment: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def sum_below(rank: np.ndarray, counts: np.ndarray, asking: np.ndarray) -> np.ndarray:
-    """Return for some rows the count of all rows further down whose rank is lower, equal ranks counted half.
+    """Return for some rows the count of all rows further down whose rank is lower, equal ranks
+    counted half.
 
-    Rows are halved again and again, as in sorting by merging: two rows lie in different halves of one block exactly once, and there the sums
-    over the sorted second half answer all rows of the first.
+    Rows are halved again and again, as in sorting by merging: two rows lie in different halves of
+    one block exactly once, and there the sums over the sorted second half answer all rows of the
+    first.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Contact lists: who stands on the list of one cycle, on the sample and on every resample of its customers."""
+"""Contact lists: who stands on the list of one cycle, on the sample and on every resample of its
+customers.
+"""
 
 from collections.abc import Sequence
 
@@ -12,15 +14,17 @@ from research.evaluation.predictions import KEYS
 def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
     """Count the churners among the ``capacity`` customers that each model ranks highest.
 
-    Only the first repeat and the last snapshot count: the list of one cycle. Customers who go on to leave within the lead stand on it too,
-    since nobody knows of them at the snapshot; they are not found in time. Ties at the border are broken at random by customer, the same
-    way for every model.
+    Only the first repeat and the last snapshot count: the list of one cycle. Customers who go on to
+    leave within the lead stand on it too, since nobody knows of them at the snapshot; they are not
+    found in time. Ties at the border are broken at random by customer, the same way for every
+    model.
 
     Returns
     -------
-    DataFrame with columns model, active, listed, churners_found, found_share, low_share, high_share, random_churners
-        ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson interval, ``random_churners`` is what a list
-        drawn by lot finds on average.
+    DataFrame with columns model, active, listed, churners_found, found_share, low_share,
+    high_share, random_churners
+        ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson
+        interval, ``random_churners`` is what a list drawn by lot finds on average.
     """
     rows = pick_cycle(predictions)
     listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
@@ -39,7 +43,9 @@ def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
 
 
 def pick_cycle(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of one cycle: the first repeat of a cross-validation, the last snapshot of a dated study; one row per customer."""
+    """Return the rows of one cycle: the first repeat of a cross-validation, the last snapshot of a
+    dated study; one row per customer.
+    """
     rows = (
         predictions[predictions.repeat == predictions.repeat.min()]
         if "repeat" in predictions
@@ -51,9 +57,11 @@ def pick_cycle(predictions: pd.DataFrame) -> pd.DataFrame:
 def fill_list(
     scores: np.ndarray, customers: Sequence, capacity: int, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return how often each row stands on a list of the ``capacity`` highest scores, once for each row of ``weights``.
+    """Return how often each row stands on a list of the ``capacity`` highest scores, once for each
+    row of ``weights``.
 
-    Ties at the border are broken at random by customer, the same way for every model, as in ``comparison.count_found``.
+    Ties at the border are broken at random by customer, the same way for every model, as in
+    ``comparison.count_found``.
 
     Parameters
     ----------

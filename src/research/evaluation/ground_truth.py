@@ -1,4 +1,6 @@
-"""What models miss of the truth, where a generated company knows it; real customers' true risks nobody knows."""
+"""What models miss of the truth, where a generated company knows it; real customers' true risks
+nobody knows.
+"""
 
 import numpy as np
 import pandas as pd
@@ -21,13 +23,16 @@ VALUE_DAYS_OFF = 10  # that a span of value may begin before or after a month
 
 
 def load_risks(study: Study, snapshot: pd.Timestamp) -> pd.Series:
-    """Return the true chance to leave within the three months that begin next to the window of a snapshot, as it is when they begin, by customer.
+    """Return the true chance to leave within the three months that begin next to the window of a
+    snapshot, as it is when they begin, by customer.
 
-    It is the mean over the futures that may follow; see ``simulate.outlook.expect_risks``. What the months themselves will bring is in no risk.
+    It is the mean over the futures that may follow; see ``simulate.outlook.expect_risks``. What the
+    months themselves will bring is in no risk.
 
     Returns
     -------
-    Series ``true_risk`` by customer_id; empty where the study isn't generated, or the window is no three calendar months
+    Series ``true_risk`` by customer_id; empty where the study isn't generated, or the window is no
+    three calendar months
         Of a large company its first 10,000 customers.
     """
     opens = pd.Timestamp(snapshot) + pd.Timedelta(days=study.churn.lead_days if study.churn else 0)
@@ -43,15 +48,18 @@ def load_risks(study: Study, snapshot: pd.Timestamp) -> pd.Series:
 
 
 def load_worth(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
-    """Return the true value of each customer over whole months from the one that begins next to a snapshot on, and how many days they are.
+    """Return the true value of each customer over whole months from the one that begins next to a
+    snapshot on, and how many days they are.
 
-    The months fill ``economics.value_days``, as far as the company's paths go; see ``simulate.outlook.expect_values``. Margins and discount are the
-    company's own: they are to be compared with values by the same terms.
+    The months fill ``economics.value_days``, as far as the company's paths go; see
+    ``simulate.outlook.expect_values``. Margins and discount are the company's own: they are to be
+    compared with values by the same terms.
 
     Returns
     -------
     Series ``true_value`` by customer_id, and days
-        Empty and 0 where the study isn't generated, no month begins next to the snapshot, or study.yml states other terms.
+        Empty and 0 where the study isn't generated, no month begins next to the snapshot, or
+        study.yml states other terms.
     """
     nothing = pd.Series(dtype=float, name="true_value"), 0.0
     if study.simulate is None:
@@ -89,9 +97,10 @@ def grade_values(
     Returns
     -------
     DataFrame with columns model, metric, value, low, high, n
-        ``rmse`` and ``mae`` in the currency, ``total_error_share``, ``rank_correlation`` (Spearman) and ``spread_explained_share``: one less the mean squared
-        error over the variance of the true values. 95 % intervals by bootstrap of customers, that of the rank correlation aside: Fieller, Hartley and
-        Pearson (1957), doi:10.1093/biomet/44.3-4.470.
+        ``rmse`` and ``mae`` in the currency, ``total_error_share``, ``rank_correlation`` (Spearman)
+        and ``spread_explained_share``: one less the mean squared error over the variance of the
+        true values. 95 % intervals by bootstrap of customers, that of the rank correlation aside:
+        Fieller, Hartley and Pearson (1957), doi:10.1093/biomet/44.3-4.470.
     """
     rows = []
     for name, series in values.items():
@@ -137,7 +146,8 @@ def grade(
 ) -> pd.DataFrame:
     """Return by how much each model misses the truth.
 
-    The log-loss is the one expected under the true risks, so the luck of who happened to leave is not in it; who is missing from the truth is left out.
+    The log-loss is the one expected under the true risks, so the luck of who happened to leave is
+    not in it; who is missing from the truth is left out.
 
     Parameters
     ----------
@@ -147,9 +157,11 @@ def grade(
 
     Returns
     -------
-    DataFrame with columns model, family, log_loss, gap_closed_share, low, high, miss_points, rank_correlation, n
-        ``gap_closed_share`` is 0 for ``base`` and 1 for the truth itself, with its 95 % interval (bootstrap of customers); ``miss_points`` the
-        root of the mean squared distance from the true risk, in percentage points; ``rank_correlation`` Spearman's.
+    DataFrame with columns model, family, log_loss, gap_closed_share, low, high, miss_points,
+    rank_correlation, n
+        ``gap_closed_share`` is 0 for ``base`` and 1 for the truth itself, with its 95 % interval
+        (bootstrap of customers); ``miss_points`` the root of the mean squared distance from the
+        true risk, in percentage points; ``rank_correlation`` Spearman's.
     """
     rows = predictions[predictions.customer_id.isin(true_risk.index)]
     truth = true_risk.loc[rows.customer_id].to_numpy()

@@ -10,7 +10,9 @@ OTHERS, UNKNOWN, TOO_FEW = "others", "not known", "too few to say"
 
 
 def cut_attribute(values: pd.Series) -> pd.Series:
-    """Return the name of each row's group: texts as they are, numbers of many values in quarters, small groups pooled as ``others``."""
+    """Return the name of each row's group: texts as they are, numbers of many values in quarters,
+    small groups pooled as ``others``.
+    """
     known = values.notna()
     if (
         pd.api.types.is_numeric_dtype(values)

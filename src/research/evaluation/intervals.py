@@ -9,7 +9,9 @@ Z = 1.959963984540054  # of the normal distribution: 2.5 % lie beyond it
 
 
 def wilson(share, n):
-    """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927,
+    doi:10.1080/01621459.1927.10502953).
+    """
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return np.clip(centre - half, 0, share), np.clip(
@@ -23,12 +25,14 @@ SUMS = ("n", "x", "y", "xx", "xy", "yy")
 
 
 def add_up(table: ir.Table, y: ir.Value, x: ir.Value, name: str = "") -> dict[str, ir.Value]:
-    """Return the aggregations that ``estimate_ratio`` needs, for a table of one row per customer and group.
+    """Return the aggregations that ``estimate_ratio`` needs, for a table of one row per customer
+    and group.
 
     Parameters
     ----------
     table : its rows are customers
-    y, x : numerator and denominator of each customer; a customer whose denominator is null, or 0 beside a numerator of 0, doesn't count
+    y, x : numerator and denominator of each customer; a customer whose denominator is null, or 0
+        beside a numerator of 0, doesn't count
     name : prefix of the columns, as in ``<name>n``
     """
     known = x.notnull()
@@ -46,23 +50,26 @@ def estimate_ratio(sums: pd.DataFrame, share: bool) -> pd.DataFrame:
     Parameters
     ----------
     sums : DataFrame with columns n, x, y, xx, xy, yy
-        Customers with a denominator, and the sums over them of x, y and their products; one row per ratio.
+        Customers with a denominator, and the sums over them of x, y and their products; one row per
+        ratio.
     share : bool
-        Whether y is part of x, so that the ratio lies between 0 and 1. A share gets Wilson's interval on its effective number of trials;
-        any other ratio the symmetric interval of its linearised variance, by Student's t.
+        Whether y is part of x, so that the ratio lies between 0 and 1. A share gets Wilson's
+        interval on its effective number of trials; any other ratio the symmetric interval of its
+        linearised variance, by Student's t.
 
     Returns
     -------
     DataFrame with columns value, low, high, se, in the order and index of ``sums``
-        Empty where the denominator is 0; low, high and se are empty for fewer than 2 customers, and for a ratio in which all of them agree:
-        they show no spread to estimate from.
+        Empty where the denominator is 0; low, high and se are empty for fewer than 2 customers, and
+        for a ratio in which all of them agree: they show no spread to estimate from.
 
     References
     ----------
-    Cochran, W. G. (1977). Sampling Techniques, 3rd ed., Wiley, eq. 6.13: the variance of a ratio by linearisation.
-    Kish, L. (1965). Survey Sampling, Wiley: the number of equal weights that unequal ones are worth.
-    Wilson, E. B. (1927). doi:10.1080/01621459.1927.10502953. Korn, E. L. and Graubard, B. I. (1998). Survey Methodology 24, 193-201: intervals
-    of shares on the effective sample size.
+    Cochran, W. G. (1977). Sampling Techniques, 3rd ed., Wiley, eq. 6.13: the variance of a ratio by
+    linearisation. Kish, L. (1965). Survey Sampling, Wiley: the number of equal weights that unequal
+    ones are worth. Wilson, E. B. (1927). doi:10.1080/01621459.1927.10502953. Korn, E. L. and
+    Graubard, B. I. (1998). Survey Methodology 24, 193-201: intervals of shares on the effective
+    sample size.
     """
     s = {name: sums[name].astype(float).to_numpy() for name in SUMS}
     x, enough = np.where(s["x"] > 0, s["x"], np.nan), s["n"] >= 2
@@ -90,14 +97,18 @@ def estimate_ratio(sums: pd.DataFrame, share: bool) -> pd.DataFrame:
 
 
 def widen(n: np.ndarray) -> np.ndarray:
-    """Return how many standard errors from ``n`` customers a symmetric 95 % interval takes on either side: Student's t on n - 1 degrees of freedom."""
+    """Return how many standard errors from ``n`` customers a symmetric 95 % interval takes on
+    either side: Student's t on n - 1 degrees of freedom.
+    """
     return stdtrit(np.maximum(n - 1, 1), TAIL)
 
 
 def _wilson(
     value: np.ndarray, variance: np.ndarray, alike: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval on ``value (1 - value) / variance`` trials; where all customers agree, on as many as would weigh alike (Kish 1965)."""
+    """Return Wilson's interval on ``value (1 - value) / variance`` trials; where all customers
+    agree, on as many as would weigh alike (Kish 1965).
+    """
     spread = value * (1 - value)
     agree = ~(variance > 0) | ~(spread > 0)
     trials = np.where(agree, alike, spread / np.where(agree, 1, variance))

@@ -1,7 +1,7 @@
 """Scores of predicted probabilities: ranking, proper scores, calibration, lift.
 
-Every score is written for a matrix of weights (resamples by rows): a resample of customers is a weight per row, so a thousand resamples
-of a score are a few operations on arrays.
+Every score is written for a matrix of weights (resamples by rows): a resample of customers is a
+weight per row, so a thousand resamples of a score are a few operations on arrays.
 """
 
 import numpy as np
@@ -11,7 +11,8 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 BINS = 10  # of the calibration error
-FLAT_LOGITS = 0.05  # scores that span less are one score, as the base rates of several folds are: they have no slope
+# scores that span less are one score, as the base rates of several folds are: they have no slope
+FLAT_LOGITS = 0.05
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -31,13 +32,17 @@ def _tied_groups(
 
 
 def _auc(churners: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve, ties counted half: the chance that a churner ranks above a customer who stays."""
+    """Area under the ROC curve, ties counted half: the chance that a churner ranks above a customer
+    who stays.
+    """
     above = np.cumsum(churners, axis=1) - churners / 2
     return _ratio((above * others).sum(axis=1), churners.sum(axis=1) * others.sum(axis=1))
 
 
 def measure_auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the area under the ROC curve alone, once for each row of ``weights``; see ``score_rows``."""
+    """Return the area under the ROC curve alone, once for each row of ``weights``; see
+    ``score_rows``.
+    """
     return _auc(*_tied_groups(y, p, weights))
 
 
@@ -49,7 +54,9 @@ def _average_precision(churners: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _top_decile_lift(churners: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Churn rate among the 10 % with the highest scores over the churn rate of all; ties at the border count in proportion."""
+    """Churn rate among the 10 % with the highest scores over the churn rate of all; ties at the
+    border count in proportion.
+    """
     share = churners + others
     total = share.sum(axis=1)
     room = 0.1 * total[:, None] - (np.cumsum(share, axis=1) - share)
@@ -74,9 +81,11 @@ def _logit(p: np.ndarray) -> np.ndarray:
 
 
 def _calibration_slope(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Slope of the logistic regression of the outcome on the logit of the score; 1 is ideal, below 1 the scores are too extreme.
+    """Slope of the logistic regression of the outcome on the logit of the score; 1 is ideal, below
+    1 the scores are too extreme.
 
-    Cox (1958), Biometrika 45:562-565, doi:10.1093/biomet/45.3-4.562. Empty where the scores hardly differ (``FLAT_LOGITS``) or only one class is present.
+    Cox (1958), Biometrika 45:562-565, doi:10.1093/biomet/45.3-4.562. Empty where the scores hardly
+    differ (``FLAT_LOGITS``) or only one class is present.
     """
     x = _logit(p)
     if np.ptp(x) < FLAT_LOGITS:
@@ -85,7 +94,8 @@ def _calibration_slope(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.
 
 
 def _calibration_intercept(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Intercept of the same regression with the slope held at 1; 0 is ideal, below 0 the scores are too high on average.
+    """Intercept of the same regression with the slope held at 1; 0 is ideal, below 0 the scores are
+    too high on average.
 
     Van Calster et al. (2019), BMC Medicine 17:230, doi:10.1186/s12916-019-1466-7.
     """
@@ -101,9 +111,11 @@ def _calibration_intercept(y: np.ndarray, p: np.ndarray, weights: np.ndarray) ->
 
 
 def _calibration_error(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Expected calibration error: mean distance of predicted and observed share over ten bins of equally many rows.
+    """Expected calibration error: mean distance of predicted and observed share over ten bins of
+    equally many rows.
 
-    Naeini, Cooper and Hauskrecht (2015), doi:10.1609/aaai.v29i1.9602, with bins of equal size. Luck alone keeps it above 0.
+    Naeini, Cooper and Hauskrecht (2015), doi:10.1609/aaai.v29i1.9602, with bins of equal size. Luck
+    alone keeps it above 0.
     """
     bins = np.ceil(rankdata(p) / len(p) * BINS).astype(int) - 1
     off = np.zeros((len(p), BINS))
@@ -112,7 +124,9 @@ def _calibration_error(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.
 
 
 def _recalibrate(y: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the slope: the fit on all rows first, then a few steps of Newton's method from there for every resample."""
+    """Return the slope: the fit on all rows first, then a few steps of Newton's method from there
+    for every resample.
+    """
     if y.all() or not y.any():
         return np.full(len(weights), np.nan)
     whole = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x[:, None], y)
@@ -123,14 +137,17 @@ def _recalibrate(y: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarra
 
 
 def _steps(y: np.ndarray) -> int:
-    """Two steps from the fit on all rows leave an error of the order of n to the -2; few rows need more, and afford it."""
+    """Two steps from the fit on all rows leave an error of the order of n to the -2; few rows need
+    more, and afford it.
+    """
     return 2 if len(y) >= 1000 else 15
 
 
 def _newton(
     y: np.ndarray, x: np.ndarray, weights: np.ndarray, fit: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Maximise the weighted logistic likelihood of ``a + b x`` for each row of ``weights``; one column in ``fit`` holds b at 1.
+    """Maximise the weighted logistic likelihood of ``a + b x`` for each row of ``weights``; one
+    column in ``fit`` holds b at 1.
 
     All fits start together, so the first step is a product of matrices.
     """
@@ -157,7 +174,9 @@ def _newton_step(
 
 
 def _weigh(weights: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
-    """Return the weighted sum of each term, one row per term: terms of the rows alone by one product, others resample by resample."""
+    """Return the weighted sum of each term, one row per term: terms of the rows alone by one
+    product, others resample by resample.
+    """
     return (
         (weights @ np.stack(terms, axis=1)).T
         if terms[0].ndim == 1
@@ -173,7 +192,8 @@ def _blank_single_class(y: np.ndarray, weights: np.ndarray, value: np.ndarray) -
 def score_rows(
     y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Return every score of probabilities ``p`` for outcomes ``y``, once for each row of ``weights``.
+    """Return every score of probabilities ``p`` for outcomes ``y``, once for each row of
+    ``weights``.
 
     Parameters
     ----------
@@ -189,7 +209,8 @@ def score_rows(
     Raises
     ------
     ValueError
-        If a probability is missing or outside 0 to 1, or if ``p`` holds labels and not probabilities.
+        If a probability is missing or outside 0 to 1, or if ``p`` holds labels and not
+        probabilities.
     """
     _require_probabilities(np.asarray(p))
     y, p = np.asarray(y, bool), np.asarray(p, float)
@@ -208,7 +229,8 @@ def _require_probabilities(p: np.ndarray) -> None:
         )
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(
-            "required probabilities between 0 and 1, arrived values outside or missing; predict with predict_proba"
+            "required probabilities between 0 and 1, arrived values outside or missing; predict"
+            " with predict_proba"
         )
 
 

@@ -1,7 +1,9 @@
-"""Scores of predicted survival where not everybody's event was seen, with intervals and paired differences over resamples of customers.
+"""Scores of predicted survival where not everybody's event was seen, with intervals and paired
+differences over resamples of customers.
 
-Whom sight was lost of early tells nothing of later days; those who were watched longer stand in for them, by the inverse of the chance of
-being watched that long. That chance is taken to be the same for everybody: censoring doesn't depend on features.
+Whom sight was lost of early tells nothing of later days; those who were watched longer stand in for
+them, by the inverse of the chance of being watched that long. That chance is taken to be the same
+for everybody: censoring doesn't depend on features.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +54,8 @@ def score_models(
     seed: int,
     **options,
 ) -> pd.DataFrame:
-    """Score every model, and compare it with a reference on the same resamples of customers; parameters as in ``resample_curves``.
+    """Score every model, and compare it with a reference on the same resamples of customers;
+    parameters as in ``resample_curves``.
 
     Parameters
     ----------
@@ -61,10 +64,13 @@ def score_models(
 
     Returns
     -------
-    DataFrame with columns model, family, metric, days, value, low, high, n, reference, difference, difference_low, difference_high, verdict
-        ``days`` is empty for scores of the whole curve; ``n`` counts customers. A score that can't be computed, such as a concordance without
-        events, is empty. Differences are the model's score minus the reference's, of calibration those of the distances from 0. ``verdict`` is
-        better or worse only where an interval widened for the number of models excludes 0 (Bonferroni), as in ``comparison.tabulate_differences``.
+    DataFrame with columns model, family, metric, days, value, low, high, n, reference, difference,
+    difference_low, difference_high, verdict
+        ``days`` is empty for scores of the whole curve; ``n`` counts customers. A score that can't
+        be computed, such as a concordance without events, is empty. Differences are the model's
+        score minus the reference's, of calibration those of the distances from 0. ``verdict`` is
+        better or worse only where an interval widened for the number of models excludes 0
+        (Bonferroni), as in ``comparison.tabulate_differences``.
 
     Raises
     ------
@@ -73,7 +79,8 @@ def score_models(
     """
     if reference not in curves:
         raise StudyError(
-            f"required a reference among {', '.join(curves)}, arrived '{reference}'; name one of them"
+            f"required a reference among {', '.join(curves)}, arrived '{reference}'; name one of"
+            " them"
         )
     resampled = resample_curves(
         train_outcome, test_outcome, curves, days, customers, resamples, seed, **options
@@ -117,30 +124,39 @@ def resample_curves(
     seed: int,
     whole_days: bool = True,
 ) -> Resampled:
-    """Return every score of every model on the sample (first entry) and on each resample of its customers.
+    """Return every score of every model on the sample (first entry) and on each resample of its
+    customers.
 
     Parameters
     ----------
     train_outcome : structured array with fields event and days
-        Rows that are lost from sight as the test rows are; only the distribution of censoring is taken from them, by Kaplan-Meier. Out of
-        time, training rows may be watched for other lengths than test rows: from the day on which that begins to matter, hand over the test
-        rows here too. The distribution stays the same in all resamples: the intervals are those of the test customers' luck alone.
+        Rows that are lost from sight as the test rows are; only the distribution of censoring is
+        taken from them, by Kaplan-Meier. Out of time, training rows may be watched for other
+        lengths than test rows: from the day on which that begins to matter, hand over the test rows
+        here too. The distribution stays the same in all resamples: the intervals are those of the
+        test customers' luck alone.
     test_outcome : structured array (rows,)
-    curves : by model, the predicted probability that the event has not come after so many days (rows, days)
-    days : rising; the last one is where concordances are cut off and where their risk, one minus the survival, is taken
+    curves : by model, the predicted probability that the event has not come after so many days
+        (rows, days)
+    days : rising; the last one is where concordances are cut off and where their risk, one minus
+        the survival, is taken
     customers : (rows,), drawn with replacement, a customer's rows together
     resamples : how many
     seed : the draws derive from it
-    whole_days : whether a censored customer was watched to the end of its last day, as labels made from dates are
-        Then it is known to have had no event by that day, and an event of that day was seen in spite of it. Else sight was lost within the
-        day, and nothing is known of the customer at the day's end: the reading of scikit-survival.
+    whole_days : whether a censored customer was watched to the end of its last day, as labels made
+        from dates are
+        Then it is known to have had no event by that day, and an event of that day was seen in
+        spite of it. Else sight was lost within the day, and nothing is known of the customer at the
+        day's end: the reading of scikit-survival.
 
     Returns
     -------
     dict by model of dicts by (score, day) of arrays of length ``1 + resamples``
-        brier: squared distance at a day; integrated_brier: its mean over the days by trapezoids, only of two days or more; uno_c and
-        harrell_c: concordance of events up to the last day, and of all events; dynamic_auc: the chance that who had the event by the
-        day had a higher risk of it than who had not; calibration: mean predicted share with the event minus the one observed (Kaplan-Meier).
+        brier: squared distance at a day; integrated_brier: its mean over the days by trapezoids,
+        only of two days or more; uno_c and harrell_c: concordance of events up to the last day, and
+        of all events; dynamic_auc: the chance that who had the event by the day had a higher risk
+        of it than who had not; calibration: mean predicted share with the event minus the one
+        observed (Kaplan-Meier).
 
     Raises
     ------
@@ -149,8 +165,10 @@ def resample_curves(
 
     References
     ----------
-    Graf, E. et al. (1999), doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5: the Brier score.
-    Uno, H. et al. (2011), doi:10.1002/sim.4154: C. Hung, H. and Chiang, C. T. (2010), doi:10.1002/cjs.10046: the dynamic AUC.
+    Graf, E. et al. (1999),
+    doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5: the Brier score.
+    Uno, H. et al. (2011), doi:10.1002/sim.4154: C. Hung, H. and Chiang, C. T. (2010),
+    doi:10.1002/cjs.10046: the dynamic AUC.
     """
     days = np.asarray(days, float)
     train, test = (
@@ -187,30 +205,35 @@ def _require_fit(
 ) -> None:
     if not (len(days) and (np.diff(days) > 0).all() and days[0] >= 0):
         raise StudyError(
-            f"required rising days of 0 or more, arrived {', '.join(f'{day:g}' for day in days) or 'none'}; sort them"
+            "required rising days of 0 or more, arrived"
+            f" {', '.join(f'{day:g}' for day in days) or 'none'}; sort them"
         )
     if len(customers) != len(test):
         raise StudyError(
-            f"required a customer for each of {len(test)} outcomes, arrived {len(customers)}; take both from the same rows"
+            f"required a customer for each of {len(test)} outcomes, arrived {len(customers)}; take"
+            " both from the same rows"
         )
     for model, curve in curves.items():
         if np.shape(curve) != (len(test), len(days)):
             raise StudyError(
-                f"required survival of {model} for {len(test)} rows and {len(days)} days, arrived the shape {np.shape(curve)}; predict at these days"
+                f"required survival of {model} for {len(test)} rows and {len(days)} days, arrived"
+                f" the shape {np.shape(curve)}; predict at these days"
             )
         if not ((np.asarray(curve) >= 0) & (np.asarray(curve) <= 1)).all():
             raise StudyError(
-                f"required survival of {model} between 0 and 1, arrived values outside or missing; predict probabilities"
+                f"required survival of {model} between 0 and 1, arrived values outside or missing;"
+                " predict probabilities"
             )
 
 
 def weigh_censoring(
     train: np.ndarray, test: np.ndarray, days: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inverse of the chance of not being censored by each test row's own day (rows,), and by each of ``days``.
+    """Return the inverse of the chance of not being censored by each test row's own day (rows,),
+    and by each of ``days``.
 
-    The chance is the Kaplan-Meier curve of censoring in the training rows, after events of the same day, which are no longer at risk of it.
-    Rows beyond the last day weigh 0.
+    The chance is the Kaplan-Meier curve of censoring in the training rows, after events of the same
+    day, which are no longer at risk of it. Rows beyond the last day weigh 0.
 
     Raises
     ------
@@ -228,21 +251,26 @@ def weigh_censoring(
     watched = np.r_[1.0, np.cumprod(1 - lost / np.maximum(at_risk - ended, 1))]
     if days[-1] > times[-1] or watched[np.searchsorted(times, days[-1], side="right")] <= 0:
         raise StudyError(
-            f"required training rows watched beyond day {days[-1]:g}, arrived none beyond day {times[-1]:g}; use earlier days"
+            f"required training rows watched beyond day {days[-1]:g}, arrived none beyond day"
+            f" {times[-1]:g}; use earlier days"
         )
     if days[-1] > test["days"].max():
         raise StudyError(
-            f"required test rows watched to day {days[-1]:g}, arrived none beyond day {test['days'].max():g}; use earlier days"
+            f"required test rows watched to day {days[-1]:g}, arrived none beyond day"
+            f" {test['days'].max():g}; use earlier days"
         )
     inside = test["days"] <= days[-1]
     own = watched[np.searchsorted(times, np.where(inside, test["days"], 0), side="right")]
-    return np.divide(inside, own, out=np.zeros(len(test)), where=own > 0), 1 / watched[
-        np.searchsorted(times, days, side="right")
-    ]
+    return (
+        np.divide(inside, own, out=np.zeros(len(test)), where=own > 0),
+        1 / watched[np.searchsorted(times, days, side="right")],
+    )
 
 
 def observe_share(test: np.ndarray, days: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share with the event by each day, one minus Kaplan-Meier (1958, doi:10.1080/01621459.1958.10501452): (resamples, days)."""
+    """Return the share with the event by each day, one minus Kaplan-Meier (1958,
+    doi:10.1080/01621459.1958.10501452): (resamples, days).
+    """
     order = np.lexsort((~test["event"], test["days"]))
     times, first = np.unique(test["days"][order], return_index=True)
     drawn = weights[:, order]
@@ -291,7 +319,9 @@ def _score_curve(
 
 
 def _tell_apart(test: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Say who is known to have had the event by each day, and who to have had none: two arrays (rows, days)."""
+    """Say who is known to have had the event by each day, and who to have had none: two arrays
+    (rows, days).
+    """
     own = test["days"][:, None]
     return (own <= days) & test["event"][:, None], own > days
 

@@ -1,6 +1,7 @@
 """Assembly: features of many sources put beside labelled rows, each column once, without a join.
 
-Customers have numbers (see ``snapshots.number``), so the row of a snapshot and customer is found by counting instead of by a join of all columns.
+Customers have numbers (see ``snapshots.number``), so the row of a snapshot and customer is found by
+counting instead of by a join of all columns.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,15 +17,16 @@ import pyarrow.compute as pc
 from research.features.dictionary import Block
 from research.panel.evidence import NUMBER
 
-PART = 50_000  # customers of one snapshot that are put together at a time when a panel needn't fit into memory
+# customers of one snapshot that are put together at a time when a panel needn't fit into memory
+PART = 50_000
 
 
 @dataclass(frozen=True)
 class Rows:
     """Labelled rows in the order of snapshot and customer.
 
-    ``labels``: a row each. ``snapshots``: those of the evidence. ``people``: how many customers have a number. ``places``: of each row,
-    ``snapshot * people + number``, counted from 0.
+    ``labels``: a row each. ``snapshots``: those of the evidence. ``people``: how many customers
+    have a number. ``places``: of each row, ``snapshot * people + number``, counted from 0.
     """
 
     labels: pa.Table
@@ -40,7 +42,9 @@ class Rows:
 
 
 def load_rows(labels: ir.Table, snapshots: Iterable[date], people: int) -> Rows:
-    """Return the rows of a table with columns snapshot, customer_id, ``NUMBER`` (from 0, in the order of customer_id) and labels."""
+    """Return the rows of a table with columns snapshot, customer_id, ``NUMBER`` (from 0, in the
+    order of customer_id) and labels.
+    """
     days = np.array(sorted(snapshots), dtype="datetime64[us]")
     table = labels.to_pyarrow()
     places = _place(table["snapshot"], table[NUMBER], days, people)
@@ -72,18 +76,21 @@ def _place(
             ", ".join(str(one) for one in some.astype("datetime64[D]")) for some in (days, alien)
         ]
         raise ValueError(
-            f"required rows of the evidence's snapshots {told[0]}, arrived {told[1]}; cut the evidence there"
+            f"required rows of the evidence's snapshots {told[0]}, arrived {told[1]}; cut the"
+            " evidence there"
         )
     return day.astype("int64") * people + number.to_numpy()
 
 
 def assemble(rows: Rows, blocks: Iterable[Block]) -> pa.Table:
-    """Put the features of each block beside the labels; who has no row in it gets 0 where the feature says so, else nothing.
+    """Put the features of each block beside the labels; who has no row in it gets 0 where the
+    feature says so, else nothing.
 
     Parameters
     ----------
     rows : see ``load_rows``
-    blocks : tables with columns snapshot, customer_id (a number below ``rows.people``) and features, at most one row per place
+    blocks : tables with columns snapshot, customer_id (a number below ``rows.people``) and
+        features, at most one row per place
     """
     panel = rows.labels
     for block in blocks:
@@ -93,7 +100,9 @@ def assemble(rows: Rows, blocks: Iterable[Block]) -> pa.Table:
 
 
 def cut_parts(rows: Rows, blocks: Sequence[Block]) -> Iterator[tuple[Rows, list[Block]]]:
-    """Yield rows and blocks of at most ``PART`` customers of one snapshot at a time, in their order."""
+    """Yield rows and blocks of at most ``PART`` customers of one snapshot at a time, in their
+    order.
+    """
     edges = np.searchsorted(rows.places // max(rows.people, 1), np.arange(len(rows.snapshots) + 1))
     for snapshot, (first, last) in zip(rows.snapshots.tolist(), pairwise(edges), strict=True):
         for start in range(first, max(last, first + 1), PART):
@@ -115,7 +124,9 @@ def _cut(table: ir.Table, snapshot: datetime, numbers: np.ndarray) -> ir.Table:
 
 
 def _align(rows: Rows, block: Block) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Yield the columns of a block in the order of the rows; its rows are read one column at a time, which holds no second copy."""
+    """Yield the columns of a block in the order of the rows; its rows are read one column at a
+    time, which holds no second copy.
+    """
     found = block.table.to_pyarrow()
     at = _find(rows, _place(found["snapshot"], found["customer_id"], rows.snapshots, rows.people))
     for feature in block.features:
@@ -129,7 +140,8 @@ def _find(rows: Rows, places: np.ndarray) -> pa.Array:
     own[places] = np.arange(len(places), dtype="int32")
     if (several := len(places) - np.count_nonzero(own >= 0)) > 0:
         raise ValueError(
-            f"required features with one row per snapshot and customer, arrived {several} more; group by both"
+            f"required features with one row per snapshot and customer, arrived {several} more;"
+            " group by both"
         )
     found = own[rows.places]
     return pa.array(found, mask=found < 0)

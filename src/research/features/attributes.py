@@ -1,4 +1,6 @@
-"""Features of who customers are and on which terms: their own attributes, tenure, contracts, price changes, renewal and stage."""
+"""Features of who customers are and on which terms: their own attributes, tenure, contracts, price
+changes, renewal and stage.
+"""
 
 from collections.abc import Iterator
 
@@ -15,7 +17,9 @@ from research.study import Study
 
 
 def build_attributes(evidence: Evidence, study: Study) -> Block:
-    """Return tenure in days and the customer's own attributes; a date becomes the days since it, empty while it lies ahead."""
+    """Return tenure in days and the customer's own attributes; a date becomes the days since it,
+    empty while it lies ahead.
+    """
     customers = evidence["customers"]
     attributes = [
         column
@@ -58,7 +62,8 @@ def _unit(column: ir.Value) -> str:
 def build_terms(
     evidence: Evidence, study: Study, marks: Marks, spells: ir.Table | None = None
 ) -> Block:
-    """Return the terms of the latest running contract and the days to its renewal, how many contracts there were, and changes of fee and plan.
+    """Return the terms of the latest running contract and the days to its renewal, how many
+    contracts there were, and changes of fee and plan.
 
     Parameters
     ----------
@@ -106,7 +111,9 @@ def _count_terms(contracts: ir.Table, spells: ir.Table) -> tuple[ir.Table, list[
 
 
 def _read_running(contracts: ir.Table, study: Study) -> tuple[ir.Table, list[Feature]]:
-    """Return the terms of the running contract begun last; of several begun at the same time, the dearest."""
+    """Return the terms of the running contract begun last; of several begun at the same time, the
+    dearest.
+    """
     running = (
         contracts.filter(contracts.ended_at.isnull())
         if "ended_at" in contracts.columns
@@ -140,7 +147,9 @@ def _read_running(contracts: ir.Table, study: Study) -> tuple[ir.Table, list[Fea
 
 
 def _wait_for_renewal(contracts: ir.Table) -> ir.IntegerValue:
-    """Return the days from T to the next day on which a whole number of terms has passed; a month without that day renews on its last day."""
+    """Return the days from T to the next day on which a whole number of terms has passed; a month
+    without that day renews on its last day.
+    """
     start, now, term = (
         contracts.started_at.truncate("D"),
         contracts.snapshot,
@@ -154,7 +163,9 @@ def _wait_for_renewal(contracts: ir.Table) -> ir.IntegerValue:
 
 
 def _follow_changes(contracts: ir.Table, marks: Marks) -> tuple[ir.Table, list[Feature]]:
-    """Return how often, when and by how much the fee changed from one contract to the next, and how often the plan did."""
+    """Return how often, when and by how much the fee changed from one contract to the next, and how
+    often the plan did.
+    """
     columns = [column for column in ("monthly_fee", "plan") if column in contracts.columns]
     terms = _look_back(contracts, columns)
     found = [
@@ -175,7 +186,9 @@ def _follow_changes(contracts: ir.Table, marks: Marks) -> tuple[ir.Table, list[F
 
 
 def _look_back(contracts: ir.Table, columns: list[str]) -> ir.Table:
-    """Add the fee and plan of the contract begun before, empty where that still ran: two side by side are no change from one to the other."""
+    """Add the fee and plan of the contract begun before, empty where that still ran: two side by
+    side are no change from one to the other.
+    """
     own = ibis.window(group_by=KEYS, order_by=["started_at", *columns])
     seen = [*columns, *(["ended_at"] if "ended_at" in contracts.columns else [])]
     before = {f"{column}_before": contracts[column].lag().over(own) for column in seen}

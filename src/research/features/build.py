@@ -1,7 +1,8 @@
 """Features: one row per snapshot and customer, made from cut evidence only.
 
-Features are built from ``snapshots.Evidence`` and nothing else, so none can see past its snapshot. A count of what never happened is 0; the
-days since something that never happened are empty. ``describe_features`` says what each is.
+Features are built from ``snapshots.Evidence`` and nothing else, so none can see past its snapshot.
+A count of what never happened is 0; the days since something that never happened are empty.
+``describe_features`` says what each is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,7 +53,8 @@ FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "
 def load_panel(
     tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None
 ) -> pd.DataFrame:
-    """Return labels and features of every population member at every snapshot, in the order of snapshot and customer.
+    """Return labels and features of every population member at every snapshot, in the order of
+    snapshot and customer.
 
     Parameters
     ----------
@@ -60,7 +62,8 @@ def load_panel(
 
     Returns
     -------
-    DataFrame with columns snapshot, customer_id, the labels (see ``snapshots.label``) and the features
+    DataFrame with columns snapshot, customer_id, the labels (see ``snapshots.label``) and the
+    features
         One row per snapshot and customer.
     """
     evidence, labels = label_panel(tables, study, snapshots, known_by)
@@ -68,14 +71,18 @@ def load_panel(
 
 
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
-    """Return ``labels`` with the features of its customers, in the order of snapshot and customer; its snapshots are those of the evidence."""
+    """Return ``labels`` with the features of its customers, in the order of snapshot and customer;
+    its snapshots are those of the evidence.
+    """
     with Workbench() as workbench:
         panel = assemble(*build_features(evidence, labels, study, workbench))
     return tidy(panel.to_pandas(self_destruct=True))
 
 
 def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
-    """Write what ``load_panel`` returns to a Parquet file, ``PART`` customers at a time, so that the panel needn't fit into memory."""
+    """Write what ``load_panel`` returns to a Parquet file, ``PART`` customers at a time, so that
+    the panel needn't fit into memory.
+    """
     evidence, labels = label_panel(tables, study, snapshots)
     with Workbench() as workbench, ExitStack() as stack:
         rows, blocks = build_features(evidence, labels, study, workbench)
@@ -89,12 +96,16 @@ def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: P
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
-    """Return the snapshot table of a flat study, in the order of customers; see ``list_features`` for what may enter a model."""
+    """Return the snapshot table of a flat study, in the order of customers; see ``list_features``
+    for what may enter a model.
+    """
     return tidy(tables["snapshot"].order_by("customer_id").to_pandas())
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give columns the types that models expect: numbers as float or integer, everything else as text, nothing as a date."""
+    """Give columns the types that models expect: numbers as float or integer, everything else as
+    text, nothing as a date.
+    """
     dates = [
         column for column in frame.select_dtypes(["datetime", "datetimetz"]) if column != "snapshot"
     ]
@@ -104,7 +115,9 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
-    """Return the columns that may enter a model: no key, no label, no other role, nothing that the study calls sensitive."""
+    """Return the columns that may enter a model: no key, no label, no other role, nothing that the
+    study calls sensitive.
+    """
     closed = {*KEYS, *LABELS, *FLAT_ROLES, *study.sensitive}
     return [column for column in frame.columns if column not in closed]
 
@@ -112,17 +125,20 @@ def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
 def build_features(
     evidence: Evidence, labels: ir.Table, study: Study, workbench: Workbench
 ) -> tuple[Rows, Iterator[Block]]:
-    """Return the labelled population and the features of each source, which ``assemble`` puts beside it; each is built when its turn comes.
+    """Return the labelled population and the features of each source, which ``assemble`` puts
+    beside it; each is built when its turn comes.
 
     Parameters
     ----------
-    evidence : see ``snapshots.cut_evidence``; nothing else is taken, so no feature sees past its snapshot
+    evidence : see ``snapshots.cut_evidence``; nothing else is taken, so no feature sees past its
+        snapshot
     labels : table with columns snapshot, customer_id and the labels
     workbench : where is laid down what several sources need; the features are good while it is open
     """
     if not isinstance(evidence, Evidence):
         raise TypeError(
-            f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with snapshots.cut_evidence"
+            f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with"
+            " snapshots.cut_evidence"
         )
     labels = workbench.keep(labels, "labels")
     people = workbench.keep(number_customers(labels), "people")
@@ -145,7 +161,9 @@ def number_customers(labels: ir.Table) -> ir.Table:
 def _build_blocks(
     evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None
 ) -> Iterator[Block]:
-    """Yield the features of each source, in the order of their columns, under the customers' numbers; ``keep`` computes once what several need."""
+    """Yield the features of each source, in the order of their columns, under the customers'
+    numbers; ``keep`` computes once what several need.
+    """
     marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
     rhythms = {
         name: _lay_down_rhythm(own, name, study, keep) for name in RHYTHMIC if keep and name in own
@@ -201,7 +219,8 @@ def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Blo
             )
             rename = f"rename them in {OWN_FEATURES if own else 'customers.sql'}"
             raise StudyError(
-                f"{where} named unlike the features of other tables, arrived {', '.join(clashes)}; {rename}"
+                f"{where} named unlike the features of other tables, arrived {', '.join(clashes)};"
+                f" {rename}"
             )
         theirs |= {name.lower(): block.features[0].source for name in names}
         yield block

@@ -1,4 +1,6 @@
-"""A study's own features: one SQL file over the evidence, run for each snapshot apart, so that it can't see past any of them."""
+"""A study's own features: one SQL file over the evidence, run for each snapshot apart, so that it
+can't see past any of them.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -144,10 +146,11 @@ def build_own(
 ) -> Block | None:
     """Return the features of ``features.sql``; None where the study has no such file.
 
-    The query reads the study's tables under their names, as they were known by the end of one snapshot, each with the column ``snapshot``
-    and without what the study calls sensitive.
-    It returns ``customer_id``, one row per customer, and a column per feature. DuckDB adds numbers up in the order of their size, so that
-    sums are the same to the bit however the rows lie; numbers cast to DECIMAL or INTEGER, whose order doesn't matter, are spared that sorting.
+    The query reads the study's tables under their names, as they were known by the end of one
+    snapshot, each with the column ``snapshot`` and without what the study calls sensitive. It
+    returns ``customer_id``, one row per customer, and a column per feature. DuckDB adds numbers up
+    in the order of their size, so that sums are the same to the bit however the rows lie; numbers
+    cast to DECIMAL or INTEGER, whose order doesn't matter, are spared that sorting.
 
     Parameters
     ----------
@@ -156,8 +159,8 @@ def build_own(
     Raises
     ------
     StudyError
-        If the file isn't one SELECT, reads anything but the evidence, asks the clock or chance, takes whatever row comes first, or returns
-        other columns than features.
+        If the file isn't one SELECT, reads anything but the evidence, asks the clock or chance,
+        takes whatever row comes first, or returns other columns than features.
     """
     path = study.folder / OWN_FEATURES
     if not path.exists():
@@ -272,10 +275,16 @@ def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
             and not table.args.get("when")
         )
         if not plain or table.name.lower() not in allowed:
-            yield f"required tables of the evidence ({', '.join(evidence)}), arrived {table.sql()[:60]}; {remedy}"
+            yield (
+                f"required tables of the evidence ({', '.join(evidence)}), arrived"
+                f" {table.sql()[:60]}; {remedy}"
+            )
     for lateral in query.find_all(exp.Lateral):
         if not isinstance(lateral.this, exp.Subquery | exp.Explode | exp.Unnest):
-            yield f"required tables of the evidence ({', '.join(evidence)}), arrived {lateral.sql()[:60]}; {remedy}"
+            yield (
+                f"required tables of the evidence ({', '.join(evidence)}), arrived"
+                f" {lateral.sql()[:60]}; {remedy}"
+            )
 
 
 def _name_call(call: exp.Func) -> str:
@@ -288,11 +297,16 @@ def _list_alien_calls(query: exp.Query) -> Iterator[str]:
     for call in query.find_all(exp.Func):
         name = _name_call(call)
         if name in REFUSED or (name == "age" and len(call.expressions) == 1):
-            yield f"required features of the evidence alone, arrived {name}(), which changes from run to run; count from the column snapshot instead"
+            yield (
+                f"required features of the evidence alone, arrived {name}(), which changes from run"
+                " to run; count from the column snapshot instead"
+            )
 
 
 def _list_unordered(query: exp.Query) -> Iterator[str]:
-    """Say what takes whichever row comes first: its outcome would depend on how rows lie, and so on rows after the snapshot."""
+    """Say what takes whichever row comes first: its outcome would depend on how rows lie, and so on
+    rows after the snapshot.
+    """
     chance, remedy = "which takes whatever row comes first", "add an ORDER BY"
     for select in query.find_all(exp.Query):
         cut = [key.upper() for key in ("limit", "offset") if select.args.get(key)] + (
@@ -306,7 +320,10 @@ def _list_unordered(query: exp.Query) -> Iterator[str]:
         (join.args.get("method") or join.args.get("kind") or "").upper() == "POSITIONAL"
         for join in query.find_all(exp.Join)
     ):
-        yield "required joins by columns, arrived POSITIONAL JOIN, which pairs rows by where they lie; join by customer_id"
+        yield (
+            "required joins by columns, arrived POSITIONAL JOIN, which pairs rows by where they"
+            " lie; join by customer_id"
+        )
     for call in query.find_all(exp.Func):
         name, window = _name_call(call), _find_window(call)
         if (
@@ -314,9 +331,15 @@ def _list_unordered(query: exp.Query) -> Iterator[str]:
             and not call.find(exp.Order)
             and not (window and window.args.get("order"))
         ):
-            yield f"required an order of rows, arrived {name}() without one, {chance}; write {name}(… ORDER BY …)"
+            yield (
+                f"required an order of rows, arrived {name}() without one, {chance}; write {name}(…"
+                " ORDER BY …)"
+            )
         if name in PLACED and window and not window.args.get("order"):
-            yield f"required an order of rows, arrived {name}() OVER () without one, {chance}; {remedy}"
+            yield (
+                f"required an order of rows, arrived {name}() OVER () without one, {chance};"
+                f" {remedy}"
+            )
 
 
 def _is_distinct_on(select: exp.Query) -> bool:
@@ -333,7 +356,9 @@ def _find_window(call: exp.Func) -> exp.Window | None:
 
 
 def _rename_steps(query: exp.Query) -> exp.Query:
-    """Give the WITH parts names that nothing else has: read outside the WITH that defines it, a part's old name could be another table's."""
+    """Give the WITH parts names that nothing else has: read outside the WITH that defines it, a
+    part's old name could be another table's.
+    """
     names = {
         step.alias_or_name.lower(): ibis.util.gen_name(f"step_{step.alias_or_name}")
         for step in query.find_all(exp.CTE)
@@ -353,7 +378,9 @@ def _rename_steps(query: exp.Query) -> exp.Query:
 
 
 def _add_in_order(query: exp.Query) -> exp.Query:
-    """Let sums and means add numbers up in the order of their size: in floating point, another order is another last bit."""
+    """Let sums and means add numbers up in the order of their size: in floating point, another
+    order is another last bit.
+    """
     for call in [
         call
         for call in _keep_names(query).find_all(exp.Func)
@@ -383,7 +410,9 @@ def _keep_names(query: exp.Query) -> exp.Query:
 
 
 def _is_whole(value: exp.Expression) -> bool:
-    """Say whether a value is sure to be a whole or decimal number, whose sum doesn't depend on the order."""
+    """Say whether a value is sure to be a whole or decimal number, whose sum doesn't depend on the
+    order.
+    """
     if isinstance(value, exp.Cast):
         return value.to.this in WHOLE
     return isinstance(value, exp.Count) or (isinstance(value, exp.Literal) and value.is_int)
@@ -430,7 +459,9 @@ def _run(query: exp.Query, evidence: Evidence, day: date, study: Study) -> ir.Ta
 
 
 def _require_features(found: ir.Table, evidence: Evidence, path: Path) -> None:
-    """Refuse columns that are no features, ids that aren't customers', and customers with several rows."""
+    """Refuse columns that are no features, ids that aren't customers', and customers with several
+    rows.
+    """
     if len(found.columns) == len(KEYS):
         raise _refuse(path, "a column per feature beside customer_id", "none", "add one")
     wrong = [

@@ -1,7 +1,8 @@
-"""The feature dictionary: what each feature is in plain words, its unit, its window and the table it comes from.
+"""The feature dictionary: what each feature is in plain words, its unit, its window and the table
+it comes from.
 
-A feature's words are written where the feature is made, so that the two can't drift apart. A study may say them in its own. Whoever speaks of a
-feature reads it here.
+A feature's words are written where the feature is made, so that the two can't drift apart. A study
+may say them in its own. Whoever speaks of a feature reads it here.
 """
 
 import difflib
@@ -45,7 +46,8 @@ LAST_DAYS = re.compile(r",? (in the )?last \d+ days")
 class Feature:
     """One feature in words.
 
-    ``window_days``: how far it looks back, none for the whole history. ``zero``: a customer without any row has 0, not nothing.
+    ``window_days``: how far it looks back, none for the whole history. ``zero``: a customer without
+    any row has 0, not nothing.
     """
 
     name: str
@@ -58,7 +60,9 @@ class Feature:
 
 @dataclass(frozen=True)
 class Block:
-    """Features of one source: a table with columns snapshot, customer_id and those of ``features``."""
+    """Features of one source: a table with columns snapshot, customer_id and those of
+    ``features``.
+    """
 
     table: ir.Table
     features: tuple[Feature, ...]
@@ -75,20 +79,24 @@ def reword(features: Iterable[Feature], study: Study) -> list[Feature]:
     Raises
     ------
     StudyError
-        If ``features.words`` names neither a table with features nor a feature: misspelt, the words would never be read.
+        If ``features.words`` names neither a table with features nor a feature: misspelt, the words
+        would never be read.
     """
     features, words = list(features), study.features.words
     known = {feature.name for feature in features} | {*THINGS}
     wrong = [name for name in words if name not in known]
     if wrong:
         hints = [
-            f"{name} (did you mean {close[0]}?)"
-            if (close := difflib.get_close_matches(name, known, n=1))
-            else name
+            (
+                f"{name} (did you mean {close[0]}?)"
+                if (close := difflib.get_close_matches(name, known, n=1))
+                else name
+            )
             for name in wrong
         ]
         raise StudyError(
-            f"study.yml of {study.name}, key features.words: required tables or features, arrived {', '.join(hints)}; correct or remove them"
+            f"study.yml of {study.name}, key features.words: required tables or features, arrived"
+            f" {', '.join(hints)}; correct or remove them"
         )
     return [replace(feature, words=words.get(feature.name, feature.words)) for feature in features]
 
@@ -99,8 +107,9 @@ def tabulate(features: Sequence[Feature]) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns feature, description, unit, window_days, source, when_nothing
-        One row per feature, in the order of the columns that models see. ``window_days`` is empty where the whole history counts;
-        ``when_nothing`` is what a customer without any row has: 0 or empty.
+        One row per feature, in the order of the columns that models see. ``window_days`` is empty
+        where the whole history counts; ``when_nothing`` is what a customer without any row has: 0
+        or empty.
     """
     rows = [
         (f.name, f.words, f.unit, f.window_days, f.source, "0" if f.zero else "empty")
@@ -124,13 +133,16 @@ def find_stem(feature: Feature) -> str:
 
 
 def split_scale(feature: Feature) -> tuple[str, str]:
-    """Return what a feature is, and apart from it what its numbers mean where the words say so after a colon."""
+    """Return what a feature is, and apart from it what its numbers mean where the words say so
+    after a colon.
+    """
     words, _, scale = feature.words.partition(": ")
     return words, scale
 
 
 def summarise(dictionary: pd.DataFrame, history: dict[str, int] | None = None) -> pd.DataFrame:
-    """Return one row per source: how many features there are, over which windows, and which, for example.
+    """Return one row per source: how many features there are, over which windows, and which, for
+    example.
 
     Parameters
     ----------
@@ -139,7 +151,8 @@ def summarise(dictionary: pd.DataFrame, history: dict[str, int] | None = None) -
 
     Returns
     -------
-    DataFrame with columns source, features, windows, history_days, too_long and examples; the two on history only where it is given
+    DataFrame with columns source, features, windows, history_days, too_long and examples; the two
+    on history only where it is given
         ``too_long`` names the windows that look back further than the table's rows do.
     """
     rows = []
@@ -171,9 +184,11 @@ def _list_days(windows: Sequence[int]) -> str:
 
 
 def measure_history(first_days: dict[str, pd.Timestamp], snapshot: date) -> dict[str, int]:
-    """Return how many days a window can look back from a snapshot, it included, before a table runs out of rows; 0 where rows begin later.
+    """Return how many days a window can look back from a snapshot, it included, before a table runs
+    out of rows; 0 where rows begin later.
 
-    Campaigns come when the company decides, so that days before the first are no gap: they are left out.
+    Campaigns come when the company decides, so that days before the first are no gap: they are left
+    out.
     """
     dated = {
         table: first.normalize()
@@ -186,17 +201,23 @@ def measure_history(first_days: dict[str, pd.Timestamp], snapshot: date) -> dict
 
 
 def explain_short_history(summary: pd.DataFrame, snapshot: date) -> str:
-    """Return a sentence that names the windows longer than the history before the first training snapshot; see ``summarise``."""
+    """Return a sentence that names the windows longer than the history before the first training
+    snapshot; see ``summarise``.
+    """
     short = summary[summary.too_long != ""]
     if short.empty:
-        return f"No window looks back further than the rows before the first training snapshot ({snapshot}) do."
+        return (
+            "No window looks back further than the rows before the first training snapshot"
+            f" ({snapshot}) do."
+        )
     named = "; ".join(
         f"{row.source} has {row.history_days} days, windows of {row.too_long} days hold no more"
         for row in short.itertuples()
     )
     return (
-        f"**Windows longer than the history** before the first training snapshot ({snapshot}): {named}. There a longer window means the same as the "
-        "history, and at a later snapshot something else: shorten `features.windows` in `study.yml`."
+        f"**Windows longer than the history** before the first training snapshot ({snapshot}):"
+        f" {named}. There a longer window means the same as the history, and at a later snapshot"
+        " something else: shorten `features.windows` in `study.yml`."
     )
 
 
@@ -206,7 +227,8 @@ def measure_fill(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns feature, empty_share, commonest_share
-        Shares of the rows of ``frame`` without a value, and with the commonest value, emptiness being one.
+        Shares of the rows of ``frame`` without a value, and with the commonest value, emptiness
+        being one.
     """
     rows = [
         (

@@ -1,6 +1,8 @@
-"""Features of what customers do: orders, usage, contacts, feedback, referrals and campaigns, over windows at every snapshot.
+"""Features of what customers do: orders, usage, contacts, feedback, referrals and campaigns, over
+windows at every snapshot.
 
-Sums are rolled (see ``research.rolling``); what only the state at T can tell, say which contacts are open, is read off the cut evidence.
+Sums are rolled (see ``research.rolling``); what only the state at T can tell, say which contacts
+are open, is read off the cut evidence.
 """
 
 from collections.abc import Iterator
@@ -74,7 +76,9 @@ def build_activity(
 
 
 def roll_rhythm(evidence: Evidence, name: str, study: Study) -> ir.Table:
-    """Return the active days of a table over the windows of features and of the lifecycle stage, with the gaps; see ``rolling.roll_days``."""
+    """Return the active days of a table over the windows of features and of the lifecycle stage,
+    with the gaps; see ``rolling.roll_days``.
+    """
     windows = {*study.features.windows, *list_rhythm_windows(study)}
     return roll_days(
         evidence.list_days(name),
@@ -118,7 +122,9 @@ def _read_details(rows: ir.Table, name: str) -> Columns:
 
 
 def read_score(feedback: ir.Table) -> ir.NumericValue:
-    """Return scores as shares of the highest where the table says what that is, so that scales can be put together; else as they are."""
+    """Return scores as shares of the highest where the table says what that is, so that scales can
+    be put together; else as they are.
+    """
     return (
         feedback.score / feedback.score_max.nullif(0)
         if "score_max" in feedback.columns
@@ -127,7 +133,9 @@ def read_score(feedback: ir.Table) -> ir.NumericValue:
 
 
 def _tell_times(rows: ir.Table, name: str) -> Iterator[tuple[str, ir.BooleanValue]]:
-    """Return which rows fell into which part of the day and week; a row at midnight exactly has a date only, and isn't timed."""
+    """Return which rows fell into which part of the day and week; a row at midnight exactly has a
+    date only, and isn't timed.
+    """
     at = rows[CONTRACTS[name].dated]
     yield from (("timed", at != rows.day), ("weekend", at.day_of_week.index() >= SATURDAY))
     yield from ((part, at.hour().between(first, last)) for part, (first, last, _) in HOURS.items())
@@ -269,7 +277,10 @@ def _detail_campaigns(
 ) -> Columns:
     money = study.economics.currency
     for days in marks.windows:
-        words = f"campaigns in the last {days} days in which the customer was treated, not in the control arm"
+        words = (
+            f"campaigns in the last {days} days in which the customer was treated, not in the"
+            " control arm"
+        )
         yield (
             Feature(f"n_treated_{days}d", words, "campaigns", "campaigns", days, True),
             rolled[f"treated_{days}"],
@@ -301,7 +312,9 @@ def _share_times(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Col
 
 
 def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
-    """Return mean, standard deviation and coefficient of variation of the gaps, and the present silence in multiples of the mean gap."""
+    """Return mean, standard deviation and coefficient of variation of the gaps, and the present
+    silence in multiples of the mean gap.
+    """
     days, gaps, total = marks.longest, rolled.n_gaps.cast("float64"), rolled.gap.cast("float64")
     mean = total / gaps.nullif(0)
     spread = ((rolled.gap_squared * gaps - total * total) / (gaps * (gaps - 1)).nullif(0)).sqrt()
@@ -313,12 +326,18 @@ def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
         ),
         spread,
     )
-    regular = f"irregularity of the gaps {words}: 0 is like clockwork, 1 as by chance, measured by standard deviation over mean"
+    regular = (
+        f"irregularity of the gaps {words}: 0 is like clockwork, 1 as by chance, measured by"
+        " standard deviation over mean"
+    )
     yield (
         Feature(f"variation_gap_{name}_{days}d", regular, "ratio", name, days),
         spread / mean.nullif(0),
     )
-    silence = f"days since the last {ONE[name]}, in multiples of the customer's own mean gap of the last {days} days"
+    silence = (
+        f"days since the last {ONE[name]}, in multiples of the customer's own mean gap of the last"
+        f" {days} days"
+    )
     yield (
         Feature(f"silence_ratio_{name}", silence, "ratio", name),
         count_age(rolled, "last_day") / mean.nullif(0),
@@ -326,7 +345,9 @@ def _measure_rhythm(rolled: ir.Table, name: str, marks: Marks) -> Columns:
 
 
 def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) -> Columns:
-    """Return changes of daily rates, recent against earlier, as (recent - earlier) / (recent + earlier)."""
+    """Return changes of daily rates, recent against earlier, as (recent - earlier) / (recent +
+    earlier).
+    """
     counted = {"n": (f"n_{name}", _name_counted(study, name))} if name in TIMED else {}
     counted |= {"paid": ("amount", "amount spent without returns")} if name == "orders" else {}
     for column, (label, things) in counted.items():
@@ -336,7 +357,10 @@ def _compare_windows(rolled: ir.Table, name: str, study: Study, marks: Marks) ->
                 rolled[f"{column}_{days}"].fill_null(0) - rolled[f"{column}_{recent}"].fill_null(0),
             )
             late, early = late.cast("float64") * (days - recent), early.cast("float64") * recent
-            words = f"{things} a day, last {recent} days against days {recent + 1} to {days}: -1 is stopped, 0 as before, 1 newly begun"
+            words = (
+                f"{things} a day, last {recent} days against days {recent + 1} to {days}: -1 is"
+                " stopped, 0 as before, 1 newly begun"
+            )
             yield (
                 Feature(f"trend_{label}_{recent}d_{days}d", words, "-1 to 1", name, days),
                 (late - early) / (late + early).nullif(0),
@@ -362,7 +386,9 @@ def _name_counted(study: Study, name: str) -> str:
 def _stand_contacts(
     contacts: ir.Table, study: Study, marks: Marks
 ) -> tuple[ir.Table, list[Feature]]:
-    """Return which contacts are open at T, for how long, and how long those resolved of late took."""
+    """Return which contacts are open at T, for how long, and how long those resolved of late
+    took.
+    """
     if "resolved_at" not in contacts.columns:
         return contacts.select(KEYS).distinct(), []
     contacts = contacts.mutate(

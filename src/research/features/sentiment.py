@@ -1,7 +1,9 @@
-"""Feedback text: sentiment learned from the scores that customers gave themselves, without assuming a language.
+"""Feedback text: sentiment learned from the scores that customers gave themselves, without assuming
+a language.
 
-A text is cut into runs of 1 to 4 characters, so that neither words nor their endings need to be known. What a text of a high or a low
-score looks like is learned from texts that were known by the split day; every later text is then rated, with or without a score.
+A text is cut into runs of 1 to 4 characters, so that neither words nor their endings need to be
+known. What a text of a high or a low score looks like is learned from texts that were known by the
+split day; every later text is then rated, with or without a score.
 """
 
 import re
@@ -26,14 +28,17 @@ FAMILIES = {"base rate": "reference", "rule on text length": "reference", MODEL:
 MOST = 20_000  # texts to learn from, drawn by lot: bounds time and memory
 BATCH = 10_000  # texts rated at once
 METRICS = ("auc", "log_loss", "brier", "calibration_slope", "calibration_intercept")
-UNSPACED = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts without a space between words
+UNSPACED = (  # scripts without a space between words
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
 
 
 def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
     """Fit the model that tells texts of high scores from those of low ones.
 
-    Logistic regression on TF-IDF weights of character n-grams (1 to 4, within words where there are spaces); the penalty is the one
-    that predicted best forward in time within the first 70 % of the Olist sample.
+    Logistic regression on TF-IDF weights of character n-grams (1 to 4, within words where there are
+    spaces); the penalty is the one that predicted best forward in time within the first 70 % of the
+    Olist sample.
 
     Parameters
     ----------
@@ -43,7 +48,8 @@ def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
 
     Returns
     -------
-    Pipeline with ``predict_proba`` of a list of texts; the second column is the probability of a high score
+    Pipeline with ``predict_proba`` of a list of texts; the second column is the probability of a
+    high score
 
     Raises
     ------
@@ -69,7 +75,9 @@ def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
 
 
 def rate_texts(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
-    """Return ``texts`` with a column ``positive``: the probability that the text came with a high score rather than a low one."""
+    """Return ``texts`` with a column ``positive``: the probability that the text came with a high
+    score rather than a low one.
+    """
     batches = [
         model.predict_proba(texts.text.iloc[start : start + BATCH].tolist())[:, 1]
         for start in range(0, len(texts), BATCH)
@@ -80,12 +88,14 @@ def rate_texts(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
 def compare_ratings(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
     """Return the later texts with a clear score beside what the model and two references predict.
 
-    The base rate is the share of high scores among the past texts; the rule gives the share among past texts of about the same length.
+    The base rate is the share of high scores among the past texts; the rule gives the share among
+    past texts of about the same length.
 
     Returns
     -------
     DataFrame with columns repeat (0), customer_id, churned and one column per model
-        The form of ``research.comparison``: ``churned`` holds the outcome predicted, here whether the score was high.
+        The form of ``research.comparison``: ``churned`` holds the outcome predicted, here whether
+        the score was high.
     """
     rows, taught = take_sides(rated), take_sides(past)
     rule = DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05, random_state=0).fit(
@@ -112,12 +122,14 @@ def _measure(texts: pd.DataFrame) -> np.ndarray:
 def judge_sentiment(
     rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score how well texts of high scores are told from those of low ones, beside a base rate and a rule on the text's length.
+    """Score how well texts of high scores are told from those of low ones, beside a base rate and a
+    rule on the text's length.
 
     Returns
     -------
     scores : DataFrame with columns model, family, metric, value, low, high, n
-        95 % intervals from resamples of customers; ``n`` is how many of them were judged. Empty if no later text has a clear score.
+        95 % intervals from resamples of customers; ``n`` is how many of them were judged. Empty if
+        no later text has a clear score.
     differences : DataFrame, see ``comparison.tabulate_differences``
         The model against both references, on the same resamples.
     """
@@ -140,14 +152,16 @@ def judge_sentiment(
 def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFrame:
     """List the words that speak most strongly for a low and for a high score.
 
-    A word is a run of letters; in scripts without spaces, each two to four characters in a row. It counts if at least 5 and 0.5 % of the
-    past texts with a clear score hold it (the latest 20,000 of them), and if these texts lean to its side more than all do.
+    A word is a run of letters; in scripts without spaces, each two to four characters in a row. It
+    counts if at least 5 and 0.5 % of the past texts with a clear score hold it (the latest 20,000
+    of them), and if these texts lean to its side more than all do.
 
     Returns
     -------
     DataFrame with columns side, marker, positive, texts, positive_share
-        At most ``n`` rows a side, the strongest first: ``positive`` is the model's probability for the word alone, ``texts`` counts the
-        past texts that hold it, ``positive_share`` is the share of high scores among them.
+        At most ``n`` rows a side, the strongest first: ``positive`` is the model's probability for
+        the word alone, ``texts`` counts the past texts that hold it, ``positive_share`` is the
+        share of high scores among them.
     """
     rows = take_sides(past)[-MOST:]
     counter = CountVectorizer(
@@ -233,14 +247,16 @@ def read_texts(feedback: ir.Table) -> pd.DataFrame:
 
     Parameters
     ----------
-    feedback : table with columns customer_id, given_at, text, optionally known_at, score, score_max, snapshot
+    feedback : table with columns customer_id, given_at, text, optionally known_at, score,
+        score_max, snapshot
         The evidence of feedback at one snapshot; of several the last one's is read.
 
     Returns
     -------
     DataFrame with columns customer_id, given_at, known_at, text, share
-        One row per answer whose text has a visible character. ``known_at`` is never before ``given_at`` and equals it where the table has
-        none; ``share`` is score / score_max, empty where either is missing or the highest score is not positive.
+        One row per answer whose text has a visible character. ``known_at`` is never before
+        ``given_at`` and equals it where the table has none; ``share`` is score / score_max, empty
+        where either is missing or the highest score is not positive.
     """
     if "snapshot" in feedback.columns:
         feedback = feedback.filter(feedback.snapshot == feedback.snapshot.max())
@@ -283,8 +299,8 @@ def split_texts(
     Returns
     -------
     past, later : rows of ``texts``
-        ``past`` was given and known by the end of the split day, ``later`` given after it. What was given by then and known only later
-        is in neither.
+        ``past`` was given and known by the end of the split day, ``later`` given after it. What was
+        given by then and known only later is in neither.
     day : date, or None without texts
         The split day, the last one whose texts may teach.
     """
@@ -298,25 +314,32 @@ def split_texts(
 
 
 def take_sides(texts: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts with a clearly low or high score, and a column ``is_positive``; those between teach nothing."""
+    """Return the texts with a clearly low or high score, and a column ``is_positive``; those
+    between teach nothing.
+    """
     clear = texts[(texts.share <= NEGATIVE) | (texts.share >= POSITIVE)]
     return clear.assign(is_positive=clear.share >= POSITIVE)
 
 
 def explain_few(past: pd.DataFrame) -> str:
-    """Say in one sentence that there are too few scored texts to learn from; empty if there are enough."""
+    """Say in one sentence that there are too few scored texts to learn from; empty if there are
+    enough.
+    """
     positive = take_sides(past).is_positive
     counts = int((~positive).sum()), int(positive.sum())
     if min(counts) >= FEWEST:
         return ""
     return (
-        f"sentiment needs at least {FEWEST} texts with a score of at most {NEGATIVE:.0%} of the highest and {FEWEST} with at least {POSITIVE:.0%} in the past; "
-        f"there are {counts[0]} and {counts[1]}"
+        f"sentiment needs at least {FEWEST} texts with a score of at most {NEGATIVE:.0%} of the"
+        f" highest and {FEWEST} with at least {POSITIVE:.0%} in the past; there are {counts[0]} and"
+        f" {counts[1]}"
     )
 
 
 def clean_texts(texts: Iterable) -> list[str]:
-    """Return texts in one form: their first 1,000 characters, NFKC-normalised, lower case, without control characters; "" for no text."""
+    """Return texts in one form: their first 1,000 characters, NFKC-normalised, lower case, without
+    control characters; "" for no text.
+    """
     return [_clean(text) if isinstance(text, str) else "" for text in texts]
 
 

@@ -1,6 +1,7 @@
 """Where customers stand: the stage of each at every snapshot.
 
-The rule is written in ``describe_rule`` and sees evidence only. Its thresholds stand under ``lifecycle`` in study.yml.
+The rule is written in ``describe_rule`` and sees evidence only. Its thresholds stand under
+``lifecycle`` in study.yml.
 """
 
 import ibis
@@ -17,12 +18,15 @@ RHYTHM_DAYS = 3  # active days from which a customer has a rhythm of their own
 
 
 def find_activity(evidence: Evidence, study: Study) -> str | None:
-    """Return the table that tells how alive a customer is: the one that study.yml names, else usage, else orders, else none."""
+    """Return the table that tells how alive a customer is: the one that study.yml names, else
+    usage, else orders, else none.
+    """
     wanted = [study.lifecycle.activity] if study.lifecycle.activity else ["usage", "orders"]
     if study.lifecycle.activity and study.lifecycle.activity not in evidence:
         raise StudyError(
-            f"study.yml of {study.name}, key lifecycle.activity: required a table that the study has, arrived {study.lifecycle.activity}; "
-            f"write {study.lifecycle.activity}.sql or remove the key"
+            f"study.yml of {study.name}, key lifecycle.activity: required a table that the study"
+            f" has, arrived {study.lifecycle.activity}; write {study.lifecycle.activity}.sql or"
+            " remove the key"
         )
     return next((name for name in wanted if name in evidence), None)
 
@@ -35,7 +39,8 @@ def find_silence_days(study: Study) -> int | None:
 
 
 def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
-    """Return the rule in words, with the study's thresholds: the first stage whose words fit is the customer's.
+    """Return the rule in words, with the study's thresholds: the first stage whose words fit is the
+    customer's.
 
     Returns
     -------
@@ -53,10 +58,16 @@ def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
     }
     words |= {"introduction": f"first became a customer less than {own.introduction_days} days ago"}
     if name:
-        change = f"in the last {own.recent_days} days as in the {own.recent_days} before, beyond most chance (z above {own.noise:g})"
+        change = (
+            f"in the last {own.recent_days} days as in the {own.recent_days} before, beyond most"
+            f" chance (z above {own.noise:g})"
+        )
         longest = f", or silent for {silence} days" if (silence := find_silence_days(study)) else ""
         unit = "days with use" if name == "usage" else "days with a purchase"
-        silent = f"silent for more than {own.silence_gaps:g} of their own usual gaps and at least {own.recent_days // 3} days{longest}"
+        silent = (
+            f"silent for more than {own.silence_gaps:g} of their own usual gaps and at least"
+            f" {own.recent_days // 3} days{longest}"
+        )
         words |= {
             "decline": f"at most {own.decline_ratio:g} times as many {unit} {change}; or {silent}"
         }
@@ -68,14 +79,16 @@ def describe_rule(evidence: Evidence, study: Study) -> pd.DataFrame:
 def assign_stages(
     evidence: Evidence, study: Study, spells: ir.Table | None = None, rhythm: ir.Table | None = None
 ) -> ir.Table:
-    """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence; see ``describe_rule``.
+    """Return the stage of everyone who has ever been a customer, at each snapshot of the evidence;
+    see ``describe_rule``.
 
     Parameters
     ----------
     evidence : see ``snapshots.cut_evidence``
     study : a contractual or non-contractual study
     spells : what ``spells.find_spells`` returns, if it has been computed already
-    rhythm : the active days of ``find_activity``'s table over the windows of ``list_rhythm_windows``, if they have been added up already;
+    rhythm : the active days of ``find_activity``'s table over the windows of
+        ``list_rhythm_windows``, if they have been added up already;
         see ``rolling.roll_days``
 
     Returns
@@ -96,7 +109,9 @@ def assign_stages(
 
 
 def _latest_spells(spells: ir.Table) -> ir.Table:
-    """Return everybody's latest spell with its number, counted from 0, and the days since it started; none but the latest may last."""
+    """Return everybody's latest spell with its number, counted from 0, and the days since it
+    started; none but the latest may last.
+    """
     latest = spells.group_by(KEYS).agg(
         spell=spells.count() - 1,
         started=spells.started.max(),
@@ -119,19 +134,24 @@ def _tenure_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue,
 
 
 def list_rhythm_windows(study: Study) -> tuple[int, int]:
-    """Return the windows in days whose active days tell decline and growth: the recent one, and both together."""
+    """Return the windows in days whose active days tell decline and growth: the recent one, and
+    both together.
+    """
     return study.lifecycle.recent_days, 2 * study.lifecycle.recent_days
 
 
 def _measure_rhythm(
     evidence: Evidence, name: str, people: ir.Table, study: Study, rhythm: ir.Table | None
 ) -> ir.Table:
-    """Return each customer's active days in the latest spell: in the recent window, in the one before, the last one, and the mean gap.
+    """Return each customer's active days in the latest spell: in the recent window, in the one
+    before, the last one, and the mean gap.
 
     Returns
     -------
-    table with columns snapshot, customer_id, recent, before, active_days, silent_days, gap_days, seen_days
-        ``seen_days``: how long the customer could have been seen active, from the spell's start or the table's first row, to the snapshot.
+    table with columns snapshot, customer_id, recent, before, active_days, silent_days, gap_days,
+    seen_days
+        ``seen_days``: how long the customer could have been seen active, from the spell's start or
+        the table's first row, to the snapshot.
     """
     marks = place_marks(evidence.snapshots, list_rhythm_windows(study))
     sums = _sum_up_spells(evidence.list_days(name), people.select(*KEYS, "started"), marks, rhythm)
@@ -156,7 +176,9 @@ def _measure_rhythm(
 def _sum_up_spells(
     days: ir.Table, spells: ir.Table, marks: Marks, rhythm: ir.Table | None
 ) -> ir.Table:
-    """Return the active days of each latest spell: those of all the history, but for who was active before it began, whose days are added up anew."""
+    """Return the active days of each latest spell: those of all the history, but for who was active
+    before it began, whose days are added up anew.
+    """
     columns = [
         *KEYS,
         "started",
@@ -198,9 +220,11 @@ def _find_first(evidence: Evidence, name: str, marks: Marks) -> ir.Table:
 
 
 def _activity_rules(people: ir.Table, study: Study) -> list[tuple[ir.BooleanValue, str]]:
-    """Return when a customer declines or grows: fewer or more active days per day seen than before, beyond noise, or silence.
+    """Return when a customer declines or grows: fewer or more active days per day seen than before,
+    beyond noise, or silence.
 
-    Given their sum, recent active days would be binomial if nothing had changed; z is their distance from its mean in standard deviations.
+    Given their sum, recent active days would be binomial if nothing had changed; z is their
+    distance from its mean in standard deviations.
     """
     own, silence = study.lifecycle, find_silence_days(study)
     recent_seen, before_seen = (

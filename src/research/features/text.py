@@ -1,7 +1,8 @@
-"""Features of what customers write: the sentiment of their feedback, rated by a model that only the past has taught.
+"""Features of what customers write: the sentiment of their feedback, rated by a model that only the
+past has taught.
 
-The model learns from the texts and scores known by one day, at the latest the first snapshot: each snapshot of a panel is rated alike, and none by
-what came after it.
+The model learns from the texts and scores known by one day, at the latest the first snapshot: each
+snapshot of a panel is rated alike, and none by what came after it.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ UNIT = "probability of a high score"
 
 
 def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -> Block | None:
-    """Return the sentiment of the latest text and the mean of each window; None where the study turns it off or its texts can't teach it.
+    """Return the sentiment of the latest text and the mean of each window; None where the study
+    turns it off or its texts can't teach it.
 
     Parameters
     ----------
@@ -33,7 +35,8 @@ def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -
     if past is None:
         return None
     from research.features import (
-        sentiment,  # scikit-learn takes a second and 80 MB to import: features without texts can do without
+        # scikit-learn takes a second and 80 MB to import: features without texts can do without
+        sentiment,
     )
 
     model = sentiment.learn_sentiment(past, seed)
@@ -62,7 +65,9 @@ def _find_school(evidence: Evidence, study: Study) -> pd.DataFrame | None:
 
 
 def find_school_day(evidence: Evidence, study: Study) -> date:
-    """Return the last day whose texts may teach: the study's first training snapshot, or the first snapshot of the evidence if that is earlier."""
+    """Return the last day whose texts may teach: the study's first training snapshot, or the first
+    snapshot of the evidence if that is earlier.
+    """
     return min(evidence.snapshots[0], plan_split(study).train[0])
 
 
@@ -81,7 +86,9 @@ def _rate_once(rate: Callable[[pd.DataFrame], pd.DataFrame], texts: pd.DataFrame
 
 
 def _sum_up(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.DataFrame:
-    """Return each customer's sentiment at one snapshot; of several texts given at the same time, the last is the one of highest sentiment."""
+    """Return each customer's sentiment at one snapshot; of several texts given at the same time,
+    the last is the one of highest sentiment.
+    """
     after = pd.Timestamp(day + timedelta(days=1))
     known = rated[(rated.given_at < after) & (rated.known_at < after)].sort_values(
         ["customer_id", "given_at", "positive"], kind="stable"
@@ -100,12 +107,16 @@ def _name_features(windows: tuple[int, ...]) -> list[Feature]:
     features = [
         Feature(
             "last_sentiment",
-            "sentiment of the latest text: 0 is like texts of low scores, 1 like those of high ones",
+            "sentiment of the latest text: 0 is like texts of low scores, 1 like those of high"
+            " ones",
             UNIT,
             "feedback",
         )
     ]
-    words = "mean sentiment of the texts in the last {} days: 0 is like texts of low scores, 1 like those of high ones"
+    words = (
+        "mean sentiment of the texts in the last {} days: 0 is like texts of low scores, 1 like"
+        " those of high ones"
+    )
     return [
         *features,
         *(

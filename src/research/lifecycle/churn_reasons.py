@@ -26,7 +26,8 @@ COLUMNS = [
 
 
 def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
-    """Return the reasons recorded for leaving, at each snapshot over its window, and over the last year at the last snapshot.
+    """Return the reasons recorded for leaving, at each snapshot over its window, and over the last
+    year at the last snapshot.
 
     Parameters
     ----------
@@ -34,11 +35,13 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns snapshot, window_days, reason, voluntary, leavers, all_leavers, share, low, high
-        One row per snapshot, window and reason, "not recorded" included; ``leavers`` counts spells of cover that ended in the window.
-        ``voluntary`` is yes, no, both or empty, as the table says; ``low`` and ``high`` are Wilson's 95 % interval. At each snapshot the reasons
-        beyond the 20 most frequent are put together. Windows that begin before observation did are left out; empty for studies that record
-        no reasons.
+    DataFrame with columns snapshot, window_days, reason, voluntary, leavers, all_leavers, share,
+    low, high
+        One row per snapshot, window and reason, "not recorded" included; ``leavers`` counts spells
+        of cover that ended in the window. ``voluntary`` is yes, no, both or empty, as the table
+        says; ``low`` and ``high`` are Wilson's 95 % interval. At each snapshot the reasons beyond
+        the 20 most frequent are put together. Windows that begin before observation did are left
+        out; empty for studies that record no reasons.
     """
     if study.kind != "contractual" or not {"ended_at", "end_reason"} <= {
         *evidence["contracts"].columns
@@ -62,7 +65,9 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
 
 
 def _count_reasons(evidence: Tables, study: Study, days: int) -> pd.DataFrame:
-    """Return snapshot, window_days, reason, voluntary and leavers, the most frequent reasons of each snapshot by name."""
+    """Return snapshot, window_days, reason, voluntary and leavers, the most frequent reasons of
+    each snapshot by name.
+    """
     found = find_leavers(evidence, study, days).semi_join(
         evidence["customers"], ["snapshot", "customer_id"]
     )

@@ -1,6 +1,8 @@
-"""Grouping: k-means on blocks of equal weight, and its stability under resampling beside customers made up without groups.
+"""Grouping: k-means on blocks of equal weight, and its stability under resampling beside customers
+made up without groups.
 
-Works on arrays of numbers; ``research.personas`` decides which columns of whom enter, and what the groups are called.
+Works on arrays of numbers; ``research.personas`` decides which columns of whom enter, and what the
+groups are called.
 """
 
 import numpy as np
@@ -27,7 +29,8 @@ def draw(rng: np.random.Generator, size: int, most: int) -> np.ndarray:
 def score_normal(values: pd.Series) -> np.ndarray:
     """Return normal scores of the mean ranks: ties stay ties, no outlier counts.
 
-    An empty "days since" (it never happened) ranks as the longest time since; any other empty number scores 0, the middle.
+    An empty "days since" (it never happened) ranks as the longest time since; any other empty
+    number scores 0, the middle.
     """
     values = values.astype(float)
     values = values.fillna(np.inf) if str(values.name).startswith("days_since") else values
@@ -36,10 +39,11 @@ def score_normal(values: pd.Series) -> np.ndarray:
 
 
 def embed(scores: np.ndarray, blocks: list[str]) -> np.ndarray:
-    """Return decorrelated coordinates in which every block of columns weighs the same, however many columns it has.
+    """Return decorrelated coordinates in which every block of columns weighs the same, however many
+    columns it has.
 
-    Each block is divided by the spread of its first principal component (multiple factor analysis); of the components of all blocks
-    together those are kept that hold 90 % of the variance.
+    Each block is divided by the spread of its first principal component (multiple factor analysis);
+    of the components of all blocks together those are kept that hold 90 % of the variance.
 
     References
     ----------
@@ -65,9 +69,11 @@ def _rotate(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def fit_centres(
     points: np.ndarray, k: int, rng: np.random.Generator, starts: int = 6
 ) -> np.ndarray:
-    """Return the centres of k-means: of some starts, the one that is best after a few steps is followed to the end.
+    """Return the centres of k-means: of some starts, the one that is best after a few steps is
+    followed to the end.
 
-    SciPy's k-means runs in one thread: sums are added in one order on every machine, and threads of a busy one don't wait for each other.
+    SciPy's k-means runs in one thread: sums are added in one order on every machine, and threads of
+    a busy one don't wait for each other.
     """
     early = [found for _ in range(starts) if (found := _step(points, k, 4, "++", rng)) is not None]
     if not early:  # fewer different points than groups: any of them will do as centres
@@ -80,7 +86,9 @@ def fit_centres(
 def _step(
     points: np.ndarray, start: int | np.ndarray, steps: int, begin: str, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Return the centres after some steps of k-means, or None where a group ran empty on the way."""
+    """Return the centres after some steps of k-means, or None where a group ran empty on the
+    way.
+    """
     try:
         return kmeans2(
             points, start, iter=steps, minit=begin, missing="raise", rng=rng, check_finite=False
@@ -104,9 +112,11 @@ def measure_stability(
 ) -> pd.DataFrame:
     """Return how stable every number of groups is, beside a reference without groups.
 
-    Two disjoint halves of the customers are grouped on their own, everybody is assigned by either grouping, and the adjusted Rand index says
-    how far they agree: 1 on everybody, 0 as by chance. The reference does the same with customers made up by Iman and Conover's method: each
-    column's own values, the same correlations, no groups. So neither an elongated cloud nor tied values are taken for groups.
+    Two disjoint halves of the customers are grouped on their own, everybody is assigned by either
+    grouping, and the adjusted Rand index says how far they agree: 1 on everybody, 0 as by chance.
+    The reference does the same with customers made up by Iman and Conover's method: each column's
+    own values, the same correlations, no groups. So neither an elongated cloud nor tied values are
+    taken for groups.
 
     Parameters
     ----------
@@ -119,15 +129,18 @@ def measure_stability(
     Returns
     -------
     DataFrame with columns k, stability, low, high, reference, reference_high, chosen
-        ``stability``: mean agreement over the pairs; ``low`` and ``high``: its 95 % interval over the pairs (the luck of the halves, not of the
-        customers); ``reference``: the mean over the made-up sets; ``required``: at least .8, at least half way from the reference to full
-        agreement, and 2 standard deviations above the reference. Chosen is the largest k that is as stable as required; no row where none is.
+        ``stability``: mean agreement over the pairs; ``low`` and ``high``: its 95 % interval over
+        the pairs (the luck of the halves, not of the customers); ``reference``: the mean over the
+        made-up sets; ``required``: at least .8, at least half way from the reference to full
+        agreement, and 2 standard deviations above the reference. Chosen is the largest k that is as
+        stable as required; no row where none is.
 
     References
     ----------
-    Ben-Hur, A., Elisseeff, A. and Guyon, I. (2002), Pacific Symposium on Biocomputing 7, 6-17. Lange, T. et al. (2004),
-    doi:10.1162/089976604773717621. Hubert, L. and Arabie, P. (1985), doi:10.1007/BF01908075: adjusted Rand index. Iman, R. L. and Conover, W. J.
-    (1982), doi:10.1080/03610918208812265.
+    Ben-Hur, A., Elisseeff, A. and Guyon, I. (2002), Pacific Symposium on Biocomputing 7, 6-17.
+    Lange, T. et al. (2004), doi:10.1162/089976604773717621. Hubert, L. and Arabie, P. (1985),
+    doi:10.1007/BF01908075: adjusted Rand index. Iman, R. L. and Conover, W. J. (1982),
+    doi:10.1080/03610918208812265.
     """
     points, made_up = (
         embed(scores, blocks),
@@ -150,9 +163,11 @@ def _measure_one(
 
 
 def _bound(without: np.ndarray, pairs: int) -> float:
-    """Return the agreement that is required: .8, half way from the reference to full agreement, and more than a set without groups has by luck.
+    """Return the agreement that is required: .8, half way from the reference to full agreement, and
+    more than a set without groups has by luck.
 
-    The last is 2 standard deviations of what ``pairs`` pairs would give in one made-up set: the sets' own spread and the pairs' luck.
+    The last is 2 standard deviations of what ``pairs`` pairs would give in one made-up set: the
+    sets' own spread and the pairs' luck.
     """
     luck = without.var(axis=1, ddof=1).mean()
     sets = max(without.mean(axis=1).var(ddof=1) - luck / without.shape[1], 0)
@@ -172,13 +187,17 @@ def _agree(points: np.ndarray, k: int, rng: np.random.Generator) -> float:
 
 
 def choose_groups(stability: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with a column ``chosen``, true for at most one row; see ``measure_stability`` for the rule."""
+    """Return the table with a column ``chosen``, true for at most one row; see
+    ``measure_stability`` for the rule.
+    """
     fits = (stability.stability >= stability.required) & (stability.stability > stability.reference)
     return stability.assign(chosen=fits & (stability.k == stability.k[fits].max()))
 
 
 def make_up(scores: np.ndarray, rng: np.random.Generator, rounds: int = 6) -> np.ndarray:
-    """Return customers without groups: each column's values in the order of correlated normal draws, corrected until the correlations fit."""
+    """Return customers without groups: each column's values in the order of correlated normal
+    draws, corrected until the correlations fit.
+    """
     wanted, ordered = np.corrcoef(scores, rowvar=False), np.sort(scores, axis=0)
     draws, variances = _rotate(rng.normal(size=scores.shape))
     draws /= np.sqrt(np.maximum(variances, 1e-12))
@@ -194,11 +213,13 @@ def make_up(scores: np.ndarray, rng: np.random.Generator, rounds: int = 6) -> np
 def measure_firmness(
     points: np.ndarray, labels: np.ndarray, k: int, rng: np.random.Generator, resamples: int = 20
 ) -> np.ndarray:
-    """Return for each group how much of it a half of the customers finds again: the mean of the largest Jaccard overlaps.
+    """Return for each group how much of it a half of the customers finds again: the mean of the
+    largest Jaccard overlaps.
 
     References
     ----------
-    Hennig, C. (2007). doi:10.1016/j.csda.2006.11.025: a group below .6 dissolves, one from .75 on is a valid pattern.
+    Hennig, C. (2007). doi:10.1016/j.csda.2006.11.025: a group below .6 dissolves, one from .75 on
+    is a valid pattern.
     """
     drawn = draw(rng, len(points), DRAWN)
     points, labels = points[drawn], labels[drawn]

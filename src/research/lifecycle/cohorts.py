@@ -1,8 +1,10 @@
 """Cohorts: of those who joined in one month, how many are still there after 1, 2, 3 … months.
 
-A cohort is a calendar month of joining: the month in which a customer's first spell started. A month of age is 30 days from the customer's
-own start. A cell stands only where the whole cohort was observed for it by the end of the snapshot; any other is absent, never 0. Where rows
-reach the company late (``known_at``), what happened lately isn't whole yet, so observation ends that much earlier.
+A cohort is a calendar month of joining: the month in which a customer's first spell started. A
+month of age is 30 days from the customer's own start. A cell stands only where the whole cohort was
+observed for it by the end of the snapshot; any other is absent, never 0. Where rows reach the
+company late (``known_at``), what happened lately isn't whole yet, so observation ends that much
+earlier.
 """
 
 from datetime import date, datetime, timedelta
@@ -36,12 +38,15 @@ CELLS = ["cohort", "age_months", "customers", "retained", "share", "low", "high"
 def follow_cohorts(
     evidence: Tables, study: Study, snapshot: date, run_in_days: int | None = None
 ) -> pd.DataFrame:
-    """Return the retention of every cohort at every age at which the whole cohort has been observed.
+    """Return the retention of every cohort at every age at which the whole cohort has been
+    observed.
 
-    Contractual: retained at age m is under cover on the day ``start + 30 m``; who left and came back counts. Non-contractual: retained is
-    a purchase on one of the days ``[start + 30 m, start + 30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its month plus
-    ``30 m`` (the last day of the window) to lie on or before the snapshot, less the delay of ``find_delay``; so the month of the snapshot,
-    unless complete, has no cell. Customers who joined before observation began are left out, see ``count_left_out``.
+    Contractual: retained at age m is under cover on the day ``start + 30 m``; who left and came
+    back counts. Non-contractual: retained is a purchase on one of the days ``[start + 30 m, start +
+    30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its month plus ``30 m`` (the
+    last day of the window) to lie on or before the snapshot, less the delay of ``find_delay``; so
+    the month of the snapshot, unless complete, has no cell. Customers who joined before observation
+    began are left out, see ``count_left_out``.
 
     Parameters
     ----------
@@ -53,7 +58,8 @@ def follow_cohorts(
     Returns
     -------
     DataFrame with columns cohort, age_months, customers, retained, share, low, high
-        One row per cohort (first day of the month) and age; ``low`` and ``high`` are Wilson's 95 % interval of customers as independent.
+        One row per cohort (first day of the month) and age; ``low`` and ``high`` are Wilson's 95 %
+        interval of customers as independent.
     """
     joined = _list_joined(evidence, study, snapshot, run_in_days).filter(
         lambda row: row.place == "followed"
@@ -88,10 +94,12 @@ def _stamp(day: date) -> ir.Value:
 
 
 def find_delay(evidence: Tables, study: Study, snapshot: date) -> int:
-    """Return the days within which 99 % of the rows that tell who is a customer had reached the company; 0 without ``known_at``.
+    """Return the days within which 99 % of the rows that tell who is a customer had reached the
+    company; 0 without ``known_at``.
 
-    A cohort whose slow rows are still under way is not whole, and who is missing is no chance: with contracts known from their second
-    payment on, those who pay by the year. The rows known at the snapshot can't show a delay longer than they go back.
+    A cohort whose slow rows are still under way is not whole, and who is missing is no chance: with
+    contracts known from their second payment on, those who pay by the year. The rows known at the
+    snapshot can't show a delay longer than they go back.
     """
     name = "contracts" if study.kind == "contractual" else "orders"
     rows = _at(evidence[name], snapshot)
@@ -107,21 +115,25 @@ def count_left_out(
 ) -> pd.DataFrame:
     """Count the customers in the cohorts and those whom no cohort follows, by reason.
 
-    Who joined before observation began (``data_start`` of study.yml, else the day of the first contract or purchase) is in the data only
-    by having stayed until then: a survivor, whose cohort would look too good. For contracts the start is written down, so without
-    ``data_start`` nobody is left out. A first purchase proves no start: who bought in the days before, unseen, would be no newcomer. So
-    purchases need a run-in of ``inactive_days``, after which a purchase opens a spell whatever happened unseen. Somebody whom the table
-    customers knows from before is left out as well.
+    Who joined before observation began (``data_start`` of study.yml, else the day of the first
+    contract or purchase) is in the data only by having stayed until then: a survivor, whose cohort
+    would look too good. For contracts the start is written down, so without ``data_start`` nobody
+    is left out. A first purchase proves no start: who bought in the days before, unseen, would be
+    no newcomer. So purchases need a run-in of ``inactive_days``, after which a purchase opens a
+    spell whatever happened unseen. Somebody whom the table customers knows from before is left out
+    as well.
 
     Parameters
     ----------
     run_in_days : int, optional
-        Non-contractual only; ``churn.inactive_days`` unless given. 0 where the data begin with the company, or hold newcomers only.
+        Non-contractual only; ``churn.inactive_days`` unless given. 0 where the data begin with the
+        company, or hold newcomers only.
 
     Returns
     -------
     DataFrame with columns reason, customers
-        One row each for: followed, joined before observation began, first seen in the run-in, joined in a month that isn't complete yet.
+        One row each for: followed, joined before observation began, first seen in the run-in,
+        joined in a month that isn't complete yet.
     """
     joined = _list_joined(evidence, study, snapshot, run_in_days)
     found = (
@@ -137,7 +149,9 @@ def count_left_out(
 def _list_joined(
     evidence: Tables, study: Study, snapshot: date, run_in_days: int | None
 ) -> ir.Table:
-    """Return customer_id, start (first day of the first spell), cohort and place, one of ``PLACES``."""
+    """Return customer_id, start (first day of the first spell), cohort and place, one of
+    ``PLACES``.
+    """
     days = (
         _buy(evidence, snapshot)
         if study.kind == "non_contractual"
@@ -195,8 +209,9 @@ def _count_covered(
 ) -> pd.DataFrame:
     """Return how many more (or fewer) are under cover at each age than at the age before.
 
-    A spell ``[started, ended)`` covers the ages from ``ceil((started - start) / 30)`` to before ``ceil((ended - start) / 30)``: one more at the
-    first, one fewer at the second. So nothing grows with the number of months.
+    A spell ``[started, ended)`` covers the ages from ``ceil((started - start) / 30)`` to before
+    ``ceil((ended - start) / 30)``: one more at the first, one fewer at the second. So nothing grows
+    with the number of months.
     """
     spells = _at(find_spells(evidence, study), snapshot)
     both = joined.join(spells.select("customer_id", "started", "ended"), "customer_id")
@@ -232,7 +247,9 @@ def _count_buyers(bought: ir.Table, joined: ir.Table) -> pd.DataFrame:
 
 
 def _list_observed(sizes: pd.DataFrame, until: date, window_days: int) -> pd.DataFrame:
-    """Return every cohort with every age for which its last possible joiner has been observed whole."""
+    """Return every cohort with every age for which its last possible joiner has been observed
+    whole.
+    """
     last_joiner = pd.to_datetime(sizes.cohort) + pd.offsets.MonthEnd(1)
     observed = (pd.Timestamp(until) - last_joiner).dt.days - window_days
     ages = np.maximum(observed // MONTH_DAYS + 1, 0)
@@ -241,7 +258,8 @@ def _list_observed(sizes: pd.DataFrame, until: date, window_days: int) -> pd.Dat
 
 
 def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = AGES) -> pd.DataFrame:
-    """Pool retention over the cohorts observed at an age, and compare the earlier half of them with the later half.
+    """Pool retention over the cohorts observed at an age, and compare the earlier half of them with
+    the later half.
 
     Parameters
     ----------
@@ -250,17 +268,20 @@ def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = AGES) -> pd
 
     Returns
     -------
-    DataFrame with columns age_months, cohorts, customers, retained, share, low, high, early_share, late_share, difference, difference_low, \
+    DataFrame with columns age_months, cohorts, customers, retained, share, low, high, early_share,
+    late_share, difference, difference_low, \
 difference_high, verdict
-        One row per age that some cohort has reached. ``difference`` is later minus earlier, of halves with equally many cohorts (the middle one
-        of an odd number is in neither). Its 95 % interval is Newcombe's, on numbers of customers divided by how much more the cohorts of
-        a half differ than chance lets them (Pearson's statistic; Student's t for the few cohorts), since seasons move whole months. The verdict
-        takes an interval widened for the number of ages (Bonferroni); it needs four cohorts.
+        One row per age that some cohort has reached. ``difference`` is later minus earlier, of
+        halves with equally many cohorts (the middle one of an odd number is in neither). Its 95 %
+        interval is Newcombe's, on numbers of customers divided by how much more the cohorts of a
+        half differ than chance lets them (Pearson's statistic; Student's t for the few cohorts),
+        since seasons move whole months. The verdict takes an interval widened for the number of
+        ages (Bonferroni); it needs four cohorts.
 
     References
     ----------
-    Newcombe, R. G. (1998). Statistics in Medicine 17, 873-890, method 10. McCullagh, P. and Nelder, J. A. (1989). Generalized Linear Models,
-    2nd ed., ch. 4.5: overdispersion.
+    Newcombe, R. G. (1998). Statistics in Medicine 17, 873-890, method 10. McCullagh, P. and Nelder,
+    J. A. (1989). Generalized Linear Models, 2nd ed., ch. 4.5: overdispersion.
     """
     rows = [
         _summarise_age(part.sort_values("cohort"), len(ages))
@@ -306,7 +327,9 @@ def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
 def _compare(
     early: pd.DataFrame, late: pd.DataFrame, comparisons: int
 ) -> tuple[float, float, float]:
-    """Return the difference of the halves' shares and Newcombe's interval on effective numbers of customers."""
+    """Return the difference of the halves' shares and Newcombe's interval on effective numbers of
+    customers.
+    """
     excess = _find_excess((early, late), comparisons)
     (p, p_low, p_high), (q, q_low, q_high) = (_share(half, excess) for half in (early, late))
     return q - p, q - p - np.hypot(q - q_low, p_high - p), q - p + np.hypot(q_high - q, p - p_low)

@@ -1,20 +1,27 @@
-"""Early warning on indicators: which one has worsened beyond noise, since when, and in which segment.
+"""Early warning on indicators: which one has worsened beyond noise, since when, and in which
+segment.
 
-A self-starting control chart per indicator and segment: each value is compared with the mean of the earlier ones, and an exponentially
-weighted moving average (EWMA) of these readings gives the alarm. The first ``baseline`` values only teach; mean and scatter are learned
-on until the first alarm, not after it. An improvement beyond chance starts the chart anew, so that what was gained is the level to hold
-and the average carries no credit: the mean is learned again, from half as many values, and the scatter is kept. Three EWMAs must all be
-past the limit, so that no wrong idea of the noise raises an alarm alone; or the latest reading of all three past a limit of its own, for a
-sudden change (a combined Shewhart-EWMA chart, Lucas & Saccucci 1990, Technometrics 32:1-12, doi:10.1080/00401706.1990.10484583):
+A self-starting control chart per indicator and segment: each value is compared with the mean of the
+earlier ones, and an exponentially weighted moving average (EWMA) of these readings gives the alarm.
+The first ``baseline`` values only teach; mean and scatter are learned on until the first alarm, not
+after it. An improvement beyond chance starts the chart anew, so that what was gained is the level
+to hold and the average carries no credit: the mean is learned again, from half as many values, and
+the scatter is kept. Three EWMAs must all be past the limit, so that no wrong idea of the noise
+raises an alarm alone; or the latest reading of all three past a limit of its own, for a sudden
+change (a combined Shewhart-EWMA chart, Lucas & Saccucci 1990, Technometrics 32:1-12,
+doi:10.1080/00401706.1990.10484583):
 
-1. the scatter is in proportion to the standard errors, of a size learned from the chart's own earlier values;
+1. the scatter is in proportion to the standard errors, of a size learned from the chart's own
+  earlier values;
 2. the scatter is the same in every period, of a size learned likewise;
 3. the scatter is what the standard errors say: nothing within sampling error is a worsening.
 
-For normal values the bound on false alarms holds if any of the three describes the noise. In simulated reports of rates (2 to 30 %, 300
-to 3,000 customers) it holds too, with and without fluctuation beyond chance. It does not where values hang together from period to
-period (correlation 0.5: 30 of 100 reports alarm falsely at a stated 5, at 0.2 about 6) or the noise has a long tail towards worse
-(exponential: 20 to 40). So windows must not overlap and seasons must be out. A worsening slower than the learning is not seen.
+For normal values the bound on false alarms holds if any of the three describes the noise. In
+simulated reports of rates (2 to 30 %, 300 to 3,000 customers) it holds too, with and without
+fluctuation beyond chance. It does not where values hang together from period to period (correlation
+0.5: 30 of 100 reports alarm falsely at a stated 5, at 0.2 about 6) or the noise has a long tail
+towards worse (exponential: 20 to 40). So windows must not overlap and seasons must be out. A
+worsening slower than the learning is not seen.
 """
 
 from functools import lru_cache
@@ -28,7 +35,9 @@ from scipy.stats import norm
 CHART = ["indicator", "segment_by", "segment"]
 WHOLE = ""  # segment_by of a chart of the whole company
 FARTHEST = 8.0  # standard deviations at which one reading is cut off
-ANEW = 0.05  # chance that a chart without any change starts anew; it can then raise a false alarm twice, so it adds this share to the bound
+# chance that a chart without any change starts anew; it can then raise a false alarm twice, so it
+# adds this share to the bound
+ANEW = 0.05
 NODES = 64  # of the quadrature behind a limit: twice as many change its tenth digit
 
 
@@ -37,40 +46,48 @@ def chart(
 ) -> pd.DataFrame:
     """Chart every indicator in every segment, one-sided towards worse.
 
-    The residual is a value less the weighted mean of the earlier ones, over the standard deviation of this difference (the recursive
-    residual of Brown, Durbin & Evans 1975, weights 1 / se²). Over the scatter of the earlier residuals it follows a t distribution; carried to the normal
-    scale it is the reading ``q``, standard normal and independent while nothing changes (Quesenberry 1991; Hawkins 1987). An EWMA
-    (Roberts 1959) starts at 0 after the baseline and is divided by its exact standard deviation.
+    The residual is a value less the weighted mean of the earlier ones, over the standard deviation
+    of this difference (the recursive residual of Brown, Durbin & Evans 1975, weights 1 / se²). Over
+    the scatter of the earlier residuals it follows a t distribution; carried to the normal scale it
+    is the reading ``q``, standard normal and independent while nothing changes (Quesenberry 1991;
+    Hawkins 1987). An EWMA (Roberts 1959) starts at 0 after the baseline and is divided by its exact
+    standard deviation.
 
     Parameters
     ----------
     series : DataFrame with columns indicator, segment_by, segment, snapshot, value, se, worse
-        One row per chart and period; segment_by is "" and segment "all" for the whole company. ``se`` is the value's standard error,
-        ``worse`` +1 where a rise is bad and -1 where a fall is. A value that is missing or infinite is skipped. A standard error that is
-        missing or not positive is taken from the period before.
+        One row per chart and period; segment_by is "" and segment "all" for the whole company.
+        ``se`` is the value's standard error, ``worse`` +1 where a rise is bad and -1 where a fall
+        is. A value that is missing or infinite is skipped. A standard error that is missing or not
+        positive is taken from the period before.
     alarms : float
-        Chance of any false alarm in the whole report: half is shared equally by the monitored charts of the whole company, half by those
-        of segments; all of it by one kind if there is no other. Each share is lessened by ``ANEW`` of it. A report of more periods has higher limits.
+        Chance of any false alarm in the whole report: half is shared equally by the monitored
+        charts of the whole company, half by those of segments; all of it by one kind if there is no
+        other. Each share is lessened by ``ANEW`` of it. A report of more periods has higher limits.
     baseline : int
-        Measured periods, at least 3, before a chart can raise an alarm; a chart with no more than these is not monitored.
+        Measured periods, at least 3, before a chart can raise an alarm; a chart with no more than
+        these is not monitored.
     smoothing : float
         Weight of the newest reading in the EWMA, above 0 and at most 1.
 
     Returns
     -------
-    DataFrame with the rows and columns of ``series`` and expected, residual, q, ewma, single, baseline_from, limit, single_limit, alarm, since
-        ``expected`` is the mean of the earlier values. ``residual`` and ``q`` (readings 3 and 1), ``ewma`` and ``single`` (the least of the
-        three averages and of the three readings) are positive towards worse; the last two and their limits are empty where nothing is
-        monitored. ``baseline_from``: the first period of the baseline in force. ``since`` is filled in charts with an alarm: the period
-        at which a step explains the values up to the first alarm best (maximum likelihood). After steps of 3 se that is within one period
-        of the truth in 9 of 10 simulated alarms; the last zero of the EWMA is in 6.
+    DataFrame with the rows and columns of ``series`` and expected, residual, q, ewma, single,
+    baseline_from, limit, single_limit, alarm, since
+        ``expected`` is the mean of the earlier values. ``residual`` and ``q`` (readings 3 and 1),
+        ``ewma`` and ``single`` (the least of the three averages and of the three readings) are
+        positive towards worse; the last two and their limits are empty where nothing is monitored.
+        ``baseline_from``: the first period of the baseline in force. ``since`` is filled in charts
+        with an alarm: the period at which a step explains the values up to the first alarm best
+        (maximum likelihood). After steps of 3 se that is within one period of the truth in 9 of 10
+        simulated alarms; the last zero of the EWMA is in 6.
 
     References
     ----------
-    Roberts (1959), Technometrics 1:239-250, doi:10.1080/00401706.1959.10489860.
-    Brown, Durbin & Evans (1975), J. R. Stat. Soc. B 37:149-192, doi:10.1111/j.2517-6161.1975.tb01532.x.
-    Hawkins (1987), The Statistician 36:299-316, doi:10.2307/2348827.
-    Quesenberry (1991), SPC Q charts for start-up processes and short or long runs, Journal of Quality Technology 23:213-224.
+    Roberts (1959), Technometrics 1:239-250, doi:10.1080/00401706.1959.10489860. Brown, Durbin &
+    Evans (1975), J. R. Stat. Soc. B 37:149-192, doi:10.1111/j.2517-6161.1975.tb01532.x. Hawkins
+    (1987), The Statistician 36:299-316, doi:10.2307/2348827. Quesenberry (1991), SPC Q charts for
+    start-up processes and short or long runs, Journal of Quality Technology 23:213-224.
     """
     _require_series(series, alarms, baseline, smoothing)
     rows = series.reset_index(drop=True)
@@ -116,25 +133,30 @@ def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothin
     faults = []
     if not (0 < alarms < 1 and baseline >= 3 and 0 < smoothing <= 1):
         faults.append(
-            f"required 0 < alarms < 1, baseline >= 3 and 0 < smoothing <= 1, arrived {alarms}, {baseline} and {smoothing}; correct the parameter"
+            f"required 0 < alarms < 1, baseline >= 3 and 0 < smoothing <= 1, arrived {alarms},"
+            f" {baseline} and {smoothing}; correct the parameter"
         )
     if (
         series[[*CHART, "snapshot"]].isna().any(axis=None)
         or series.duplicated([*CHART, "snapshot"]).any()
     ):
         faults.append(
-            "required one row per indicator, segment and snapshot, arrived rows without one of these or with the same; name each once"
+            "required one row per indicator, segment and snapshot, arrived rows without one of"
+            " these or with the same; name each once"
         )
     if not series.worse.isin([-1, 1]).all() or (series.groupby(CHART).worse.nunique() > 1).any():
         faults.append(
-            "required worse to be +1 or -1, the same all along a chart, arrived other values; say which direction is bad"
+            "required worse to be +1 or -1, the same all along a chart, arrived other values; say"
+            " which direction is bad"
         )
     if faults:
         raise ValueError("\n".join(faults))
 
 
 def _fill_errors(rows: pd.DataFrame) -> pd.Series:
-    """Return the standard errors, those missing or not positive taken from the chart's last period that has one."""
+    """Return the standard errors, those missing or not positive taken from the chart's last period
+    that has one.
+    """
     errors = rows.se.astype(float)
     known = rows.assign(se=errors.where((errors > 0) & np.isfinite(errors))).sort_values(
         "snapshot", kind="stable"
@@ -143,7 +165,9 @@ def _fill_errors(rows: pd.DataFrame) -> pd.Series:
 
 
 def _place_rows(rows: pd.DataFrame, codes: np.ndarray, errors: pd.Series) -> np.ndarray:
-    """Return the row number of each chart's measured values in order of time, -1 beyond the last."""
+    """Return the row number of each chart's measured values in order of time, -1 beyond the
+    last.
+    """
     measured = np.isfinite(rows.value.astype(float)) & errors.notna()
     order = rows[measured].sort_values("snapshot", kind="stable").index.to_numpy()
     position = pd.Series(codes[order]).groupby(codes[order]).cumcount().to_numpy()
@@ -157,8 +181,8 @@ def _share_limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each chart's limits of the average and of a single reading.
 
-    The report's alarms are halved between the two kinds of charts, shared equally within a kind, and halved again between the two limits
-    (Bonferroni).
+    The report's alarms are halved between the two kinds of charts, shared equally within a kind,
+    and halved again between the two limits (Bonferroni).
     """
     monitored = periods > 0
     kinds = [kind & monitored for kind in (whole, ~whole) if (kind & monitored).any()]
@@ -177,15 +201,19 @@ def _share_limits(
 
 @lru_cache(maxsize=1024)
 def find_limit(alarms: float, periods: int, smoothing: float) -> float:
-    """Return the limit that a standardised EWMA of standard normal readings passes with probability ``alarms`` within ``periods``."""
+    """Return the limit that a standardised EWMA of standard normal readings passes with probability
+    ``alarms`` within ``periods``.
+    """
     return brentq(lambda limit: pass_limit(limit, periods, smoothing) - alarms, -5, 8)
 
 
 def pass_limit(limit: float, periods: int, smoothing: float) -> float:
-    """Return the chance that the standardised EWMA passes ``limit`` in any of its first ``periods``.
+    """Return the chance that the standardised EWMA passes ``limit`` in any of its first
+    ``periods``.
 
-    The density of an EWMA that has not passed yet is carried from period to period by Gauss-Legendre quadrature (the continuous form
-    of the Markov chain of Brook & Evans 1972, Biometrika 59:539-549, doi:10.1093/biomet/59.3.539).
+    The density of an EWMA that has not passed yet is carried from period to period by
+    Gauss-Legendre quadrature (the continuous form of the Markov chain of Brook & Evans 1972,
+    Biometrika 59:539-549, doi:10.1093/biomet/59.3.539).
     """
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     before, mass = np.zeros(1), np.ones(1)
@@ -198,7 +226,9 @@ def pass_limit(limit: float, periods: int, smoothing: float) -> float:
 
 
 def _scale(period: np.ndarray, smoothing: float) -> np.ndarray:
-    """Return the standard deviation of an EWMA of standard normal readings that started at 0 (Roberts 1959)."""
+    """Return the standard deviation of an EWMA of standard normal readings that started at 0
+    (Roberts 1959).
+    """
     return np.sqrt(
         smoothing / (2 - smoothing) * (1 - (1 - smoothing) ** (2 * np.asarray(period, float)))
     )
@@ -214,14 +244,17 @@ def follow(
     baseline: int,
     smoothing: float,
 ) -> dict[str, np.ndarray]:
-    """Follow many charts at once: matrices of charts by measured periods, empty beyond a chart's last.
+    """Follow many charts at once: matrices of charts by measured periods, empty beyond a chart's
+    last.
 
-    A chart raises an alarm above either limit, and learns its mean anew where all its averages are lower than minus its gain in two periods
-    in a row and the later reading is no worse than the mean.
+    A chart raises an alarm above either limit, and learns its mean anew where all its averages are
+    lower than minus its gain in two periods in a row and the later reading is no worse than the
+    mean.
 
     Returns
     -------
-    dict of such matrices: expected, residual, q, ewma, see ``chart``, and opened: the position at which the baseline in force begins
+    dict of such matrices: expected, residual, q, ewma, see ``chart``, and opened: the position at
+    which the baseline in force begins
     """
     start, unit, worse = x[:, :1], se[:, :1], np.broadcast_to(worse, (len(x), 1))[:, 0]
     x, se = np.clip((x - start) / unit, -1e60, 1e60), np.clip(se / unit, 1e-60, 1e60)
@@ -268,7 +301,9 @@ def follow(
 
 
 def _to_normal(residual: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return residuals over the scatter of the earlier ones, carried from the t to the standard normal distribution."""
+    """Return residuals over the scatter of the earlier ones, carried from the t to the standard
+    normal distribution.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(residual == 0, 0, residual / np.sqrt(squares / freedom))
     normal = -np.sign(ratio) * ndtri(stdtr(freedom, -np.abs(ratio)))
@@ -276,10 +311,12 @@ def _to_normal(residual: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -
 
 
 def date_changes(x: np.ndarray, se: np.ndarray, worse: np.ndarray, alarm: np.ndarray) -> np.ndarray:
-    """Return where each chart's worsening began: the step that explains its values up to the first alarm best, -1 without alarm.
+    """Return where each chart's worsening began: the step that explains its values up to the first
+    alarm best, -1 without alarm.
 
-    The likelihood ratio of a step before position k is ``d² W1 W2 / (W1 + W2)``, with the difference d of the weighted means and the
-    sums of weights 1 / se² on both sides (Hinkley 1970, Biometrika 57:1-17, doi:10.1093/biomet/57.1.1).
+    The likelihood ratio of a step before position k is ``d² W1 W2 / (W1 + W2)``, with the
+    difference d of the weighted means and the sums of weights 1 / se² on both sides (Hinkley 1970,
+    Biometrika 57:1-17, doi:10.1093/biomet/57.1.1).
     """
     until = np.arange(x.shape[1]) <= alarm.argmax(axis=1)[:, None]
     weight = np.where(until & np.isfinite(x), 1 / se**2, 0)
@@ -299,15 +336,19 @@ def date_changes(x: np.ndarray, se: np.ndarray, worse: np.ndarray, alarm: np.nda
 
 
 def list_warnings(charted: pd.DataFrame) -> pd.DataFrame:
-    """List the charts with an alarm, those of the whole company first, then the largest change first.
+    """List the charts with an alarm, those of the whole company first, then the largest change
+    first.
 
     Returns
     -------
-    DataFrame with columns indicator, segment_by, segment, since, alarmed_at, before, now, change_in_se, still_alarmed, worst_by, worst_segment
-        One row per chart. ``before`` and ``now`` are the means before ``since``, within the baseline in force, and from it on, weighted by
-        1 / se²; ``change_in_se`` is their difference towards worse over its standard error. ``still_alarmed`` speaks of the last measured
-        period. The last two name, for the whole company, the segment in which the indicator has changed most by ``change_in_se`` from
-        ``since`` on, whether or not its own chart has an alarm: a description, not a test.
+    DataFrame with columns indicator, segment_by, segment, since, alarmed_at, before, now,
+    change_in_se, still_alarmed, worst_by, worst_segment
+        One row per chart. ``before`` and ``now`` are the means before ``since``, within the
+        baseline in force, and from it on, weighted by 1 / se²; ``change_in_se`` is their difference
+        towards worse over its standard error. ``still_alarmed`` speaks of the last measured period.
+        The last two name, for the whole company, the segment in which the indicator has changed
+        most by ``change_in_se`` from ``since`` on, whether or not its own chart has an alarm: a
+        description, not a test.
     """
     columns = [
         *CHART,
@@ -357,7 +398,9 @@ def _describe(rows: pd.DataFrame, charted: pd.DataFrame) -> dict:
 
 
 def compare_means(rows: pd.DataFrame, since) -> dict[str, float]:
-    """Return a chart's weighted means before ``since`` and from it on, and their difference towards worse over its standard error."""
+    """Return a chart's weighted means before ``since`` and from it on, and their difference towards
+    worse over its standard error.
+    """
     used = rows[np.isfinite(rows.value.astype(float)) & rows.se.notna()]
     weight, late = 1 / used.se**2, used.snapshot >= since
     w1, w2 = weight[~late].sum(), weight[late].sum()

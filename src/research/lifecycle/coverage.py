@@ -1,4 +1,6 @@
-"""Observation: since when and until when the tables tell of what happened, so that silence of the data isn't taken for silence of the customers."""
+"""Observation: since when and until when the tables tell of what happened, so that silence of the
+data isn't taken for silence of the customers.
+"""
 
 import ibis.expr.types as ir
 import numpy as np
@@ -32,9 +34,11 @@ FRESH = {
 
 
 def observe(evidence: Tables, study: Study) -> pd.DataFrame:
-    """Return since when and until when each source tells of what happened, as known at each snapshot.
+    """Return since when and until when each source tells of what happened, as known at each
+    snapshot.
 
-    Who is a non-contractual customer can be said only once ``inactive_days`` have been seen; before ``data_start`` nothing counts as observed.
+    Who is a non-contractual customer can be said only once ``inactive_days`` have been seen; before
+    ``data_start`` nothing counts as observed.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""What each indicator means: one definition per indicator, in the words of contractual and of non-contractual studies.
+"""What each indicator means: one definition per indicator, in the words of contractual and of
+non-contractual studies.
 
-The definitions are exact: SQL written from them and from the terms of ``glossary`` gives the same numbers. Days are whole days; a window
-``(a, b]`` opens after day a and includes day b.
+The definitions are exact: SQL written from them and from the terms of ``glossary`` gives the same
+numbers. Days are whole days; a window ``(a, b]`` opens after day a and includes day b.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ Words = str | dict[str, str]
 class Definition:
     """One indicator.
 
-    ``needs`` are the tables and columns without which it is not measured, ``rows`` the kind of rows, ``kinds`` the studies to which it applies.
-    ``looks`` says how far back it looks into which source, as (source, days); days are a number or the name of one of ``glossary.name_spans``.
-    ``estimate`` is how value and interval come about: ratio, share (numerator part of the denominator), total, mean_stay, median_stay or
-    median_hours. ``charted``: consecutive windows don't overlap, so a control chart may take the values as independent.
+    ``needs`` are the tables and columns without which it is not measured, ``rows`` the kind of
+    rows, ``kinds`` the studies to which it applies. ``looks`` says how far back it looks into which
+    source, as (source, days); days are a number or the name of one of ``glossary.name_spans``.
+    ``estimate`` is how value and interval come about: ratio, share (numerator part of the
+    denominator), total, mean_stay, median_stay or median_hours. ``charted``: consecutive windows
+    don't overlap, so a control chart may take the values as independent.
     """
 
     title: str
@@ -48,28 +51,47 @@ _FEES = {
 }
 _AT_START = (("spells", "window"),)
 _START = "customers at the start"
-_YEARLY_SPEND = "spend, returns taken off, in the {year} days up to the start (since the first day observed, where that is later)"
-_FEE_WORDS = "The fee on a day is the sum of monthly_fee over the terms that run on it; customers for whom one of the fees needed is not recorded don't count."
+_YEARLY_SPEND = (
+    "spend, returns taken off, in the {year} days up to the start (since the first day observed,"
+    " where that is later)"
+)
+_FEE_WORDS = (
+    "The fee on a day is the sum of monthly_fee over the terms that run on it; customers for whom"
+    " one of the fees needed is not recorded don't count."
+)
 _FIRST_SPELLS = "first spells of at least one day begun by T, of which at least one day was watched"
 _STAY = {
-    "contractual": "The days that a customer's first spell lasts on average, of its first {year}: the area below the Kaplan-Meier curve up to that day "
-    "(restricted mean).",
-    "non_contractual": "The days that a customer's first spell lasts on average, of its first {year}, with the {inactive} days of silence that end it: the "
-    "area below the Kaplan-Meier curve up to that day (restricted mean).",
+    "contractual": (
+        "The days that a customer's first spell lasts on average, of its first {year}: the area"
+        " below the Kaplan-Meier curve up to that day (restricted mean)."
+    ),
+    "non_contractual": (
+        "The days that a customer's first spell lasts on average, of its first {year}, with the"
+        " {inactive} days of silence that end it: the area below the Kaplan-Meier curve up to that"
+        " day (restricted mean)."
+    ),
 }
 _LATE = (
-    "Spells that run on T count as long as they were seen. A spell is watched from the latest of its beginning, data_start and the day on which the row it "
-    "begins with was known; where fewer than 10 were watched at some early stay, the curve begins after the last such one and the average is of those "
-    "who stayed that long (empty, with the median, where that is more than half a year; the average is empty too where nobody was watched for {year} days)."
+    "Spells that run on T count as long as they were seen. A spell is watched from the latest of"
+    " its beginning, data_start and the day on which the row it begins with was known; where fewer"
+    " than 10 were watched at some early stay, the curve begins after the last such one and the"
+    " average is of those who stayed that long (empty, with the median, where that is more than"
+    " half a year; the average is empty too where nobody was watched for {year} days)."
 )
 _WATCHED = {
     "contractual": _LATE,
-    "non_contractual": f"{_LATE} Customers who joined before data_start and whose first purchase seen lies on or after it don't count.",
+    "non_contractual": (
+        f"{_LATE} Customers who joined before data_start and whose first purchase seen lies on or"
+        " after it don't count."
+    ),
 }
 DEFINITIONS: dict[str, Definition] = {
     "customer_churn_rate": Definition(
         title="Customer churn rate",
-        definition="The share of the customers at the start whose spell ended in the window, whether or not they came back.",
+        definition=(
+            "The share of the customers at the start whose spell ended in the window, whether or"
+            " not they came back."
+        ),
         numerator="customers at the start whose spell ended in the window",
         denominator=_START,
         unit="share",
@@ -80,12 +102,23 @@ DEFINITIONS: dict[str, Definition] = {
     "revenue_churn_rate": Definition(
         title="Revenue churn rate",
         definition={
-            "contractual": f"The share of the monthly fees at the start that was lost in the window, by leaving or by lower fees. {_FEE_WORDS}",
-            "non_contractual": "The share of the yearly spend of the customers at the start that belonged to those whose spell ended in the window.",
+            "contractual": (
+                "The share of the monthly fees at the start that was lost in the window, by"
+                f" leaving or by lower fees. {_FEE_WORDS}"
+            ),
+            "non_contractual": (
+                "The share of the yearly spend of the customers at the start that belonged to those"
+                " whose spell ended in the window."
+            ),
         },
         numerator={
-            "contractual": "fees at the start of those who left in the window, plus fee at the start less fee on T of the others where that is positive",
-            "non_contractual": f"{_YEARLY_SPEND} of customers at the start whose spell ended in the window",
+            "contractual": (
+                "fees at the start of those who left in the window, plus fee at the start less fee"
+                " on T of the others where that is positive"
+            ),
+            "non_contractual": (
+                f"{_YEARLY_SPEND} of customers at the start whose spell ended in the window"
+            ),
         },
         denominator={
             "contractual": "monthly fees on the start of the customers at the start",
@@ -99,14 +132,23 @@ DEFINITIONS: dict[str, Definition] = {
     "net_revenue_retention": Definition(
         title="Net revenue retention",
         definition={
-            "contractual": "What the customers at the start pay on T against what they paid on the start: leaving and lower fees take away, higher fees add, "
-            f"new customers don't count; it can exceed 100 %. {_FEE_WORDS}",
-            "non_contractual": "What customers who bought in the {retention} days up to T − {retention} spent in the {retention} days since, against what they "
-            "spent in those before, returns taken off; new customers don't count, and it can exceed 100 %.",
+            "contractual": (
+                "What the customers at the start pay on T against what they paid on the start:"
+                " leaving and lower fees take away, higher fees add, new customers don't count; it"
+                f" can exceed 100 %. {_FEE_WORDS}"
+            ),
+            "non_contractual": (
+                "What customers who bought in the {retention} days up to T − {retention} spent in"
+                " the {retention} days since, against what they spent in those before, returns"
+                " taken off; new customers don't count, and it can exceed 100 %."
+            ),
         },
         numerator={
             "contractual": "monthly fees on T of the customers at the start",
-            "non_contractual": "spend in (T − {retention}, T] of customers with a purchase in (T − {retention2}, T − {retention}]",
+            "non_contractual": (
+                "spend in (T − {retention}, T] of customers with a purchase in (T − {retention2}, T"
+                " − {retention}]"
+            ),
         },
         denominator={
             "contractual": "monthly fees on the start of the customers at the start",
@@ -121,7 +163,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "retention_rate": Definition(
         title="Retention rate over {retention} days",
-        definition="The share of the customers on T − {retention} days who are customers on T, those who left and came back included.",
+        definition=(
+            "The share of the customers on T − {retention} days who are customers on T, those who"
+            " left and came back included."
+        ),
         numerator="customers on T − {retention} days who are customers on T",
         denominator="customers on T − {retention} days",
         unit="share",
@@ -144,8 +189,11 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "retention_time_median": Definition(
         title="Median retention time",
-        definition="The day by which half of the first spells have ended, on the same Kaplan-Meier curve as the retention time, without its limit of {year} "
-        "days; empty while fewer than half have ended.",
+        definition=(
+            "The day by which half of the first spells have ended, on the same Kaplan-Meier curve"
+            " as the retention time, without its limit of {year} days; empty while fewer than half"
+            " have ended."
+        ),
         numerator="first spells that ended by T",
         denominator=_FIRST_SPELLS,
         unit="days",
@@ -157,7 +205,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "repeat_purchase_rate": Definition(
         title="Repeat purchase rate",
-        definition="The share of the buyers of the last {year} days who bought on more than one day. Purchases are positive amounts, no returns.",
+        definition=(
+            "The share of the buyers of the last {year} days who bought on more than one day."
+            " Purchases are positive amounts, no returns."
+        ),
         numerator="customers with purchases on at least two days in (T − {year}, T]",
         denominator="customers with a purchase in (T − {year}, T]",
         unit="share",
@@ -168,7 +219,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "purchase_frequency": Definition(
         title="Purchase frequency",
-        definition="On how many days of the window a customer at the start bought, on average. Purchases are positive amounts, no returns.",
+        definition=(
+            "On how many days of the window a customer at the start bought, on average. Purchases"
+            " are positive amounts, no returns."
+        ),
         numerator="days with a purchase in the window, of the customers at the start",
         denominator=_START,
         unit="purchase days per customer in {window} days",
@@ -179,8 +233,12 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "csat": Definition(
         title="Satisfied answers (CSAT)",
-        definition="The share of the answers of kind csat given in the window whose score is at least 80 % of the highest possible. Where the table has no "
-        "kind, all answers are taken for csat; answers without score or score_max don't count. Kinds are compared without regard to case.",
+        definition=(
+            "The share of the answers of kind csat given in the window whose score is at least 80 %"
+            " of the highest possible. Where the table has no kind, all answers are taken for csat;"
+            " answers without score or score_max don't count. Kinds are compared without regard to"
+            " case."
+        ),
         numerator="answers of kind csat in the window with score ≥ 0.8 × score_max",
         denominator="answers of kind csat in the window with score and positive score_max",
         unit="share",
@@ -191,8 +249,12 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "nps": Definition(
         title="Net promoter score (NPS)",
-        definition="Promoters (at least 9 of 10) less detractors (6 or lower), per 100 answers of kind nps given in the window. Scores are scaled to a highest "
-        "of 10 by score_max, where that is given; answers without a score don't count. Kinds are compared without regard to case.",
+        definition=(
+            "Promoters (at least 9 of 10) less detractors (6 or lower), per 100 answers of kind nps"
+            " given in the window. Scores are scaled to a highest of 10 by score_max, where that is"
+            " given; answers without a score don't count. Kinds are compared without regard to"
+            " case."
+        ),
         numerator="answers of kind nps in the window of at least 9, less those of at most 6",
         denominator="answers of kind nps in the window with a score",
         unit="points from −100 to 100",
@@ -205,7 +267,9 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "complaint_rate": Definition(
         title="Complaint rate",
-        definition="The share of the customers at the start who complained at least once in the window.",
+        definition=(
+            "The share of the customers at the start who complained at least once in the window."
+        ),
         numerator="customers at the start with a contact in the window that is a complaint",
         denominator=_START,
         unit="share",
@@ -215,8 +279,11 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "resolution_time": Definition(
         title="Median time to resolution",
-        definition="The hours by which half of the contacts made in the window were resolved, by Kaplan-Meier: contacts open at the end of T count as long as "
-        "they were open. Hours are whole minutes / 60; empty while fewer than half are resolved.",
+        definition=(
+            "The hours by which half of the contacts made in the window were resolved, by"
+            " Kaplan-Meier: contacts open at the end of T count as long as they were open. Hours"
+            " are whole minutes / 60; empty while fewer than half are resolved."
+        ),
         numerator="contacts made in the window and resolved by the end of T",
         denominator="contacts made in the window",
         unit="hours",
@@ -228,8 +295,13 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "resolved_within_72h": Definition(
         title="Contacts resolved within 72 hours",
-        definition="The share of the contacts of the {window} days up to T − 3 that were resolved within 72 hours; by the end of T all have had that time.",
-        numerator="contacts made in (T − {window3}, T − 3] with resolved_at ≤ contacted_at + 72 hours",
+        definition=(
+            "The share of the contacts of the {window} days up to T − 3 that were resolved within"
+            " 72 hours; by the end of T all have had that time."
+        ),
+        numerator=(
+            "contacts made in (T − {window3}, T − 3] with resolved_at ≤ contacted_at + 72 hours"
+        ),
         denominator="contacts made in (T − {window3}, T − 3]",
         unit="share",
         better="higher",
@@ -238,7 +310,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "referral_rate": Definition(
         title="Referral rate",
-        definition="The share of the customers at the start who referred somebody at least once in the window.",
+        definition=(
+            "The share of the customers at the start who referred somebody at least once in the"
+            " window."
+        ),
         numerator="customers at the start with a referral in the window",
         denominator=_START,
         unit="share",
@@ -249,9 +324,14 @@ DEFINITIONS: dict[str, Definition] = {
     "cost_of_churn": Definition(
         title="Cost of churn",
         definition={
-            "contractual": f"The yearly revenue that left with the customers who left in the window: 12 times their monthly fee on the start. {_FEE_WORDS}",
-            "non_contractual": "The yearly revenue that left with the customers at the start whose spell ended in the window: their "
-            f"{_YEARLY_SPEND}, scaled to {{year}} days.",
+            "contractual": (
+                "The yearly revenue that left with the customers who left in the window: 12 times"
+                f" their monthly fee on the start. {_FEE_WORDS}"
+            ),
+            "non_contractual": (
+                "The yearly revenue that left with the customers at the start whose spell ended in"
+                f" the window: their {_YEARLY_SPEND}, scaled to {{year}} days."
+            ),
         },
         numerator="yearly revenue of the customers at the start whose spell ended in the window",
         denominator="customers at the start (the total is not divided by them)",
@@ -264,7 +344,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "cost_of_churn_per_customer": Definition(
         title="Cost of churn per customer",
-        definition="The cost of churn divided by the customers at the start, so that it compares over time and between segments.",
+        definition=(
+            "The cost of churn divided by the customers at the start, so that it compares over time"
+            " and between segments."
+        ),
         numerator="yearly revenue of the customers at the start whose spell ended in the window",
         denominator=_START,
         unit="{currency} a year per customer",
@@ -275,8 +358,11 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "reasons_recorded": Definition(
         title="Reasons for leaving recorded",
-        definition="The share of the spells ended in the window for which a reason is recorded on the term with which cover ended (the one begun last, where "
-        "several ended that day; of those a recorded reason first). Reasons of earlier terms, say a renewal, don't count.",
+        definition=(
+            "The share of the spells ended in the window for which a reason is recorded on the term"
+            " with which cover ended (the one begun last, where several ended that day; of those a"
+            " recorded reason first). Reasons of earlier terms, say a renewal, don't count."
+        ),
         numerator="spells that ended in the window with an end_reason that is not blank",
         denominator="spells that ended in the window",
         unit="share",
@@ -288,8 +374,10 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "involuntary_share": Definition(
         title="Left involuntarily",
-        definition="The share of the spells ended in the window that the customer did not end by own will, of those where the table says (voluntary, on the "
-        "same term as the reason).",
+        definition=(
+            "The share of the spells ended in the window that the customer did not end by own will,"
+            " of those where the table says (voluntary, on the same term as the reason)."
+        ),
         numerator="spells that ended in the window with voluntary false",
         denominator="spells that ended in the window with voluntary true or false",
         unit="share",

@@ -1,4 +1,6 @@
-"""Glossary: the definitions in the words of a study, with its days, its currency and what it lacks."""
+"""Glossary: the definitions in the words of a study, with its days, its currency and what it
+lacks.
+"""
 
 import pandas as pd
 
@@ -9,18 +11,22 @@ from research.study import Study, show_path
 
 TERMS = {
     "contractual": (
-        "A customer on day d is one with a contract, known by the end of d, that started on or before d and ended after d or not at all. A spell is unbroken "
-        "cover by contracts that touch or overlap; it ends on the first day without cover. "
+        "A customer on day d is one with a contract, known by the end of d, that started on or"
+        " before d and ended after d or not at all. A spell is unbroken cover by contracts that"
+        " touch or overlap; it ends on the first day without cover. "
     ),
     "non_contractual": (
-        "A customer on day d is one with a purchase (a positive amount, no return) in (d − {inactive}, d], known by the end of d. A spell holds purchase days "
-        "no more than {inactive} days apart; it starts on the first and ends {inactive} days after the last, once that day has come. Spend is the sum of all "
-        "amounts, returns included, and at least 0 for each customer. "
+        "A customer on day d is one with a purchase (a positive amount, no return) in (d −"
+        " {inactive}, d], known by the end of d. A spell holds purchase days no more than"
+        " {inactive} days apart; it starts on the first and ends {inactive} days after the last,"
+        " once that day has come. Spend is the sum of all amounts, returns included, and at least 0"
+        " for each customer. "
     ),
 }
 COMMON_TERMS = (
-    "T is the snapshot, the start is T − {window} days, the window is (start, T]. Everything is what was known by the end of T, of the customers whom the "
-    "table customers knew by then. Intervals are at 95 % and count customers, not rows."
+    "T is the snapshot, the start is T − {window} days, the window is (start, T]. Everything is"
+    " what was known by the end of T, of the customers whom the table customers knew by then."
+    " Intervals are at 95 % and count customers, not rows."
 )
 INTERVALS = {
     "share": "Wilson's, on the effective number of customers",
@@ -39,7 +45,9 @@ def word(study: Study, words: Words) -> str:
 
 
 def is_charted(name: str, study: Study) -> bool:
-    """Say whether an indicator's windows of consecutive snapshots are apart, so that a control chart may show it."""
+    """Say whether an indicator's windows of consecutive snapshots are apart, so that a control
+    chart may show it.
+    """
     charted = DEFINITIONS[name].charted
     return charted if isinstance(charted, bool) else charted[study.kind]
 
@@ -50,7 +58,9 @@ def describe_terms(study: Study) -> str:
 
 
 def describe_needs(name: str, study: Study) -> str:
-    """Return the tables and columns that an indicator needs in a study, as in ``table feedback with kind, score and rows of kind nps``."""
+    """Return the tables and columns that an indicator needs in a study, as in ``table feedback with
+    kind, score and rows of kind nps``.
+    """
     columns: dict[str, list[str]] = {}
     for need in DEFINITIONS[name].needs[study.kind]:
         table, _, column = need.partition(".")
@@ -80,8 +90,10 @@ def list_definitions(study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns indicator, title, definition, numerator, denominator, unit, interval, better, needs, charted
-        One row per indicator, in the order of ``DEFINITIONS``; ``describe_terms`` explains the words they share.
+    DataFrame with columns indicator, title, definition, numerator, denominator, unit, interval,
+    better, needs, charted
+        One row per indicator, in the order of ``DEFINITIONS``; ``describe_terms`` explains the
+        words they share.
     """
     fields = ("title", "definition", "numerator", "denominator", "unit")
     rows = [
@@ -109,5 +121,6 @@ def require_targets(study: Study) -> None:
     if unknown:
         place = show_path(study.folder / "study.yml")
         raise StudyError(
-            f"{place}, key lifecycle.targets: required names among {', '.join(DEFINITIONS)}; arrived {', '.join(map(repr, unknown))}; correct the spelling"
+            f"{place}, key lifecycle.targets: required names among {', '.join(DEFINITIONS)};"
+            f" arrived {', '.join(map(repr, unknown))}; correct the spelling"
         )

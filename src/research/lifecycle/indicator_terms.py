@@ -1,4 +1,5 @@
-"""Ledgers: what each customer adds to numerator and denominator of each indicator at each snapshot, as expressions on cut evidence.
+"""Ledgers: what each customer adds to numerator and denominator of each indicator at each snapshot,
+as expressions on cut evidence.
 
 ``definitions`` says in words what the expressions here compute. Nothing here takes an uncut table.
 """
@@ -29,14 +30,16 @@ Pairs = dict[str, tuple[ir.Value, ir.Value]]
 def find_standing(evidence: Tables, study: Study) -> ir.Table:
     """Return who was a customer when.
 
-    A customer on a day is one whose spell runs on it, and who was known as such by the end of that day: to count those whom a later row reveals
-    would count, among the customers of that day, only those who stayed to be revealed.
+    A customer on a day is one whose spell runs on it, and who was known as such by the end of that
+    day: to count those whom a later row reveals would count, among the customers of that day, only
+    those who stayed to be revealed.
 
     Returns
     -------
     table with columns snapshot, customer_id, at_start, at_end, earlier, left
-        One row per snapshot and customer on one of these days. ``at_start``: a customer on T − w; ``left``: and that spell ended by T;
-        ``at_end``: a customer on T; ``earlier``: a customer on T − retention_days.
+        One row per snapshot and customer on one of these days. ``at_start``: a customer on T − w;
+        ``left``: and that spell ended by T; ``at_end``: a customer on T; ``earlier``: a customer on
+        T − retention_days.
     """
     source, spans = (
         evidence["contracts" if study.kind == "contractual" else "orders"],
@@ -52,7 +55,9 @@ def find_standing(evidence: Tables, study: Study) -> ir.Table:
 
 
 def _stands(source: ir.Table, study: Study, back: int) -> ir.BooleanValue:
-    """Say which rows make a customer so many days before T, and were known by the end of that day: a term that runs, a purchase in the days before."""
+    """Say which rows make a customer so many days before T, and were known by the end of that day:
+    a term that runs, a purchase in the days before.
+    """
     day = days_before(source, back)
     if study.kind == "contractual":
         stands = runs_on(source.started_at.truncate("D"), end_day(source), day)
@@ -71,7 +76,8 @@ def _stands(source: ir.Table, study: Study, back: int) -> ir.BooleanValue:
 
 
 def sum_fees(contracts: ir.Table, study: Study) -> ir.Table:
-    """Return the monthly fees of the terms that run on T − w and on T; empty where one of them is not recorded.
+    """Return the monthly fees of the terms that run on T − w and on T; empty where one of them is
+    not recorded.
 
     Returns
     -------
@@ -99,7 +105,8 @@ def sum_spend(orders: ir.Table, study: Study, opens: pd.DataFrame) -> ir.Table:
     Returns
     -------
     table with columns snapshot, customer_id, yearly, recent, former, bought
-        ``yearly``: in (opens, T − w], scaled to a year; ``recent``: in (T − r, T]; ``former``: in (T − 2r, T − r]; ``bought``: a purchase in that time.
+        ``yearly``: in (opens, T − w], scaled to a year; ``recent``: in (T − r, T]; ``former``: in
+        (T − 2r, T − r]; ``bought``: a purchase in that time.
     """
     spans = name_spans(study)
     firsts = ibis.memtable(opens.astype("datetime64[us]"))
@@ -125,7 +132,9 @@ def sum_spend(orders: ir.Table, study: Study, opens: pd.DataFrame) -> ir.Table:
 
 
 def count_purchases(orders: ir.Table, study: Study) -> ir.Table:
-    """Return on how many days customers bought: columns snapshot, customer_id, days_in_year, days_in_window."""
+    """Return on how many days customers bought: columns snapshot, customer_id, days_in_year,
+    days_in_window.
+    """
     days = orders.filter(is_purchase(orders)).select(
         *KEYS, day=lambda t: t.ordered_at.truncate("D")
     )
@@ -137,7 +146,9 @@ def count_purchases(orders: ir.Table, study: Study) -> ir.Table:
 
 
 def count_answers(feedback: ir.Table, study: Study) -> ir.Table:
-    """Return answers in the window: columns snapshot, customer_id, satisfied, csat, promoters, detractors, nps (empty where a column lacks)."""
+    """Return answers in the window: columns snapshot, customer_id, satisfied, csat, promoters,
+    detractors, nps (empty where a column lacks).
+    """
     inside = feedback.given_at.truncate("D") > days_before(feedback, name_spans(study)["window"])
     nobody = ibis.null("float64")
     score, most = (
@@ -173,7 +184,8 @@ def _is_kind(feedback: ir.Table, kind: str) -> ir.BooleanValue:
 
 
 def count_contacts(contacts: ir.Table, study: Study) -> ir.Table:
-    """Return complaints in the window, and contacts up to three days before T with those resolved in 72 hours.
+    """Return complaints in the window, and contacts up to three days before T with those resolved
+    in 72 hours.
 
     Returns
     -------
@@ -207,7 +219,9 @@ def count_referrals(referrals: ir.Table, study: Study) -> ir.Table:
 
 
 def count_leavers(evidence: Tables, study: Study) -> ir.Table:
-    """Return spells ended in the window: columns snapshot, customer_id, leavers, with_reason, told, involuntary."""
+    """Return spells ended in the window: columns snapshot, customer_id, leavers, with_reason, told,
+    involuntary.
+    """
     found = find_leavers(evidence, study, name_spans(study)["window"])
     flags = {
         "leavers": ibis.literal(True),
@@ -223,7 +237,8 @@ def count_leavers(evidence: Tables, study: Study) -> ir.Table:
 def build_ledger(
     evidence: Tables, study: Study, opens: pd.DataFrame, segment_by: str = ""
 ) -> tuple[ir.Table, Pairs]:
-    """Return one row per snapshot and customer known, and the numerator and denominator of each indicator on it.
+    """Return one row per snapshot and customer known, and the numerator and denominator of each
+    indicator on it.
 
     Parameters
     ----------
@@ -260,7 +275,9 @@ def build_ledger(
 
 
 def _pair_up(ledger: ir.Table, study: Study) -> Pairs:
-    """Return numerator and denominator by indicator; an empty denominator leaves the customer out, and so does 0 / 0."""
+    """Return numerator and denominator by indicator; an empty denominator leaves the customer out,
+    and so does 0 / 0.
+    """
     customer, left, one = (as_number(ledger[name]) for name in ("at_start", "left", "earlier"))
     pairs = {
         "customer_churn_rate": (left, customer),

@@ -1,6 +1,8 @@
-"""Indicators of churn and loyalty: measured at every snapshot from what was known by then, with their intervals.
+"""Indicators of churn and loyalty: measured at every snapshot from what was known by then, with
+their intervals.
 
-What each of them means stands in ``definitions``; ``ledger`` and ``durations`` compute them where the data are, and only sums and counts come back.
+What each of them means stands in ``definitions``; ``ledger`` and ``durations`` compute them where
+the data are, and only sums and counts come back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +56,8 @@ LEDGER_ROWS = 4_000_000  # customers times snapshots in one portion
 
 
 def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
-    """Return the snapshots at which indicators are measured: the last one and those before it, ``every_days`` apart, oldest first.
+    """Return the snapshots at which indicators are measured: the last one and those before it,
+    ``every_days`` apart, oldest first.
 
     Snapshots whose window would begin before the first observed day are left out.
 
@@ -75,8 +78,9 @@ def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
     _require_observed(tables, study, [last])
     if not found:
         raise StudyError(
-            f"study {study.name}: required a window of {step.days} days within the data, which begin {first}, arrived the last day {last}; "
-            f"use lifecycle.last on or after {first + step}, and at least 1 period"
+            f"study {study.name}: required a window of {step.days} days within the data, which"
+            f" begin {first}, arrived the last day {last}; use lifecycle.last on or after"
+            f" {first + step}, and at least 1 period"
         )
     return found
 
@@ -84,7 +88,8 @@ def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
 def _require_dated(study: Study) -> None:
     if study.kind == "flat":
         raise StudyError(
-            f"study {study.name}: required dated tables to measure indicators over time, arrived a flat study; use a dated one"
+            f"study {study.name}: required dated tables to measure indicators over time, arrived a"
+            " flat study; use a dated one"
         )
 
 
@@ -93,11 +98,13 @@ def _require_observed(tables: Tables, study: Study, snapshots: Sequence[date]) -
     first, end = study.data_start or find_data_start(tables, study), find_data_end(tables, study)
     if min(snapshots) < first:
         raise StudyError(
-            f"study {study.name}: required indicators from the first day {first} on, arrived the day {min(snapshots)}; use later snapshots"
+            f"study {study.name}: required indicators from the first day {first} on, arrived the"
+            f" day {min(snapshots)}; use later snapshots"
         )
     if max(snapshots) > end:
         raise StudyError(
-            f"study {study.name}: required indicators up to the data end {end}, arrived the day {max(snapshots)}; use lifecycle.last on or before {end}"
+            f"study {study.name}: required indicators up to the data end {end}, arrived the day"
+            f" {max(snapshots)}; use lifecycle.last on or before {end}"
         )
 
 
@@ -109,26 +116,31 @@ def measure(
     Parameters
     ----------
     tables : contract tables; only what was known by each snapshot is used
-    segment_by : one of ``slices.list_segment_columns``; empty measures the whole company, as the one segment "all"
+    segment_by : one of ``slices.list_segment_columns``; empty measures the whole company, as the
+        one segment "all"
 
     Returns
     -------
-    DataFrame with columns indicator, segment_by, segment, snapshot, value, low, high, se, numerator, denominator, n, unit, worse, note
-        One row per indicator, segment and snapshot; ``low`` and ``high`` bound the 95 % interval, ``n`` counts the customers in the
-        denominator, ``worse`` is 1 where a rise is bad and -1 where a fall is. ``value`` is empty where it can't be known at that snapshot, and
-        ``note`` says why.
+    DataFrame with columns indicator, segment_by, segment, snapshot, value, low, high, se,
+    numerator, denominator, n, unit, worse, note
+        One row per indicator, segment and snapshot; ``low`` and ``high`` bound the 95 % interval,
+        ``n`` counts the customers in the denominator, ``worse`` is 1 where a rise is bad and -1
+        where a fall is. ``value`` is empty where it can't be known at that snapshot, and ``note``
+        says why.
 
     Raises
     ------
     StudyError
-        If a snapshot lies before the first day or after the data end, or ``segment_by`` is no column to tell customers apart by.
+        If a snapshot lies before the first day or after the data end, or ``segment_by`` is no
+        column to tell customers apart by.
     """
     require_targets(study)
     _require_observed(tables, study, snapshots)
     if segment_by and segment_by not in list_segment_columns(tables, study):
         known = ", ".join(list_segment_columns(tables, study)) or "none"
         raise StudyError(
-            f"study {study.name}: required a segment column among {known}, arrived {segment_by!r}; use one of them"
+            f"study {study.name}: required a segment column among {known}, arrived {segment_by!r};"
+            " use one of them"
         )
     parts = [
         part
@@ -189,7 +201,9 @@ def _measure_ratios(
 
 
 def _open_year(observed: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the day after which yearly spend is summed up: a year before the start, but not before observation began."""
+    """Return the day after which yearly spend is summed up: a year before the start, but not before
+    observation began.
+    """
     start = observed.index - pd.Timedelta(days=study.snapshots.every_days)
     year = start - pd.Timedelta(days=YEAR_DAYS)
     first = (
@@ -214,7 +228,9 @@ def _estimate(sums: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _estimate_total(sums: pd.DataFrame) -> pd.DataFrame:
-    """Return totals over customers, with the symmetric interval of a sum of independent customers, cut off at 0."""
+    """Return totals over customers, with the symmetric interval of a sum of independent customers,
+    cut off at 0.
+    """
     spread = (
         (sums.yy - sums.y**2 / sums.n.clip(1)).clip(0) * sums.n / (sums.n - 1).where(sums.n >= 2)
     )
@@ -241,7 +257,9 @@ def _measure_durations(evidence: Tables, study: Study, segment_by: str) -> Itera
 def _read_curves(
     counts: pd.DataFrame, read: Callable[[pd.DataFrame], dict[str, dict]]
 ) -> Iterator[pd.DataFrame]:
-    """Yield one table per indicator, with what is read off the curve of each segment and snapshot."""
+    """Yield one table per indicator, with what is read off the curve of each segment and
+    snapshot.
+    """
     rows = []
     for (segment, snapshot), part in counts.groupby(["segment", "snapshot"], sort=True):
         total, ends = part.rows.sum(), part.rows[part.ended].sum()
@@ -287,7 +305,9 @@ def _read_stays(counts: pd.DataFrame) -> dict[str, dict]:
 
 
 def _shift(found: dict[str, float], begin: float, note: str, otherwise: str) -> dict:
-    """Count from the beginning again, and say on what the estimate is conditional or why there is none."""
+    """Count from the beginning again, and say on what the estimate is conditional or why there is
+    none.
+    """
     shifted = {name: value if name == "se" else value + begin for name, value in found.items()}
     return shifted | {"note": note if np.isfinite(found["value"]) else otherwise}
 
@@ -313,7 +333,9 @@ def _blank(part: pd.DataFrame, unseen: pd.Series) -> pd.DataFrame:
 
 
 def _order(table: pd.DataFrame, study: Study, segment_by: str) -> pd.DataFrame:
-    """Add what the definitions say, and bring rows and columns into their order; segments in which nobody ever counts tell nothing."""
+    """Add what the definitions say, and bring rows and columns into their order; segments in which
+    nobody ever counts tell nothing.
+    """
     table = (
         table[table.groupby(["indicator", "segment"]).known.transform("any")]
         if segment_by
@@ -333,10 +355,12 @@ def _order(table: pd.DataFrame, study: Study, segment_by: str) -> pd.DataFrame:
 
 
 def select_charted(measured: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the rows that a control chart may show: values known, of indicators whose consecutive windows don't overlap, of enough customers.
+    """Return the rows that a control chart may show: values known, of indicators whose consecutive
+    windows don't overlap, of enough customers.
 
-    A chart is of enough customers if half of its windows hold at least ``LEAST_CHARTED`` and, for shares, at least ``LEAST_EVENTS`` of either
-    kind: below that a standard error says too little about the next value.
+    A chart is of enough customers if half of its windows hold at least ``LEAST_CHARTED`` and, for
+    shares, at least ``LEAST_EVENTS`` of either kind: below that a standard error says too little
+    about the next value.
     """
     charted = [name for name in DEFINITIONS if is_charted(name, study)]
     rows = measured[measured.indicator.isin(charted) & measured.value.notna()]

@@ -1,4 +1,6 @@
-"""Segments: what sets a persona apart, in plain words, and the common table of RFM segments and personas."""
+"""Segments: what sets a persona apart, in plain words, and the common table of RFM segments and
+personas.
+"""
 
 import re
 
@@ -15,8 +17,10 @@ JUDGED = 50_000  # customers on whom it is decided which features a description 
 LEAST_EFFECT = 0.2  # Cohen's small effect: what differs less is not named
 MOST_NAMED = 4
 SAME = 0.8  # features correlated more closely than this say the same
-NEVER_SHARE = 0.1  # where more of either side never did something, their share is told instead of the days since
-COMMON_LEVEL = 0.05  # share of a category's value, in the persona or among the others, from which on it can be named
+# where more of either side never did something, their share is told instead of the days since
+NEVER_SHARE = 0.1
+# share of a category's value, in the persona or among the others, from which on it can be named
+COMMON_LEVEL = 0.05
 WIDTH = 90  # letters of a feature's words
 TABLE = ["scheme", "segment", "customers", "share", "low", "high", "words"]
 UNCOUNTED = (
@@ -35,8 +39,9 @@ def describe_personas(
 ) -> pd.DataFrame:
     """Return the personas' sizes and, in words, what sets each apart from the other customers.
 
-    Named are up to four features by effect size, at least 0.2: for numbers the difference of mean normal scores in standard deviations, for
-    categories Cohen's h. Features that say the same (one table's other window, or correlated above .8) are named once.
+    Named are up to four features by effect size, at least 0.2: for numbers the difference of mean
+    normal scores in standard deviations, for categories Cohen's h. Features that say the same (one
+    table's other window, or correlated above .8) are named once.
 
     Parameters
     ----------
@@ -47,7 +52,8 @@ def describe_personas(
     Returns
     -------
     DataFrame with columns persona, customers, share, low, high, firmness, words
-        ``low`` and ``high`` are Wilson's 95 % interval of the share. With one group the words are the verdict.
+        ``low`` and ``high`` are Wilson's 95 % interval of the share. With one group the words are
+        the verdict.
     """
     sizes = personas.members.persona.value_counts().sort_index()
     table = add_shares(pd.DataFrame({"persona": sizes.index, "customers": sizes.to_numpy()}))
@@ -74,7 +80,9 @@ def describe_personas(
 def _describe(
     joined: pd.DataFrame, judged: pd.DataFrame, persona: str, features: list[Feature]
 ) -> str:
-    """Return the words for one persona; ``judged`` holds some of the customers, their numbers as normal scores."""
+    """Return the words for one persona; ``judged`` holds some of the customers, their numbers as
+    normal scores.
+    """
     categories = [feature.name for feature in features if _is_category(joined[feature.name])]
     parts: dict[Feature, str] = {}
     for feature in _rank_effects(judged, judged.persona == persona, features, categories):
@@ -96,9 +104,11 @@ def _rank_effects(
     """Return the features that differ at least a little, most first."""
     columns = [feature.name for feature in features]
     found = [
-        _level_effects(judged[column], inside).abs().max()
-        if column in categories
-        else _shift(judged[column], inside)
+        (
+            _level_effects(judged[column], inside).abs().max()
+            if column in categories
+            else _shift(judged[column], inside)
+        )
         for column in columns
     ]
     effects = pd.Series(found, index=range(len(features)), dtype=float)
@@ -118,7 +128,9 @@ def _shift(scores: pd.Series, inside: pd.Series) -> float:
 
 
 def _level_shares(values: pd.Series, inside: pd.Series) -> pd.DataFrame:
-    """Return the share of each value in the persona (here) and among the others (there), of the values that are common in either."""
+    """Return the share of each value in the persona (here) and among the others (there), of the
+    values that are common in either.
+    """
     shares = pd.DataFrame(
         {
             "here": values[inside].value_counts(normalize=True),
@@ -137,7 +149,9 @@ def _level_effects(values: pd.Series, inside: pd.Series) -> pd.Series:
 def _repeats(
     judged: pd.DataFrame, feature: Feature, named: list[Feature], categories: list[str]
 ) -> bool:
-    """Say whether a feature says what a named one has said: the same thing over another window, or nearly the same order of customers."""
+    """Say whether a feature says what a named one has said: the same thing over another window, or
+    nearly the same order of customers.
+    """
     if _name_family(feature) in map(_name_family, named):
         return True
     others = (
@@ -151,7 +165,9 @@ def _repeats(
 
 
 def _name_family(feature: Feature) -> str:
-    """Return what is told once: how long somebody is a customer, how often a table's rows or days occur, else the feature over any window."""
+    """Return what is told once: how long somebody is a customer, how often a table's rows or days
+    occur, else the feature over any window.
+    """
     stem = find_stem(feature)
     return (
         "tenure"
@@ -187,7 +203,9 @@ def _compare(values: pd.Series, inside: pd.Series, feature: Feature) -> str:
 
 
 def _plain(feature: Feature) -> str:
-    """Return a feature's words on one line without markup: an attribute is named as the data name it."""
+    """Return a feature's words on one line without markup: an attribute is named as the data name
+    it.
+    """
     return write_plain(split_scale(feature)[0], WIDTH)
 
 
@@ -201,7 +219,9 @@ def _compare_never(empty: pd.Series, inside: pd.Series, feature: Feature) -> str
 
 
 def _tell_medians(here: str, there: str, feature: Feature) -> str:
-    """Return both medians: before the words where these say what is counted, else after them, with the meaning of the scale if there is one."""
+    """Return both medians: before the words where these say what is counted, else after them, with
+    the meaning of the scale if there is one.
+    """
     words, scale = _plain(feature), write_plain(split_scale(feature)[1], WIDTH)
     counted = feature.unit not in UNCOUNTED and not feature.unit.startswith("share")
     if counted and (
@@ -246,7 +266,9 @@ def _percent(flags: pd.Series) -> str:
 
 
 def _count(number: str, phrase: str, unit: str) -> str:
-    """Return a number with what it counts: 1 use in …, 2 uses in …; the unit's first word in the plural becomes singular after 1."""
+    """Return a number with what it counts: 1 use in …, 2 uses in …; the unit's first word in the
+    plural becomes singular after 1.
+    """
     one = re.sub(
         r"ies\b|(?<=ss|sh|ch|.x)es\b|(?<=[^s])s\b",
         lambda end: "y" if end[0] == "ies" else "",
@@ -277,7 +299,8 @@ def tabulate_segments(rfm: pd.DataFrame, personas: pd.DataFrame, reason: str = "
     Returns
     -------
     DataFrame with columns scheme, segment, customers, share, low, high, words
-        Scheme is rfm or persona. A scheme without segments has one row, "not applicable", whose words say why.
+        Scheme is rfm or persona. A scheme without segments has one row, "not applicable", whose
+        words say why.
     """
     first = rfm.assign(scheme="rfm", words=[_word_rfm(row) for row in rfm.itertuples()])
     if rfm.empty:
@@ -300,4 +323,7 @@ def _word_rfm(row) -> str:
         else f"last {event} {_count(_number(row.recency_days, ''), 'days ago', 'days')}"
     )
     spent = "" if pd.isna(row.monetary) else f" and {_number(row.monetary, row.unit)}"
-    return f"{last}, {_count(_number(row.frequency_days, ''), phrase, 'days')}{spent} in the last 365 days (medians)"
+    return (
+        f"{last}, {_count(_number(row.frequency_days, ''), phrase, 'days')}{spent} in the last 365"
+        " days (medians)"
+    )

@@ -1,7 +1,9 @@
-"""Personas: groups of customers alike, as many as come back under resampling, each described in words by what sets it apart.
+"""Personas: groups of customers alike, as many as come back under resampling, each described in
+words by what sets it apart.
 
-Numbers become normal scores of their ranks, each table's columns are one block of equal weight, and k-means groups what is left after
-decorrelation; see ``research.grouping``. Where no grouping is stable there is one group, and that is a result.
+Numbers become normal scores of their ranks, each table's columns are one block of equal weight, and
+k-means groups what is left after decorrelation; see ``research.grouping``. Where no grouping is
+stable there is one group, and that is a result.
 """
 
 from dataclasses import dataclass
@@ -22,16 +24,20 @@ from research.study_schema import OWN_FEATURES
 LEAST_CUSTOMERS = 100  # halves of fewer say nothing about stability
 LEAST_DAYS = 60  # a shorter window is mostly luck
 ATTRIBUTES = ("customers", OWN_FEATURES)  # sources of a study's own columns
-MOST_EMPTY = 0.1  # a column that is empty for more doesn't group: customers would be alike because the same is unknown of them
+# a column that is empty for more doesn't group: customers would be alike because the same is
+# unknown of them
+MOST_EMPTY = 0.1
 COMMONEST = 0.95  # a column of which one value, or no value, makes up more is nearly constant
 
 
 @dataclass(frozen=True)
 class Personas:
-    """A grouping: ``members`` (customer_id, persona), ``stability``, ``firmness`` by persona, the columns that describe it, and a verdict.
+    """A grouping: ``members`` (customer_id, persona), ``stability``, ``firmness`` by persona, the
+    columns that describe it, and a verdict.
 
-    Personas are called A, B, C … by size. ``firmness`` says how much of a persona a half of the customers finds again, see
-    ``grouping.measure_firmness``. Where no grouping is stable everybody is in A, and ``firmness`` is empty.
+    Personas are called A, B, C … by size. ``firmness`` says how much of a persona a half of the
+    customers finds again, see ``grouping.measure_firmness``. Where no grouping is stable everybody
+    is in A, and ``firmness`` is empty.
     """
 
     members: pd.DataFrame
@@ -42,16 +48,20 @@ class Personas:
 
 
 def load_profile(evidence: Tables, study: Study) -> pd.DataFrame:
-    """Return the features of everybody who is a customer at one snapshot, one row per customer, in the order of customers."""
+    """Return the features of everybody who is a customer at one snapshot, one row per customer, in
+    the order of customers.
+    """
     return load_features(evidence, find_customers(evidence, study), study)
 
 
 def choose_columns(frame: pd.DataFrame, study: Study, dictionary: pd.DataFrame) -> list[str]:
     """Return the columns that may describe a persona.
 
-    Left out are keys, labels, sensitive columns, what study.yml drops as a leak, identifiers and free text, columns of which one value or
-    emptiness makes up 95 %, campaigns (whom the company wrote to is no trait of the customer) and trends (the stage tells of change). Of what is
-    measured over several windows two stay: the longest (what a customer is like) and the shortest of at least 60 days (what that customer is like now).
+    Left out are keys, labels, sensitive columns, what study.yml drops as a leak, identifiers and
+    free text, columns of which one value or emptiness makes up 95 %, campaigns (whom the company
+    wrote to is no trait of the customer) and trends (the stage tells of change). Of what is
+    measured over several windows two stay: the longest (what a customer is like) and the shortest
+    of at least 60 days (what that customer is like now).
 
     Parameters
     ----------
@@ -90,7 +100,9 @@ def _choose_windows(features: list[Feature]) -> list[Feature]:
 
 
 def _names_customers(values: pd.Series, feature: Feature) -> bool:
-    """Say whether an attribute is called a name or a code, is text of many values, or names customers by its values."""
+    """Say whether an attribute is called a name or a code, is text of many values, or names
+    customers by its values.
+    """
     if feature.source not in ATTRIBUTES or feature.name in TENURE:
         return False
     many = not pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW
@@ -105,7 +117,8 @@ def _is_constant(values: pd.Series) -> bool:
 def name_block(feature: Feature) -> str:
     """Return the table that a feature comes from.
 
-    The days since the first row of any table tell how long somebody has been a customer, so they stand with tenure in "contracts".
+    The days since the first row of any table tell how long somebody has been a customer, so they
+    stand with tenure in "contracts".
     """
     return "contracts" if feature.name in TENURE else feature.source
 
@@ -121,10 +134,11 @@ def find_personas(
 ) -> Personas:
     """Group customers, in as many groups as are stable under resampling.
 
-    Only numbers with more than two values group; categories and flags describe the groups afterwards, since splitting customers by a flag is
-    perfectly stable and tells nothing new; so do numbers that are empty for more than a tenth, but for the days since what may never have
-    happened. The number of groups is chosen on at most 2,000 customers, the groups are fitted on at most 20,000,
-    both drawn by seed, and everybody is assigned.
+    Only numbers with more than two values group; categories and flags describe the groups
+    afterwards, since splitting customers by a flag is perfectly stable and tells nothing new; so do
+    numbers that are empty for more than a tenth, but for the days since what may never have
+    happened. The number of groups is chosen on at most 2,000 customers, the groups are fitted on at
+    most 20,000, both drawn by seed, and everybody is assigned.
 
     Parameters
     ----------
@@ -195,8 +209,14 @@ def _one_group(
 def _explain(stability: pd.DataFrame) -> str:
     best = stability.loc[stability.stability.idxmax()]
     if best.stability < clustering.LEAST_STABILITY:
-        return f"halves of the customers agree at most at {best.stability:.2f} (with {best.k:.0f} groups), and {clustering.LEAST_STABILITY:g} is required"
-    return "where halves of the customers agree, halves of customers made up without groups do nearly as often"
+        return (
+            f"halves of the customers agree at most at {best.stability:.2f} (with {best.k:.0f}"
+            f" groups), and {clustering.LEAST_STABILITY:g} is required"
+        )
+    return (
+        "where halves of the customers agree, halves of customers made up without groups do nearly"
+        " as often"
+    )
 
 
 def _group(
@@ -220,10 +240,15 @@ def _group(
     letters = np.array([chr(ord("A") + number) for number in range(k)])
     members = frame[["customer_id"]].assign(persona=letters[labels])
     firmness = pd.Series(clustering.measure_firmness(points, labels, k, rng), index=letters)
-    verdict = f"{k} groups: halves of the customers agree at {row.stability:.2f}, halves of customers made up without groups at {row.reference:.2f}"
+    verdict = (
+        f"{k} groups: halves of the customers agree at {row.stability:.2f}, halves of customers"
+        f" made up without groups at {row.reference:.2f}"
+    )
     return Personas(members, stability, firmness, tuple(columns), verdict)
 
 
 def tabulate_stability(personas: Personas) -> pd.DataFrame:
-    """Return how stable every number of groups is, see ``grouping.measure_stability``; no rows where none was tried."""
+    """Return how stable every number of groups is, see ``grouping.measure_stability``; no rows
+    where none was tried.
+    """
     return personas.stability

@@ -56,7 +56,8 @@ def _step_days(days: pd.DatetimeIndex) -> float:
 
 
 def plot_transitions(moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the share of moves from each stage (row) to each stage (column) as a heat map; empty where no move was seen.
+    """Draw the share of moves from each stage (row) to each stage (column) as a heat map; empty
+    where no move was seen.
 
     Parameters
     ----------
@@ -91,7 +92,8 @@ def _draw_heat(ax: Axes, table: pd.DataFrame, top: float) -> None:
 
 
 def plot_cohorts(cohorts: pd.DataFrame, ax: Axes | None = None, oldest_months: int = 24) -> Axes:
-    """Draw retention by joining month (row) and age (column) as a heat map; cells that were not yet observed stay white.
+    """Draw retention by joining month (row) and age (column) as a heat map; cells that were not yet
+    observed stay white.
 
     Parameters
     ----------
@@ -110,7 +112,8 @@ def plot_cohorts(cohorts: pd.DataFrame, ax: Axes | None = None, oldest_months: i
 
 
 def plot_cohort_curves(cohorts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw retention over age, one line for each joining month; the darker, the later the customers joined.
+    """Draw retention over age, one line for each joining month; the darker, the later the customers
+    joined.
 
     Parameters
     ----------
@@ -136,7 +139,8 @@ def plot_cohort_curves(cohorts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_stability(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how well two halves of the customers agree on their groups, per number of groups, beside data without any structure.
+    """Draw how well two halves of the customers agree on their groups, per number of groups, beside
+    data without any structure.
 
     Parameters
     ----------
@@ -192,11 +196,13 @@ def plot_trend(rows: pd.DataFrame, title: str, unit: str, ax: Axes | None = None
 
 
 def plot_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
-    """Draw a control chart: the smoothed evidence of worsening against its limit, and since when it has worsened.
+    """Draw a control chart: the smoothed evidence of worsening against its limit, and since when it
+    has worsened.
 
     Parameters
     ----------
-    rows : DataFrame with columns snapshot, ewma, single, limit, alarm, since; in standard deviations, up is worse; empty while the chart learns
+    rows : DataFrame with columns snapshot, ewma, single, limit, alarm, since; in standard
+        deviations, up is worse; empty while the chart learns
     """
     ax, rows = get_axes(ax), rows.sort_values("snapshot")
     ax.plot(

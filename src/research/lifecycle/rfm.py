@@ -1,4 +1,5 @@
-"""RFM: who bought lately (recency), often (frequency) and for much (monetary), in quintile scores and named segments.
+"""RFM: who bought lately (recency), often (frequency) and for much (monetary), in quintile scores
+and named segments.
 
 The scores compare customers with one another at one snapshot; they describe and don't predict.
 """
@@ -41,7 +42,9 @@ TABLE = [
     "monetary_share",
     "measured",
 ]
-SILENT_DAYS = 90  # a table whose newest row of all customers is older than this has stopped: nobody's recency says anything
+# a table whose newest row of all customers is older than this has stopped: nobody's recency says
+# anything
+SILENT_DAYS = 90
 # the grid: least R, least mean of F and M, name; the first line that fits names the customer
 GRID = (
     (4, 4.0, "champions"),
@@ -57,7 +60,8 @@ SEGMENTS = tuple(name for *_, name in GRID)
 
 
 def find_customers(evidence: Tables, study: Study) -> ir.Table:
-    """Return who is a customer at each snapshot: under cover by a contract, or not gone (see ``spells.find_spells``).
+    """Return who is a customer at each snapshot: under cover by a contract, or not gone (see
+    ``spells.find_spells``).
 
     Returns
     -------
@@ -74,15 +78,19 @@ def find_customers(evidence: Tables, study: Study) -> ir.Table:
 
 
 def find_measure(evidence: Tables) -> tuple[str | None, str]:
-    """Return the table that R and F are measured on, orders where the study has them, else usage; or None, with the reason."""
+    """Return the table that R and F are measured on, orders where the study has them, else usage;
+    or None, with the reason.
+    """
     ages = {name: _find_silence(evidence[name], name) for name in MEASURES if name in evidence}
     alive = [name for name, age in ages.items() if age <= SILENT_DAYS]
     if alive:
         return alive[0], ""
     stopped = " and ".join(
-        f"the last row of {name} is {age:,.0f} days old"
-        if np.isfinite(age)
-        else f"{name} has no row yet"
+        (
+            f"the last row of {name} is {age:,.0f} days old"
+            if np.isfinite(age)
+            else f"{name} has no row yet"
+        )
         for name, age in ages.items()
     )
     return None, f"not applicable: {stopped or 'RFM needs the table orders or usage'}"
@@ -107,17 +115,21 @@ def score_rfm(evidence: Tables, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns customer_id, recency_days, frequency_days, monetary, r_score, f_score, m_score, segment, measured
-        One row per customer, in the order of customers. ``recency_days``: days since the last purchase, empty where there was none;
-        ``frequency_days``: days with a purchase in the last 365 days; ``monetary``: the sum of all order lines of the last 365 days, returns
-        included, in the study's currency. Scores run from 1 to 5 (best), see ``score_quintiles``; the segments are those of ``GRID``.
-        Without orders R and F are of usage and M is empty (``measured`` is "uses"); without either, or where they have stopped, the frame has
-        no rows, and ``find_measure`` says why.
+    DataFrame with columns customer_id, recency_days, frequency_days, monetary, r_score, f_score,
+    m_score, segment, measured
+        One row per customer, in the order of customers. ``recency_days``: days since the last
+        purchase, empty where there was none; ``frequency_days``: days with a purchase in the last
+        365 days; ``monetary``: the sum of all order lines of the last 365 days, returns included,
+        in the study's currency. Scores run from 1 to 5 (best), see ``score_quintiles``; the
+        segments are those of ``GRID``. Without orders R and F are of usage and M is empty
+        (``measured`` is "uses"); without either, or where they have stopped, the frame has no rows,
+        and ``find_measure`` says why.
 
     References
     ----------
-    Hughes, A. M. (1994). Strategic Database Marketing, Probus: quintile scores. Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005).
-    doi:10.1509/jmkr.2005.42.4.415: what recency, frequency and monetary value tell together.
+    Hughes, A. M. (1994). Strategic Database Marketing, Probus: quintile scores. Fader, P. S.,
+    Hardie, B. G. S. and Lee, K. L. (2005). doi:10.1509/jmkr.2005.42.4.415: what recency, frequency
+    and monetary value tell together.
     """
     name, _ = find_measure(evidence)
     if name is None:
@@ -157,15 +169,17 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
 def _require_one_snapshot(frame: pd.DataFrame) -> None:
     if frame.snapshot.nunique() > 1:
         raise ValueError(
-            f"required evidence at one snapshot, arrived {frame.snapshot.nunique()}; cut the evidence at one day"
+            f"required evidence at one snapshot, arrived {frame.snapshot.nunique()}; cut the"
+            " evidence at one day"
         )
 
 
 def score_quintiles(values: pd.Series) -> pd.Series:
     """Return scores from 1 to 5, 5 for the highest fifth.
 
-    Equal values get the same score: that of the quintile in which the middle of their ranks lies. So the half of all customers who bought
-    once share the score 2 (their middle is at 25 %), and values that are all equal score 3. Without ties every score holds a fifth.
+    Equal values get the same score: that of the quintile in which the middle of their ranks lies.
+    So the half of all customers who bought once share the score 2 (their middle is at 25 %), and
+    values that are all equal score 3. Without ties every score holds a fifth.
     """
     middle = (2 * values.rank(method="average")).astype(
         "int64"
@@ -174,14 +188,17 @@ def score_quintiles(values: pd.Series) -> pd.Series:
 
 
 def name_segments(r_score: pd.Series, f_score: pd.Series, m_score: pd.Series) -> pd.Series:
-    """Return each customer's segment by the grid of R and the mean of F and M; of F alone where M is not measured."""
+    """Return each customer's segment by the grid of R and the mean of F and M; of F alone where M
+    is not measured.
+    """
     worth = pd.concat([f_score, m_score], axis=1).astype(float).mean(axis=1)
     fits = [(r_score >= least_r) & (worth >= least_worth) for least_r, least_worth, _ in GRID]
     return pd.Series(np.select(fits, SEGMENTS, default=SEGMENTS[-1]), index=r_score.index)
 
 
 def tabulate_rfm(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the segments' sizes and medians, in the order of the grid; segments without customers are left out.
+    """Return the segments' sizes and medians, in the order of the grid; segments without customers
+    are left out.
 
     Parameters
     ----------
@@ -189,10 +206,12 @@ def tabulate_rfm(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns segment, customers, share, low, high, recency_days, frequency_days, monetary, unit, monetary_share, measured
-        ``low`` and ``high`` are Wilson's 95 % interval of the share; ``recency_days``, ``frequency_days`` and ``monetary`` are medians, the
-        last in ``unit``; ``monetary_share`` is the segment's part of the sum over all customers, empty where that isn't positive. ``measured``
-        says whether days are of purchases or of uses.
+    DataFrame with columns segment, customers, share, low, high, recency_days, frequency_days,
+    monetary, unit, monetary_share, measured
+        ``low`` and ``high`` are Wilson's 95 % interval of the share; ``recency_days``,
+        ``frequency_days`` and ``monetary`` are medians, the last in ``unit``; ``monetary_share`` is
+        the segment's part of the sum over all customers, empty where that isn't positive.
+        ``measured`` says whether days are of purchases or of uses.
     """
     grouped = scores.groupby("segment")
     table = grouped[["recency_days", "frequency_days", "monetary"]].median()

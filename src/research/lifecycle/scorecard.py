@@ -1,4 +1,6 @@
-"""Scorecards: every indicator against its target, what is not measured and why, and how each changed."""
+"""Scorecards: every indicator against its target, what is not measured and why, and how each
+changed.
+"""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,8 @@ from research.study import Study
 
 
 def list_indicators(measured: pd.DataFrame, study: Study, tables: Tables) -> pd.DataFrame:
-    """Return the report's table: every defined indicator of the whole company at every snapshot, against its target.
+    """Return the report's table: every defined indicator of the whole company at every snapshot,
+    against its target.
 
     Parameters
     ----------
@@ -24,10 +27,12 @@ def list_indicators(measured: pd.DataFrame, study: Study, tables: Tables) -> pd.
 
     Returns
     -------
-    DataFrame with columns indicator, title, snapshot, value, low, high, numerator, denominator, n, unit, target, verdict, status, needs, note
-        ``verdict`` is met or missed where the whole interval lies on one side of the target, else "not shown"; empty without a target.
-        ``status`` is measured or "not measured"; an indicator that is measured at no snapshot has one row without a snapshot, whose
-        ``needs`` names the tables that it takes.
+    DataFrame with columns indicator, title, snapshot, value, low, high, numerator, denominator, n,
+    unit, target, verdict, status, needs, note
+        ``verdict`` is met or missed where the whole interval lies on one side of the target, else
+        "not shown"; empty without a target. ``status`` is measured or "not measured"; an indicator
+        that is measured at no snapshot has one row without a snapshot, whose ``needs`` names the
+        tables that it takes.
 
     Raises
     ------
@@ -81,7 +86,9 @@ def _list_one(name: str, rows: pd.DataFrame, study: Study, tables: Tables) -> pd
 
 
 def _judge(table: pd.DataFrame) -> np.ndarray:
-    """Return met, missed or "not shown" by the interval; nothing where there is no target or no value."""
+    """Return met, missed or "not shown" by the interval; nothing where there is no target or no
+    value.
+    """
     lower = table.indicator.map(
         {name: spec.better == "lower" for name, spec in DEFINITIONS.items()}
     ).astype(bool)
@@ -101,15 +108,18 @@ def summarise(indicators: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns indicator, title, unit, snapshot, value, low, high, change, change_low, change_high, change_year, change_year_low,
-    change_year_high, target, verdict, status, needs, note
-        ``change`` is against the snapshot ``every_days`` before, ``change_year`` against the one closest to a year before, at most half a
-        step off; empty where that isn't known. The two values are taken as independent (for windows that overlap the interval is too wide).
+    DataFrame with columns indicator, title, unit, snapshot, value, low, high, change, change_low,
+    change_high, change_year, change_year_low, change_year_high, target, verdict, status, needs,
+    note
+        ``change`` is against the snapshot ``every_days`` before, ``change_year`` against the one
+        closest to a year before, at most half a step off; empty where that isn't known. The two
+        values are taken as independent (for windows that overlap the interval is too wide).
 
     References
     ----------
-    Newcombe, R. G. (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I, method 10; Zou, G. Y. and Donner, A. (2008),
-    doi:10.1002/sim.3095: the interval of a difference from the intervals of its parts.
+    Newcombe, R. G. (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
+    method 10; Zou, G. Y. and Donner, A. (2008), doi:10.1002/sim.3095: the interval of a difference
+    from the intervals of its parts.
     """
     last, step = indicators.snapshot.max(), pd.Timedelta(days=study.snapshots.every_days)
     rows = []

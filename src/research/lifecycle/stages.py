@@ -1,4 +1,6 @@
-"""How many customers are in each stage of ``research.lifecycle``, how they move between stages, and how long they stay."""
+"""How many customers are in each stage of ``research.lifecycle``, how they move between stages, and
+how long they stay.
+"""
 
 import ibis
 import ibis.expr.types as ir
@@ -20,8 +22,8 @@ def count_stages(stages: ir.Table) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns snapshot, stage, customers, share, low, high
-        One row per snapshot and stage, 0 where nobody is in it. ``share`` is of those who are customers at the snapshot, with its 95 %
-        interval (Wilson), and empty for who is gone.
+        One row per snapshot and stage, 0 where nobody is in it. ``share`` is of those who are
+        customers at the snapshot, with its 95 % interval (Wilson), and empty for who is gone.
     """
     found = stages.group_by(["snapshot", "stage"]).agg(customers=stages.count()).to_pandas()
     grid = pd.MultiIndex.from_product(
@@ -43,7 +45,9 @@ def count_stages(stages: ir.Table) -> pd.DataFrame:
 
 
 def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
-    """Return each customer's stage at two consecutive snapshots: ``origin`` and ``stage``; who joined in between comes from ``NEW``."""
+    """Return each customer's stage at two consecutive snapshots: ``origin`` and ``stage``; who
+    joined in between comes from ``NEW``.
+    """
     earlier = stages.select(
         snapshot=stages.snapshot + ibis.interval(days=every_days),
         customer_id="customer_id",
@@ -68,8 +72,9 @@ def count_transitions(stages: ir.Table, every_days: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns origin, stage, customers, moves, share, low, high
-        One row per pair of stages that occurs. ``share`` is of all moves out of ``origin``, staying included, with its 95 % interval, which
-        counts customers and not moves; ``customers`` is how many different ones were seen in ``origin``.
+        One row per pair of stages that occurs. ``share`` is of all moves out of ``origin``, staying
+        included, with its 95 % interval, which counts customers and not moves; ``customers`` is how
+        many different ones were seen in ``origin``.
     """
     pairs = _pair_snapshots(stages, every_days)
     per_pair = pairs.group_by(["customer_id", "origin", "stage"]).agg(
@@ -102,14 +107,16 @@ def count_transitions(stages: ir.Table, every_days: int) -> pd.DataFrame:
 
 
 def measure_stays(stages: ir.Table, every_days: int) -> pd.DataFrame:
-    """Return how long customers stay in a stage: Kaplan-Meier on stays that begin within the snapshots, those that still last censored.
+    """Return how long customers stay in a stage: Kaplan-Meier on stays that begin within the
+    snapshots, those that still last censored.
 
     Returns
     -------
     DataFrame with columns stage, stays, finished, median_days, low_days, high_days, longest_days
-        A stay is known to ``every_days``: it counts the snapshots at which it was seen. The median (Kaplan and Meier 1958,
-        doi:10.1080/01621459.1958.10501452) is empty where fewer than half of the stays have ended; low and high bound its 95 % interval
-        (Greenwood, log-log), which takes stays as independent, and are empty where the band doesn't cross one half.
+        A stay is known to ``every_days``: it counts the snapshots at which it was seen. The median
+        (Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452) is empty where fewer than half
+        of the stays have ended; low and high bound its 95 % interval (Greenwood, log-log), which
+        takes stays as independent, and are empty where the band doesn't cross one half.
     """
     counts = _count_stays(stages, every_days).to_pandas()
     rows = [
@@ -132,7 +139,9 @@ def measure_stays(stages: ir.Table, every_days: int) -> pd.DataFrame:
 
 
 def _count_stays(stages: ir.Table, every_days: int) -> ir.Table:
-    """Return stage, days, finished and the number of such stays, without those that were under way at the first snapshot."""
+    """Return stage, days, finished and the number of such stays, without those that were under way
+    at the first snapshot.
+    """
     own = ibis.window(group_by="customer_id", order_by="snapshot")
     bounds = stages.agg(first=stages.snapshot.min(), last=stages.snapshot.max())
     runs = stages.mutate(

@@ -1,4 +1,6 @@
-"""Recalibration: a map from scores to probabilities, learned on the past only and kept only where it helps there."""
+"""Recalibration: a map from scores to probabilities, learned on the past only and kept only where
+it helps there.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,14 @@ EDGE = 1e-6  # scores are kept off 0 and 1 by as much
 
 
 class Sigmoid(BaseEstimator):
-    """Logistic regression on the log-odds of the score (Platt 1999), with slopes of at least 0: a map may flatten a ranking, never turn it around."""
+    """Logistic regression on the log-odds of the score (Platt 1999), with slopes of at least 0: a
+    map may flatten a ranking, never turn it around.
+    """
 
     def fit(self, scores: np.ndarray, churned: np.ndarray) -> "Sigmoid":
-        """Learn slopes and intercept; what would fall is left out, and where nothing rises everybody gets the share of churners."""
+        """Learn slopes and intercept; what would fall is left out, and where nothing rises
+        everybody gets the share of churners.
+        """
         bent, self.share_ = self._bend(scores), np.mean(churned)
         self.kept_, falling = np.arange(bent.shape[1]), np.ones(bent.shape[1], bool)
         while len(self.kept_) and falling.any():
@@ -39,7 +45,9 @@ class Sigmoid(BaseEstimator):
 
 
 class Beta(Sigmoid):
-    """Logistic regression on both logarithms (Kull, Silva Filho & Flach 2017, doi:10.1214/17-EJS1338SI): also mends scores that are too timid on one side."""
+    """Logistic regression on both logarithms (Kull, Silva Filho & Flach 2017,
+    doi:10.1214/17-EJS1338SI): also mends scores that are too timid on one side.
+    """
 
     def _bend(self, scores: np.ndarray) -> np.ndarray:
         p = np.clip(scores, EDGE, 1 - EDGE)
@@ -47,7 +55,9 @@ class Beta(Sigmoid):
 
 
 class Isotonic(BaseEstimator):
-    """The best rising staircase (Zadrozny & Elkan 2002, doi:10.1145/775047.775151), kept off 0 and 1 by one customer's weight."""
+    """The best rising staircase (Zadrozny & Elkan 2002, doi:10.1145/775047.775151), kept off 0 and
+    1 by one customer's weight.
+    """
 
     def fit(self, scores: np.ndarray, churned: np.ndarray) -> "Isotonic":
         """Learn the steps."""
@@ -76,7 +86,9 @@ MAPS = {"none": Unchanged(), "sigmoid": Sigmoid(), "beta": Beta(), "isotonic": I
 
 
 def judge_maps(scores: np.ndarray, churned: np.ndarray, groups: np.ndarray, seed: int) -> pd.Series:
-    """Return the log-loss in nats of each map on folds of customers that it was not learned from."""
+    """Return the log-loss in nats of each map on folds of customers that it was not learned
+    from.
+    """
     p = {name: np.empty(len(scores)) for name in MAPS}
     for learn, rest in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(
         scores[:, None], churned, groups
@@ -95,8 +107,8 @@ def judge_maps(scores: np.ndarray, churned: np.ndarray, groups: np.ndarray, seed
 class Calibrated(ClassifierMixin, BaseEstimator):
     """The map from a model's scores to probabilities that predicted best on the past.
 
-    It learns from scores of customers whom the model had not seen (see ``unseen.score_unseen``); the maps are judged on folds of these, and the
-    best is learned from all of them.
+    It learns from scores of customers whom the model had not seen (see ``unseen.score_unseen``);
+    the maps are judged on folds of these, and the best is learned from all of them.
 
     Parameters
     ----------
@@ -107,7 +119,9 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, scores: pd.DataFrame, churned: np.ndarray, groups: np.ndarray) -> "Calibrated":
-        """Choose and learn the map from one column of scores; rows of one of ``groups`` (customers) stay in one fold."""
+        """Choose and learn the map from one column of scores; rows of one of ``groups`` (customers)
+        stay in one fold.
+        """
         given, churned = scores.iloc[:, 0].to_numpy(float), np.asarray(churned, bool)
         self.losses_ = judge_maps(given, churned, groups, self.seed)
         self.map_name_ = self.losses_.idxmin()

@@ -1,6 +1,8 @@
-"""Logistic regression with bent effects and with the pairs of columns that act together, each as strong as the training part supports.
+"""Logistic regression with bent effects and with the pairs of columns that act together, each as
+strong as the training part supports.
 
-The log-odds of churn are a sum of one curve per number, one step per category and one surface per pair, so all that such a model says can be drawn.
+The log-odds of churn are a sum of one curve per number, one step per category and one surface per
+pair, so all that such a model says can be drawn.
 """
 
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ FEWEST, WIDTH = (
     4,
     600,
 )  # knots of a curve at least; all curves together have about as many columns as WIDTH says
-LOG_ODDS_SD = 1.5  # of all effects together before the data are seen: two of them around a base rate of one half reach from 5 to 95 %
+# of all effects together before the data are seen: two of them around a base rate of one half reach
+# from 5 to 95 %
+LOG_ODDS_SD = 1.5
 DOUBT = 0.3  # weight of that beside what the data say, in columns per block
 STEPS, UPDATES, CLOSE = (
     12,
@@ -44,7 +48,9 @@ MISSING = "(missing)"
 
 @dataclass(frozen=True)
 class Shape:
-    """What the training part says of a column: knots of its curve and of its surfaces, or the categories for both; ``middle`` fills empty numbers."""
+    """What the training part says of a column: knots of its curve and of its surfaces, or the
+    categories for both; ``middle`` fills empty numbers.
+    """
 
     curve: np.ndarray
     grid: np.ndarray
@@ -63,8 +69,9 @@ class Shape:
     def bend(self, values: pd.Series) -> Iterator[np.ndarray]:
         """Yield the blocks of columns for the effect of this column alone.
 
-        A number gives its trend over the knots, and what bends it, in coordinates in which a penalty on squares is one on second differences of the
-        curve (Eilers & Marx 1996, doi:10.1214/ss/1038425655); where values are missing, also that.
+        A number gives its trend over the knots, and what bends it, in coordinates in which a
+        penalty on squares is one on second differences of the curve (Eilers & Marx 1996,
+        doi:10.1214/ss/1038425655); where values are missing, also that.
         """
         marks = self.mark(values, self.curve)
         if self.middle is None:
@@ -78,7 +85,9 @@ class Shape:
             yield values.isna().to_numpy(float)[:, None]
 
     def cut(self, values: pd.Series) -> np.ndarray:
-        """Return for each row in which cell of the grid it lies, shape (rows, cells): a category, the rest of them, or a range between knots."""
+        """Return for each row in which cell of the grid it lies, shape (rows, cells): a category,
+        the rest of them, or a range between knots.
+        """
         if self.middle is None:
             found = self.mark(values, self.grid)
             return np.column_stack([found, 1 - found.sum(axis=1)]).astype("float32")
@@ -92,7 +101,9 @@ class Shape:
 
 
 def learn_shape(values: pd.Series, knots: int = KNOTS) -> Shape:
-    """Lay knots at quantiles of a number, or at each of few values; name the categories of anything else, rare ones left to the intercept."""
+    """Lay knots at quantiles of a number, or at each of few values; name the categories of anything
+    else, rare ones left to the intercept.
+    """
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         counts = pd.Series(_name(values)).value_counts()
         kept = counts.index[counts >= RARE].to_numpy(object)
@@ -115,8 +126,9 @@ def _name(values: pd.Series) -> np.ndarray:
 class LogisticPairs(ClassifierMixin, BaseEstimator):
     """Logistic regression on curves, steps and surfaces of a DataFrame's columns.
 
-    Effects of single columns come first; pairs are looked for in what these leave unexplained, see ``find_pairs``. How strong a block of columns may
-    be is learned with it, see ``fit_blocks``; an effect that the data don't support shrinks to nothing.
+    Effects of single columns come first; pairs are looked for in what these leave unexplained, see
+    ``find_pairs``. How strong a block of columns may be is learned with it, see ``fit_blocks``; an
+    effect that the data don't support shrinks to nothing.
 
     Parameters
     ----------
@@ -129,11 +141,14 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         self.false_share = false_share
 
     def fit(self, frame: pd.DataFrame, churned: np.ndarray) -> "LogisticPairs":
-        """Learn shapes, pairs and strengths from rows with numbers and texts, missing ones included."""
+        """Learn shapes, pairs and strengths from rows with numbers and texts, missing ones
+        included.
+        """
         churned = np.asarray(churned, float)
         if not 0 < churned.mean() < 1:
             raise StudyError(
-                f"required churners and others, arrived {int(churned.sum())} churners in {len(churned)} rows; check the label in the study's SQL"
+                f"required churners and others, arrived {int(churned.sum())} churners in"
+                f" {len(churned)} rows; check the label in the study's SQL"
             )
         knots = int(np.clip(WIDTH // max(1, frame.select_dtypes("number").shape[1]), FEWEST, KNOTS))
         self.classes_, self.shapes_ = (
@@ -203,7 +218,9 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         return expit(matrix @ self.coef_ + self.intercept_)
 
     def _join(self, blocks: list[np.ndarray]) -> np.ndarray:
-        """Blocks of mean 0 and length 1, side by side: the square root of a strength is then the standard deviation of its effect on the log-odds."""
+        """Blocks of mean 0 and length 1, side by side: the square root of a strength is then the
+        standard deviation of its effect on the log-odds.
+        """
         return np.hstack(
             [
                 (block - mean) / length
@@ -233,10 +250,13 @@ def fit_blocks(
     owner: np.ndarray,
     start: tuple[float, np.ndarray, np.ndarray] | None = None,
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Fit a logistic regression whose coefficients are drawn, block by block, from normal distributions of variances that are learned too.
+    """Fit a logistic regression whose coefficients are drawn, block by block, from normal
+    distributions of variances that are learned too.
 
-    A variance is the one under which the data are most probable (MacKay 1992, doi:10.1162/neco.1992.4.5.720, by his fixed-point steps around the Laplace
-    approximation), with ``DOUBT`` columns' worth of the belief that all blocks share ``LOG_ODDS_SD`` alike. The intercept is free.
+    A variance is the one under which the data are most probable (MacKay 1992,
+    doi:10.1162/neco.1992.4.5.720, by his fixed-point steps around the Laplace approximation), with
+    ``DOUBT`` columns' worth of the belief that all blocks share ``LOG_ODDS_SD`` alike. The
+    intercept is free.
 
     Parameters
     ----------
@@ -274,7 +294,9 @@ def fit_blocks(
 
 
 def _curve(rows: np.ndarray, churned: np.ndarray, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the second-order approximation of the log-likelihood at a fit: its matrix, and the vector whose solution is Newton's next fit."""
+    """Return the second-order approximation of the log-likelihood at a fit: its matrix, and the
+    vector whose solution is Newton's next fit.
+    """
     risk = expit(np.clip(rows @ fit, -15, 15))
     weighted = rows.astype("float32") * np.sqrt(risk * (1 - risk)).astype("float32")[:, None]
     gram = (weighted.T @ weighted).astype(
@@ -291,15 +313,19 @@ def find_pairs(
     most: int,
     false_share: float,
 ) -> list[tuple[str, str]]:
-    """Return the pairs of columns in whose cells churn differs from what the columns tell one by one, the surest first.
+    """Return the pairs of columns in whose cells churn differs from what the columns tell one by
+    one, the surest first.
 
-    As FAST does (Lou et al. 2013, doi:10.1145/2487575.2487579), every pair is cut into a coarse table. The sum over its cells of squared residuals over
-    their variance, less the same over its rows and columns, is about chi-squared where there is nothing; the pairs kept hold the expected
-    share of false ones below ``false_share`` (Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x).
+    As FAST does (Lou et al. 2013, doi:10.1145/2487575.2487579), every pair is cut into a coarse
+    table. The sum over its cells of squared residuals over their variance, less the same over its
+    rows and columns, is about chi-squared where there is nothing; the pairs kept hold the expected
+    share of false ones below ``false_share`` (Benjamini & Hochberg 1995,
+    doi:10.1111/j.2517-6161.1995.tb02031.x).
 
     Parameters
     ----------
-    residual, weight : churn minus risk, and risk times its complement, of each row under the effects of single columns
+    residual, weight : churn minus risk, and risk times its complement, of each row under the
+        effects of single columns
     """
     names = [name for name, shape in shapes.items() if len(shape.grid) > 1]
     if len(names) < 2:
@@ -324,7 +350,8 @@ def find_pairs(
 def measure_excess(
     cells: np.ndarray, owner: np.ndarray, residual: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each two columns the chi-squared of their table beyond that of its rows and columns, and its degrees of freedom.
+    """Return for each two columns the chi-squared of their table beyond that of its rows and
+    columns, and its degrees of freedom.
 
     Parameters
     ----------

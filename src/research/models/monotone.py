@@ -9,7 +9,8 @@ from research.errors import StudyError
 
 
 class Monotone(ClassifierMixin, BaseEstimator):
-    """Trees whose probability only rises, or only falls, with the numbers that ``directions`` names (1 or -1).
+    """Trees whose probability only rises, or only falls, with the numbers that ``directions`` names
+    (1 or -1).
 
     Parameters
     ----------
@@ -32,7 +33,8 @@ class Monotone(ClassifierMixin, BaseEstimator):
         numbers = frame.select_dtypes("number").columns
         if texts := [name for name in self.directions if name in frame and name not in numbers]:
             raise StudyError(
-                f"study.yml, key monotone: required features that are numbers, arrived {', '.join(texts)}; remove them"
+                "study.yml, key monotone: required features that are numbers, arrived"
+                f" {', '.join(texts)}; remove them"
             )
         ordered = [self.directions.get(name, 0) for name in numbers] + [0] * (
             frame.shape[1] - len(numbers)

@@ -1,4 +1,6 @@
-"""Scores of training customers by models that had not seen them: what a second stage may learn from."""
+"""Scores of training customers by models that had not seen them: what a second stage may learn
+from.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,5 @@
-"""Columns as models take them: numbers bent, scaled or left as they are, texts as categories, empty values kept apart.
+"""Columns as models take them: numbers bent, scaled or left as they are, texts as categories, empty
+values kept apart.
 
 All is learned in the training part and lies inside each candidate's pipeline.
 """
@@ -24,7 +25,9 @@ TEXTS = make_column_selector(dtype_exclude="number")
 
 
 class DropConstant(TransformerMixin, BaseEstimator):
-    """Leave out columns that hardly vary in the training part; the first stays where all would go."""
+    """Leave out columns that hardly vary in the training part; the first stays where all would
+    go.
+    """
 
     def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "DropConstant":
         """Find the columns that vary."""
@@ -38,7 +41,9 @@ class DropConstant(TransformerMixin, BaseEstimator):
 
 
 class FillUnknown(TransformerMixin, BaseEstimator):
-    """Put 0 into the columns that hold no value at all in the training part, which some trees can't cut."""
+    """Put 0 into the columns that hold no value at all in the training part, which some trees can't
+    cut.
+    """
 
     def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "FillUnknown":
         """Find them."""
@@ -51,7 +56,9 @@ class FillUnknown(TransformerMixin, BaseEstimator):
 
 
 def bend() -> ColumnTransformer:
-    """Every number by a cubic spline (5 knots at quantiles, flat beyond the training range), each category a column."""
+    """Every number by a cubic spline (5 knots at quantiles, flat beyond the training range), each
+    category a column.
+    """
     splines = make_pipeline(
         _fill(),
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"),
@@ -62,7 +69,9 @@ def bend() -> ColumnTransformer:
 
 
 def scale() -> ColumnTransformer:
-    """Every number in standard deviations from its mean, within 5 of them, each category a column; what hardly varies is left out."""
+    """Every number in standard deviations from its mean, within 5 of them, each category a column;
+    what hardly varies is left out.
+    """
     bounded = make_pipeline(
         _fill(),
         StandardScaler(),
@@ -75,7 +84,9 @@ def scale() -> ColumnTransformer:
 
 
 def pass_on() -> Pipeline:
-    """Numbers as they are, empty ones included; each text as the number of its category: trees cut both."""
+    """Numbers as they are, empty ones included; each text as the number of its category: trees cut
+    both.
+    """
     categories = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=-1,
@@ -95,7 +106,9 @@ def _fill() -> SimpleImputer:
 
 
 def _one_hot() -> Pipeline:
-    """One column per category; rare and unseen ones share a column, an empty value is a category of its own."""
+    """One column per category; rare and unseen ones share a column, an empty value is a category of
+    its own.
+    """
     filled = SimpleImputer(
         strategy="constant", fill_value="missing", missing_values=None, keep_empty_features=True
     )

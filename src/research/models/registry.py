@@ -1,6 +1,8 @@
-"""The models that are compared: references and three families, each a scikit-learn estimator with ``predict_proba`` and its own preparation.
+"""The models that are compared: references and three families, each a scikit-learn estimator with
+``predict_proba`` and its own preparation.
 
-No setting was chosen by a score on the rows that judge: they are the usual ones for tables of this size.
+No setting was chosen by a score on the rows that judge: they are the usual ones for tables of this
+size.
 """
 
 from collections.abc import Sequence
@@ -56,9 +58,10 @@ ROUGH = 4_000  # rows that the survival forest learns from
 class Candidate:
     """A model with its family: reference, logistic, trees, survival or stacked.
 
-    ``needs``: what its ``fit`` takes beside features and labels: ``outcome`` (see ``horizon.frame_outcome``), ``groups`` (the customers).
-    ``columns``: what it looks at in place of the features.
-    ``members``: the candidates at whose risks it looks in place of the features: it learns from what they say of customers they had not seen.
+    ``needs``: what its ``fit`` takes beside features and labels: ``outcome`` (see
+    ``horizon.frame_outcome``), ``groups`` (the customers). ``columns``: what it looks at in place
+    of the features. ``members``: the candidates at whose risks it looks in place of the features:
+    it learns from what they say of customers they had not seen.
     """
 
     family: str
@@ -69,7 +72,8 @@ class Candidate:
 
 
 def find_rule_column(features: list[str], study: Study) -> str | None:
-    """Return the one column that a rule of thumb would rank by: ``rule_column`` of study.yml, else the first recency there is.
+    """Return the one column that a rule of thumb would rank by: ``rule_column`` of study.yml, else
+    the first recency there is.
 
     Raises
     ------
@@ -78,7 +82,8 @@ def find_rule_column(features: list[str], study: Study) -> str | None:
     """
     if study.rule_column and study.rule_column not in features:
         raise StudyError(
-            f"study.yml, key rule_column: required one of the features {', '.join(features)}; arrived '{study.rule_column}'; name one of them"
+            f"study.yml, key rule_column: required one of the features {', '.join(features)};"
+            f" arrived '{study.rule_column}'; name one of them"
         )
     return study.rule_column or next(
         (column for column in RULE_COLUMNS[study.kind] if column in features), None
@@ -99,7 +104,8 @@ def list_candidates(
     features : columns that models may use
     seed : every draw derives from it
     words : what each feature is, from the feature dictionary; its name with spaces unless given
-    tuning_seconds : that a search of settings may take each time the tuned boosting is fitted; 0 leaves it out
+    tuning_seconds : that a search of settings may take each time the tuned boosting is fitted; 0
+        leaves it out
     """
     columns = [find_rule_column(features, study), find_last_value_column(features, study)]
     rules = {
@@ -118,7 +124,8 @@ def list_candidates(
 
 
 def find_directions(features: list[str], study: Study) -> dict[str, int]:
-    """Return in which direction the risk may only move with each feature that ``monotone`` of study.yml names: 1 or -1.
+    """Return in which direction the risk may only move with each feature that ``monotone`` of
+    study.yml names: 1 or -1.
 
     Raises
     ------
@@ -126,21 +133,28 @@ def find_directions(features: list[str], study: Study) -> dict[str, int]:
         If study.yml names a column that is not among the features.
     """
     if alien := [name for name in study.monotone if name not in features]:
-        arrived = f"arrived {', '.join(alien)}; name features, of which 10_data shows the dictionary, or remove the key"
+        arrived = (
+            f"arrived {', '.join(alien)}; name features, of which 10_data shows the dictionary, or"
+            " remove the key"
+        )
         raise StudyError(f"study.yml, key monotone: required features that models see, {arrived}")
     return {name: 1 if direction == "rising" else -1 for name, direction in study.monotone.items()}
 
 
 def find_last_value_column(features: list[str], study: Study) -> str | None:
-    """Return the column with what a customer did last: use, orders or spending in the shortest window."""
+    """Return the column with what a customer did last: use, orders or spending in the shortest
+    window.
+    """
     names = (name.format(study.features.windows[0]) for name in LAST_VALUES[study.kind])
     return next((name for name in names if name in features), None)
 
 
 def list_references(rules: dict[str, str]) -> dict[str, Candidate]:
-    """Return the base rate and the rules: the training share of churners among the customers in the same range of one column.
+    """Return the base rate and the rules: the training share of churners among the customers in the
+    same range of one column.
 
-    A rule has at most ten ranges of at least 5 % of the customers, cut where the shares differ most.
+    A rule has at most ten ranges of at least 5 % of the customers, cut where the shares differ
+    most.
 
     Parameters
     ----------
@@ -160,11 +174,14 @@ def _rule(column: str) -> Pipeline:
 
 
 def list_logistic() -> dict[str, Candidate]:
-    """Return logistic regressions, every number bent: by cubic splines (see ``columns.bend``) in the first two.
+    """Return logistic regressions, every number bent: by cubic splines (see ``columns.bend``) in
+    the first two.
 
-    Ridge: the penalty grows with the number of columns, so that before the data are seen the log-odds of a customer have a standard deviation
-    of 1.5 around the base rate, however many features there are. Elastic net: half of the penalty is on absolute values, which leaves columns out
-    (Zou & Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x). With pairs: curves, and surfaces of columns that act together; see ``pairs``.
+    Ridge: the penalty grows with the number of columns, so that before the data are seen the
+    log-odds of a customer have a standard deviation of 1.5 around the base rate, however many
+    features there are. Elastic net: half of the penalty is on absolute values, which leaves columns
+    out (Zou & Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x). With pairs: curves, and surfaces
+    of columns that act together; see ``pairs``.
     """
     ridge = LogisticRegression(C=LOG_ODDS_SD**2, solver="newton-cholesky")
     net = LogisticRegression(C=0.05, l1_ratio=0.5, solver="saga", max_iter=100, tol=1e-2)
@@ -178,12 +195,16 @@ def list_logistic() -> dict[str, Candidate]:
 
 
 def _shorten(columns: np.ndarray) -> np.ndarray:
-    """Columns of length 1 on average together, so that C is the variance of the log-odds before the data are seen."""
+    """Columns of length 1 on average together, so that C is the variance of the log-odds before the
+    data are seen.
+    """
     return columns / np.sqrt(columns.shape[1])
 
 
 def list_trees(seed: int, directions: dict[str, int]) -> dict[str, Candidate]:
-    """Return a tree, a forest and two gradient boostings; ``directions`` as study.yml states them."""
+    """Return a tree, a forest and two gradient boostings; ``directions`` as study.yml states
+    them.
+    """
     tree = DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=0.02, random_state=seed)
     filled = (
         make_pipeline(pass_on(), SimpleImputer(strategy="median", keep_empty_features=True))
@@ -205,7 +226,9 @@ def list_trees(seed: int, directions: dict[str, int]) -> dict[str, Candidate]:
 
 
 def list_tuned(seed: int, directions: dict[str, int], seconds: float) -> dict[str, Candidate]:
-    """Return gradient boosting whose settings are searched on the training customers; see ``tuning.Tuned``."""
+    """Return gradient boosting whose settings are searched on the training customers; see
+    ``tuning.Tuned``.
+    """
     boosting = Monotone(pass_on(), make_boosting(seed), directions, "monotone_constraints")
     return {
         "tuned boosting": Candidate(
@@ -234,7 +257,8 @@ def list_survival(horizon: int, leaves: bool, seed: int) -> dict[str, Candidate]
 
 
 def list_alive(study: Study, histories: pd.DataFrame) -> dict[str, Candidate]:
-    """Return the buy-till-you-die model, which knows the rhythm of purchases alone: by its chance of no purchase, and of no longer being alive.
+    """Return the buy-till-you-die model, which knows the rhythm of purchases alone: by its chance
+    of no purchase, and of no longer being alive.
 
     See ``alive.AliveUntil``.
 
@@ -258,7 +282,9 @@ def stack(members: Sequence[str]) -> dict[str, Candidate]:
 
 
 def recalibrate(candidates: dict[str, Candidate], seed: int) -> dict[str, Candidate]:
-    """Return one candidate of each family that is there, recalibrated; see ``calibration.Calibrated``."""
+    """Return one candidate of each family that is there, recalibrated; see
+    ``calibration.Calibrated``.
+    """
     chosen = {name: candidates[name] for name in STACKED if name in candidates}
     return {
         name + RECALIBRATED: Candidate(one.family, Calibrated(seed), ("groups",), members=(name,))

@@ -1,4 +1,6 @@
-"""A stacked average: what several models say, weighted by what predicted best for customers whom they hadn't seen."""
+"""A stacked average: what several models say, weighted by what predicted best for customers whom
+they hadn't seen.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,17 @@ EDGE = 1e-6
 
 
 class StackedAverage(ClassifierMixin, BaseEstimator):
-    """A sum of the models' log-odds, with weights of at least 0 and an intercept of least log-loss (van der Laan et al. 2007, doi:10.2202/1544-6115.1309).
+    """A sum of the models' log-odds, with weights of at least 0 and an intercept of least log-loss
+    (van der Laan et al. 2007, doi:10.2202/1544-6115.1309).
 
-    The weights needn't add up to 1: models that are too cautious together are sharpened, and where none knows anything everybody gets the base rate.
+    The weights needn't add up to 1: models that are too cautious together are sharpened, and where
+    none knows anything everybody gets the base rate.
     """
 
     def fit(self, scores: pd.DataFrame, churned: np.ndarray) -> "StackedAverage":
-        """Find the weights from one column of probabilities per model, of customers whom it had not seen (see ``unseen.score_unseen``)."""
+        """Find the weights from one column of probabilities per model, of customers whom it had not
+        seen (see ``unseen.score_unseen``).
+        """
         self.intercept_, weights = weigh(scores.to_numpy(float), np.asarray(churned, bool))
         self.weights_ = pd.Series(weights, index=scores.columns)
         self.classes_ = np.array([False, True])
@@ -36,7 +42,9 @@ def _take_odds(scores: np.ndarray) -> np.ndarray:
 
 
 def weigh(scores: np.ndarray, churned: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the intercept and the weights of the log-odds with the least log-loss; the problem is convex."""
+    """Return the intercept and the weights of the log-odds with the least log-loss; the problem is
+    convex.
+    """
     rows = np.column_stack([np.ones(len(scores)), _take_odds(scores)])
     sign = np.where(churned, 1.0, -1.0)
 

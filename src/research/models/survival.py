@@ -1,4 +1,5 @@
-"""Survival models behind one interface: ``fit(columns, outcome)`` and ``predict_survival(columns, days)``; see ``research.horizon``.
+"""Survival models behind one interface: ``fit(columns, outcome)`` and ``predict_survival(columns,
+days)``; see ``research.horizon``.
 
 Each holds its own preparation of columns, so that nothing is learned outside a training part.
 """
@@ -14,17 +15,20 @@ from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from research.models.survival_at_horizon import LEAST_DAYS, SPREAD
 
-FREE = 10.0  # a column ten times as large is penalised a hundredth: the hazard of an interval is nobody's effect
+# a column ten times as large is penalised a hundredth: the hazard of an interval is nobody's effect
+FREE = 10.0
 LEAST_EVENTS = 20  # for a forest to learn from
 
 
 class Cox(BaseEstimator):
-    """Proportional hazards (Cox 1972, doi:10.1111/j.2517-6161.1972.tb00899.x) with a ridge penalty; baseline by Breslow.
+    """Proportional hazards (Cox 1972, doi:10.1111/j.2517-6161.1972.tb00899.x) with a ridge penalty;
+    baseline by Breslow.
 
     Parameters
     ----------
     prepare : transformer of columns
-    spread : standard deviation of the customers' log hazards before the data are seen, however many columns there are; the penalty follows from it
+    spread : standard deviation of the customers' log hazards before the data are seen, however many
+        columns there are; the penalty follows from it
     """
 
     def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
@@ -44,14 +48,18 @@ class Cox(BaseEstimator):
         return np.exp(np.clip(self.model_.predict(matrix), -30, 30))
 
     def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> np.ndarray:
-        """Return the probability that the event has not come after so many days, shape (rows, days)."""
+        """Return the probability that the event has not come after so many days, shape (rows,
+        days).
+        """
         lean = self._lean(self.prepare_.transform(columns))
         place = np.searchsorted(self.days_, days, side="right")
         return np.exp(-np.outer(lean, np.r_[0.0, self.hazard_][place]))
 
 
 def accumulate_hazard(outcome: np.ndarray, lean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the days with events and the baseline's cumulative hazard there (Breslow 1974, doi:10.2307/2529620)."""
+    """Return the days with events and the baseline's cumulative hazard there (Breslow 1974,
+    doi:10.2307/2529620).
+    """
     order = np.argsort(outcome["days"], kind="stable")
     days, events = outcome["days"][order], outcome["event"][order]
     at_risk = np.cumsum(lean[order][::-1])[::-1]
@@ -67,17 +75,21 @@ def _to_scikit_survival(outcome: np.ndarray) -> np.ndarray:
 
 
 class DiscreteHazard(BaseEstimator):
-    """The chance of the event in each interval, given that it hasn't come before, by any classifier (Singer & Willett 1993, doi:10.3102/10769986018002155).
+    """The chance of the event in each interval, given that it hasn't come before, by any classifier
+    (Singer & Willett 1993, doi:10.3102/10769986018002155).
 
-    Intervals hold about equally many events of the training part, and one ends on each of ``at``. Within an interval the hazard is constant, and who
-    was lost from sight in it counts for the share that was watched.
+    Intervals hold about equally many events of the training part, and one ends on each of ``at``.
+    Within an interval the hazard is constant, and who was lost from sight in it counts for the
+    share that was watched.
 
     Parameters
     ----------
     prepare : transformer of columns
-    classifier : learns from one row per customer and interval lived through, weighed where one was watched in part; the last columns tell the interval
+    classifier : learns from one row per customer and interval lived through, weighed where one was
+        watched in part; the last columns tell the interval
     at : days on which an interval ends, say the horizon
-    intervals : how many there are at most, those that ``at`` asks for aside; what comes after the last of ``at`` is not looked at
+    intervals : how many there are at most, those that ``at`` asks for aside; what comes after the
+        last of ``at`` is not looked at
     as_number : whether the interval is one number (for trees) instead of one column each
     """
 
@@ -112,7 +124,9 @@ class DiscreteHazard(BaseEstimator):
         return np.hstack([matrix, told.astype("float32")])
 
     def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> np.ndarray:
-        """Return the probability that the event has not come after so many days, shape (rows, days); beyond the last interval its hazard goes on."""
+        """Return the probability that the event has not come after so many days, shape (rows,
+        days); beyond the last interval its hazard goes on.
+        """
         matrix, starts = (
             np.asarray(self.prepare_.transform(columns), dtype="float32"),
             np.r_[0, self.edges_[:-1]],
@@ -136,7 +150,9 @@ class DiscreteHazard(BaseEstimator):
 
 
 def _cut_time(outcome: np.ndarray, at: Sequence[int], intervals: int) -> np.ndarray:
-    """Return the ends of the intervals: quantiles of the events' days up to the last of ``at``, and ``at`` itself."""
+    """Return the ends of the intervals: quantiles of the events' days up to the last of ``at``, and
+    ``at`` itself.
+    """
     days = outcome["days"][outcome["event"] & (outcome["days"] <= max(at))]
     cuts = (
         np.ceil(np.quantile(days, np.linspace(0, 1, intervals + 1)[1:-1]))
@@ -149,13 +165,15 @@ def _cut_time(outcome: np.ndarray, at: Sequence[int], intervals: int) -> np.ndar
 def expand(
     outcome: np.ndarray, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the person-period table: for each customer one entry per interval that was lived through, in part or whole, or that the event came in.
+    """Return the person-period table: for each customer one entry per interval that was lived
+    through, in part or whole, or that the event came in.
 
     Returns
     -------
     rows, interval, event, share : arrays
-        Place of the customer, number of the interval, whether the event came in it, and which share of it was watched: below 1 for the last interval
-        of who was lost from sight within it. Left out, such customers would be missed among those who stayed and not among those who left.
+        Place of the customer, number of the interval, whether the event came in it, and which share
+        of it was watched: below 1 for the last interval of who was lost from sight within it. Left
+        out, such customers would be missed among those who stayed and not among those who left.
     """
     days, event = np.maximum(outcome["days"], LEAST_DAYS), outcome["event"]
     reached = np.searchsorted(
@@ -174,16 +192,20 @@ def expand(
 
 
 def _measure_part(outcome: np.ndarray, edges: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return the share that was watched of the interval in which a customer was lost from sight, 0 for all others."""
+    """Return the share that was watched of the interval in which a customer was lost from sight, 0
+    for all others.
+    """
     lost = ~outcome["event"] & (whole < len(edges))
     place, starts = np.minimum(whole, len(edges) - 1), np.r_[0.0, edges[:-1]]
     return np.where(lost, (outcome["days"] - starts[place]) / (edges - starts)[place], 0.0)
 
 
 class SurvivalForest(BaseEstimator):
-    """Random survival forest (Ishwaran et al. 2008, doi:10.1214/08-AOAS169) on at most ``most`` rows drawn by lot, time in ``steps`` up to the last of ``at``.
+    """Random survival forest (Ishwaran et al. 2008, doi:10.1214/08-AOAS169) on at most ``most``
+    rows drawn by lot, time in ``steps`` up to the last of ``at``.
 
-    Time is bounded because a leaf of the forest keeps a curve: what comes after the last day of interest is censored there.
+    Time is bounded because a leaf of the forest keeps a curve: what comes after the last day of
+    interest is censored there.
     """
 
     def __init__(
@@ -220,13 +242,17 @@ class SurvivalForest(BaseEstimator):
         return self
 
     def _draw_rows(self, outcome: np.ndarray) -> np.ndarray:
-        """Return the places of ``most`` rows drawn by lot, or of as many more as it takes to hold ``LEAST_EVENTS`` events."""
+        """Return the places of ``most`` rows drawn by lot, or of as many more as it takes to hold
+        ``LEAST_EVENTS`` events.
+        """
         order = np.random.default_rng(self.seed).permutation(len(outcome))
         events = np.cumsum(outcome["event"][order] & (outcome["days"][order] <= max(self.at)))
         return np.sort(order[: max(self.most, np.searchsorted(events, LEAST_EVENTS) + 1)])
 
     def _coarsen(self, outcome: np.ndarray) -> np.ndarray:
-        """Move days to the end of their step, of which one ends on each of ``at``; sight ends with the last."""
+        """Move days to the end of their step, of which one ends on each of ``at``; sight ends with
+        the last.
+        """
         last = float(max(self.at))
         edges = np.unique(np.r_[np.linspace(0, last, self.steps + 1)[1:], self.at])
         coarse = outcome.copy()
@@ -237,7 +263,9 @@ class SurvivalForest(BaseEstimator):
         return coarse
 
     def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> np.ndarray:
-        """Return the probability that the event has not come after so many days, shape (rows, days), none beyond the last of ``at``."""
+        """Return the probability that the event has not come after so many days, shape (rows,
+        days), none beyond the last of ``at``.
+        """
         matrix = np.nan_to_num(
             np.asarray(self.prepare_.transform(columns), dtype="float32"), nan=-1e9
         )
@@ -247,17 +275,20 @@ class SurvivalForest(BaseEstimator):
 
 
 class WeibullAFT(BaseEstimator):
-    """Weibull regression of times, S(t) = exp(-(t / exp(b x))^k), with a ridge penalty on b; by its gradient, so that hundreds of columns take a second.
+    """Weibull regression of times, S(t) = exp(-(t / exp(b x))^k), with a ridge penalty on b; by its
+    gradient, so that hundreds of columns take a second.
 
     Parameters
     ----------
     prepare : transformer of columns
-    spread : standard deviation of the customers' log times before the data are seen, however many columns there are; the penalty follows from it. The mean
+    spread : standard deviation of the customers' log times before the data are seen, however many
+        columns there are; the penalty follows from it. The mean
         time and the shape k are free
 
     References
     ----------
-    Kalbfleisch, J. D. and Prentice, R. L. (2002), The Statistical Analysis of Failure Time Data, 2nd ed., ch. 3, doi:10.1002/9781118032985.
+    Kalbfleisch, J. D. and Prentice, R. L. (2002), The Statistical Analysis of Failure Time Data,
+    2nd ed., ch. 3, doi:10.1002/9781118032985.
     """
 
     def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
@@ -292,7 +323,9 @@ class WeibullAFT(BaseEstimator):
         return self
 
     def predict_survival(self, columns: pd.DataFrame, days: Sequence[float]) -> np.ndarray:
-        """Return the probability that the event has not come after so many days, shape (rows, days)."""
+        """Return the probability that the event has not come after so many days, shape (rows,
+        days).
+        """
         centre = (
             np.asarray(self.prepare_.transform(columns), float) @ self.coefficients_
             + self.intercept_
@@ -305,7 +338,9 @@ class WeibullAFT(BaseEstimator):
 def _lose(
     numbers: np.ndarray, matrix: np.ndarray, times: np.ndarray, event: np.ndarray, penalty: float
 ) -> tuple[float, np.ndarray]:
-    """Return the mean negative log-likelihood with its penalty, and the gradient; the last numbers are the intercept and the log of the shape."""
+    """Return the mean negative log-likelihood with its penalty, and the gradient; the last numbers
+    are the intercept and the log of the shape.
+    """
     slopes, shape = numbers[:-2], np.exp(numbers[-1])
     distance = times - matrix @ slopes - numbers[-2]
     hazard = np.exp(np.clip(shape * distance, -700, 50))

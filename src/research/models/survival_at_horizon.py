@@ -1,7 +1,8 @@
 """Survival models that answer a classifier's question: will the event be there by the horizon.
 
-Time runs from the end of the lead. What is waited for is the end of the contract (contractual studies: who has left by the horizon has churned) or
-the next purchase (non-contractual: who has not bought by then has churned); both are censored where training knows no more.
+Time runs from the end of the lead. What is waited for is the end of the contract (contractual
+studies: who has left by the horizon has churned) or the next purchase (non-contractual: who has not
+bought by then has churned); both are censored where training knows no more.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-SPREAD = 1.5  # standard deviation of log hazards before the data are seen, as of the log-odds of the logistic models
+# standard deviation of log hazards before the data are seen, as of the log-odds of the logistic
+# models
+SPREAD = 1.5
 LEAST_DAYS = 0.5  # an event on the first moment still took some time
 OUTCOME = np.dtype([("event", bool), ("days", float)])
 
@@ -39,7 +42,9 @@ class AtHorizon(ClassifierMixin, BaseEstimator):
         self.leaves = leaves
 
     def fit(self, columns: pd.DataFrame, churned: np.ndarray, outcome: np.ndarray) -> "AtHorizon":
-        """Fit the survival model to ``outcome``, as from ``frame_outcome``, which tells more than ``churned``."""
+        """Fit the survival model to ``outcome``, as from ``frame_outcome``, which tells more than
+        ``churned``.
+        """
         self.model_ = clone(self.model).fit(columns, outcome)
         self.classes_ = np.array([False, True])
         return self

@@ -23,7 +23,9 @@ BOOSTING = {  # of LightGBM, around the usual settings
 
 
 def prefix_space(space: dict[str, BaseDistribution], step: str) -> dict[str, BaseDistribution]:
-    """Return a search space for a model inside a pipeline: ``num_leaves`` becomes ``<step>__num_leaves``."""
+    """Return a search space for a model inside a pipeline: ``num_leaves`` becomes
+    ``<step>__num_leaves``.
+    """
     return {f"{step}__{name}": values for name, values in space.items()}
 
 
@@ -38,11 +40,14 @@ def tune(
     trials: int = 25,
     folds: int = 3,
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """Return the settings with the least log-loss on customers that a fit had not seen, and every trial.
+    """Return the settings with the least log-loss on customers that a fit had not seen, and every
+    trial.
 
-    The first trial is the model's own settings, so the search never ends worse than it began on its folds; the rest are drawn by a tree of Parzen
-    estimators (Bergstra et al. 2011; Optuna: Akiba et al. 2019, doi:10.1145/3292500.3330701). No trial begins once the seconds are over, but one that has begun
-    ends. Where all trials fit into the seconds, the seed alone decides the result; where they don't, so does the machine's speed.
+    The first trial is the model's own settings, so the search never ends worse than it began on its
+    folds; the rest are drawn by a tree of Parzen estimators (Bergstra et al. 2011; Optuna: Akiba et
+    al. 2019, doi:10.1145/3292500.3330701). No trial begins once the seconds are over, but one that
+    has begun ends. Where all trials fit into the seconds, the seed alone decides the result; where
+    they don't, so does the machine's speed.
 
     Parameters
     ----------
@@ -103,7 +108,8 @@ def _split(
     smallest = int(min(churned.sum(), (~churned).sum()))
     if smallest < folds:
         raise StudyError(
-            f"required at least {folds} training rows of each class to tune on {folds} folds, arrived {smallest}; use an untuned model"
+            f"required at least {folds} training rows of each class to tune on {folds} folds,"
+            f" arrived {smallest}; use an untuned model"
         )
     return [
         *StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
@@ -133,7 +139,8 @@ def _judge(
 
 
 class Tuned(ClassifierMixin, BaseEstimator):
-    """A model that searches its settings each time it is fitted, so that cross-validation nests the search.
+    """A model that searches its settings each time it is fitted, so that cross-validation nests the
+    search.
 
     Parameters
     ----------
@@ -159,7 +166,9 @@ class Tuned(ClassifierMixin, BaseEstimator):
     def fit(
         self, columns: pd.DataFrame, churned: np.ndarray, groups: np.ndarray | None = None
     ) -> "Tuned":
-        """Search on the rows given, then fit on all of them; rows of one of ``groups`` (customers) stay in one fold."""
+        """Search on the rows given, then fit on all of them; rows of one of ``groups`` (customers)
+        stay in one fold.
+        """
         customers = np.arange(len(columns)) if groups is None else np.asarray(groups)
         self.settings_, self.trials_ = tune(
             self.model,

@@ -1,7 +1,8 @@
 """The one place where time is cut: evidence, population, labels and durations at a snapshot.
 
-A snapshot T is a day. Evidence is what was known by the end of T. The label window is half-open, ``(T + lead, T + lead + horizon]``.
-Everything here is an Ibis expression with a column ``snapshot``, so that one snapshot and a panel of many are the same code.
+A snapshot T is a day. Evidence is what was known by the end of T. The label window is half-open,
+``(T + lead, T + lead + horizon]``. Everything here is an Ibis expression with a column
+``snapshot``, so that one snapshot and a panel of many are the same code.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +25,9 @@ RESOLVED_LATER = {
 def cut(table: ir.Table, name: str, snapshots: Sequence[date]) -> ir.Table:
     """Return the rows of one contract table that were known by the end of each snapshot.
 
-    A row is known from the later of its own day and, where the table has it, ``known_at``; a row whose ``known_at`` is empty was never
-    known. What a row says of a later day (a contract's end with its reason, a contact's resolution) is empty until that day.
+    A row is known from the later of its own day and, where the table has it, ``known_at``; a row
+    whose ``known_at`` is empty was never known. What a row says of a later day (a contract's end
+    with its reason, a contact's resolution) is empty until that day.
 
     Parameters
     ----------
@@ -65,9 +67,11 @@ def _hide_later(evidence: ir.Table, name: str) -> ir.Table:
 
 
 def follow(table: ir.Table, name: str, last: date) -> ir.Table:
-    """Return the rows of one contract table that were known by the end of a day, each once, with the day from which it was known.
+    """Return the rows of one contract table that were known by the end of a day, each once, with
+    the day from which it was known.
 
-    Many snapshots can share one pass over these rows: what a snapshot may count is what was dated and known by its end.
+    Many snapshots can share one pass over these rows: what a snapshot may count is what was dated
+    and known by its end.
 
     Parameters
     ----------
@@ -76,7 +80,8 @@ def follow(table: ir.Table, name: str, last: date) -> ir.Table:
 
     Returns
     -------
-    table with the columns of ``table``, ``day`` and, where the table has ``known_at``, ``known``: both days
+    table with the columns of ``table``, ``day`` and, where the table has ``known_at``, ``known``:
+    both days
         Without ``known_at``, and without what a row says of a later day than its own.
     """
     table = table.drop(
@@ -92,9 +97,11 @@ def follow(table: ir.Table, name: str, last: date) -> ir.Table:
 
 
 class Evidence(Mapping):
-    """What was known by the end of each snapshot; made by ``cut_evidence`` alone, and the only thing that features are made from.
+    """What was known by the end of each snapshot; made by ``cut_evidence`` alone, and the only
+    thing that features are made from.
 
-    ``evidence[name]`` is the table as ``cut`` leaves it, one row per row known and snapshot; ``evidence.follow(name)`` has each row once.
+    ``evidence[name]`` is the table as ``cut`` leaves it, one row per row known and snapshot;
+    ``evidence.follow(name)`` has each row once.
     """
 
     def __init__(self, tables: Tables, snapshots: Sequence[date], whole: "Evidence | None" = None):
@@ -116,17 +123,23 @@ class Evidence(Mapping):
         return len(self._tables)
 
     def follow(self, name: str) -> ir.Table:
-        """Return each row known by the last snapshot once; see ``follow`` of this module. At one snapshot all of them are known alike."""
+        """Return each row known by the last snapshot once; see ``follow`` of this module. At one
+        snapshot all of them are known alike.
+        """
         rows = follow(self._tables[name], name, self.snapshots[-1])
         return rows.drop("known") if len(self.snapshots) == 1 and "known" in rows.columns else rows
 
     def follow_active(self, name: str) -> ir.Table:
-        """Return of the rows of ``follow`` those that show a customer alive: purchases of orders, all of another table."""
+        """Return of the rows of ``follow`` those that show a customer alive: purchases of orders,
+        all of another table.
+        """
         rows = self.follow(name)
         return rows.filter(is_purchase(rows)) if name == "orders" else rows
 
     def list_days(self, name: str) -> ir.Table:
-        """Return each customer's days with a row of ``follow_active``, once: customer_id, day and, as in ``follow``, known."""
+        """Return each customer's days with a row of ``follow_active``, once: customer_id, day and,
+        as in ``follow``, known.
+        """
         if name not in self._days:
             real = self.follow_active(name)
             known = {"known": real.known.min()} if "known" in real.columns else {}
@@ -142,7 +155,8 @@ class Evidence(Mapping):
         self._days[name] = keep(self.list_days(name), "days")
 
     def among(self, people: ir.Table) -> "Evidence":
-        """Return the evidence of some customers, in which a number stands for each, which engines group faster than a text; see ``number``.
+        """Return the evidence of some customers, in which a number stands for each, which engines
+        group faster than a text; see ``number``.
 
         ``whole`` remains the evidence of all.
         """
@@ -156,13 +170,16 @@ class Evidence(Mapping):
         """Return the evidence of one of the snapshots."""
         if snapshot not in self.snapshots:
             raise ValueError(
-                f"required one of the snapshots {', '.join(map(str, self.snapshots))}, arrived {snapshot}; cut the evidence there"
+                f"required one of the snapshots {', '.join(map(str, self.snapshots))}, arrived"
+                f" {snapshot}; cut the evidence there"
             )
         return Evidence(self._tables, [snapshot])
 
 
 def number(table: ir.Table, people: ir.Table) -> ir.Table:
-    """Return the rows of some customers, with their numbers as customer_id; ``people`` has columns customer_id and ``NUMBER``."""
+    """Return the rows of some customers, with their numbers as customer_id; ``people`` has columns
+    customer_id and ``NUMBER``.
+    """
     found = table.join(people, "customer_id")
     return found.select(
         NUMBER, *(column for column in table.columns if column != "customer_id")

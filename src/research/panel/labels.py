@@ -16,8 +16,9 @@ from research.study import Study
 def find_population(evidence: Evidence, study: Study) -> ir.Table:
     """Return who can churn after each snapshot.
 
-    Contractual: customers with a contract that runs at the end of the snapshot. Non-contractual: customers with an order of a positive
-    amount on one of the last ``active_days`` days, the snapshot's own day included. Both must be known in the table customers.
+    Contractual: customers with a contract that runs at the end of the snapshot. Non-contractual:
+    customers with an order of a positive amount on one of the last ``active_days`` days, the
+    snapshot's own day included. Both must be known in the table customers.
 
     Returns
     -------
@@ -44,24 +45,28 @@ def label(
 ) -> ir.Table:
     """Label a population with what happened after its snapshots.
 
-    Contractual: the customer leaves on the day on which unbroken cover by contracts ends; churned is an end in
-    ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is told apart as ``left_in_lead``. Non-contractual: churned is
-    no order of a positive amount in the window.
+    Contractual: the customer leaves on the day on which unbroken cover by contracts ends; churned
+    is an end in ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is told apart
+    as ``left_in_lead``. Non-contractual: churned is no order of a positive amount in the window.
 
     Parameters
     ----------
     tables : contract tables, uncut
     population : table with columns snapshot, customer_id
     known_by : date, optional
-        Rows that reached the company after this day are unknown to the label: what a model trained on that day could have learned from.
+        Rows that reached the company after this day are unknown to the label: what a model trained
+        on that day could have learned from.
 
     Returns
     -------
-    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event, wait_days, waited, leaves_in_data
-        One row per row of the population. ``duration_days`` runs from T to the event, or to the end of what can be known (``event``
-        false): the end of the data, or ``known_by`` before it, for lapses ``inactive_days`` before that. ``wait_days`` runs from T + lead to
-        what decides churn: the end of cover, or the first purchase; ``waited`` says whether it was seen, else the wait is cut off.
-        ``leaves_in_data`` says whether the event lies in the data at all, also after ``known_by``: for the leak gate, and never for a model.
+    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event,
+    wait_days, waited, leaves_in_data
+        One row per row of the population. ``duration_days`` runs from T to the event, or to the end
+        of what can be known (``event`` false): the end of the data, or ``known_by`` before it, for
+        lapses ``inactive_days`` before that. ``wait_days`` runs from T + lead to what decides
+        churn: the end of cover, or the first purchase; ``waited`` says whether it was seen, else
+        the wait is cut off. ``leaves_in_data`` says whether the event lies in the data at all, also
+        after ``known_by``: for the leak gate, and never for a model.
     """
     ends_at = find_data_end(tables, study)
     sight = min(ends_at, known_by or ends_at)
@@ -113,7 +118,9 @@ def _hide_after(day: ir.Value, sight: date) -> ir.Value:
 
 
 def _wait(seen: ir.Value, opens: ir.Value, sight: date) -> dict[str, ir.Value]:
-    """Return the days from the end of the lead to what is waited for, or to where sight ends, and whether it was seen."""
+    """Return the days from the end of the lead to what is waited for, or to where sight ends, and
+    whether it was seen.
+    """
     days = seen.fill_null(stamp(sight)).delta(opens, unit="day")
     return {"wait_days": ibis.greatest(days, 0), "waited": seen.notnull()}
 
@@ -160,7 +167,9 @@ def _label_lapses(
 def _lapse_durations(
     population: ir.Table, after: ir.Table, study: Study, ends_at: date, sight: date
 ) -> ir.Table:
-    """Return the days from T to the first day, T included, that ``inactive_days`` without an order follow; censored where unknown."""
+    """Return the days from T to the first day, T included, that ``inactive_days`` without an order
+    follow; censored where unknown.
+    """
     starts = population.mutate(day=population.snapshot)
     days = starts.union(after.select(starts.columns).cast(starts.schema()))
     following = days.day.lead().over(

@@ -11,9 +11,10 @@ def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns snapshot, customers_known, not_active, left_in_lead, judged, churned, churn_share
-        ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the team could act, ``judged`` is
-        who remains.
+    DataFrame with columns snapshot, customers_known, not_active, left_in_lead, judged, churned,
+    churn_share
+        ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the
+        team could act, ``judged`` is who remains.
     """
     known = (
         cut(tables["customers"], "customers", sorted(panel.snapshot.unique()))

@@ -16,13 +16,15 @@ HISTORY = ["n_repeat", "recency_days", "age_days"]
 def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
     """Return everybody's history of purchases as known at each snapshot.
 
-    Days with a purchase count once. Whoever bought is in it, also who has long been silent: a model fitted on the active alone would not
-    see anybody drop out. Purchases before the data begin are unknown; a history then begins with the first one seen.
+    Days with a purchase count once. Whoever bought is in it, also who has long been silent: a model
+    fitted on the active alone would not see anybody drop out. Purchases before the data begin are
+    unknown; a history then begins with the first one seen.
 
     Returns
     -------
     table with columns snapshot, customer_id, n_repeat, recency_days, age_days
-        One row per snapshot and customer: days with a purchase after the first, days from the first to the last, days from the first to T.
+        One row per snapshot and customer: days with a purchase after the first, days from the first
+        to the last, days from the first to T.
 
     Raises
     ------
@@ -31,7 +33,8 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
     """
     if "orders" not in tables:
         raise StudyError(
-            f"required the table orders, arrived {', '.join(tables)}; histories of purchases need them in study {study.name}"
+            f"required the table orders, arrived {', '.join(tables)}; histories of purchases need"
+            f" them in study {study.name}"
         )
     orders = cut_evidence(tables, snapshots)["orders"]
     days = (

@@ -17,14 +17,16 @@ FEW, MANY, MOST = 2, 8, 50  # values of a chosen attribute, and of one that the 
 
 
 def list_segment_columns(tables: Tables, study: Study) -> list[str]:
-    """Return the columns by which indicators are told apart: those of study.yml, else text attributes of few values, and the plan.
+    """Return the columns by which indicators are told apart: those of study.yml, else text
+    attributes of few values, and the plan.
 
     Sensitive columns are never among them.
 
     Raises
     ------
     StudyError
-        One sentence for all columns of ``lifecycle.segments`` that aren't there, and one for those with too many values.
+        One sentence for all columns of ``lifecycle.segments`` that aren't there, and one for those
+        with too many values.
     """
     attributes = [
         name
@@ -59,7 +61,8 @@ def _require_segments(tables: Tables, study: Study, available: list[str]) -> lis
     if wrong:
         known = ", ".join(available) or "none"
         faults.append(
-            f"{place}: required columns among {known} (never a sensitive one); arrived {', '.join(map(repr, wrong))}; correct or remove them"
+            f"{place}: required columns among {known} (never a sensitive one); arrived"
+            f" {', '.join(map(repr, wrong))}; correct or remove them"
         )
     counts = _count_values(
         tables,
@@ -68,7 +71,8 @@ def _require_segments(tables: Tables, study: Study, available: list[str]) -> lis
     wide = [f"{name} with {count}" for name, count in counts.items() if count > MOST]
     if wide:
         faults.append(
-            f"{place}: required columns of at most {MOST} values, arrived {', '.join(wide)}; group their values in customers.sql or remove them"
+            f"{place}: required columns of at most {MOST} values, arrived {', '.join(wide)}; group"
+            " their values in customers.sql or remove them"
         )
     if faults:
         raise StudyError(*faults)
@@ -81,8 +85,8 @@ def find_segments(evidence: Tables, study: Study, segment_by: str = "") -> ir.Ta
     Parameters
     ----------
     segment_by : an attribute of customers, or ``plan``; empty: everybody in the one segment "all"
-        A customer's plan is that of a term that runs on T − w, else of any; of several the one begun last. What is missing or blank is
-        "not known".
+        A customer's plan is that of a term that runs on T − w, else of any; of several the one
+        begun last. What is missing or blank is "not known".
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """Spells of custom: from when to when somebody was a customer, and who came back.
 
-Contractual customers are covered while a contract runs; terms that touch or overlap are one spell. Non-contractual customers begin a spell
-with a purchase and end it with ``inactive_days`` of silence.
+Contractual customers are covered while a contract runs; terms that touch or overlap are one spell.
+Non-contractual customers begin a spell with a purchase and end it with ``inactive_days`` of
+silence.
 """
 
 from datetime import date, datetime
@@ -25,7 +26,9 @@ def is_purchase(orders: ir.Table) -> ir.BooleanValue:
 
 
 def net_amount(orders: ir.Table) -> ir.NumericValue:
-    """Return the amount by which an order line changes what was spent: what is marked as a return is taken off, whatever its sign."""
+    """Return the amount by which an order line changes what was spent: what is marked as a return
+    is taken off, whatever its sign.
+    """
     return (
         (orders.returned.fill_null(False)).ifelse(-orders.amount.abs(), orders.amount)
         if "returned" in orders.columns
@@ -64,7 +67,8 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
     Returns
     -------
     table with columns *keys, started, ended
-        One row per spell, in days; ``ended`` is the first day without cover, empty while cover runs.
+        One row per spell, in days; ``ended`` is the first day without cover, empty while cover
+        runs.
     """
     ended = end_day(contracts)
     known = (
@@ -95,12 +99,14 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
 
 
 def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
-    """Return spells of purchases that no silence of ``inactive_days`` interrupts, from orders cut at snapshots.
+    """Return spells of purchases that no silence of ``inactive_days`` interrupts, from orders cut
+    at snapshots.
 
     Returns
     -------
     table with columns snapshot, customer_id, started, ended
-        One row per spell, in days. ``ended`` is the day with which the silence after the last purchase was complete, empty while it isn't.
+        One row per spell, in days. ``ended`` is the day with which the silence after the last
+        purchase was complete, empty while it isn't.
     """
     keys = ["snapshot", "customer_id"]
     days = (
@@ -140,8 +146,8 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
     Returns
     -------
     table with columns snapshot, customer_id, started, ended
-        One row per snapshot, customer and spell; ``ended`` (the first day on which the customer counts as gone) is on or before the
-        snapshot, or empty: a customer at the snapshot.
+        One row per snapshot, customer and spell; ``ended`` (the first day on which the customer
+        counts as gone) is on or before the snapshot, or empty: a customer at the snapshot.
     """
     if study.kind == "contractual":
         return join_terms(evidence["contracts"], ["snapshot", "customer_id"])
@@ -149,7 +155,8 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
 
 
 def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Table:
-    """Return the ends of spells in the last days before each snapshot, as ``find_spells`` knows them but without laying out all spells.
+    """Return the ends of spells in the last days before each snapshot, as ``find_spells`` knows
+    them but without laying out all spells.
 
     Parameters
     ----------
@@ -185,7 +192,9 @@ def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
 
 
 def _end_purchases(orders: ir.Table, inactive_days: int, days: int) -> ir.Table:
-    """A spell ends with the silence after a purchase; purchases too old for theirs to end in the last days don't matter."""
+    """A spell ends with the silence after a purchase; purchases too old for theirs to end in the
+    last days don't matter.
+    """
     keys = ["snapshot", "customer_id"]
     bought = orders.filter(is_purchase(orders)).select(
         *keys, day=lambda t: t.ordered_at.truncate("D")
@@ -204,14 +213,17 @@ def as_number(flag: ir.BooleanValue) -> ir.IntegerValue:
 
 
 def find_leavers(evidence: Tables, study: Study, days: int) -> ir.Table:
-    """Return the spells of cover that ended in ``(T − days, T]``, with the reason recorded on the term with which cover ended.
+    """Return the spells of cover that ended in ``(T − days, T]``, with the reason recorded on the
+    term with which cover ended.
 
-    Of several terms that ended that day the one begun last counts, and of those one with a reason before one without.
+    Of several terms that ended that day the one begun last counts, and of those one with a reason
+    before one without.
 
     Returns
     -------
     table with columns snapshot, customer_id, ended, reason, voluntary
-        One row per spell; ``reason`` is empty where it is missing or blank, ``voluntary`` where the table doesn't say.
+        One row per spell; ``reason`` is empty where it is missing or blank, ``voluntary`` where the
+        table doesn't say.
     """
     terms = evidence["contracts"]
     reason = (

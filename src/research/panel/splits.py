@@ -1,4 +1,6 @@
-"""Panels: which snapshots a study learns from and is judged on, and the labelled population of many of them at once."""
+"""Panels: which snapshots a study learns from and is judged on, and the labelled population of many
+of them at once.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +26,11 @@ class Split:
 
 
 def plan_split(study: Study) -> Split:
-    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them so that no window overlaps.
+    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them so
+    that no window overlaps.
 
-    The last training label window closes on or before the first test snapshot: nothing that the model learns from happened after the
-    evidence of the first test row.
+    The last training label window closes on or before the first test snapshot: nothing that the
+    model learns from happened after the evidence of the first test row.
     """
     plan, churn = study.snapshots, study.churn
     step = timedelta(days=plan.every_days)
@@ -42,7 +45,8 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
     Raises
     ------
     StudyError
-        One sentence for each of both faults: absence after the data's end would mean "not observed", not "did not happen".
+        One sentence for each of both faults: absence after the data's end would mean "not
+        observed", not "did not happen".
     """
     first, last = find_data_start(tables, study), find_data_end(tables, study)
     span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
@@ -51,8 +55,9 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
         faults.append(_window_sentence(max(snapshots), span, first, last))
     if min(snapshots) < first:
         faults.append(
-            f"required evidence at every snapshot, arrived a snapshot on {min(snapshots)} but the first row is of {first}; "
-            f"use fewer training snapshots, a shorter horizon or a later snapshot"
+            f"required evidence at every snapshot, arrived a snapshot on {min(snapshots)} but the"
+            f" first row is of {first}; use fewer training snapshots, a shorter horizon or a later"
+            " snapshot"
         )
     if faults:
         raise StudyError(*faults)
@@ -65,7 +70,10 @@ def _window_sentence(snapshot: date, span: timedelta, first: date, last: date) -
         if latest >= first
         else f"use a horizon and lead of at most {(last - first).days} days together"
     )
-    return f"required label windows within the data, but the window after snapshot {snapshot} ends {snapshot + span} and the data end {last}; {remedy}"
+    return (
+        f"required label windows within the data, but the window after snapshot {snapshot} ends"
+        f" {snapshot + span} and the data end {last}; {remedy}"
+    )
 
 
 def require_out_of_time(split: Split, study: Study) -> None:
@@ -80,8 +88,9 @@ def require_out_of_time(split: Split, study: Study) -> None:
     late = [day for day in split.train if day + span > min(split.test)]
     if late:
         raise StudyError(
-            f"required training windows that close by the first test snapshot {min(split.test)}, arrived the training snapshot {max(late)} "
-            f"whose window closes {max(late) + span}; use training snapshots on or before {min(split.test) - span}"
+            f"required training windows that close by the first test snapshot {min(split.test)},"
+            f" arrived the training snapshot {max(late)} whose window closes {max(late) + span};"
+            f" use training snapshots on or before {min(split.test) - span}"
         )
 
 
@@ -111,5 +120,6 @@ def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
     both = sorted({*train.customer_id} & {*test.customer_id})
     if both:
         raise StudyError(
-            f"required each customer on one side of a random split, arrived {len(both)} on both ({', '.join(map(str, both[:3]))}); split by customer_id"
+            f"required each customer on one side of a random split, arrived {len(both)} on both"
+            f" ({', '.join(map(str, both[:3]))}); split by customer_id"
         )

@@ -1,7 +1,9 @@
-"""Sums over windows at many snapshots in one pass: each event is read once, whatever the number of snapshots and windows.
+"""Sums over windows at many snapshots in one pass: each event is read once, whatever the number of
+snapshots and windows.
 
-Rows are added up in buckets between the days on which some window opens or closes, and only the few buckets meet the
-snapshots. All sums are sums of whole numbers, so their order doesn't matter and every engine gives the same.
+Rows are added up in buckets between the days on which some window opens or closes, and only the few
+buckets meet the snapshots. All sums are sums of whole numbers, so their order doesn't matter and
+every engine gives the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,10 +25,11 @@ MICRO = 1_000_000  # amounts are summed in whole millionths
 class Marks:
     """The days on which windows open and close.
 
-    ``calendar``: one row per day from the first edge on, with its ``bucket`` (counted from 1) and ``number`` (of the first snapshot on or
-    after it, from 0). ``snapshots``: one row per snapshot, with ``number``, ``upto`` (its buckets are below it) and, for each window,
-    ``from_<days>`` (the window's first bucket). ``before``: the day before the calendar.
-    ``last``: the last snapshot; ``several``: whether there are others.
+    ``calendar``: one row per day from the first edge on, with its ``bucket`` (counted from 1) and
+    ``number`` (of the first snapshot on or after it, from 0). ``snapshots``: one row per snapshot,
+    with ``number``, ``upto`` (its buckets are below it) and, for each window, ``from_<days>`` (the
+    window's first bucket). ``before``: the day before the calendar. ``last``: the last snapshot;
+    ``several``: whether there are others.
     """
 
     calendar: ir.Table
@@ -43,7 +46,9 @@ class Marks:
 
 
 def place_marks(snapshots: Sequence[date], windows: Sequence[int]) -> Marks:
-    """Cut time into buckets such that every window of every snapshot is a run of whole buckets; a window of w days ends with its snapshot."""
+    """Cut time into buckets such that every window of every snapshot is a run of whole buckets; a
+    window of w days ends with its snapshot.
+    """
     days = np.array(sorted(snapshots), dtype="datetime64[D]")
     opens = {window: days - (window - 1) for window in sorted(windows)}
     edges = np.unique(np.concatenate([days + 1, *opens.values()]))
@@ -77,7 +82,9 @@ def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
 
 @dataclass(frozen=True)
 class Measure:
-    """A whole number of each row, or a flag that is counted, made of that row's own columns, and the windows it is added up over; all unless given."""
+    """A whole number of each row, or a flag that is counted, made of that row's own columns, and
+    the windows it is added up over; all unless given.
+    """
 
     value: ir.Value
     windows: tuple[int, ...] = ()
@@ -99,7 +106,8 @@ def roll(
 
     Parameters
     ----------
-    rows : table with columns customer_id, day and, where rows may become known later, known; see ``snapshots.follow``
+    rows : table with columns customer_id, day and, where rows may become known later, known; see
+        ``snapshots.follow``
     marks : see ``place_marks``
     counted : which rows are counted, and tell the first and last day; all unless given
     measures : what else is added up, by name
@@ -107,14 +115,17 @@ def roll(
 
     Returns
     -------
-    table with columns snapshot, customer_id, n_<w>, <measure>_<w>, first_day, last_day and those of ``rhythm``
-        One row per snapshot and customer with a row known by then; with ``rhythm``, with an active day or a row of the longest window.
-        ``n_<w>``: rows counted in the last w days; first and last day ever with such a row. Whole numbers; sums without a row are empty.
+    table with columns snapshot, customer_id, n_<w>, <measure>_<w>, first_day, last_day and those of
+    ``rhythm``
+        One row per snapshot and customer with a row known by then; with ``rhythm``, with an active
+        day or a row of the longest window. ``n_<w>``: rows counted in the last w days; first and
+        last day ever with such a row. Whole numbers; sums without a row are empty.
 
     Raises
     ------
     TypeError
-        If a measure looks at other rows than its own: a window over rows not yet cut would see the future.
+        If a measure looks at other rows than its own: a window over rows not yet cut would see the
+        future.
     """
     counted = ibis.literal(True) if counted is None else counted
     _require_own_columns({"counted": Measure(counted)} | measures)
@@ -139,7 +150,8 @@ def _require_own_columns(measures: dict[str, Measure]) -> None:
             (ops.Analytic, ops.Reduction, ops.WindowFunction), filter=ops.Value
         ):
             raise TypeError(
-                f"required a measure of each row's own columns, arrived '{name}', which looks at other rows; write it over the evidence"
+                f"required a measure of each row's own columns, arrived '{name}', which looks at"
+                " other rows; write it over the evidence"
             )
 
 
@@ -160,7 +172,9 @@ def count_age(table: ir.Table, column: str) -> ir.IntegerValue:
 
 
 def join(table: ir.Table, more: ir.Table) -> ir.Table:
-    """Return all rows of a table, with the columns of another beside those of the same snapshot and customer."""
+    """Return all rows of a table, with the columns of another beside those of the same snapshot and
+    customer.
+    """
     return table.left_join(more, KEYS).drop("snapshot_right", "customer_id_right")
 
 
@@ -172,9 +186,11 @@ def _merge(table: ir.Table, more: ir.Table) -> ir.Table:
 
 
 def place(rows: ir.Table, marks: Marks) -> ir.Table:
-    """Add the bucket of the day, the ``number`` of the first snapshot on or after it, and replace ``known`` by the number of the first that knows.
+    """Add the bucket of the day, the ``number`` of the first snapshot on or after it, and replace
+    ``known`` by the number of the first that knows.
 
-    All are 0 before the calendar begins. At one snapshot alone only the bucket is told: all rows are known.
+    All are 0 before the calendar begins. At one snapshot alone only the bucket is told: all rows
+    are known.
     """
     if not marks.several:
         return rows.mutate(bucket=_place_once(rows.day, marks))
@@ -201,15 +217,16 @@ def add_up(
     Parameters
     ----------
     rows : table with columns customer_id, day, optionally known, and the measures
-        See ``snapshots.follow``. Where there are flags ``counts``, only rows that count tell the first and last day; where there are days
-        ``first``, they stand for the first.
+        See ``snapshots.follow``. Where there are flags ``counts``, only rows that count tell the
+        first and last day; where there are days ``first``, they stand for the first.
     windows : windows in days by measure
     by : columns that, beside the customer, are told apart
     recent : whether only rows of a snapshot's longest window make a row of it
 
     Returns
     -------
-    table with columns snapshot, customer_id, those of ``by``, <measure>_<w>, first_day, last_day, and active_ever where active is a measure
+    table with columns snapshot, customer_id, those of ``by``, <measure>_<w>, first_day, last_day,
+    and active_ever where active is a measure
     """
     return _roll_up(_fill_buckets(place(rows, marks), windows, by), marks, windows, by, recent)
 
@@ -234,7 +251,9 @@ def _find_ends(rows: ir.Table) -> dict[str, ir.TimestampValue]:
 
 
 def _place_once(day: ir.TimestampValue, marks: Marks) -> ir.IntegerValue:
-    """Return the buckets of one snapshot, which are the steps from one window to the next: faster than to look every day up."""
+    """Return the buckets of one snapshot, which are the steps from one window to the next: faster
+    than to look every day up.
+    """
     opens = [
         (ibis.literal(marks.last - timedelta(days=window)), len(marks.windows) - step)
         for step, window in enumerate(marks.windows)
@@ -265,7 +284,9 @@ def _roll_up(
 
 
 def _see(buckets: ir.Table, marks: Marks) -> tuple[ir.Table, dict[int, ir.BooleanValue]]:
-    """Return the buckets that each snapshot knows, and which of them lie in which window; all are known at one snapshot alone."""
+    """Return the buckets that each snapshot knows, and which of them lie in which window; all are
+    known at one snapshot alone.
+    """
     if not marks.several:
         seen = buckets.mutate(snapshot=ibis.literal(marks.last, type="timestamp(6)"))
         return seen, {
@@ -289,8 +310,10 @@ def roll_days(days: ir.Table, marks: Marks, span: int | None = None) -> ir.Table
 
     Returns
     -------
-    table with columns snapshot, customer_id, active_<w>, active_ever, first_day, last_day and, with ``span``, n_gaps, gap, gap_squared
-        One row per snapshot and customer with an active day known by then: number, sum and sum of squares of the gaps in days.
+    table with columns snapshot, customer_id, active_<w>, active_ever, first_day, last_day and, with
+    ``span``, n_gaps, gap, gap_squared
+        One row per snapshot and customer with an active day known by then: number, sum and sum of
+        squares of the gaps in days.
     """
     if span is None:
         return add_up(
@@ -312,7 +335,9 @@ def roll_days(days: ir.Table, marks: Marks, span: int | None = None) -> ir.Table
 
 
 def _skip_old(days: ir.Table, marks: Marks) -> ir.Table:
-    """Put each customer's days before the calendar into their last, with their number and the ``first``: no window holds a gap that ends there."""
+    """Put each customer's days before the calendar into their last, with their number and the
+    ``first``: no window holds a gap that ends there.
+    """
     old = days.filter(days.day <= marks.before)
     lasts = old.group_by("customer_id").agg(
         day=old.day.max(), first=old.day.min(), active=old.count().cast("int64")
@@ -327,8 +352,8 @@ def _skip_old(days: ir.Table, marks: Marks) -> ir.Table:
 def _space(days: ir.Table, late: ir.Table | None) -> ir.Table:
     """Add the days since the customer's active day before: ``gap``, its square and ``n_gaps`` (1).
 
-    Empty on the first day, and for late customers: of whom some day became known only after a snapshot that it precedes, so that the gaps around
-    it change from then on.
+    Empty on the first day, and for late customers: of whom some day became known only after a
+    snapshot that it precedes, so that the gaps around it change from then on.
     """
     before = days.day.lag().over(ibis.window(group_by="customer_id", order_by="day"))
     spaced = days.mutate(gap=days.day.delta(before, unit="day"))
@@ -343,7 +368,9 @@ def _space(days: ir.Table, late: ir.Table | None) -> ir.Table:
 
 
 def _space_late(days: ir.Table, marks: Marks, span: int) -> ir.Table:
-    """Return the sums of the gaps of late customers, measured at each snapshot among the days that it knows."""
+    """Return the sums of the gaps of late customers, measured at each snapshot among the days that
+    it knows.
+    """
     at = marks.snapshots.select("snapshot", "number", "upto", opens=f"from_{span}")
     days = days.select("customer_id", "day", "bucket", "known")
     known = days.join(at, [days.bucket < at.upto, days.known <= at.number]).select(

@@ -13,7 +13,10 @@ def write_interval(value: float, low: float, high: float, digits: int = 3) -> st
     """Return ``0.850 (0.841 to 0.859)``, or a dash where the value is not defined."""
     if not np.isfinite(value):
         return "–"
-    return f"{write_number(value, digits)} ({write_number(low, digits)} to {write_number(high, digits)})"
+    return (
+        f"{write_number(value, digits)} ({write_number(low, digits)} to"
+        f" {write_number(high, digits)})"
+    )
 
 
 def write_number(number: float, digits: int) -> str:
@@ -22,7 +25,9 @@ def write_number(number: float, digits: int) -> str:
 
 
 def write_quantity(value: float, unit: str) -> str:
-    """Return a number as its unit asks for: shares as percentages, all else with about three digits, a dash where there is none."""
+    """Return a number as its unit asks for: shares as percentages, all else with about three
+    digits, a dash where there is none.
+    """
     if not np.isfinite(value):
         return "–"
     if unit in SHARES:
@@ -32,7 +37,9 @@ def write_quantity(value: float, unit: str) -> str:
 
 
 def write_plain(text: object, width: int = 30) -> str:
-    """Return letters, digits and a few signs on one line, cut: a value can hold markup, or a page of text."""
+    """Return letters, digits and a few signs on one line, cut: a value can hold markup, or a page
+    of text.
+    """
     words = " ".join(re.sub(r"[^\w .,+%&/'-]+|_", " ", str(text)).replace("&", "and").split())
     return (words if len(words) <= width else words[: width - 1].rstrip() + "…") or "no text"
 
@@ -43,5 +50,7 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def write_range(value: str, low: str, high: str) -> str:
-    """Return a cell of two lines, the interval small below the value; of an interval without width, the value alone."""
+    """Return a cell of two lines, the interval small below the value; of an interval without width,
+    the value alone.
+    """
     return value if low == high or not low else f"{value}<br><small>{low} to {high}</small>"

@@ -7,10 +7,11 @@ import pandas as pd
 
 
 def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Leave ``table`` as ``<name>.csv`` and ``<name>.parquet`` among the tables of the run, and return it.
+    """Leave ``table`` as ``<name>.csv`` and ``<name>.parquet`` among the tables of the run, and
+    return it.
 
-    A batch names the folder in the environment variable RESEARCH_TABLES. In an interactive notebook, where it is not set, nothing is
-    written: the table is at hand.
+    A batch names the folder in the environment variable RESEARCH_TABLES. In an interactive
+    notebook, where it is not set, nothing is written: the table is at hand.
     """
     folder = os.environ.get("RESEARCH_TABLES")
     if folder:

@@ -1,6 +1,8 @@
-"""Pictures of result tables: each function draws one table on one Axes, and neither fits nor writes anything.
+"""Pictures of result tables: each function draws one table on one Axes, and neither fits nor writes
+anything.
 
-Colours are those of Okabe and Ito (2008), which survive colour blindness; markers differ too, so greyscale print does.
+Colours are those of Okabe and Ito (2008), which survive colour blindness; markers differ too, so
+greyscale print does.
 """
 
 from pathlib import Path

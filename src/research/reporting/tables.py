@@ -1,4 +1,6 @@
-"""Result tables as people read them: great_tables objects with plain headings, units and intervals."""
+"""Result tables as people read them: great_tables objects with plain headings, units and
+intervals.
+"""
 
 import html
 from collections.abc import Sequence
@@ -81,13 +83,14 @@ P_VALUES = ("p_value", "p_adjusted")
 
 
 def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
-    """Return a table for a report: whole numbers grouped, shares as percentages, days as dates, nothing for what is empty.
+    """Return a table for a report: whole numbers grouped, shares as percentages, days as dates,
+    nothing for what is empty.
 
     Parameters
     ----------
     table : DataFrame
-        Columns that end in ``share`` hold shares between 0 and 1. The headings are those of ``HEADINGS`` and ``METRIC_WORDS``, else the
-        column's own name with spaces.
+        Columns that end in ``share`` hold shares between 0 and 1. The headings are those of
+        ``HEADINGS`` and ``METRIC_WORDS``, else the column's own name with spaces.
     note : text below the table
     bold : value of the first column whose row stands out, optional
     """
@@ -132,7 +135,9 @@ def _write_chance(p: float) -> str:
 
 
 def _count_decimals(values: pd.Series) -> int:
-    """Return how many decimals a column needs: none for whole and for large numbers, as many as it has up to two, else three."""
+    """Return how many decimals a column needs: none for whole and for large numbers, as many as it
+    has up to two, else three.
+    """
     known = values.dropna().astype(float)
     if known.abs().max() >= 1000:
         return 0
@@ -147,7 +152,9 @@ def _count_decimals(values: pd.Series) -> int:
 
 
 def stack(told: str) -> str:
-    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval in small letters below."""
+    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval in small letters
+    below.
+    """
     return told.replace(" (", "<br><small>").replace(")", "</small>")
 
 
@@ -163,7 +170,8 @@ def _write_range(value: float, low: float, high: float, unit: str) -> str:
 
 
 def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
-    """Return the last value of every indicator with its interval, its changes, and its target; what is not measured stands last.
+    """Return the last value of every indicator with its interval, its changes, and its target; what
+    is not measured stands last.
 
     Parameters
     ----------
@@ -236,12 +244,14 @@ def show_scores(
     note: str = "",
     bold: str | None = None,
 ) -> GT:
-    """Return a long score table with models as rows and scores as columns, each with its 95 % interval below.
+    """Return a long score table with models as rows and scores as columns, each with its 95 %
+    interval below.
 
     Parameters
     ----------
     scores : DataFrame with columns model, family, metric, value, low, high
-        Several rows of one model and metric are not allowed: choose one reference before showing differences.
+        Several rows of one model and metric are not allowed: choose one reference before showing
+        differences.
     """
     cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(
         index="model", columns="metric", values="cell"
@@ -265,7 +275,8 @@ class Folds:
 
 
 def show_folded(table: pd.DataFrame, by: str, rows: str = "rows") -> Folds:
-    """Return a long table as one fold per value of a column, in their order; a click opens it, and no script is needed.
+    """Return a long table as one fold per value of a column, in their order; a click opens it, and
+    no script is needed.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""What drives the models: SHAP, permutation importance and partial dependence, on the same features for every family.
+"""What drives the models: SHAP, permutation importance and partial dependence, on the same features
+for every family.
 
-Features that say nearly the same share what a model makes of them, each of them looking weak: they are grouped, and a group is judged as one. Drivers
-are those of the models, not of the customers: what a model leans on need not move anybody.
+Features that say nearly the same share what a model makes of them, each of them looking weak: they
+are grouped, and a group is judged as one. Drivers are those of the models, not of the customers:
+what a model leans on need not move anybody.
 """
 
 from collections.abc import Sequence
@@ -29,8 +31,8 @@ COLUMNS = ["feature", "value", "low", "high", "direction"]
 def group_features(rows: pd.DataFrame, features: Sequence[str]) -> pd.Series:
     """Return the group of each feature, named by the member most like the others.
 
-    Numbers are grouped by average linkage on 1 − |Spearman's rank correlation|, an empty value ranking lowest, down to a mean correlation of 0.7;
-    each text is on its own.
+    Numbers are grouped by average linkage on 1 − |Spearman's rank correlation|, an empty value
+    ranking lowest, down to a mean correlation of 0.7; each text is on its own.
 
     Returns
     -------
@@ -66,10 +68,11 @@ def explain_trees(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return how far each group of features moves the log-odds of a customer on average: mean |SHAP| of a fitted gradient boosting.
+    """Return how far each group of features moves the log-odds of a customer on average: mean
+    |SHAP| of a fitted gradient boosting.
 
-    The SHAP values of trees are exact (LightGBM's own; Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9) and add up, so those of a group are summed per
-    customer first.
+    The SHAP values of trees are exact (LightGBM's own; Lundberg et al. 2020,
+    doi:10.1038/s42256-019-0138-9) and add up, so those of a group are summed per customer first.
 
     Parameters
     ----------
@@ -82,7 +85,8 @@ def explain_trees(
 
     Returns
     -------
-    DataFrame with columns feature (the group's), value (log-odds), low, high, direction (1: more of the feature, more churn; -1; 0: neither, or a text)
+    DataFrame with columns feature (the group's), value (log-odds), low, high, direction (1: more of
+    the feature, more churn; -1; 0: neither, or a text)
     """
     while not isinstance(model, Pipeline):
         model = model.model_
@@ -141,9 +145,11 @@ def measure_permutation(
     seed: int,
     repeats: int = 1,
 ) -> pd.DataFrame:
-    """Return by how much the log-loss on unseen customers rises when a group of features is shuffled among them (Breiman 2001, doi:10.1023/A:1010933404324).
+    """Return by how much the log-loss on unseen customers rises when a group of features is
+    shuffled among them (Breiman 2001, doi:10.1023/A:1010933404324).
 
-    Members of a group are shuffled together. The direction is that in which the model's own answer moved when a customer got another's values.
+    Members of a group are shuffled together. The direction is that in which the model's own answer
+    moved when a customer got another's values.
 
     Parameters
     ----------
@@ -155,8 +161,8 @@ def measure_permutation(
     Returns
     -------
     DataFrame with columns feature (the group's), value (nats), low, high, direction
-        One row for each of the groups that ``find_movers`` returns. The interval is over customers, the shuffles averaged; it does not carry how the
-        model would differ on other training rows.
+        One row for each of the groups that ``find_movers`` returns. The interval is over customers,
+        the shuffles averaged; it does not carry how the model would differ on other training rows.
     """
     names = find_movers(model, rows, groups, seed)
     some, rng = _draw_rows(rows, seed), np.random.default_rng(seed)
@@ -187,9 +193,11 @@ def _draw_rows(rows: pd.DataFrame, seed: int) -> np.ndarray:
 def find_movers(
     model: ClassifierMixin, rows: pd.DataFrame, groups: pd.Series, seed: int, most: int = MOVERS
 ) -> list[str]:
-    """Return the groups of features whose exchange between customers moves a model's answers most; nobody looks at who churned.
+    """Return the groups of features whose exchange between customers moves a model's answers most;
+    nobody looks at who churned.
 
-    A sieve for what takes long to measure: ``PROBES`` customers get each group's values from others, in one call of the model.
+    A sieve for what takes long to measure: ``PROBES`` customers get each group's values from
+    others, in one call of the model.
     """
     names, rng = [*groups.unique()], np.random.default_rng(seed)
     if len(names) <= most:
@@ -224,7 +232,9 @@ def _find_move(
     answers: list[np.ndarray],
     start: np.ndarray,
 ) -> int:
-    """Return the sign of the rank correlation between changes of the value and changes of the answer."""
+    """Return the sign of the rank correlation between changes of the value and changes of the
+    answer.
+    """
     if not is_measured(rows[name]):
         return 0
     changes = pd.concat(
@@ -242,10 +252,11 @@ def trace_dependence(
     seed: int,
     points: int = 9,
 ) -> pd.DataFrame:
-    """Return the mean risk when everybody has one value of a feature and keeps all else (partial dependence; Friedman 2001, doi:10.1214/aos/1013203451).
+    """Return the mean risk when everybody has one value of a feature and keeps all else (partial
+    dependence; Friedman 2001, doi:10.1214/aos/1013203451).
 
-    Numbers go through percentiles from 5 to 95, texts through the commonest values. Where features move together, the model is asked about customers
-    that don't exist.
+    Numbers go through percentiles from 5 to 95, texts through the commonest values. Where features
+    move together, the model is asked about customers that don't exist.
 
     Parameters
     ----------
@@ -253,7 +264,8 @@ def trace_dependence(
 
     Returns
     -------
-    DataFrame with columns feature, at (a number; empty for a text), level (a text; empty for a number), predicted, low, high
+    DataFrame with columns feature, at (a number; empty for a text), level (a text; empty for a
+    number), predicted, low, high
         The interval is over customers, not over fits.
     """
     some = np.sort(np.random.default_rng(seed).permutation(len(rows))[:500])

@@ -41,11 +41,13 @@ def compare_drivers(
 
     Returns
     -------
-    DataFrame with columns feature, description, together_with, family, measure, value, low, high, rank, direction
-        One row per group, family and measure; a group that moves a family's answers too little to be shuffled has none there. ``together_with`` names the
-        features that are judged with it. Rank 1 leads: by value, and for odds ratios by how far the column moves the log-odds, |log odds ratio| × its
-        spread; a group has its strongest column. ``direction`` is 1 where more of the feature goes with more churn, -1 where with less, and 0 where
-        neither is shown.
+    DataFrame with columns feature, description, together_with, family, measure, value, low, high,
+    rank, direction
+        One row per group, family and measure; a group that moves a family's answers too little to
+        be shuffled has none there. ``together_with`` names the features that are judged with it.
+        Rank 1 leads: by value, and for odds ratios by how far the column moves the log-odds, |log
+        odds ratio| × its spread; a group has its strongest column. ``direction`` is 1 where more of
+        the feature goes with more churn, -1 where with less, and 0 where neither is shown.
     """
     tables = [
         table.assign(family=family, measure=PERMUTATION) for family, table in permutations.items()
@@ -95,16 +97,21 @@ def _take_strongest(odds: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
 
 
 def say_disagreement(table: pd.DataFrame, most: int = MOST) -> str:
-    """Say which drivers all families share, which lead in one only, and where their directions are opposed.
+    """Say which drivers all families share, which lead in one only, and where their directions are
+    opposed.
 
-    A driver leads a family where shuffling it raises the log-loss beyond its interval and few raise it more.
+    A driver leads a family where shuffling it raises the log-loss beyond its interval and few raise
+    it more.
     """
     rows = table[(table.measure == PERMUTATION) & (table.low > 0) & (table["rank"] <= most)]
     families = [*table.family[table.measure == PERMUTATION].unique()]
     leading = {family: [*rows.description[rows.family == family]] for family in families}
     idle = [family for family, names in leading.items() if not names]
     if len(idle) == len(families):
-        return "**No drivers found**: shuffling any group of features raises the log-loss of no model beyond its interval."
+        return (
+            "**No drivers found**: shuffling any group of features raises the log-loss of no model"
+            " beyond its interval."
+        )
     words = [f"In {join_words(idle)} no feature is shown to matter."] if idle else []
     leading = {family: names for family, names in leading.items() if names}
     shared = [
@@ -114,7 +121,8 @@ def say_disagreement(table: pd.DataFrame, most: int = MOST) -> str:
     ]
     if len(leading) > 1:
         words.append(
-            f"Of up to {most} leading drivers {join_words([*leading])} share {len(shared)}: {'; '.join(shared)}."
+            f"Of up to {most} leading drivers {join_words([*leading])} share {len(shared)}:"
+            f" {'; '.join(shared)}."
             if shared
             else f"{join_words([*leading])} share no leading driver."
         )
@@ -154,7 +162,8 @@ def _find_opposed(table: pd.DataFrame, features: set[str]) -> list[str]:
         )
         found += (
             [
-                f"{description} (rising with churn in {join_words(up)}, falling in {join_words(down)})"
+                f"{description} (rising with churn in {join_words(up)}, falling in"
+                f" {join_words(down)})"
             ]
             if up and down
             else []

@@ -1,6 +1,8 @@
-"""Whether a model serves groups of customers alike: scores, calibration, and places on the contact list, group by group.
+"""Whether a model serves groups of customers alike: scores, calibration, and places on the contact
+list, group by group.
 
-A sensitive attribute is never an input of a model; it only slices. No verdict says "fair": a gap is shown, or it is not.
+A sensitive attribute is never an input of a model; it only slices. No verdict says "fair": a gap is
+shown, or it is not.
 """
 
 from collections.abc import Sequence
@@ -43,9 +45,11 @@ def score_groups(
     Parameters
     ----------
     predictions : see ``risk.predict_out_of_time``
-        Judged are the rows of the first repeat; who left within the lead may stand on the list, and is in no score.
+        Judged are the rows of the first repeat; who left within the lead may stand on the list, and
+        is in no score.
     model : the column of risks to judge
-    groups : DataFrame with columns customer_id, snapshot where predictions have it, and those of ``by``; one row per row of predictions
+    groups : DataFrame with columns customer_id, snapshot where predictions have it, and those of
+        ``by``; one row per row of predictions
     by : attributes, each on its own
     capacity : places on the list of one cycle (the last snapshot)
     resamples, seed : bootstrap of customers behind the 95 % intervals
@@ -53,13 +57,15 @@ def score_groups(
     Returns
     -------
     scores : DataFrame with columns by, group, n, churners, metric, value, low, high
-        ``n`` counts rows. Metrics: auc, log_loss, mean_predicted, mean_observed (calibration in the large), ``listed_share`` of the group's customers on
-        the list, ``found_share`` of its churners on the list (true positive rate at capacity; Hardt, Price & Srebro
-        2016, arXiv:1610.02413). Empty where the group has too few churners to say.
+        ``n`` counts rows. Metrics: auc, log_loss, mean_predicted, mean_observed (calibration in the
+        large), ``listed_share`` of the group's customers on the list, ``found_share`` of its
+        churners on the list (true positive rate at capacity; Hardt, Price & Srebro 2016,
+        arXiv:1610.02413). Empty where the group has too few churners to say.
     gaps : DataFrame with columns by, metric, group, reference, gap, low, high, verdict
-        The group's value minus that of the largest group, for auc, calibration (observed minus predicted), listed_share and found_share.
-        ``verdict`` is "gap shown" only where an interval widened for the number of gaps of the attribute (Bonferroni, normal approximation)
-        excludes 0; "too few to say" where a group is smaller than 50 rows or lacks churners.
+        The group's value minus that of the largest group, for auc, calibration (observed minus
+        predicted), listed_share and found_share. ``verdict`` is "gap shown" only where an interval
+        widened for the number of gaps of the attribute (Bonferroni, normal approximation) excludes
+        0; "too few to say" where a group is smaller than 50 rows or lacks churners.
 
     Raises
     ------
@@ -117,7 +123,8 @@ def _join_groups(
     missing = [name for name in by if name not in groups]
     if missing:
         raise StudyError(
-            f"required the attributes {', '.join(by)} for score tables by group, arrived none called {', '.join(missing)}; correct their names"
+            f"required the attributes {', '.join(by)} for score tables by group, arrived none"
+            f" called {', '.join(missing)}; correct their names"
         )
     keys = [
         "customer_id",
@@ -132,7 +139,8 @@ def _join_groups(
     lost = int((rows._merge == "left_only").sum())
     if lost:
         raise StudyError(
-            f"required the group of every customer judged, arrived {lost} rows without; give groups for all rows of predictions"
+            f"required the group of every customer judged, arrived {lost} rows without; give groups"
+            " for all rows of predictions"
         )
     gone = rows.left_in_lead.astype(bool) if "left_in_lead" in rows else False
     return rows.drop(columns="_merge").assign(
@@ -148,7 +156,9 @@ def _measure(
     weights: np.ndarray,
     listed: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return every metric of a group, once for each row of ``weights``; empty where it has too few churners to say."""
+    """Return every metric of a group, once for each row of ``weights``; empty where it has too few
+    churners to say.
+    """
     judged = member & rows.judged.to_numpy()
     y, p, drawn = (
         rows.churned[judged].to_numpy(),
@@ -165,9 +175,9 @@ def _measure(
         "mean_observed": observed,
         "calibration": observed - predicted,
         "listed_share": _share(listed, weights, member & cycle),
-        "found_share": _share(listed, weights, leaving)
-        if leaving.sum() >= LEAST_CHURNERS
-        else empty,
+        "found_share": (
+            _share(listed, weights, leaving) if leaving.sum() >= LEAST_CHURNERS else empty
+        ),
     }
 
 
@@ -215,7 +225,8 @@ def _compare(
 def _judge(gap: np.ndarray, sizes: Sequence[int], metric: str, comparisons: int) -> str:
     """Compare a gap with its standard error over the resamples.
 
-    A share of nobody or of everybody has none there; it gets that of two listed among four more (Agresti & Coull 1998, doi:10.1080/00031305.1998.10480550).
+    A share of nobody or of everybody has none there; it gets that of two listed among four more
+    (Agresti & Coull 1998, doi:10.1080/00031305.1998.10480550).
     """
     spread = np.nanstd(gap[1:], ddof=1) if np.isfinite(gap[1:]).sum() > 1 else np.nan
     if not np.isfinite([gap[0], spread]).all():
@@ -230,9 +241,14 @@ def _judge(gap: np.ndarray, sizes: Sequence[int], metric: str, comparisons: int)
 
 
 def say_gaps(gaps: pd.DataFrame, model: str) -> str:
-    """Say which gaps between groups are shown, largest first by attribute, and that none is where none is."""
+    """Say which gaps between groups are shown, largest first by attribute, and that none is where
+    none is.
+    """
     if gaps.empty:
-        return "No attribute splits these customers into groups of 50 or more: nothing can be said of gaps."
+        return (
+            "No attribute splits these customers into groups of 50 or more: nothing can be said of"
+            " gaps."
+        )
     shown = gaps[gaps.verdict == "gap shown"]
     judged = int((gaps.verdict != TOO_FEW).sum())
     if shown.empty:
@@ -241,13 +257,18 @@ def say_gaps(gaps: pd.DataFrame, model: str) -> str:
             if judged < len(gaps)
             else ""
         )
-        return f"**No gap shown** between groups for {model}: {judged} differences were judged{unknown}. That is no proof that there is none."
+        return (
+            f"**No gap shown** between groups for {model}: {judged} differences were"
+            f" judged{unknown}. That is no proof that there is none."
+        )
     words = [
-        f"{row.by}: {row.group} against {row.reference}, {GAPS[row.metric]} {write_interval(row.gap, row.low, row.high)}"
+        f"{row.by}: {row.group} against {row.reference}, {GAPS[row.metric]}"
+        f" {write_interval(row.gap, row.low, row.high)}"
         for row in shown.itertuples(index=False)
     ]
     return (
-        f"**{len(shown)} of {judged} differences between groups are shown** for {model}, beyond chance for the number judged of each attribute: "
-        f"{'; '.join(words)}. "
-        "A gap in the share on the list alone may mirror different churn; one in AUC, calibration or found churners is the model's."
+        f"**{len(shown)} of {judged} differences between groups are shown** for {model}, beyond"
+        f" chance for the number judged of each attribute: {'; '.join(words)}. A gap in the share"
+        " on the list alone may mirror different churn; one in AUC, calibration or found churners"
+        " is the model's."
     )

@@ -1,7 +1,8 @@
-"""Does it help to weight or resample the rarer class? Each remedy beside none, before and after recalibration, on the same rows.
+"""Does it help to weight or resample the rarer class? Each remedy beside none, before and after
+recalibration, on the same rows.
 
-Remedies act inside the training part only. A quarter of its customers is set aside before, for the map that recalibrates; it keeps the real share
-of churners.
+Remedies act inside the training part only. A quarter of its customers is set aside before, for the
+map that recalibrates; it keeps the real share of churners.
 """
 
 import numpy as np
@@ -31,7 +32,8 @@ UNBALANCED = {
 }  # the learner that an ensemble balances, which it is compared with
 ASIDE = 0.25  # of the training customers, for the map
 MOST = 10_000  # rows learned from, of customers drawn by lot
-VERDICTS = 3  # that the sentence looks at for each remedy: ranking, and log-loss before and after recalibration
+# that the sentence looks at for each remedy: ranking, and log-loss before and after recalibration
+VERDICTS = 3
 COMPARED = ("auc", "log_loss", "calibration_slope", "calibration_intercept")
 
 
@@ -70,9 +72,11 @@ def _fill():
 
 
 class NewChurners(BaseEstimator):
-    """SMOTE for numbers and categories alike: new churners between near ones (Chawla et al. 2002, doi:10.1613/jair.953).
+    """SMOTE for numbers and categories alike: new churners between near ones (Chawla et al. 2002,
+    doi:10.1613/jair.953).
 
-    Columns after the first ``numbers`` are categories. Fewer neighbours where there are fewer churners.
+    Columns after the first ``numbers`` are categories. Fewer neighbours where there are fewer
+    churners.
     """
 
     def __init__(self, numbers: int, seed: int = 0):
@@ -93,7 +97,9 @@ class NewChurners(BaseEstimator):
 
 
 def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin]:
-    """Return the remedies by name, each with gradient boosting unless it is an ensemble of its own, which stands behind the learner that it balances."""
+    """Return the remedies by name, each with gradient boosting unless it is an ensemble of its own,
+    which stands behind the learner that it balances.
+    """
     numbers, boosting = columns.select_dtypes("number").shape[1], make_boosting(seed)
     balanced = BalancedRandomForestClassifier(
         100,
@@ -125,11 +131,13 @@ def compare_remedies(
 
     Parameters
     ----------
-    train, test : rows with customer_id, churned and the features; of ``train`` at most ``MOST`` rows are learned from
+    train, test : rows with customer_id, churned and the features; of ``train`` at most ``MOST``
+        rows are learned from
 
     Returns
     -------
-    DataFrame with the keys of ``test``, repeat, and one column per remedy and one named "<remedy>, recalibrated"
+    DataFrame with the keys of ``test``, repeat, and one column per remedy and one named "<remedy>,
+    recalibrated"
     """
     learn, aside = _set_aside(train, seed)
     remedies = list_remedies(train[features], seed)
@@ -155,7 +163,9 @@ def _set_aside(train: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def _part(rows: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of a share of the customers, drawn apart among those who ever churn and the others, and the rest."""
+    """Return the rows of a share of the customers, drawn apart among those who ever churn and the
+    others, and the rest.
+    """
     ever = rows.groupby("customer_id").churned.any()
     chosen = train_test_split(ever.index, train_size=share, stratify=ever, random_state=seed)[0]
     inside = rows.customer_id.isin(chosen)
@@ -177,13 +187,16 @@ def _predict(
 
 
 def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Return how every remedy ranks and how it is calibrated, and its difference to no remedy on the same resamples of customers.
+    """Return how every remedy ranks and how it is calibrated, and its difference to no remedy on
+    the same resamples of customers.
 
     Returns
     -------
-    DataFrame with columns remedy, recalibrated, metric, value, low, high, reference, difference, difference_low, difference_high, verdict
-        Ensembles are compared with the learner that they balance (``UNBALANCED``), all others with ``NONE``, each treated alike (recalibrated or not). For the
-        calibration the differences are of distances from the ideal. Verdicts hold together at 95 % (Bonferroni).
+    DataFrame with columns remedy, recalibrated, metric, value, low, high, reference, difference,
+    difference_low, difference_high, verdict
+        Ensembles are compared with the learner that they balance (``UNBALANCED``), all others with
+        ``NONE``, each treated alike (recalibrated or not). For the calibration the differences are
+        of distances from the ideal. Verdicts hold together at 95 % (Bonferroni).
     """
     resampled = resample_scores(predictions, resamples, seed)
     remedies = [name for name in resampled if not name.endswith(AFTER)]
@@ -226,7 +239,9 @@ def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> p
 
 
 def judge_remedies(table: pd.DataFrame) -> str:
-    """Say in a sentence or two whether any remedy helped to rank, or to give probabilities, and what they did to the probabilities."""
+    """Say in a sentence or two whether any remedy helped to rank, or to give probabilities, and
+    what they did to the probabilities.
+    """
     remedies = table[~table.remedy.isin([NONE, *UNBALANCED.values()])]
     proper = remedies[remedies.metric.isin(["auc", "log_loss"])]
     helped = _name(proper[proper.verdict == "better"])
@@ -240,7 +255,10 @@ def judge_remedies(table: pd.DataFrame) -> str:
     if not (bent := _name(worse[~worse.recalibrated])):
         return start
     left = _name(worse[worse.recalibrated])
-    return f"{start} Worse in log-loss as they come: {bent}; after recalibration {f'still {left}' if left else 'none of them is shown to be'}."
+    return (
+        f"{start} Worse in log-loss as they come: {bent}; after recalibration"
+        f" {f'still {left}' if left else 'none of them is shown to be'}."
+    )
 
 
 def _name(rows: pd.DataFrame) -> str:

@@ -1,6 +1,8 @@
-"""Columns of a regression that explains: features as numbers, chosen so that no one is told by the others.
+"""Columns of a regression that explains: features as numbers, chosen so that no one is told by the
+others.
 
-Numbers are in standard deviations from their mean, empty ones at the median beside a column that says so; a category stands against the commonest.
+Numbers are in standard deviations from their mean, empty ones at the median beside a column that
+says so; a category stands against the commonest.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,9 @@ EMPTY, OTHER, NUMBER = "empty", "other", ""  # names of columns beside those of 
 
 
 def lay_out(rows: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
-    """Return the columns of a design, named by feature and by category (``""`` for the number itself); what hardly varies is left out."""
+    """Return the columns of a design, named by feature and by category (``""`` for the number
+    itself); what hardly varies is left out.
+    """
     columns = {}
     for name in features:
         columns |= {
@@ -74,7 +78,8 @@ def _categories(values: pd.Series) -> dict[str, np.ndarray]:
 def choose_columns(
     design: pd.DataFrame, churned: np.ndarray | None, most: int, descriptions: dict[str, str]
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Choose features one by one, each by what it adds to those before; leave out what they tell already.
+    """Choose features one by one, each by what it adds to those before; leave out what they tell
+    already.
 
     Parameters
     ----------
@@ -119,7 +124,8 @@ def choose_columns(
                 else name
             )
             left_out[name] = (
-                f"entangled: the features chosen tell it, most of all {descriptions.get(nearest, nearest)}"
+                "entangled: the features chosen tell it, most of all"
+                f" {descriptions.get(nearest, nearest)}"
             )
     left_out |= dict.fromkeys(waiting, f"not among the {most} that tell most")
     return [design.columns[at] for places in chosen.values() for at in places], left_out
@@ -137,7 +143,9 @@ def correlate(design: pd.DataFrame) -> np.ndarray:
 def _find_telling(
     matrix: np.ndarray, churned: np.ndarray, chosen: list[int], waiting: dict[str, list[int]]
 ) -> str:
-    """Return the feature with the surest score test against the model of the columns chosen (Rao 1948, doi:10.1017/S0305004100023987)."""
+    """Return the feature with the surest score test against the model of the columns chosen (Rao
+    1948, doi:10.1017/S0305004100023987).
+    """
     fixed = np.column_stack([np.ones(len(matrix)), matrix[:, chosen]])
     p = (
         LogisticRegression(C=10.0, solver="newton-cholesky")
@@ -164,7 +172,8 @@ def _find_telling(
 
 
 def measure_inflation(alike: np.ndarray, groups: dict[str, list[int]]) -> dict[str, float]:
-    """Return each feature's generalised variance inflation per column; 1 where nothing else tells it.
+    """Return each feature's generalised variance inflation per column; 1 where nothing else tells
+    it.
 
     Parameters
     ----------
@@ -192,11 +201,14 @@ MARGIN = 1e-6
 
 
 def find_separation(matrix: np.ndarray, churned: np.ndarray) -> np.ndarray:
-    """Return a direction along which no churner lies below any customer who stays, or zeros: without one the likelihood has its maximum.
+    """Return a direction along which no churner lies below any customer who stays, or zeros:
+    without one the likelihood has its maximum.
 
-    A direction with all churners on one side (complete separation), or with the rest on the border (quasi-complete), is the solution of a linear
-    program: Konis (2007), Linear programming algorithms for detecting separated data in binary logistic regression models, Oxford;
-    Albert & Anderson (1984), doi:10.1093/biomet/71.1.1. Rows that span all columns and are not separated settle it for the rest.
+    A direction with all churners on one side (complete separation), or with the rest on the border
+    (quasi-complete), is the solution of a linear program: Konis (2007), Linear programming
+    algorithms for detecting separated data in binary logistic regression models, Oxford; Albert &
+    Anderson (1984), doi:10.1093/biomet/71.1.1. Rows that span all columns and are not separated
+    settle it for the rest.
 
     Parameters
     ----------
@@ -234,7 +246,9 @@ def _separate(signed: np.ndarray) -> np.ndarray:
 def drop_separating(
     design: pd.DataFrame, churned: np.ndarray, descriptions: dict[str, str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Leave out features until the columns no longer separate churners from others; the reason says with which others they did."""
+    """Leave out features until the columns no longer separate churners from others; the reason says
+    with which others they did.
+    """
     design, left_out = design.loc[:, design.var(ddof=0) > LEAST_VARIANCE], {}
     while design.shape[1]:
         direction = find_separation(
@@ -251,7 +265,8 @@ def drop_separating(
         ]
         beside = f", together with {'; '.join(others[:3])}" if others else ""
         left_out[worst] = (
-            f"separated: it tells some or all churners without error{beside}, so its odds ratio has no bound; check that it is no leak"
+            f"separated: it tells some or all churners without error{beside}, so its odds ratio has"
+            " no bound; check that it is no leak"
         )
         design = design.loc[:, names != worst]
     return design, left_out

@@ -1,7 +1,9 @@
-"""What a plain logistic regression says of each feature: odds ratios, marginal effects, how entangled it is, and whether it separates the classes.
+"""What a plain logistic regression says of each feature: odds ratios, marginal effects, how
+entangled it is, and whether it separates the classes.
 
-Maximum likelihood without a penalty (statsmodels), since intervals after one have no simple meaning; so on few columns, none of which the others tell.
-It explains, and isn't one of the models compared. An association is no effect: a feature can move with churn without moving it.
+Maximum likelihood without a penalty (statsmodels), since intervals after one have no simple
+meaning; so on few columns, none of which the others tell. It explains, and isn't one of the models
+compared. An association is no effect: a feature can move with churn without moving it.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,9 @@ from research.risk.odds_design import (
 )
 
 MOST = 15  # features explained
-CHURNERS_EACH = 10  # churners, or stayers, that each feature explained needs (Peduzzi et al. 1996, doi:10.1016/S0895-4356(96)00236-3)
+# churners, or stayers, that each feature explained needs (Peduzzi et al. 1996,
+# doi:10.1016/S0895-4356(96)00236-3)
+CHURNERS_EACH = 10
 MORE = "one standard deviation more"
 COLUMNS = [
     "feature",
@@ -48,27 +52,32 @@ def explain_logistic(
 ) -> pd.DataFrame:
     """Return what one logistic regression of churn on the most telling features says of each.
 
-    Numbers are in standard deviations from their mean, within 5 of them, and empty ones at the median beside a column that says so; a category stands
-    against the commonest one. Where there are more features than can be explained (15, or one for every ten churners), one half of the
-    customers chooses them, each by what it adds to those before (score test), and only the other half estimates: so the choice does not narrow the
-    intervals. Else nothing is chosen by its outcome, and of entangled features the first in the list stays. Rows that judge the models are not
-    among ``train``.
+    Numbers are in standard deviations from their mean, within 5 of them, and empty ones at the
+    median beside a column that says so; a category stands against the commonest one. Where there
+    are more features than can be explained (15, or one for every ten churners), one half of the
+    customers chooses them, each by what it adds to those before (score test), and only the other
+    half estimates: so the choice does not narrow the intervals. Else nothing is chosen by its
+    outcome, and of entangled features the first in the list stays. Rows that judge the models are
+    not among ``train``.
 
     Parameters
     ----------
-    train : DataFrame with columns customer_id, churned, those of ``features``, and left_in_lead in dated studies, whose rows are left out
+    train : DataFrame with columns customer_id, churned, those of ``features``, and left_in_lead in
+        dated studies, whose rows are left out
         One row per customer and snapshot; a customer's rows are one cluster of the standard errors.
     descriptions : what each feature is, in words
     seed : draws the half that chooses
 
     Returns
     -------
-    DataFrame with columns feature, description, change, odds_ratio, low, high, p_value, effect_points, effect_low, effect_high, inflation, spread, n,
-    n_choosing, left_out
-        One row per column estimated, the surest first, then one per feature left out with the reason in ``left_out``. ``effect_points`` is the mean
-        change of the risk in percentage points when the column alone changes so (average marginal effect, as a difference; delta method).
-        Intervals hold at 95 % each. ``inflation`` is the generalised variance inflation per column (Fox & Monette 1992,
-        doi:10.1080/01621459.1992.10475190), ``spread`` the column's standard deviation; ``n`` and ``n_choosing`` count rows.
+    DataFrame with columns feature, description, change, odds_ratio, low, high, p_value,
+    effect_points, effect_low, effect_high, inflation, spread, n, n_choosing, left_out
+        One row per column estimated, the surest first, then one per feature left out with the
+        reason in ``left_out``. ``effect_points`` is the mean change of the risk in percentage
+        points when the column alone changes so (average marginal effect, as a difference; delta
+        method). Intervals hold at 95 % each. ``inflation`` is the generalised variance inflation
+        per column (Fox & Monette 1992, doi:10.1080/01621459.1992.10475190), ``spread`` the column's
+        standard deviation; ``n`` and ``n_choosing`` count rows.
 
     Raises
     ------
@@ -118,8 +127,9 @@ def _count_affordable(churned: np.ndarray) -> int:
 def _require_enough(churned: np.ndarray, varying: list[str]) -> None:
     if _count_affordable(churned) == 0 or not varying:
         raise StudyError(
-            f"required {CHURNERS_EACH} churners, as many others, and a feature that varies, arrived {churned.sum()} churners in {len(churned)} rows "
-            f"and {len(varying)} such features; leave this table out"
+            f"required {CHURNERS_EACH} churners, as many others, and a feature that varies, arrived"
+            f" {churned.sum()} churners in {len(churned)} rows and {len(varying)} such features;"
+            " leave this table out"
         )
 
 
@@ -129,7 +139,9 @@ def _draw_half(customers: pd.Series, seed: int) -> np.ndarray:
 
 
 def _find_reference(values: pd.Series) -> str:
-    """Return what columns of a feature stand against: the commonest category, or a number that isn't empty."""
+    """Return what columns of a feature stand against: the commonest category, or a number that
+    isn't empty.
+    """
     return "filled" if is_measured(values) else str(as_texts(values).value_counts().index[0])
 
 
@@ -179,7 +191,9 @@ def _estimate(
 
 
 def _change(columns: pd.MultiIndex, matrix: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows with one column changed, and as a reference: one standard deviation more, or this category against the commonest."""
+    """Return the rows with one column changed, and as a reference: one standard deviation more, or
+    this category against the commonest.
+    """
     name, level = columns[at]
     after, before = matrix.copy(), matrix.copy()
     if level == NUMBER:
@@ -200,7 +214,9 @@ def measure_effect(
     after: np.ndarray,
     before: np.ndarray,
 ) -> tuple[float, float]:
-    """Return the mean difference of the risks of two versions of the rows, and its standard error by the delta method."""
+    """Return the mean difference of the risks of two versions of the rows, and its standard error
+    by the delta method.
+    """
     risks = expit(after @ beta), expit(before @ beta)
     slope = (
         (risks[0] * (1 - risks[0]))[:, None] * after - (risks[1] * (1 - risks[1]))[:, None] * before
@@ -211,7 +227,9 @@ def measure_effect(
 
 
 def say_inference(table: pd.DataFrame) -> str:
-    """Say how many features move with churn beyond chance, which was estimated on whom, and what was left out for which reason."""
+    """Say how many features move with churn beyond chance, which was estimated on whom, and what
+    was left out for which reason.
+    """
     rows = table[table.left_out == ""]
     sure = rows[rows.p_value < 0.05 / max(len(rows), 1)]
     chosen = (
@@ -221,9 +239,13 @@ def say_inference(table: pd.DataFrame) -> str:
     )
     start = f"Estimated on {table.n.iloc[0]:,} training rows, {chosen}: "
     found = (
-        f"**{len(sure)} of {len(rows)} odds ratios differ from 1** beyond chance for so many, most surely of {'; '.join(dict.fromkeys(sure.description[:5]))}."
+        f"**{len(sure)} of {len(rows)} odds ratios differ from 1** beyond chance for so many, most"
+        f" surely of {'; '.join(dict.fromkeys(sure.description[:5]))}."
         if len(sure)
-        else f"**nothing found**: none of {len(rows)} odds ratios differs from 1 beyond chance for so many."
+        else (
+            f"**nothing found**: none of {len(rows)} odds ratios differs from 1 beyond chance for"
+            " so many."
+        )
     )
     reasons = table.left_out[table.left_out != ""].str.split(":").str[0].value_counts()
     out = (

@@ -43,7 +43,8 @@ def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
 
 
 def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) -> Axes:
-    """Draw one model's observed against predicted churn per tenth of the customers, with the diagonal of perfect calibration.
+    """Draw one model's observed against predicted churn per tenth of the customers, with the
+    diagonal of perfect calibration.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
 
 
 def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None = None) -> Axes:
-    """Draw the mean predicted risk over the values of one feature, a line for each family; categories stand side by side.
+    """Draw the mean predicted risk over the values of one feature, a line for each family;
+    categories stand side by side.
 
     Parameters
     ----------

@@ -1,6 +1,8 @@
-"""Who will leave: candidates fitted on the past, or on other customers, and judged on the same rows.
+"""Who will leave: candidates fitted on the past, or on other customers, and judged on the same
+rows.
 
-Nothing is learned outside a training part: each candidate holds its own preparation; see ``research.candidates``.
+Nothing is learned outside a training part: each candidate holds its own preparation; see
+``research.candidates``.
 """
 
 import numpy as np
@@ -30,8 +32,9 @@ def require_two_classes(frame: pd.DataFrame, where: str) -> None:
     churners, rows = int(frame.churned.sum()), len(frame)
     if churners in (0, rows):
         raise StudyError(
-            f"required churners and others among the {where} rows, arrived {churners} churners in {rows} rows; "
-            f"check the label in the study's SQL, or choose another snapshot or horizon"
+            f"required churners and others among the {where} rows, arrived {churners} churners in"
+            f" {rows} rows; check the label in the study's SQL, or choose another snapshot or"
+            " horizon"
         )
 
 
@@ -39,7 +42,8 @@ def require_features(features: list[str]) -> None:
     """Refuse an empty list of features."""
     if not features:
         raise StudyError(
-            "required at least one feature, arrived none beside keys, labels, sensitive and excluded columns; add columns in the study's SQL"
+            "required at least one feature, arrived none beside keys, labels, sensitive and"
+            " excluded columns; add columns in the study's SQL"
         )
 
 
@@ -52,13 +56,14 @@ def predict(
     repeats: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return every candidate's probabilities: out of time in a dated study, cross-validated in a flat one, where ``test`` doesn't matter.
+    """Return every candidate's probabilities: out of time in a dated study, cross-validated in a
+    flat one, where ``test`` doesn't matter.
 
     Raises
     ------
     StudyError
-        If there are fewer than ``LEAST_OF_CLASS`` churners or others to learn from: parts of them, on which models are stacked, recalibrated and
-        tuned, would lack a class.
+        If there are fewer than ``LEAST_OF_CLASS`` churners or others to learn from: parts of them,
+        on which models are stacked, recalibrated and tuned, would lack a class.
     """
     _require_enough(train)
     if "snapshot" in train:
@@ -71,8 +76,9 @@ def _require_enough(train: pd.DataFrame) -> None:
     counts = int(learned.churned.sum()), int((~learned.churned.astype(bool)).sum())
     if min(counts) < LEAST_OF_CLASS:
         raise StudyError(
-            f"required at least {LEAST_OF_CLASS} churners and as many others to learn from, arrived {counts[0]} and {counts[1]}; "
-            f"choose a longer horizon, more training snapshots, or a study with more customers"
+            f"required at least {LEAST_OF_CLASS} churners and as many others to learn from, arrived"
+            f" {counts[0]} and {counts[1]}; choose a longer horizon, more training snapshots, or a"
+            " study with more customers"
         )
 
 
@@ -83,12 +89,15 @@ def predict_out_of_time(
     candidates: dict[str, Candidate],
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Fit every candidate on ``train`` and return its probabilities for ``test``; ``seed`` draws the folds from which averages and maps learn.
+    """Fit every candidate on ``train`` and return its probabilities for ``test``; ``seed`` draws
+    the folds from which averages and maps learn.
 
     Returns
     -------
-    DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column per candidate
-        One row per row of ``test``. Who left within the lead is no training row; a contact list can't leave them out, a score does.
+    DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column
+    per candidate
+        One row per row of ``test``. Who left within the lead is no training row; a contact list
+        can't leave them out, a score does.
     """
     require_features(features)
     train = train[~train.left_in_lead]
@@ -105,7 +114,8 @@ def predict_cross_validated(
     repeats: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return out-of-fold probabilities of every candidate under repeated stratified cross-validation.
+    """Return out-of-fold probabilities of every candidate under repeated stratified
+    cross-validation.
 
     Returns
     -------
@@ -115,7 +125,8 @@ def predict_cross_validated(
     Raises
     ------
     StudyError
-        If a class has fewer customers than there are folds, or a customer stands on both sides of one.
+        If a class has fewer customers than there are folds, or a customer stands on both sides of
+        one.
     """
     require_features(features)
     require_two_classes(frame, "study's")
@@ -146,16 +157,19 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
     smallest = int(min(frame.churned.sum(), (~frame.churned).sum()))
     if smallest < folds:
         raise StudyError(
-            f"required at least {folds} customers of each class for {folds} folds, arrived {smallest}; lower the parameter folds"
+            f"required at least {folds} customers of each class for {folds} folds, arrived"
+            f" {smallest}; lower the parameter folds"
         )
 
 
 def _fit_all(
     candidates: dict[str, Candidate], parts: list[Part], features: list[str], seed: int
 ) -> list[dict[str, np.ndarray]]:
-    """Return for each part what every candidate that learned from its first frame says of its second; two at a time, whatever the order.
+    """Return for each part what every candidate that learned from its first frame says of its
+    second; two at a time, whatever the order.
 
-    A model is fitted once, and scores the rows that others learn from once, however many look at it.
+    A model is fitted once, and scores the rows that others learn from once, however many look at
+    it.
     """
     single = {name: one for name, one in candidates.items() if not one.members}
     single = dict(
@@ -187,7 +201,9 @@ def _look_on(
     learned: pd.DataFrame,
     risks: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return the risks of all candidates, in their order: those that look at others learn from what these said of the training rows."""
+    """Return the risks of all candidates, in their order: those that look at others learn from what
+    these said of the training rows.
+    """
     seen, rows = (
         pd.concat([train[["customer_id", "churned"]].reset_index(drop=True), learned], axis=1),
         pd.DataFrame(risks),
@@ -199,9 +215,11 @@ def _look_on(
 
 
 def fit(candidate: Candidate, train: pd.DataFrame, features: list[str]) -> ClassifierMixin:
-    """Return a candidate fitted on labelled rows, of which it takes what it needs; see ``candidates.Candidate``.
+    """Return a candidate fitted on labelled rows, of which it takes what it needs; see
+    ``candidates.Candidate``.
 
-    One with members takes their scores of the rows, by models that hadn't seen them, from columns of their names.
+    One with members takes their scores of the rows, by models that hadn't seen them, from columns
+    of their names.
     """
     return clone(candidate.model).fit(
         _look(candidate, train, features), train.churned.to_numpy(bool), **_give(candidate, train)

@@ -1,8 +1,10 @@
-"""What a contact list is worth: expected profit at capacity, and at the best length (EMPC), between doing nothing and knowing who leaves.
+"""What a contact list is worth: expected profit at capacity, and at the best length (EMPC), between
+doing nothing and knowing who leaves.
 
-A churner who is contacted stays with a chance that the study assumes (it is no result of a model), then keeps the margin and costs the offer; everyone
-else who is contacted takes the offer all the same. Verbraken, Verbeke & Baesens (2013), IEEE TKDE 25:961-973, doi:10.1109/TKDE.2012.50, equation of
-the average profit per customer.
+A churner who is contacted stays with a chance that the study assumes (it is no result of a model),
+then keeps the margin and costs the offer; everyone else who is contacted takes the offer all the
+same. Verbraken, Verbeke & Baesens (2013), IEEE TKDE 25:961-973, doi:10.1109/TKDE.2012.50, equation
+of the average profit per customer.
 """
 
 import numpy as np
@@ -37,15 +39,17 @@ COLUMNS += ["against_nobody", "against_lot", "empc", "empc_low", "empc_high", "c
 
 
 def find_acceptance(economics: Economics) -> float:
-    """Return the mean share of contacted churners who stay: that of the study's beta distribution."""
+    """Return the mean share of contacted churners who stay: that of the study's beta
+    distribution.
+    """
     return economics.accept_alpha / (economics.accept_alpha + economics.accept_beta)
 
 
 def value_contacts(rows: pd.DataFrame, economics: Economics) -> np.ndarray:
     """Return the expected profit of contacting each customer, in the study's currency.
 
-    A churner: share who stay × (margin − offer) − contact. A customer who would have stayed: − offer − contact. Who left within the lead is gone
-    before the offer arrives: − contact.
+    A churner: share who stay × (margin − offer) − contact. A customer who would have stayed: −
+    offer − contact. Who left within the lead is gone before the offer arrives: − contact.
 
     Parameters
     ----------
@@ -68,19 +72,22 @@ def tabulate_profit(
     Parameters
     ----------
     predictions : see ``risk.predict_out_of_time``; one column of risks per model
-        Counted is the list of one cycle (first repeat, last snapshot), from which nobody can leave out who goes within the lead.
+        Counted is the list of one cycle (first repeat, last snapshot), from which nobody can leave
+        out who goes within the lead.
     economics : of a study that gives margin and costs; see ``say_assumptions``
     capacity : customers whom the team can contact in the cycle
     resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies
 
     Returns
     -------
-    DataFrame with columns model, policy, contacted, profit_per_cycle, low, high, gain_over_lot, gain_low, gain_high, against_nobody, against_lot,
-    empc, empc_low, empc_high, currency
-        One row per policy: contact nobody (0), everybody (beyond the capacity), a list by lot, by each model, and by an oracle. ``gain_over_lot`` is the
-        paired difference. The verdicts are better or worse only where an interval widened for the number of models (Bonferroni) excludes 0.
-        ``empc``: expected maximum profit per customer of the population, at the best length of a list whatever the capacity, among the customers who
-        did not leave within the lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
+    DataFrame with columns model, policy, contacted, profit_per_cycle, low, high, gain_over_lot,
+    gain_low, gain_high, against_nobody, against_lot, empc, empc_low, empc_high, currency
+        One row per policy: contact nobody (0), everybody (beyond the capacity), a list by lot, by
+        each model, and by an oracle. ``gain_over_lot`` is the paired difference. The verdicts are
+        better or worse only where an interval widened for the number of models (Bonferroni)
+        excludes 0. ``empc``: expected maximum profit per customer of the population, at the best
+        length of a list whatever the capacity, among the customers who did not leave within the
+        lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
     """
     rows = pick_cycle(predictions)
     models = [name for name in rows if name not in KEYS]
@@ -136,7 +143,9 @@ def _count_oracle(rows: pd.DataFrame, economics: Economics, capacity: int) -> in
 def _resample_empc(
     rows: pd.DataFrame, models: list[str], economics: Economics, resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the EMPC of every model, of one score for all (the lot) and of the truth (the oracle); contacting nobody has none."""
+    """Return the EMPC of every model, of one score for all (the lot) and of the truth (the oracle);
+    contacting nobody has none.
+    """
     judged = rows[~rows.left_in_lead.to_numpy(bool)] if "left_in_lead" in rows else rows
     churned, pieces = judged.churned.to_numpy(bool), {}
     scores = {name: judged[name].to_numpy(float) for name in models} | {
@@ -154,7 +163,8 @@ def _resample_empc(
 def score_empc(
     churned: np.ndarray, scores: np.ndarray, economics: Economics, weights: np.ndarray | None = None
 ) -> float:
-    """Return the expected maximum profit per customer, in the study's currency; not defined without both classes.
+    """Return the expected maximum profit per customer, in the study's currency; not defined without
+    both classes.
 
     Parameters
     ----------
@@ -212,8 +222,9 @@ def say_assumptions(economics: Economics) -> str:
     """Say what the money rests on, or what a study has to state before there is any."""
     if not economics.priced:
         return (
-            "No money is counted: `study.yml` gives a capacity and no prices. Add `margin_per_customer`, `offer_cost` and `contact_cost` under "
-            "`economics`, and the table of profits appears."
+            "No money is counted: `study.yml` gives a capacity and no prices. Add"
+            " `margin_per_customer`, `offer_cost` and `contact_cost` under `economics`, and the"
+            " table of profits appears."
         )
     unit, share = economics.currency, find_acceptance(economics)
     margin, offer, contact = (
@@ -221,15 +232,19 @@ def say_assumptions(economics: Economics) -> str:
         for value in (economics.margin_per_customer, economics.offer_cost, economics.contact_cost)
     )
     return (
-        f"Assumed, not found: a customer who is kept is worth {margin} {unit}, the offer costs {offer} {unit} and a contact {contact} {unit}. Of contacted "
-        f"churners {share:.0%} stay on average (beta distribution with {economics.accept_alpha:g} and {economics.accept_beta:g}); customers who would have "
-        "stayed take the offer all the same; who left within the lead costs a contact only. The share who stay is an effect, which only a campaign with "
-        "a control group can show."
+        f"Assumed, not found: a customer who is kept is worth {margin} {unit}, the offer costs"
+        f" {offer} {unit} and a contact {contact} {unit}. Of contacted churners {share:.0%} stay on"
+        f" average (beta distribution with {economics.accept_alpha:g} and"
+        f" {economics.accept_beta:g}); customers who would have stayed take the offer all the same;"
+        " who left within the lead costs a contact only. The share who stay is an effect, which"
+        " only a campaign with a control group can show."
     )
 
 
 def say_profit(table: pd.DataFrame) -> str:
-    """Say whether a list by the best model pays, beside the floor, a list by lot and the ceiling; see ``tabulate_profit``."""
+    """Say whether a list by the best model pays, beside the floor, a list by lot and the ceiling;
+    see ``tabulate_profit``.
+    """
     rows, unit = table.set_index("policy"), table.currency.iloc[0]
     models = table[table.model != ""]
     best = models.loc[models.profit_per_cycle.idxmax()]
@@ -245,9 +260,10 @@ def say_profit(table: pd.DataFrame) -> str:
         "no difference shown": "not shown to be more than",
     }[best.against_lot]
     return (
-        f"{pays}: {_say(best)} {unit} a cycle from {best.contacted:,} contacts, {lot} a list drawn by lot ({_say(rows.loc[LOT])}). "
-        f"Contacting everybody would bring {_say(everybody)}; an oracle who knows who leaves, {_say(ceiling)}, from {ceiling.contacted:,} contacts. "
-        "The best of several models looks a little better than it is."
+        f"{pays}: {_say(best)} {unit} a cycle from {best.contacted:,} contacts, {lot} a list drawn"
+        f" by lot ({_say(rows.loc[LOT])}). Contacting everybody would bring {_say(everybody)}; an"
+        f" oracle who knows who leaves, {_say(ceiling)}, from {ceiling.contacted:,} contacts. The"
+        " best of several models looks a little better than it is."
     )
 
 

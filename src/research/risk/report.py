@@ -1,4 +1,6 @@
-"""Verdicts in words, computed from result tables; "no better than the reference" is one that a notebook can reach."""
+"""Verdicts in words, computed from result tables; "no better than the reference" is one that a
+notebook can reach.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,9 @@ SHIFT = 0.25  # nor does an intercept known to be nearer to 0 than this (in log-
 
 
 def find_reference(scores: pd.DataFrame, metric: str = "log_loss") -> str:
-    """Return the strongest reference in one score, ``log_loss`` or ``auc``: the one that a model has to beat."""
+    """Return the strongest reference in one score, ``log_loss`` or ``auc``: the one that a model
+    has to beat.
+    """
     rows = scores[(scores.family == "reference") & (scores.metric == metric)]
     return rows.model[rows.value.idxmin() if metric == "log_loss" else rows.value.idxmax()]
 
@@ -23,12 +27,14 @@ def find_best(scores: pd.DataFrame) -> str:
 
 
 def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """Say whether the best model beats the strongest reference of each score, and which others can't be told apart from it.
+    """Say whether the best model beats the strongest reference of each score, and which others
+    can't be told apart from it.
 
     Parameters
     ----------
     scores : long score table
-    differences : long table of paired differences with the strongest references and the best model among its references
+    differences : long table of paired differences with the strongest references and the best model
+        among its references
 
     Returns
     -------
@@ -60,7 +66,9 @@ def _against(differences: pd.DataFrame, model: str, reference: str, metric: str)
 
 
 def _better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """Name the models that beat the strongest reference in one score although another has the lowest log-loss."""
+    """Name the models that beat the strongest reference in one score although another has the
+    lowest log-loss.
+    """
     words = []
     for metric, gain in (("auc", "ranks better"), ("log_loss", "gives better probabilities")):
         rows = differences[
@@ -77,8 +85,14 @@ def _better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
 
 def _nothing_found(best: str, loss: pd.Series, area: pd.Series, subject: str = "No model") -> str:
     references = join_words([*dict.fromkeys([loss.reference, area.reference])])
-    start = f"**{subject} is {'not ' if subject != 'No model' else ''}shown to be better than the {references}.**"
-    compared = f"{_capital(best)} differs in log-loss from the {loss.reference} by {_say(loss)} and in AUC from the {area.reference} by {_say(area)}"
+    start = (
+        f"**{subject} is {'not ' if subject != 'No model' else ''}shown to be better than the"
+        f" {references}.**"
+    )
+    compared = (
+        f"{_capital(best)} differs in log-loss from the {loss.reference} by {_say(loss)} and in AUC"
+        f" from the {area.reference} by {_say(area)}"
+    )
     if "worse" in (loss.verdict, area.verdict):
         worse = " and ".join(
             f"its {name}"
@@ -87,8 +101,8 @@ def _nothing_found(best: str, loss: pd.Series, area: pd.Series, subject: str = "
         )
         return f"{start} {compared}: worse in {worse}. Use the reference."
     return (
-        f"{start} {compared}. These data can't show a gain, nor do they rule one out (of up to {area.high:.2f} in AUC): until there are more, "
-        f"the reference is the simpler choice."
+        f"{start} {compared}. These data can't show a gain, nor do they rule one out (of up to"
+        f" {area.high:.2f} in AUC): until there are more, the reference is the simpler choice."
     )
 
 
@@ -98,13 +112,25 @@ def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
         if area.reference == loss.reference
         else [f" from the {area.reference}", f" from the {loss.reference}"]
     )
-    gains = f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by {_say(loss)}{places[1]}."
+    gains = (
+        f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by"
+        f" {_say(loss)}{places[1]}."
+    )
     if loss.verdict == area.verdict == "better":
         references = join_words([*dict.fromkeys([loss.reference, area.reference])])
-        return f"**{_capital(best)} ranks customers better and gives better probabilities than the {references}**: {gains}"
+        return (
+            f"**{_capital(best)} ranks customers better and gives better probabilities than the"
+            f" {references}**: {gains}"
+        )
     if area.verdict == "better":
-        return f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its probabilities are {_unproven(loss)}."
-    return f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its ranking is {_unproven(area)}."
+        return (
+            f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its"
+            f" probabilities are {_unproven(loss)}."
+        )
+    return (
+        f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its"
+        f" ranking is {_unproven(area)}."
+    )
 
 
 def _unproven(row: pd.Series) -> str:
@@ -120,7 +146,10 @@ def _equals(best: str, differences: pd.DataFrame) -> str:
     equal = list(rivals.model[rivals.verdict == "no difference shown"])
     if not equal:
         return "It is also better than every other model in log-loss."
-    return f"In log-loss it can't be told apart from {join_words(equal)}: between those, take the one that is easiest to explain."
+    return (
+        f"In log-loss it can't be told apart from {join_words(equal)}: between those, take the one"
+        " that is easiest to explain."
+    )
 
 
 def _calibration(best: str, scores: pd.DataFrame) -> str:
@@ -129,11 +158,13 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
     faults = []
     if shift.low > 0 or shift.high < 0:
         faults.append(
-            f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept {_say_bare(shift)})"
+            f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept"
+            f" {_say_bare(shift)})"
         )
     if slope.low > 1 or slope.high < 1:
         faults.append(
-            f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope {_say_bare(slope)})"
+            f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope"
+            f" {_say_bare(slope)})"
         )
     if (
         SLOPE[0] <= slope.low
@@ -147,19 +178,28 @@ def _calibration(best: str, scores: pd.DataFrame) -> str:
         )
         return f"Its probabilities can be read as shares{little}."
     if not faults:
-        return f"Too few customers to tell whether its probabilities can be read as shares (calibration slope {_say_bare(slope)})."
-    return f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before multiplying by money."
+        return (
+            "Too few customers to tell whether its probabilities can be read as shares"
+            f" (calibration slope {_say_bare(slope)})."
+        )
+    return (
+        f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before"
+        " multiplying by money."
+    )
 
 
 def judge_lists(found: pd.DataFrame, best: str) -> str:
     """Say what a contact list by the best model holds, beside one drawn by lot."""
     row = found.set_index("model").loc[best]
     if row.listed == row.active:
-        return f"The capacity covers all {row.active:,.0f} customers at the last snapshot: a ranking changes nothing about whom to contact."
+        return (
+            f"The capacity covers all {row.active:,.0f} customers at the last snapshot: a ranking"
+            " changes nothing about whom to contact."
+        )
     return (
-        f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f} left "
-        f"({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%}); "
-        f"a list drawn by lot would have held about {row.random_churners:,.0f}."
+        f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f}"
+        f" left ({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%});"
+        f" a list drawn by lot would have held about {row.random_churners:,.0f}."
     )
 
 
@@ -181,7 +221,8 @@ HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "
 
 
 def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
-    """Return the features that lead in some family, those of the best ranks first; who moves nothing anywhere leads nowhere.
+    """Return the features that lead in some family, those of the best ranks first; who moves
+    nothing anywhere leads nowhere.
 
     Parameters
     ----------
@@ -197,7 +238,9 @@ def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
 
 
 def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
-    """Return the leading features with what each family and measure says of them, and the direction as an arrow."""
+    """Return the leading features with what each family and measure says of them, and the direction
+    as an arrow.
+    """
     chosen = rank_drivers(drivers, most)
     rows = drivers[drivers.feature.isin(chosen)]
     cells = [
@@ -231,7 +274,9 @@ def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
 
 
 def lay_out_odds(odds: pd.DataFrame) -> pd.DataFrame:
-    """Return what was estimated, see ``inference.explain_logistic``: description, change, odds ratio, effect in points, inflation."""
+    """Return what was estimated, see ``inference.explain_logistic``: description, change, odds
+    ratio, effect in points, inflation.
+    """
     rows = odds[odds.left_out == ""]
     ratio = [write_interval(row.odds_ratio, row.low, row.high, 2) for row in rows.itertuples()]
     effect = [
@@ -249,7 +294,9 @@ def lay_out_odds(odds: pd.DataFrame) -> pd.DataFrame:
 
 
 def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
-    """Return each policy with its profit, its gain over a list by lot, and its EMPC, see ``profit.tabulate_profit``."""
+    """Return each policy with its profit, its gain over a list by lot, and its EMPC, see
+    ``profit.tabulate_profit``.
+    """
     unit = profit.currency.iloc[0]
     money = {
         f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"),

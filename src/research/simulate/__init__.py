@@ -1,9 +1,12 @@
-"""A generated subscription company: monthly, in discrete time, with every cause of churn written down.
+"""A generated subscription company: monthly, in discrete time, with every cause of churn written
+down.
 
-Customers join, use the service, buy, complain, answer, refer others and leave; campaigns reach them. A month's hazard depends only on what
-lies before that month and on engagement and fee in it; the tables show traces of both, never the outcome, but for the traps that are
-planted on purpose. What is true stands in tables of its own. The numbers, and the papers that give the form, stand in
-``research.simulate.company``; tables, causes, traps and truth are described in ``data/demo/README.md``.
+Customers join, use the service, buy, complain, answer, refer others and leave; campaigns reach
+them. A month's hazard depends only on what lies before that month and on engagement and fee in it;
+the tables show traces of both, never the outcome, but for the traps that are planted on purpose.
+What is true stands in tables of its own. The numbers, and the papers that give the form, stand in
+``research.simulate.company``; tables, causes, traps and truth are described in
+``data/demo/README.md``.
 """
 
 from collections.abc import Sequence
@@ -134,7 +137,9 @@ KIND_WORDS = {"usage": tuple(USES), "feedback": tuple(KINDS)}
 
 @dataclass(frozen=True)
 class Company:
-    """What was asked for: how many customers ever join, months of history, the seed of every draw, the traps, customers per block."""
+    """What was asked for: how many customers ever join, months of history, the seed of every draw,
+    the traps, customers per block.
+    """
 
     customers: int
     months: int
@@ -169,8 +174,10 @@ def simulate(
 
     Returns
     -------
-    dict of DataFrames by contract table: customers, contracts, orders, usage, contacts, feedback, referrals, campaigns
-        Sorted by customer and time. Contracts reach back before the history; all other events lie inside it.
+    dict of DataFrames by contract table: customers, contracts, orders, usage, contacts, feedback,
+    referrals, campaigns
+        Sorted by customer and time. Contracts reach back before the history; all other events lie
+        inside it.
     """
     tables = simulate_company(Company(customers, months, seed, tuple(traps)))
     return {name: table for name, table in tables.items() if name not in TRUTH}
@@ -191,7 +198,9 @@ def simulate_truth(
 
 
 def simulate_company(company: Company) -> dict[str, pd.DataFrame]:
-    """Return the tables of ``simulate`` and, under names that begin with ``truth/``, those of ``simulate_truth``."""
+    """Return the tables of ``simulate`` and, under names that begin with ``truth/``, those of
+    ``simulate_truth``.
+    """
     blocks = [simulate_block(company, block) for block in company.blocks]
     types = {
         pa.string(): pd.StringDtype("python"),
@@ -205,7 +214,9 @@ def simulate_company(company: Company) -> dict[str, pd.DataFrame]:
 
 
 def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
-    """Return all tables of one block of customers, those of the truth included, sorted by customer and time."""
+    """Return all tables of one block of customers, those of the truth included, sorted by customer
+    and time.
+    """
     clock, size = Clock(company.months), company.count(block)
     draws = Draws(company.seed, block)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
@@ -247,7 +258,9 @@ def run_life(
     start: np.ndarray,
     clock: Clock,
 ) -> Columns:
-    """Run one life for each customer in ``who`` from the day ``start`` on: paths, hazard, end, truth, and under ``tables`` its tables."""
+    """Run one life for each customer in ``who`` from the day ``start`` on: paths, hazard, end,
+    truth, and under ``tables`` its tables.
+    """
     own, drivers, logits, assigned = run_paths(
         draws, company, people, assignments, who, start, clock
     )
@@ -282,7 +295,9 @@ def run_paths(
     start: np.ndarray,
     clock: Clock,
 ) -> tuple[Columns, Columns, np.ndarray, dict[str, Columns]]:
-    """Return each life with its paths and ``hazard``, the drivers behind it, the logits without offers, and the campaigns."""
+    """Return each life with its paths and ``hazard``, the drivers behind it, the logits without
+    offers, and the campaigns.
+    """
     names = [
         name
         for name, shares in CAMPAIGNS.items()
@@ -296,7 +311,9 @@ def run_paths(
 
 
 def join_lives(name: str, first: Columns, second: Columns) -> Columns:
-    """Return one table of both lives with ``customer`` instead of ``life``, sorted by customer and time."""
+    """Return one table of both lives with ``customer`` instead of ``life``, sorted by customer and
+    time.
+    """
     both = [
         life["tables"][name] | {"customer": life["who"][life["tables"][name]["life"]]}
         for life in (first, second)
@@ -320,7 +337,9 @@ def name_customers(before: int, size: int) -> pa.Array:
 
 
 def to_arrow(name: str, table: Columns, ids: pa.Array) -> pa.Table:
-    """Return a table in Arrow: positions become words, seconds moments, and -1 and ``NEVER`` empty."""
+    """Return a table in Arrow: positions become words, seconds moments, and -1 and ``NEVER``
+    empty.
+    """
     columns = {
         "customer_id": ids.take(
             pa.array(table["customer"] if "customer" in table else table["life"])

@@ -1,4 +1,6 @@
-"""Campaigns: who is assigned to which arm, what it costs, how it shifts the hazard, and what its true effect is."""
+"""Campaigns: who is assigned to which arm, what it costs, how it shifts the hazard, and what its
+true effect is.
+"""
 
 import numpy as np
 
@@ -19,14 +21,18 @@ LABELS = {name: number for number, name in enumerate(CAMPAIGNS)}
 
 
 def draw_assignments(draws: Draws, customers: int) -> np.ndarray:
-    """Return one number between 0 and 1 for every campaign and customer: it decides the arm of whoever turns out to be eligible."""
+    """Return one number between 0 and 1 for every campaign and customer: it decides the arm of
+    whoever turns out to be eligible.
+    """
     return np.stack([draws(f"campaign {name}").random(customers) for name in CAMPAIGNS])
 
 
 def assign(
     assignments: np.ndarray, own: Columns, drivers: Columns, clock: Clock, names: list[str]
 ) -> dict[str, Columns]:
-    """Return for each campaign in ``names`` the ``arm`` (a position in ``ARMS``), its ``propensity`` (empty: not known) and its ``cost``."""
+    """Return for each campaign in ``names`` the ``arm`` (a position in ``ARMS``), its
+    ``propensity`` (empty: not known) and its ``cost``.
+    """
     found = {}
     for name in names:
         month, number = clock.campaigns[name], assignments[LABELS[name]][own["who"]]
@@ -53,7 +59,9 @@ def assign(
 
 
 def arm_shares(name: str, plan: np.ndarray, drivers: Columns) -> np.ndarray:
-    """Return the chance of each arm, in the shape (arm, life): written down by plan, or chosen by agents who see the trouble."""
+    """Return the chance of each arm, in the shape (arm, life): written down by plan, or chosen by
+    agents who see the trouble.
+    """
     if CAMPAIGNS[name] is not None:
         return np.array([CAMPAIGNS[name][label] for label in PLANS]).T[:, plan]
     weights = np.exp(
@@ -67,7 +75,9 @@ def _weigh(coefficients: dict[str, float], drivers: Columns) -> np.ndarray:
 
 
 def offer_shifts(own: Columns, drivers: Columns, month: int) -> np.ndarray:
-    """Return what each arm of a campaign that starts in ``month`` adds to the voluntary logit, in the shape (arm, life)."""
+    """Return what each arm of a campaign that starts in ``month`` adds to the voluntary logit, in
+    the shape (arm, life).
+    """
     now = {name: path[month] for name, path in drivers.items()} | {"quiet": own["quiet"]}
     return np.stack(
         [np.zeros(len(own["start"])), *(_weigh(OFFERS[offer], now) for offer in ARMS[1:])]
@@ -77,7 +87,9 @@ def offer_shifts(own: Columns, drivers: Columns, month: int) -> np.ndarray:
 def build_shift(
     own: Columns, drivers: Columns, assigned: dict[str, Columns], clock: Clock
 ) -> np.ndarray:
-    """Return the path of what all campaigns add to the voluntary logit; an offer lasts three months and reaches whose contract runs on its day."""
+    """Return the path of what all campaigns add to the voluntary logit; an offer lasts three months
+    and reaches whose contract runs on its day.
+    """
     shift = np.zeros(own["level"].shape)
     for name, campaign in assigned.items():
         month = clock.campaigns[name]
@@ -109,8 +121,8 @@ def list_effects(
 ) -> Columns:
     """Return the true effect of every offer on every eligible life, whichever arm it was in.
 
-    ``risk_control`` and ``risk_arm`` are the chances to leave within the three months from the campaign's day, with all other campaigns as
-    they were.
+    ``risk_control`` and ``risk_arm`` are the chances to leave within the three months from the
+    campaign's day, with all other campaigns as they were.
     """
     rows = []
     for name in assigned:
@@ -140,7 +152,9 @@ def weigh_offers(
     clock: Clock,
     name: str,
 ) -> np.ndarray:
-    """Return every life's chance to leave within three months of a campaign's day in each of its arms, (arm, life), all other campaigns as they were."""
+    """Return every life's chance to leave within three months of a campaign's day in each of its
+    arms, (arm, life), all other campaigns as they were.
+    """
     month = clock.campaigns[name]
     window, shifts = slice(month, month + OFFER_MONTHS), offer_shifts(own, drivers, month)
     others = (

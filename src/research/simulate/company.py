@@ -1,28 +1,40 @@
-"""Every number that was chosen for the generated company: who its customers are, what drives them away, what keeps them.
+"""Every number that was chosen for the generated company: who its customers are, what drives them
+away, what keeps them.
 
-The papers below give the form; the sizes are chosen so that 2.5 to 4 % of the customers under contract leave in a month and a good model
-with a horizon of 90 days reaches an AUC between 0.75 and 0.82.
+The papers below give the form; the sizes are chosen so that 2.5 to 4 % of the customers under
+contract leave in a month and a good model with a horizon of 90 days reaches an AUC between 0.75 and
+0.82.
 
 References
 ----------
-Allison, P. D. (1982). Discrete-time methods for the analysis of event histories. Sociological Methodology 13, 61-98. doi:10.2307/270718.
+Allison, P. D. (1982). Discrete-time methods for the analysis of event histories. Sociological
+Methodology 13, 61-98. doi:10.2307/270718.
     Causes that compete within a month: one multinomial logit.
-Ascarza, E. and Hardie, B. G. S. (2013). A joint model of usage and churn in contractual settings. Marketing Science 32(4), 570-590.
-    doi:10.1287/mksc.2013.0786. Usage and renewal reflect one latent variable that evolves over time.
-Ascarza, E. (2018). Retention futility: targeting high-risk customers might be ineffective. Journal of Marketing Research 55(1), 80-98.
+Ascarza, E. and Hardie, B. G. S. (2013). A joint model of usage and churn in contractual settings.
+Marketing Science 32(4), 570-590.
+    doi:10.1287/mksc.2013.0786. Usage and renewal reflect one latent variable that evolves over
+    time.
+Ascarza, E. (2018). Retention futility: targeting high-risk customers might be ineffective. Journal
+of Marketing Research 55(1), 80-98.
     doi:10.1509/jmr.16.0163. Who is at risk and who responds to an offer are different people.
-Ascarza, E., Iyengar, R. and Schleicher, M. (2016). The perils of proactive churn prevention using plan recommendations. Journal of Marketing
-    Research 53(1), 46-60. doi:10.1509/jmr.13.0483. Contact can wake customers who would have stayed.
-Braun, M. and Schweidel, D. A. (2011). Modeling customer lifetimes with multiple causes of churn. Marketing Science 30(5), 881-902.
+Ascarza, E., Iyengar, R. and Schleicher, M. (2016). The perils of proactive churn prevention using
+plan recommendations. Journal of Marketing
+    Research 53(1), 46-60. doi:10.1509/jmr.13.0483. Contact can wake customers who would have
+    stayed.
+Braun, M. and Schweidel, D. A. (2011). Modeling customer lifetimes with multiple causes of churn.
+Marketing Science 30(5), 881-902.
     doi:10.1287/mksc.1110.0665. Causes compete, and the company can influence only some of them.
-Fader, P. S. and Hardie, B. G. S. (2007). How to project customer retention. Journal of Interactive Marketing 21(1), 76-90.
+Fader, P. S. and Hardie, B. G. S. (2007). How to project customer retention. Journal of Interactive
+Marketing 21(1), 76-90.
     doi:10.1002/dir.20074. Cohorts retain better with age because the customers in them differ.
 """
 
 LAST_DAY = "2025-12-31"  # the history ends here, whatever its length
-BEYOND = 12  # months after the history through which latent paths go on, so that the remaining value is known
+# months after the history through which latent paths go on, so that the remaining value is known
+BEYOND = 12
 
-HAZARD = {  # driver: (voluntary, involuntary), the two logits against staying a month; all sizes chosen
+# driver: (voluntary, involuntary), the two logits against staying a month; all sizes chosen
+HAZARD = {
     "base": (-5.3, -6.4),  # a new, attentive customer with a monthly contract and without trouble
     "fall": (2.0, 0.0),  # engagement below its own moving average, 0 to 2
     "gap": (
@@ -90,7 +102,8 @@ INTRODUCTION_MONTHS, GROWTH_MONTHS, WON_BACK_MONTHS = (
     6,
 )  # true stages by the age of a contract in calendar months
 
-QUIET = 0.09  # share of customers who pay and never use the service; nothing is dear to them and nothing falls
+# share of customers who pay and never use the service; nothing is dear to them and nothing falls
+QUIET = 0.09
 QUIET_ORDERS = 0.1  # ... and who buy this much of what others buy
 RETURNER = 0.2  # share of customers who come back after an end if the data run long enough
 PAUSE_DAYS, PAUSE_MEAN = 30, 90  # ... after a month at least and four on average
@@ -112,7 +125,8 @@ PLANS = {
 ANNUAL = 0.35  # share of contracts with a term of twelve months; the others run from month to month
 DISCOUNTS = {0.0: (0.7,), 0.1: (0.2,), 0.25: (0.1,)}  # lasting, by share
 INTRODUCTORY, INTRODUCTORY_SHARE = 0.2, 0.3  # discount of the first twelve months, and who gets it
-PLAN_CHANGE = 0.08  # chance of another plan at a renewal: upwards for those who use more than at home, else downwards
+# chance of another plan at a renewal: upwards for those who use more than at home, else downwards
+PLAN_CHANGE = 0.08
 PRICE_RISE, RISE_MONTHS = (
     0.2,
     5,
@@ -210,7 +224,9 @@ NO_SCORE = 0.06  # share of the texts that come without a score
 SAME_TONE = 0.78  # chance that a piece of a text has the tone of the whole
 
 ARMS = ("control", "discount", "call")
-OFFERS = {  # offer: what it adds to the voluntary logit in its three months, by driver on its first day; quiet customers wake up
+# offer: what it adds to the voluntary logit in its three months, by driver on its first day; quiet
+# customers wake up
+OFFERS = {
     "discount": {"base": -0.25, "dear": -2.0, "fall": 0.6, "quiet": 2.0},
     "call": {"base": -0.3, "grievance": -1.8, "fall": -1.2, "quiet": 2.0},
 }

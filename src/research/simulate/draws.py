@@ -1,7 +1,9 @@
-"""What every part of the generated company draws with: named streams, the calendar of months, and moments within a life.
+"""What every part of the generated company draws with: named streams, the calendar of months, and
+moments within a life.
 
-Every named part of every block has a stream of its own, so that nothing depends on how many blocks are made at once, and a new part, or a
-trap switched off, leaves all other draws as they were. Within a stream, draws go month by month: what happens late changes nothing early.
+Every named part of every block has a stream of its own, so that nothing depends on how many blocks
+are made at once, and a new part, or a trap switched off, leaves all other draws as they were.
+Within a stream, draws go month by month: what happens late changes nothing early.
 """
 
 from dataclasses import dataclass
@@ -27,10 +29,13 @@ class Draws:
         self.life, self._key, self._opened = life, (seed, block, life), set()
 
     def __call__(self, part: str) -> np.random.Generator:
-        """Return the stream of a part; two uses of one stream would be the same draws, so that a second opening is refused."""
+        """Return the stream of a part; two uses of one stream would be the same draws, so that a
+        second opening is refused.
+        """
         if part in self._opened:
             raise ValueError(
-                f"required a part that has not drawn yet, arrived '{part}' again; give the second one a name of its own"
+                f"required a part that has not drawn yet, arrived '{part}' again; give the second"
+                " one a name of its own"
             )
         self._opened.add(part)
         return np.random.default_rng([*self._key, crc32(part.encode())])
@@ -38,7 +43,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Clock:
-    """The calendar of a history of ``months``, as days since 1970; paths go on ``BEYOND`` months after it."""
+    """The calendar of a history of ``months``, as days since 1970; paths go on ``BEYOND`` months
+    after it.
+    """
 
     months: int
 
@@ -67,7 +74,9 @@ class Clock:
 
     @cached_property
     def campaigns(self) -> dict[str, int]:
-        """Month, counted from 0, on whose first day each campaign starts: the first after three eighths, all four months before the end."""
+        """Month, counted from 0, on whose first day each campaign starts: the first after three
+        eighths, all four months before the end.
+        """
         first = max(1, round(self.months * 3 / 8))
         step = max(1, (self.months - 6 - first) // (len(CAMPAIGNS) - 1))
         return {name: first + step * number for number, name in enumerate(CAMPAIGNS)}
@@ -105,7 +114,9 @@ def look_up(table: dict, codes: np.ndarray, column: int = 0) -> np.ndarray:
 
 
 def scatter(draws: Draws, part: str, counts: np.ndarray, own: Columns, clock: Clock) -> Columns:
-    """Turn counts per month and life into moments from the life's start on: ``life`` (its index), ``month``, ``at`` (seconds since 1970)."""
+    """Turn counts per month and life into moments from the life's start on: ``life`` (its index),
+    ``month``, ``at`` (seconds since 1970).
+    """
     month, life = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
     day = spread(draws(f"{part} day").random(len(life)), clock.edges[month], clock.edges[month + 1])
     second = (draws(f"{part} hour").normal(own["hour"][life], 3.0) * 3600).astype(
@@ -116,7 +127,9 @@ def scatter(draws: Draws, part: str, counts: np.ndarray, own: Columns, clock: Cl
 
 
 def spread(share: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return whole numbers from ``low`` to before ``high`` at a share of the way between 0 and 1."""
+    """Return whole numbers from ``low`` to before ``high`` at a share of the way between 0 and
+    1.
+    """
     return low + (share * (high - low)).astype(np.int64)
 
 
@@ -128,7 +141,9 @@ def count_by_month(events: Columns, shape: tuple[int, int]) -> np.ndarray:
 
 
 def fade(counts: np.ndarray, kept: float, most: float) -> np.ndarray:
-    """Return the path of what is left of ``counts`` when a month begins: a share ``kept`` of the month before, at most ``most``."""
+    """Return the path of what is left of ``counts`` when a month begins: a share ``kept`` of the
+    month before, at most ``most``.
+    """
     path = np.zeros(counts.shape)
     for month in range(1, len(counts)):
         path[month] = np.minimum(kept * path[month - 1] + counts[month - 1], most)

@@ -1,7 +1,7 @@
 """The contract tables of one life: terms and events, cut at its end, as arrays by column.
 
-Every table has ``life`` (its index) and the column that dates a row, in seconds since 1970. Text is a position in a list of names; -1 is
-empty.
+Every table has ``life`` (its index) and the column that dates a row, in seconds since 1970. Text is
+a position in a list of names; -1 is empty.
 """
 
 import numpy as np
@@ -38,7 +38,9 @@ RENEWED, PRICE_CHANGED, PLAN_CHANGED = range(len(END_REASONS), len(ROW_REASONS))
 
 
 def list_contracts(own: Columns, clock: Clock, price_rise: bool) -> Columns:
-    """Return the table contracts: one row per term, the next on the day on which the last one closes; only the last one can be a real end."""
+    """Return the table contracts: one row per term, the next on the day on which the last one
+    closes; only the last one can be a real end.
+    """
     rows = _list_terms(own, clock, price_rise)
     order = np.lexsort((rows["at"], rows["life"]))
     life, at = rows["life"][order], rows["at"][order]
@@ -67,7 +69,9 @@ def list_contracts(own: Columns, clock: Clock, price_rise: bool) -> Columns:
 
 
 def _list_terms(own: Columns, clock: Clock, price_rise: bool) -> Columns:
-    """Return the days on which terms open, and why: the start, every full year of an annual contract, every change of a monthly one's price."""
+    """Return the days on which terms open, and why: the start, every full year of an annual
+    contract, every change of a monthly one's price.
+    """
     years = np.where(own["annual"], np.maximum(clock.months - own["began"], 0) // 12, 0)
     life, year = (
         np.repeat(np.arange(len(years)), years),
@@ -153,7 +157,9 @@ def list_orders(draws: Draws, own: Columns, clock: Clock) -> Columns:
 
 
 def list_contacts(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return the table contacts; what was still open when the customer left or the data end has no date of resolution."""
+    """Return the table contacts; what was still open when the customer left or the data end has no
+    date of resolution.
+    """
     made = {
         name: own["contacts"][name]
         for name in ("life", "at", "topic", "complaint", "never", "resolved")
@@ -167,7 +173,9 @@ def list_contacts(draws: Draws, own: Columns, clock: Clock) -> Columns:
 
 
 def list_feedback(draws: Draws, own: Columns, drivers: Columns, clock: Clock) -> Columns:
-    """Return the table feedback: scores that follow the mood, and texts in a tone that mostly fits; three customers in ten never answer."""
+    """Return the table feedback: scores that follow the mood, and texts in a tone that mostly fits;
+    three customers in ten never answer.
+    """
     shape = (clock.months, len(own["start"]))
     given = _scatter_alive(
         draws, "feedback", draws("feedback").random(shape) < own["answers"], own, clock

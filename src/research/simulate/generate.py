@@ -1,4 +1,6 @@
-"""The generated company as files: Parquet in parts, written block by block, the same bytes whatever is held at once."""
+"""The generated company as files: Parquet in parts, written block by block, the same bytes whatever
+is held at once.
+"""
 
 import itertools
 import os
@@ -29,8 +31,10 @@ def generate(
     Parameters
     ----------
     customers, months, seed, traps : see ``simulate.simulate``
-    out : folder that doesn't exist or is empty; gets ``<table>/part-*.parquet`` and ``truth/<table>/part-*.parquet``
-    chunk : customers simulated and held at once, rounded up to whole blocks; the bytes don't depend on it
+    out : folder that doesn't exist or is empty; gets ``<table>/part-*.parquet`` and
+        ``truth/<table>/part-*.parquet``
+    chunk : customers simulated and held at once, rounded up to whole blocks; the bytes don't depend
+        on it
 
     Returns
     -------
@@ -56,7 +60,8 @@ def generate(
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StudyError(
-            f"required a place to write {out}, arrived {error.strerror or error}; free it or choose another --out"
+            f"required a place to write {out}, arrived {error.strerror or error}; free it or choose"
+            " another --out"
         ) from None
     return rows
 
@@ -68,7 +73,8 @@ def _require_company(
         asked = Simulation(customers=customers, months=months, seed=seed, traps=traps)
     except ValidationError as error:
         faults = [
-            f"--{fault['loc'][0]}: required a number {_bound(fault)}, arrived {fault['input']}; correct the value"
+            f"--{fault['loc'][0]}: required a number {_bound(fault)}, arrived {fault['input']};"
+            " correct the value"
             for fault in error.errors()
         ]
         raise UsageError(*faults) from None
@@ -91,12 +97,15 @@ def _require_empty(out: Path) -> None:
         return
     if out.exists():
         raise UsageError(
-            f"--out: required a folder that does not exist or is empty, arrived {out}, which is there already; choose another or remove it"
+            f"--out: required a folder that does not exist or is empty, arrived {out}, which is"
+            " there already; choose another or remove it"
         )
 
 
 def write_company(company: Company, out: Path, chunk: int = CHUNK) -> dict[str, int]:
-    """Write all tables below ``out`` and return their rows: a file holds the customers of ``FILE_BLOCKS`` blocks, a row group one block."""
+    """Write all tables below ``out`` and return their rows: a file holds the customers of
+    ``FILE_BLOCKS`` blocks, a row group one block.
+    """
     rows: dict[str, int] = {}
     for part, made in itertools.groupby(
         _make_blocks(company, chunk), key=lambda made: made[0] // FILE_BLOCKS
@@ -115,7 +124,9 @@ def write_company(company: Company, out: Path, chunk: int = CHUNK) -> dict[str, 
 
 
 def _make_blocks(company: Company, chunk: int) -> Iterator[tuple[int, dict[str, pa.Table]]]:
-    """Yield every block's number and tables; as many blocks as ``chunk`` customers need are held at once."""
+    """Yield every block's number and tables; as many blocks as ``chunk`` customers need are held at
+    once.
+    """
     held = -(-chunk // company.block)
     for first in range(0, len(company.blocks), held):
         yield from [

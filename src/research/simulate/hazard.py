@@ -1,4 +1,6 @@
-"""Why a customer leaves, and when: the drivers, the monthly hazard of the two causes, and the end drawn from it."""
+"""Why a customer leaves, and when: the drivers, the monthly hazard of the two causes, and the end
+drawn from it.
+"""
 
 import numpy as np
 
@@ -31,7 +33,9 @@ END_REASONS = (*REASONS, NOT_VOLUNTARY)
 
 
 def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return the path of every driver in ``HAZARD``, as known when the month begins (engagement and fee: as they are in the month)."""
+    """Return the path of every driver in ``HAZARD``, as known when the month begins (engagement and
+    fee: as they are in the month).
+    """
     shape, attentive = own["level"].shape, ~own["quiet"]
     fall, dear = own["fall"] * attentive, build_dear(own)
     rise, contact = (
@@ -72,7 +76,9 @@ def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
 
 
 def build_dear(own: Columns) -> np.ndarray:
-    """Return the path of fee per use on an S curve, harmless when low, saturated when high, times the sensitivity of the income band."""
+    """Return the path of fee per use on an S curve, harmless when low, saturated when high, times
+    the sensitivity of the income band.
+    """
     per_use = own["fee"] / (own["usual"] * np.exp(own["level"]))
     return (
         look_up(SENSITIVITY, own["income_band"])
@@ -82,7 +88,9 @@ def build_dear(own: Columns) -> np.ndarray:
 
 
 def build_rise(increase: np.ndarray) -> np.ndarray:
-    """Return the path of recent increases of the fee, those of the month itself included, in tenths of it, fading, 2.5 at most."""
+    """Return the path of recent increases of the fee, those of the month itself included, in tenths
+    of it, fading, 2.5 at most.
+    """
     path, left = np.empty(increase.shape), np.zeros(increase.shape[1])
     for month, step in enumerate(increase):
         left = np.minimum(RISE_KEPT * left + 10 * step, 2.5)
@@ -95,7 +103,9 @@ def _choose_rows(events: Columns, chosen: np.ndarray) -> Columns:
 
 
 def build_logits(drivers: Columns) -> np.ndarray:
-    """Return the logits of leaving against staying, in the shape (cause, *driver): the sum of ``HAZARD`` coefficient times driver."""
+    """Return the logits of leaving against staying, in the shape (cause, *driver): the sum of
+    ``HAZARD`` coefficient times driver.
+    """
     total = 0.0
     for name, path in drivers.items():
         total = total + np.stack([coefficient * path for coefficient in HAZARD[name]])
@@ -103,20 +113,22 @@ def build_logits(drivers: Columns) -> np.ndarray:
 
 
 def monthly_hazard(logits: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
-    """Return the chance to leave within a whole month, in the shape (cause, *driver): voluntary first, then involuntary.
+    """Return the chance to leave within a whole month, in the shape (cause, *driver): voluntary
+    first, then involuntary.
 
-    The causes compete in a multinomial logit: chance = exp(logit) / (1 + both exp(logit)). ``shift`` is what offers add to the voluntary
-    logit.
+    The causes compete in a multinomial logit: chance = exp(logit) / (1 + both exp(logit)).
+    ``shift`` is what offers add to the voluntary logit.
     """
     voluntary, involuntary = np.exp(logits[0] + shift), np.exp(logits[1])
     return np.stack([voluntary, involuntary]) / (1 + voluntary + involuntary)
 
 
 def draw_end(draws: Draws, hazard: np.ndarray, own: Columns, clock: Clock) -> Columns:
-    """Draw each life's end, the first day that it no longer covers: after its start, within the history, by one cause.
+    """Draw each life's end, the first day that it no longer covers: after its start, within the
+    history, by one cause.
 
-    Nobody starts or ends on the first day of a month, so that who runs on that day is at risk for the whole month. An annual contract that
-    isn't renewed ends on the anniversary.
+    Nobody starts or ends on the first day of a month, so that who runs on that day is at risk for
+    the whole month. An annual contract that isn't renewed ends on the anniversary.
     """
     opens, closes = clock.edges[: clock.months, None], clock.edges[1 : clock.months + 1, None]
     earliest = np.maximum(own["start"] + 1, opens + 1)
@@ -140,7 +152,9 @@ def draw_end(draws: Draws, hazard: np.ndarray, own: Columns, clock: Clock) -> Co
 
 
 def draw_reason(draws: Draws, drivers: Columns, end: Columns) -> np.ndarray:
-    """Draw the reason that a leaver gives, a position in ``END_REASONS``: each as likely as its drivers weigh in the voluntary logit."""
+    """Draw the reason that a leaver gives, a position in ``END_REASONS``: each as likely as its
+    drivers weigh in the voluntary logit.
+    """
     at = (end["end_month"], np.arange(len(end["end"])))
     weigh = [
         sum((np.maximum(HAZARD[name][0] * drivers[name][at], 0) for name in names), start=least)

@@ -1,7 +1,9 @@
-"""One life of a customer under contract, month by month: plan and fee, engagement, purchases, deliveries, payments, service.
+"""One life of a customer under contract, month by month: plan and fee, engagement, purchases,
+deliveries, payments, service.
 
-Paths have the shape (months, lives) and go on beyond the history. They run on as if nobody ever left: the end is drawn from them, and
-what lies after it falls away. Nothing here depends on the end.
+Paths have the shape (months, lives) and go on beyond the history. They run on as if nobody ever
+left: the end is drawn from them, and what lies after it falls away. Nothing here depends on the
+end.
 """
 
 import numpy as np
@@ -62,12 +64,13 @@ def live(
     clock: Clock,
     price_rise: bool,
 ) -> Columns:
-    """Return the paths and moments of one life for each customer in ``who``, from the day ``start`` on.
+    """Return the paths and moments of one life for each customer in ``who``, from the day ``start``
+    on.
 
     Returns
     -------
-    dict of arrays: the traits of the customers, then what ``draw_terms``, ``draw_engagement`` and the functions below them name; the
-    moments of ``orders`` and ``contacts`` are dicts of their own
+    dict of arrays: the traits of the customers, then what ``draw_terms``, ``draw_engagement`` and
+    the functions below them name; the moments of ``orders`` and ``contacts`` are dicts of their own
     """
     own = {name: values[who] for name, values in people.items()} | {
         "who": who,
@@ -83,7 +86,9 @@ def live(
 
 
 def draw_terms(draws: Draws, lives: int) -> Columns:
-    """Return the first plan, whether the term is a year, lasting and introductory discount, and the uses in a month at engagement 0."""
+    """Return the first plan, whether the term is a year, lasting and introductory discount, and the
+    uses in a month at engagement 0.
+    """
     plan = choose(draws("plan"), PLANS, lives)
     return {
         "first_plan": plan,
@@ -95,7 +100,9 @@ def draw_terms(draws: Draws, lives: int) -> Columns:
 
 
 def draw_engagement(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return the paths ``level`` (log uses), ``fall`` (below its own moving average, 0 to 2), ``sinking`` and ``recovering``."""
+    """Return the paths ``level`` (log uses), ``fall`` (below its own moving average, 0 to 2),
+    ``sinking`` and ``recovering``.
+    """
     home, size = own["home"], len(own["home"])
     regime, noise = draws("regime"), draws("engagement")
     drift, sinking, recovering = (
@@ -126,7 +133,9 @@ def draw_engagement(draws: Draws, own: Columns, clock: Clock) -> Columns:
 
 
 def build_fees(draws: Draws, own: Columns, clock: Clock, price_rise: bool) -> Columns:
-    """Return the paths ``plan`` (a position in ``PLANS``), ``fee`` (after any change in the month), ``increase`` (share) and ``renewal``."""
+    """Return the paths ``plan`` (a position in ``PLANS``), ``fee`` (after any change in the month),
+    ``increase`` (share) and ``renewal``.
+    """
     month = np.arange(len(clock.edges) - 1)[:, None]
     age = month - own["began"]
     renewal = own["annual"] & (age > 0) & (age % 12 == 0)
@@ -153,7 +162,9 @@ def build_fees(draws: Draws, own: Columns, clock: Clock, price_rise: bool) -> Co
 
 
 def price(plan: np.ndarray, own: Columns, settled: np.ndarray, raised: np.ndarray) -> np.ndarray:
-    """Return the monthly fee: list price less the lasting and, in the first twelve months, the introductory discount, plus the rise."""
+    """Return the monthly fee: list price less the lasting and, in the first twelve months, the
+    introductory discount, plus the rise.
+    """
     introductory = np.where(own["introductory"] & ~settled, 1 - INTRODUCTORY, 1.0)
     return np.round(
         look_up(PLANS, plan, 1)
@@ -165,7 +176,9 @@ def price(plan: np.ndarray, own: Columns, settled: np.ndarray, raised: np.ndarra
 
 
 def draw_failures(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
-    """Return the path of failed payments, one a month from the first whole month on; a failed one tends to fail again."""
+    """Return the path of failed payments, one a month from the first whole month on; a failed one
+    tends to fail again.
+    """
     rate, draw = look_up(FAILS, own["payment_method"]), draws("payments")
     failed, path = np.zeros(len(rate), dtype=bool), []
     for opens in clock.edges[:-1]:
@@ -187,7 +200,9 @@ def order_rate(own: Columns, level: np.ndarray) -> np.ndarray:
 
 
 def draw_orders(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return purchases: their moments, whether the delivery was poor, and whether and when (``back``) the goods were sent back."""
+    """Return purchases: their moments, whether the delivery was poor, and whether and when
+    (``back``) the goods were sent back.
+    """
     orders = scatter(
         draws, "orders", draws("orders").poisson(order_rate(own, own["level"])), own, clock
     )
@@ -199,7 +214,9 @@ def draw_orders(draws: Draws, own: Columns, clock: Clock) -> Columns:
 
 
 def build_gap(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
-    """Return the path of how much longer than usual the customer hasn't bought when a month begins, 0 to 1."""
+    """Return the path of how much longer than usual the customer hasn't bought when a month begins,
+    0 to 1.
+    """
     interval = np.minimum(1 / order_rate(own, own["home"]), LONGEST_INTERVAL)
     since = np.minimum(draws("gap").exponential(interval), np.maximum(-own["began"], 0))
     bought = count_by_month(own["orders"], own["level"].shape) > 0
@@ -211,7 +228,9 @@ def build_gap(draws: Draws, own: Columns, clock: Clock) -> np.ndarray:
 
 
 def draw_contacts(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return service contacts: asked for by temper, after half of the failed payments, and after half of the poor deliveries."""
+    """Return service contacts: asked for by temper, after half of the failed payments, and after
+    half of the poor deliveries.
+    """
     shape = own["level"].shape
     asked = scatter(
         draws, "contacts", draws("contacts").poisson(ASKED * own["trouble"], shape), own, clock

@@ -1,7 +1,9 @@
-"""The risk and the value that a generated company's customers truly have on a day: over all futures that may follow it, not along the one that came.
+"""The risk and the value that a generated company's customers truly have on a day: over all futures
+that may follow it, not along the one that came.
 
-``truth/hazards`` follows each customer through the months of the window; who stands before the window can't. So the months from a given one on are
-drawn again, many times, with everything before them as it was, and the chances to leave, or the margins while they stay, are averaged.
+``truth/hazards`` follows each customer through the months of the window; who stands before the
+window can't. So the months from a given one on are drawn again, many times, with everything before
+them as it was, and the chances to leave, or the margins while they stay, are averaged.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +40,9 @@ AT_ONCE = (
 
 
 class Fork:
-    """A stream that becomes another one with a month; what only follows from its draws, such as the days of orders, goes on as it comes."""
+    """A stream that becomes another one with a month; what only follows from its draws, such as the
+    days of orders, goes on as it comes.
+    """
 
     def __init__(
         self, before: np.random.Generator, after: np.random.Generator, month: int, earlier: int
@@ -59,7 +63,9 @@ class Fork:
 
 
 class Future(Draws):
-    """The streams of a block with the months from ``month`` on drawn anew; ``number`` tells one future from another."""
+    """The streams of a block with the months from ``month`` on drawn anew; ``number`` tells one
+    future from another.
+    """
 
     def __init__(self, seed: int, block: int, life: int, month: int, number: int):
         super().__init__(seed, block, life)
@@ -75,7 +81,8 @@ class Future(Draws):
 
 
 def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Series:
-    """Return the chance to leave within the three months from the start of ``month`` on, as it is at that start.
+    """Return the chance to leave within the three months from the start of ``month`` on, as it is
+    at that start.
 
     Parameters
     ----------
@@ -85,15 +92,18 @@ def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Ser
 
     Returns
     -------
-    Series ``true_risk`` by customer_id, of all in the first ``BLOCKS`` blocks who are under contract at that start
+    Series ``true_risk`` by customer_id, of all in the first ``BLOCKS`` blocks who are under
+    contract at that start
     """
     return _average(company, month, futures, find_risk).rename("true_risk")
 
 
 def expect_values(company: Company, month: int, months: int, futures: int = FUTURES) -> pd.Series:
-    """Return the discounted margin of ``months`` months from the start of ``month`` on, while the contract lasts, as it is expected at that start.
+    """Return the discounted margin of ``months`` months from the start of ``month`` on, while the
+    contract lasts, as it is expected at that start.
 
-    A month that begins under contract earns whole; see ``simulate.truth`` for the margin. Paths go on for a year after the history, and no further.
+    A month that begins under contract earns whole; see ``simulate.truth`` for the margin. Paths go
+    on for a year after the history, and no further.
 
     Returns
     -------
@@ -102,7 +112,8 @@ def expect_values(company: Company, month: int, months: int, futures: int = FUTU
     last = company.months + BEYOND
     if not 0 < months <= last - month:
         raise ValueError(
-            f"required 1 to {last - month} months from month {month} on, arrived {months}; paths end there"
+            f"required 1 to {last - month} months from month {month} on, arrived {months}; paths"
+            " end there"
         )
     return _average(company, month, futures, partial(find_value, months=months)).rename(
         "true_value"
@@ -110,7 +121,9 @@ def expect_values(company: Company, month: int, months: int, futures: int = FUTU
 
 
 def find_risk(own: Columns, month: int) -> np.ndarray:
-    """Return the chance of each life to leave in the three months from ``month`` on, along its path."""
+    """Return the chance of each life to leave in the three months from ``month`` on, along its
+    path.
+    """
     return 1 - (1 - own["hazard"][:, month : month + 3].sum(axis=0)).prod(axis=0)
 
 
@@ -147,7 +160,9 @@ def _add_up(
     numbers: Sequence[int],
     measure: Callable[[Columns, int], np.ndarray],
 ) -> pd.Series:
-    """Return the sum of what is measured of every customer over some futures, empty where no contract runs."""
+    """Return the sum of what is measured of every customer over some futures, empty where no
+    contract runs.
+    """
     clock, size = Clock(company.months), company.count(block)
     draws, found = Draws(company.seed, block), np.full(size, np.nan)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
@@ -181,7 +196,8 @@ def _find_ends(
 def expect_effects(
     company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES
 ) -> pd.DataFrame:
-    """Return by how much each arm of a campaign changes the chance to leave within three months, as it is on the campaign's day.
+    """Return by how much each arm of a campaign changes the chance to leave within three months, as
+    it is on the campaign's day.
 
     As ``truth/effects``, but over the futures that may follow instead of the one that came.
 

@@ -1,4 +1,6 @@
-"""The customers of the generated company: the traits that their table shows, and the latent ones that it doesn't."""
+"""The customers of the generated company: the traits that their table shows, and the latent ones
+that it doesn't.
+"""
 
 import numpy as np
 
@@ -24,7 +26,9 @@ LATENT = ("home", "quiet", "loyalty", "trouble", "taste", "answers", "language",
 
 
 def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
-    """Return one entry per customer: traits, day of joining, and the latent habits that no table shows."""
+    """Return one entry per customer: traits, day of joining, and the latent habits that no table
+    shows.
+    """
     traits = {name: choose(draws(name), table, size) for name, table in TRAITS.items()}
     shift = sum(look_up(TRAITS[name], codes, 1) for name, codes in traits.items())
     joined = draw_joining(draws, size, clock)
@@ -52,7 +56,9 @@ def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
 
 
 def draw_joining(draws: Draws, size: int, clock: Clock) -> np.ndarray:
-    """Return the first day of the first contract: for nearly half of the customers before the history, and never the first of a month."""
+    """Return the first day of the first contract: for nearly half of the customers before the
+    history, and never the first of a month.
+    """
     before = (
         clock.first
         - 1
@@ -77,7 +83,9 @@ def draw_age(draws: Draws, band: np.ndarray) -> np.ndarray:
 def draw_return(
     draws: Draws, people: Columns, end: np.ndarray, clock: Clock
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return who would come back after an end, and on which day: the end of the history where they never left or would be later."""
+    """Return who would come back after an end, and on which day: the end of the history where they
+    never left or would be later.
+    """
     back = (
         np.where(end < NEVER, end, clock.end)
         + PAUSE_DAYS

@@ -1,4 +1,6 @@
-"""What the customers of the generated company are called and what they write: phrases by language and tone, names, and hostile text."""
+"""What the customers of the generated company are called and what they write: phrases by language
+and tone, names, and hostile text.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -65,21 +67,43 @@ PHRASES = {  # by language, then in the order of TONES
         |送货快，包装也好。|电话里的人很热情。|新版本进步很大。|从来没出过问题。|真不错，比想象的好。|我们整个团队都很满意。""",
     ),
 }
-NAMES = {  # by language: given names, family names; the first stands first except in Korean and Chinese
+# by language: given names, family names; the first stands first except in Korean and Chinese
+NAMES = {
     "English": (
-        "Alice Ben Carol Daniel Emma Frank Grace Henry Isla Jack Karen Liam Mia Noah Olivia Peter Ruth Sam Tessa Walter",
-        "Adams Baker Clark Davies Evans Foster Green Hughes Irving Jones Knight Lewis Moore Nash Owens Parker Reed Scott Turner Young O'Neill",
+        (
+            "Alice Ben Carol Daniel Emma Frank Grace Henry Isla Jack Karen Liam Mia Noah Olivia"
+            " Peter Ruth Sam Tessa Walter"
+        ),
+        (
+            "Adams Baker Clark Davies Evans Foster Green Hughes Irving Jones Knight Lewis Moore"
+            " Nash Owens Parker Reed Scott Turner Young O'Neill"
+        ),
     ),
     "Polish": (
-        "Agnieszka Bartek Celina Damian Elżbieta Filip Grażyna Henryk Iwona Jakub Katarzyna Łukasz Małgorzata Norbert Ola Paweł Róża Szymon Wanda Żaneta",
-        "Nowak Wójcik Mazur Krawczyk Zając Król Wróbel Stępień Dudek Pawlak Sikora Baran Duda Szewczyk Pietrzak Wilk Kubiak Bąk Sobczak Czarnecka-Lis",
+        (
+            "Agnieszka Bartek Celina Damian Elżbieta Filip Grażyna Henryk Iwona Jakub Katarzyna"
+            " Łukasz Małgorzata Norbert Ola Paweł Róża Szymon Wanda Żaneta"
+        ),
+        (
+            "Nowak Wójcik Mazur Krawczyk Zając Król Wróbel Stępień Dudek Pawlak Sikora Baran Duda"
+            " Szewczyk Pietrzak Wilk Kubiak Bąk Sobczak Czarnecka-Lis"
+        ),
     ),
     "Russian": (
-        "Анна Борис Вера Глеб Дарья Егор Жанна Иван Ксения Лев Мария Никита Ольга Пётр Римма Сергей Татьяна Фёдор Юлия Ярослав",
-        "Шевченко Черных Коваленко Бондаренко Ткач Седых Мельник Лысенко Долгих Кравец Белых Руденко Савченко Гончар Малых Костенко Мороз Коваль Сухих Гайдар",
+        (
+            "Анна Борис Вера Глеб Дарья Егор Жанна Иван Ксения Лев Мария Никита Ольга Пётр Римма"
+            " Сергей Татьяна Фёдор Юлия Ярослав"
+        ),
+        (
+            "Шевченко Черных Коваленко Бондаренко Ткач Седых Мельник Лысенко Долгих Кравец Белых"
+            " Руденко Савченко Гончар Малых Костенко Мороз Коваль Сухих Гайдар"
+        ),
     ),
     "Korean": (
-        "민준 서연 도윤 하은 지호 수아 예준 지우 시우 서현 주원 민서 현우 채원 건우 다은 우진 소율 선우 유나",
+        (
+            "민준 서연 도윤 하은 지호 수아 예준 지우 시우 서현 주원 민서 현우 채원 건우 다은 우진"
+            " 소율 선우 유나"
+        ),
         "김 이 박 최 정 강 조 윤 장 임 한 오 서 신 권 황 안 송 류 홍",
     ),
     "Chinese": (
@@ -130,7 +154,8 @@ def draw_names(draws: Draws, language: np.ndarray) -> np.ndarray:
 
 
 def draw_text(draws: Draws, tone: np.ndarray, language: np.ndarray, second: np.ndarray) -> Columns:
-    """Return three positions in ``PIECES`` for each text, -1 where it is shorter: most pieces have the tone of the whole.
+    """Return three positions in ``PIECES`` for each text, -1 where it is shorter: most pieces have
+    the tone of the whole.
 
     ``second`` is the language of every other piece; it differs from ``language`` for those who mix.
     """

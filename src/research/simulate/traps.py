@@ -1,6 +1,8 @@
-"""The planted traps that sit on finished tables: each has a stream of its own, and without it the tables are as if it had never been.
+"""The planted traps that sit on finished tables: each has a stream of its own, and without it the
+tables are as if it had never been.
 
-The other two, ``price_rise`` and ``chosen_campaign``, are causal: they change what happens, see ``lives`` and ``offers``.
+The other two, ``price_rise`` and ``chosen_campaign``, are causal: they change what happens, see
+``lives`` and ``offers``.
 """
 
 import numpy as np
@@ -27,7 +29,9 @@ TWICE_TABLES = ("orders", "usage")
 
 
 def outage(clock: Clock) -> tuple[int, int]:
-    """Return the first day of the outage and the first day after it: ten days from the 10th of a month, three fifths into the history."""
+    """Return the first day of the outage and the first day after it: ten days from the 10th of a
+    month, three fifths into the history.
+    """
     first = int(clock.edges[clock.months * 3 // 5]) + 9
     return first, first + OUTAGE_DAYS
 
@@ -43,7 +47,8 @@ def plant_rows(
 
     Returns
     -------
-    dict of arrays: with ``known_at`` where the table can have late rows; a row that would be known after the history isn't there yet
+    dict of arrays: with ``known_at`` where the table can have late rows; a row that would be known
+    after the history isn't there yet
     """
     size, copies = len(table["at"]), np.ones(len(table["at"]), dtype=np.int64)
     if name in LATE_TABLES:
@@ -73,14 +78,18 @@ def plant_rows(
 def _hostile(
     draw: np.random.Generator, hit: np.ndarray, positions: np.ndarray, end: int
 ) -> np.ndarray:
-    """Put the last entries of a list of names or phrases, which are the hostile ones, where ``hit`` is true."""
+    """Put the last entries of a list of names or phrases, which are the hostile ones, where ``hit``
+    is true.
+    """
     return np.where(hit, end - 1 - draw.integers(0, len(HOSTILE), len(hit)), positions)
 
 
 def plant_attributes(
     draws: Draws, table: Columns, cancels: np.ndarray, traps: tuple[str, ...], clock: Clock
 ) -> Columns:
-    """Return the table customers with the traps that touch its attributes; ``cancels`` says who leaves of their own will, now or later."""
+    """Return the table customers with the traps that touch its attributes; ``cancels`` says who
+    leaves of their own will, now or later.
+    """
     size = len(cancels)
     if "hostile_text" in traps:
         hit = draws("hostile names").random(size) < HOSTILE_NAMES

@@ -1,4 +1,6 @@
-"""What only the maker of the generated company knows: hazards, stages, remaining values and effects, to grade methods by."""
+"""What only the maker of the generated company knows: hazards, stages, remaining values and
+effects, to grade methods by.
+"""
 
 import numpy as np
 
@@ -23,7 +25,9 @@ INTRODUCTION, GROWTH, MATURITY, DECLINE, GONE, WON_BACK = range(len(STAGES))
 
 
 def expected_margin(own: Columns) -> np.ndarray:
-    """Return the path of the margin expected in a month, in EUR: shares of the fee and of the orders less what is sent back."""
+    """Return the path of the margin expected in a month, in EUR: shares of the fee and of the
+    orders less what is sent back.
+    """
     price = sum(share * price for share, price in PRODUCTS.values()) * sum(
         pieces * share for pieces, (share,) in QUANTITIES.items()
     )
@@ -33,10 +37,12 @@ def expected_margin(own: Columns) -> np.ndarray:
 
 
 def remaining_value(hazard: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Return the path of the expected discounted margin from a month's start while the contract lasts, along the customer's own path.
+    """Return the path of the expected discounted margin from a month's start while the contract
+    lasts, along the customer's own path.
 
-    value = margin + stay * value of the next month / (1 + rate). A month that begins under contract earns whole. After the last month of
-    the path the year before it repeats without end in its means: the margin's and, geometric, that of the chance to stay.
+    value = margin + stay * value of the next month / (1 + rate). A month that begins under contract
+    earns whole. After the last month of the path the year before it repeats without end in its
+    means: the margin's and, geometric, that of the chance to stay.
     """
     discount, stay = (1 + DISCOUNT_A_YEAR) ** (-1 / 12), 1 - hazard.sum(axis=0)
     usual = discount * np.exp(np.log(stay[-12:]).mean(axis=0))
@@ -48,7 +54,9 @@ def remaining_value(hazard: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
 
 def quarter_risk(hazard: np.ndarray, months: int) -> np.ndarray:
-    """Return the path of the chance to leave within the three months that begin with each: 1 - the product of the chances to stay."""
+    """Return the path of the chance to leave within the three months that begin with each: 1 - the
+    product of the chances to stay.
+    """
     stay = 1 - hazard.sum(axis=0)
     return 1 - stay[:months] * stay[1 : months + 1] * stay[2 : months + 2]
 
@@ -56,8 +64,9 @@ def quarter_risk(hazard: np.ndarray, months: int) -> np.ndarray:
 def find_stages(own: Columns, won_back: bool, clock: Clock) -> np.ndarray:
     """Return the path of true lifecycle stages, positions in ``STAGES``, of a life under contract.
 
-    A contract's age goes first: won back in the first six months of a second one, introduction in the first three of a first one. Then
-    decline while engagement sinks, growth in the months up to the sixth and while engagement recovers, else maturity.
+    A contract's age goes first: won back in the first six months of a second one, introduction in
+    the first three of a first one. Then decline while engagement sinks, growth in the months up to
+    the sixth and while engagement recovers, else maturity.
     """
     age = (
         np.arange(clock.months)[:, None] - own["began"] - 1
@@ -72,7 +81,8 @@ def find_stages(own: Columns, won_back: bool, clock: Clock) -> np.ndarray:
 
 
 def list_hazards(lives: list[Columns], customers: int, clock: Clock) -> Columns:
-    """Return the truth of every customer and month from the first under contract at its start: chances to leave, stage, remaining value.
+    """Return the truth of every customer and month from the first under contract at its start:
+    chances to leave, stage, remaining value.
 
     Chances and value are empty for months at whose start no contract runs.
 

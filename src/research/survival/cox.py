@@ -1,7 +1,9 @@
-"""Proportional hazards: Cox regression of stays that may enter late, by strata, and the test of whether curves differ.
+"""Proportional hazards: Cox regression of stays that may enter late, by strata, and the test of
+whether curves differ.
 
-Days are whole, so many stays end alike; ties are taken as Efron (1977, doi:10.1080/01621459.1977.10480613) takes them. What a fit costs
-grows with the stays and with the square of the columns, not with the days.
+Days are whole, so many stays end alike; ties are taken as Efron (1977,
+doi:10.1080/01621459.1977.10480613) takes them. What a fit costs grows with the stays and with the
+square of the columns, not with the days.
 """
 
 from collections.abc import Sequence
@@ -23,9 +25,11 @@ NO_INFORMATION = (
 
 @dataclass(frozen=True)
 class RiskSets:
-    """Stays laid out on the days with ends, one cell per stratum and such a day: a stay is at risk from its first cell to its last.
+    """Stays laid out on the days with ends, one cell per stratum and such a day: a stay is at risk
+    from its first cell to its last.
 
-    ``ends`` are the places of the stays that ended, ``cell`` their cells, ``days`` the day of each cell.
+    ``ends`` are the places of the stays that ended, ``cell`` their cells, ``days`` the day of each
+    cell.
     """
 
     first: np.ndarray
@@ -47,7 +51,9 @@ class RiskSets:
 
 @dataclass(frozen=True)
 class Hazards:
-    """A fitted Cox regression: names of the columns, log hazard ratios and their variance, log-likelihoods, and what it was fitted on."""
+    """A fitted Cox regression: names of the columns, log hazard ratios and their variance,
+    log-likelihoods, and what it was fitted on.
+    """
 
     names: tuple[str, ...]
     coefficients: np.ndarray
@@ -65,7 +71,8 @@ def lay_out(stays: pd.DataFrame, strata: np.ndarray) -> RiskSets:
     Parameters
     ----------
     stays : DataFrame with columns entry, duration, ended
-        One row per stay. Who enters on a day is at risk from the following one; entry 0 is the very beginning, day 0 included.
+        One row per stay. Who enters on a day is at risk from the following one; entry 0 is the very
+        beginning, day 0 included.
     strata : number of each stay's stratum, from 0
     """
     entry, duration, ended = (stays[name].to_numpy() for name in ("entry", "duration", "ended"))
@@ -92,7 +99,8 @@ def fit_hazards(
     ----------
     stays : see ``lay_out``
     matrix : DataFrame of numbers, one row per stay
-        A column that varies in no risk set, say one that a stratum fixes, gets coefficient 0 and no variance.
+        A column that varies in no risk set, say one that a stratum fixes, gets coefficient 0 and no
+        variance.
     strata : stratum of each stay, optional: each has a baseline hazard of its own
 
     Raises
@@ -102,12 +110,14 @@ def fit_hazards(
 
     References
     ----------
-    Cox, D. R. (1972), doi:10.1111/j.2517-6161.1972.tb00899.x; late entry as in Andersen and Gill (1982), doi:10.1214/aos/1176345976.
+    Cox, D. R. (1972), doi:10.1111/j.2517-6161.1972.tb00899.x; late entry as in Andersen and Gill
+    (1982), doi:10.1214/aos/1176345976.
     """
     if not stays.ended.any() or matrix.isna().any(axis=None):
         arrived = "missing values" if stays.ended.any() else "no end"
         raise StudyError(
-            f"required stays of which some ended, and a value in every column, arrived {arrived}; choose other rows or columns"
+            f"required stays of which some ended, and a value in every column, arrived {arrived};"
+            " choose other rows or columns"
         )
     codes = np.zeros(len(stays), int) if strata is None else pd.factorize(np.asarray(strata))[0]
     centred, sets = (
@@ -134,7 +144,9 @@ def _find_scale(columns: np.ndarray) -> np.ndarray:
 
 
 def _climb(columns: np.ndarray, sets: RiskSets) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return coefficients, variance, log-likelihood and that of no coefficients, by Newton's steps, halved while they lead down."""
+    """Return coefficients, variance, log-likelihood and that of no coefficients, by Newton's steps,
+    halved while they lead down.
+    """
     beta = np.zeros(columns.shape[1])
     value, score, information = _derive(columns, sets, beta)
     null = value
@@ -170,9 +182,11 @@ def _count_free(information: np.ndarray) -> int:
 def _derive(
     matrix: np.ndarray, sets: RiskSets, beta: np.ndarray, clock: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return log-likelihood, score and information; with a ``clock`` (a number per cell) those of ratios that change with it, too.
+    """Return log-likelihood, score and information; with a ``clock`` (a number per cell) those of
+    ratios that change with it, too.
 
-    Then the score has the columns themselves first and the columns times the clock next, and so has the information.
+    Then the score has the columns themselves first and the columns times the clock next, and so has
+    the information.
     """
     lean = matrix @ beta
     weight, n = np.exp(lean), np.bincount(sets.cell, minlength=len(sets.days))
@@ -214,13 +228,15 @@ def _derive(
 
 
 def tabulate_ratios(fit: Hazards) -> pd.DataFrame:
-    """Return hazard ratios with 95 % intervals (Wald); empty for a column that the data say nothing about, or that they separate.
+    """Return hazard ratios with 95 % intervals (Wald); empty for a column that the data say nothing
+    about, or that they separate.
 
     Returns
     -------
     DataFrame with columns column, hazard_ratio, low, high, p_value, separated
-        A ratio of 2 says: of those still there, twice as many leave per day. ``separated``: all who have it, or none of them, left first, so that
-        the likelihood grows without end and no ratio can be told.
+        A ratio of 2 says: of those still there, twice as many leave per day. ``separated``: all who
+        have it, or none of them, left first, so that the likelihood grows without end and no ratio
+        can be told.
     """
     error = np.sqrt(np.where(np.diag(fit.variance) > 0, np.diag(fit.variance), np.nan))
     separated = (error > ENDLESS) & (np.abs(fit.coefficients) > 1)
@@ -240,10 +256,12 @@ def tabulate_ratios(fit: Hazards) -> pd.DataFrame:
 
 
 def check_proportionality(fit: Hazards, terms: Sequence[str] | None = None) -> pd.DataFrame:
-    """Test whether hazard ratios stay the same over time: the score test of ratios that change with it, one per term and one for all.
+    """Test whether hazard ratios stay the same over time: the score test of ratios that change with
+    it, one per term and one for all.
 
-    Time runs as the share that has left by then, overall (Kaplan-Meier, just before the day). It is the test of the scaled Schoenfeld
-    residuals, with the exact variance instead of an average one; R's ``cox.zph`` of ``survival`` 3 does the same.
+    Time runs as the share that has left by then, overall (Kaplan-Meier, just before the day). It is
+    the test of the scaled Schoenfeld residuals, with the exact variance instead of an average one;
+    R's ``cox.zph`` of ``survival`` 3 does the same.
 
     Parameters
     ----------
@@ -294,7 +312,8 @@ def _share_left(stays: pd.DataFrame):
 def compare_curves(
     stays: pd.DataFrame, segments: Sequence, rows: Sequence | None = None
 ) -> tuple[float, int, float]:
-    """Return chi2, degrees of freedom and p-value of the log-rank test, for stays that may enter late.
+    """Return chi2, degrees of freedom and p-value of the log-rank test, for stays that may enter
+    late.
 
     Parameters
     ----------
@@ -304,7 +323,8 @@ def compare_curves(
 
     References
     ----------
-    Mantel, N. (1966), Cancer Chemotherapy Reports 50, 163-170; Klein and Moeschberger (2003), Survival Analysis, 2nd ed., section 7.3.
+    Mantel, N. (1966), Cancer Chemotherapy Reports 50, 163-170; Klein and Moeschberger (2003),
+    Survival Analysis, 2nd ed., section 7.3.
     """
     codes, names = pd.factorize(np.asarray(segments))
     counts, sets = (

@@ -1,7 +1,9 @@
-"""Cumulative incidence: which share has left by a day for which reason, where leaving for one reason rules out the others.
+"""Cumulative incidence: which share has left by a day for which reason, where leaving for one
+reason rules out the others.
 
-One minus Kaplan-Meier with the other reasons taken as censored would say what happened if the other reasons didn't exist, and add up to
-more than all who left. The estimate of Aalen and Johansen doesn't.
+One minus Kaplan-Meier with the other reasons taken as censored would say what happened if the other
+reasons didn't exist, and add up to more than all who left. The estimate of Aalen and Johansen
+doesn't.
 """
 
 import numpy as np
@@ -24,14 +26,16 @@ def accumulate_reasons(stays: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns reason, days, share, low, high, at_risk, left
-        One row per reason and day with an end, and day 0. ``left`` counts those who had left for the reason by then. ``low`` and ``high``
-        bound the 95 % interval on the log-log scale. On any day the shares of all reasons and the survival add up to 1.
+        One row per reason and day with an end, and day 0. ``left`` counts those who had left for
+        the reason by then. ``low`` and ``high`` bound the 95 % interval on the log-log scale. On
+        any day the shares of all reasons and the survival add up to 1.
 
     References
     ----------
-    Aalen, O. O. and Johansen, S. (1978), Scandinavian Journal of Statistics 5, 141-150; the variance after Marubini, E. and Valsecchi, M. G.
-    (1995), Analysing Survival Data from Clinical Trials and Observational Studies, Wiley, section 10.3; the interval after
-    Choudhury, J. B. (2002), Statistics in Medicine 21, 1129-1144.
+    Aalen, O. O. and Johansen, S. (1978), Scandinavian Journal of Statistics 5, 141-150; the
+    variance after Marubini, E. and Valsecchi, M. G. (1995), Analysing Survival Data from Clinical
+    Trials and Observational Studies, Wiley, section 10.3; the interval after Choudhury, J. B.
+    (2002), Statistics in Medicine 21, 1129-1144.
     """
     if not stays.ended.any():
         return pd.DataFrame(columns=COLUMNS)
@@ -73,8 +77,9 @@ def _bound(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the cumulative incidence of one reason with its interval.
 
-    The variance sums over the days u up to t: ``(F(t) - F(u))^2 d / (n (n - d)) + S(u-)^2 d_k (n - d_k) / n^3 - 2 (F(t) - F(u)) S(u-) d_k / n^2``;
-    each square is written out, so that running sums do.
+    The variance sums over the days u up to t: ``(F(t) - F(u))^2 d / (n (n - d)) + S(u-)^2 d_k (n -
+    d_k) / n^3 - 2 (F(t) - F(u)) S(u-) d_k / n^2``; each square is written out, so that running sums
+    do.
     """
     share = np.cumsum(before * left / at_risk)
     hazard = np.divide(

@@ -1,7 +1,9 @@
-"""When do customers leave? Survival models from the snapshot on, on rows that they never saw, beside one Kaplan-Meier curve for everybody.
+"""When do customers leave? Survival models from the snapshot on, on rows that they never saw,
+beside one Kaplan-Meier curve for everybody.
 
-Dated studies are judged out of time: what a model learns from was known by the first test snapshot. A flat study has one clock, since
-joining, and is judged by cross-validation; its columns are those of the day on which it was drawn, not of the beginning.
+Dated studies are judged out of time: what a model learns from was known by the first test snapshot.
+A flat study has one clock, since joining, and is judged by cross-validation; its columns are those
+of the day on which it was drawn, not of the beginning.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,8 @@ LEAST_FOLLOWED = 7  # days; less can't be told into five
 LEAST_LEAVERS = 20
 PART = 50_000  # rows predicted at once
 YEAR = 365
-CLOCK = 0.8  # rank correlation with the duration from which on a column of a flat study is a clock itself
+# rank correlation with the duration from which on a column of a flat study is a clock itself
+CLOCK = 0.8
 TOTAL = 0.95  # that of the ratio of two columns, by which one of them is a total over the duration,
 GROWS = 0.3  # which grows at least so clearly with it,
 OFTEN = 0.3  # where at least such a share of customers has both
@@ -39,7 +42,9 @@ OFTEN = 0.3  # where at least such a share of customers has both
 
 @dataclass(frozen=True)
 class Plan:
-    """Snapshots to learn from and to be judged on, and the days after them at which models are judged."""
+    """Snapshots to learn from and to be judged on, and the days after them at which models are
+    judged.
+    """
 
     train: tuple[date, ...]
     test: tuple[date, ...]
@@ -47,7 +52,9 @@ class Plan:
 
 
 class KaplanMeier(BaseEstimator):
-    """The same curve for everybody (Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452): what a model has to beat."""
+    """The same curve for everybody (Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452):
+    what a model has to beat.
+    """
 
     def fit(self, columns: pd.DataFrame, outcome: np.ndarray) -> "KaplanMeier":
         """Count who left of those still there."""
@@ -62,10 +69,12 @@ class KaplanMeier(BaseEstimator):
 
 
 def plan_follow_up(tables: Tables, study: Study) -> Plan:
-    """Choose the snapshots of a dated study so that durations can be followed on either side of the first test snapshot.
+    """Choose the snapshots of a dated study so that durations can be followed on either side of the
+    first test snapshot.
 
-    Contractual: the study's own split, of its training snapshots at most three, a horizon apart; judged up to lead and horizon. Non-contractual: a lapse
-    is known only ``inactive_days`` later, on both sides; the snapshots are moved back so far that lapses of as many days, up to lead and
+    Contractual: the study's own split, of its training snapshots at most three, a horizon apart;
+    judged up to lead and horizon. Non-contractual: a lapse is known only ``inactive_days`` later,
+    on both sides; the snapshots are moved back so far that lapses of as many days, up to lead and
     horizon, can be known in training and in test, after ``active_days`` of history.
 
     Raises
@@ -90,8 +99,9 @@ def plan_follow_up(tables: Tables, study: Study) -> Plan:
     followed = min(span, ((known - first).days - silence - study.churn.active_days) // 2)
     if followed < LEAST_FOLLOWED:
         raise StudyError(
-            f"required {2 * (silence + LEAST_FOLLOWED) + study.churn.active_days} days of orders to follow lapses of {LEAST_FOLLOWED} days, "
-            f"arrived {(last - first).days}; use a shorter inactive_days or longer data"
+            f"required {2 * (silence + LEAST_FOLLOWED) + study.churn.active_days} days of orders to"
+            f" follow lapses of {LEAST_FOLLOWED} days, arrived {(last - first).days}; use a shorter"
+            " inactive_days or longer data"
         )
     test = known - timedelta(days=followed)
     return Plan((test - timedelta(days=silence + followed),), (test,), _space(followed))
@@ -108,15 +118,19 @@ def _space(last: float) -> tuple[int, ...]:
 
 
 def space_durations(stays: pd.DataFrame) -> tuple[int, ...]:
-    """Return the times at which models of a flat study are judged: up to where four in five durations have ended or were cut off."""
+    """Return the times at which models of a flat study are judged: up to where four in five
+    durations have ended or were cut off.
+    """
     return _space(stays.duration.quantile(0.8))
 
 
 def find_clocks(frame: pd.DataFrame, features: Sequence[str]) -> list[str]:
-    """Return the numbers of a flat study that tell how long the customer has been there, such as a tenure or all that was ever paid.
+    """Return the numbers of a flat study that tell how long the customer has been there, such as a
+    tenure or all that was ever paid.
 
-    They grow with the duration and would tell a model that the customer is still there. A column is one where its rank correlation with
-    the duration reaches 0.8 on either side of 0, or where its ratio to another column has one of 0.95, as a total has over what is paid each month.
+    They grow with the duration and would tell a model that the customer is still there. A column is
+    one where its rank correlation with the duration reaches 0.8 on either side of 0, or where its
+    ratio to another column has one of 0.95, as a total has over what is paid each month.
     """
     numbers = frame[
         [
@@ -152,7 +166,8 @@ def _is_total(total: pd.Series, part: pd.Series, duration: pd.Series) -> bool:
 
 
 def require_leavers(outcome: np.ndarray, where: str) -> None:
-    """Refuse rows of which too few are seen leaving: no model, and no part of a cross-validation, could learn when.
+    """Refuse rows of which too few are seen leaving: no model, and no part of a cross-validation,
+    could learn when.
 
     Raises
     ------
@@ -161,13 +176,16 @@ def require_leavers(outcome: np.ndarray, where: str) -> None:
     """
     if (left := int(outcome["event"].sum())) < LEAST_LEAVERS:
         raise StudyError(
-            f"required at least {LEAST_LEAVERS} customers who are seen leaving among the {where} rows, arrived {left} of {len(outcome)}; "
-            "choose an earlier snapshot, longer data, or a study with more customers"
+            f"required at least {LEAST_LEAVERS} customers who are seen leaving among the {where}"
+            f" rows, arrived {left} of {len(outcome)}; choose an earlier snapshot, longer data, or"
+            " a study with more customers"
         )
 
 
 def frame_durations(panel: pd.DataFrame) -> np.ndarray:
-    """Return the outcome of the rows of a panel: days from the snapshot to leaving, or to where sight ends."""
+    """Return the outcome of the rows of a panel: days from the snapshot to leaving, or to where
+    sight ends.
+    """
     return frame_outcome(panel.event.to_numpy(bool), panel.duration_days.to_numpy(float))
 
 
@@ -186,7 +204,9 @@ def list_models(days: Sequence[float], seed: int) -> dict[str, tuple[str, BaseEs
 def predict_curves(
     model: BaseEstimator, columns: pd.DataFrame, days: Sequence[float]
 ) -> np.ndarray:
-    """Return the survival of many rows, 50,000 at a time, so that what a model needs beside its answer stays small."""
+    """Return the survival of many rows, 50,000 at a time, so that what a model needs beside its
+    answer stays small.
+    """
     found = np.empty((len(columns), len(days)))
     for start in range(0, len(columns), PART):
         found[start : start + PART] = model.predict_survival(
@@ -216,12 +236,14 @@ def predict_cross_validated(
 def bin_calibration(
     outcome: np.ndarray, curves: dict[str, np.ndarray], days: Sequence[float], bins: int = 5
 ) -> pd.DataFrame:
-    """Return predicted against observed shares who left by each day, in groups of equally many rows by their prediction.
+    """Return predicted against observed shares who left by each day, in groups of equally many rows
+    by their prediction.
 
     Returns
     -------
     DataFrame with columns model, days, bin, predicted, observed, low, high, n
-        Observed: one minus Kaplan-Meier of the group, with its 95 % interval (Greenwood, log-log). Groups of equal predictions are put together.
+        Observed: one minus Kaplan-Meier of the group, with its 95 % interval (Greenwood, log-log).
+        Groups of equal predictions are put together.
     """
     rows = []
     for model, curve in curves.items():
@@ -246,7 +268,9 @@ def bin_calibration(
 
 
 def _observe(outcome: np.ndarray, day: float) -> tuple[float, float, float]:
-    """Return the share that left by a day, one minus Kaplan-Meier, with its interval; the interval is empty where nobody, or everybody, did."""
+    """Return the share that left by a day, one minus Kaplan-Meier, with its interval; the interval
+    is empty where nobody, or everybody, did.
+    """
     days, at_risk, left = count_at_risk(outcome)
     at_risk, left = at_risk[days <= day], left[days <= day]
     survival = np.prod(1 - left / at_risk)
@@ -257,7 +281,9 @@ def _observe(outcome: np.ndarray, day: float) -> tuple[float, float, float]:
 
 
 def count_at_risk(outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the days on which somebody left or was lost from sight, how many were at risk on each, and how many left."""
+    """Return the days on which somebody left or was lost from sight, how many were at risk on each,
+    and how many left.
+    """
     days, place = np.unique(outcome["days"], return_inverse=True)
     return (
         days,
@@ -267,10 +293,12 @@ def count_at_risk(outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def check_censoring(outcome: np.ndarray, curve: np.ndarray, groups: int = 5) -> float:
-    """Return the p-value of the test that customers of different predicted risk are lost from sight alike (log-rank of censoring, fifths of the risk).
+    """Return the p-value of the test that customers of different predicted risk are lost from sight
+    alike (log-rank of censoring, fifths of the risk).
 
-    Kaplan-Meier, and scores that weigh by one curve of censoring for everybody, need that. It holds where all are lost at the data end, counted from
-    one snapshot; in a flat study who joined lately may differ from who joined long ago.
+    Kaplan-Meier, and scores that weigh by one curve of censoring for everybody, need that. It holds
+    where all are lost at the data end, counted from one snapshot; in a flat study who joined lately
+    may differ from who joined long ago.
     """
     risk = 1 - curve[:, -1]
     group = np.ceil(pd.Series(risk).rank() / len(risk) * groups).astype(int)
@@ -279,18 +307,23 @@ def check_censoring(outcome: np.ndarray, curve: np.ndarray, groups: int = 5) -> 
 
 
 def find_reach(outcome: np.ndarray, least: int = 20) -> float:
-    """Return the last day on which at least so many training rows were still watched: beyond it a curve rests on a few."""
+    """Return the last day on which at least so many training rows were still watched: beyond it a
+    curve rests on a few.
+    """
     if len(outcome) <= least:
         raise StudyError(
-            f"required more than {least} training rows, arrived {len(outcome)}; use more or larger snapshots"
+            f"required more than {least} training rows, arrived {len(outcome)}; use more or larger"
+            " snapshots"
         )
     return float(np.sort(outcome["days"])[-least])
 
 
 def choose_until(outcome: np.ndarray, study: Study) -> float:
-    """Return up to which day remaining lifetimes are told: a year, or as far as enough rows were watched; a quarter of that for a flat study.
+    """Return up to which day remaining lifetimes are told: a year, or as far as enough rows were
+    watched; a quarter of that for a flat study.
 
-    A flat study asks for the time beyond what a customer has lasted already, so most of what was watched is spent before.
+    A flat study asks for the time beyond what a customer has lasted already, so most of what was
+    watched is spent before.
     """
     reach = find_reach(outcome)
     return float(max(np.floor(reach / 4), 1)) if study.kind == "flat" else float(min(YEAR, reach))

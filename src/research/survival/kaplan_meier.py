@@ -1,6 +1,8 @@
-"""How long until: durations counted where the data are, Kaplan-Meier curves from the counts, and the numbers read off them.
+"""How long until: durations counted where the data are, Kaplan-Meier curves from the counts, and
+the numbers read off them.
 
-The engine counts how many entered, lasted and ended alike; a curve needs no more than that, whatever the number of customers.
+The engine counts how many entered, lasted and ended alike; a curve needs no more than that,
+whatever the number of customers.
 """
 
 from datetime import datetime
@@ -32,14 +34,15 @@ def fit_curve(counts: pd.DataFrame) -> KaplanMeierFitter:
     Parameters
     ----------
     counts : DataFrame with columns entry, duration, ended, rows
-        How many were watched from ``entry`` on (0: from their beginning) to ``duration``, and whether they ended with it or were lost from
-        sight. Who enters on a day is at risk from the following one. The curve ends where nobody is left to be watched; who enters later
-        tells nothing of the stretch between.
+        How many were watched from ``entry`` on (0: from their beginning) to ``duration``, and
+        whether they ended with it or were lost from sight. Who enters on a day is at risk from the
+        following one. The curve ends where nobody is left to be watched; who enters later tells
+        nothing of the stretch between.
 
     References
     ----------
-    Kaplan, E. L. and Meier, P. (1958), doi:10.1080/01621459.1958.10501452; late entry after Klein, J. P. and Moeschberger, M. L. (2003),
-    Survival Analysis, 2nd ed., Springer, section 4.6.
+    Kaplan, E. L. and Meier, P. (1958), doi:10.1080/01621459.1958.10501452; late entry after Klein,
+    J. P. and Moeschberger, M. L. (2003), Survival Analysis, 2nd ed., Springer, section 4.6.
     """
     watched = _watch(counts)
     counts = counts[counts.entry < watched.index[watched == 0].min()]
@@ -50,11 +53,13 @@ def fit_curve(counts: pd.DataFrame) -> KaplanMeierFitter:
 def restrict_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
     """Return the restricted mean: the area below the curve up to ``until``, with its 95 % interval.
 
-    Empty where nobody was watched that long while some had not ended; the interval is empty where nobody ended.
+    Empty where nobody was watched that long while some had not ended; the interval is empty where
+    nobody ended.
 
     References
     ----------
-    Klein and Moeschberger (2003), eq. 4.5.1 and 4.5.2: the mean and its variance, with Greenwood's terms.
+    Klein and Moeschberger (2003), eq. 4.5.1 and 4.5.2: the mean and its variance, with Greenwood's
+    terms.
     """
     table = curve.event_table
     survival = curve.survival_function_.iloc[:, 0].reindex(table.index).ffill()
@@ -79,13 +84,16 @@ def restrict_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
 
 
 def _at_risk(table: pd.DataFrame) -> pd.Series:
-    """Return how many were at risk on each day: those who entered before it, or at the very beginning."""
+    """Return how many were at risk on each day: those who entered before it, or at the very
+    beginning.
+    """
     entered = table.entrance.where(np.arange(len(table)) > 0, 0)
     return table.at_risk - entered
 
 
 def find_median(curve: KaplanMeierFitter) -> Estimate:
-    """Return the first time by which half have ended, with the times at which the bounds of the curve reach one half; empty where they don't.
+    """Return the first time by which half have ended, with the times at which the bounds of the
+    curve reach one half; empty where they don't.
 
     References
     ----------
@@ -105,11 +113,13 @@ def _first_half(survival: pd.Series) -> float:
 
 
 def begin_soundly(counts: pd.DataFrame, until: float, least: int = LEAST_AT_RISK) -> float:
-    """Return the time from which on, until the last late entry, at least ``least`` were watched; 0 where nobody enters late.
+    """Return the time from which on, until the last late entry, at least ``least`` were watched; 0
+    where nobody enters late.
 
-    A curve multiplies what it sees from its beginning on: one end among two who happen to be in sight halves it for all who enter later.
-    Curves of late entries are therefore conditional on a time that enough were seen to pass (Klein and Moeschberger 2003, section 4.6).
-    Entries after ``until`` don't matter.
+    A curve multiplies what it sees from its beginning on: one end among two who happen to be in
+    sight halves it for all who enter later. Curves of late entries are therefore conditional on a
+    time that enough were seen to pass (Klein and Moeschberger 2003, section 4.6). Entries after
+    ``until`` don't matter.
     """
     late = counts.entry[(counts.entry > 0) & (counts.entry < until)]
     if late.empty:
@@ -127,7 +137,9 @@ def _watch(counts: pd.DataFrame) -> pd.Series:
 
 
 def condition(counts: pd.DataFrame, begin: float) -> pd.DataFrame:
-    """Return the counts of those who were watched beyond a time, their durations counted from it."""
+    """Return the counts of those who were watched beyond a time, their durations counted from
+    it.
+    """
     beyond = counts[counts.duration > begin]
     return beyond.assign(
         entry=(beyond.entry - begin).clip(lower=0), duration=beyond.duration - begin
@@ -140,8 +152,9 @@ def count_stays(evidence: Tables, study: Study, segment_by: str = "") -> ir.Tabl
     Returns
     -------
     table with columns snapshot, segment, entry, duration, ended, rows
-        Days from the beginning of a first spell to its end or to T, ``entry`` those before ``data_start`` or before the row that it begins
-        with was known. By plan, a spell belongs to the plan with which it began: a later one would have been reached only by those who stayed.
+        Days from the beginning of a first spell to its end or to T, ``entry`` those before
+        ``data_start`` or before the row that it begins with was known. By plan, a spell belongs to
+        the plan with which it began: a later one would have been reached only by those who stayed.
     """
     first = _drop_unseen_beginnings(_find_first(evidence, study), evidence["customers"], study)
     stays = _add_delay(
@@ -160,7 +173,9 @@ def count_stays(evidence: Tables, study: Study, segment_by: str = "") -> ir.Tabl
 
 
 def _find_first(evidence: Tables, study: Study) -> ir.Table:
-    """Return everybody's first spell of at least one day: columns snapshot, customer_id, started, ended."""
+    """Return everybody's first spell of at least one day: columns snapshot, customer_id, started,
+    ended.
+    """
     if study.kind == "contractual":
         terms = evidence["contracts"]
         begun = terms.filter((end_day(terms) > terms.started_at.truncate("D")).fill_null(True))
@@ -203,7 +218,9 @@ def _add_delay(stays: ir.Table, evidence: Tables, study: Study) -> ir.Table:
 
 
 def _drop_unseen_beginnings(first: ir.Table, people: ir.Table, study: Study) -> ir.Table:
-    """Leave out buyers who joined before observation began, but whose first purchase seen lies after that: when their spell began nobody knows."""
+    """Leave out buyers who joined before observation began, but whose first purchase seen lies
+    after that: when their spell began nobody knows.
+    """
     if study.kind == "contractual" or study.data_start is None:
         return first
     begin = _stamp(study)
@@ -233,7 +250,8 @@ def _segments_of_stays(
 
 
 def count_resolutions(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
-    """Count the contacts of the window that took equally long, in whole minutes, to be resolved or, still open, until the end of T.
+    """Count the contacts of the window that took equally long, in whole minutes, to be resolved or,
+    still open, until the end of T.
 
     Returns
     -------

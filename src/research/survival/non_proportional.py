@@ -1,7 +1,9 @@
-"""What to do where hazards aren't proportional: strata, or ratios of their own for early and late days.
+"""What to do where hazards aren't proportional: strata, or ratios of their own for early and late
+days.
 
-A column whose ratio changes with time is told for each period apart. As a stratum it leaves the model and gets baseline hazards of its own,
-which cleans the ratios of the others. Both are shown beside what they gain.
+A column whose ratio changes with time is told for each period apart. As a stratum it leaves the
+model and gets baseline hazards of its own, which cleans the ratios of the others. Both are shown
+beside what they gain.
 """
 
 from collections.abc import Sequence
@@ -23,7 +25,9 @@ DEPENDENT = 1e-6  # of a column's length: what is left of one that others make u
 
 @dataclass(frozen=True)
 class Design:
-    """Columns as a Cox regression takes them: numbers in standard deviations, levels against the commonest; ``terms`` says whose each is."""
+    """Columns as a Cox regression takes them: numbers in standard deviations, levels against the
+    commonest; ``terms`` says whose each is.
+    """
 
     matrix: pd.DataFrame
     terms: tuple[str, ...]
@@ -31,13 +35,15 @@ class Design:
 
 
 def lay_out_columns(frame: pd.DataFrame) -> Design:
-    """Bring attributes to the numbers of a Cox regression; what doesn't vary, or others make up, stays out.
+    """Bring attributes to the numbers of a Cox regression; what doesn't vary, or others make up,
+    stays out.
 
     Parameters
     ----------
     frame : DataFrame of numbers and texts
-        A missing number becomes the median and gets a column that says so, a missing text the level "not known". A text keeps its 8 most
-        frequent levels of at least 50 rows, the others are put together.
+        A missing number becomes the median and gets a column that says so, a missing text the level
+        "not known". A text keeps its 8 most frequent levels of at least 50 rows, the others are put
+        together.
     """
     parts, groups = {}, {}
     for name in frame:
@@ -60,7 +66,9 @@ def lay_out_columns(frame: pd.DataFrame) -> Design:
 
 
 def _find_new(columns: np.ndarray) -> np.ndarray:
-    """Say which columns aren't a sum of those before them, such as "no internet service" told a second time."""
+    """Say which columns aren't a sum of those before them, such as "no internet service" told a
+    second time.
+    """
     if not columns.shape[1]:
         return np.zeros(0, bool)
     centred = columns - columns.mean(axis=0)
@@ -103,7 +111,9 @@ def _group(column: pd.Series) -> pd.Series:
 
 
 def find_worst(tests: pd.DataFrame) -> str | None:
-    """Return the term whose ratio changes most surely with time, none where no p-value stays below 5 % after Holm's correction (1979)."""
+    """Return the term whose ratio changes most surely with time, none where no p-value stays below
+    5 % after Holm's correction (1979).
+    """
     single = tests[(tests.term != "all") & tests.p_value.notna()]
     if single.empty or single.p_value.min() * len(single) >= LEVEL:
         return None
@@ -111,9 +121,11 @@ def find_worst(tests: pd.DataFrame) -> str | None:
 
 
 def split_periods(stays: pd.DataFrame, design: Design, term: str) -> tuple[Hazards, list[str]]:
-    """Fit a Cox regression in which one term has ratios of its own in each of three periods, which hold equally many ends.
+    """Fit a Cox regression in which one term has ratios of its own in each of three periods, which
+    hold equally many ends.
 
-    Each stay is cut at the borders: it ends in one period and enters the next late, so that at any day everyone is at risk once.
+    Each stay is cut at the borders: it ends in one period and enters the next late, so that at any
+    day everyone is at risk once.
 
     Returns
     -------
@@ -121,7 +133,8 @@ def split_periods(stays: pd.DataFrame, design: Design, term: str) -> tuple[Hazar
 
     References
     ----------
-    Step functions of time as in Therneau, T. M. and Grambsch, P. M. (2000), Modeling Survival Data, Springer, section 6.5.
+    Step functions of time as in Therneau, T. M. and Grambsch, P. M. (2000), Modeling Survival Data,
+    Springer, section 6.5.
     """
     ends = stays.duration[stays.ended.astype(bool)]
     borders = np.unique(np.floor(ends.quantile(np.arange(1, PERIODS) / PERIODS)))
@@ -159,9 +172,10 @@ def compare_remedies(
     Returns
     -------
     DataFrame with columns remedy, gain, df, p_value, still_changing
-        ``gain`` is that of the periods: twice the log-likelihood gained over the plain model, with its degrees of freedom and p-value (likelihood
-        ratio). The likelihood of strata can't be compared with it. ``still_changing``: p-value of the test that the ratios of all other
-        terms stay the same over time, under each remedy and before.
+        ``gain`` is that of the periods: twice the log-likelihood gained over the plain model, with
+        its degrees of freedom and p-value (likelihood ratio). The likelihood of strata can't be
+        compared with it. ``still_changing``: p-value of the test that the ratios of all other terms
+        stay the same over time, under each remedy and before.
     """
     others = [
         name for name, whose in zip(design.matrix, design.terms, strict=True) if whose != term
@@ -192,7 +206,9 @@ def _check_rest(fit: Hazards, terms: Sequence[str], term: str) -> float:
 
 
 def tabulate_periods(stays: pd.DataFrame, design: Design, term: str) -> pd.DataFrame:
-    """Return the hazard ratios of a term in each period, with 95 % intervals; columns as in ``proportional.tabulate_ratios``."""
+    """Return the hazard ratios of a term in each period, with 95 % intervals; columns as in
+    ``proportional.tabulate_ratios``.
+    """
     fit, own = split_periods(stays, design, term)
     table = tabulate_ratios(fit)
     return table[table.column.isin(own)].reset_index(drop=True)

@@ -1,4 +1,6 @@
-"""Pictures of the tables of ``40_survival``; as in ``plots``, each draws one table on one Axes, and neither fits nor writes anything."""
+"""Pictures of the tables of ``40_survival``; as in ``plots``, each draws one table on one Axes, and
+neither fits nor writes anything.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,13 @@ NARROW = 25  # letters of a name beside an axis
 
 
 def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | None = None) -> Axes:
-    """Draw the survival curves of one attribute's segments with their 95 % bands; below the axis, how many are at risk.
+    """Draw the survival curves of one attribute's segments with their 95 % bands; below the axis,
+    how many are at risk.
 
     Parameters
     ----------
-    curves : DataFrame with columns segment_by, segment, days, survival, low, high, at_risk, given_days
+    curves : DataFrame with columns segment_by, segment, days, survival, low, high, at_risk,
+        given_days
     by : value of segment_by; "all" draws the curve of all customers
     unit : of the days
     """
@@ -60,7 +64,9 @@ def _tell_start(first: float, last: float) -> str:
 def _write_at_risk(
     ax: Axes, part: pd.DataFrame, days: np.ndarray, colour: str, number: int
 ) -> None:
-    """Write how many are at risk at each tick, one line per segment; nothing beyond the end of a curve."""
+    """Write how many are at risk at each tick, one line per segment; nothing beyond the end of a
+    curve.
+    """
     for day in days[(days <= part.days.max()) & (days >= part.days.min())]:
         watched = (
             part.at_risk[part.days <= day].iloc[-1]
@@ -111,7 +117,8 @@ def plot_incidence(reasons: pd.DataFrame, unit: str = "days", ax: Axes | None = 
 
 
 def plot_ratios(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw hazard ratios with their 95 % intervals on a logarithmic axis; the dotted line is 1: no difference.
+    """Draw hazard ratios with their 95 % intervals on a logarithmic axis; the dotted line is 1: no
+    difference.
 
     Parameters
     ----------
@@ -156,7 +163,9 @@ def _tick_ratios(axis: Axis, low: float, high: float) -> None:
 
 
 def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the hazard ratios of one column in each period, with 95 % intervals; columns as in ``plot_ratios``, named "level, period"."""
+    """Draw the hazard ratios of one column in each period, with 95 % intervals; columns as in
+    ``plot_ratios``, named "level, period".
+    """
     ax, rows = get_axes(ax), ratios[ratios.hazard_ratio.notna()]
     level, period = (
         rows.column.str.rsplit(", ", n=1).str[0],
@@ -195,7 +204,8 @@ def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_scores_over_time(
     scores: pd.DataFrame, metric: str, label: str, unit: str = "days", ax: Axes | None = None
 ) -> Axes:
-    """Draw one score of every model at each day, side by side with 95 % intervals; the reference is grey and dotted.
+    """Draw one score of every model at each day, side by side with 95 % intervals; the reference is
+    grey and dotted.
 
     Parameters
     ----------
@@ -236,7 +246,8 @@ def plot_scores_over_time(
 
 
 def plot_survival_calibration(bins: pd.DataFrame, model: str, ax: Axes | None = None) -> Axes:
-    """Draw one model's predicted against observed shares who left by each day, with the diagonal of perfect calibration.
+    """Draw one model's predicted against observed shares who left by each day, with the diagonal of
+    perfect calibration.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""Remaining lifetime of each customer, by a survival model: the mean up to a stated day, and the median, with intervals.
+"""Remaining lifetime of each customer, by a survival model: the mean up to a stated day, and the
+median, with intervals.
 
-The intervals carry what the model doesn't know of its curves because it saw a sample of customers (bootstrap), not how widely single
-customers scatter around their curve, and not whether the model is of the right kind.
+The intervals carry what the model doesn't know of its curves because it saw a sample of customers
+(bootstrap), not how widely single customers scatter around their curve, and not whether the model
+is of the right kind.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Refits:
-    """A model fitted to all rows, the same fitted to resamples of the customers, and by what their spread is to be multiplied."""
+    """A model fitted to all rows, the same fitted to resamples of the customers, and by what their
+    spread is to be multiplied.
+    """
 
     model: BaseEstimator
     resampled: tuple[BaseEstimator, ...] = ()
@@ -49,8 +53,8 @@ def fit_resampled(
 ) -> Refits:
     """Fit a model to all rows, then to resamples of the customers, a customer's rows together.
 
-    A resample holds as many customers as there are, at most ``most``, or as many as it takes for ``LEAST_EVENTS`` events: m of n, which spread
-    sqrt(n / m) times as widely.
+    A resample holds as many customers as there are, at most ``most``, or as many as it takes for
+    ``LEAST_EVENTS`` events: m of n, which spread sqrt(n / m) times as widely.
 
     References
     ----------
@@ -92,20 +96,24 @@ def predict_lifetimes(
     ----------
     fitted : see ``fit_resampled``
     columns : features of the customers, one row each
-    until : the day, counted from now, up to which the mean is taken; no model can be asked beyond what it saw
-    given : how long each has lasted already on the clock of the model, 0 unless given: the curves are then conditional on it
+    until : the day, counted from now, up to which the mean is taken; no model can be asked beyond
+        what it saw
+    given : how long each has lasted already on the clock of the model, 0 unless given: the curves
+        are then conditional on it
 
     Returns
     -------
-    DataFrame with columns restricted_mean_days, low_mean_days, high_mean_days, until_days, median_days, low_days, high_days, in the order of ``columns``
-        ``median_days`` is the day by which half of such customers will have left, empty where that lies beyond ``until``; ``low_days`` and
-        ``high_days`` are where the 95 % band of the curve reaches one half, empty likewise. The band is that of log(-log S), whose standard
-        deviation is taken over the resamples.
+    DataFrame with columns restricted_mean_days, low_mean_days, high_mean_days, until_days,
+    median_days, low_days, high_days, in the order of ``columns``
+        ``median_days`` is the day by which half of such customers will have left, empty where that
+        lies beyond ``until``; ``low_days`` and ``high_days`` are where the 95 % band of the curve
+        reaches one half, empty likewise. The band is that of log(-log S), whose standard deviation
+        is taken over the resamples.
 
     References
     ----------
-    Irwin, J. O. (1949), doi:10.1017/S0022172400014443, for the restricted mean; the bounds of the median as in Brookmeyer and Crowley (1982),
-    doi:10.2307/2530286.
+    Irwin, J. O. (1949), doi:10.1017/S0022172400014443, for the restricted mean; the bounds of the
+    median as in Brookmeyer and Crowley (1982), doi:10.2307/2530286.
     """
     lasted = np.zeros(len(columns)) if given is None else np.asarray(given, float)
     parts = [
@@ -126,12 +134,15 @@ def predict_cross_fitted(
     refits: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return the remaining lifetimes of all whose stay goes on, each by models that were fitted without the customer.
+    """Return the remaining lifetimes of all whose stay goes on, each by models that were fitted
+    without the customer.
 
     Parameters
     ----------
-    stays : DataFrame with columns customer_id, duration, ended, in the order of ``columns`` and ``outcome``
-    reach : the longest duration that a model can be asked for; who would pass it within ``until`` gets no lifetime
+    stays : DataFrame with columns customer_id, duration, ended, in the order of ``columns`` and
+        ``outcome``
+    reach : the longest duration that a model can be asked for; who would pass it within ``until``
+        gets no lifetime
 
     Returns
     -------
@@ -188,7 +199,9 @@ def _predict_part(
 def predict_from(
     model: BaseEstimator, columns: pd.DataFrame, days: np.ndarray, lasted: np.ndarray
 ) -> np.ndarray:
-    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted), shape (rows, days)."""
+    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted),
+    shape (rows, days).
+    """
     if not lasted.any():
         return model.predict_survival(columns, days)
     clock = np.linspace(0, lasted.max() + days.max(), 4 * STEPS + 1)
@@ -202,7 +215,9 @@ def predict_from(
 
 
 def _cross_half(curves: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """Return the day on which each falling curve reaches one half, between two days by the straight line; empty where it doesn't."""
+    """Return the day on which each falling curve reaches one half, between two days by the straight
+    line; empty where it doesn't.
+    """
     reached = curves <= 0.5
     after = np.where(reached.any(axis=1), reached.argmax(axis=1), 0)
     before, rows = np.maximum(after - 1, 0), np.arange(len(curves))

@@ -1,4 +1,6 @@
-"""Verdicts of ``40_survival`` in words, computed from its tables; "nothing found" is one that each of them can reach."""
+"""Verdicts of ``40_survival`` in words, computed from its tables; "nothing found" is one that each
+of them can reach.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ from research.reporting.format import join_words, write_interval, write_plain, w
 LEVEL = 0.05
 SURE = 0.001
 RELATED = (
-    "But who is lost from sight early differs from who is watched long in what the model sees. Kaplan-Meier, and the weights behind the Brier score and "
-    "Uno's concordance, take them as alike: these scores are off by an amount that the data don't tell, and the mean prediction isn't judged. Groups "
-    "of like predictions (pictures of predicted against observed) suffer less."
+    "But who is lost from sight early differs from who is watched long in what the model sees."
+    " Kaplan-Meier, and the weights behind the Brier score and Uno's concordance, take them as"
+    " alike: these scores are off by an amount that the data don't tell, and the mean prediction"
+    " isn't judged. Groups of like predictions (pictures of predicted against observed) suffer"
+    " less."
 )
 MOST_NAMED = 4
 WHOLE = {
@@ -23,7 +27,8 @@ WHOLE = {
 
 
 def say_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
-    """Say which segments leave at another pace, with the longest and the shortest stay of the clearest attribute.
+    """Say which segments leave at another pace, with the longest and the shortest stay of the
+    clearest attribute.
 
     Parameters
     ----------
@@ -32,7 +37,10 @@ def say_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days")
     """
     found = tests[tests.p_adjusted < LEVEL]
     if found.empty:
-        return f"**No attribute tells who leaves sooner**: of {len(tests)} tried, the log-rank test shows no difference between the segments of any."
+        return (
+            f"**No attribute tells who leaves sooner**: of {len(tests)} tried, the log-rank test"
+            " shows no difference between the segments of any."
+        )
     first = found.iloc[0]
     rows = summary[(summary.segment_by == first.segment_by) & summary.mean_low.notna()].sort_values(
         "mean_days"
@@ -42,14 +50,20 @@ def say_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days")
     ]  # what has lasted longer is not to be compared
     names = ", ".join(_plain(name) for name in found.segment_by[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    start = f"**Customers leave at another pace by {names}{more}** ({len(found)} of {len(tests)} attributes tried, log-rank, p below 5 % after Holm's correction)."
+    start = (
+        f"**Customers leave at another pace by {names}{more}** ({len(found)} of {len(tests)}"
+        " attributes tried, log-rank, p below 5 % after Holm's correction)."
+    )
     if len(rows) < 2:
         return start
     ends = [
         f"{write_plain(row.segment)}: {_say(row, 'mean_days', 'mean_low', 'mean_high')}"
         for row in (rows.iloc[-1], rows.iloc[0])
     ]
-    return f"{start} By {_plain(first.segment_by)}, of the first {rows.until_days.iloc[0]:,.0f} {unit}{_given(rows)} they stay on average {'; '.join(ends)}."
+    return (
+        f"{start} By {_plain(first.segment_by)}, of the first {rows.until_days.iloc[0]:,.0f}"
+        f" {unit}{_given(rows)} they stay on average {'; '.join(ends)}."
+    )
 
 
 def _given(rows: pd.DataFrame) -> str:
@@ -76,15 +90,16 @@ def say_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.Dat
     tried, joint = int((tests.term != "all").sum()), tests[tests.term == "all"].iloc[0]
     if worst is None:
         return (
-            f"**No hazard ratio is shown to change over time** ({tried} attribute{'s' if tried > 1 else ''} tested, jointly p = {joint.p_value:.2g}): "
-            f"the ratios above can be read as they stand, as far as these data tell."
+            f"**No hazard ratio is shown to change over time** ({tried}"
+            f" attribute{'s' if tried > 1 else ''} tested, jointly p = {joint.p_value:.2g}): the"
+            " ratios above can be read as they stand, as far as these data tell."
         )
     row, by = tests.set_index("term").loc[worst], remedies.set_index("remedy")
     beyond = int((tests.p_value[tests.term != "all"] * tried < LEVEL).sum())
     words = [
-        f"**The hazard ratios of {_plain(worst)} change over time** (chi² {row.chi2:.1f} on {row.df:.0f}, p = {row.p_value:.1g}): "
-        f"one ratio for all times misleads. "
-        f"So surely do those of {beyond} of {tried} attributes; the clearest is taken here."
+        f"**The hazard ratios of {_plain(worst)} change over time** (chi² {row.chi2:.1f} on"
+        f" {row.df:.0f}, p = {row.p_value:.1g}): one ratio for all times misleads. So surely do"
+        f" those of {beyond} of {tried} attributes; the clearest is taken here."
     ]
     gain = by.loc["periods"]
     judged = (
@@ -93,13 +108,15 @@ def say_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.Dat
         else "which is not more than chance would give"
     )
     words.append(
-        f"Told apart in periods, it gains {gain.gain:.1f} in twice the log-likelihood for {gain.df:.0f} more coefficients (p = {gain.p_value:.1g}), {judged}."
+        f"Told apart in periods, it gains {gain.gain:.1f} in twice the log-likelihood for"
+        f" {gain.df:.0f} more coefficients (p = {gain.p_value:.1g}), {judged}."
     )
     if "strata" in by.index and np.isfinite(by.still_changing["strata"]):
         still = "still change" if by.still_changing["strata"] < LEVEL else "are not shown to change"
         before, after = by.still_changing["none"], by.still_changing["strata"]
         words.append(
-            f"With {_plain(worst)} as strata, the ratios of the other attributes {still} (jointly p = {after:.1g}, before p = {before:.1g})."
+            f"With {_plain(worst)} as strata, the ratios of the other attributes {still} (jointly p"
+            f" = {after:.1g}, before p = {before:.1g})."
         )
     return " ".join(words)
 
@@ -114,11 +131,16 @@ def say_reasons(reasons: pd.DataFrame) -> str:
 
 
 def _range(row) -> str:
-    return f"{write_quantity(row.share, 'share')} ({write_quantity(row.low, 'share')} to {write_quantity(row.high, 'share')})"
+    return (
+        f"{write_quantity(row.share, 'share')} ({write_quantity(row.low, 'share')} to"
+        f" {write_quantity(row.high, 'share')})"
+    )
 
 
 def lay_out_scores(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
-    """Return the scores of the whole curve, or their differences to the reference, with models as rows, each as "value (low to high)"."""
+    """Return the scores of the whole curve, or their differences to the reference, with models as
+    rows, each as "value (low to high)".
+    """
     names = (
         ("difference", "difference_low", "difference_high")
         if differences
@@ -141,10 +163,13 @@ def find_best(scores: pd.DataFrame) -> str:
 
 
 def say_unbounded(ratios: pd.DataFrame) -> str:
-    """Name the columns for which no hazard ratio can be told; see ``proportional.tabulate_ratios``."""
+    """Name the columns for which no hazard ratio can be told; see
+    ``proportional.tabulate_ratios``.
+    """
     names = [write_plain(name, 60) for name in ratios.column[ratios.separated]]
     return (
-        f"No ratio can be told for {join_words(names)}: all of those customers, or none of them, left before the others."
+        f"No ratio can be told for {join_words(names)}: all of those customers, or none of them,"
+        " left before the others."
         if names
         else ""
     )
@@ -167,12 +192,14 @@ def name_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
-    """Say whether the best model beats Kaplan-Meier in probabilities and in ranking, and whether its probabilities hold at each day.
+    """Say whether the best model beats Kaplan-Meier in probabilities and in ranking, and whether
+    its probabilities hold at each day.
 
     Parameters
     ----------
     scores : see ``censored.score_models``
-    censoring : p-value of ``survival.check_censoring``; below 0.1 % the mean is not compared with Kaplan-Meier
+    censoring : p-value of ``survival.check_censoring``; below 0.1 % the mean is not compared with
+        Kaplan-Meier
     """
     best = find_best(scores)
     name, rows = best[:1].upper() + best[1:], scores[scores.model == best].set_index("metric")
@@ -180,20 +207,27 @@ def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np
     change = write_interval(brier.difference, brier.difference_low, brier.difference_high, 4)
     order = f"its concordance (Uno) is {write_interval(rank.value, rank.low, rank.high)}"
     if brier.verdict == "better":
-        words = f"**{name} gives better survival probabilities than Kaplan-Meier**: the integrated Brier score (less is better) differs by {change}; {order}."
+        words = (
+            f"**{name} gives better survival probabilities than Kaplan-Meier**: the integrated"
+            f" Brier score (less is better) differs by {change}; {order}."
+        )
     elif rank.verdict == "better":
         words = (
-            f"**{name} ranks who leaves sooner, but its probabilities are not shown to be better than Kaplan-Meier's**: {order}; "
-            f"the integrated Brier score differs by {change}."
+            f"**{name} ranks who leaves sooner, but its probabilities are not shown to be better"
+            f" than Kaplan-Meier's**: {order}; the integrated Brier score differs by {change}."
         )
     else:
         words = (
-            f"**No model is shown to be better than Kaplan-Meier, the same curve for everybody**: {best}, with the lowest integrated Brier score, "
-            f"differs by {change}; {order}. These features don't tell when customers leave, or there are too few to show it."
+            "**No model is shown to be better than Kaplan-Meier, the same curve for everybody**:"
+            f" {best}, with the lowest integrated Brier score, differs by {change}; {order}. These"
+            " features don't tell when customers leave, or there are too few to show it."
         )
     if censoring < SURE:
         return f"{words} {RELATED}"
-    return f"{words} {_say_calibration(scores[(scores.model == best) & (scores.metric == 'calibration')], unit)}"
+    return (
+        f"{words}"
+        f" {_say_calibration(scores[(scores.model == best) & (scores.metric == 'calibration')], unit)}"
+    )
 
 
 def _say_calibration(rows: pd.DataFrame, unit: str) -> str:
@@ -205,30 +239,41 @@ def _say_calibration(rows: pd.DataFrame, unit: str) -> str:
         | (rows.value < -wide * (rows.high - rows.value))
     ]
     if off.empty:
-        return "At none of the judged times does the mean predicted share of leavers differ from the observed one by more than chance would give."
+        return (
+            "At none of the judged times does the mean predicted share of leavers differ from the"
+            " observed one by more than chance would give."
+        )
     worst = off.loc[off.value.abs().idxmax()]
     side = "too many" if worst.value > 0 else "too few"
     return (
-        f"It predicts {side} leavers by {worst.days:g} {unit}, by {write_quantity(abs(worst.value), 'share').replace(' %', ' points')} of all "
-        f"({len(off)} of {len(rows)} times are off by more than chance): read its curves as a ranking first."
+        f"It predicts {side} leavers by {worst.days:g} {unit}, by"
+        f" {write_quantity(abs(worst.value), 'share').replace(' %', ' points')} of all ({len(off)}"
+        f" of {len(rows)} times are off by more than chance): read its curves as a ranking first."
     )
 
 
 def say_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
-    """Say how long customers are expected to stay, how far apart they are, and for how many a median is reached."""
+    """Say how long customers are expected to stay, how far apart they are, and for how many a
+    median is reached.
+    """
     known = lifetimes[lifetimes.restricted_mean_days.notna()]
     if known.empty:
-        return "**No remaining lifetime can be told**: everybody has lasted so long that nobody was watched beyond."
+        return (
+            "**No remaining lifetime can be told**: everybody has lasted so long that nobody was"
+            " watched beyond."
+        )
     low, middle, high = known.restricted_mean_days.quantile([0.1, 0.5, 0.9])
     width = (known.high_mean_days - known.low_mean_days).median()
     left_out = (
-        f" {len(lifetimes) - len(known):,} have lasted so long that nobody was watched beyond: empty."
+        f" {len(lifetimes) - len(known):,} have lasted so long that nobody was watched beyond:"
+        " empty."
         if len(known) < len(lifetimes)
         else ""
     )
     return (
-        f"Of the next {known.until_days.iloc[0]:,.0f} {unit}, half of the {len(known):,} customers are expected to stay more than {middle:,.1f}; "
-        f"a tenth less than {low:,.1f}, a tenth more than {high:,.1f}. The interval of a single expectation is typically {width:,.1f} wide. "
-        f"For {known.median_days.notna().sum():,} the median "
-        f"lies within that time; for the others it is empty, not infinite.{left_out}"
+        f"Of the next {known.until_days.iloc[0]:,.0f} {unit}, half of the {len(known):,} customers"
+        f" are expected to stay more than {middle:,.1f}; a tenth less than {low:,.1f}, a tenth more"
+        f" than {high:,.1f}. The interval of a single expectation is typically {width:,.1f} wide."
+        f" For {known.median_days.notna().sum():,} the median lies within that time; for the others"
+        f" it is empty, not infinite.{left_out}"
     )

@@ -1,8 +1,11 @@
-"""Stays since joining: one row per customer, from the first day of custom to its end or to the end of the data, and curves of them.
+"""Stays since joining: one row per customer, from the first day of custom to its end or to the end
+of the data, and curves of them.
 
-Who joined before ``data_start`` enters late: what the data would not have shown of those already gone mustn't count as staying.
-A contractual stay ends where unbroken cover by contracts ends. A non-contractual one ends with the first day that ``inactive_days`` without
-a purchase follow, and is watched until ``inactive_days`` before the data end. A flat study gives ``duration`` and ``event`` itself.
+Who joined before ``data_start`` enters late: what the data would not have shown of those already
+gone mustn't count as staying. A contractual stay ends where unbroken cover by contracts ends. A
+non-contractual one ends with the first day that ``inactive_days`` without a purchase follow, and is
+watched until ``inactive_days`` before the data end. A flat study gives ``duration`` and ``event``
+itself.
 """
 
 from collections.abc import Sequence
@@ -45,9 +48,11 @@ def load_stays(tables: Tables, study: Study) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns customer_id, entry, duration, ended, reason, and attributes
-        One row per customer, in days since the stay began (a flat study: in the unit of its ``duration``). ``reason`` is voluntary,
-        involuntary or "not recorded", empty while the stay lasts and where the study records none. Attributes are those of the table
-        customers, which carry no date, and for contracts ``plan`` and ``monthly_fee`` of the first term; of a flat study all features.
+        One row per customer, in days since the stay began (a flat study: in the unit of its
+        ``duration``). ``reason`` is voluntary, involuntary or "not recorded", empty while the stay
+        lasts and where the study records none. Attributes are those of the table customers, which
+        carry no date, and for contracts ``plan`` and ``monthly_fee`` of the first term; of a flat
+        study all features.
     """
     if study.kind == "flat":
         return _load_flat(tables, study)
@@ -67,7 +72,9 @@ def load_stays(tables: Tables, study: Study) -> pd.DataFrame:
 
 
 def _shift(stays: pd.DataFrame, days: int) -> pd.DataFrame:
-    """Let stays end where the silence begins, not where it is complete; who wasn't watched beyond one silence tells nothing."""
+    """Let stays end where the silence begins, not where it is complete; who wasn't watched beyond
+    one silence tells nothing.
+    """
     watched = stays[stays.duration >= days]
     return watched.assign(
         entry=(watched.entry - days).clip(lower=0), duration=watched.duration - days
@@ -105,7 +112,9 @@ def _find_first_terms(contracts: ir.Table) -> ir.Table:
 
 
 def _load_reasons(evidence: Evidence, study: Study) -> pd.DataFrame:
-    """Return customer_id and reason of everybody's first leave; no row where the study doesn't say who left of their own will."""
+    """Return customer_id and reason of everybody's first leave; no row where the study doesn't say
+    who left of their own will.
+    """
     if study.kind != "contractual" or not {"ended_at", "voluntary"} <= {
         *evidence["contracts"].columns
     }:
@@ -141,7 +150,9 @@ def _load_flat(tables: Tables, study: Study) -> pd.DataFrame:
 
 
 def describe_stays(stays: pd.DataFrame) -> pd.DataFrame:
-    """Return how many customers are watched, how many of them from late on, and how many of their stays ended: columns stays, customers."""
+    """Return how many customers are watched, how many of them from late on, and how many of their
+    stays ended: columns stays, customers.
+    """
     late, ended = int((stays.entry > 0).sum()), int(stays.ended.sum())
     counts = {
         "watched": len(stays),
@@ -155,7 +166,8 @@ def describe_stays(stays: pd.DataFrame) -> pd.DataFrame:
 def list_segments(
     stays: pd.DataFrame, tables: Tables, study: Study, honest: Sequence[str] | None = None
 ) -> list[str]:
-    """Return the attributes by which curves are told apart: those of ``slices.list_segment_columns``, in a flat study every text of few values.
+    """Return the attributes by which curves are told apart: those of
+    ``slices.list_segment_columns``, in a flat study every text of few values.
 
     Parameters
     ----------
@@ -176,7 +188,9 @@ def list_segments(
 
 
 def name_segments(stays: pd.DataFrame, by: str) -> pd.Series:
-    """Return each stay's segment; segments of fewer than 30 customers, and those beyond the seven largest, are put together as "other"."""
+    """Return each stay's segment; segments of fewer than 30 customers, and those beyond the seven
+    largest, are put together as "other".
+    """
     segments = (
         stays[by].astype(object).where(stays[by].notna(), "not known").astype(str)
         if by
@@ -194,7 +208,8 @@ def compare_segments(stays: pd.DataFrame, columns: Sequence[str]) -> pd.DataFram
     Returns
     -------
     DataFrame with columns segment_by, segments, chi2, df, p_value, p_adjusted, verdict
-        In the order of the p-values, which are adjusted for the number of attributes (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
+        In the order of the p-values, which are adjusted for the number of attributes (Holm 1979,
+        Scandinavian Journal of Statistics 6, 65-70).
     """
     rows = [
         (by, (named := name_segments(stays, by)).nunique(), *compare_curves(stays, named))
@@ -211,19 +226,23 @@ def compare_segments(stays: pd.DataFrame, columns: Sequence[str]) -> pd.DataFram
 
 
 def count(stays: pd.DataFrame) -> pd.DataFrame:
-    """Return how many stays entered, lasted and ended alike: columns entry, duration, ended, rows."""
+    """Return how many stays entered, lasted and ended alike: columns entry, duration, ended,
+    rows.
+    """
     return stays.groupby(["entry", "duration", "ended"]).size().rename("rows").reset_index()
 
 
 def tabulate_curves(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Return Kaplan-Meier curves of all customers and by segment, with 95 % bands and how many are at risk.
+    """Return Kaplan-Meier curves of all customers and by segment, with 95 % bands and how many are
+    at risk.
 
     Returns
     -------
     DataFrame with columns segment_by, segment, days, survival, low, high, at_risk, given_days
-        About 120 days per curve, until nobody is watched any more. Where customers enter late, a curve holds for those who lasted
-        ``given_days`` already: the time from which on enough of the segment were watched; see ``durations.begin_soundly``.
-        ``at_risk``: how many were watched on the day. Bands by Greenwood's formula on the log-log scale.
+        About 120 days per curve, until nobody is watched any more. Where customers enter late, a
+        curve holds for those who lasted ``given_days`` already: the time from which on enough of
+        the segment were watched; see ``durations.begin_soundly``. ``at_risk``: how many were
+        watched on the day. Bands by Greenwood's formula on the log-log scale.
     """
     parts = [
         (by, name, part)
@@ -237,20 +256,23 @@ def tabulate_curves(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
     order = ["segment_by", "segment", "days", "survival", "low", "high", "at_risk", "given_days"]
     if not any(len(table) for table in tables):
         raise StudyError(
-            f"required at least {LEAST_AT_RISK} customers watched for some time from a common age on, arrived {len(stays)} stays without; "
-            "check the dates, or the duration of a flat study"
+            f"required at least {LEAST_AT_RISK} customers watched for some time from a common age"
+            f" on, arrived {len(stays)} stays without; check the dates, or the duration of a flat"
+            " study"
         )
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[order]
 
 
 def _begin(stays: pd.DataFrame) -> tuple[float, pd.DataFrame]:
-    """Return from which time on enough were watched, and the counts from then on, empty where they never were."""
+    """Return from which time on enough were watched, and the counts from then on, empty where they
+    never were.
+    """
     counts = count(stays)
     given = begin_soundly(counts, np.inf)
     beyond = condition(counts, given) if np.isfinite(given) else counts[:0]
-    return given, beyond if beyond.rows.sum() >= LEAST_AT_RISK and (
-        beyond.entry == 0
-    ).any() else beyond[:0]
+    return given, (
+        beyond if beyond.rows.sum() >= LEAST_AT_RISK and (beyond.entry == 0).any() else beyond[:0]
+    )
 
 
 def _tabulate_curve(stays: pd.DataFrame) -> pd.DataFrame:
@@ -280,13 +302,15 @@ def _tabulate_curve(stays: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise_stays(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Return how many customers of each segment were seen and left, when half had left, and how long they stay on average up to a common day.
+    """Return how many customers of each segment were seen and left, when half had left, and how
+    long they stay on average up to a common day.
 
     Returns
     -------
-    DataFrame with columns segment_by, segment, customers, left, given_days, median_days, low_days, high_days, until_days, mean_days, mean_low, mean_high
-        The median (Brookmeyer and Crowley 1982) and the restricted mean up to ``until_days`` count from ``given_days`` on, with 95 %
-        intervals; see ``durations``.
+    DataFrame with columns segment_by, segment, customers, left, given_days, median_days, low_days,
+    high_days, until_days, mean_days, mean_low, mean_high
+        The median (Brookmeyer and Crowley 1982) and the restricted mean up to ``until_days`` count
+        from ``given_days`` on, with 95 % intervals; see ``durations``.
     """
     parts = [
         (by, name, part)
@@ -310,5 +334,8 @@ def summarise_stays(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
                 mean["high"],
             )
             rows.append((by or "all", name, len(part), int(part.ended.sum()), *numbers))
-    names = "segment_by segment customers left given_days median_days low_days high_days until_days mean_days mean_low mean_high"
+    names = (
+        "segment_by segment customers left given_days median_days low_days high_days until_days"
+        " mean_days mean_low mean_high"
+    )
     return pd.DataFrame(rows, columns=names.split())

@@ -1,6 +1,8 @@
-"""Average effects of the arms of a trial: as the means differ, and adjusted for what was known before.
+"""Average effects of the arms of a trial: as the means differ, and adjusted for what was known
+before.
 
-Adjusted is the mean of doubly robust scores. Intervals are normal, at 95 %, with errors clustered by customer.
+Adjusted is the mean of doubly robust scores. Intervals are normal, at 95 %, with errors clustered
+by customer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +40,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Scored:
-    """A trial's rows with an outcome, what is expected of them in every arm by models that never saw them, and their doubly robust scores: (rows, arms)."""
+    """A trial's rows with an outcome, what is expected of them in every arm by models that never
+    saw them, and their doubly robust scores: (rows, arms).
+    """
 
     outcome: str
     rows: pd.DataFrame
@@ -58,13 +62,17 @@ def score_trial(trial: Trial, outcome: str, seed: int) -> Scored:
 def tabulate_effects(
     trial: Trial, scored: Sequence[Scored], segments: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return the average effect of every arm on every outcome, for each trial, all of them, and each segment of all.
+    """Return the average effect of every arm on every outcome, for each trial, all of them, and
+    each segment of all.
 
     Returns
     -------
-    DataFrame with columns trial, outcome, arm, segment_by, segment, method, mean_control, effect, low, high, p_value, n_control, n_arm, p_adjusted
-        ``effect``: mean outcome in the arm less that in control, in the outcome's unit; ``method``: difference of means (weighted by the inverse of the
-        propensity), or adjusted. ``p_adjusted``: Holm's, over the adjusted effects of all customers, and over those of the segments of one attribute.
+    DataFrame with columns trial, outcome, arm, segment_by, segment, method, mean_control, effect,
+    low, high, p_value, n_control, n_arm, p_adjusted
+        ``effect``: mean outcome in the arm less that in control, in the outcome's unit; ``method``:
+        difference of means (weighted by the inverse of the propensity), or adjusted.
+        ``p_adjusted``: Holm's, over the adjusted effects of all customers, and over those of the
+        segments of one attribute.
     """
     names = [*trial.rows.trial.unique()]
     tables = [row for part in scored for row in _tabulate_one(part, names, segments)]
@@ -114,7 +122,9 @@ def _tabulate_one(part: Scored, names: list[str], segments: Sequence[str]) -> It
 
 
 def _measure(part: Scored, inside: np.ndarray, arm: int) -> Iterator[tuple[str, tuple]]:
-    """Yield the mean under control, the effect with its interval and the p-value, by either method."""
+    """Yield the mean under control, the effect with its interval and the p-value, by either
+    method.
+    """
     sample, scores = part.sample.take(inside), part.scores[inside]
     means, influence = zip(*(_weigh(sample, code) for code in (0, arm)), strict=True)
     yield (
@@ -129,7 +139,9 @@ def _measure(part: Scored, inside: np.ndarray, arm: int) -> Iterator[tuple[str, 
 
 
 def _weigh(sample: Sample, arm: int) -> tuple[float, np.ndarray]:
-    """Return the mean of an arm, weighted by the inverse of the propensity (Hajek), and each row's influence on it."""
+    """Return the mean of an arm, weighted by the inverse of the propensity (Hajek), and each row's
+    influence on it.
+    """
     weight = (sample.arm == arm) / sample.propensity
     mean = np.average(sample.outcome, weights=weight)
     return mean, weight / weight.mean() * (sample.outcome - mean)
@@ -144,6 +156,8 @@ def _test(
 
 
 def find_error(influence: np.ndarray, customers: np.ndarray) -> float:
-    """Return the standard error of a mean from each row's influence, a customer's rows taken together."""
+    """Return the standard error of a mean from each row's influence, a customer's rows taken
+    together.
+    """
     sums = np.bincount(pd.factorize(customers)[0], influence)
     return float(np.sqrt((sums**2).sum()) / len(influence))

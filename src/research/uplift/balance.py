@@ -1,4 +1,6 @@
-"""Whether a trial is what it says: arms of the planned size, alike before the assignment, and equally well followed after it."""
+"""Whether a trial is what it says: arms of the planned size, alike before the assignment, and
+equally well followed after it.
+"""
 
 from dataclasses import replace
 
@@ -20,13 +22,15 @@ BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd
 def check_shares(trial: Trial, study: Study) -> pd.DataFrame:
     """Return planned against realised sizes of the arms: the test of the sample ratio.
 
-    With equal chances within an arm it is the chi-square test of the counts. Where chances differ, the sums of their inverses are compared with the number
-    of customers, arm by arm (Horvitz & Thompson 1952), with the p-value of the worst arm times the number of arms.
+    With equal chances within an arm it is the chi-square test of the counts. Where chances differ,
+    the sums of their inverses are compared with the number of customers, arm by arm (Horvitz &
+    Thompson 1952), with the p-value of the worst arm times the number of arms.
 
     Returns
     -------
     DataFrame with columns trial, arm, customers, planned_share, share, low, high, p_value, verdict
-        ``low`` and ``high``: the 95 % interval of the realised share (Wilson). One p-value per trial.
+        ``low`` and ``high``: the 95 % interval of the realised share (Wilson). One p-value per
+        trial.
     """
     return pd.concat(
         [_check_one(name, part.rows, study.experiment.shares) for name, part in iterate(trial)],
@@ -57,7 +61,9 @@ def _check_one(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> pd.Da
 
 
 def _find_plan(rows: pd.DataFrame, arms: list[str], shares: dict[str, float]) -> np.ndarray:
-    """Return the planned share of each arm: the propensity that was written down, else the shares of study.yml; empty where neither says."""
+    """Return the planned share of each arm: the propensity that was written down, else the shares
+    of study.yml; empty where neither says.
+    """
     written = (
         rows.groupby("arm").planned.first().reindex(arms).to_numpy(float)
         if "planned" in rows
@@ -72,7 +78,9 @@ def _find_plan(rows: pd.DataFrame, arms: list[str], shares: dict[str, float]) ->
 
 
 def _weigh_inverse(rows: pd.DataFrame, arms: list[str]) -> float:
-    """Return the p-value that the inverse propensities of each arm add up to the number of customers."""
+    """Return the p-value that the inverse propensities of each arm add up to the number of
+    customers.
+    """
     chances = [1.0]
     for arm in arms:
         weight = (rows.arm == arm) / rows.propensity
@@ -82,12 +90,14 @@ def _weigh_inverse(rows: pd.DataFrame, arms: list[str]) -> float:
 
 
 def compare_features(trial: Trial) -> pd.DataFrame:
-    """Return how every feature differs between each arm and control, weighted by the inverse of the propensity.
+    """Return how every feature differs between each arm and control, weighted by the inverse of the
+    propensity.
 
     Returns
     -------
     DataFrame with columns trial, arm, feature, mean_control, mean_arm, difference_sd
-        ``difference_sd``: in standard deviations, largest first; a category is one row per value, an empty value one more row.
+        ``difference_sd``: in standard deviations, largest first; a category is one row per value,
+        an empty value one more row.
     """
     tables = (
         [_compare(name, part.rows, trial.features) for name, part in iterate(trial)]
@@ -132,7 +142,9 @@ def _compare(name: str, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame
 
 
 def spread_out(columns: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers with their means for empty values and a column that marks those, and a column for each of the eight commonest categories."""
+    """Return numbers with their means for empty values and a column that marks those, and a column
+    for each of the eight commonest categories.
+    """
     numbers = columns.select_dtypes("number").astype(float)
     gaps = numbers.isna().loc[:, numbers.isna().any()].add_suffix(" is empty").astype(float)
     texts = columns.drop(columns=numbers.columns).astype("object").fillna("empty").astype(str)
@@ -149,12 +161,14 @@ def spread_out(columns: pd.DataFrame) -> pd.DataFrame:
 
 
 def judge_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
-    """Return, per trial and arm, how many features differ by more than a tenth of a standard deviation, and how large a difference luck explains.
+    """Return, per trial and arm, how many features differ by more than a tenth of a standard
+    deviation, and how large a difference luck explains.
 
     Returns
     -------
     DataFrame with columns trial, arm, features, large, largest_sd, feature, luck_sd
-        ``luck_sd``: exceeded by the largest of so many independent differences, of all arms and trials together, in one fair draw of twenty.
+        ``luck_sd``: exceeded by the largest of so many independent differences, of all arms and
+        trials together, in one fair draw of twenty.
     """
     rows, pairs = [], len(balance.drop_duplicates(["trial", "arm"]))
     errors = _find_errors(trial)
@@ -179,17 +193,22 @@ def judge_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
 
 
 def _find_errors(trial: Trial) -> pd.Series:
-    """Return the standard error of a standardised difference by trial and arm; unequal weights count as fewer customers (Kish 1965)."""
+    """Return the standard error of a standardised difference by trial and arm; unequal weights
+    count as fewer customers (Kish 1965).
+    """
     weights = (1 / trial.rows.propensity.fillna(1)).groupby([trial.rows.trial, trial.rows.arm])
     error = 1 / (weights.sum() ** 2 / weights.agg(lambda values: (values**2).sum()))
     return np.sqrt(error + error.xs(CONTROL, level="arm").reindex(error.index, level="trial"))
 
 
 def set_aside(trial: Trial) -> tuple[Trial, list[str]]:
-    """Return a trial by lot without the features that its arms can't have shared before, and their names.
+    """Return a trial by lot without the features that its arms can't have shared before, and their
+    names.
 
-    What was known before a draw differs between the arms by luck alone. A feature that differs by more than 0.1 standard deviations and more than luck
-    does in one fair draw of a thousand was written, or changed, after the assignment; a model that knows it takes the effect away, or turns it around.
+    What was known before a draw differs between the arms by luck alone. A feature that differs by
+    more than 0.1 standard deviations and more than luck does in one fair draw of a thousand was
+    written, or changed, after the assignment; a model that knows it takes the effect away, or turns
+    it around.
     """
     balance = compare_features(trial)
     if balance.empty:
@@ -216,9 +235,11 @@ def check_attrition(trial: Trial) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns trial, arm, outcome, customers, missing, missing_share, p_value, worst_low, worst_high, verdict
-        ``p_value``: chi-square test of equal shares, of the trial. ``worst_low``, ``worst_high``: what the difference of means to control can be at most if all
-        that is missing went one way in the arm and the other in control (Manski 1990); for outcomes between 0 and 1, else empty.
+    DataFrame with columns trial, arm, outcome, customers, missing, missing_share, p_value,
+    worst_low, worst_high, verdict
+        ``p_value``: chi-square test of equal shares, of the trial. ``worst_low``, ``worst_high``:
+        what the difference of means to control can be at most if all that is missing went one way
+        in the arm and the other in control (Manski 1990); for outcomes between 0 and 1, else empty.
     """
     return pd.concat(
         [
@@ -252,11 +273,13 @@ def _miss(name: str, rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
         trial=name,
         outcome=outcome,
         p_value=p,
-        verdict="more missing in one arm"
-        if p < LUCK
-        else "missing alike"
-        if missing.any()
-        else "none missing",
+        verdict=(
+            "more missing in one arm"
+            if p < LUCK
+            else "missing alike"
+            if missing.any()
+            else "none missing"
+        ),
     )[
         [
             "trial",

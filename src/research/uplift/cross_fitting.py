@@ -1,4 +1,6 @@
-"""Effects of every customer by models that never saw him or her: a trial in parts, each predicted from the others, again and again with other parts."""
+"""Effects of every customer by models that never saw him or her: a trial in parts, each predicted
+from the others, again and again with other parts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +20,10 @@ class Crossed:
 
     Attributes
     ----------
-    effects : by model, (rows, arms other than control), in the outcome's unit; ``random`` and the rivals are rankings, whose numbers are no effects
-    strata : (rows,), the part and the trial of each row: levels of different parts come from different models, and of different trials from different weeks,
+    effects : by model, (rows, arms other than control), in the outcome's unit; ``random`` and the
+        rivals are rankings, whose numbers are no effects
+    strata : (rows,), the part and the trial of each row: levels of different parts come from
+        different models, and of different trials from different weeks,
         so that only rows of one stratum are ranked against each other
     """
 
@@ -34,11 +38,13 @@ class Crossed:
 def cross_fit(
     sample: Sample, folds: int, repeats: int, seed: int, rival: str = RISK
 ) -> list[Crossed]:
-    """Return, for every repeat of a cross-fitting, what is said of each row by models that never saw its customer.
+    """Return, for every repeat of a cross-fitting, what is said of each row by models that never
+    saw its customer.
 
     Parameters
     ----------
-    rival : ``RISK`` ranks by the chance of a bad outcome, whatever the arm; ``RESPONSE`` by the outcome expected with it
+    rival : ``RISK`` ranks by the chance of a bad outcome, whatever the arm; ``RESPONSE`` by the
+        outcome expected with it
     """
     cuts = [divide(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
     tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]

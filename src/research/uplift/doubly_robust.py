@@ -1,7 +1,10 @@
-"""What customers would have done in every arm: outcome models that never saw the customer, and scores that stay right where the models are wrong.
+"""What customers would have done in every arm: outcome models that never saw the customer, and
+scores that stay right where the models are wrong.
 
-A doubly robust score is the expectation of an arm plus the weighted residual of those who were in it: its mean is the mean outcome of the arm if either the
-expectation or the propensity is right (Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In a randomised trial the propensity is.
+A doubly robust score is the expectation of an arm plus the weighted residual of those who were in
+it: its mean is the mean outcome of the arm if either the expectation or the propensity is right
+(Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In a randomised trial the
+propensity is.
 """
 
 from dataclasses import dataclass
@@ -31,7 +34,8 @@ class Sample:
     outcome : (rows,), more is better
     propensity : (rows,), the chance of the arm that the customer got
     customers : (rows,)
-    trial : (rows,), the number of the trial; of several, differences between them are no differences between customers
+    trial : (rows,), the number of the trial; of several, differences between them are no
+        differences between customers
     arms : names, control first
     """
 
@@ -59,7 +63,8 @@ class Sample:
 
 
 def lay_out(trial: Trial, outcome: str) -> Sample:
-    """Return the rows of a trial whose outcome is known; the columns are prepared without a look at arms or outcomes.
+    """Return the rows of a trial whose outcome is known; the columns are prepared without a look at
+    arms or outcomes.
 
     Raises
     ------
@@ -72,7 +77,8 @@ def lay_out(trial: Trial, outcome: str) -> Sample:
     if (counts < LEAST_IN_ARM).any():
         few = ", ".join(f"{n} in {arm}" for arm, n in counts[counts < LEAST_IN_ARM].items())
         raise StudyError(
-            f"required at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm, arrived {few}; leave the arm out, or pool it"
+            f"required at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm,"
+            f" arrived {few}; leave the arm out, or pool it"
         )
     columns = (
         rows[trial.features].assign(_trial=rows.trial)
@@ -80,9 +86,11 @@ def lay_out(trial: Trial, outcome: str) -> Sample:
         else rows[trial.features]
     )
     trees, lines = (
-        np.asarray(make().fit_transform(columns), float)
-        if columns.shape[1]
-        else np.empty((len(rows), 0))
+        (
+            np.asarray(make().fit_transform(columns), float)
+            if columns.shape[1]
+            else np.empty((len(rows), 0))
+        )
         for make in (pass_on, scale)
     )
     codes = pd.Categorical(rows.arm, arms).codes.astype(int)
@@ -134,7 +142,9 @@ def regress(
 
 
 def expect_outcomes(learn: Sample, new: np.ndarray, seed: int) -> np.ndarray:
-    """Return the outcome that each new row would have in every arm: (rows, arms), one model per arm."""
+    """Return the outcome that each new row would have in every arm: (rows, arms), one model per
+    arm.
+    """
     parts = (learn.arm == arm for arm in range(len(learn.arms)))
     return np.column_stack(
         [regress(learn.trees[part], learn.outcome[part], new, seed) for part in parts]
@@ -142,7 +152,9 @@ def expect_outcomes(learn: Sample, new: np.ndarray, seed: int) -> np.ndarray:
 
 
 def divide(sample: Sample, folds: int, seed: int) -> np.ndarray:
-    """Return the fold of each row, drawn by lot: arms in equal shares, a customer's rows together."""
+    """Return the fold of each row, drawn by lot: arms in equal shares, a customer's rows
+    together.
+    """
     codes, first = np.unique(sample.customers, return_index=True)
     dealt = np.lexsort((np.random.default_rng(seed).random(len(codes)), sample.arm[first]))
     fold = np.empty(len(codes), dtype=int)
@@ -151,7 +163,9 @@ def divide(sample: Sample, folds: int, seed: int) -> np.ndarray:
 
 
 def expect_unseen(sample: Sample, folds: int, seed: int) -> np.ndarray:
-    """Return the outcome expected in every arm, by models fitted on other customers: (rows, arms)."""
+    """Return the outcome expected in every arm, by models fitted on other customers: (rows,
+    arms).
+    """
     fold, expected = divide(sample, folds, seed), np.empty((sample.size, len(sample.arms)))
     for number in range(folds):
         expected[fold == number] = expect_outcomes(

@@ -1,9 +1,12 @@
-"""Is there anything to target? Whether predicted effects come true on customers whom no model saw, and whether as much is found where nothing can be.
+"""Is there anything to target? Whether predicted effects come true on customers whom no model saw,
+and whether as much is found where nothing can be.
 
-The test is sequential (Wager 2024, arXiv:2405.05534): in each part of the customers, learned from the parts before it alone, the slope of doubly robust
-scores on predicted effects over its error (the best linear predictor of Chernozhukov, Demirer, Duflo & Fernandez-Val 2025, doi:10.3982/ECTA19303) is
-nearly standard normal where effects are the same for all; so is the sum of the parts over the root of their number. Of several divisions the median
-counts, which errs on the safe side.
+The test is sequential (Wager 2024, arXiv:2405.05534): in each part of the customers, learned from
+the parts before it alone, the slope of doubly robust scores on predicted effects over its error
+(the best linear predictor of Chernozhukov, Demirer, Duflo & Fernandez-Val 2025,
+doi:10.3982/ECTA19303) is nearly standard normal where effects are the same for all; so is the sum
+of the parts over the root of their number. Of several divisions the median counts, which errs on
+the safe side.
 """
 
 from dataclasses import replace
@@ -38,7 +41,8 @@ TESTS = ["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"]
 
 
 def judge_differences(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.DataFrame:
-    """Return, per arm, the test of whether the effect differs between customers in a way that can be foretold.
+    """Return, per arm, the test of whether the effect differs between customers in a way that can
+    be foretold.
 
     Parameters
     ----------
@@ -47,7 +51,8 @@ def judge_differences(sample: Sample, outcome: str, divisions: int, seed: int) -
     Returns
     -------
     DataFrame with columns outcome, arm, z, p_value, p_adjusted, n, divisions
-        ``p_value`` is one-sided: only effects that come true count. ``p_adjusted`` is Holm's over the arms.
+        ``p_value`` is one-sided: only effects that come true count. ``p_adjusted`` is Holm's over
+        the arms.
     """
     found = Parallel(n_jobs=PROCESSES)(
         delayed(_test_once)(sample, seed + 1000 * number) for number in range(divisions)
@@ -105,14 +110,17 @@ def _measure_slope(effects: np.ndarray, change: np.ndarray, customers: np.ndarra
 
 
 def permute(sample: Sample, seed: int) -> Sample:
-    """Return the sample with the arms dealt out anew among all rows: whatever is found in it is luck."""
+    """Return the sample with the arms dealt out anew among all rows: whatever is found in it is
+    luck.
+    """
     arm = np.random.default_rng(seed).permutation(sample.arm)
     shares = np.bincount(arm, minlength=len(sample.arms)) / len(arm)
     return replace(sample, arm=arm, propensity=shares[arm])
 
 
 def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.DataFrame:
-    """Return, per placebo and arm, the z of the average effect and of the differences (in three parts), with the arms dealt out anew.
+    """Return, per placebo and arm, the z of the average effect and of the differences (in three
+    parts), with the arms dealt out anew.
 
     Returns
     -------
@@ -149,12 +157,14 @@ def _run_one(sample: Sample, seed: int) -> list[tuple[float, float]]:
 def sort_groups(
     said: list[Crossed], model: str, sample: Sample, scores: np.ndarray, outcome: str
 ) -> pd.DataFrame:
-    """Return the average effect among customers sorted into fifths by predicted effect within each part and trial, a mean over the repeats.
+    """Return the average effect among customers sorted into fifths by predicted effect within each
+    part and trial, a mean over the repeats.
 
     Returns
     -------
     DataFrame with columns outcome, arm, model, group, predicted, effect, low, high, n
-        Group 1 has the smallest predicted effects. The interval is that of the mean error of the repeats: 95 %, clustered by customer.
+        Group 1 has the smallest predicted effects. The interval is that of the mean error of the
+        repeats: 95 %, clustered by customer.
     """
     change, rows = contrast(scores), []
     for arm in range(change.shape[1]):

@@ -1,9 +1,12 @@
-"""Effects customer by customer: by how much each arm would raise each customer's outcome, learned on other customers of the same trial.
+"""Effects customer by customer: by how much each arm would raise each customer's outcome, learned
+on other customers of the same trial.
 
-Sources: S-, T- and X-learner: Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116. DR-learner: Kennedy 2023, doi:10.1214/23-EJS2157. Class
-transformation: Jaskowski & Jaroszewicz 2012, here for any outcome and any propensity. Causal forest: honest trees (Wager & Athey 2018,
-doi:10.1080/01621459.2017.1319839) over doubly robust scores (Oprescu, Syrgkanis & Wu 2019, arXiv:1806.03467). Risk modelling: Kent et al. 2020,
-doi:10.7326/M18-3667. The average weighs some of these by how well they foretell doubly robust scores, as stacked regressions do (Breiman 1996,
+Sources: S-, T- and X-learner: Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116.
+DR-learner: Kennedy 2023, doi:10.1214/23-EJS2157. Class transformation: Jaskowski & Jaroszewicz
+2012, here for any outcome and any propensity. Causal forest: honest trees (Wager & Athey 2018,
+doi:10.1080/01621459.2017.1319839) over doubly robust scores (Oprescu, Syrgkanis & Wu 2019,
+arXiv:1806.03467). Risk modelling: Kent et al. 2020, doi:10.7326/M18-3667. The average weighs some
+of these by how well they foretell doubly robust scores, as stacked regressions do (Breiman 1996,
 doi:10.1007/BF00117832).
 """
 
@@ -60,7 +63,8 @@ class Lesson:
     trees, lines : columns of the new rows
     scores : doubly robust, of the training rows
     expected : (new rows, arms), the outcome by models that saw all training rows
-    prognosis, new_prognosis : the outcome whatever the arm, of training rows by models that did not see them, and of new rows
+    prognosis, new_prognosis : the outcome whatever the arm, of training rows by models that did not
+        see them, and of new rows
     """
 
     learn: Sample
@@ -97,7 +101,9 @@ def learn_twice(lesson: Lesson) -> np.ndarray:
 
 
 def learn_crosswise(lesson: Lesson) -> np.ndarray:
-    """X-learner: effects imputed with the model of the other arm, learned in both, and weighed by the sizes of the arms."""
+    """X-learner: effects imputed with the model of the other arm, learned in both, and weighed by
+    the sizes of the arms.
+    """
     return np.column_stack([_cross(lesson, arm) for arm in range(1, len(lesson.learn.arms))])
 
 
@@ -124,7 +130,9 @@ def learn_robustly(lesson: Lesson) -> np.ndarray:
 
 
 def learn_lines(lesson: Lesson) -> np.ndarray:
-    """DR-learner, linear: ridge regression over doubly robust scores, its penalty chosen by leaving one out."""
+    """DR-learner, linear: ridge regression over doubly robust scores, its penalty chosen by leaving
+    one out.
+    """
     targets = contrast(lesson.scores)
     if not lesson.lines.shape[1]:
         return np.tile(targets.mean(axis=0), (len(lesson.lines), 1))
@@ -137,7 +145,9 @@ def learn_lines(lesson: Lesson) -> np.ndarray:
 
 
 def learn_by_risk(lesson: Lesson) -> np.ndarray:
-    """Risk modelling: a straight line of doubly robust scores on the outcome that is to be expected of a customer whatever the arm."""
+    """Risk modelling: a straight line of doubly robust scores on the outcome that is to be expected
+    of a customer whatever the arm.
+    """
     known, new = (
         np.column_stack([np.ones(len(values)), values])
         for values in (lesson.prognosis, lesson.new_prognosis)
@@ -146,9 +156,11 @@ def learn_by_risk(lesson: Lesson) -> np.ndarray:
 
 
 def learn_log_odds(lesson: Lesson) -> np.ndarray:
-    """Shift of log-odds: what an arm adds to the log-odds of the expected outcome, for all and by the features, drawn together by a ridge.
+    """Shift of log-odds: what an arm adds to the log-odds of the expected outcome, for all and by
+    the features, drawn together by a ridge.
 
-    The same shift moves a customer at 50 % by more points than one at 2 %, as offers do. For outcomes other than 0 and 1 it is ``learn_by_risk``.
+    The same shift moves a customer at 50 % by more points than one at 2 %, as offers do. For
+    outcomes other than 0 and 1 it is ``learn_by_risk``.
     """
     learn, arms = lesson.learn, len(lesson.learn.arms)
     if not is_yes_or_no(learn.outcome):
@@ -173,8 +185,9 @@ def _log_odds(chance: np.ndarray) -> np.ndarray:
 def _lay_out_shifts(
     arm: np.ndarray, lines: np.ndarray, expected: np.ndarray, arms: int
 ) -> np.ndarray:
-    """Return the columns of the model of shifts, scaled so that a ridge of 1 is a standard deviation of the log-odds: wide for what is expected and for an
-    arm as a whole, ``SHIFT`` for what all features together add, or add to an arm.
+    """Return the columns of the model of shifts, scaled so that a ridge of 1 is a standard
+    deviation of the log-odds: wide for what is expected and for an arm as a whole, ``SHIFT`` for
+    what all features together add, or add to an arm.
     """
     spread = SHIFT * lines / np.sqrt(max(lines.shape[1], 1))
     parts = [WIDE * expected[:, None], spread]
@@ -185,7 +198,9 @@ def _lay_out_shifts(
 
 
 def learn_transformed(lesson: Lesson) -> np.ndarray:
-    """Class transformation: the outcome with its sign turned in control, weighted by the inverse of the propensity, is half of the effect on average."""
+    """Class transformation: the outcome with its sign turned in control, weighted by the inverse of
+    the propensity, is half of the effect on average.
+    """
     return np.column_stack([_transform(lesson, arm) for arm in range(1, len(lesson.learn.arms))])
 
 
@@ -203,7 +218,9 @@ def _transform(lesson: Lesson, arm: int) -> np.ndarray:
 
 
 def learn_forest(lesson: Lesson) -> np.ndarray:
-    """Causal forest: one half of the rows grows the trees, the other says what is in their leaves, and the other way round."""
+    """Causal forest: one half of the rows grows the trees, the other says what is in their leaves,
+    and the other way round.
+    """
     rng, targets = np.random.default_rng(lesson.seed), contrast(lesson.scores)
     rows = rng.permutation(len(targets))[:FOREST_ROWS]
     if not lesson.trees.shape[1]:
@@ -287,7 +304,9 @@ def is_yes_or_no(outcome: np.ndarray) -> bool:
 
 
 def _expect_whatever(learn: Sample, trees: np.ndarray, lines: np.ndarray, seed: int) -> np.ndarray:
-    """Return the outcome of new rows whatever the arm: the mean of gradient boosting and a ridge, on log-odds where the outcome is 0 or 1."""
+    """Return the outcome of new rows whatever the arm: the mean of gradient boosting and a ridge,
+    on log-odds where the outcome is 0 or 1.
+    """
     boosted = regress(learn.trees, learn.outcome, trees, seed)
     if not lines.shape[1]:
         return boosted
@@ -302,11 +321,13 @@ def _expect_whatever(learn: Sample, trees: np.ndarray, lines: np.ndarray, seed: 
 def predict_effects(
     learn: Sample, trees: np.ndarray, lines: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the effect of every arm on every new row by every learner, and by their average: (rows, arms other than control) each.
+    """Return the effect of every arm on every new row by every learner, and by their average:
+    (rows, arms other than control) each.
 
-    The average starts from the effects of the arms on everybody; a learner adds what it says beyond its own mean, times a weight of 0 or more that was
-    learned on rows it had not seen, starting from the shift of log-odds alone (from nothing where the outcome isn't 0 or 1); all weights together are
-    1 at most. Where no learner foretells anything, the average says the same for all.
+    The average starts from the effects of the arms on everybody; a learner adds what it says beyond
+    its own mean, times a weight of 0 or more that was learned on rows it had not seen, starting
+    from the shift of log-odds alone (from nothing where the outcome isn't 0 or 1); all weights
+    together are 1 at most. Where no learner foretells anything, the average says the same for all.
     """
     return teach(prepare(learn, trees, lines, seed))
 
@@ -339,7 +360,8 @@ def _weigh(
     Parameters
     ----------
     unseen : (learners, rows)
-    prior : (learners,), the weights before the data are seen; weights scatter around them by ``DOUBT``
+    prior : (learners,), the weights before the data are seen; weights scatter around them by
+        ``DOUBT``
     """
     known, hold = (unseen - unseen.mean(axis=1, keepdims=True)).T, target.std() / DOUBT
     weights, _ = nnls(

@@ -1,7 +1,10 @@
-"""Scores of rankings by effect, from a trial by lot: who is ranked first should be who gains most. ``docs/uplift-scores.md`` defines them.
+"""Scores of rankings by effect, from a trial by lot: who is ranked first should be who gains most.
+``docs/uplift-scores.md`` defines them.
 
-Curves are drawn from the outcomes of customers in the arm and in control, weighted by the inverse of their propensity; RATE, calibration and the gain of
-a policy from doubly robust scores of all customers. Every score is written for a matrix of weights (resamples by rows); rows that tie share their place.
+Curves are drawn from the outcomes of customers in the arm and in control, weighted by the inverse
+of their propensity; RATE, calibration and the gain of a policy from doubly robust scores of all
+customers. Every score is written for a matrix of weights (resamples by rows); rows that tie share
+their place.
 """
 
 from collections.abc import Sequence
@@ -30,17 +33,23 @@ BEST_ARM = "best arm"
 
 @dataclass(frozen=True)
 class Steps:
-    """A ranking, highest first, in steps that hold tied rows together: (rows, steps) membership, and whether the first step is the top."""
+    """A ranking, highest first, in steps that hold tied rows together: (rows, steps) membership,
+    and whether the first step is the top.
+    """
 
     member: csr_matrix
 
     def add_up(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return, for each row of weights, the sums of weight times value from the top down to the end of each step: (weights, steps)."""
+        """Return, for each row of weights, the sums of weight times value from the top down to the
+        end of each step: (weights, steps).
+        """
         return np.cumsum((self.member.multiply(values[:, None]).T.tocsr() @ weights.T).T, axis=1)
 
 
 def rank(effects: np.ndarray) -> Steps:
-    """Return the steps of a ranking of rows by effect, at most ``STEPS`` of about equally many rows."""
+    """Return the steps of a ranking of rows by effect, at most ``STEPS`` of about equally many
+    rows.
+    """
     order = np.argsort(-effects, kind="stable")
     ordered, n = effects[order], len(effects)
     ends = np.r_[np.flatnonzero(np.diff(ordered) != 0), n - 1]
@@ -66,9 +75,10 @@ def draw_curves(
     Returns
     -------
     dict of arrays (weights, 1 + steps)
-        ``share`` of the customers listed; ``uplift``: share times the difference of mean outcomes on the list; ``qini``: the outcomes on the list in
-        the arm less those in control, per customer of either (Radcliffe 2007); ``adjusted_qini``: the same with the arms as large as they are on the
-        list. All three are what listing so many gains per customer of all.
+        ``share`` of the customers listed; ``uplift``: share times the difference of mean outcomes
+        on the list; ``qini``: the outcomes on the list in the arm less those in control, per
+        customer of either (Radcliffe 2007); ``adjusted_qini``: the same with the arms as large as
+        they are on the list. All three are what listing so many gains per customer of all.
     """
     size = [steps.add_up(weights, (arm == code) / propensity) for code in (1, 0)]
     total = [steps.add_up(weights, (arm == code) / propensity * outcome) for code in (1, 0)]
@@ -93,7 +103,9 @@ def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def measure_area(share: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Return the area between a curve and the straight line to its end, which is where lists by lot lie."""
+    """Return the area between a curve and the straight line to its end, which is where lists by lot
+    lie.
+    """
     return np.trapezoid(curve, share, axis=1) - curve[:, -1] / 2
 
 
@@ -111,7 +123,8 @@ def score_ranking(
     Parameters
     ----------
     effects : (rows,), predicted, or any number to rank by
-    strata : (rows,), within which rows are ranked against each other, see ``cross_fitting.Crossed``; all of them unless given
+    strata : (rows,), within which rows are ranked against each other, see
+        ``cross_fitting.Crossed``; all of them unless given
     arm : position of the arm in ``sample.arms``
     scores : (rows, arms), doubly robust
     """
@@ -142,7 +155,8 @@ def score_ranking(
 
 
 def _rate(steps: Steps, change: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the area below the targeting operator characteristic: plain (AUTOC), and weighted by the share listed (Qini).
+    """Return the area below the targeting operator characteristic: plain (AUTOC), and weighted by
+    the share listed (Qini).
 
     Yadlowsky, Fleming, Shah, Brunskill & Wager 2025, doi:10.1080/01621459.2024.2393466.
     """
@@ -157,7 +171,9 @@ def _rate(steps: Steps, change: np.ndarray, weights: np.ndarray) -> dict[str, np
 
 
 def _slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the slope of doubly robust scores on predicted effects: 1 where they come true, below where they are too far apart."""
+    """Return the slope of doubly robust scores on predicted effects: 1 where they come true, below
+    where they are too far apart.
+    """
     size = weights.sum(axis=1)
     mean, target = weights @ effects / size, weights @ change / size
     spread = weights @ effects**2 / size - mean**2
@@ -170,14 +186,18 @@ def _slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.n
 
 
 def _gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return what choosing by effect gains per customer over the best that is the same for everybody: one arm, or none."""
+    """Return what choosing by effect gains per customer over the best that is the same for
+    everybody: one arm, or none.
+    """
     size = weights.sum(axis=1)
     same = np.maximum((weights @ change / size[:, None]).max(axis=1), 0)
     return weights @ (chosen * change).sum(axis=1) / size - same
 
 
 def choose_arms(effects: np.ndarray) -> np.ndarray:
-    """Return whom each row gets: (rows, arms) with a 1 for the arm of the largest effect, if that is above 0."""
+    """Return whom each row gets: (rows, arms) with a 1 for the arm of the largest effect, if that
+    is above 0.
+    """
     best = effects.argmax(axis=1)
     return (np.arange(effects.shape[1]) == best[:, None]) & (effects > 0)
 
@@ -185,7 +205,8 @@ def choose_arms(effects: np.ndarray) -> np.ndarray:
 def resample_uplift(
     said: Sequence[Crossed], sample: Sample, scores: np.ndarray, resamples: int, seed: int
 ) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Return every score by arm and model, a mean over the repeats, on the sample (first entry) and on each resample of its customers.
+    """Return every score by arm and model, a mean over the repeats, on the sample (first entry) and
+    on each resample of its customers.
 
     Parameters
     ----------
@@ -234,7 +255,9 @@ def _keep(pieces: dict, key: tuple[str, str], parts: list[dict[str, np.ndarray]]
 def score_divisions(
     said: Sequence[Crossed], sample: Sample, scores: np.ndarray
 ) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Return every score by arm and model on each repeat alone: what a single division of the customers would have said."""
+    """Return every score by arm and model on each repeat alone: what a single division of the
+    customers would have said.
+    """
     alone = [resample_uplift([one], sample, scores, 0, 0) for one in said]
     return {
         key: {name: np.concatenate([one[key][name] for one in alone]) for name in found}
@@ -252,8 +275,10 @@ def tabulate_uplift(resampled: dict, alone: dict, outcome: str, n: int) -> pd.Da
 
     Returns
     -------
-    DataFrame with columns outcome, arm, model, family, metric, value, low, high, n, divisions, lowest, highest
-        95 % interval; ``n``: customers judged; ``lowest`` and ``highest`` of the single divisions, over which ``value`` is the mean.
+    DataFrame with columns outcome, arm, model, family, metric, value, low, high, n, divisions,
+    lowest, highest
+        95 % interval; ``n``: customers judged; ``lowest`` and ``highest`` of the single divisions,
+        over which ``value`` is the mean.
     """
     rows = [
         (
@@ -278,7 +303,9 @@ def tabulate_uplift(resampled: dict, alone: dict, outcome: str, n: int) -> pd.Da
 def tabulate_uplift_differences(
     resampled: dict, outcome: str, references: Sequence[str], n: int
 ) -> pd.DataFrame:
-    """Return paired differences of every model to each reference on the same resamples, by arm and metric; see ``comparison.tabulate_differences``."""
+    """Return paired differences of every model to each reference on the same resamples, by arm and
+    metric; see ``comparison.tabulate_differences``.
+    """
     models = [*dict.fromkeys(model for _, model in resampled)]
     rows = []
     for (arm, model), found in resampled.items():

@@ -1,6 +1,8 @@
-"""Arms that were chosen, not drawn: how far the compared customers overlap, what differs after adjustment, and how strong an unseen cause would have to be.
+"""Arms that were chosen, not drawn: how far the compared customers overlap, what differs after
+adjustment, and how strong an unseen cause would have to be.
 
-Nothing here is an effect unless all that decided about the arm, and also bears on the outcome, stands among the features; nobody can see whether it does.
+Nothing here is an effect unless all that decided about the arm, and also bears on the outcome,
+stands among the features; nobody can see whether it does.
 """
 
 from dataclasses import replace
@@ -45,7 +47,8 @@ ASSOCIATIONS += ["strongest", "strongest_arm", "strongest_outcome", "unlike_sd"]
 
 
 def estimate_chances(sample: Sample, seed: int) -> np.ndarray:
-    """Return the chance of every arm for each row, by logistic regression on other customers: (rows, arms).
+    """Return the chance of every arm for each row, by logistic regression on other customers:
+    (rows, arms).
 
     How far it is shrunk is chosen by the log-loss of customers left out.
     """
@@ -74,7 +77,8 @@ def check_overlap(sample: Sample, chances: np.ndarray, trial: str) -> pd.DataFra
     Returns
     -------
     DataFrame with columns trial, arm, chance_of, median, lowest, highest, rare_share
-        ``lowest`` and ``highest``: the 1 % and 99 % quantiles; ``rare_share``: of customers whose chance is below 2 %, who are left out.
+        ``lowest`` and ``highest``: the 1 % and 99 % quantiles; ``rare_share``: of customers whose
+        chance is below 2 %, who are left out.
     """
     rows = [
         (
@@ -93,17 +97,20 @@ def check_overlap(sample: Sample, chances: np.ndarray, trial: str) -> pd.DataFra
 
 
 def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what differs between chosen arms after adjustment, and how they overlap; the trial is one campaign.
+    """Return what differs between chosen arms after adjustment, and how they overlap; the trial is
+    one campaign.
 
     Returns
     -------
     associations : DataFrame, one row per arm
-        ``plain_difference`` of means; ``adjusted_difference`` with its 95 % interval: doubly robust, among customers who had a chance of at least 2 % of every
-        arm. ``robustness``: the share of what is left unexplained, both of who is in the arm and of the outcome, that an unseen cause would have to
-        explain to bring the difference to 0, ``robustness_interval`` to bring its interval to 0 (Cinelli & Hazlett 2020, doi:10.1111/rssb.12348), of
-        the linear regression on the arm and all features;
-        ``strongest``: the feature that explains most of both, and the shares that it explains;
-        ``unlike_sd``: the largest difference between the arms that weighting leaves, in standard deviations.
+        ``plain_difference`` of means; ``adjusted_difference`` with its 95 % interval: doubly
+        robust, among customers who had a chance of at least 2 % of every arm. ``robustness``: the
+        share of what is left unexplained, both of who is in the arm and of the outcome, that an
+        unseen cause would have to explain to bring the difference to 0, ``robustness_interval`` to
+        bring its interval to 0 (Cinelli & Hazlett 2020, doi:10.1111/rssb.12348), of the linear
+        regression on the arm and all features; ``strongest``: the feature that explains most of
+        both, and the shares that it explains; ``unlike_sd``: the largest difference between the
+        arms that weighting leaves, in standard deviations.
     overlap : see ``check_overlap``
 
     Raises
@@ -114,13 +121,17 @@ def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame,
     name = str(trial.rows.trial.iloc[0])
     if not trial.features:
         raise StudyError(
-            f"{name}: required features that were known before the arms were chosen, arrived none; without them nothing can be adjusted for"
+            f"{name}: required features that were known before the arms were chosen, arrived none;"
+            " without them nothing can be adjusted for"
         )
     whole = lay_out(trial, outcome)
     chances = estimate_chances(whole, seed)
     overlap, kept = check_overlap(whole, chances, name), (chances >= LEAST).all(axis=1)
     if kept.mean() < 0.5:
-        arrived = f"arrived {1 - kept.mean():.0%} of the customers with a chance below {LEAST:.0%} of some arm"
+        arrived = (
+            f"arrived {1 - kept.mean():.0%} of the customers with a chance below {LEAST:.0%} of"
+            " some arm"
+        )
         raise StudyError(f"{name}: required arms that overlap, {arrived}; compare fewer arms")
     sample = replace(whole.take(kept), propensity=np.clip(chances[kept, whole.arm[kept]], LEAST, 1))
     change = contrast(score_arms(sample, expect_unseen(sample, FOLDS, seed)))
@@ -153,7 +164,9 @@ def _compare(
 
 
 def _judge_hidden(sample: Sample, code: int) -> tuple[float, float]:
-    """Return the robustness values of the difference and of its interval, by ordinary least squares among the two arms."""
+    """Return the robustness values of the difference and of its interval, by ordinary least squares
+    among the two arms.
+    """
     part = sample.take((sample.arm == 0) | (sample.arm == code))
     columns = np.column_stack([part.arm == code, np.ones(part.size), part.lines]).astype(float)
     known, *_ = np.linalg.lstsq(
@@ -185,7 +198,9 @@ def _compare_weighted(sample: Sample, code: int) -> float:
 
 
 def _find_strongest(known: pd.DataFrame, sample: Sample, code: int) -> tuple[str, float, float]:
-    """Return the feature that explains most both of being in the arm and of the outcome: its name and the two shares of variance."""
+    """Return the feature that explains most both of being in the arm and of the outcome: its name
+    and the two shares of variance.
+    """
     inside = (sample.arm == code) | (sample.arm == 0)
     ranks = spread_out(known)[inside].rank(pct=True)
     sides = {"arm": (sample.arm[inside] == code).astype(float), "outcome": sample.outcome[inside]}
@@ -202,7 +217,9 @@ def _find_strongest(known: pd.DataFrame, sample: Sample, code: int) -> tuple[str
 def compare_all(
     trial: Trial, outcome: str, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return ``compare_chosen`` of every campaign that can be compared, and a sentence for each that can't."""
+    """Return ``compare_chosen`` of every campaign that can be compared, and a sentence for each
+    that can't.
+    """
     found, faults = [], []
     for _, part in iterate(trial):
         try:

@@ -1,4 +1,6 @@
-"""Pictures of the tables of ``60_uplift`` and ``65_targeting``; as in ``plots``, each draws one table on one Axes, and neither fits nor writes anything."""
+"""Pictures of the tables of ``60_uplift`` and ``65_targeting``; as in ``plots``, each draws one
+table on one Axes, and neither fits nor writes anything.
+"""
 
 import textwrap
 
@@ -19,7 +21,8 @@ DASHES = ("-", "--", "-.", ":")
 def plot_effects(
     effects: pd.DataFrame, outcome: str, label: str, scale: float = 1, ax: Axes | None = None
 ) -> Axes:
-    """Draw the adjusted effects of one outcome with their intervals: all customers, single trials, segments.
+    """Draw the adjusted effects of one outcome with their intervals: all customers, single trials,
+    segments.
 
     Parameters
     ----------
@@ -72,7 +75,9 @@ def plot_uplift_scores(
     scale: float = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one score of every model for one arm with its interval; the dotted line is 0, where lists by lot lie."""
+    """Draw one score of every model for one arm with its interval; the dotted line is 0, where
+    lists by lot lie.
+    """
     ax, rows = (
         get_axes(ax),
         scores[(scores.arm == arm) & (scores.metric == metric)].iloc[::-1].reset_index(drop=True),
@@ -105,7 +110,8 @@ def plot_uplift_scores(
 def plot_groups(
     groups: pd.DataFrame, arm: str, label: str, scale: float = 1, ax: Axes | None = None
 ) -> Axes:
-    """Draw the effect in each fifth of the customers, sorted by predicted effect, against what was predicted.
+    """Draw the effect in each fifth of the customers, sorted by predicted effect, against what was
+    predicted.
 
     Parameters
     ----------
@@ -139,7 +145,9 @@ def plot_groups(
 
 
 def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the test of differences with the arms dealt out anew (dots) and as they were (diamonds), arm by arm."""
+    """Draw the test of differences with the arms dealt out anew (dots) and as they were (diamonds),
+    arm by arm.
+    """
     ax = get_axes(ax)
     arms = [*placebos.arm.unique()]
     for number, arm in enumerate(arms):
@@ -166,7 +174,10 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
     ax.axvline(least, color="#30343b", linestyle=":", linewidth=1.2)
     ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
     ax.set(
-        xlabel=f"z of the test whether effects differ; dotted: {least:.2f}, which the largest of {len(tests)} must pass",
+        xlabel=(
+            f"z of the test whether effects differ; dotted: {least:.2f}, which the largest of"
+            f" {len(tests)} must pass"
+        ),
         ylim=(-0.6, len(arms) - 0.4),
     )
     ax.grid(axis="y", visible=False)
@@ -175,7 +186,8 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
 
 
 def plot_profit(curve: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw the profit of every policy over the budget, or over the contacts where they cost nothing; the band is the interval of the first.
+    """Draw the profit of every policy over the budget, or over the contacts where they cost
+    nothing; the band is the interval of the first.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""The next test: how many customers each arm needs, and how small an effect the planned campaign can show.
+"""The next test: how many customers each arm needs, and how small an effect the planned campaign
+can show.
 
-Normal approximation, two-sided, for the difference of two means: n = (z_level + z_power)^2 (s0^2 + s1^2) / effect^2, s the standard deviation of the outcome in
-either arm, or of what the features leave of it.
+Normal approximation, two-sided, for the difference of two means: n = (z_level + z_power)^2 (s0^2 +
+s1^2) / effect^2, s the standard deviation of the outcome in either arm, or of what the features
+leave of it.
 """
 
 from collections.abc import Sequence
@@ -47,11 +49,12 @@ def plan_test(
 
     Returns
     -------
-    DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm, n_per_arm_adjusted, planned_per_arm,
-    smallest_effect, smallest_share
-        ``n_per_arm``: customers in each arm that show the effect seen with the power asked for; adjusted, where the evaluation uses the features as
-        this one does. ``smallest_effect``: that the planned campaign shows with that power, adjusted; ``smallest_share``: as a share of the mean
-        under control.
+    DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm,
+    n_per_arm_adjusted, planned_per_arm, smallest_effect, smallest_share
+        ``n_per_arm``: customers in each arm that show the effect seen with the power asked for;
+        adjusted, where the evaluation uses the features as this one does. ``smallest_effect``: that
+        the planned campaign shows with that power, adjusted; ``smallest_share``: as a share of the
+        mean under control.
 
     Raises
     ------
@@ -106,7 +109,9 @@ def _plan_one(
 
 
 def _find_residual(part: Scored, code: int) -> float:
-    """Return the variance that the outcome models, which never saw the customer, leave in one arm."""
+    """Return the variance that the outcome models, which never saw the customer, leave in one
+    arm.
+    """
     inside = part.sample.arm == code
     return float(
         ((part.scores - part.expected)[inside, code] * part.sample.propensity[inside]).var(ddof=1)
@@ -117,7 +122,10 @@ def _require(planned: int, arms: int, level: float, power: float) -> None:
     faults = [
         (
             planned >= 2 * arms,
-            f"required a campaign of at least {2 * arms} customers to plan for {arms} arms, arrived {planned}; raise the capacity",
+            (
+                f"required a campaign of at least {2 * arms} customers to plan for {arms} arms,"
+                f" arrived {planned}; raise the capacity"
+            ),
         ),
         (0 < level < 1, f"required a level between 0 and 1, arrived {level:g}; 0.05 is usual"),
         (0 < power < 1, f"required a power between 0 and 1, arrived {power:g}; 0.8 is usual"),

@@ -1,4 +1,6 @@
-"""Tables of ``60_uplift`` as people read them, and its verdicts in words; "no effect" and "the same for all" are verdicts that it can reach."""
+"""Tables of ``60_uplift`` as people read them, and its verdicts in words; "no effect" and "the same
+for all" are verdicts that it can reach.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +15,9 @@ from research.uplift.learners import AVERAGED, RANDOM
 from research.uplift.metrics import BEST_ARM
 from research.uplift.observational import UNLIKE
 
-LEVEL = 0.025  # of average effects, and once more of differences between customers: 5 % in all (Holm over arms and outcomes)
+# of average effects, and once more of differences between customers: 5 % in all (Holm over arms and
+# outcomes)
+LEVEL = 0.025
 PLANNED = ("effect_seen", "smallest_effect")
 SHOWN = ("auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain")
 ALONE = "single divisions"
@@ -29,7 +33,9 @@ HEADS = {
 
 
 def is_share(values: pd.Series) -> bool:
-    """Say whether an outcome is a share (between 0 and 1, and no money), whose effects are told in percentage points."""
+    """Say whether an outcome is a share (between 0 and 1, and no money), whose effects are told in
+    percentage points.
+    """
     return values.name != "value" and bool(values.dropna().between(0, 1).all())
 
 
@@ -43,7 +49,8 @@ def write_effect(value: float, low: float, high: float, share: bool, unit: str =
 def lay_out_effects(
     effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]
 ) -> pd.DataFrame:
-    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method in a row; those on shares in percentage points.
+    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method
+    in a row; those on shares in percentage points.
 
     Parameters
     ----------
@@ -87,7 +94,9 @@ def lay_out_effects(
 
 
 def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
-    """Return models as rows and scores as columns with their intervals, and the range of AUUC over single divisions; those of shares in points."""
+    """Return models as rows and scores as columns with their intervals, and the range of AUUC over
+    single divisions; those of shares in points.
+    """
     rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
     scale, digits = np.where(share & (rows.metric != "slope"), 100, 1), 2
     cells = [
@@ -122,7 +131,9 @@ def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
 def lay_out_plan(
     plan: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]
 ) -> pd.DataFrame:
-    """Return what the next test needs and can show, see ``planning.plan_test``, with effects in points where they are shares."""
+    """Return what the next test needs and can show, see ``planning.plan_test``, with effects in
+    points where they are shares.
+    """
     scale = plan.outcome.map(lambda name: 100 if shares[name] else 1)
     unit = plan.outcome.map(lambda name: " points" if shares[name] else "")
     told = {
@@ -152,7 +163,9 @@ def lay_out_plan(
 
 
 def say_plan(plan: pd.DataFrame, outcomes: dict[str, str]) -> str:
-    """Say for which arms and outcomes the planned campaign is large enough to show what was seen."""
+    """Say for which arms and outcomes the planned campaign is large enough to show what was
+    seen.
+    """
     enough = plan[plan.planned_per_arm >= plan.n_per_arm_adjusted]
     if enough.empty:
         return "**The planned campaign is too small to show any of these effects.**"
@@ -160,37 +173,51 @@ def say_plan(plan: pd.DataFrame, outcomes: dict[str, str]) -> str:
         [f"{write_plain(row.arm)} on “{outcomes[row.outcome]}”" for row in enough.itertuples()]
     )
     others = "" if len(enough) == len(plan) else ", and no other"
-    return f"The planned campaign is large enough to show, if it is what was seen here, the effect of {names}{others}."
+    return (
+        "The planned campaign is large enough to show, if it is what was seen here, the effect of"
+        f" {names}{others}."
+    )
 
 
 def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFrame) -> str:
-    """Say whether the arms have the planned sizes, were alike before, and were followed alike after."""
+    """Say whether the arms have the planned sizes, were alike before, and were followed alike
+    after.
+    """
     words = []
     off = shares[shares.verdict == "off balance"].drop_duplicates("trial")
     if (shares.verdict == "no plan stated").any():
         words.append(
-            "How large the arms were planned to be nobody says (experiment.shares in study.yml): the sample ratio can't be tested."
+            "How large the arms were planned to be nobody says (experiment.shares in study.yml):"
+            " the sample ratio can't be tested."
         )
     elif off.empty:
         words.append("**The arms have the sizes that were planned** (test of the sample ratio).")
     for row in off.itertuples():
         words.append(
-            f"**{_name(row.trial)}: the arms are off balance.** Sizes so unlike the plan come about by luck in {_chance(row.p_value)} of fair draws: "
-            "somebody was lost or added on the way, and whoever it was may differ. Read its effects with suspicion until the reason is known."
+            f"**{_name(row.trial)}: the arms are off balance.** Sizes so unlike the plan come about"
+            f" by luck in {_chance(row.p_value)} of fair draws: somebody was lost or added on the"
+            " way, and whoever it was may differ. Read its effects with suspicion until the reason"
+            " is known."
         )
     if len(balance):
         large = balance[balance.largest_sd > balance.luck_sd]
-        least = f"no feature differs by more than luck explains (largest: {balance.largest_sd.max():.2f} standard deviations)"
+        least = (
+            "no feature differs by more than luck explains (largest:"
+            f" {balance.largest_sd.max():.2f} standard deviations)"
+        )
         most = "; ".join(
-            f"{_name(row.trial)}, {write_plain(row.arm)}: {write_plain(row.feature)} by {row.largest_sd:.2f} standard deviations"
+            f"{_name(row.trial)}, {write_plain(row.arm)}: {write_plain(row.feature)} by"
+            f" {row.largest_sd:.2f} standard deviations"
             for row in large.itertuples()
         )
         words.append(
-            f"Before the assignment {least if large.empty else f'arms differ by more than luck explains: {most}'}."
+            "Before the assignment"
+            f" {least if large.empty else f'arms differ by more than luck explains: {most}'}."
         )
     else:
         words.append(
-            "Nothing is known of the customers before the assignment, so whether the arms were alike can't be seen."
+            "Nothing is known of the customers before the assignment, so whether the arms were"
+            " alike can't be seen."
         )
     uneven = attrition[attrition.verdict == "more missing in one arm"].drop_duplicates(
         ["trial", "outcome"]
@@ -198,7 +225,8 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
     if len(uneven):
         names = "; ".join(f"{_name(row.trial)}, {row.outcome}" for row in uneven.itertuples())
         words.append(
-            f"**Outcomes are missing more often in one arm than in another** ({names}): the effects below are those on who was seen, and may mislead."
+            f"**Outcomes are missing more often in one arm than in another** ({names}): the effects"
+            " below are those on who was seen, and may mislead."
         )
     else:
         missing = int(attrition.missing.sum())
@@ -211,7 +239,9 @@ def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFra
 
 
 def say_doubts(shares: pd.DataFrame, attrition: pd.DataFrame, aside: Sequence[str]) -> str:
-    """Say before a verdict what makes the trial doubtful: sizes off balance, outcomes missing unevenly, features written after the assignment."""
+    """Say before a verdict what makes the trial doubtful: sizes off balance, outcomes missing
+    unevenly, features written after the assignment.
+    """
     off = [
         f"the arms of {write_plain(name)} are off balance"
         for name in shares.trial[shares.verdict == "off balance"].unique()
@@ -220,7 +250,8 @@ def say_doubts(shares: pd.DataFrame, attrition: pd.DataFrame, aside: Sequence[st
     off += [f"outcomes of {write_plain(name)} are missing more often in one arm" for name in uneven]
     if len(aside):
         off.append(
-            f"{join_words([write_plain(name) for name in aside])} left out of all models: the arms can't have differed so before the assignment"
+            f"{join_words([write_plain(name) for name in aside])} left out of all models: the arms"
+            " can't have differed so before the assignment"
         )
     return f"**Read this with suspicion**: {'; '.join(off)}. " if off else ""
 
@@ -235,7 +266,9 @@ def _chance(p: float) -> str:
 
 
 def adjust_overall(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return the adjusted effects on all customers with ``p_family``: Holm's over all arms and outcomes."""
+    """Return the adjusted effects on all customers with ``p_family``: Holm's over all arms and
+    outcomes.
+    """
     rows = effects[(effects.segment_by == "") & (effects.method == ADJUSTED)]
     rows = rows.drop_duplicates(["outcome", "arm"])  # all trials stand first
     return rows.assign(p_family=multipletests(rows.p_value.fillna(1), method="holm")[1])
@@ -248,13 +281,18 @@ def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[st
         effect = write_effect(row.effect, row.low, row.high, shares[row.outcome])
         if row.p_family < LEVEL:
             words.append(
-                f"**{write_plain(row.arm)} {'raises' if row.effect > 0 else 'lowers'} “{outcomes[row.outcome]}”**: {effect}"
+                f"**{write_plain(row.arm)} {'raises' if row.effect > 0 else 'lowers'}"
+                f" “{outcomes[row.outcome]}”**: {effect}"
             )
         else:
             words.append(
-                f"no effect of {write_plain(row.arm)} on “{outcomes[row.outcome]}” is shown: {effect}"
+                f"no effect of {write_plain(row.arm)} on “{outcomes[row.outcome]}” is shown:"
+                f" {effect}"
             )
-    return f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms and outcomes together (Holm, 2.5 %)."
+    return (
+        f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms"
+        " and outcomes together (Holm, 2.5 %)."
+    )
 
 
 def judge(
@@ -270,27 +308,35 @@ def judge(
     Parameters
     ----------
     effects : see ``effects.tabulate_effects``
-    tests : see ``heterogeneity.judge_differences``, of all outcomes tested; empty where nothing was known before the assignment
+    tests : see ``heterogeneity.judge_differences``, of all outcomes tested; empty where nothing was
+        known before the assignment
     against : see ``ranking.tabulate_uplift_differences``
     rival : the ranking that everyone uses
     """
     kind, found = decide(effects, tests)
     told = say_effects(effects, outcomes, shares)
     if kind == "nothing":
-        nor = "Nor is it shown that the effect differs between customers. Don't target by effect, and don't contact for the effect's sake."
+        nor = (
+            "Nor is it shown that the effect differs between customers. Don't target by effect, and"
+            " don't contact for the effect's sake."
+        )
         return f"**No evidence of an effect.** {told} {nor}"
     if kind == "same":
         return (
-            f"**An effect, but none is shown to differ between customers.** {told} "
-            "Nothing is shown to foretell who gains more than others: contact everybody or nobody, as the average effect and the cost decide, and don't "
-            "target by effect."
+            f"**An effect, but none is shown to differ between customers.** {told} Nothing is shown"
+            " to foretell who gains more than others: contact everybody or nobody, as the average"
+            " effect and the cost decide, and don't target by effect."
         )
     if kind == "unknown":
-        return f"{told} Nothing is known of the customers before the assignment, so nobody can be told from another: an arm is for everybody or for nobody."
+        return (
+            f"{told} Nothing is known of the customers before the assignment, so nobody can be told"
+            " from another: an arm is for everybody or for nobody."
+        )
     where = join_words([f"{write_plain(arm)}, on “{outcomes[outcome]}”" for arm, outcome in found])
     return (
-        f"**The effect differs between customers, and that can be foretold** ({where}; at 2.5 %, Holm). {told} {_say_rival(against, rival)} "
-        "`65_targeting` says what a list by effect earns."
+        f"**The effect differs between customers, and that can be foretold** ({where}; at 2.5 %,"
+        f" Holm). {told} {_say_rival(against, rival)} `65_targeting` says what a list by effect"
+        " earns."
     )
 
 
@@ -300,11 +346,16 @@ def _say_rival(against: pd.DataFrame, rival: str) -> str:
     ]
     if better := [write_plain(arm) for arm in rows.arm[rows.verdict == "better"].unique()]:
         return f"Averaged effects are shown to rank better than {rival} ({join_words(better)})."
-    return f"Averaged effects aren't shown to rank better than {rival}, by which a list may do as well."
+    return (
+        f"Averaged effects aren't shown to rank better than {rival}, by which a list may do as"
+        " well."
+    )
 
 
 def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[tuple[str, str]]]:
-    """Return the kind of the verdict, nothing, same, differs, or unknown where no differences could be tested, and the arms and outcomes with any."""
+    """Return the kind of the verdict, nothing, same, differs, or unknown where no differences could
+    be tested, and the arms and outcomes with any.
+    """
     shown = (adjust_overall(effects).p_family < LEVEL).any()
     if tests.empty:
         return ("unknown" if shown else "nothing"), []
@@ -327,13 +378,18 @@ def say_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
         words.append(
             f"{write_plain(row.arm)}: z {row.z:.2f}, reached by {as_much} of {n}".replace("-", "−")
         )
-    return f"With the arms dealt out anew among the same customers, where nothing can be found: {'; '.join(words)} placebos."
+    return (
+        "With the arms dealt out anew among the same customers, where nothing can be found:"
+        f" {'; '.join(words)} placebos."
+    )
 
 
 def say_leaders(
     scores: pd.DataFrame, differences: pd.DataFrame, rival: str, arms: Sequence[str]
 ) -> str:
-    """Say, by area below the uplift curve, which models rank better than by lot, and than the rival that everyone uses."""
+    """Say, by area below the uplift curve, which models rank better than by lot, and than the rival
+    that everyone uses.
+    """
     words = []
     for arm in arms:
         rows = scores[
@@ -365,12 +421,20 @@ def _say_gain(scores: pd.DataFrame) -> str:
     rows = scores[(scores.metric == "gain") & (scores.arm == arm)]
     sure = [*rows.model[rows.low > 0]]
     if not sure:
-        return " No model's choice of whom to contact, cost aside, is shown to do better than the best that is the same for everybody."
-    return f" Cost aside, choosing by {join_words(sure)} does better than the best that is the same for everybody (interval above 0, each model on its own)."
+        return (
+            " No model's choice of whom to contact, cost aside, is shown to do better than the best"
+            " that is the same for everybody."
+        )
+    return (
+        f" Cost aside, choosing by {join_words(sure)} does better than the best that is the same"
+        " for everybody (interval above 0, each model on its own)."
+    )
 
 
 def say_associations(found: pd.DataFrame, share: bool) -> str:
-    """Say what differs between chosen arms, and how strong an unseen cause would have to be; never as an effect."""
+    """Say what differs between chosen arms, and how strong an unseen cause would have to be; never
+    as an effect.
+    """
     words = []
     for row in found.itertuples():
         plain = (
@@ -383,18 +447,24 @@ def say_associations(found: pd.DataFrame, share: bool) -> str:
         hidden = (
             "the interval includes 0, so no association is shown in the first place"
             if unsure
-            else f"an unseen cause of {row.robustness_interval:.1%} of what is left of both, who was chosen and the outcome, would bring the interval to 0"
+            else (
+                f"an unseen cause of {row.robustness_interval:.1%} of what is left of both, who was"
+                " chosen and the outcome, would bring the interval to 0"
+            )
         )
         words.append(
-            f"{write_plain(row.trial)}, {write_plain(row.arm)}: customers differ from control by {plain}, after adjustment by {adjusted}; {hidden} "
-            f"(the strongest known feature, {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and {row.strongest_outcome:.1%})"
+            f"{write_plain(row.trial)}, {write_plain(row.arm)}: customers differ from control by"
+            f" {plain}, after adjustment by {adjusted}; {hidden} (the strongest known feature,"
+            f" {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and"
+            f" {row.strongest_outcome:.1%})"
             + (
-                f"; after weighting the arms still differ by up to {row.unlike_sd:.2f} standard deviations (beyond {UNLIKE:g} is called large)"
-                * (row.unlike_sd > UNLIKE)
+                f"; after weighting the arms still differ by up to {row.unlike_sd:.2f} standard"
+                f" deviations (beyond {UNLIKE:g} is called large)" * (row.unlike_sd > UNLIKE)
             )
         )
     return (
         "**An association, not an effect**: "
         + ". ".join(words)
-        + ". Whether everything that decided about the arm is among the features, no table can show."
+        + ". Whether everything that decided about the arm is among the features, no table can"
+        " show."
     )

@@ -1,7 +1,9 @@
-"""Trials: who was assigned to which arm, what was known of them the evening before, and what came after.
+"""Trials: who was assigned to which arm, what was known of them the evening before, and what came
+after.
 
-A campaign of a dated study, or the whole of a flat study with arms. Evidence ends on the day before the assignment; the outcome lies in the
-``horizon_days`` from the day of assignment on. Whoever was assigned counts with that arm, reached or not (intention to treat).
+A campaign of a dated study, or the whole of a flat study with arms. Evidence ends on the day before
+the assignment; the outcome lies in the ``horizon_days`` from the day of assignment on. Whoever was
+assigned counts with that arm, reached or not (intention to treat).
 """
 
 from collections.abc import Iterator
@@ -45,15 +47,19 @@ class Trial:
 
     Attributes
     ----------
-    rows : DataFrame with columns customer_id, trial, assigned_at, arm, propensity, cost, the outcomes and the features
-        One row per trial and customer. ``propensity``: the chance of the arm that the customer got; empty where nobody knows it. More is better for
-        every outcome: ``kept`` (0 or 1), ``outcome``, ``value`` (money).
+    rows : DataFrame with columns customer_id, trial, assigned_at, arm, propensity, cost, the
+        outcomes and the features
+        One row per trial and customer. ``propensity``: the chance of the arm that the customer got;
+        empty where nobody knows it. More is better for every outcome: ``kept`` (0 or 1),
+        ``outcome``, ``value`` (money).
     features : columns that were known before the assignment
     outcomes : what each outcome means, in words, the primary one first
     assignment : randomised, or observational
-    counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, beyond_data, analysed
-        ``no_customer``: not under contract, or not active, on the evening before; ``assigned_later``: to the same trial once more; ``beyond_data``: the
-        outcome was due after the end of the data.
+    counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, beyond_data,
+        analysed
+        ``no_customer``: not under contract, or not active, on the evening before;
+        ``assigned_later``: to the same trial once more; ``beyond_data``: the outcome was due after
+        the end of the data.
     """
 
     rows: pd.DataFrame
@@ -82,16 +88,19 @@ class Trial:
 
 
 def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
-    """Return the trials of a study by how their arms were assigned: randomised, observational, or both.
+    """Return the trials of a study by how their arms were assigned: randomised, observational, or
+    both.
 
-    A campaign is randomised where every row has its propensity. The others are refused: they come with ``assignment: observational`` in study.yml alone.
+    A campaign is randomised where every row has its propensity. The others are refused: they come
+    with ``assignment: observational`` in study.yml alone.
 
     Raises
     ------
     NotApplicable
         If the study has no campaigns or arms, or none that may be read as this study says.
     StudyError
-        One sentence for every fault: no control arm, an arm without customers, a customer in two arms, propensities of 0 or 1.
+        One sentence for every fault: no control arm, an arm without customers, a customer in two
+        arms, propensities of 0 or 1.
     """
     rows, counts, features = (
         _load_flat_rows(tables, study)
@@ -124,14 +133,18 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
 
 
 def _sort_out(rows: pd.DataFrame, study: Study) -> dict[str, list[str]]:
-    """Return the names of the trials by how their arms came about; those that were chosen only where study.yml asks for them."""
+    """Return the names of the trials by how their arms came about; those that were chosen only
+    where study.yml asks for them.
+    """
     by_lot = _find_by_lot(rows, study)
     others = [name for name in rows.trial.unique() if name not in by_lot]
     return {BY_LOT: by_lot, BY_CHOICE: others if study.experiment.assignment == BY_CHOICE else []}
 
 
 def _keep_alike(rows: pd.DataFrame, names: list[str]) -> list[str]:
-    """Return the trials that have the same arms, of several such groups the one with most customers: an arm is compared only where it could be drawn."""
+    """Return the trials that have the same arms, of several such groups the one with most
+    customers: an arm is compared only where it could be drawn.
+    """
     if not names:
         return []
     part = rows[rows.trial.isin(names)]
@@ -177,9 +190,15 @@ def _refuse(study: Study, rows: pd.DataFrame) -> str:
             "if they were, write experiment: {assignment: randomised} into study.yml",
         )
         return f"the study {study.name} {told}: no effect can be read from them; {remedy}"
-    remedy = "give the propensity of every arm that was drawn; with experiment: {assignment: observational} in study.yml they are read as associations"
+    remedy = (
+        "give the propensity of every arm that was drawn; with experiment: {assignment:"
+        " observational} in study.yml they are read as associations"
+    )
     names = "; ".join(f"{name}: {_say_unknown(part)}" for name, part in rows.groupby("trial"))
-    return f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no effect can be read from them ({names}); {remedy}"
+    return (
+        f"no campaign of the study {study.name} was drawn by lot (a propensity in every row): no"
+        f" effect can be read from them ({names}); {remedy}"
+    )
 
 
 def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -188,7 +207,8 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
     frame = load_flat(tables, study)
     if frame.arm.isna().any():
         raise StudyError(
-            f"snapshot.sql: required an arm for every customer, arrived {int(frame.arm.isna().sum()):,} rows without; leave out who was not assigned"
+            "snapshot.sql: required an arm for every customer, arrived"
+            f" {int(frame.arm.isna().sum()):,} rows without; leave out who was not assigned"
         )
     rows = frame.assign(
         trial=study.name,
@@ -229,7 +249,8 @@ def _load_campaign_rows(
     every, first = first, first[_find_whole(first, tables, study)]
     if first.empty:
         raise NotApplicable(
-            f"no campaign of the study {study.name} lies within the data with {study.churn.horizon_days} days after it"
+            f"no campaign of the study {study.name} lies within the data with"
+            f" {study.churn.horizon_days} days after it"
         )
     panel = _load_evening_before(tables, study, first)
     _require_own_names([*panel.columns])
@@ -241,7 +262,8 @@ def _load_campaign_rows(
     rows = first.merge(panel, on=["snapshot", "customer_id"])
     if rows.empty:
         raise NotApplicable(
-            f"none of the {len(first):,} customers assigned in study {study.name} was a customer on the evening before"
+            f"none of the {len(first):,} customers assigned in study {study.name} was a customer on"
+            " the evening before"
         )
     rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_count_money(tables, study, rows))
     return rows.drop(columns="snapshot"), _count(campaigns, every, first, rows), features
@@ -250,7 +272,8 @@ def _load_campaign_rows(
 def _require_own_names(features: list[str]) -> None:
     if taken := [name for name in features if name in OWN]:
         raise StudyError(
-            f"required features and attributes named unlike the columns of a trial ({', '.join(OWN)}), arrived {', '.join(taken)}; rename them in the SQL"
+            "required features and attributes named unlike the columns of a trial"
+            f" ({', '.join(OWN)}), arrived {', '.join(taken)}; rename them in the SQL"
         )
 
 
@@ -259,8 +282,9 @@ def _require_one_arm(campaigns: pd.DataFrame) -> None:
     if (both := arms[arms > 1]).any():
         some = ", ".join(str(customer) for _, customer in both.index[:3])
         raise StudyError(
-            f"table campaigns: required one arm for each customer of a campaign, arrived {len(both):,} customers in two arms ({some}); "
-            "give the arm that was drawn, or name the campaigns differently"
+            "table campaigns: required one arm for each customer of a campaign, arrived"
+            f" {len(both):,} customers in two arms ({some}); give the arm that was drawn, or name"
+            " the campaigns differently"
         )
 
 
@@ -274,7 +298,8 @@ def _load_evening_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd
     days = sorted(day.date() for day in rows.snapshot.unique())
     if len(days) > MOST_DAYS:
         raise StudyError(
-            f"table campaigns: required assignments on at most {MOST_DAYS} days, arrived {len(days)}; give the day on which a campaign was drawn as assigned_at"
+            f"table campaigns: required assignments on at most {MOST_DAYS} days, arrived"
+            f" {len(days)}; give the day on which a campaign was drawn as assigned_at"
         )
     at_once = study.model_copy(
         update={"churn": study.churn.model_copy(update={"lead_days": 0})}
@@ -283,7 +308,9 @@ def _load_evening_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd
 
 
 def _count_money(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what customers paid within the horizon: fees while they stayed, or orders less returns."""
+    """Return what customers paid within the horizon: fees while they stayed, or orders less
+    returns.
+    """
     if study.kind == "contractual":
         if "monthly_fee" not in rows:
             return {}
@@ -310,7 +337,9 @@ def _count_money(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, 
 def _count(
     campaigns: pd.DataFrame, every: pd.DataFrame, whole: pd.DataFrame, rows: pd.DataFrame
 ) -> pd.DataFrame:
-    """Count all assignments, the first of each customer, those whose horizon lies within the data, and those of customers."""
+    """Count all assignments, the first of each customer, those whose horizon lies within the data,
+    and those of customers.
+    """
     parts = {
         "assigned": campaigns[campaigns.trial.isin(whole.trial)],
         "every": every[every.trial.isin(whole.trial)],
@@ -334,11 +363,13 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
         arms = [*part.arm.value_counts().index]
         if any(not str(arm).strip() for arm in arms):
             faults.append(
-                f"{trial}: required a name for every arm, arrived an empty one; name it, or leave out who was in none"
+                f"{trial}: required a name for every arm, arrived an empty one; name it, or leave"
+                " out who was in none"
             )
         elif CONTROL not in arms:
             faults.append(
-                f"{trial}: required an arm called '{CONTROL}' to compare with, arrived {', '.join(map(str, arms))}; give that name to who was left alone"
+                f"{trial}: required an arm called '{CONTROL}' to compare with, arrived"
+                f" {', '.join(map(str, arms))}; give that name to who was left alone"
             )
         elif len(arms) < 2:
             faults.append(
@@ -350,7 +381,8 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
             else []
         )
         faults += [
-            f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its share or correct its name"
+            f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its"
+            " share or correct its name"
             for arm in unknown
         ]
     if faults := [*faults, *_judge_propensities(rows)]:
@@ -361,8 +393,9 @@ def _judge_propensities(rows: pd.DataFrame) -> Iterator[str]:
     given = rows.propensity.dropna()
     if (wrong := (given < LEAST_CHANCE) | (given > 1 - LEAST_CHANCE)).any():
         yield (
-            f"required propensities from {LEAST_CHANCE} to {1 - LEAST_CHANCE}, arrived {int(wrong.sum()):,} outside, such as {given[wrong].iloc[0]:g}; "
-            "leave out customers whose arm was all but certain: hardly anybody like them is in another arm"
+            f"required propensities from {LEAST_CHANCE} to {1 - LEAST_CHANCE}, arrived"
+            f" {int(wrong.sum()):,} outside, such as {given[wrong].iloc[0]:g}; leave out customers"
+            " whose arm was all but certain: hardly anybody like them is in another arm"
         )
     for trial, part in rows.groupby("trial"):
         chances = part.groupby("arm").propensity
@@ -371,7 +404,10 @@ def _judge_propensities(rows: pd.DataFrame) -> Iterator[str]:
             and (chances.nunique() == 1).all()
             and abs((total := chances.first().sum()) - 1) > ROUNDED
         ):
-            yield f"{trial}: required propensities of all arms that add up to 1, arrived {total:g}; give the chance of the arm that was drawn"
+            yield (
+                f"{trial}: required propensities of all arms that add up to 1, arrived {total:g};"
+                " give the chance of the arm that was drawn"
+            )
 
 
 def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
@@ -380,7 +416,8 @@ def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     primary = study.experiment.primary or "kept"
     if primary not in there:
         raise StudyError(
-            f"study.yml, key experiment.primary: required one of the outcomes {', '.join(there)}; arrived '{primary}'; correct it"
+            f"study.yml, key experiment.primary: required one of the outcomes {', '.join(there)};"
+            f" arrived '{primary}'; correct it"
         )
     words = {
         name: study.experiment.outcomes.get(
@@ -396,7 +433,9 @@ def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
 
 
 def _find_by_lot(rows: pd.DataFrame, study: Study) -> list[str]:
-    """Return the trials whose arms were drawn by lot: a propensity in every row, or the word of a flat study."""
+    """Return the trials whose arms were drawn by lot: a propensity in every row, or the word of a
+    flat study.
+    """
     if study.kind == "flat":
         return [study.name] if study.experiment.assignment == BY_LOT else []
     if "propensity" not in rows:
@@ -406,7 +445,9 @@ def _find_by_lot(rows: pd.DataFrame, study: Study) -> list[str]:
 
 
 def _fill_propensity(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give equal chances their realised shares, which is more precise; chances that differ stay as they were written down."""
+    """Give equal chances their realised shares, which is more precise; chances that differ stay as
+    they were written down.
+    """
     return pd.concat(
         [_fill_one(part) for _, part in rows.groupby("trial", sort=False)]
     ).sort_index()

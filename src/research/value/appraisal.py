@@ -1,4 +1,6 @@
-"""What an appraisal of customers holds: their values with intervals, how they were found, and what was held out."""
+"""What an appraisal of customers holds: their values with intervals, how they were found, and what
+was held out.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,15 +14,25 @@ from research.reporting.format import write_quantity
 
 FAMILY = "value"  # of models, beside the rules of the family "reference"
 NOTES = {
-    "contractual": "Margin of a day: what remains of the fees that run, and of add-ons at the customer's own rate drawn towards that of all.",
-    "non_contractual": "Alive: the chance of not having dropped out. Purchases are days with one within the span; amount is that of one.",
-    "flat": "Margin of a day: what remains of the fee of a month. Only customers who are still there.",
+    "contractual": (
+        "Margin of a day: what remains of the fees that run, and of add-ons at the customer's own"
+        " rate drawn towards that of all."
+    ),
+    "non_contractual": (
+        "Alive: the chance of not having dropped out. Purchases are days with one within the span;"
+        " amount is that of one."
+    ),
+    "flat": (
+        "Margin of a day: what remains of the fee of a month. Only customers who are still there."
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """What was expected after the snapshot and what came: by outcome, then by model; ``families`` as in ``holdout.score_holdout``."""
+    """What was expected after the snapshot and what came: by outcome, then by model; ``families``
+    as in ``holdout.score_holdout``.
+    """
 
     expected: dict[str, dict[str, np.ndarray]]
     actual: dict[str, np.ndarray]
@@ -35,7 +47,8 @@ class Appraisal:
     Attributes
     ----------
     values : one row per customer, see ``appraise``
-    drawn : (refits, customers) values by models refitted on resampled customers, and ``kept`` the same of what they would be worth if none were lost;
+    drawn : (refits, customers) values by models refitted on resampled customers, and ``kept`` the
+        same of what they would be worth if none were lost;
         deviations from ``values`` are to be multiplied by ``scale``
     model : that values
     plain : of contracts, the values if all left by the same curve
@@ -61,7 +74,9 @@ class Appraisal:
 def frame_values(
     customers: pd.Series, columns: dict[str, np.ndarray], drawn: np.ndarray, scale: float
 ) -> pd.DataFrame:
-    """Return the values of customers with their intervals, and what follows from them; for the columns see ``worth.appraise``."""
+    """Return the values of customers with their intervals, and what follows from them; for the
+    columns see ``worth.appraise``.
+    """
     found = pd.DataFrame(
         {
             "customer_id": customers.to_numpy(),
@@ -75,12 +90,17 @@ def frame_values(
         found.value_if_kept - found.value,
         found.risk * found.value,
     )
-    order = "customer_id alive purchases amount margin_per_day risk value low high value_if_kept cost_of_churn value_at_risk"
+    order = (
+        "customer_id alive purchases amount margin_per_day risk value low high value_if_kept"
+        " cost_of_churn value_at_risk"
+    )
     return found[order.split()]
 
 
 def describe_valued(appraisal: Appraisal, snapshot: date | None) -> pd.DataFrame:
-    """Return how many customers are valued, and the means of what they are valued by: columns what, value (text)."""
+    """Return how many customers are valued, and the means of what they are valued by: columns what,
+    value (text).
+    """
     rows, unit = appraisal.values, appraisal.currency
     words = {
         "alive": ("chance of being alive", "share"),

@@ -1,4 +1,6 @@
-"""What each customer of a study is worth at a snapshot, whatever the kind of study: buyers by their rhythm of purchases, contracts by their survival."""
+"""What each customer of a study is worth at a snapshot, whatever the kind of study: buyers by their
+rhythm of purchases, contracts by their survival.
+"""
 
 from datetime import date
 
@@ -14,7 +16,8 @@ WAYS = {"contractual": appraise_members, "non_contractual": appraise_buyers, "fl
 
 
 def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.DataFrame:
-    """Return what each customer is worth at the end of a snapshot, by what was known then and nothing later.
+    """Return what each customer is worth at the end of a snapshot, by what was known then and
+    nothing later.
 
     Parameters
     ----------
@@ -25,8 +28,9 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     Returns
     -------
     DataFrame with columns customer_id, value, value_if_kept
-        One row per customer: contractual, those under contract; non-contractual, everybody who ever bought; flat, those who stayed. ``value`` is the
-        discounted margin expected over the next ``economics.value_days`` days, in the study's currency.
+        One row per customer: contractual, those under contract; non-contractual, everybody who ever
+        bought; flat, those who stayed. ``value`` is the discounted margin expected over the next
+        ``economics.value_days`` days, in the study's currency.
 
     Raises
     ------
@@ -50,13 +54,16 @@ def appraise(
 
     Returns
     -------
-    Appraisal whose ``values`` has columns customer_id, alive, purchases, amount, margin_per_day, risk, value, low, high, value_if_kept, cost_of_churn,
-    value_at_risk
-        ``alive``, ``purchases`` (within the span) and ``amount`` (of one) of buyers, ``margin_per_day`` of contracts, empty otherwise. ``risk``: no
-        purchase in the label window, or an end of the contract in it or the lead; in a flat study, within the span. ``value_if_kept``: what the customer
-        would be worth if known to be alive (buyers), or not to leave by the end of the window. ``cost_of_churn``: ``value_if_kept`` less ``value``, what
-        churn is expected to take. ``value_at_risk``: ``risk`` times ``value``. ``low`` and ``high``: 95 % interval of ``value``, the expectation, not of
-        what a single customer will bring.
+    Appraisal whose ``values`` has columns customer_id, alive, purchases, amount, margin_per_day,
+    risk, value, low, high, value_if_kept, cost_of_churn, value_at_risk
+        ``alive``, ``purchases`` (within the span) and ``amount`` (of one) of buyers,
+        ``margin_per_day`` of contracts, empty otherwise. ``risk``: no purchase in the label window,
+        or an end of the contract in it or the lead; in a flat study, within the span.
+        ``value_if_kept``: what the customer would be worth if known to be alive (buyers), or not to
+        leave by the end of the window. ``cost_of_churn``: ``value_if_kept`` less ``value``, what
+        churn is expected to take. ``value_at_risk``: ``risk`` times ``value``. ``low`` and
+        ``high``: 95 % interval of ``value``, the expectation, not of what a single customer will
+        bring.
     """
     return WAYS[study.kind](tables, study, snapshot, refits, folds, seed)
 
@@ -64,7 +71,9 @@ def appraise(
 def find_rivals(
     tables: Tables, study: Study, appraisal: Appraisal, snapshot: date, days: float, seed: int
 ) -> dict[str, pd.Series]:
-    """Return the values over ``days`` by the model and by the same curve for all, by customer; valued anew where the study looks ahead otherwise."""
+    """Return the values over ``days`` by the model and by the same curve for all, by customer;
+    valued anew where the study looks ahead otherwise.
+    """
     if abs(study.economics.value_days - days) > 1:
         other = study.model_copy(
             update={"economics": study.economics.model_copy(update={"value_days": int(days)})}

@@ -1,4 +1,6 @@
-"""What buyers without a contract are worth, by the rhythm of their purchases and what they spend."""
+"""What buyers without a contract are worth, by the rhythm of their purchases and what they
+spend.
+"""
 
 from datetime import date
 from types import ModuleType
@@ -29,7 +31,9 @@ MOST = 2_000  # customers of a resample
 def appraise_buyers(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
 ) -> Appraisal:
-    """Value everybody who has bought by the snapshot; ``folds`` doesn't matter here. See ``worth.appraise``."""
+    """Value everybody who has bought by the snapshot; ``folds`` doesn't matter here. See
+    ``worth.appraise``.
+    """
     histories = load_histories(tables, study, snapshot)
     rhythms, spend = fit_rhythms(histories), fit_spend(histories)
     best, scale = choose_rhythm(rhythms), np.sqrt(min(MOST, len(histories)) / len(histories))
@@ -78,7 +82,9 @@ def _value_histories(
 def _refit(
     histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, seed: int
 ) -> tuple[Fit, Fit]:
-    """Fit both models to resampled customers; the given fits stand where the resample allows none."""
+    """Fit both models to resampled customers; the given fits stand where the resample allows
+    none.
+    """
     size = min(MOST, len(histories))
     rows = histories.iloc[np.random.default_rng(seed).integers(len(histories), size=size)]
     try:

@@ -1,4 +1,6 @@
-"""What contracts hold: the fee and the add-ons of a day at a snapshot, the snapshots from which survival is learned, and what was earned after them."""
+"""What contracts hold: the fee and the add-ons of a day at a snapshot, the snapshots from which
+survival is learned, and what was earned after them.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -28,7 +30,9 @@ WATCHED = 365  # days over which add-ons are counted
 
 @dataclass(frozen=True)
 class Panel:
-    """Rows to learn survival from and rows to value, the features that may be used, and what the leak gate found."""
+    """Rows to learn survival from and rows to value, the features that may be used, and what the
+    leak gate found.
+    """
 
     train: pd.DataFrame
     present: pd.DataFrame
@@ -56,9 +60,11 @@ def require_fees(tables: Tables, study: Study) -> None:
 
 
 def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, ...]:
-    """Return snapshots to learn from: the span of value, half of it, and lead and horizon before ``snapshot``, as far as the data reach back.
+    """Return snapshots to learn from: the span of value, half of it, and lead and horizon before
+    ``snapshot``, as far as the data reach back.
 
-    The first tells how customers fare over the whole span, the last how they have fared of late; each is followed to ``snapshot`` and no further.
+    The first tells how customers fare over the whole span, the last how they have fared of late;
+    each is followed to ``snapshot`` and no further.
 
     Raises
     ------
@@ -72,14 +78,17 @@ def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, 
     )
     if not (known := tuple(day for day in days if day >= first)):
         raise StudyError(
-            f"required data from {LEAST_HISTORY + near} days before the snapshot {snapshot} on to learn who stays, arrived data from "
-            f"{first - timedelta(days=LEAST_HISTORY)}; use a later snapshot or a shorter horizon"
+            f"required data from {LEAST_HISTORY + near} days before the snapshot {snapshot} on to"
+            f" learn who stays, arrived data from {first - timedelta(days=LEAST_HISTORY)}; use a"
+            " later snapshot or a shorter horizon"
         )
     return known
 
 
 def load_members(tables: Tables, study: Study, snapshot: date) -> Panel:
-    """Return who is under contract at the snapshot, and earlier customers to learn from, all known by it."""
+    """Return who is under contract at the snapshot, and earlier customers to learn from, all known
+    by it.
+    """
     train = _load_rows(tables, study, plan_landmarks(tables, study, snapshot), snapshot)
     present = _load_rows(tables, study, (snapshot,), snapshot)
     columns = list_features(train, study)
@@ -103,7 +112,9 @@ def _load_rows(
 
 
 def load_fees(tables: Tables, customers: pd.Series, snapshot: date) -> np.ndarray:
-    """Return the fee of a day under the contracts that run at the end of the snapshot, added up, in the order of ``customers``."""
+    """Return the fee of a day under the contracts that run at the end of the snapshot, added up, in
+    the order of ``customers``.
+    """
     terms = cut(tables["contracts"], "contracts", [snapshot])
     running = terms.filter(runs_on(terms.started_at.truncate("D"), end_day(terms), terms.snapshot))
     fees = (
@@ -117,10 +128,11 @@ def load_fees(tables: Tables, customers: pd.Series, snapshot: date) -> np.ndarra
 
 
 def load_add_ons(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
-    """Return what the orders of each customer are expected to bring on a day, returns taken off; 0 where the study has no orders.
+    """Return what the orders of each customer are expected to bring on a day, returns taken off; 0
+    where the study has no orders.
 
-    Few orders are drawn towards the mean of all: a gamma-Poisson mixture by moments over the last year (Marshall 1991, doi:10.2307/2347593), times the mean of
-    what a day with an order brings.
+    Few orders are drawn towards the mean of all: a gamma-Poisson mixture by moments over the last
+    year (Marshall 1991, doi:10.2307/2347593), times the mean of what a day with an order brings.
     """
     if "orders" not in tables:
         return np.zeros(len(present))
@@ -146,7 +158,9 @@ def _load_year(tables: Tables, customers: pd.Series, snapshot: date) -> pd.DataF
 
 
 def shrink_rates(counts: np.ndarray, watched: np.ndarray) -> np.ndarray:
-    """Return each customer's rate of a day, drawn towards that of all by as much as chance alone explains the differences: (rows,)."""
+    """Return each customer's rate of a day, drawn towards that of all by as much as chance alone
+    explains the differences: (rows,).
+    """
     mean = counts.sum() / watched.sum()
     if mean == 0:
         return np.zeros(len(counts))
@@ -158,7 +172,9 @@ def shrink_rates(counts: np.ndarray, watched: np.ndarray) -> np.ndarray:
 
 
 def find_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
-    """Return what remains of a day under contract: the shares of fee and add-ons that the study states; in the order of ``present``."""
+    """Return what remains of a day under contract: the shares of fee and add-ons that the study
+    states; in the order of ``present``.
+    """
     economics = study.economics
     return economics.fee_margin * load_fees(
         tables, present.customer_id, snapshot
@@ -168,7 +184,8 @@ def find_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: 
 def load_earned(
     tables: Tables, economics: Economics, customers: pd.Series, opens: date, closes: date
 ) -> np.ndarray:
-    """Return what remained of fees and orders on the days ``(opens, closes]``, undiscounted, in the order of ``customers``.
+    """Return what remained of fees and orders on the days ``(opens, closes]``, undiscounted, in the
+    order of ``customers``.
 
     A fee is earned day by day while its contract runs.
     """

@@ -1,7 +1,9 @@
-"""What customers are worth from a day on: the purchases, or the months under contract, that are to be expected, times their margin, discounted.
+"""What customers are worth from a day on: the purchases, or the months under contract, that are to
+be expected, times their margin, discounted.
 
-Buyers without a contract: a model of the rhythm of purchases (``alive``, ``pareto``) times one of their amounts (``spend``). Contracts: a curve of survival
-times the margin of a day. Both look ahead for a stated span, and no further.
+Buyers without a contract: a model of the rhythm of purchases (``alive``, ``pareto``) times one of
+their amounts (``spend``). Contracts: a curve of survival times the margin of a day. Both look ahead
+for a stated span, and no further.
 """
 
 from collections.abc import Sequence
@@ -36,13 +38,15 @@ VALUES = ["alive", "purchases", "amount", "value"]
 
 
 def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
-    """Return everybody's history of purchases as known at each snapshot, with what a repeat purchase brought.
+    """Return everybody's history of purchases as known at each snapshot, with what a repeat
+    purchase brought.
 
     Returns
     -------
     table with the columns of ``alive.summarise_orders``, mean_amount and first_amount
-        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was spent after the first day, returns taken off, per day with
-        a repeat purchase; empty for who never came back. It can be 0 or negative.
+        ``first_amount``: what the purchases of the first day brought. ``mean_amount``: what was
+        spent after the first day, returns taken off, per day with a repeat purchase; empty for who
+        never came back. It can be 0 or negative.
     """
     orders = cut_evidence(tables, snapshots)["orders"]
     lines = orders.mutate(
@@ -66,7 +70,8 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
 
 
 def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame:
-    """Return everybody's history of purchases at one snapshot as floats, in the order of customers; see ``summarise_spending``.
+    """Return everybody's history of purchases at one snapshot as floats, in the order of customers;
+    see ``summarise_spending``.
 
     Raises
     ------
@@ -87,7 +92,9 @@ def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame
 
 
 def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
-    """Fit every model of ``MODELS`` by name; one that the histories don't allow (first amounts that are all equal) is left out."""
+    """Fit every model of ``MODELS`` by name; one that the histories don't allow (first amounts that
+    are all equal) is left out.
+    """
     told = (
         np.ptp(pareto_nbd_first_amount.read_first(histories)) > 0
         if "first_amount" in histories
@@ -101,7 +108,9 @@ def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
 
 
 def choose_rhythm(rhythms: dict[str, Fit]) -> str:
-    """Return the model with the least AIC (Akaike 1974, doi:10.1109/TAC.1974.1100705): it asks the history alone, never the holdout."""
+    """Return the model with the least AIC (Akaike 1974, doi:10.1109/TAC.1974.1100705): it asks the
+    history alone, never the holdout.
+    """
     return min(rhythms, key=lambda name: find_aic(rhythms[name]))
 
 
@@ -116,7 +125,8 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns model, parameter, unit, value, low, high, se, log_likelihood, aic, n
-        Intervals on the logarithmic scale from the curvature of the likelihood; empty where a parameter isn't told by the data.
+        Intervals on the logarithmic scale from the curvature of the likelihood; empty where a
+        parameter isn't told by the data.
     """
     fits = rhythms | ({SPENDING: spend} if spend else {})
     tables = [
@@ -138,7 +148,9 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
 
 
 def tabulate_terms(economics: Economics) -> pd.DataFrame:
-    """Return what value rests on that study.yml states, as rows of ``tabulate_fits``: the model is "assumed", and there are no intervals."""
+    """Return what value rests on that study.yml states, as rows of ``tabulate_fits``: the model is
+    "assumed", and there are no intervals.
+    """
     terms = {
         "margin_share": "share",
         "fee_margin": "share",
@@ -173,7 +185,8 @@ def value_buyers(
     Returns
     -------
     DataFrame with columns alive, purchases, amount, value, in the order of ``histories``
-        ``purchases`` are those expected within the span, undiscounted; ``value`` is in the currency of the amounts, and 0 where the amount is.
+        ``purchases`` are those expected within the span, undiscounted; ``value`` is in the currency
+        of the amounts, and 0 where the amount is.
 
     Raises
     ------
@@ -184,7 +197,8 @@ def value_buyers(
     amount = predict_spend(histories, spend)
     if np.isinf(amount).any():
         raise StudyError(
-            "required amounts with a mean, arrived a Gamma-Gamma fit whose q is 1 or less; use a later snapshot, or leave out the largest orders"
+            "required amounts with a mean, arrived a Gamma-Gamma fit whose q is 1 or less; use a"
+            " later snapshot, or leave out the largest orders"
         )
     parts = [histories.iloc[at : at + PART] for at in range(0, len(histories), PART)]
     counts, discounted = np.hstack(
@@ -220,7 +234,8 @@ def value_contracts(
     _require_terms(days[-1], 1.0, rate)
     if days[0] != 0 or (np.diff(days) <= 0).any():
         raise StudyError(
-            f"required days that rise from 0, arrived {', '.join(f'{day:g}' for day in days[:5])}; begin with 0"
+            f"required days that rise from 0, arrived {', '.join(f'{day:g}' for day in days[:5])};"
+            " begin with 0"
         )
     return np.asarray(margin_per_day) * np.trapezoid(curves * discount(days, rate), days, axis=1)
 
@@ -238,11 +253,17 @@ def _require_terms(span: float, margin: float, rate: float) -> None:
         ),
         (
             0 <= margin <= 1,
-            f"required a margin from 0 to 1, arrived {margin:g}; give the share of an amount that remains",
+            (
+                f"required a margin from 0 to 1, arrived {margin:g}; give the share of an amount"
+                " that remains"
+            ),
         ),
         (
             0 <= rate < 10,
-            f"required a yearly rate of discount of 0 or more, arrived {rate:g}; 0.1 is ten percent",
+            (
+                f"required a yearly rate of discount of 0 or more, arrived {rate:g}; 0.1 is ten"
+                " percent"
+            ),
         ),
     ]
     if broken := [words for holds, words in faults if not holds]:

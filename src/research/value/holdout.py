@@ -1,4 +1,6 @@
-"""What came after the snapshot beside what was expected: purchases, money, week by week, in tenths, against rules that need no model."""
+"""What came after the snapshot beside what was expected: purchases, money, week by week, in tenths,
+against rules that need no model.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -28,7 +30,8 @@ def sum_window(orders: ir.Table, opens: date, closes: date) -> ir.Table:
     Returns
     -------
     table with columns customer_id, purchases, amount
-        Days with a purchase, and what was spent on all days, returns taken off. Customers without a line in the window have no row.
+        Days with a purchase, and what was spent on all days, returns taken off. Customers without a
+        line in the window have no row.
     """
     low, high = (
         datetime(day.year, day.month, day.day) + timedelta(days=1) for day in (opens, closes)
@@ -43,14 +46,18 @@ def sum_window(orders: ir.Table, opens: date, closes: date) -> ir.Table:
 
 
 def load_later(tables: Tables, customers: pd.Series, snapshot: date, until: date) -> pd.DataFrame:
-    """Return what came after the snapshot, up to and including ``until``: columns purchases, amount, in the order of ``customers``."""
+    """Return what came after the snapshot, up to and including ``until``: columns purchases,
+    amount, in the order of ``customers``.
+    """
     return _align(sum_window(tables["orders"], snapshot, until), customers)
 
 
 def load_last_period(
     tables: Tables, customers: pd.Series, snapshot: date, span: int
 ) -> pd.DataFrame:
-    """Return what was known at the snapshot to have come in the ``span`` days up to it: columns purchases, amount, in the order of ``customers``."""
+    """Return what was known at the snapshot to have come in the ``span`` days up to it: columns
+    purchases, amount, in the order of ``customers``.
+    """
     known = cut(tables["orders"], "orders", [snapshot])
     return _align(sum_window(known, snapshot - timedelta(days=span), snapshot), customers)
 
@@ -63,10 +70,12 @@ def _align(table: ir.Table, customers: pd.Series) -> pd.DataFrame:
 def expect_naively(
     histories: pd.DataFrame, last: pd.DataFrame, span: float
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return what rules without a model expect over a span, by outcome (purchases, amount) and rule.
+    """Return what rules without a model expect over a span, by outcome (purchases, amount) and
+    rule.
 
-    Nothing; as much as in a period of the same length before, the first purchase left out, since it made the customer; at the customer's own rate of repeat
-    purchases so far; and at the mean rate of all, the same for everybody.
+    Nothing; as much as in a period of the same length before, the first purchase left out, since it
+    made the customer; at the customer's own rate of repeat purchases so far; and at the mean rate
+    of all, the same for everybody.
 
     Parameters
     ----------
@@ -91,7 +100,8 @@ def expect_naively(
 
 
 def hold_out(expected: dict[str, np.ndarray], later: np.ndarray, groups: int = 10) -> pd.DataFrame:
-    """Return expected against actual after T, in equal groups by what a model expects, for each model.
+    """Return expected against actual after T, in equal groups by what a model expects, for each
+    model.
 
     Parameters
     ----------
@@ -101,8 +111,9 @@ def hold_out(expected: dict[str, np.ndarray], later: np.ndarray, groups: int = 1
     Returns
     -------
     DataFrame with columns model, group, expected, actual, low, high, n
-        Group 0 holds all customers. Expected and actual are means per customer; ``low`` and ``high`` the 95 % interval of the actual mean (normal).
-        Customers of whom the same is expected are put into groups by lot.
+        Group 0 holds all customers. Expected and actual are means per customer; ``low`` and
+        ``high`` the 95 % interval of the actual mean (normal). Customers of whom the same is
+        expected are put into groups by lot.
     """
     tables, later = [], np.asarray(later, float)
     order = np.random.default_rng(0).permutation(len(later))
@@ -133,7 +144,8 @@ def score_holdout(
     seed: int,
     reference: str | None = None,
 ) -> pd.DataFrame:
-    """Return how far each model is from what came, with intervals, and the paired difference to a reference.
+    """Return how far each model is from what came, with intervals, and the paired difference to a
+    reference.
 
     Parameters
     ----------
@@ -144,10 +156,13 @@ def score_holdout(
 
     Returns
     -------
-    DataFrame with columns model, family, metric, value, low, high, reference, difference, difference_low, difference_high, verdict, n
-        ``rmse`` and ``mae`` per customer, ``total_error_share`` how much more was expected than came as a share of what came, ``correlation`` Pearson's.
-        Differences of the total error are of its distances from 0. Verdicts as in ``comparison.judge``, widened for the number of models; an expected
-        number is what squared errors ask for, so that where most buy nothing the rule "zero" has the better absolute error by construction.
+    DataFrame with columns model, family, metric, value, low, high, reference, difference,
+    difference_low, difference_high, verdict, n
+        ``rmse`` and ``mae`` per customer, ``total_error_share`` how much more was expected than
+        came as a share of what came, ``correlation`` Pearson's. Differences of the total error are
+        of its distances from 0. Verdicts as in ``comparison.judge``, widened for the number of
+        models; an expected number is what squared errors ask for, so that where most buy nothing
+        the rule "zero" has the better absolute error by construction.
     """
     scores = _resample(expected, np.asarray(later, float), customers, resamples, seed)
     rules = [name for name in expected if families[name] == REFERENCE]
@@ -175,7 +190,10 @@ def score_holdout(
                     len(later),
                 )
             )
-    columns = "model family metric value low high reference difference difference_low difference_high verdict n"
+    columns = (
+        "model family metric value low high reference difference difference_low difference_high"
+        " verdict n"
+    )
     return pd.DataFrame(rows, columns=columns.split())
 
 
@@ -190,7 +208,9 @@ def _resample(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return every score of every model on the sample (first entry) and on each resample of the customers."""
+    """Return every score of every model on the sample (first entry) and on each resample of the
+    customers.
+    """
     pieces = {name: {metric: [] for metric in METRICS} for name in expected}
     for weights in draw_weights(customers, resamples, seed):
         size, came = weights.sum(axis=1), weights @ later
@@ -223,7 +243,9 @@ def _correlate(
 def count_repeats(
     tables: Tables, histories: pd.DataFrame, snapshot: date, until: date
 ) -> pd.Series:
-    """Return by day how many of the customers with a history bought again on it, up to ``until``."""
+    """Return by day how many of the customers with a history bought again on it, up to
+    ``until``.
+    """
     first = pd.Series(
         pd.Timestamp(snapshot) - pd.to_timedelta(histories.age_days, unit="D")
     ).set_axis(histories.customer_id)
@@ -244,17 +266,20 @@ def track_purchases(
     snapshot: date,
     until: date,
 ) -> pd.DataFrame:
-    """Return expected against actual repeat purchases of all customers with a history, week by week from the first day of the data on.
+    """Return expected against actual repeat purchases of all customers with a history, week by week
+    from the first day of the data on.
 
     Parameters
     ----------
-    rhythms : by name, of ``value.MODELS``; what is expected is that of a new customer from the first purchase on, whatever came since
+    rhythms : by name, of ``value.MODELS``; what is expected is that of a new customer from the
+        first purchase on, whatever came since
     repeats : see ``count_repeats``
 
     Returns
     -------
     DataFrame with columns model, week_ends, expected, actual, expected_total, actual_total, holdout
-        One row per model and week; a week ends on the snapshot, ``holdout`` are the weeks after it, the last of which may be short.
+        One row per model and week; a week ends on the snapshot, ``holdout`` are the weeks after it,
+        the last of which may be short.
     """
     day = pd.Timestamp(snapshot)
     age, ahead = int(histories.age_days.max()), (until - snapshot).days
@@ -290,7 +315,9 @@ def track_purchases(
 
 
 def _expect_new(kinds: pd.DataFrame, name: str, rhythm: Fit, end: float) -> float:
-    """Return how many repeat purchases were to be expected by a day, counted from T, of customers of whom only the first purchase is known."""
+    """Return how many repeat purchases were to be expected by a day, counted from T, of customers
+    of whom only the first purchase is known.
+    """
     lived = np.maximum(kinds.age_days.to_numpy(float) + end, 0)
     new = kinds.assign(**dict.fromkeys(HISTORY, 0.0))
     return float(kinds.rows.to_numpy(float) @ MODELS[name].predict_purchases(new, rhythm, lived))
@@ -305,17 +332,20 @@ def measure_floor(
     draws: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return the scores that a model would have if it were true: what luck alone leaves, to whoever knows the histories and nothing else.
+    """Return the scores that a model would have if it were true: what luck alone leaves, to whoever
+    knows the histories and nothing else.
 
     Parameters
     ----------
-    simulate : of the model's module: histories of the same ages, and later purchases, by its own story
+    simulate : of the model's module: histories of the same ages, and later purchases, by its own
+        story
     predict : of the model's module, ``predict_purchases``
 
     Returns
     -------
     DataFrame with columns metric, value, low, high
-        Median, and 2.5 % and 97.5 % quantiles, over ``draws`` simulated companies. The parameters are taken as known.
+        Median, and 2.5 % and 97.5 % quantiles, over ``draws`` simulated companies. The parameters
+        are taken as known.
     """
     rows = []
     for number in range(draws):

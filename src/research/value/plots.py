@@ -1,4 +1,6 @@
-"""Pictures of the tables of ``50_value``; as in ``plots``, each draws one table on one Axes, and neither fits nor writes anything."""
+"""Pictures of the tables of ``50_value``; as in ``plots``, each draws one table on one Axes, and
+neither fits nor writes anything.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,13 +21,15 @@ NARROW = 28  # letters of a name beside an axis
 
 
 def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
-    """Draw what came against what one model expected, per tenth of the customers by that expectation, with the diagonal.
+    """Draw what came against what one model expected, per tenth of the customers by that
+    expectation, with the diagonal.
 
     Logarithmic where all means are above 0.
 
     Parameters
     ----------
-    table : DataFrame with columns model, group, expected, actual, low, high; see ``holdout.hold_out``
+    table : DataFrame with columns model, group, expected, actual, low, high; see
+        ``holdout.hold_out``
     label : what is counted, per customer
     """
     ax, rows = get_axes(ax), table[(table.model == model) & (table.group > 0)]
@@ -61,11 +65,13 @@ def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = N
 
 
 def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> Axes:
-    """Draw repeat purchases over the weeks, expected by each model and actual; a vertical line is the snapshot.
+    """Draw repeat purchases over the weeks, expected by each model and actual; a vertical line is
+    the snapshot.
 
     Parameters
     ----------
-    table : DataFrame with columns model, week_ends, expected, actual, expected_total, actual_total, holdout; see ``holdout.track_purchases``
+    table : DataFrame with columns model, week_ends, expected, actual, expected_total, actual_total,
+        holdout; see ``holdout.track_purchases``
     total : cumulative, else week by week
     """
     ax, end = get_axes(ax), "_total" if total else ""
@@ -92,7 +98,8 @@ def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> A
 
 
 def plot_errors(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
-    """Draw one score of every model with its 95 % interval; the dotted line is the rule from which differences count, or 0 for a total.
+    """Draw one score of every model with its 95 % interval; the dotted line is the rule from which
+    differences count, or 0 for a total.
 
     Parameters
     ----------
@@ -155,7 +162,8 @@ def _shorten(name: str) -> str:
 
 
 def plot_concentration(shares: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the share of all value that the most valuable customers hold; the dotted line is the same value for all.
+    """Draw the share of all value that the most valuable customers hold; the dotted line is the
+    same value for all.
 
     Parameters
     ----------
@@ -176,7 +184,8 @@ def plot_concentration(shares: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw customers by risk and value, the darker the more of them; who is worth nothing is left out of a logarithmic axis.
+    """Draw customers by risk and value, the darker the more of them; who is worth nothing is left
+    out of a logarithmic axis.
 
     Parameters
     ----------
@@ -203,11 +212,13 @@ def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = N
 
 
 def plot_stakes(stakes: pd.DataFrame, by: str, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw what churn is expected to take from each segment of one attribute, with 95 % intervals, and the part of the segment's value that it is.
+    """Draw what churn is expected to take from each segment of one attribute, with 95 % intervals,
+    and the part of the segment's value that it is.
 
     Parameters
     ----------
-    stakes : DataFrame with columns segment_by, segment, cost_of_churn, cost_low, cost_high, cost_share
+    stakes : DataFrame with columns segment_by, segment, cost_of_churn, cost_low, cost_high,
+        cost_share
     """
     ax, rows = get_axes(ax), stakes[stakes.segment_by == by].iloc[::-1].reset_index(drop=True)
     ax.barh(rows.index, rows.cost_of_churn, color=COLOURS[0], height=0.62)

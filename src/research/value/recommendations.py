@@ -1,4 +1,6 @@
-"""The next offer of each customer, with a reason, and which products go together: tables for readers, from the baskets of ``research.offers``."""
+"""The next offer of each customer, with a reason, and which products go together: tables for
+readers, from the baskets of ``research.offers``.
+"""
 
 from collections.abc import Sequence
 
@@ -13,13 +15,16 @@ COLUMNS = ["customer_id", "rank", "product", "score", "typical_amount", "model",
 
 
 def list_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
-    """Return the pairs of products that go together most clearly, by the similarity (cosine, shrunk by 5) of who bought them.
+    """Return the pairs of products that go together most clearly, by the similarity (cosine, shrunk
+    by 5) of who bought them.
 
     Returns
     -------
-    DataFrame with columns product, also_bought, customers_both, share, low_share, high_share, usual_share, lift
-        ``share`` of the buyers of ``product`` who also bought the other, with its Wilson interval, beside ``usual_share`` of all customers; ``lift`` their
-        ratio. The clearest of very many pairs look clearer than they are.
+    DataFrame with columns product, also_bought, customers_both, share, low_share, high_share,
+    usual_share, lift
+        ``share`` of the buyers of ``product`` who also bought the other, with its Wilson interval,
+        beside ``usual_share`` of all customers; ``lift`` their ratio. The clearest of very many
+        pairs look clearer than they are.
     """
     similar, buyers, people = (
         np.triu(relate(baskets, "cosine", 5.0)),
@@ -71,8 +76,8 @@ def make_offers(
     Returns
     -------
     DataFrame with columns customer_id, rank, product, score, typical_amount, model, reason
-        One row per customer and offer. ``score`` is comparable between the offers of one customer; ``typical_amount`` the median of what a line of the product
-        brings.
+        One row per customer and offer. ``score`` is comparable between the offers of one customer;
+        ``typical_amount`` the median of what a line of the product brings.
     """
     names = pd.Series(np.arange(len(baskets.customers)), index=baskets.customers)
     known = np.array([name for name in customers if name in names.index], dtype=object)
@@ -175,9 +180,11 @@ def _tell_partner(
         told = zip(best, speaks[np.arange(len(best)), best], what[at : at + PART], strict=True)
         share = baskets.buyers / len(baskets.customers)
         found += [
-            f"bought together with {baskets.products[one]}"
-            if value > 0
-            else f"bought by {share[other]:.0%} of customers"
+            (
+                f"bought together with {baskets.products[one]}"
+                if value > 0
+                else f"bought by {share[other]:.0%} of customers"
+            )
             for one, value, other in told
         ]
     return found

@@ -1,4 +1,5 @@
-"""Which further product a customer is likely to take, item to item: products that the same customers have bought, judged out of time against popularity.
+"""Which further product a customer is likely to take, item to item: products that the same
+customers have bought, judged out of time against popularity.
 
 Nothing here says that an offer changes what is bought; it says what is likely to be bought next.
 """
@@ -36,7 +37,9 @@ RANK = "mean_reciprocal_rank"
 
 @dataclass(frozen=True)
 class Baskets:
-    """Who has bought what: ``bought`` is (customers, products) of 0 and 1; ``amounts`` what a line of each product usually brings."""
+    """Who has bought what: ``bought`` is (customers, products) of 0 and 1; ``amounts`` what a line
+    of each product usually brings.
+    """
 
     customers: np.ndarray
     products: np.ndarray
@@ -51,7 +54,9 @@ class Baskets:
 
 @dataclass(frozen=True)
 class Judged:
-    """Lists judged out of time: their scores, the length that counts, and what offers are made from."""
+    """Lists judged out of time: their scores, the length that counts, and what offers are made
+    from.
+    """
 
     scores: pd.DataFrame
     length: int
@@ -61,21 +66,26 @@ class Judged:
 
 
 def say_missing(tables: Tables, study: Study) -> str:
-    """Say why there is no next offer to be found, in a line; empty where the orders name at least two products."""
+    """Say why there is no next offer to be found, in a line; empty where the orders name at least
+    two products.
+    """
     if "orders" not in tables or "product" not in tables["orders"].columns:
         return f"Not applicable: the study {study.name} names no products in its orders."
     count = int(tables["orders"]["product"].nunique().execute())
     return (
-        f"Not applicable: the orders of the study {study.name} name only {count}, so there is no further product to offer."
+        f"Not applicable: the orders of the study {study.name} name only {count}, so there is no"
+        " further product to offer."
         if count < 2
         else ""
     )
 
 
 def load_baskets(tables: Tables, snapshot: date, opens: date | None = None) -> Baskets:
-    """Return who was known at a snapshot to have bought what, since the beginning or after ``opens``.
+    """Return who was known at a snapshot to have bought what, since the beginning or after
+    ``opens``.
 
-    Products bought by fewer than ``LEAST_BUYERS`` customers, and those beyond the ``MOST_PRODUCTS`` most bought, are left out.
+    Products bought by fewer than ``LEAST_BUYERS`` customers, and those beyond the ``MOST_PRODUCTS``
+    most bought, are left out.
 
     Raises
     ------
@@ -87,8 +97,8 @@ def load_baskets(tables: Tables, snapshot: date, opens: date | None = None) -> B
     kept = counts[counts >= LEAST_BUYERS].index[:MOST_PRODUCTS]
     if len(kept) < 2:
         raise StudyError(
-            f"required at least two products bought by {LEAST_BUYERS} customers each by {snapshot}, arrived {len(kept)}; "
-            "use a later snapshot, or coarser products in orders.sql"
+            f"required at least two products bought by {LEAST_BUYERS} customers each by {snapshot},"
+            f" arrived {len(kept)}; use a later snapshot, or coarser products in orders.sql"
         )
     rows = rows[rows["product"].isin(kept)]
     amounts = rows.groupby("product").amount.median().reindex(np.sort(kept))
@@ -101,7 +111,9 @@ def load_baskets(tables: Tables, snapshot: date, opens: date | None = None) -> B
 
 
 def _load_lines(orders: ir.Table, opens: date | None, closes: date | None) -> pd.DataFrame:
-    """Return each customer and product once, of purchases in ``(opens, closes]``, with the mean amount of a line."""
+    """Return each customer and product once, of purchases in ``(opens, closes]``, with the mean
+    amount of a line.
+    """
     lines = orders.filter(is_purchase(orders), orders["product"].notnull())
     lines = lines.filter(lines.ordered_at >= _after(opens)) if opens else lines
     lines = lines.filter(lines.ordered_at < _after(closes)) if closes else lines
@@ -120,12 +132,15 @@ def _after(day: date) -> ibis.Value:
 
 
 def relate(baskets: Baskets, similarity: str, shrink: float) -> np.ndarray:
-    """Return how much having bought one product (row) speaks for another (column): (products, products), 0 on the diagonal.
+    """Return how much having bought one product (row) speaks for another (column): (products,
+    products), 0 on the diagonal.
 
-    ``cosine``: customers of both over the root of the product of either's, times c / (c + shrink) with c customers of both (Sarwar et al. 2001,
-    doi:10.1145/371920.372071, with the shrinkage of Bell and Koren 2007, doi:10.1109/ICDM.2007.90). ``conditional``: the share of the buyers of one who
-    also bought the other, drawn to the other's share of all customers as if ``shrink`` more buyers had it (Deshpande and Karypis 2004,
-    doi:10.1145/963770.963776): the larger the shrinkage, the nearer to popularity.
+    ``cosine``: customers of both over the root of the product of either's, times c / (c + shrink)
+    with c customers of both (Sarwar et al. 2001, doi:10.1145/371920.372071, with the shrinkage of
+    Bell and Koren 2007, doi:10.1109/ICDM.2007.90). ``conditional``: the share of the buyers of one
+    who also bought the other, drawn to the other's share of all customers as if ``shrink`` more
+    buyers had it (Deshpande and Karypis 2004, doi:10.1145/963770.963776): the larger the shrinkage,
+    the nearer to popularity.
     """
     both, buyers = (baskets.bought.T @ baskets.bought).toarray().astype("float32"), baskets.buyers
     if similarity == "cosine":
@@ -139,7 +154,8 @@ def relate(baskets: Baskets, similarity: str, shrink: float) -> np.ndarray:
 def list_scores(
     baskets: Baskets, recent: np.ndarray, way: tuple[str, float], rows: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return by model how likely each product is said to be for some customers: (rows, products); ties follow popularity.
+    """Return by model how likely each product is said to be for some customers: (rows, products);
+    ties follow popularity.
 
     Parameters
     ----------
@@ -163,7 +179,9 @@ def list_scores(
 def rank_taken(
     baskets: Baskets, scores: np.ndarray, rows: np.ndarray, taken: csr_matrix
 ) -> np.ndarray:
-    """Return at which place of each list the first product stands that was taken; products already bought aren't on a list."""
+    """Return at which place of each list the first product stands that was taken; products already
+    bought aren't on a list.
+    """
     hidden = np.where(baskets.bought[rows].toarray() > 0, -np.inf, scores)
     best = np.where(taken.toarray() > 0, hidden, -np.inf).max(axis=1)
     return 1 + (hidden > best[:, None]).sum(axis=1)
@@ -172,7 +190,9 @@ def rank_taken(
 def find_taken(
     tables: Tables, baskets: Baskets, opens: date, closes: date, known_by: date | None = None
 ) -> csr_matrix:
-    """Return which products each customer of the baskets bought in ``(opens, closes]`` without ever having bought them before: (customers, products)."""
+    """Return which products each customer of the baskets bought in ``(opens, closes]`` without ever
+    having bought them before: (customers, products).
+    """
     orders = tables["orders"] if known_by is None else cut(tables["orders"], "orders", [known_by])
     rows = _load_lines(orders, opens, closes)
     rows = rows[rows.customer_id.isin(baskets.customers) & rows["product"].isin(baskets.products)]
@@ -195,7 +215,9 @@ def count_recent(tables: Tables, baskets: Baskets, snapshot: date, days: int) ->
 def rank_lists(
     baskets: Baskets, recent: np.ndarray, way: tuple[str, float], taken: csr_matrix, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the places of the customers who took a further product, and at which place of each model's list the first one stood."""
+    """Return the places of the customers who took a further product, and at which place of each
+    model's list the first one stood.
+    """
     judged = np.flatnonzero(np.asarray(taken.sum(axis=1)).ravel() > 0)
     found: dict[str, list[np.ndarray]] = {name: [] for name in (POPULAR, OF_LATE, LOT, ITEM)}
     for at in range(0, len(judged), PART):
@@ -208,7 +230,8 @@ def rank_lists(
 
 
 def choose_way(tables: Tables, snapshot: date, days: int) -> tuple[str, float]:
-    """Return the similarity with the best mean reciprocal rank in the ``days`` up to the snapshot, learned from what was known before them.
+    """Return the similarity with the best mean reciprocal rank in the ``days`` up to the snapshot,
+    learned from what was known before them.
 
     The first of ``WAYS`` where too few customers took a further product to tell.
     """
@@ -239,7 +262,8 @@ def score_offers(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return how often a list holds a further product that the customer went on to buy, with intervals and paired differences to the best rule.
+    """Return how often a list holds a further product that the customer went on to buy, with
+    intervals and paired differences to the best rule.
 
     Parameters
     ----------
@@ -249,9 +273,10 @@ def score_offers(
 
     Returns
     -------
-    DataFrame with columns model, family, metric, value, low, high, reference, difference, difference_low, difference_high, verdict, n
-        ``hit_rate_at_3``: the share of the customers who took a further product with one of theirs among the first three; ``mean_reciprocal_rank``: the mean
-        of 1 / place of the first one.
+    DataFrame with columns model, family, metric, value, low, high, reference, difference,
+    difference_low, difference_high, verdict, n
+        ``hit_rate_at_3``: the share of the customers who took a further product with one of theirs
+        among the first three; ``mean_reciprocal_rank``: the mean of 1 / place of the first one.
     """
     gains = {
         name: {
@@ -326,8 +351,9 @@ def judge_lists(
     who, ranks = rank_lists(found, recent, way, taken, seed)
     if not len(who):
         raise StudyError(
-            f"required customers who bought a product for the first time in the {days} days after {snapshot}, arrived none of {len(found.customers)}; "
-            "use an earlier snapshot or a longer horizon"
+            f"required customers who bought a product for the first time in the {days} days after"
+            f" {snapshot}, arrived none of {len(found.customers)}; use an earlier snapshot or a"
+            " longer horizon"
         )
     length = max(k for k in list_lengths(len(found.products)) if k <= offers)
     return Judged(

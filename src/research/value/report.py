@@ -1,4 +1,6 @@
-"""Verdicts of ``50_value`` in words, computed from its tables; "no better than a rule" and "can't be told" are ones that they can reach."""
+"""Verdicts of ``50_value`` in words, computed from its tables; "no better than a rule" and "can't
+be told" are ones that they can reach.
+"""
 
 import numpy as np
 import pandas as pd
@@ -27,11 +29,13 @@ OUTCOMES = {"purchases": "purchase days", "amount": "spending, {}", "margin": "m
 def lay_out_holdout(
     scores: pd.DataFrame, currency: str, counts: str = "rmse"
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return scores of a holdout, one row per outcome and model, and which columns hold cells with intervals.
+    """Return scores of a holdout, one row per outcome and model, and which columns hold cells with
+    intervals.
 
     Parameters
     ----------
-    scores : see ``holdout.score_holdout`` and ``offers.score_offers``, with a column outcome, which is shown where there are several
+    scores : see ``holdout.score_holdout`` and ``offers.score_offers``, with a column outcome, which
+        is shown where there are several
     counts : the score whose differences and verdict are told
     """
     rows, shown = [], scores[scores.metric != "correlation"]
@@ -92,7 +96,9 @@ def _write_plain(number: float, size: float) -> str:
 
 
 def lay_out_fits(parameters: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the parameters of models, see ``value.tabulate_fits``, with a model and its AIC named once, and which columns hold cells with intervals."""
+    """Return the parameters of models, see ``value.tabulate_fits``, with a model and its AIC named
+    once, and which columns hold cells with intervals.
+    """
     cells = [
         write_range(
             *(
@@ -141,9 +147,10 @@ def say_terms(economics: Economics, kind: str) -> str:
     same = economics.margin_share == 1 and economics.fee_margin == 1
     turnover = " `study.yml` states no margin, so value is turnover, not profit." if same else ""
     return (
-        f"Assumed, not found: {join_words(parts)}; money is discounted by {100 * economics.discount_rate:.3g} % a year; value looks "
-        f"{economics.value_days:,} days ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what they cost to win, "
-        "and what others bring through them are left out."
+        f"Assumed, not found: {join_words(parts)}; money is discounted by"
+        f" {100 * economics.discount_rate:.3g} % a year; value looks {economics.value_days:,} days"
+        f" ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what"
+        " they cost to win, and what others bring through them are left out."
     )
 
 
@@ -152,30 +159,38 @@ def _say_share(what: str, share: float) -> str:
 
 
 def say_rhythm(parameters: pd.DataFrame, chosen: str, correlation: float) -> str:
-    """Say which model of purchases was chosen and why, whether dropping out shows, and whether amounts go with how often a customer buys."""
+    """Say which model of purchases was chosen and why, whether dropping out shows, and whether
+    amounts go with how often a customer buys.
+    """
     table = parameters.drop_duplicates("model").set_index("model").aic
     aic = table.drop("Gamma-Gamma", errors="ignore").sort_values()
     words = [
-        f"**{chosen}** values the customers: of {len(aic)} models it has the least AIC on the histories up to the snapshot, the holdout unseen"
+        f"**{chosen}** values the customers: of {len(aic)} models it has the least AIC on the"
+        " histories up to the snapshot, the holdout unseen"
     ]
     if len(aic) > 1:
         words[0] += f" ({aic.iloc[0]:,.0f}; next {aic.index[1]}, {aic.iloc[1]:,.0f})"
     rows = parameters[parameters.model == chosen].set_index("parameter")
     if (leaves := rows[rows.index.isin(["a", "b", "s", "beta"])]).low.isna().any():
         words.append(
-            "The histories don't tell how customers drop out: the parameters "
-            f"{join_words(list(leaves.index))} have no interval, and chances of being alive mean little here"
+            "The histories don't tell how customers drop out: the parameters"
+            f" {join_words(list(leaves.index))} have no interval, and chances of being alive mean"
+            " little here"
         )
     if chosen == FIRST and np.isfinite(rows.low.get("buys_more", np.nan)):
         row = rows.loc["buys_more"]
         words.append(
-            f"A first amount 2.7 times as large goes with {write_interval(row.value, row.low, row.high, 2)} times as many purchases"
+            "A first amount 2.7 times as large goes with"
+            f" {write_interval(row.value, row.low, row.high, 2)} times as many purchases"
         )
     if np.isfinite(correlation):
         harm = (
             "about what the model asks for"
             if abs(correlation) < 0.1
-            else "so amounts are not free of how often a customer buys, as Gamma-Gamma takes them to be"
+            else (
+                "so amounts are not free of how often a customer buys, as Gamma-Gamma takes them"
+                " to be"
+            )
         )
         words.append(
             f"The rank correlation of frequency and mean amount is {correlation:.2f}".replace(
@@ -187,7 +202,8 @@ def say_rhythm(parameters: pd.DataFrame, chosen: str, correlation: float) -> str
 
 
 def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str, days: int) -> str:
-    """Say whether the model is nearer to what came than the best rule, and whether its total is right.
+    """Say whether the model is nearer to what came than the best rule, and whether its total is
+    right.
 
     Parameters
     ----------
@@ -200,12 +216,16 @@ def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str,
     digits, name = 2 if squared.value < 100 else 0, model[:1].upper() + model[1:]
     other = scores[(scores.model == rule) & (scores.metric == "rmse")].value.item()
     numbers = (
-        f"over {days} days its root mean squared error is {squared.value:,.{digits}f} {unit}, that of the rule “{rule}” {other:,.{digits}f}; "
-        f"the difference is {write_interval(squared.difference, squared.difference_low, squared.difference_high, digits)}"
+        f"over {days} days its root mean squared error is {squared.value:,.{digits}f} {unit}, that"
+        f" of the rule “{rule}” {other:,.{digits}f}; "
+        "the difference is"
+        f" {write_interval(squared.difference, squared.difference_low, squared.difference_high, digits)}"
     )
     start = {
         "better": f"**{name} foretells {_name(outcome)} better than the best rule**: ",
-        "worse": f"**{name} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** ",
+        "worse": (
+            f"**{name} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** "
+        ),
     }.get(
         squared.verdict,
         f"**{name} is not shown to foretell {_name(outcome)} better than the rule “{rule}”**: ",
@@ -216,7 +236,8 @@ def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str,
     ]
     if absolute.verdict == "worse":
         words.append(
-            f"In absolute error it is worse than that rule ({write_interval(absolute.difference, absolute.difference_low, absolute.difference_high, digits)})"
+            "In absolute error it is worse than that rule"
+            f" ({write_interval(absolute.difference, absolute.difference_low, absolute.difference_high, digits)})"
         )
     return ". ".join(words) + "."
 
@@ -226,7 +247,10 @@ def _name(outcome: str) -> str:
 
 
 def _say_total(row: pd.Series) -> str:
-    told = f"({write_quantity(row.value, 'share')}, 95 % interval {write_quantity(row.low, 'share')} to {write_quantity(row.high, 'share')})"
+    told = (
+        f"({write_quantity(row.value, 'share')}, 95 % interval {write_quantity(row.low, 'share')}"
+        f" to {write_quantity(row.high, 'share')})"
+    )
     if not np.isfinite(row.value):
         return "Nothing came, so no share of it can be off"
     if row.low <= 0 <= row.high:
@@ -250,7 +274,10 @@ def judge_rival(scores: pd.DataFrame) -> str:
     told = {"better": "is better than", "worse": "is worse than"}.get(
         row.verdict, "is not shown to be better than"
     )
-    return f"**The model with the first amount {told} Pareto/NBD on the holdout**: its root mean squared error is {row.value:.3f}, the paired difference {change}."
+    return (
+        f"**The model with the first amount {told} Pareto/NBD on the holdout**: its root mean"
+        f" squared error is {row.value:.3f}, the paired difference {change}."
+    )
 
 
 def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
@@ -272,12 +299,15 @@ def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
     told = (
         "within what luck allows"
         if inside
-        else "more than luck gives"
-        if found.value["rmse"] > squared.high
-        else "less than luck gives"
+        else (
+            "more than luck gives" if found.value["rmse"] > squared.high else "less than luck gives"
+        )
     )
     luck = write_interval(squared.value, squared.low, squared.high, 2)
-    start = f"Were {model} true to the letter, its root mean squared error would be {luck} by luck alone. The {found.value['rmse']:.2f} found is {told}; {room}."
+    start = (
+        f"Were {model} true to the letter, its root mean squared error would be {luck} by luck"
+        f" alone. The {found.value['rmse']:.2f} found is {told}; {room}."
+    )
     if total.low <= found.value["total_error_share"] <= total.high:
         return start
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
@@ -294,31 +324,41 @@ def say_values(
     currency: str,
     kind: str,
 ) -> str:
-    """Say what all customers are worth, how unequally, and what churn is expected to take, or with buyers to have taken unseen.
+    """Say what all customers are worth, how unequally, and what churn is expected to take, or with
+    buyers to have taken unseen.
 
     Parameters
     ----------
-    scores : of the holdout, empty where there is none: where its total was off, the interval of the value is too narrow, and that is said
+    scores : of the holdout, empty where there is none: where its total was off, the interval of the
+        value is too narrow, and that is said
     """
     row = stakes.iloc[0]
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
     nothing = int((values.value <= 0).sum())
     none = (
-        f" {nothing:,} are worth nothing: they brought no margin, or took back as much as they bought."
+        f" {nothing:,} are worth nothing: they brought no margin, or took back as much as they"
+        " bought."
         if nothing
         else ""
     )
     loses = (
-        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or {row.cost_share:.1%} of what they would be worth {KEPT[kind]}."
+        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or"
+        f" {row.cost_share:.1%} of what they would be worth {KEPT[kind]}."
         if row.cost_share >= UNSEEN
-        else "Nothing is at stake."
-        if row.value <= 0
-        else "What churn takes can't be told, so silent customers are probably worth less than they look."
+        else (
+            "Nothing is at stake."
+            if row.value <= 0
+            else (
+                "What churn takes can't be told, so silent customers are probably worth less than"
+                " they look."
+            )
+        )
     )
     return (
-        f"**The {len(values):,} customers are worth {_money(row.value, row.low, row.high, currency)}**; "
-        f"the tenth with the highest value holds {tenth:.0%} of it. "
-        f"{loses} Risk times value adds up to {row.value_at_risk:,.0f} {currency}.{none}{_warn_of_total(scores, model)}"
+        f"**The {len(values):,} customers are worth"
+        f" {_money(row.value, row.low, row.high, currency)}**; the tenth with the highest value"
+        f" holds {tenth:.0%} of it. {loses} Risk times value adds up to {row.value_at_risk:,.0f}"
+        f" {currency}.{none}{_warn_of_total(scores, model)}"
     )
 
 
@@ -334,8 +374,8 @@ def _warn_of_total(scores: pd.DataFrame, model: str) -> str:
     if not (row.low > 0 or row.high < 0):
         return ""
     return (
-        f" The interval carries only the luck of who was learned from: in the holdout the money expected was off by {write_quantity(row.value, 'share')}, "
-        "and the value may be so too."
+        " The interval carries only the luck of who was learned from: in the holdout the money"
+        f" expected was off by {write_quantity(row.value, 'share')}, and the value may be so too."
     )
 
 
@@ -346,9 +386,14 @@ def _money(value: float, low: float, high: float, currency: str) -> str:
 
 
 def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
-    """Say where churn costs most: per attribute, the segment that loses the largest part of its value, where the intervals tell the ends apart."""
+    """Say where churn costs most: per attribute, the segment that loses the largest part of its
+    value, where the intervals tell the ends apart.
+    """
     if stakes.cost_share.iloc[0] < UNSEEN:
-        return "No cost of churn can be told: the model sees nobody drop out in these histories, which is not the same as nobody leaving."
+        return (
+            "No cost of churn can be told: the model sees nobody drop out in these histories, which"
+            " is not the same as nobody leaving."
+        )
     parts, alike = [], []
     for by, rows in stakes[stakes.segment_by != "all"].groupby("segment_by", sort=False):
         if len(rows) < 2:
@@ -360,11 +405,14 @@ def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
             continue
         first, last = rows.loc[most], rows.loc[least]
         parts.append(
-            f"by {write_plain(by)}, “{write_plain(first.segment)}” loses the largest part ({first.cost_share:.1%}, {first.cost_of_churn:,.0f} {currency}), "
-            f"“{write_plain(last.segment)}” the smallest ({last.cost_share:.1%}, {last.cost_of_churn:,.0f} {currency})"
+            f"by {write_plain(by)}, “{write_plain(first.segment)}” loses the largest part"
+            f" ({first.cost_share:.1%}, {first.cost_of_churn:,.0f} {currency}),"
+            f" “{write_plain(last.segment)}” the smallest ({last.cost_share:.1%},"
+            f" {last.cost_of_churn:,.0f} {currency})"
         )
     same = (
-        f" No segment by {join_words(alike)} is shown to lose a larger part of its value than another."
+        f" No segment by {join_words(alike)} is shown to lose a larger part of its value than"
+        " another."
         if alike
         else ""
     )
@@ -377,28 +425,37 @@ def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
 
 
 def judge_grades(grades: pd.DataFrame, model: str, rival: str, days: float, currency: str) -> str:
-    """Say how near values come to the true ones, which only a generated company knows, beside one curve for all."""
+    """Say how near values come to the true ones, which only a generated company knows, beside one
+    curve for all.
+    """
     rows, other = (grades[grades.model == name].set_index("metric") for name in (model, rival))
     one, two = rows.loc["spread_explained_share"], other.loc["spread_explained_share"]
     apart = "more" if one.low > two.high else "less" if one.high < two.low else "not clearly more"
     total, rank = rows.loc["total_error_share"], rows.loc["rank_correlation"]
     off = (
-        " The intervals of values carry only the luck of who was learned from, so the sum below may lie as far off."
-        * bool(total.low > 0 or total.high < 0)
+        " The intervals of values carry only the luck of who was learned from, so the sum below may"
+        " lie as far off." * bool(total.low > 0 or total.high < 0)
     )
     return (
-        f"**Graded by the truth over {days:.0f} days** ({int(one.n):,} customers): the values explain {_share(one)} of the differences between the true ones, "
-        f"{apart} than {rival} ({_share(two)}); the rank correlation is {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error "
-        f"{rows.value['rmse']:,.0f} {currency}, and the total is off by {_share(total)}.{off}"
+        f"**Graded by the truth over {days:.0f} days** ({int(one.n):,} customers): the values"
+        f" explain {_share(one)} of the differences between the true ones, {apart} than {rival}"
+        f" ({_share(two)}); the rank correlation is"
+        f" {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error"
+        f" {rows.value['rmse']:,.0f} {currency}, and the total is off by {_share(total)}.{off}"
     )
 
 
 def _share(row: pd.Series) -> str:
-    return f"{write_quantity(row.value, 'share')} ({write_quantity(row.low, 'share')} to {write_quantity(row.high, 'share')})"
+    return (
+        f"{write_quantity(row.value, 'share')} ({write_quantity(row.low, 'share')} to"
+        f" {write_quantity(row.high, 'share')})"
+    )
 
 
 def choose_offers(scores: pd.DataFrame, length: int) -> str:
-    """Return by which model offers are made: item to item where it is shown to be better than the best rule, else that rule."""
+    """Return by which model offers are made: item to item where it is shown to be better than the
+    best rule, else that rule.
+    """
     row = scores[(scores.family != "reference") & (scores.metric == f"hit_rate_at_{length}")].iloc[
         0
     ]
@@ -427,14 +484,21 @@ def judge_offers(scores: pd.DataFrame, length: int, days: int, customers: int) -
     )
     start = {
         "better": "**Item to item finds the next product more often than popularity does**: ",
-        "worse": "**Item to item finds the next product less often than popularity does**, which makes the offers below: ",
+        "worse": (
+            "**Item to item finds the next product less often than popularity does**, which makes"
+            " the offers below: "
+        ),
     }.get(
         row.verdict,
-        "**Item to item is not shown to find the next product more often than popularity does**, which makes the offers below: ",
+        "**Item to item is not shown to find the next product more often than popularity does**,"
+        " which makes the offers below: ",
     )
     return (
-        f"{start}of the {int(row.n):,} customers (of {customers:,}) who took a further product within {days} days, {list_words} among them for {_share(row)}, "
-        f"by the rule “{row.reference}” for {_share(rule)}, by lot for {write_quantity(lot.value, 'share')}; the paired difference is "
-        f"{write_quantity(row.difference, 'points')} ({write_quantity(row.difference_low, 'points')} to {write_quantity(row.difference_high, 'points')}). "
-        "It foretells what is bought anyway; whether an offer changes it, only a test with a control group can show."
+        f"{start}of the {int(row.n):,} customers (of {customers:,}) who took a further product"
+        f" within {days} days, {list_words} among them for {_share(row)}, by the rule"
+        f" “{row.reference}” for {_share(rule)}, by lot for {write_quantity(lot.value, 'share')};"
+        f" the paired difference is {write_quantity(row.difference, 'points')}"
+        f" ({write_quantity(row.difference_low, 'points')} to"
+        f" {write_quantity(row.difference_high, 'points')}). It foretells what is bought anyway;"
+        " whether an offer changes it, only a test with a control group can show."
     )

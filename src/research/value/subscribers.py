@@ -1,4 +1,6 @@
-"""What customers under contract are worth, by the survival of their contracts: of dated studies, and of flat ones with a fee and a duration."""
+"""What customers under contract are worth, by the survival of their contracts: of dated studies,
+and of flat ones with a fee and a duration.
+"""
 
 from datetime import date
 
@@ -41,7 +43,9 @@ UNIT_DAYS = {"days": 1.0, "weeks": 7.0, "months": MONTH_DAYS, "years": 365.25}
 
 
 def _make_model(span: float, at: float, seed: int) -> BaseEstimator:
-    """Return the boosted hazard, whose intervals end on the label window's last day and on even parts of the span."""
+    """Return the boosted hazard, whose intervals end on the label window's last day and on even
+    parts of the span.
+    """
     days = tuple(
         np.unique(np.ceil([*np.linspace(0, span, EDGES + 1)[1:], min(at, span)]))
         .astype(int)
@@ -53,7 +57,9 @@ def _make_model(span: float, at: float, seed: int) -> BaseEstimator:
 def appraise_members(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
 ) -> Appraisal:
-    """Value everybody under contract at the snapshot; ``folds`` doesn't matter here. See ``worth.appraise``."""
+    """Value everybody under contract at the snapshot; ``folds`` doesn't matter here. See
+    ``worth.appraise``.
+    """
     require_fees(tables, study)
     panel, span, window = (
         load_members(tables, study, snapshot),
@@ -114,7 +120,9 @@ def _value_curves(
     study: Study,
     unit: float = 1.0,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Return risk, value and value if kept by the model, and the values of the refitted ones; ``days`` and ``window`` in ``unit`` days."""
+    """Return risk, value and value if kept by the model, and the values of the refitted ones;
+    ``days`` and ``window`` in ``unit`` days.
+    """
     both = [
         weigh_curves(
             predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study
@@ -136,7 +144,9 @@ def _value_curves(
 def weigh_curves(
     curves: np.ndarray, days: np.ndarray, margins: np.ndarray, window: float, study: Study
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the chance to have left by the window's end, the value, and the value of who is known not to leave by then."""
+    """Return the chance to have left by the window's end, the value, and the value of who is known
+    not to leave by then.
+    """
     curves = np.clip(np.asarray(curves, float), 0, 1)
     at = min(window, days[-1])
     stays = (
@@ -162,7 +172,9 @@ def _hold_members(
     honest: list[str],
     margins: np.ndarray,
 ) -> Holdout | None:
-    """Return the margin expected and earned after the snapshot, beside nothing, everything as it was, and one curve of survival for all."""
+    """Return the margin expected and earned after the snapshot, beside nothing, everything as it
+    was, and one curve of survival for all.
+    """
     until = find_last_day(tables, study, snapshot)
     if (span := (until - snapshot).days) < 1:
         return None
@@ -192,7 +204,9 @@ def _hold_members(
 def appraise_flat(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
 ) -> Appraisal:
-    """Value everybody of a flat study who is still there, each by models fitted without the customer; it has no snapshot. See ``worth.appraise``."""
+    """Value everybody of a flat study who is still there, each by models fitted without the
+    customer; it has no snapshot. See ``worth.appraise``.
+    """
     frame, fee = _load_priced(tables, study)
     unit = UNIT_DAYS[study.duration_unit or "months"]
     features = list_features(frame, study)
@@ -261,12 +275,14 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, np.ndarray
     column = study.economics.fee_column
     if column is None:
         raise NotApplicable(
-            f"the study {study.name} tells no prices: its study.yml names no fee_column under economics"
+            f"the study {study.name} tells no prices: its study.yml names no fee_column under"
+            " economics"
         )
     known = tables["snapshot"].columns
     if column not in known:
         raise StudyError(
-            f"study.yml, key economics.fee_column: required a column of the snapshot, arrived '{column}'; name one of {', '.join(known)}"
+            "study.yml, key economics.fee_column: required a column of the snapshot, arrived"
+            f" '{column}'; name one of {', '.join(known)}"
         )
     if "duration" not in known:
         raise NotApplicable(
@@ -276,6 +292,7 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, np.ndarray
     fee = pd.to_numeric(frame[column], errors="coerce")
     if fee.isna().any() or (fee < 0).any():
         raise StudyError(
-            f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived {int((~(fee >= 0)).sum())} without; correct the SQL"
+            f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived"
+            f" {int((~(fee >= 0)).sum())} without; correct the SQL"
         )
     return frame, study.economics.fee_margin * fee.to_numpy(float)

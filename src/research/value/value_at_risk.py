@@ -1,4 +1,6 @@
-"""What is at stake, segment by segment: value, value at risk, and what churn is expected to take, from the appraisal of each customer."""
+"""What is at stake, segment by segment: value, value at risk, and what churn is expected to take,
+from the appraisal of each customer.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -40,10 +42,12 @@ FRESH = "last purchase"
 def find_customer_segments(
     appraisal: Appraisal, tables: Tables, study: Study, snapshot: date | None
 ) -> pd.DataFrame:
-    """Return the segments of each valued customer, one column for each way to tell customers apart, in the order of ``appraisal.values``.
+    """Return the segments of each valued customer, one column for each way to tell customers apart,
+    in the order of ``appraisal.values``.
 
-    Attributes as in ``slices.list_segment_columns``; of a flat study those of ``lifecycle.segments``, else texts of few values; of buyers also how often
-    they came back and how long ago they last bought.
+    Attributes as in ``slices.list_segment_columns``; of a flat study those of
+    ``lifecycle.segments``, else texts of few values; of buyers also how often they came back and
+    how long ago they last bought.
     """
     customers = appraisal.values[["customer_id"]]
     if study.kind == "flat":
@@ -100,18 +104,22 @@ def tabulate_stakes(appraisal: Appraisal, segments: pd.DataFrame) -> pd.DataFram
 
     Returns
     -------
-    DataFrame with columns segment_by, segment, customers, mean_risk_share, mean_value, value, low, high, value_at_risk, cost_of_churn, cost_low, cost_high,
-    cost_share
-        Sums over the customers in the study's currency, but ``mean_value``. ``cost_share``: of the segment's value if all were kept. Intervals of sums, 95 %,
-        by models refitted on resampled customers: what the model doesn't know, given that it is of the right kind. Segments of fewer than 30
-        customers are put together; within an attribute the costliest stands first.
+    DataFrame with columns segment_by, segment, customers, mean_risk_share, mean_value, value, low,
+    high, value_at_risk, cost_of_churn, cost_low, cost_high, cost_share
+        Sums over the customers in the study's currency, but ``mean_value``. ``cost_share``: of the
+        segment's value if all were kept. Intervals of sums, 95 %, by models refitted on resampled
+        customers: what the model doesn't know, given that it is of the right kind. Segments of
+        fewer than 30 customers are put together; within an attribute the costliest stands first.
     """
     parts = [("all", "all", np.ones(len(appraisal.values), bool))]
     for by in segments:
         names = name_segments(segments, by)
         parts += [(by, name, (names == name).to_numpy()) for name in names.unique()]
     rows = [(by, name, *_sum_up(appraisal, inside)) for by, name, inside in parts]
-    columns = "segment_by segment customers mean_risk_share mean_value value low high value_at_risk cost_of_churn cost_low cost_high cost_share"
+    columns = (
+        "segment_by segment customers mean_risk_share mean_value value low high value_at_risk"
+        " cost_of_churn cost_low cost_high cost_share"
+    )
     table = pd.DataFrame(rows, columns=columns.split())
     place = table.segment_by.map(
         {by: number for number, by in enumerate(dict.fromkeys(table.segment_by))}
@@ -151,7 +159,9 @@ def _sum_up(appraisal: Appraisal, inside: np.ndarray) -> tuple:
 
 
 def name_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """Return a table whose columns of money carry the currency in their names: ``value`` becomes ``value_eur``."""
+    """Return a table whose columns of money carry the currency in their names: ``value`` becomes
+    ``value_eur``.
+    """
     names = {*MONEY, "mean_value", "cost_low", "cost_high", "typical_amount"}
     return table.rename(
         columns={name: f"{name}_{currency.lower()}" for name in table if name in names}
@@ -159,7 +169,9 @@ def name_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
 
 
 def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
-    """Return the table ``value``: one row per customer, the most valuable at risk first, without the columns that this kind of study doesn't have."""
+    """Return the table ``value``: one row per customer, the most valuable at risk first, without
+    the columns that this kind of study doesn't have.
+    """
     rows = appraisal.values.sort_values(
         ["value_at_risk", "customer_id"], ascending=[False, True], ignore_index=True
     )
@@ -184,7 +196,9 @@ def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
 
 
 def lay_out_stakes(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table of segments as a reader takes it in, an attribute named once, and which columns hold cells with intervals."""
+    """Return the table of segments as a reader takes it in, an attribute named once, and which
+    columns hold cells with intervals.
+    """
     value = [_write_sum(*row) for row in stakes[["value", "low", "high"]].itertuples(index=False)]
     cost = [
         _write_sum(*row)
@@ -213,7 +227,9 @@ def _write_sum(value: float, low: float, high: float) -> str:
 
 
 def concentrate(values: pd.DataFrame, parts: int = 20) -> pd.DataFrame:
-    """Return which share of all value the most valuable customers hold: columns customers_share, value_share, from none to all."""
+    """Return which share of all value the most valuable customers hold: columns customers_share,
+    value_share, from none to all.
+    """
     ordered = np.r_[0, np.cumsum(np.sort(values.value.to_numpy(float))[::-1])]
     at = np.linspace(0, 1, parts + 1)
     total = ordered[-1] if ordered[-1] > 0 else 1.0

@@ -295,6 +295,9 @@ def test_the_gate_leaves_the_honest_columns_of_the_real_studies_alone(name, mirr
 def test_a_misspelt_rule_of_study_yml_is_refused_with_the_closest_feature():
     with pytest.raises(
         StudyError,
-        match=r"key leaks: required names of features, arrived signall \(did you mean signal\?\); correct or remove them",
+        match=(
+            r"key leaks: required names of features, arrived signall \(did you mean signal\?\);"
+            r" correct or remove them"
+        ),
     ):
         gate(customers(), drop={"signall": "set at exit"})

@@ -14,7 +14,9 @@ T = date(2024, 6, 30)
 
 @pytest.fixture
 def company(write_study):
-    """Four customers: one runs on, one ends on the snapshot, one the day after, one left and came back; one more joins later."""
+    """Four customers: one runs on, one ends on the snapshot, one the day after, one left and came
+    back; one more joins later.
+    """
     joined = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03", "2023-01-01", "2024-07-01"])
     people = pd.DataFrame(
         {
@@ -142,7 +144,9 @@ def test_too_few_gone_customers_say_nothing():
 
 
 def trial(n: int = 3_000, seed: int = 0, columns: int = 20) -> pd.DataFrame:
-    """Return customers of whom a lot sends half into a campaign of two arms, with attributes from before."""
+    """Return customers of whom a lot sends half into a campaign of two arms, with attributes from
+    before.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {

@@ -1,4 +1,6 @@
-"""Time travel: what lies after a snapshot is changed, nothing before it is, and a feature that looks ahead is caught."""
+"""Time travel: what lies after a snapshot is changed, nothing before it is, and a feature that
+looks ahead is caught.
+"""
 
 from datetime import date
 
@@ -80,7 +82,9 @@ def test_a_future_leaves_the_evidence_as_it_is_and_the_table_not(tables, name, f
 
 
 def _read(table) -> pd.DataFrame:
-    """Return the rows in order, times in one unit: DuckDB gives nanoseconds where a column has empty values, microseconds else."""
+    """Return the rows in order, times in one unit: DuckDB gives nanoseconds where a column has
+    empty values, microseconds else.
+    """
     frame = table.to_pandas()
     frame = frame.astype(dict.fromkeys(frame.select_dtypes("datetime"), "datetime64[us]"))
     return frame.sort_values([*frame.columns]).reset_index(drop=True)
@@ -146,8 +150,8 @@ def test_a_feature_that_sees_the_future_is_caught(write_study, monkeypatch, kind
     assert bool(faults) == caught
     if caught:
         assert (
-            "tiny: feature value (of orders): required nothing of the days after a snapshot, arrived rows that differ with the future"
-            in " ".join(faults)
+            "tiny: feature value (of orders): required nothing of the days after a snapshot,"
+            " arrived rows that differ with the future" in " ".join(faults)
         )
     else:
         assert time_travel.sum_up(table, study).startswith(
@@ -173,8 +177,8 @@ def test_a_feature_that_depends_on_how_rows_lie_is_caught(write_study, monkeypat
     faults = [*time_travel.list_faults(time_travel.travel(loaded, study), study)]
     assert len(faults) == 1
     assert (
-        "feature chance (of features.sql): required the same from the same evidence, arrived different values in"
-        in faults[0]
+        "feature chance (of features.sql): required the same from the same evidence, arrived"
+        " different values in" in faults[0]
     )
 
 
@@ -212,18 +216,23 @@ def test_the_command_says_that_a_flat_study_has_no_time(write_study, capsys):
     assert cli.main(["check", "--time-travel", "tiny"]) == 0
     assert (
         capsys.readouterr().out
-        == "tiny: no time to travel in: the one table of a flat study has no dates, and only the leak gate judges it\n"
+        == "tiny: no time to travel in: the one table of a flat study has no dates, and only the"
+        " leak gate judges it\n"
     )
 
 
 def test_the_command_proves_a_study_blind_its_own_sql_included(write_study, capsys):
-    own = "SELECT customer_id, sum(amount) AS own_spent, (SELECT count(*) FROM contracts WHERE end_reason = 'price') AS own_gone FROM orders GROUP BY ALL"
+    own = (
+        "SELECT customer_id, sum(amount) AS own_spent, (SELECT count(*) FROM contracts WHERE"
+        " end_reason = 'price') AS own_gone FROM orders GROUP BY ALL"
+    )
     write_company(write_study, own=own)
     assert cli.main(["check", "--time-travel", "tiny"]) == 0
     out = capsys.readouterr().out
     assert "features at 2 snapshots unchanged to the bit by 3 futures" in out
     assert out.endswith(
-        "of them moved when the past was changed; region: without a history, judged by the leak gate alone\n"
+        "of them moved when the past was changed; region: without a history, judged by the leak"
+        " gate alone\n"
     )
 
 

@@ -27,7 +27,9 @@ def histories(*rows: tuple[float, float, float]) -> pd.DataFrame:
 def simulate(
     n: int, parameters: tuple, age: float, until: float, seed: int, most: int = 150
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return histories at ``age``, and the times of all purchases (missing once the customer has died), by the model's own story."""
+    """Return histories at ``age``, and the times of all purchases (missing once the customer has
+    died), by the model's own story.
+    """
     r, alpha, a, b = parameters
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.exponential(1 / rng.gamma(r, 1 / alpha, (n, 1)), (n, most)), axis=1)
@@ -38,13 +40,17 @@ def simulate(
     assert not (times[:, -1] < until).any()
     bought = times <= age
     last = np.where(bought, times, 0).max(axis=1)
-    return pd.DataFrame(
-        {"n_repeat": bought.sum(axis=1), "recency_days": last, "age_days": float(age)}
-    ), times
+    return (
+        pd.DataFrame(
+            {"n_repeat": bought.sum(axis=1), "recency_days": last, "age_days": float(age)}
+        ),
+        times,
+    )
 
 
 def test_the_fit_on_cdnow_is_the_published_one(mirror):
-    # Fader, Hardie & Lee (2005), table 2: r .243, alpha 4.414, a .793, b 2.426, log-likelihood -9582.4; weeks to 1997-09-30
+    # Fader, Hardie & Lee (2005), table 2: r .243, alpha 4.414, a .793, b 2.426, log-likelihood
+    # -9582.4; weeks to 1997-09-30
     lines = pd.read_csv(mirror / "cdnow" / "cdnowElog.csv")
     lines["day"] = pd.to_datetime(lines.date.astype(str))
     days = lines[lines.day <= "1997-09-30"].groupby("sampleid").day.agg(["min", "max", "nunique"])
@@ -64,7 +70,8 @@ def test_the_fit_on_cdnow_is_the_published_one(mirror):
 
 
 def test_likelihood_and_chance_of_being_alive_worked_by_hand():
-    # all parameters 1. No repeat until 1: (1/2)^1. One repeat at 1 of 3: B(1,2)/B(1,1) / 4² = 1/32 alive, B(2,1)/B(1,1) / 2² = 1/8 not
+    # all parameters 1. No repeat until 1: (1/2)^1. One repeat at 1 of 3: B(1,2)/B(1,1) / 4² = 1/32
+    # alive, B(2,1)/B(1,1) / 2² = 1/8 not
     likelihood, chance = beta_geo.weigh_history(
         np.ones(4), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 3.0])
     )
@@ -89,7 +96,8 @@ def test_the_chance_of_being_alive_ranks_and_the_labels_say_how_many():
 
 
 def test_silence_without_lead_worked_by_hand():
-    # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then silent with (2/4)^2; a new customer at T = 0: (1/3)^1
+    # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then silent with (2/4)^2; a new customer at T =
+    # 0: (1/3)^1
     assert beta_geo.predict_silence(histories((1, 1, 1), (0, 0, 0)), ONES, 0, 2) == pytest.approx(
         [1 - 1 / 2 * (1 - 1 / 4), 1 / 3]
     )
@@ -106,7 +114,8 @@ def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
     x, _, age = history
     rhythm = Fit(np.array(parameters), np.eye(4), 0.0, 1, beta_geo.NAMES)
     chance = beta_geo.predict_alive(histories(history), rhythm)[0]
-    # Gauss quadrature with the densities of rate, gamma(r + x, alpha + T), and dropout, beta(a, b + x), as weights
+    # Gauss quadrature with the densities of rate, gamma(r + x, alpha + T), and dropout, beta(a, b +
+    # x), as weights
     (rate, rate_share), (drop, drop_share) = (
         roots_genlaguerre(80, r + x - 1),
         roots_jacobi(80, b + x - 1, a - 1),
@@ -125,7 +134,8 @@ def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
 
 @pytest.mark.parametrize("certain", [2e3, 2e4, 3e6])
 def test_where_nobody_ever_drops_out_purchases_go_on_at_the_customers_own_rate(certain):
-    # the chance to drop out is one in a hundred million: of a customer alive (r + x) / (alpha + T) a day
+    # the chance to drop out is one in a hundred million: of a customer alive (r + x) / (alpha + T)
+    # a day
     table, parameters = (
         histories((0, 0, 300), (12, 290, 300), (80, 299, 300)),
         np.array([2.0, 30.0, certain, certain * 1e8]),
@@ -286,7 +296,8 @@ def test_a_history_counts_days_up_to_the_snapshot(write_study):
             ("c", "2024-07-01 00:00"),
         ),
     )
-    # a: two lines on one day are one; 1, 11 and 30 June count, 1 July lies ahead. b: first bought on the snapshot. c: not yet
+    # a: two lines on one day are one; 1, 11 and 30 June count, 1 July lies ahead. b: first bought
+    # on the snapshot. c: not yet
     assert found[["customer_id", *purchase_history.HISTORY]].to_numpy().tolist() == [
         ["a", 2, 29, 29],
         ["b", 0, 0, 0],

@@ -1,4 +1,6 @@
-"""Pareto/NBD and Gamma-Gamma: the published fits and holdout, integrals by quadrature, and customers whose truth is known."""
+"""Pareto/NBD and Gamma-Gamma: the published fits and holdout, integrals by quadrature, and
+customers whose truth is known.
+"""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,9 @@ def cdnow(mirror) -> pd.DataFrame:
 
 @pytest.fixture
 def weeks(cdnow) -> pd.DataFrame:
-    """Histories in weeks to 1997-09-30, the mean amount of repeat purchases, and the purchases of the 39 weeks after."""
+    """Histories in weeks to 1997-09-30, the mean amount of repeat purchases, and the purchases of
+    the 39 weeks after.
+    """
     before = cdnow[cdnow.day <= CUT]
     days = before.groupby("sampleid").day.agg(["min", "max", "count"])
     repeats = before[before.day > before.sampleid.map(days["min"])].groupby("sampleid").sales.mean()
@@ -38,7 +42,8 @@ def weeks(cdnow) -> pd.DataFrame:
 
 
 def test_the_fit_on_cdnow_is_the_published_one(weeks):
-    # Fader, Hardie & Lee (2005), doi:10.1287/mksc.1040.0098, table 2: r .553, alpha 10.578, s .606, beta 11.669, log-likelihood -9595.0
+    # Fader, Hardie & Lee (2005), doi:10.1287/mksc.1040.0098, table 2: r .553, alpha 10.578, s .606,
+    # beta 11.669, log-likelihood -9595.0
     found = pareto_nbd.fit_rhythm(weeks)
     assert found.parameters == pytest.approx([0.553, 10.578, 0.606, 11.669], rel=2e-3)
     assert round(found.log_likelihood, 1) == -9595.0
@@ -53,7 +58,8 @@ def test_the_holdout_on_cdnow_is_the_published_one(weeks):
 
 
 def test_the_amounts_on_cdnow_are_the_published_ones(weeks):
-    # Fader, Hardie & Lee (2005), doi:10.1509/jmkr.2005.42.4.415: p 6.25, q 3.74, v 15.44 from 946 customers
+    # Fader, Hardie & Lee (2005), doi:10.1509/jmkr.2005.42.4.415: p 6.25, q 3.74, v 15.44 from 946
+    # customers
     found = gamma_gamma.fit_spend(weeks)
     assert found.customers == 946
     assert found.parameters == pytest.approx([6.25, 3.74, 15.44], abs=0.006)
@@ -99,7 +105,9 @@ def test_likelihood_and_chance_of_being_alive_equal_the_integrals(parameters, hi
 def simulate(
     n: int, parameters: tuple, age: float, until: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return histories at ``age``, who is alive then, and the purchases from there to ``until``, by the model's own story."""
+    """Return histories at ``age``, who is alive then, and the purchases from there to ``until``, by
+    the model's own story.
+    """
     r, alpha, s, beta = parameters
     rng = np.random.default_rng(seed)
     end = rng.exponential(1 / rng.gamma(s, 1 / beta, n))

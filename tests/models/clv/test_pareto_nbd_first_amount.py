@@ -1,4 +1,6 @@
-"""Pareto/NBD with the first amount: equal to Pareto/NBD where it tells nothing, recovered where it does, and what its parts say by simulation."""
+"""Pareto/NBD with the first amount: equal to Pareto/NBD where it tells nothing, recovered where it
+does, and what its parts say by simulation.
+"""
 
 import numpy as np
 import pandas as pd
@@ -86,7 +88,8 @@ def test_purchases_and_silence_are_as_often_as_the_model_says():
 
 
 def test_the_first_amount_betters_the_likelihood_on_cdnow_by_24(mirror):
-    # found by this package, not published: -9595.0 in weeks without it; Abe (2009), doi:10.1287/mksc.1090.0502, finds that it tells how often they buy
+    # found by this package, not published: -9595.0 in weeks without it; Abe (2009),
+    # doi:10.1287/mksc.1090.0502, finds that it tells how often they buy
     lines = pd.read_csv(mirror / "cdnow" / "cdnowElog.csv")
     days = (
         lines.assign(day=pd.to_datetime(lines.date.astype(str)))

@@ -18,7 +18,9 @@ ECONOMICS = {
 
 
 def write_trial(write_study, n: int = 1200, **changes):
-    """Write a study of a mail that brings visits to those with a high ``taste``, each visit 20 euros of which half remains."""
+    """Write a study of a mail that brings visits to those with a high ``taste``, each visit 20
+    euros of which half remains.
+    """
     rng = np.random.default_rng(0)
     taste, arm = rng.uniform(-1, 1, n), rng.permutation(np.arange(n) % 2)
     visit = rng.random(n) < 0.2 + arm * np.clip(0.4 * taste, 0, 1)

@@ -1,4 +1,6 @@
-"""Policies at equal budget: by hand where effects are known, by truth where a trial estimates them, and the words of a verdict."""
+"""Policies at equal budget: by hand where effects are known, by truth where a trial estimates them,
+and the words of a verdict.
+"""
 
 import numpy as np
 import pandas as pd
@@ -113,7 +115,9 @@ def test_profit_is_told_per_cycle():
 
 
 def estimate(seed: int, n: int = 3000) -> tuple[Case, pd.DataFrame]:
-    """Return a case of a trial whose true effects are known, a customer being worth 20 and a letter costing 1, and its policies."""
+    """Return a case of a trial whose true effects are known, a customer being worth 20 and a letter
+    costing 1, and its policies.
+    """
     trial, true = make_trial(n, seed, lambda x: 0.05 + 0.25 * x)
     sample = doubly_robust.lay_out(trial, "kept")
     said, expected = (
@@ -281,7 +285,10 @@ def test_a_study_without_trial_and_costs_has_nothing_to_weigh(write_study):
 def test_why_there_is_no_trial_is_said_before_what_else_is_missing(write_study):
     with pytest.raises(
         NotApplicable,
-        match="no arms here; without a trial, the economics of the study tiny name no costs: there is nothing to weigh",
+        match=(
+            "no arms here; without a trial, the economics of the study tiny name no costs: there is"
+            " nothing to weigh"
+        ),
     ):
         break_even.load_stakes({}, write_study("flat"), 0, "no arms here")
 

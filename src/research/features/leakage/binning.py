@@ -12,14 +12,18 @@ RANGES = 10
 
 @dataclass(frozen=True)
 class View:
-    """Rows in groups: ``codes`` number them, below 0 for a row in none, and ``labels`` say in words what each holds."""
+    """Rows in groups: ``codes`` number them, below 0 for a row in none, and ``labels`` say in words
+    what each holds.
+    """
 
     codes: np.ndarray
     labels: list[str]
 
 
 def cut_groups(values: pd.Series, groups: int) -> np.ndarray:
-    """Return numbers of at most ``groups`` groups, 0 where the value is empty: ranges of equally many, or the commonest texts and the rest."""
+    """Return numbers of at most ``groups`` groups, 0 where the value is empty: ranges of equally
+    many, or the commonest texts and the rest.
+    """
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > groups:
         edges = np.unique(
             np.nanquantile(values.to_numpy(float), np.arange(1, groups) / groups, method="lower")
@@ -33,7 +37,9 @@ def cut_groups(values: pd.Series, groups: int) -> np.ndarray:
 
 
 def view_groups(values: pd.Series, column: str) -> Iterator[View]:
-    """Yield rows in groups: with a value or without, like the commonest value or other, and value by value or range by range."""
+    """Yield rows in groups: with a value or without, like the commonest value or other, and value
+    by value or range by range.
+    """
     yield View(values.notna().to_numpy(np.int64), [f"no {column}", f"any {column}"])
     codes, uniques = pd.factorize(values)
     if len(uniques):

@@ -1,7 +1,8 @@
 """The leak gate: columns that know the outcome, and why they are kept out of the models.
 
-A leak is a column whose value was set because the customer left or was treated, or that names the customer. What the gate excludes can only
-lower a model's score, and study.yml overrules it by name and with a reason (``leaks.keep``, ``leaks.drop``).
+A leak is a column whose value was set because the customer left or was treated, or that names the
+customer. What the gate excludes can only lower a model's score, and study.yml overrules it by name
+and with a reason (``leaks.keep``, ``leaks.drop``).
 """
 
 import difflib
@@ -27,7 +28,9 @@ from research.study import Study
 SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
 LEAST_OF_CLASS = 10
 PURE_CHANCE = 1e-6  # a group of churners only must be this improbable if the column knew nothing
-HONEST_CUSTOMERS = 150  # ... and hold so many, or half of all leavers: at an honest risk of 97 %, one group in a hundred leaves whole
+# ... and hold so many, or half of all leavers: at an honest risk of 97 %, one group in a hundred
+# leaves whole
+HONEST_CUSTOMERS = 150
 RATE_GROUPS = 50
 Finding = tuple[str, str]
 
@@ -35,24 +38,30 @@ Finding = tuple[str, str]
 def find_leaks(
     frame: pd.DataFrame, features: Sequence[str], study: Study, everyone: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Judge every feature column: alone, against who has left and who was treated already, and in small combination.
+    """Judge every feature column: alone, against who has left and who was treated already, and in
+    small combination.
 
     Parameters
     ----------
-    frame : DataFrame with customer_id, churned, optionally left_in_lead, leaves_in_data and arm, and the features
-        Training rows; ``leaves_in_data`` (the customer left at any time before the data end) shows columns written later than the horizon.
+    frame : DataFrame with customer_id, churned, optionally left_in_lead, leaves_in_data and arm,
+        and the features
+        Training rows; ``leaves_in_data`` (the customer left at any time before the data end) shows
+        columns written later than the horizon.
     features : columns to judge
-    everyone : see ``traces.load_everyone``; without it, attributes written at leaving or by a campaign show only where they tell of churn
+    everyone : see ``traces.load_everyone``; without it, attributes written at leaving or by a
+        campaign show only where they tell of churn
 
     Returns
     -------
     DataFrame with columns column, evidence, reason, decision
-        One row per suspicious or overruled column; ``decision`` is kept or excluded. Empty where nothing was found.
+        One row per suspicious or overruled column; ``decision`` is kept or excluded. Empty where
+        nothing was found.
 
     Raises
     ------
     StudyError
-        If study.yml keeps or drops a column that is no feature: misspelt, the rule would do nothing.
+        If study.yml keeps or drops a column that is no feature: misspelt, the rule would do
+        nothing.
     """
     _require_known(features, study)
     traces = _find_traces(frame, features, everyone)
@@ -75,13 +84,16 @@ def _require_known(features: Sequence[str], study: Study) -> None:
     wrong = [name for name in (*study.leaks.keep, *study.leaks.drop) if name not in features]
     if wrong:
         hints = [
-            f"{name} (did you mean {close[0]}?)"
-            if (close := difflib.get_close_matches(name, features, n=1))
-            else name
+            (
+                f"{name} (did you mean {close[0]}?)"
+                if (close := difflib.get_close_matches(name, features, n=1))
+                else name
+            )
             for name in wrong
         ]
         raise StudyError(
-            f"study.yml, key leaks: required names of features, arrived {', '.join(hints)}; correct or remove them"
+            f"study.yml, key leaks: required names of features, arrived {', '.join(hints)}; correct"
+            " or remove them"
         )
 
 
@@ -89,8 +101,9 @@ def _require_known(features: Sequence[str], study: Study) -> None:
 class Rows:
     """What all columns are judged against, computed once.
 
-    ``customers`` numbers them, ``first`` are the places of each one's first row, ``part`` divides the rows by fold and class. ``never_back``
-    marks rows of who never left before: who came back keeps the traces. ``outcomes`` are words, who of those left, and how many customers.
+    ``customers`` numbers them, ``first`` are the places of each one's first row, ``part`` divides
+    the rows by fold and class. ``never_back`` marks rows of who never left before: who came back
+    keeps the traces. ``outcomes`` are words, who of those left, and how many customers.
     """
 
     frame: pd.DataFrame
@@ -123,7 +136,9 @@ def _prepare(frame: pd.DataFrame) -> Rows:
 
 
 def _list_outcomes(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield who churned in the window, and who left ever; most customers leave at some time in some studies, which then says nothing."""
+    """Yield who churned in the window, and who left ever; most customers leave at some time in some
+    studies, which then says nothing.
+    """
     for outcome, words in (
         ("churned", "churn in the window"),
         ("leaves_in_data", "leave before the data end"),
@@ -141,7 +156,9 @@ def _suspect(rows: Rows, column: str) -> Finding | None:
 
 
 def _find_identifier(rows: Rows, column: str) -> Finding | None:
-    """Look for a column that names or numbers customers; one that changes from snapshot to snapshot of a customer doesn't."""
+    """Look for a column that names or numbers customers; one that changes from snapshot to snapshot
+    of a customer doesn't.
+    """
     values = rows.frame[column].iloc[rows.first]
     if (
         column in RESERVED
@@ -171,7 +188,9 @@ def _find_separation(rows: Rows, column: str) -> Finding | None:
 
 
 def _group(values: pd.Series) -> np.ndarray:
-    """Return numbers of groups, one for every text and for every range of numbers, an empty value being a group of its own."""
+    """Return numbers of groups, one for every text and for every range of numbers, an empty value
+    being a group of its own.
+    """
     return (
         pd.factorize(values, use_na_sentinel=False)[0]
         if values.dtype == object
@@ -209,10 +228,11 @@ def _count_pure(view: View, customers: np.ndarray, left: np.ndarray) -> pd.Serie
 
 
 def _require_size(share: float, leavers: int, groups: int) -> float:
-    """Return how many customers a group that leaves whole must hold to be too large for luck and for an honest high risk.
+    """Return how many customers a group that leaves whole must hold to be too large for luck and
+    for an honest high risk.
 
-    It must be too improbable for a column that knows nothing, and hold 150 customers or half of all leavers: a small group that happens to
-    leave whole can be an honest one at a risk of 95 %.
+    It must be too improbable for a column that knows nothing, and hold 150 customers or half of all
+    leavers: a small group that happens to leave whole can be an honest one at a risk of 95 %.
     """
     chance = np.log(PURE_CHANCE / max(groups, 1)) / np.log(min(max(share, 1e-12), 1 - 1e-12))
     return max(LEAST_CUSTOMERS, chance, min(HONEST_CUSTOMERS, leavers / 2))
@@ -221,7 +241,9 @@ def _require_size(share: float, leavers: int, groups: int) -> float:
 def _find_traces(
     frame: pd.DataFrame, features: Sequence[str], everyone: pd.DataFrame | None
 ) -> dict[str, Finding]:
-    """Judge attributes without a date: those of ``everyone``, or all features of a flat study that has arms."""
+    """Judge attributes without a date: those of ``everyone``, or all features of a flat study that
+    has arms.
+    """
     if everyone is not None:
         columns = [column for column in features if column in everyone]
         arms = [column for column in everyone if column.startswith(ARM)]
@@ -234,10 +256,15 @@ def _find_traces(
 
 
 def _find_together(frame: pd.DataFrame, columns: list[str], study: Study) -> dict[str, Finding]:
-    """Judge what is left in twos and threes; a partner that study.yml keeps is named too, so that its evidence stays visible."""
+    """Judge what is left in twos and threes; a partner that study.yml keeps is named too, so that
+    its evidence stays visible.
+    """
     found: dict[str, Finding] = {}
     for column, partners, area in find_combinations(frame, columns, {*study.leaks.keep}):
-        reason = f"separation together: {'neither tells' if len(partners) == 1 else 'none tells'} alone what they tell together; without it, they don't"
+        reason = (
+            f"separation together: {'neither tells' if len(partners) == 1 else 'none tells'} alone"
+            " what they tell together; without it, they don't"
+        )
         for member in (column, *(partner for partner in partners if partner in study.leaks.keep)):
             others = " and ".join(name for name in (column, *partners) if name != member)
             found.setdefault(

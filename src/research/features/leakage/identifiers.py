@@ -18,11 +18,14 @@ NAMING = re.compile(
 
 
 def names_customers(values: pd.Series) -> bool:
-    """Say whether a column numbers or names customers, so that its values say nothing of the next one.
+    """Say whether a column numbers or names customers, so that its values say nothing of the next
+    one.
 
-    Text does where nearly all values are distinct. Whole numbers do where they have too few ties for a measure of that spread (they were
-    handed out, not measured), where they have none and the column is called a number or a key, or where they are drawn evenly from all
-    numbers of six or more digits. A measure to the cent has few ties as well, but no fewer than chance gives, and isn't even.
+    Text does where nearly all values are distinct. Whole numbers do where they have too few ties
+    for a measure of that spread (they were handed out, not measured), where they have none and the
+    column is called a number or a key, or where they are drawn evenly from all numbers of six or
+    more digits. A measure to the cent has few ties as well, but no fewer than chance gives, and
+    isn't even.
 
     Parameters
     ----------
@@ -40,7 +43,9 @@ def names_customers(values: pd.Series) -> bool:
 
 
 def _are_handed_out(values: pd.Series) -> bool:
-    """Compare the pairs of equal values with how many the spread of the values makes by chance, range by range."""
+    """Compare the pairs of equal values with how many the spread of the values makes by chance,
+    range by range.
+    """
     ordered = np.sort(values.to_numpy(float))
     parts = np.array_split(ordered, min(20, len(ordered) // 10))
     expected = sum(len(part) * (len(part) - 1) / 2 / (part[-1] - part[0] + 1) for part in parts)

@@ -1,6 +1,8 @@
-"""Leaks in small combination: two or three columns that tell leavers from the others together, though none of them does alone.
+"""Leaks in small combination: two or three columns that tell leavers from the others together,
+though none of them does alone.
 
-Columns are cut into few groups once. Everything else is counted in cells, so that thousands of pairs take seconds.
+Columns are cut into few groups once. Everything else is counted in cells, so that thousands of
+pairs take seconds.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,9 @@ TOGETHER_AUC = {
     3: 0.99,
 }  # two honest independent columns of AUC .85 reach .928 together, three .964
 SURE_AUC = {2: 0.93, 3: 0.97}  # ... so the AUC less two standard errors must lie above that
-GAIN = 2  # together, columns must err at most half as often as the best of them alone: else that one is what separates
+# together, columns must err at most half as often as the best of them alone: else that one is what
+# separates
+GAIN = 2
 LEAST_CUSTOMERS = 20  # of each class
 FOLDS = 5
 ROWS = 25_000  # customers are thinned to about so many rows
@@ -28,7 +32,9 @@ GROUPS_OF_THREE = 4
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows in groups: ``codes`` (columns x rows) below ``size``; ``part`` is twice the fold, plus one for churners; customers by class."""
+    """Rows in groups: ``codes`` (columns x rows) below ``size``; ``part`` is twice the fold, plus
+    one for churners; customers by class.
+    """
 
     codes: np.ndarray
     size: int
@@ -40,17 +46,19 @@ class Cells:
 def find_combinations(
     frame: pd.DataFrame, columns: list[str], kept: set[str]
 ) -> list[tuple[str, Key, float]]:
-    """Return the columns to exclude so that no two or three of the rest separate leavers from the others.
+    """Return the columns to exclude so that no two or three of the rest separate leavers from the
+    others.
 
-    Of the combinations that separate, the column in most of them goes first (the smallest set, found greedily), at a tie the one that
-    tells most alone. Threes are looked for where no pair is left, as a third beside the best pairs: three columns of which no two tell
-    anything stay unseen.
+    Of the combinations that separate, the column in most of them goes first (the smallest set,
+    found greedily), at a tie the one that tells most alone. Threes are looked for where no pair is
+    left, as a third beside the best pairs: three columns of which no two tell anything stay unseen.
 
     Parameters
     ----------
     frame : DataFrame with customer_id, churned and ``columns``
     columns : features that alone are not suspicious
-    kept : columns that study.yml keeps: their partners go, and themselves only where all partners are kept too
+    kept : columns that study.yml keeps: their partners go, and themselves only where all partners
+        are kept too
 
     Returns
     -------
@@ -93,7 +101,9 @@ def _thin(frame: pd.DataFrame, columns: int) -> pd.DataFrame:
 
 
 def _choose_groups(customers: int) -> int:
-    """Return an even number of groups, so that one border is the median, of which pairs of columns leave 20 customers to a cell."""
+    """Return an even number of groups, so that one border is the median, of which pairs of columns
+    leave 20 customers to a cell.
+    """
     return int(np.clip(2 * int(np.sqrt(customers / 20) / 2), 4, 10))
 
 
@@ -108,13 +118,17 @@ def _count(cells: Cells, codes: np.ndarray, width: int) -> np.ndarray:
 
 
 def divide(frame: pd.DataFrame) -> np.ndarray:
-    """Return the part of every row: twice its fold (a customer's rows together, by a hash of the name), plus one for churners."""
+    """Return the part of every row: twice its fold (a customer's rows together, by a hash of the
+    name), plus one for churners.
+    """
     folds = pd.util.hash_array(frame.customer_id.astype(str).to_numpy(object)) % FOLDS
     return folds.astype(np.int64) * 2 + frame.churned.to_numpy(bool)
 
 
 def count_cells(part: np.ndarray, codes: np.ndarray, width: int) -> np.ndarray:
-    """Return rows by fold, class and cell; ``codes`` are below ``width``, ``part`` comes from ``divide``."""
+    """Return rows by fold, class and cell; ``codes`` are below ``width``, ``part`` comes from
+    ``divide``.
+    """
     return np.bincount(part * width + codes, minlength=2 * FOLDS * width).reshape(FOLDS, 2, width)
 
 
@@ -124,7 +138,9 @@ def _score_alone(cells: Cells) -> np.ndarray:
 
 
 def measure_areas(counts: np.ndarray) -> np.ndarray:
-    """Return the AUC of the churn shares of cells, learned on the other folds, for each first index of ``counts`` (any, fold, class, cell)."""
+    """Return the AUC of the churn shares of cells, learned on the other folds, for each first index
+    of ``counts`` (any, fold, class, cell).
+    """
     rest = counts.sum(axis=1, keepdims=True) - counts
     share = rest[:, :, 1].sum(axis=2) / np.maximum(rest.sum(axis=(2, 3)), 1)
     risk = (rest[:, :, 1] + share[:, :, None]) / (rest.sum(axis=2) + 1)
@@ -133,13 +149,17 @@ def measure_areas(counts: np.ndarray) -> np.ndarray:
 
 
 def _own_areas(counts: np.ndarray) -> np.ndarray:
-    """Return the AUC of the churn shares of cells on the rows they were counted from: no cross-validated one can be larger."""
+    """Return the AUC of the churn shares of cells on the rows they were counted from: no
+    cross-validated one can be larger.
+    """
     churners, others = counts[:, :, 1].sum(axis=1), counts[:, :, 0].sum(axis=1)
     return _rank(churners / np.maximum(churners + others, 1), churners, others)
 
 
 def _rank(risk: np.ndarray, churners: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the AUC of each row of ``risk``, whose cells hold so many churners and others; cells of equal risk count as ties."""
+    """Return the AUC of each row of ``risk``, whose cells hold so many churners and others; cells
+    of equal risk count as ties.
+    """
     order = np.argsort(risk, axis=1, kind="stable")
     risk, churners, others = (
         np.take_along_axis(table, order, axis=1) for table in (risk, churners, others)
@@ -159,13 +179,17 @@ def _rank(risk: np.ndarray, churners: np.ndarray, others: np.ndarray) -> np.ndar
 
 
 def _separates(areas: np.ndarray, best_alone: np.ndarray, cells: Cells, members: int) -> np.ndarray:
-    """Say which combinations separate: near-perfectly, beyond the luck of so few customers, and much better than their best column."""
+    """Say which combinations separate: near-perfectly, beyond the luck of so few customers, and
+    much better than their best column.
+    """
     sure = areas - 2 * _error(areas, cells.leavers, cells.others) >= SURE_AUC[members]
     return (areas >= TOGETHER_AUC[members]) & sure & (GAIN * (1 - areas) <= 1 - best_alone)
 
 
 def _error(area: np.ndarray, leavers: int, others: int) -> np.ndarray:
-    """Return the standard error of an AUC (Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747)."""
+    """Return the standard error of an AUC (Hanley & McNeil 1982,
+    doi:10.1148/radiology.143.1.7063747).
+    """
     first, second = area / (2 - area), 2 * area**2 / (1 + area)
     spread = (
         area * (1 - area) + (leavers - 1) * (first - area**2) + (others - 1) * (second - area**2)
@@ -246,7 +270,9 @@ def _find_threes(
 def _cover(
     sets: dict[tuple[int, ...], float], alone: np.ndarray, columns: list[str], kept: set[str]
 ) -> list[tuple[str, Key, float]]:
-    """Return columns that hit every set, the one in most sets first, each with the partners and the AUC of its clearest set."""
+    """Return columns that hit every set, the one in most sets first, each with the partners and the
+    AUC of its clearest set.
+    """
     return [*_walk_cover(dict(sets), alone, columns, kept)]
 
 

@@ -1,8 +1,9 @@
-"""Traces of what came later in attributes without a date: of leaving, and of a campaign's treatment.
+"""Traces of what came later in attributes without a date: of leaving, and of a campaign's
+treatment.
 
-A customer's attributes carry no date, so they may have been written at any time. Nobody can see when; but a value written at leaving tells
-those already gone from those still there, and a value written after an assignment by lot differs between the arms, which nothing from
-before it can.
+A customer's attributes carry no date, so they may have been written at any time. Nobody can see
+when; but a value written at leaving tells those already gone from those still there, and a value
+written after an assignment by lot differs between the arms, which nothing from before it can.
 """
 
 from datetime import date
@@ -25,7 +26,8 @@ GONE_AUC = (
 HONEST_CUSTOMERS = (
     150  # a value that only gone customers have must hold so many, or half of all the gone
 )
-BANDS = 10  # of joining dates: the gone joined earlier, and so whatever went with the years differs honestly
+# of joining dates: the gone joined earlier, and so whatever went with the years differs honestly
+BANDS = 10
 GROUPS = 20
 LEAST_IN_ARM = 50
 CHOSEN_SHARE = 0.25  # where more columns differ between the arms, the arms were chosen, not drawn
@@ -33,7 +35,8 @@ ARM = "arm of "  # column of ``everyone``: the arm in the campaign of that name
 
 
 def load_everyone(tables: Tables, study: Study, day: date | None) -> pd.DataFrame | None:
-    """Return everybody whom the company knew at a day, gone or not, with attributes and the arms of campaigns drawn by lot.
+    """Return everybody whom the company knew at a day, gone or not, with attributes and the arms of
+    campaigns drawn by lot.
 
     Parameters
     ----------
@@ -43,9 +46,11 @@ def load_everyone(tables: Tables, study: Study, day: date | None) -> pd.DataFram
 
     Returns
     -------
-    DataFrame with columns customer_id, gone, joined_at, the attributes, and "arm of <campaign>" for each campaign
-        One row per customer with a spell of custom by that day; ``gone`` where none runs at its end. A date among the attributes is the
-        days since it, under the name that its feature has. A campaign whose propensities differ within an arm was not drawn: it has none.
+    DataFrame with columns customer_id, gone, joined_at, the attributes, and "arm of <campaign>" for
+    each campaign
+        One row per customer with a spell of custom by that day; ``gone`` where none runs at its
+        end. A date among the attributes is the days since it, under the name that its feature has.
+        A campaign whose propensities differ within an arm was not drawn: it has none.
     """
     if study.kind == "flat" or day is None:
         return None
@@ -132,7 +137,9 @@ def find_after_leaving(everyone: pd.DataFrame, columns: list[str]) -> dict[str, 
 
 
 def _tell_gone(everyone: pd.DataFrame, column: str, bands: np.ndarray) -> str | None:
-    """Return the AUC with which groups of values tell gone from present customers of one band, learned on other customers."""
+    """Return the AUC with which groups of values tell gone from present customers of one band,
+    learned on other customers.
+    """
     gone, groups = everyone.gone.to_numpy(bool), cut_groups(everyone[column], GROUPS)
     cells = bands * (GROUPS + 1) + groups
     folds = pd.util.hash_array(everyone.customer_id.astype(str).to_numpy(object)) % 5
@@ -149,11 +156,16 @@ def _tell_gone(everyone: pd.DataFrame, column: str, bands: np.ndarray) -> str | 
     )
     if not pairs or wins / pairs < GONE_AUC:
         return None
-    return f"AUC {wins / pairs:.3f} between customers gone and present who joined at about the same time"
+    return (
+        f"AUC {wins / pairs:.3f} between customers gone and present who joined at about the same"
+        " time"
+    )
 
 
 def _count_wins(risk: np.ndarray, gone: np.ndarray) -> tuple[float, float]:
-    """Return in how many pairs of a gone and a present customer the gone one has the higher risk (half for ties), and how many pairs there are."""
+    """Return in how many pairs of a gone and a present customer the gone one has the higher risk
+    (half for ties), and how many pairs there are.
+    """
     ranks, leavers = stats.rankdata(risk), gone.sum()
     return ranks[gone].sum() - leavers * (leavers + 1) / 2, float(leavers * (len(gone) - leavers))
 
@@ -161,7 +173,9 @@ def _count_wins(risk: np.ndarray, gone: np.ndarray) -> tuple[float, float]:
 def _find_gone_only(
     everyone: pd.DataFrame, column: str, bands: np.ndarray, joined: np.ndarray
 ) -> str | None:
-    """Look for a value that only gone customers have, too many of them to be luck among those who joined at the same time."""
+    """Look for a value that only gone customers have, too many of them to be luck among those who
+    joined at the same time.
+    """
     least = max(LEAST_CUSTOMERS, min(HONEST_CUSTOMERS, everyone.gone.sum() / 2))
     gone = everyone.gone.to_numpy(bool)
     for view in view_groups(everyone[column], column):
@@ -173,7 +187,10 @@ def _find_gone_only(
         pure = np.flatnonzero((sizes >= least) & (stay == 0))
         for group in pure:
             if _measure_luck(gone, view.codes == group, bands, joined) < np.log(CHANCE / len(pure)):
-                return f"all {sizes[group]:,} customers with {view.labels[group]} have left already, nobody who is still there has it"
+                return (
+                    f"all {sizes[group]:,} customers with {view.labels[group]} have left already,"
+                    " nobody who is still there has it"
+                )
     return None
 
 
@@ -182,8 +199,9 @@ def _measure_luck(
 ) -> float:
     """Return the log chance that all of a group are gone if it knew nothing but when they joined.
 
-    The share of gone customers is that of the rest of each band. Only members count with others of their band before and after them: what
-    was given only in years of which nobody is left says nothing.
+    The share of gone customers is that of the rest of each band. Only members count with others of
+    their band before and after them: what was given only in years of which nobody is left says
+    nothing.
     """
     rest, places = ~group, pd.Series(joined)
     left, rows = (
@@ -202,9 +220,11 @@ def _measure_luck(
 def find_after_treatment(
     frame: pd.DataFrame, columns: list[str], arms: list[str]
 ) -> dict[str, Finding]:
-    """Return the columns that differ between arms drawn by lot, though nothing from before the draw can: evidence and reason by column.
+    """Return the columns that differ between arms drawn by lot, though nothing from before the draw
+    can: evidence and reason by column.
 
-    Where the arms also differ in the date of joining, or in more than a quarter of the columns, they were chosen: nothing is said.
+    Where the arms also differ in the date of joining, or in more than a quarter of the columns,
+    they were chosen: nothing is said.
 
     Parameters
     ----------
@@ -230,7 +250,9 @@ def find_after_treatment(
 
 
 def _compare_arms(values: pd.Series, arms: pd.Series) -> float:
-    """Return the p-value of a chi-square test of groups of values against arms, groups of too few expected customers together."""
+    """Return the p-value of a chi-square test of groups of values against arms, groups of too few
+    expected customers together.
+    """
     if arms.nunique() < 2:
         return 1.0
     values = values.astype("int64") if pd.api.types.is_datetime64_any_dtype(values) else values
@@ -243,15 +265,23 @@ def _compare_arms(values: pd.Series, arms: pd.Series) -> float:
 
 def _word_treatment(rows: pd.DataFrame, column: str, arm: str, chance: float) -> Finding:
     name = f" of {arm.removeprefix(ARM)}" if arm.startswith(ARM) else ""
-    words = f"differs between the arms{name} ({_contrast(rows[column], rows[arm])}), by luck once in 10^{min(-np.log10(max(chance, 1e-99)), 99):.0f} draws"
+    words = (
+        f"differs between the arms{name} ({_contrast(rows[column], rows[arm])}), by luck once in"
+        f" 10^{min(-np.log10(max(chance, 1e-99)), 99):.0f} draws"
+    )
     return (
         words,
-        "after the treatment: arms drawn by lot are alike in all that was there before; keep it if the arms were chosen by it",
+        (
+            "after the treatment: arms drawn by lot are alike in all that was there before; keep it"
+            " if the arms were chosen by it"
+        ),
     )
 
 
 def _contrast(values: pd.Series, arms: pd.Series) -> str:
-    """Say in words how a column differs between arms: the share of its most telling group, arm by arm."""
+    """Say in words how a column differs between arms: the share of its most telling group, arm by
+    arm.
+    """
     views = [
         view for view in view_groups(values, str(values.name)) if len(np.unique(view.codes)) > 1
     ]

@@ -1,7 +1,8 @@
 """Time travel: proof on a study's own tables that no feature sees past its snapshot.
 
-The tables are given other futures, in the engine: what no snapshot may know is deleted, scrambled, or joined by invented rows. The features of
-the snapshot must stay equal to the bit. The reverse is shown too: with less of the past they do change, or the proof would be empty.
+The tables are given other futures, in the engine: what no snapshot may know is deleted, scrambled,
+or joined by invented rows. The features of the snapshot must stay equal to the bit. The reverse is
+shown too: with less of the past they do change, or the proof would be empty.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,9 +32,11 @@ STEP = timedelta(days=1)
 def travel(tables: Tables, study: Study) -> pd.DataFrame:
     """Compare the features of a study with those of the same past under other futures.
 
-    The snapshots are the study's first training one and its first and last test ones. Their features are built together from the tables as
-    they are, and then at each alone from tables with another future. What tells chance from sight is built once more from the same rows in
-    another order. The past is changed for the last snapshot: each third row is deleted from every table of events.
+    The snapshots are the study's first training one and its first and last test ones. Their
+    features are built together from the tables as they are, and then at each alone from tables with
+    another future. What tells chance from sight is built once more from the same rows in another
+    order. The past is changed for the last snapshot: each third row is deleted from every table of
+    events.
 
     Parameters
     ----------
@@ -42,9 +45,11 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns feature, source, snapshots, rows, again, deleted, scrambled, invented, moved
-        One row per feature, and one for the population. ``rows`` were compared per future, ``again`` to ``invented`` count those that differ;
-        ``moved`` counts the rows that differ when the past is changed.
+    DataFrame with columns feature, source, snapshots, rows, again, deleted, scrambled, invented,
+    moved
+        One row per feature, and one for the population. ``rows`` were compared per future,
+        ``again`` to ``invented`` count those that differ; ``moved`` counts the rows that differ
+        when the past is changed.
 
     Raises
     ------
@@ -55,7 +60,8 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
     base = _measure(tables, study, days)
     if base.empty:
         raise StudyError(
-            f"{study.name}: required customers at the snapshots {', '.join(map(str, days))}, arrived none; choose other snapshots"
+            f"{study.name}: required customers at the snapshots {', '.join(map(str, days))},"
+            " arrived none; choose other snapshots"
         )
     counts = {
         AGAIN: _count_differences(base, _remake(tables, study, days, _reorder)),
@@ -76,7 +82,9 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
 
 
 def choose_days(study: Study) -> list[date]:
-    """Return the snapshots at which a study is examined: the first training one, and the first and last test ones."""
+    """Return the snapshots at which a study is examined: the first training one, and the first and
+    last test ones.
+    """
     if study.kind == "flat":
         raise StudyError(explain_flat(study))
     split = plan_split(study)
@@ -85,7 +93,10 @@ def choose_days(study: Study) -> list[date]:
 
 def explain_flat(study: Study) -> str:
     """Say why a flat study can't be examined."""
-    return f"{study.name}: no time to travel in: the one table of a flat study has no dates, and only the leak gate judges it"
+    return (
+        f"{study.name}: no time to travel in: the one table of a flat study has no dates, and only"
+        " the leak gate judges it"
+    )
 
 
 def _measure(tables: Tables, study: Study, days: Sequence[date]) -> pd.DataFrame:
@@ -125,7 +136,9 @@ def _remember_less(base: pd.DataFrame, tables: Tables, study: Study, day: date) 
 
 
 def _count_differences(here: pd.DataFrame, there: pd.DataFrame) -> pd.Series:
-    """Count for each column the rows that differ by a bit, a row or column that one lacks included."""
+    """Count for each column the rows that differ by a bit, a row or column that one lacks
+    included.
+    """
     rows, columns = (
         here.index.union(there.index),
         [*here.columns, *(column for column in there if column not in here)],
@@ -159,7 +172,9 @@ def _literal(day: date) -> ir.Value:
 
 
 def _draw(table: ir.Table, salt: str, below: int) -> ir.IntegerValue:
-    """Return a whole number from 0 for each row that looks like chance, and is the same in every run."""
+    """Return a whole number from 0 for each row that looks like chance, and is the same in every
+    run.
+    """
     texts = [table[column].cast("string").fill_null("") for column in table.columns]
     mixed = (
         ibis.literal(salt)
@@ -193,7 +208,9 @@ def _scramble(table: ir.Table, name: str, day: date) -> ir.Table:
 
 
 def _invent(table: ir.Table, name: str, day: date) -> ir.Table:
-    """Add rows that look like the past: of later days with other values and other customers, and of past days, but known later."""
+    """Add rows that look like the past: of later days with other values and other customers, and of
+    past days, but known later.
+    """
     past, _ = _split(table, name, day)
     stranger = past.customer_id.concat(" of the future")
     rows = past.mutate(**_alter(past, name), **_move(past, name, day), customer_id=stranger)
@@ -227,7 +244,9 @@ def _forget(table: ir.Table, name: str, day: date) -> ir.Table:
 def _settle(
     past: ir.Table, name: str, day: date, later: Callable[[ir.Table, str], ir.Value]
 ) -> ir.Table:
-    """Change what past rows say of the days after: ends and resolutions with their details, and dates among the attributes of customers."""
+    """Change what past rows say of the days after: ends and resolutions with their details, and
+    dates among the attributes of customers.
+    """
     resolved, details = RESOLVED_LATER.get(name, ("", ()))
     dates = {
         column: (column,)
@@ -263,7 +282,9 @@ def _later(table: ir.Table, day: date) -> ir.TimestampValue:
 
 
 def _move(table: ir.Table, name: str, day: date) -> dict[str, ir.Value]:
-    """Return dates after the snapshot; what is known is known from then on, and a resolution follows."""
+    """Return dates after the snapshot; what is known is known from then on, and a resolution
+    follows.
+    """
     columns = [
         CONTRACTS[name].dated,
         *(
@@ -309,18 +330,30 @@ def list_faults(table: pd.DataFrame, study: Study) -> Iterator[str]:
     for row in table[(table[ways] > 0).any(axis=1)].to_dict("records"):
         name = row["feature"] if not row["source"] else f"{row['feature']} (of {row['source']})"
         if row[AGAIN]:
-            how = f"different values in {row[AGAIN]:,} of {row['rows']:,} rows when the same rows lie in another order"
-            yield f"{study.name}: feature {name}: required the same from the same evidence, arrived {how}; break ties in its ORDER BY, or leave it out"
+            how = (
+                f"different values in {row[AGAIN]:,} of {row['rows']:,} rows when the same rows lie"
+                " in another order"
+            )
+            yield (
+                f"{study.name}: feature {name}: required the same from the same evidence, arrived"
+                f" {how}; break ties in its ORDER BY, or leave it out"
+            )
         else:
             how = ", ".join(f"{row[way]:,} when it was {way}" for way in FUTURES if row[way])
-            yield f"{study.name}: feature {name}: required nothing of the days after a snapshot, arrived rows that differ with the future ({how}); leave it out"
+            yield (
+                f"{study.name}: feature {name}: required nothing of the days after a snapshot,"
+                f" arrived rows that differ with the future ({how}); leave it out"
+            )
 
 
 def sum_up(table: pd.DataFrame, study: Study) -> str:
     """Return what was proved in one line, and what can't be."""
     own = table[table.feature != POPULATION]
     days = table.snapshots.iloc[0]
-    proved = f"{len(own)} features at {days} snapshot{'s' if days > 1 else ''} unchanged to the bit by {len(FUTURES)} futures"
+    proved = (
+        f"{len(own)} features at {days} snapshot{'s' if days > 1 else ''} unchanged to the bit by"
+        f" {len(FUTURES)} futures"
+    )
     undated = sorted(
         own.feature[
             (own.source == "customers")
@@ -333,4 +366,7 @@ def sum_up(table: pd.DataFrame, study: Study) -> str:
         if undated
         else ""
     )
-    return f"{study.name}: {proved}; {(own.moved > 0).sum()} of them moved when the past was changed{limits}"
+    return (
+        f"{study.name}: {proved}; {(own.moved > 0).sum()} of them moved when the past was"
+        f" changed{limits}"
+    )

@@ -1,8 +1,11 @@
-"""Buy till you die: who is still a customer, judged by nothing but the rhythm of purchases (BG/NBD; Fader, Hardie & Lee 2005).
+"""Buy till you die: who is still a customer, judged by nothing but the rhythm of purchases (BG/NBD;
+Fader, Hardie & Lee 2005).
 
-While alive, a customer buys at random with a rate of its own; after each repeat purchase it drops out for good with a probability of its own.
-Rates vary between customers by a gamma distribution (shape r, rate alpha), dropping out by a beta distribution (a, b). The history of a
-customer is how many repeat purchases there were, when the last one was, and how long it has been watched; it can't drop out before it came back once.
+While alive, a customer buys at random with a rate of its own; after each repeat purchase it drops
+out for good with a probability of its own. Rates vary between customers by a gamma distribution
+(shape r, rate alpha), dropping out by a beta distribution (a, b). The history of a customer is how
+many repeat purchases there were, when the last one was, and how long it has been watched; it can't
+drop out before it came back once.
 """
 
 import numpy as np
@@ -25,13 +28,15 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     Parameters
     ----------
     histories : DataFrame with columns n_repeat, recency_days, age_days
-        One row per customer, at one snapshot: histories of the same customer at two snapshots repeat one another, and would be taken for
-        twice as many customers. Any unit of time will do in place of days; alpha has the same.
+        One row per customer, at one snapshot: histories of the same customer at two snapshots
+        repeat one another, and would be taken for twice as many customers. Any unit of time will do
+        in place of days; alpha has the same.
 
     Raises
     ------
     StudyError
-        If histories contradict themselves, or nobody ever came back: then nothing tells the parameters apart.
+        If histories contradict themselves, or nobody ever came back: then nothing tells the
+        parameters apart.
 
     References
     ----------
@@ -61,14 +66,17 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
 def count_histories(
     histories: pd.DataFrame,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return n_repeat, recency_days and age_days of the different histories, and how many customers have each; see ``fit_rhythm`` for what is refused."""
+    """Return n_repeat, recency_days and age_days of the different histories, and how many customers
+    have each; see ``fit_rhythm`` for what is refused.
+    """
     require_histories(histories)
     repeats, recency, age, rows = (
         histories[HISTORY].value_counts(sort=False).reset_index(name="rows").to_numpy(float).T
     )
     if not repeats.any():
         raise StudyError(
-            f"required some customers with a repeat purchase, arrived {len(histories)} without any; use a later snapshot or another model"
+            f"required some customers with a repeat purchase, arrived {len(histories)} without any;"
+            " use a later snapshot or another model"
         )
     return repeats, recency, age, rows
 
@@ -86,15 +94,18 @@ def require_histories(histories: pd.DataFrame) -> None:
     )
     if not (len(histories) and sound.all()):
         raise StudyError(
-            f"required histories with whole n_repeat of 0 or more, recency_days up to age_days, and both 0 or neither for n_repeat and recency_days; "
-            f"arrived {(~sound).sum()} of {len(histories)} rows that are none; make them by summarise_orders"
+            "required histories with whole n_repeat of 0 or more, recency_days up to age_days, and"
+            f" both 0 or neither for n_repeat and recency_days; arrived {(~sound).sum()} of"
+            f" {len(histories)} rows that are none; make them by summarise_orders"
         )
 
 
 def weigh_history(
     parameters: np.ndarray, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-likelihood of each history, and the probability that the customer is alive at its end (eq. 6 and its first term's share)."""
+    """Return the log-likelihood of each history, and the probability that the customer is alive at
+    its end (eq. 6 and its first term's share).
+    """
     r, alpha, a, b = parameters
     with np.errstate(divide="ignore", invalid="ignore"):
         left = np.where(
@@ -116,7 +127,9 @@ def weigh_history(
 def _loss(
     logs: np.ndarray, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray, shares: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the
+    parameters.
+    """
     r, alpha, a, b = parameters = np.exp(logs)
     likelihood, alive = weigh_history(parameters, repeats, recency, age)
     gone = np.where(repeats > 0, 1 - alive, 0)
@@ -147,7 +160,9 @@ def _unpack(histories: pd.DataFrame, rhythm: Fit) -> tuple[np.ndarray, ...]:
 
 
 def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> np.ndarray:
-    """Return the probability that each customer is alive at T: (rows,); 1 for who has bought on one day only, by the model's assumption."""
+    """Return the probability that each customer is alive at T: (rows,); 1 for who has bought on one
+    day only, by the model's assumption.
+    """
     *_, repeats, recency, age = _unpack(histories, rhythm)
     return weigh_history(rhythm.parameters, repeats, recency, age)[1]
 
@@ -157,15 +172,18 @@ def predict_silence(
 ) -> np.ndarray:
     """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,).
 
-    A living customer with rate l and dropout p is alive after ``lead`` with probability exp(-l p lead), and then silent over the horizon with
-    exp(-l horizon). What its history leaves open are l, gamma(r + x, alpha + T), and p, beta(a, b + x), independent of each other. The mean of
-    exp(-l p s) (1 - exp(-l h)) over l, then over p by Euler's integral, is F(s, alpha + T) - q F(s, alpha + T + h) with
-    q = ((alpha + T) / (alpha + T + h))^(r + x) and F(s, c) = 2F1(r + x, a; a + b + x; -s / c); times the probability of being alive it is
-    that of a purchase. The times are in the unit of the histories.
+    A living customer with rate l and dropout p is alive after ``lead`` with probability exp(-l p
+    lead), and then silent over the horizon with exp(-l horizon). What its history leaves open are
+    l, gamma(r + x, alpha + T), and p, beta(a, b + x), independent of each other. The mean of exp(-l
+    p s) (1 - exp(-l h)) over l, then over p by Euler's integral, is F(s, alpha + T) - q F(s, alpha
+    + T + h) with q = ((alpha + T) / (alpha + T + h))^(r + x) and F(s, c) = 2F1(r + x, a; a + b + x;
+    -s / c); times the probability of being alive it is that of a purchase. The times are in the
+    unit of the histories.
 
     References
     ----------
-    Derived from the assumptions of Fader, Hardie & Lee (2005); for a new customer and without lead it is their eq. 8 at no purchase.
+    Derived from the assumptions of Fader, Hardie & Lee (2005); for a new customer and without lead
+    it is their eq. 8 at no purchase.
     """
     r, alpha, a, b, repeats, recency, age = _unpack(histories, rhythm)
     alive = weigh_history(rhythm.parameters, repeats, recency, age)[1]
@@ -178,7 +196,8 @@ def predict_silence(
 
 
 def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: np.ndarray) -> np.ndarray:
-    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader, Hardie & Lee (2005).
+    """Return the expected number of purchases in ``(T, T + span]``: (rows,); eq. 10 of Fader,
+    Hardie & Lee (2005).
 
     ``span`` is one number, one for each customer, or (spans, 1): then the answer is (spans, rows).
     """
@@ -192,10 +211,13 @@ def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: np.ndarray) ->
 
 
 def _mean_power(shape: np.ndarray, a: float, total: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """Return 2F1(shape, a; total; -ratio), for positive a the mean of (1 + p ratio)^-shape with p of beta(a, total - a).
+    """Return 2F1(shape, a; total; -ratio), for positive a the mean of (1 + p ratio)^-shape with p
+    of beta(a, total - a).
 
-    By Pfaff's transformation (Abramowitz & Stegun 1964, 15.3.5), whose series stays short for customers with many purchases. Where its factors leave the
-    range of floating point, as when hardly anybody ever drops out, the mean over p is taken at ``NODES`` quantiles instead, to five decimals.
+    By Pfaff's transformation (Abramowitz & Stegun 1964, 15.3.5), whose series stays short for
+    customers with many purchases. Where its factors leave the range of floating point, as when
+    hardly anybody ever drops out, the mean over p is taken at ``NODES`` quantiles instead, to five
+    decimals.
     """
     shape, total, ratio = np.broadcast_arrays(shape, total, ratio)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -218,7 +240,9 @@ def _average_power(shape: np.ndarray, a: float, total: np.ndarray, ratio: np.nda
 def simulate_purchases(
     histories: pd.DataFrame, rhythm: Fit, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return other histories of the same ages, and the purchases of the span after them, by the model's own story: one purchase of all at a time."""
+    """Return other histories of the same ages, and the purchases of the span after them, by the
+    model's own story: one purchase of all at a time.
+    """
     (r, alpha, a, b), rng, age = (
         rhythm.parameters,
         np.random.default_rng(seed),

@@ -1,7 +1,9 @@
-"""What a purchase is worth: Gamma-Gamma (Fader, Hardie & Lee 2005), which draws the mean of few purchases towards that of all customers.
+"""What a purchase is worth: Gamma-Gamma (Fader, Hardie & Lee 2005), which draws the mean of few
+purchases towards that of all customers.
 
-A customer's amounts scatter around a mean of its own (gamma, shape p); the means vary between customers (inverse gamma, shape q, scale v). Amounts are
-taken to have nothing to do with how often a customer buys; ``correlate`` says how far the data agree.
+A customer's amounts scatter around a mean of its own (gamma, shape p); the means vary between
+customers (inverse gamma, shape q, scale v). Amounts are taken to have nothing to do with how often
+a customer buys; ``correlate`` says how far the data agree.
 """
 
 import numpy as np
@@ -28,8 +30,9 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
     Parameters
     ----------
     purchases : DataFrame with columns n_repeat and mean_amount
-        One row per customer: how many repeat purchases, and their mean amount. Who never came back has none; who spent nothing, or took back more than
-        was bought, has no rhythm of amounts: neither is learned from.
+        One row per customer: how many repeat purchases, and their mean amount. Who never came back
+        has none; who spent nothing, or took back more than was bought, has no rhythm of amounts:
+        neither is learned from.
 
     Raises
     ------
@@ -38,13 +41,14 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
 
     References
     ----------
-    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), doi:10.1509/jmkr.2005.42.4.415; likelihood as in Fader & Hardie (2013),
-    brucehardie.com/notes/025.
+    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005), doi:10.1509/jmkr.2005.42.4.415; likelihood
+    as in Fader & Hardie (2013), brucehardie.com/notes/025.
     """
     rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
     if len(rows) < len(NAMES):
         raise StudyError(
-            f"required at least {len(NAMES)} customers with a repeat purchase above 0, arrived {len(rows)}; use a later snapshot"
+            f"required at least {len(NAMES)} customers with a repeat purchase above 0, arrived"
+            f" {len(rows)}; use a later snapshot"
         )
     repeats, mean = (rows[column].to_numpy(float) for column in SPENDING)
     unit = mean.mean()
@@ -95,8 +99,9 @@ def _slope(logs: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
 def predict_spend(purchases: pd.DataFrame, spend: Fit) -> np.ndarray:
     """Return the expected amount of each customer's next purchase: (rows,).
 
-    Who never came back gets the mean of all; who came back and brought nothing, or took back more than was bought, 0. Infinite where p times the repeat
-    purchases and q are together 1 or less: then the data tell of no mean.
+    Who never came back gets the mean of all; who came back and brought nothing, or took back more
+    than was bought, 0. Infinite where p times the repeat purchases and q are together 1 or less:
+    then the data tell of no mean.
     """
     p, q, v = spend.parameters
     repeats, mean = (np.nan_to_num(purchases[column].to_numpy(float)) for column in SPENDING)
@@ -108,6 +113,8 @@ def predict_spend(purchases: pd.DataFrame, spend: Fit) -> np.ndarray:
 
 
 def correlate(purchases: pd.DataFrame) -> float:
-    """Return the rank correlation between how often customers come back and what they spend, which the model takes to be 0."""
+    """Return the rank correlation between how often customers come back and what they spend, which
+    the model takes to be 0.
+    """
     rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
     return float(rows.n_repeat.corr(rows.mean_amount, method="spearman"))

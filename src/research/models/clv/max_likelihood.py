@@ -1,4 +1,6 @@
-"""What models fitted by maximum likelihood over the logarithms of their parameters share: the fit with its intervals, slopes and curvature."""
+"""What models fitted by maximum likelihood over the logarithms of their parameters share: the fit
+with its intervals, slopes and curvature.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +10,8 @@ import pandas as pd
 
 from research.evaluation.intervals import Z
 
-REACH = 15.0  # log of how far a parameter may run from its scale; one that gets there is not told by the data
+# log of how far a parameter may run from its scale; one that gets there is not told by the data
+REACH = 15.0
 STEP = 1e-5  # of the logarithms, by which slopes are measured
 WIDE = 1e-3  # the same for curvatures
 
@@ -20,7 +23,8 @@ class Fit:
     Attributes
     ----------
     parameters : in the units of the data
-    covariance : of the logarithms of the parameters, from the curvature of the likelihood; empty (nan) where it isn't curved
+    covariance : of the logarithms of the parameters, from the curvature of the likelihood; empty
+        (nan) where it isn't curved
     log_likelihood : at the parameters
     customers : learned from
     names : of the parameters
@@ -33,9 +37,11 @@ class Fit:
     names: tuple[str, ...]
 
     def tabulate(self) -> pd.DataFrame:
-        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 % intervals on the logarithmic scale.
+        """Return parameter, value, low, high, se, n: standard errors by the delta method, 95 %
+        intervals on the logarithmic scale.
 
-        Empty where the interval would span more than e^15 either way: the data don't tell the parameter.
+        Empty where the interval would span more than e^15 either way: the data don't tell the
+        parameter.
         """
         spread = np.sqrt(np.diag(self.covariance))
         spread = np.where(Z * spread < REACH, spread, np.nan)
@@ -75,7 +81,9 @@ def measure_curve(
 def find_covariance(
     logs: np.ndarray, curve: Callable[[], np.ndarray], customers: float
 ) -> np.ndarray:
-    """Return the inverse of the information of all customers; empty (nan) where a parameter ran away, or the likelihood isn't curved."""
+    """Return the inverse of the information of all customers; empty (nan) where a parameter ran
+    away, or the likelihood isn't curved.
+    """
     nothing = np.full((len(logs), len(logs)), np.nan)
     if (np.abs(logs) >= REACH - 1).any():
         return nothing

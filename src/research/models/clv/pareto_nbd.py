@@ -1,7 +1,9 @@
-"""Buy till you die by Pareto/NBD (Schmittlein, Morrison & Colombo 1987): a customer may drop out at any time, not only after a purchase.
+"""Buy till you die by Pareto/NBD (Schmittlein, Morrison & Colombo 1987): a customer may drop out at
+any time, not only after a purchase.
 
-While alive, a customer buys at random with a rate of its own (gamma distributed, shape r, rate alpha) and drops out at random with another (gamma,
-shape s, rate beta). The functions are those of ``research.alive``, which holds BG/NBD.
+While alive, a customer buys at random with a rate of its own (gamma distributed, shape r, rate
+alpha) and drops out at random with another (gamma, shape s, rate beta). The functions are those of
+``research.alive``, which holds BG/NBD.
 """
 
 import numpy as np
@@ -25,7 +27,8 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
 
     References
     ----------
-    Fader, P. S. and Hardie, B. G. S. (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions, brucehardie.com/notes/009.
+    Fader, P. S. and Hardie, B. G. S. (2005), A Note on Deriving the Pareto/NBD Model and Related
+    Expressions, brucehardie.com/notes/009.
     """
     repeats, recency, age, rows = count_histories(histories)
     unit = np.average(age, weights=rows)
@@ -50,7 +53,9 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
 def weigh_history(
     parameters: np.ndarray, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-likelihood of each history, and the probability that the customer is alive at its end; alpha and beta may be one for each."""
+    """Return the log-likelihood of each history, and the probability that the customer is alive at
+    its end; alpha and beta may be one for each.
+    """
     return weigh_slopes(parameters, repeats, recency, age, False)[:2]
 
 
@@ -61,7 +66,9 @@ def weigh_slopes(
     age: np.ndarray,
     slopes: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-    """Return what ``weigh_history`` does, and if asked for the slopes of the log-likelihood by r, log alpha, s and log beta, one for each history."""
+    """Return what ``weigh_history`` does, and if asked for the slopes of the log-likelihood by r,
+    log alpha, s and log beta, one for each history.
+    """
     r, alpha, s, beta = parameters
     stays = -(r + repeats) * np.log(alpha + age) - s * np.log(beta + age)
     integral, means = _integrate(parameters, repeats, recency, age, slopes)
@@ -87,11 +94,14 @@ def weigh_slopes(
 def _integrate(
     parameters: np.ndarray, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray, means: bool
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Return the logarithm of the integral over the time t of dropping out, from the last purchase to the end of the history.
+    """Return the logarithm of the integral over the time t of dropping out, from the last purchase
+    to the end of the history.
 
-    Of (alpha + t)^-(r + x) (beta + t)^-(s + 1), by Gauss and Legendre over log(alpha + t), cut where it has fallen to e^-30: the published form, a
-    hypergeometric function, needs very many terms where alpha and beta lie far apart, as they do where hardly anybody drops out. If asked for, also the
-    means under this density of log(alpha + t), 1 / (alpha + t), log(beta + t) and 1 / (beta + t), from which the slopes follow.
+    Of (alpha + t)^-(r + x) (beta + t)^-(s + 1), by Gauss and Legendre over log(alpha + t), cut
+    where it has fallen to e^-30: the published form, a hypergeometric function, needs very many
+    terms where alpha and beta lie far apart, as they do where hardly anybody drops out. If asked
+    for, also the means under this density of log(alpha + t), 1 / (alpha + t), log(beta + t) and 1 /
+    (beta + t), from which the slopes follow.
     """
     r, alpha, s, beta = parameters
     begins, ends = np.log(alpha + recency), np.log(alpha + age)
@@ -115,7 +125,9 @@ def _integrate(
 def _loss(
     logs: np.ndarray, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray, shares: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the
+    parameters.
+    """
     likelihood, _, slopes = weigh_slopes(np.exp(logs), repeats, recency, age)
     return -shares @ likelihood, -np.array([shares @ slope for slope in slopes]) * [
         np.exp(logs[0]),
@@ -150,7 +162,8 @@ def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: np.ndarray) ->
 def expect_purchases(
     parameters: tuple[np.ndarray, ...], histories: pd.DataFrame, alive: np.ndarray, span: np.ndarray
 ) -> np.ndarray:
-    """Return what ``predict_purchases`` does, given the chance of being alive; alpha and beta may be one for each customer.
+    """Return what ``predict_purchases`` does, given the chance of being alive; alpha and beta may
+    be one for each customer.
 
     References
     ----------
@@ -166,7 +179,9 @@ def expect_purchases(
 def predict_silence(
     histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: float
 ) -> np.ndarray:
-    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see ``expect_silence``."""
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see
+    ``expect_silence``.
+    """
     return expect_silence(
         tuple(rhythm.parameters), histories, predict_alive(histories, rhythm), lead, horizon
     )
@@ -179,10 +194,12 @@ def expect_silence(
     lead: float,
     horizon: float,
 ) -> np.ndarray:
-    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``, given the chance of being alive: (rows,).
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``, given the chance
+    of being alive: (rows,).
 
-    Given the history and that the customer is alive at T, both rates are gamma and independent: of (r + x, alpha + T) and (s, beta + T). The first
-    purchase after the lead comes u days after it with the density l exp(-l u), if the customer has not dropped out by then: exp(-m (lead + u)).
+    Given the history and that the customer is alive at T, both rates are gamma and independent: of
+    (r + x, alpha + T) and (s, beta + T). The first purchase after the lead comes u days after it
+    with the density l exp(-l u), if the customer has not dropped out by then: exp(-m (lead + u)).
     The mean over both rates is a product of two powers; over u it is taken by Gauss and Legendre.
     """
     r, alpha, s, beta = parameters
@@ -206,14 +223,18 @@ def expect_silence(
 def simulate_purchases(
     histories: pd.DataFrame, rhythm: Fit, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return other histories of the same ages, and the purchases of the span after them, by the model's own story."""
+    """Return other histories of the same ages, and the purchases of the span after them, by the
+    model's own story.
+    """
     return draw_purchases(tuple(rhythm.parameters), histories, span, seed)
 
 
 def draw_purchases(
     parameters: tuple[np.ndarray, ...], histories: pd.DataFrame, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return what ``simulate_purchases`` does; alpha and beta may be one for each customer. Of histories, only n_repeat and recency_days are drawn anew."""
+    """Return what ``simulate_purchases`` does; alpha and beta may be one for each customer. Of
+    histories, only n_repeat and recency_days are drawn anew.
+    """
     (r, alpha, s, beta), rng = parameters, np.random.default_rng(seed)
     age = histories.age_days.to_numpy(float)
     rate, drop = rng.gamma(r, 1, len(age)) / alpha, rng.gamma(s, 1, len(age)) / beta
@@ -223,6 +244,9 @@ def draw_purchases(
         1 / np.maximum(bought, 1)
     )  # the latest of so many moments at random
     later = rng.poisson(rate * np.clip(np.minimum(end, age + span) - age, 0, None))
-    return histories.assign(
-        n_repeat=bought.astype(float), recency_days=np.where(bought > 0, last, 0.0)
-    ), later
+    return (
+        histories.assign(
+            n_repeat=bought.astype(float), recency_days=np.where(bought > 0, last, 0.0)
+        ),
+        later,
+    )

@@ -1,7 +1,9 @@
-"""Buy till you die, told apart from the first day on: Pareto/NBD in which the amount of the first purchase moves how often, and how long, a customer buys.
+"""Buy till you die, told apart from the first day on: Pareto/NBD in which the amount of the first
+purchase moves how often, and how long, a customer buys.
 
-The rates of buying and of dropping out are multiplied by a power of the first amount, so the scales are alpha z^-b and beta z^-d with z the first amount.
-The functions are those of ``research.pareto``; histories have one more column, ``first_amount``.
+The rates of buying and of dropping out are multiplied by a power of the first amount, so the scales
+are alpha z^-b and beta z^-d with z the first amount. The functions are those of
+``research.pareto``; histories have one more column, ``first_amount``.
 """
 
 import numpy as np
@@ -20,7 +22,8 @@ CENT = 0.01  # the least amount that is told apart: a power of 0 would be none
 
 
 def fit_rhythm(histories: pd.DataFrame) -> Fit:
-    """Fit the model by maximum likelihood, beginning where Pareto/NBD without the first amount ends.
+    """Fit the model by maximum likelihood, beginning where Pareto/NBD without the first amount
+    ends.
 
     Parameters
     ----------
@@ -30,8 +33,9 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     Returns
     -------
     Fit with parameters r, alpha, s, beta, buys_more, leaves_sooner
-        ``alpha`` and ``beta`` are those of a first amount of 1. ``buys_more`` is by how much the rate of buying is multiplied where the first amount is
-        e = 2.718 times as large, ``leaves_sooner`` the same of the rate of dropping out; 1: the first amount tells nothing.
+        ``alpha`` and ``beta`` are those of a first amount of 1. ``buys_more`` is by how much the
+        rate of buying is multiplied where the first amount is e = 2.718 times as large,
+        ``leaves_sooner`` the same of the rate of dropping out; 1: the first amount tells nothing.
 
     Raises
     ------
@@ -40,13 +44,15 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
 
     References
     ----------
-    Fader, P. S. and Hardie, B. G. S. (2007), Incorporating Time-Invariant Covariates into the Pareto/NBD and BG/NBD Models, brucehardie.com/notes/019;
-    the first amount as a covariate: Abe, M. (2009), doi:10.1287/mksc.1090.0502.
+    Fader, P. S. and Hardie, B. G. S. (2007), Incorporating Time-Invariant Covariates into the
+    Pareto/NBD and BG/NBD Models, brucehardie.com/notes/019; the first amount as a covariate: Abe,
+    M. (2009), doi:10.1287/mksc.1090.0502.
     """
     logs = read_first(histories)
     if np.ptp(logs) == 0:
         raise StudyError(
-            f"required first amounts that differ, arrived {len(histories)} equal ones; use a model without them"
+            f"required first amounts that differ, arrived {len(histories)} equal ones; use a model"
+            " without them"
         )
     plain, middle = pareto_nbd.fit_rhythm(histories), logs.mean()
     repeats, recency, age, z, rows = _count(histories, logs - middle)
@@ -71,7 +77,9 @@ def read_first(histories: pd.DataFrame) -> np.ndarray:
 
 
 def _count(histories: pd.DataFrame, logs: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the different histories, the logarithms of their first amounts, and how many customers have each."""
+    """Return the different histories, the logarithms of their first amounts, and how many customers
+    have each.
+    """
     return tuple(
         histories[HISTORY]
         .assign(z=logs)
@@ -95,7 +103,9 @@ def weigh_history(
     age: np.ndarray,
     logs: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-likelihood of each history given the logarithm of its first amount, and the probability that the customer is alive at its end."""
+    """Return the log-likelihood of each history given the logarithm of its first amount, and the
+    probability that the customer is alive at its end.
+    """
     return pareto_nbd.weigh_history(_scale(parameters, logs), repeats, recency, age)
 
 
@@ -107,7 +117,9 @@ def _loss(
     z: np.ndarray,
     shares: np.ndarray,
 ) -> tuple[float, np.ndarray]:
-    """Return the mean negative log-likelihood and its gradient by the logarithms of the parameters."""
+    """Return the mean negative log-likelihood and its gradient by the logarithms of the
+    parameters.
+    """
     likelihood, _, (by_r, by_alpha, by_s, by_beta) = pareto_nbd.weigh_slopes(
         _scale(np.exp(logs), z), repeats, recency, age
     )
@@ -137,7 +149,9 @@ def predict_alive(histories: pd.DataFrame, rhythm: Fit) -> np.ndarray:
 
 
 def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: np.ndarray) -> np.ndarray:
-    """Return the expected number of purchases in ``(T, T + span]``: (rows,); ``span`` as in ``pareto.predict_purchases``."""
+    """Return the expected number of purchases in ``(T, T + span]``: (rows,); ``span`` as in
+    ``pareto.predict_purchases``.
+    """
     return pareto_nbd.expect_purchases(
         _scale(rhythm.parameters, read_first(histories)),
         histories,
@@ -149,7 +163,9 @@ def predict_purchases(histories: pd.DataFrame, rhythm: Fit, span: np.ndarray) ->
 def predict_silence(
     histories: pd.DataFrame, rhythm: Fit, lead: float, horizon: float
 ) -> np.ndarray:
-    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see ``pareto.expect_silence``."""
+    """Return the probability of no purchase in ``(T + lead, T + lead + horizon]``: (rows,); see
+    ``pareto.expect_silence``.
+    """
     return pareto_nbd.expect_silence(
         _scale(rhythm.parameters, read_first(histories)),
         histories,
@@ -162,7 +178,9 @@ def predict_silence(
 def simulate_purchases(
     histories: pd.DataFrame, rhythm: Fit, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return other histories of the same ages and first amounts, and the purchases of the span after them, by the model's own story."""
+    """Return other histories of the same ages and first amounts, and the purchases of the span
+    after them, by the model's own story.
+    """
     return pareto_nbd.draw_purchases(
         _scale(rhythm.parameters, read_first(histories)), histories, span, seed
     )

@@ -1,4 +1,6 @@
-"""Without a trial: by how much contact would have to raise a customer's chance to stay for it to pay, and a first test, drawn by lot, that would tell."""
+"""Without a trial: by how much contact would have to raise a customer's chance to stay for it to
+pay, and a first test, drawn by lot, that would tell.
+"""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,8 @@ BREAK_EVEN = [
 
 
 def load_stakes(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
-    """Return what customers are worth and their risk, see ``worth.appraise``, of a study that can be weighed without a trial.
+    """Return what customers are worth and their risk, see ``worth.appraise``, of a study that can
+    be weighed without a trial.
 
     Raises
     ------
@@ -52,9 +55,12 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_value_at_risk, break_even_points, break_even_of_risk_share
-        Group 1 has most at stake. ``break_even_points``: cost of contact and offer over the mean worth of a customer kept, in percentage points of the
-        chance to stay; ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't pay whatever it does.
+    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_value_at_risk,
+    break_even_points, break_even_of_risk_share
+        Group 1 has most at stake. ``break_even_points``: cost of contact and offer over the mean
+        worth of a customer kept, in percentage points of the chance to stay;
+        ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't
+        pay whatever it does.
 
     Raises
     ------
@@ -89,7 +95,8 @@ def find_cost(study: Study) -> float:
 
 
 def draw_test(values: pd.DataFrame, study: Study, seed: int) -> pd.DataFrame:
-    """Return a first test: the customers with most at stake, twice the capacity, half of them drawn by lot for contact.
+    """Return a first test: the customers with most at stake, twice the capacity, half of them drawn
+    by lot for contact.
 
     Returns
     -------
@@ -128,11 +135,16 @@ def say_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study, why:
         2 * risk * (1 - risk) / max(size, 1)
     )
     pays = 100 * cost / values.value_if_kept[inside].mean()
-    enough = f"so contact is shown to pay where it raises staying by about {pays + 100 * smallest:.1f} points; smaller gains take several cycles"
+    enough = (
+        f"so contact is shown to pay where it raises staying by about {pays + 100 * smallest:.1f}"
+        " points; smaller gains take several cycles"
+    )
     return (
-        f"**Whom contact keeps is not known here**: {why}. A contact with its offer costs {write_quantity(cost, currency)} {currency}; among the fifth "
-        f"with most at stake it pays if it raises the chance to stay by {first.break_even_points:.1f} percentage points, of a mean risk of "
-        f"{first.mean_risk_share:.1%}. A test of {size:,} contacted and {size:,} "
-        f"left alone shows an effect of {100 * smallest:.1f} points (power {POWER:.0%}, level {LEVEL:.1%}): {enough}. The table `targets` draws it by lot. "
-        "A high risk is no reason to think that contact helps."
+        f"**Whom contact keeps is not known here**: {why}. A contact with its offer costs"
+        f" {write_quantity(cost, currency)} {currency}; among the fifth with most at stake it pays"
+        f" if it raises the chance to stay by {first.break_even_points:.1f} percentage points, of a"
+        f" mean risk of {first.mean_risk_share:.1%}. A test of {size:,} contacted and {size:,} left"
+        f" alone shows an effect of {100 * smallest:.1f} points (power {POWER:.0%}, level"
+        f" {LEVEL:.1%}): {enough}. The table `targets` draws it by lot. A high risk is no reason to"
+        " think that contact helps."
     )

@@ -1,4 +1,6 @@
-"""From a trial to a case that policies can be compared on: what outcomes are worth, what arms cost, what is true where that is known; and this cycle's list."""
+"""From a trial to a case that policies can be compared on: what outcomes are worth, what arms cost,
+what is true where that is known; and this cycle's list.
+"""
 
 from dataclasses import replace
 from datetime import date
@@ -47,10 +49,12 @@ TARGETS = [
 
 
 def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> np.ndarray:
-    """Return what a unit of the primary outcome is worth for each row, in the study's currency, as known on the evening before.
+    """Return what a unit of the primary outcome is worth for each row, in the study's currency, as
+    known on the evening before.
 
-    Dated studies: what the customer is worth if kept, see ``worth.load_values``. Flat studies: ``margin_per_customer``; where the trial knows the money itself
-    (``value``), the share of it that remains.
+    Dated studies: what the customer is worth if kept, see ``worth.load_values``. Flat studies:
+    ``margin_per_customer``; where the trial knows the money itself (``value``), the share of it
+    that remains.
 
     Raises
     ------
@@ -62,13 +66,15 @@ def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> np.ndar
             return np.full(len(trial.rows), study.economics.margin_share)
         if study.economics.margin_per_customer is None:
             raise NotApplicable(
-                f"the study {study.name} tells no money: its economics name no margin_per_customer, and its snapshot has no value"
+                f"the study {study.name} tells no money: its economics name no margin_per_customer,"
+                " and its snapshot has no value"
             )
         return np.full(len(trial.rows), study.economics.margin_per_customer)
     if trial.primary != "kept":
         required = "required the primary outcome 'kept', of which the customers' worth is known"
         raise StudyError(
-            f"study.yml, key experiment.primary: {required}, arrived '{trial.primary}'; leave the key out for 65_targeting"
+            f"study.yml, key experiment.primary: {required}, arrived '{trial.primary}'; leave the"
+            " key out for 65_targeting"
         )
     worth = pd.Series(np.nan, trial.rows.index)
     for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
@@ -84,10 +90,12 @@ def load_worth(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.Se
 
 
 def find_costs(trial: Trial, sample: Sample, study: Study) -> tuple[np.ndarray, np.ndarray]:
-    """Return what every arm costs each row, (rows, arms without control), and what each row's own arm cost.
+    """Return what every arm costs each row, (rows, arms without control), and what each row's own
+    arm cost.
 
-    From the campaigns' own ``cost`` where it is known: one number, or what a straight line through the features says of customers in another arm. Else from
-    study.yml: ``economics.arms``, or the contact and the offer that all arms share.
+    From the campaigns' own ``cost`` where it is known: one number, or what a straight line through
+    the features says of customers in another arm. Else from study.yml: ``economics.arms``, or the
+    contact and the offer that all arms share.
 
     Raises
     ------
@@ -119,16 +127,19 @@ def _cost_one(arm: str, code: int, given: np.ndarray, sample: Sample, study: Stu
     prices = study.economics.arms.get(arm, study.economics)
     if prices.contact_cost is None:
         raise StudyError(
-            f"study.yml, key economics: required the costs of the arm '{arm}', arrived none; add arms: {{{arm}: {{contact_cost: ...}}}}"
+            f"study.yml, key economics: required the costs of the arm '{arm}', arrived none; add"
+            f" arms: {{{arm}: {{contact_cost: ...}}}}"
         )
     return np.full(sample.size, prices.contact_cost + prices.offer_cost)
 
 
 def load_true(trial: Trial, study: Study) -> np.ndarray | None:
-    """Return the true effect of every arm on staying, (rows, arms without control), of a generated company; nothing for others.
+    """Return the true effect of every arm on staying, (rows, arms without control), of a generated
+    company; nothing for others.
 
-    It is that of the campaign's day, over the futures that may follow, see ``simulate.outlook.expect_effects``; three calendar
-    months long, so that only a horizon of about as many days has one.
+    It is that of the campaign's day, over the futures that may follow, see
+    ``simulate.outlook.expect_effects``; three calendar months long, so that only a horizon of about
+    as many days has one.
     """
     if (
         study.simulate is None
@@ -186,11 +197,14 @@ def load_case(
 def price_effects(
     said: Crossed, sample: Sample, scores: np.ndarray, in_money: np.ndarray
 ) -> Crossed:
-    """Return effects on the primary outcome in money, where the trial knows the money itself: times what a unit more brought on average.
+    """Return effects on the primary outcome in money, where the trial knows the money itself: times
+    what a unit more brought on average.
 
-    Single customers' effects on money drown in the noise of a few large amounts, and so does the difference between what two arms' visits bring; that a visit
-    brings as much whoever makes it, and whatever arm brought it about, is assumed instead. The price is learned on other parts of the customers, from the
-    arms whose effect on the outcome is shown there; of the others the mean effect in money stands for all.
+    Single customers' effects on money drown in the noise of a few large amounts, and so does the
+    difference between what two arms' visits bring; that a visit brings as much whoever makes it,
+    and whatever arm brought it about, is assumed instead. The price is learned on other parts of
+    the customers, from the arms whose effect on the outcome is shown there; of the others the mean
+    effect in money stands for all.
 
     Parameters
     ----------
@@ -215,7 +229,8 @@ def _drop_unknown(trial: Trial) -> Trial:
     known = trial.rows[[*trial.outcomes]].notna().all(axis=1)
     if lost := sorted({*trial.rows.arm} - {*trial.rows.arm[known]}):
         raise StudyError(
-            f"required known outcomes in every arm, arrived none in {', '.join(map(str, lost))}; leave out the arm, or give its outcomes"
+            f"required known outcomes in every arm, arrived none in {', '.join(map(str, lost))};"
+            " leave out the arm, or give its outcomes"
         )
     return trial if known.all() else replace(trial, rows=trial.rows[known].reset_index(drop=True))
 
@@ -229,17 +244,20 @@ def list_targets(
     seed: int,
     shown: bool = True,
 ) -> pd.DataFrame:
-    """Return this cycle's list: for each customer whether to contact, with which offer, and what that is expected to bring.
+    """Return this cycle's list: for each customer whether to contact, with which offer, and what
+    that is expected to bring.
 
-    Dated studies: everybody in the population at the study's last snapshot, by what all trials taught. Flat studies: the customers of the trial, each by
-    models that never saw him or her.
+    Dated studies: everybody in the population at the study's last snapshot, by what all trials
+    taught. Flat studies: the customers of the trial, each by models that never saw him or her.
 
     Returns
     -------
-    DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost, net_gain
-        ``decision``: contact, or would contact where the policy is not ``shown`` to earn anything; do not contact (every offer is estimated to do harm);
-        not worth the cost; no room (in budget and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``: on the outcome, in
-        hundredths of its unit; money in the study's currency; rank 1 brings most.
+    DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost,
+    net_gain
+        ``decision``: contact, or would contact where the policy is not ``shown`` to earn anything;
+        do not contact (every offer is estimated to do harm); not worth the cost; no room (in budget
+        and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``: on the
+        outcome, in hundredths of its unit; money in the study's currency; rank 1 brings most.
     """
     if study.kind == "flat":
         who, effect, gain, cost, worth = (
@@ -280,7 +298,9 @@ def list_targets(
 def _predict_now(
     trial: Trial, tables: Tables, study: Study, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return who is in the population at the last snapshot, the effects of the arms, their costs, and what customers are worth."""
+    """Return who is in the population at the last snapshot, the effects of the arms, their costs,
+    and what customers are worth.
+    """
     trial, last = _drop_unknown(trial), study.snapshots.last
     present = load_panel(tables, study, [last])
     together = pd.concat(

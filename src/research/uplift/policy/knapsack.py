@@ -1,7 +1,10 @@
-"""Whom to contact with which offer, given what each offer would bring and cost: within a budget and a number of contacts.
+"""Whom to contact with which offer, given what each offer would bring and cost: within a budget and
+a number of contacts.
 
-The best choice is that of a knapsack with several offers a customer, of which each takes one at most. Its relaxation is solved by a price of money: everybody
-gets the offer with the largest gain less price times cost, and the price rises until the budget holds (Sinha & Zoltners 1979, doi:10.1287/opre.27.3.503).
+The best choice is that of a knapsack with several offers a customer, of which each takes one at
+most. Its relaxation is solved by a price of money: everybody gets the offer with the largest gain
+less price times cost, and the price rises until the budget holds (Sinha & Zoltners 1979,
+doi:10.1287/opre.27.3.503).
 """
 
 import numpy as np
@@ -23,7 +26,8 @@ def require_terms(cost: np.ndarray, budget: float, capacity: float) -> None:
     faults = []
     if not (np.isfinite(cost).all() and (cost >= 0).all()):
         faults.append(
-            f"required costs of 0 or more, arrived {int((~(cost >= 0)).sum()):,} below or empty; correct the costs of the arms"
+            f"required costs of 0 or more, arrived {int((~(cost >= 0)).sum()):,} below or empty;"
+            " correct the costs of the arms"
         )
     faults += [
         f"required a {name} of 0 or more, arrived {value:g}; correct it"
@@ -37,13 +41,15 @@ def require_terms(cost: np.ndarray, budget: float, capacity: float) -> None:
 def allocate(
     gain: np.ndarray, cost: np.ndarray, budget: float = np.inf, capacity: float = np.inf
 ) -> np.ndarray:
-    """Return the offer for each customer that brings most in all, cost deducted: 0 for none, else the column + 1.
+    """Return the offer for each customer that brings most in all, cost deducted: 0 for none, else
+    the column + 1.
 
     Parameters
     ----------
     gain : (customers, offers), what an offer is expected to bring, cost not deducted
     cost : (customers, offers), 0 or more
-    budget : of all costs together; what is spent stays within it, and less than the cost of one offer below it where that would pay
+    budget : of all costs together; what is spent stays within it, and less than the cost of one
+        offer below it where that would pay
     capacity : customers who can be contacted
     """
     require_terms(cost, budget, capacity)
@@ -84,7 +90,9 @@ def _spend(chosen: np.ndarray, cost: np.ndarray) -> float:
 def _fill_up(
     tight: np.ndarray, loose: np.ndarray, gain: np.ndarray, cost: np.ndarray, budget: float
 ) -> np.ndarray:
-    """Go from the choice that holds the budget towards the next one, which doesn't, as far as money reaches: customers who tie at the price."""
+    """Go from the choice that holds the budget towards the next one, which doesn't, as far as money
+    reaches: customers who tie at the price.
+    """
     open_ = np.flatnonzero((tight != loose) & (loose > 0) & (tight == NOBODY))
     extra = pick(cost, loose)[open_]
     order = np.argsort(-(pick(gain, loose)[open_] - extra), kind="stable")
@@ -110,7 +118,8 @@ def fill(
 
     Parameters
     ----------
-    order_by : (customers,), highest first; whoever has no number, or minus infinity, is never listed. Ties stand as they come
+    order_by : (customers,), highest first; whoever has no number, or minus infinity, is never
+        listed. Ties stand as they come
     offer : (customers,), which offer each would get: the column + 1, 0 for none
     cost : (customers, offers)
     """

@@ -1,7 +1,10 @@
-"""Policies at equal budget: whom to contact with which offer, and what that earns, judged by a trial on customers whom no model saw.
+"""Policies at equal budget: whom to contact with which offer, and what that earns, judged by a
+trial on customers whom no model saw.
 
-Money is the outcome's worth less the cost of the arm that a customer got. Its doubly robust scores say what any choice of arms would have earned on
-these customers (Athey & Wager 2021, doi:10.3982/ECTA15732), so policies are compared on the same people, with the luck of the draw accounted for.
+Money is the outcome's worth less the cost of the arm that a customer got. Its doubly robust scores
+say what any choice of arms would have earned on these customers (Athey & Wager 2021,
+doi:10.3982/ECTA15732), so policies are compared on the same people, with the luck of the draw
+accounted for.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,9 +50,11 @@ class Case:
 
     Attributes
     ----------
-    cycle : (rows,), which trial a row belongs to; each is a cycle with a budget and a capacity of its own
+    cycle : (rows,), which trial a row belongs to; each is a cycle with a budget and a capacity of
+        its own
     customers : (rows,)
-    risk : (repeats, rows), the chance that the outcome fails to come, whatever the arm (of money: the amount expected, turned around): by models that
+    risk : (repeats, rows), the chance that the outcome fails to come, whatever the arm (of money:
+        the amount expected, turned around): by models that
         never saw the customer
     worth : (rows,), money per unit of the outcome
     effect : (repeats, rows, arms), predicted effect on the outcome
@@ -97,7 +102,8 @@ def build_case(
     money : (rows,), what each row earned, cost not deducted
     paid : (rows,), what its own arm cost
     cost : (rows, arms), what each arm costs
-    expected : (rows, arms with control) of the outcome and of money, by models that never saw the row
+    expected : (rows, arms with control) of the outcome and of money, by models that never saw the
+        row
     true : see ``Case``
     """
     effect = np.array([one.effects[model] for one in said])
@@ -121,7 +127,9 @@ Policy = Callable[
 
 
 def list_policies(case: Case, seed: int) -> dict[str, Policy]:
-    """Return the policies by name; those that don't choose between offers give the one that pays best on average."""
+    """Return the policies by name; those that don't choose between offers give the one that pays
+    best on average.
+    """
     lot, same = np.random.default_rng(seed).random(case.effect.shape[:2]), offer_usual(case)
 
     def rank_by(score: np.ndarray) -> Policy:
@@ -163,7 +171,9 @@ def choose(case: Case, policy: Policy, repeat: int, budget: float, capacity: flo
 
 
 def find_budget(case: Case, capacity: float) -> float:
-    """Return what it costs to contact as many as the capacity allows with the offer that pays best on average, or everybody where they are fewer."""
+    """Return what it costs to contact as many as the capacity allows with the offer that pays best
+    on average, or everybody where they are fewer.
+    """
     return float(
         min(capacity, len(case.cycle) / len(np.unique(case.cycle)))
         * pick(case.cost, offer_usual(case)).mean()
@@ -171,7 +181,9 @@ def find_budget(case: Case, capacity: float) -> float:
 
 
 def count_money(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what each row contributes to profit, outcome, cost, contacts and true profit: (rows,) each, a mean over the repeats."""
+    """Return what each row contributes to profit, outcome, cost, contacts and true profit: (rows,)
+    each, a mean over the repeats.
+    """
     parts = {
         "profit": case.net,
         "kept": case.kept,
@@ -189,7 +201,9 @@ def count_money(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarra
 def contribute(
     case: Case, budget: float, capacity: float, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return ``count_money`` of every policy at one budget; everybody gets the usual offer, whatever it costs."""
+    """Return ``count_money`` of every policy at one budget; everybody gets the usual offer,
+    whatever it costs.
+    """
     repeats = range(len(case.effect))
     policies = list_policies(case, seed)
     found = {
@@ -214,7 +228,9 @@ def offer_usual(case: Case) -> np.ndarray:
 def resample_profit(
     case: Case, found: dict[str, dict[str, np.ndarray]], resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return profit and outcome of every policy per cycle, on the sample (first entry) and on each resample of customers."""
+    """Return profit and outcome of every policy per cycle, on the sample (first entry) and on each
+    resample of customers.
+    """
     cycles, names = len(np.unique(case.cycle)), [*found]
     columns = {
         what: np.column_stack([found[name][what] for name in names]) for what in ("profit", "kept")
@@ -234,10 +250,12 @@ def tabulate_policies(case: Case, found: dict, resampled: dict, budget: float) -
 
     Returns
     -------
-    DataFrame with columns policy, budget, contacted, cost, profit, low, high, kept_extra, kept_low, kept_high, cost_per_kept, return_on_cost
-        ``profit``: money more than by contacting nobody, cost deducted; ``kept_extra``: units of the outcome more (customers kept); ``return_on_cost``: profit
-        per unit of cost; ``cost_per_kept`` only where more is shown to be kept. With 95 % intervals. Of simulated companies also ``true_profit`` and
-        ``share_of_oracle``.
+    DataFrame with columns policy, budget, contacted, cost, profit, low, high, kept_extra, kept_low,
+    kept_high, cost_per_kept, return_on_cost
+        ``profit``: money more than by contacting nobody, cost deducted; ``kept_extra``: units of
+        the outcome more (customers kept); ``return_on_cost``: profit per unit of cost;
+        ``cost_per_kept`` only where more is shown to be kept. With 95 % intervals. Of simulated
+        companies also ``true_profit`` and ``share_of_oracle``.
     """
     cycles, rows = len(np.unique(case.cycle)), []
     for name, parts in found.items():
@@ -265,7 +283,9 @@ def tabulate_policies(case: Case, found: dict, resampled: dict, budget: float) -
 
 
 def tabulate_policy_differences(resampled: dict, references: Sequence[str]) -> pd.DataFrame:
-    """Return paired differences of profit per cycle: policy, reference, value, low, high, verdict; see ``comparison.judge``."""
+    """Return paired differences of profit per cycle: policy, reference, value, low, high, verdict;
+    see ``comparison.judge``.
+    """
     rows = []
     for name in (one for one in resampled if one != ORACLE):
         for reference in (one for one in references if one != name):
@@ -277,12 +297,14 @@ def tabulate_policy_differences(resampled: dict, references: Sequence[str]) -> p
 
 
 def trace_profit(case: Case, resamples: int, seed: int, capacity: float = np.inf) -> pd.DataFrame:
-    """Return the profit of every policy over the budget, from nothing to what contacting everybody costs.
+    """Return the profit of every policy over the budget, from nothing to what contacting everybody
+    costs.
 
     Returns
     -------
     DataFrame with columns policy, budget, contacted, cost, profit, low, high
-        The policy by effect, value and cost comes first. Where no offer costs anything, the number of contacts is raised instead, and ``budget`` stays 0.
+        The policy by effect, value and cost comes first. Where no offer costs anything, the number
+        of contacts is raised instead, and ``budget`` stays 0.
     """
     full, size = find_budget(case, np.inf), len(case.cycle) / len(np.unique(case.cycle))
     tables = []

@@ -1,4 +1,6 @@
-"""Tables of ``65_targeting`` as people read them, and its verdict in words; "contact nobody" and "no better than by lot" are verdicts that it can reach."""
+"""Tables of ``65_targeting`` as people read them, and its verdict in words; "contact nobody" and
+"no better than by lot" are verdicts that it can reach.
+"""
 
 import numpy as np
 import pandas as pd
@@ -63,7 +65,9 @@ def lay_out_policies(policies: pd.DataFrame, currency: str, kept: str) -> pd.Dat
 
 
 def find_best_budget(curve: pd.DataFrame, policy: str = WORTHWHILE) -> pd.Series:
-    """Return the row of a policy's profit curve with the largest profit; the smallest budget where several earn as much."""
+    """Return the row of a policy's profit curve with the largest profit; the smallest budget where
+    several earn as much.
+    """
     rows = curve[curve.policy == policy]
     return rows.loc[rows.profit.idxmax()]
 
@@ -75,7 +79,9 @@ def judge_policies(
     targets: pd.DataFrame,
     currency: str,
 ) -> str:
-    """Say what the choice by effect earns, against nobody, lots and risk, at which budget most, and whom to leave alone."""
+    """Say what the choice by effect earns, against nobody, lots and risk, at which budget most, and
+    whom to leave alone.
+    """
     row = policies[policies.policy == WORTHWHILE].iloc[0]
     against = differences[differences.policy == WORTHWHILE].set_index("reference")
     verdicts = {
@@ -92,13 +98,20 @@ def judge_policies(
         rivals = policies[~policies.policy.isin([WORTHWHILE, ORACLE, NOBODY])]
         sure = rivals[rivals.low > 0]
         other = (
-            f" Shown to earn, each on its own: {join_words([f'{one.policy} ({write_money(one.profit, one.low, one.high)})' for one in sure.itertuples()])}."
+            " Shown to earn, each on its own:"
+            f" {join_words([f'{one.policy} ({write_money(one.profit, one.low, one.high)})' for one in sure.itertuples()])}."
             if len(sure)
             else ""
         )
-        start = f"**Choosing by effect, value and cost is not shown to earn more than contacting nobody**: {profit} {currency} a cycle.{other}"
+        start = (
+            "**Choosing by effect, value and cost is not shown to earn more than contacting"
+            f" nobody**: {profit} {currency} a cycle.{other}"
+        )
     else:
-        spent = f"at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,} contacts"
+        spent = (
+            f"at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on"
+            f" {row.contacted:,} contacts"
+        )
         start = f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** {spent}."
     words = [
         start,
@@ -117,7 +130,10 @@ def _say_budget(best: pd.Series, currency: str) -> str:
         if best.budget
         else f"with {best.contacted:,} contacts"
     )
-    most = f"whatever the capacity, {write_money(best.profit, best.low, best.high)} {currency}; the best of many points looks a little better than it is"
+    most = (
+        f"whatever the capacity, {write_money(best.profit, best.low, best.high)} {currency}; the"
+        " best of many points looks a little better than it is"
+    )
     start = (
         "No budget is shown to earn anything: the largest estimate is"
         if best.low <= 0
@@ -132,15 +148,22 @@ def _say_targets(targets: pd.DataFrame) -> str:
     none = "Nobody is estimated to be harmed by every offer."
     if unsure := counts.get(UNSURE, 0):
         told = (
-            f"Likewise not shown, but a reason to leave {alone:,} alone: every offer is estimated to do them harm."
+            f"Likewise not shown, but a reason to leave {alone:,} alone: every offer is estimated"
+            " to do them harm."
             if alone
             else none
         )
-        return f"This cycle's list is empty: the customers who would be on it ({unsure:,}) are marked as not shown to pay, for a further test. {told}"
+        return (
+            f"This cycle's list is empty: the customers who would be on it ({unsure:,}) are marked"
+            f" as not shown to pay, for a further test. {told}"
+        )
     told = (
         f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else none
     )
-    return f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact. {told}"
+    return (
+        f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact."
+        f" {told}"
+    )
 
 
 def _say_truth(policies: pd.DataFrame) -> str:
@@ -150,7 +173,10 @@ def _say_truth(policies: pd.DataFrame) -> str:
     if not np.isfinite(row.share_of_oracle):
         return ""
     inside = "inside" if row.low <= row.true_profit <= row.high else "outside"
-    return f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and {row.share_of_oracle:.0%} of what an oracle would earn."
+    return (
+        f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and"
+        f" {row.share_of_oracle:.0%} of what an oracle would earn."
+    )
 
 
 def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +184,8 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns decision, arm, customers, mean_effect_points, mean_worth, mean_cost, mean_net_gain
+    DataFrame with columns decision, arm, customers, mean_effect_points, mean_worth, mean_cost,
+    mean_net_gain
     """
     table = targets.groupby(["decision", "arm"], sort=False).agg(
         customers=("rank", "size"),
@@ -173,7 +200,9 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
 def say_costs(
     case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str, outcome: str
 ) -> str:
-    """Say what the arms cost on average, and what a unit of the outcome that is paid for, told in words, is worth."""
+    """Say what the arms cost on average, and what a unit of the outcome that is paid for, told in
+    words, is worth.
+    """
     costs = "; ".join(
         f"{arm}: {cost:,.2f}"
         for arm, cost in zip(map(write_plain, arms), case_costs.mean(axis=0), strict=True)
@@ -182,4 +211,7 @@ def say_costs(
     spread = (
         f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
     )
-    return f"Cost per customer assigned, {currency}: {costs}. One more of “{outcome}” is worth {worth.mean():,.2f} on average{spread}."
+    return (
+        f"Cost per customer assigned, {currency}: {costs}. One more of “{outcome}” is worth"
+        f" {worth.mean():,.2f} on average{spread}."
+    )
