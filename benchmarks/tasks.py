@@ -83,7 +83,7 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
     fetch.fetch(study)
     frame = build.tidy(load.load_tables(study)["snapshot"].to_pandas())
     columns = build.list_features(frame, study)
-    return study, frame, gate.keep_honest(columns, gate.find_leaks(frame, columns, study))
+    return study, frame, gate.allowed_features(columns, gate.check_leakage(frame, columns, study))
 
 
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:

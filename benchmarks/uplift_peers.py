@@ -215,7 +215,7 @@ def write_effects(
     """
     if effects.shape != (len(judge), len(arms)) or not np.isfinite(effects).all():
         raise ValueError(
-            f"required finite effects of {len(judge)} rows and {len(arms)} arms, arrived"
+            f"expected finite effects of {len(judge)} rows and {len(arms)} arms, got"
             f" {effects.shape}; look at {model}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def load_campaign() -> pd.DataFrame:
     path = Path(os.environ.get("RESEARCH_MIRROR", "")) / "hillstrom" / "hillstrom.csv"
     if not path.is_file():
         raise StudyError(
-            f"required the file hillstrom/hillstrom.csv, arrived nothing at {path}; set"
+            f"expected the file hillstrom/hillstrom.csv, got nothing at {path}; set"
             " RESEARCH_MIRROR to the folder of the real files"
         )
     raw = pd.read_csv(path)

@@ -74,8 +74,8 @@ def _load_dated(tables: Tables, study: Study) -> Waits:
         build.load_panel(tables, study, plan.test),
     )
     columns = build.list_features(train, study)
-    found = gate.find_leaks(
-        train, columns, study, post_outcome.load_everyone(tables, study, min(plan.test))
+    found = gate.check_leakage(
+        train, columns, study, post_outcome.load_reference_population(tables, study, min(plan.test))
     )
     rows = pd.concat([train, test], ignore_index=True)
     places = np.arange(len(rows))
@@ -83,7 +83,7 @@ def _load_dated(tables: Tables, study: Study) -> Waits:
         rows,
         follow_up.frame_durations(rows),
         [(places[: len(train)], places[len(train) :])],
-        gate.keep_honest(columns, found),
+        gate.allowed_features(columns, found),
         plan.days,
     )
 
@@ -94,7 +94,7 @@ def _load_flat(tables: Tables, study: Study) -> Waits:
     clocks = follow_up.find_clocks(rows, columns)
     honest = [
         name
-        for name in gate.keep_honest(columns, gate.find_leaks(rows, columns, study, None))
+        for name in gate.allowed_features(columns, gate.check_leakage(rows, columns, study, None))
         if name not in clocks
     ]
     parts = [*KFold(FOLDS, shuffle=True, random_state=SEED).split(rows)]

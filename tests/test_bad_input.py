@@ -96,7 +96,7 @@ def test_a_text_where_a_time_is_required_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "table usage, column used_at: required a column of times, arrived string in 1 row; cast"
+            "table usage, column used_at: expected a column of times, got string in 1 row; cast"
             " it in usage.sql"
         ),
     ):
@@ -114,7 +114,7 @@ def test_the_zone_of_the_machine_does_not_matter(write_study, monkeypatch, zone)
 def test_an_empty_time_of_an_event_is_refused_and_one_of_arrival_means_never_known(write_study):
     with pytest.raises(
         StudyError,
-        match="table orders, column ordered_at: required no empty values, arrived null in 1 row",
+        match="table orders, column ordered_at: expected no empty values, got null in 1 row",
     ):
         load(write_study, orders=orders(("a", None, 1.0)))
     never = orders(("a", "2024-06-01", 1.0)).assign(known_at=pd.NaT)
@@ -133,7 +133,7 @@ def test_identifiers_that_differ_in_form_are_refused_not_lost(write_study, own, 
     with pytest.raises(
         StudyError,
         match=(
-            r"table orders, column customer_id: required (customers that the table customers"
+            r"table orders, column customer_id: expected (customers that the table customers"
             r" holds|identifiers without blanks)"
         ),
     ):
@@ -160,7 +160,7 @@ def test_blanks_around_an_identifier_are_refused_and_shown(write_study, name):
     with pytest.raises(
         StudyError,
         match=(
-            f"required identifiers without blanks around them, arrived {name!r} in 1 row; trim them"
+            f"expected identifiers without blanks around them, got {name!r} in 1 row; trim them"
             " in the SQL".replace("\\", r"\\")
         ),
     ):
@@ -170,7 +170,7 @@ def test_blanks_around_an_identifier_are_refused_and_shown(write_study, name):
 def test_identifiers_with_a_fraction_are_refused(write_study):
     with pytest.raises(
         StudyError,
-        match="table customers, column customer_id: required a column of keys, arrived float64",
+        match="table customers, column customer_id: expected a column of keys, got float64",
     ):
         load(write_study, customers=people(7.0))
 
@@ -179,7 +179,7 @@ def test_a_customer_given_twice_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "table customers, column customer_id: required one row per customer, arrived a in 1 row"
+            "table customers, column customer_id: expected one row per customer, got a in 1 row"
         ),
     ):
         load(write_study, customers=people("a", "a"))
@@ -211,7 +211,7 @@ def test_amounts_beyond_their_range_are_refused(write_study, table, column, valu
         "contracts": {"started_at": [JOINED]},
     }
     frame = pd.DataFrame(at | rows[table] | {column: [value]}).astype({column: "float64"})
-    with pytest.raises(StudyError, match=f"table {table}, column {column}: required {required}"):
+    with pytest.raises(StudyError, match=f"table {table}, column {column}: expected {required}"):
         load(write_study, **{table: frame})
 
 
@@ -220,7 +220,7 @@ def test_amounts_that_add_up_to_more_than_can_be_summed_are_refused(write_study)
     with pytest.raises(
         StudyError,
         match=(
-            r"column amount: required at most 9e\+12 in all for each customer, arrived a in 1 row;"
+            r"column amount: expected at most 9e\+12 in all for each customer, got a in 1 row;"
             r" correct them in the SQL"
         ),
     ):
@@ -229,7 +229,7 @@ def test_amounts_that_add_up_to_more_than_can_be_summed_are_refused(write_study)
 
 def test_a_table_without_a_row_is_refused(write_study):
     with pytest.raises(
-        StudyError, match="table orders: required at least one row, arrived an empty table"
+        StudyError, match="table orders: expected at least one row, got an empty table"
     ):
         load(write_study, orders=orders())
 

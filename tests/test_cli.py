@@ -103,7 +103,7 @@ def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sente
 @pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
 def test_a_missing_study_is_wrong_usage(run, project, command):
     sentence = (
-        "required a study folder data/nope with a study.yml, found the studies none; correct the"
+        "expected a study folder data/nope with a study.yml, found the studies none; correct the"
         " name or write that folder"
     )
     assert run(command, "nope") == (2, "", [sentence])
@@ -115,7 +115,7 @@ def test_a_project_without_studies_is_wrong_usage(run, project, command):
         2,
         "",
         [
-            "required at least one study folder below data/, found none; write"
+            "expected at least one study folder below data/, found none; write"
             " data/<study>/study.yml"
         ],
     )
@@ -126,7 +126,7 @@ def test_a_setting_without_name_or_value_is_wrong_usage(run, project, pair):
     assert run("run", "tiny", "--set", pair) == (
         2,
         "",
-        [f"required --set name=value, arrived '{pair}'; write for example --set horizon_days=60"],
+        [f"expected --set name=value, got '{pair}'; write for example --set horizon_days=60"],
     )
 
 
@@ -178,29 +178,29 @@ def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_stud
     write_study(tables=tables(contracts=wrong))
     code, said, faults = run("check", "tiny")
     assert (code, said) == (1, "")
-    assert [fault.split(", arrived")[0].split(" (")[0] for fault in faults] == [
-        "table contracts, column started_at: required dates up to today",
-        "table contracts, column ended_at: required dates on or after started_at",
-        "table contracts, column customer_id: required customers that the table customers holds",
+    assert [fault.split(", got")[0].split(" (")[0] for fault in faults] == [
+        "table contracts, column started_at: expected dates up to today",
+        "table contracts, column ended_at: expected dates on or after started_at",
+        "table contracts, column customer_id: expected customers that the table customers holds",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("title: [", "data/tiny/study.yml, line 1: required valid YAML, arrived: "),
+        ("title: [", "data/tiny/study.yml, line 1: expected valid YAML, got: "),
         (
             "titel: x\n",
             (
-                "data/tiny/study.yml, key titel: required a known key, arrived 'titel'; did you"
+                "data/tiny/study.yml, key titel: expected a known key, got 'titel'; did you"
                 " mean 'title'?"
             ),
         ),
         (
             "kind: 7\n",
             (
-                "data/tiny/study.yml, key kind: required 'contractual', 'non_contractual' or"
-                " 'flat', arrived 7; correct the value"
+                "data/tiny/study.yml, key kind: expected 'contractual', 'non_contractual' or"
+                " 'flat', got 7; correct the value"
             ),
         ),
     ],
@@ -221,7 +221,7 @@ def test_sql_that_fails_is_exit_code_1(run, write_study, command):
     code, _, faults = run(command, "tiny")
     assert code == 1
     assert faults[0].startswith(
-        "data/tiny/customers.sql: required SQL that DuckDB can run, arrived Binder Error:"
+        "data/tiny/customers.sql: expected SQL that DuckDB can run, got Binder Error:"
         ' Referenced column "nope" not found'
     )
 
@@ -233,7 +233,7 @@ def test_an_empty_table_is_exit_code_1(run, write_study, command):
         1,
         "",
         [
-            "table contracts: required at least one row, arrived an empty table; check the SQL's"
+            "table contracts: expected at least one row, got an empty table; check the SQL's"
             " filters and the raw files"
         ],
     )
@@ -266,7 +266,7 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
     code, _, faults = run("check", "tiny")
     assert code == 1
     assert faults[0] == (
-        "required label windows within the data, but the window after snapshot 2024-06-30 ends"
+        "expected label windows within the data, but the window after snapshot 2024-06-30 ends"
         " 2032-09-16 and the data end 2024-12-31; "
         # 2023-01-01, the first row, to 2024-12-31
         "use a horizon and lead of at most 730 days together"
@@ -279,7 +279,7 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         (
             ["--at", "2099-01-01"],
             (
-                "required label windows within the data, but the window after snapshot 2099-01-01"
+                "expected label windows within the data, but the window after snapshot 2099-01-01"
                 " ends 2099-01-31 and the data end 2024-12-31; use a snapshot on or before"
                 " 2024-12-01"
             ),
@@ -287,7 +287,7 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         (
             ["--at", "2024-12-02"],
             (
-                "required label windows within the data, but the window after snapshot 2024-12-02"
+                "expected label windows within the data, but the window after snapshot 2024-12-02"
                 " ends 2025-01-01 and the data end 2024-12-31; use a snapshot on or before"
                 " 2024-12-01"
             ),
@@ -295,7 +295,7 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         (
             ["--at", "1990-01-01"],
             (
-                "required evidence at every snapshot, arrived a snapshot on 1990-01-01 but the"
+                "expected evidence at every snapshot, got a snapshot on 1990-01-01 but the"
                 " first row is of 2023-01-01; use fewer training snapshots, a shorter horizon or a"
                 " later snapshot"
             ),
@@ -303,8 +303,8 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         (
             ["--at", "9999-12-31"],
             (
-                "data/tiny/study.yml with the run's parameters, key snapshots.last: required less"
-                " than or equal to 2200-01-01, arrived '9999-12-31'; correct the value"
+                "data/tiny/study.yml with the run's parameters, key snapshots.last: expected less"
+                " than or equal to 2200-01-01, got '9999-12-31'; correct the value"
             ),
         ),
     ],
@@ -325,20 +325,20 @@ def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_
         (
             ["--at", "soon"],
             (
-                "required snapshot as a day in the form 2025-06-30, arrived 'soon'; write year,"
+                "expected snapshot as a day in the form 2025-06-30, got 'soon'; write year,"
                 " month and day"
             ),
         ),
         (
             ["--horizon-days", "10000000000"],
             (
-                "required horizon_days from 0 to 36500, arrived 10000000000; choose a value in that"
+                "expected horizon_days from 0 to 36500, got 10000000000; choose a value in that"
                 " range"
             ),
         ),
         (
             ["--lead-days", "-2"],
-            "required lead_days from -1 to 36500, arrived -2; choose a value in that range",
+            "expected lead_days from -1 to 36500, got -2; choose a value in that range",
         ),
     ],
 )
@@ -381,10 +381,7 @@ def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
     assert run("snapshot", "tiny") == (
         1,
         "",
-        [
-            "tiny: required customers who can churn after 2024-06-30, arrived none; choose another"
-            " --at"
-        ],
+        ["tiny: expected customers who can churn after 2024-06-30, got none; choose another --at"],
     )
     assert [*study.raw.glob("snapshot-*")] == []
 
@@ -398,7 +395,7 @@ def test_a_flat_study_has_no_day_to_choose(run, write_study):
     code, _, (fault,) = run("snapshot", "tiny", "--at", "2024-06-30")
     assert code == 1
     assert fault.startswith(
-        "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived a"
+        "study tiny: expected a dated study to set snapshot, lead_days or horizon_days, got a"
         " flat one; leave them"
     )
 
@@ -408,7 +405,7 @@ def test_an_unknown_kind_of_file_to_write_is_wrong_usage(run, write_study):
     assert run("snapshot", "tiny", "--out", "x.xlsx") == (
         2,
         "",
-        ["required a --out file that ends in .parquet or .csv, arrived 'x.xlsx'; rename it"],
+        ["expected a --out file that ends in .parquet or .csv, got 'x.xlsx'; rename it"],
     )
 
 
@@ -424,7 +421,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_pa
         assert run("snapshot", "tiny", "--out", out) == (
             1,
             "",
-            [f"required a place to write {out}, arrived {arrived}; choose another --out"],
+            [f"expected a place to write {out}, got {arrived}; choose another --out"],
         )
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -442,7 +439,7 @@ def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_resu
     out.write_text("an earlier result")
     before = sorted(tmp_path.rglob("*"))
     sentence = (
-        f"required a place to write {out}, arrived IO Error: Could not write all bytes; choose"
+        f"expected a place to write {out}, got IO Error: Could not write all bytes; choose"
         " another --out"
     )
     assert run("snapshot", "tiny", "--out", str(out)) == (1, "", [sentence])
@@ -468,7 +465,7 @@ def test_too_little_memory_and_an_interrupted_query_are_one_sentence(
     assert fail(full) == (
         1,
         "",
-        [f"required memory for DuckDB, arrived: Out of Memory Error: 1 of 1 used; {remedy}"],
+        [f"expected memory for DuckDB, got: Out of Memory Error: 1 of 1 used; {remedy}"],
     )
     assert fail(RuntimeError("Query interrupted"))[0] == 130
     with pytest.raises(RuntimeError, match="a fault of ours"):
@@ -509,7 +506,7 @@ def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, p
     )
     code, said, (fault,) = run("fetch", "tiny")
     assert (code, said) == (1, "")
-    assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: required SHA-256 {'f' * 64}, arrived ")
+    assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: expected SHA-256 {'f' * 64}, got ")
     assert fault.endswith("; the file was refused, so get the right version or correct study.yml")
     assert (fetched.raw / "x.csv").read_text() == "customer_id\na\n"
 
@@ -517,7 +514,7 @@ def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, p
 def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
     (project / "shelf" / "x.csv").unlink()
     sentence = (
-        "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put it"
+        "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, which has no url; put it"
         " into data/tiny/raw or a RESEARCH_MIRROR folder"
     )
     assert run("fetch", "tiny") == (1, "", [sentence])
@@ -533,7 +530,7 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
         predict.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
     assert caught.value.faults == (
         (
-            "required churners and others among the study's rows, arrived 0 churners in 20 rows; "
+            "expected churners and others among the study's rows, got 0 churners in 20 rows; "
             "check the label in the study's SQL, or choose another snapshot or horizon"
         ),
     )
@@ -585,15 +582,15 @@ def test_every_value_out_of_range_is_one_sentence_and_wrong_usage(run, tmp_path)
         2,
         "",
         [
-            "--customers: required a number of at least 100, arrived 99; correct the value",
-            "--months: required a number of at most 1,200, arrived 1201; correct the value",
-            "--seed: required a number of at least 0, arrived -1; correct the value",
+            "--customers: expected a number of at least 100, got 99; correct the value",
+            "--months: expected a number of at most 1,200, got 1201; correct the value",
+            "--seed: expected a number of at least 0, got -1; correct the value",
         ],
     )
     assert simulate(run, tmp_path / "company", chunk=0) == (
         2,
         "",
-        ["--chunk: required a number of at least 1, arrived 0; correct the value"],
+        ["--chunk: expected a number of at least 1, got 0; correct the value"],
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -601,7 +598,7 @@ def test_every_value_out_of_range_is_one_sentence_and_wrong_usage(run, tmp_path)
 def test_a_folder_that_holds_something_is_wrong_usage_and_stays(run, tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
     sentence = (
-        f"--out: required a folder that does not exist or is empty, arrived {tmp_path}, which is"
+        f"--out: expected a folder that does not exist or is empty, got {tmp_path}, which is"
         " there already; choose another or remove it"
     )
     assert simulate(run, tmp_path) == (2, "", [sentence])
@@ -613,7 +610,7 @@ def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_p
     code, said, faults = simulate(run, tmp_path / "file" / "company")
     assert (code, said, len(faults)) == (1, "", 1)
     assert re.fullmatch(
-        r"required a place to write .*company, arrived (Not a directory|File exists); free it or"
+        r"expected a place to write .*company, got (Not a directory|File exists); free it or"
         r" choose another --out",
         faults[0],
     )
@@ -625,7 +622,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypat
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", write)
     sentence = (
-        f"required a place to write {tmp_path / 'company'}, arrived No space left on device; free"
+        f"expected a place to write {tmp_path / 'company'}, got No space left on device; free"
         " it or choose another --out"
     )
     assert simulate(run, tmp_path / "company") == (1, "", [sentence])

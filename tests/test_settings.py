@@ -15,8 +15,7 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
         with pytest.raises(
             UsageError,
             match=(
-                f"required {name} from {low} to {high}, arrived {value}; choose a value in that"
-                " range"
+                f"expected {name} from {low} to {high}, got {value}; choose a value in that range"
             ),
         ):
             require_settings(**{name: value})
@@ -24,7 +23,7 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
 
 @pytest.mark.parametrize("day", ["tomorrow", "1735689600", "2025-6-3", "2025-06-30T00:00"])
 def test_a_snapshot_is_a_day_written_out(day):
-    with pytest.raises(UsageError, match="required snapshot as a day in the form 2025-06-30"):
+    with pytest.raises(UsageError, match="expected snapshot as a day in the form 2025-06-30"):
         require_settings(snapshot=day)
 
 

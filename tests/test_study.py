@@ -68,7 +68,7 @@ def test_a_missing_study_names_the_studies_there_are(write_yml):
         load_study("tinny")
     assert caught.value.faults == (
         (
-            "required a study folder data/tinny with a study.yml, found the studies tiny; correct"
+            "expected a study folder data/tinny with a study.yml, found the studies tiny; correct"
             " the name or write that folder"
         ),
     )
@@ -94,107 +94,104 @@ def test_a_project_without_studies_says_none(project):
     [
         (
             ("title:", "titel:"),
-            "key titel: required a known key, arrived 'titel'; did you mean 'title'?",
+            "key titel: expected a known key, got 'titel'; did you mean 'title'?",
         ),
         (
             ("horizon_days: 30", "horizon_days: 30, xyzzy: 1"),
-            "key churn.xyzzy: required a known key, arrived 'xyzzy'; remove it",
+            "key churn.xyzzy: expected a known key, got 'xyzzy'; remove it",
         ),
-        (("title: A tiny company\n", ""), "key title: required, but nothing arrived; add the key"),
+        (("title: A tiny company\n", ""), "key title: expected, but it is missing; add the key"),
         (
             ("kind: contractual", "kind: Contractual"),
             (
-                "key kind: required 'contractual', 'non_contractual' or 'flat', arrived"
+                "key kind: expected 'contractual', 'non_contractual' or 'flat', got"
                 " 'Contractual'; correct the value"
             ),
         ),
         (
             ("horizon_days: 30", "horizon_days: soon"),
             (
-                "key churn.horizon_days: required a valid integer, unable to parse string as an"
-                " integer, arrived 'soon'"
+                "key churn.horizon_days: expected a valid integer, unable to parse string as an"
+                " integer, got 'soon'"
             ),
         ),
         (
             ("horizon_days: 30", "horizon_days: 0"),
             (
-                "key churn.horizon_days: required greater than or equal to 1, arrived 0; correct"
+                "key churn.horizon_days: expected greater than or equal to 1, got 0; correct"
                 " the value"
             ),
         ),
         (
             ("horizon_days: 30", "horizon_days: 10000000"),
-            "key churn.horizon_days: required less than or equal to 36500, arrived 10000000",
+            "key churn.horizon_days: expected less than or equal to 36500, got 10000000",
         ),
         (
             ("2024-06-30", "9999-12-31"),
             (
-                "key snapshots.last: required less than or equal to 2200-01-01, arrived 9999-12-31;"
+                "key snapshots.last: expected less than or equal to 2200-01-01, got 9999-12-31;"
                 " correct the value"
             ),
         ),
         (
             ("2024-06-30", "0001-01-01"),
             (
-                "key snapshots.last: required greater than or equal to 1900-01-01, arrived"
+                "key snapshots.last: expected greater than or equal to 1900-01-01, got"
                 " 0001-01-01; correct the value"
             ),
         ),
         (
             ("2024-06-30}", "2024-06-30, train: 9999}"),
             (
-                "key snapshots: required train and test snapshots within 36,500 days, arrived"
+                "key snapshots: expected train and test snapshots within 36,500 days, got"
                 " 300,000 days; use fewer"
             ),
         ),
         (
             ("{currency: EUR, capacity: 5}", "[EUR, 5]"),
-            (
-                "key economics: required a valid dictionary or instance of Economics, arrived"
-                " ['EUR', 5]"
-            ),
+            ("key economics: expected a valid dictionary or instance of Economics, got ['EUR', 5]"),
         ),
         (
             ("currency: EUR", "currency: euro"),
             (
-                "key economics.currency: required pattern '^[A-Z]{3}$', arrived 'euro'; correct the"
+                "key economics.currency: expected pattern '^[A-Z]{3}$', got 'euro'; correct the"
                 " value"
             ),
         ),
         (
             ("raw_customers:", "raw customers:"),
             (
-                "key sources.raw customers.[key]: required pattern '^[A-Za-z_][A-Za-z0-9_]*$',"
-                " arrived 'raw customers'"
+                "key sources.raw customers.[key]: expected pattern '^[A-Za-z_][A-Za-z0-9_]*$',"
+                " got 'raw customers'"
             ),
         ),
         (
             ("raw_customers:", "Customers:"),
             (
-                "required source names unlike the contract tables, arrived 'Customers'; rename it,"
+                "expected source names unlike the contract tables, got 'Customers'; rename it,"
                 " for example to 'raw_Customers'"
             ),
         ),
         (
             ("customers.csv", "customers.csv, url: 'https://x'"),
-            "required a sha256 beside every url; write the file's SHA-256 checksum",
+            "expected a sha256 beside every url; write the file's SHA-256 checksum",
         ),
         (
             ("customers.csv", "customers.csv, sha256: abc"),
-            "key sources.raw_customers.sha256: required pattern '^[0-9a-f]{64}$', arrived 'abc'",
+            "key sources.raw_customers.sha256: expected pattern '^[0-9a-f]{64}$', got 'abc'",
         ),
         (
             ("customers.csv", "customers.csv, options: {delim: 1.5}"),
             (
-                "options.delim: required text, a whole number, true, false or a list of texts,"
-                " arrived 1.5; correct the value"
+                "options.delim: expected text, a whole number, true, false or a list of texts,"
+                " got 1.5; correct the value"
             ),
         ),
         (
             ("customers.csv", "customers.csv, options: {'x = 1) --': 1}"),
-            "required pattern '^[A-Za-z_][A-Za-z0-9_]*$', arrived 'x = 1) --'",
+            "expected pattern '^[A-Za-z_][A-Za-z0-9_]*$', got 'x = 1) --'",
         ),
-        (("sources:", "1: x\nsources:"), "key 1: required strings, arrived 1; correct the value"),
+        (("sources:", "1: x\nsources:"), "key 1: expected strings, got 1; correct the value"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_sentence(write_yml, change, sentence):
@@ -211,7 +208,7 @@ def test_data_that_end_before_they_start_are_refused(write_yml):
     )
     assert faults_of() == (
         (
-            "data/tiny/study.yml: required data_start on or before data_end, arrived 2024-02-01 and"
+            "data/tiny/study.yml: expected data_start on or before data_end, got 2024-02-01 and"
             " 2024-01-01; correct one of them"
         ),
     )
@@ -219,7 +216,7 @@ def test_data_that_end_before_they_start_are_refused(write_yml):
 
 def test_all_faults_of_a_file_are_listed_at_once(write_yml):
     write_yml("kind: flat\ntitel: x\neconomics: {currency: euro, capacity: 0}\n")
-    assert [fault.split(": required")[0] for fault in faults_of()] == [
+    assert [fault.split(": expected")[0] for fault in faults_of()] == [
         "data/tiny/study.yml, key title",
         "data/tiny/study.yml, key economics.currency",
         "data/tiny/study.yml, key economics.capacity",
@@ -243,7 +240,7 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
 ):
     write_yml(f"title: x\nkind: {kind}\neconomics: {{currency: EUR, capacity: 5}}\n{parts}")
     assert faults_of() == tuple(
-        f"data/tiny/study.yml: required the key '{key}' for a {kind} study; add it"
+        f"data/tiny/study.yml: expected the key '{key}' for a {kind} study; add it"
         for key in missing
     )
 
@@ -254,35 +251,32 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
         (
             "title: [1, 2\n",
             (
-                "line 2: required valid YAML, arrived: expected ',' or ']', but got '<stream end>';"
+                "line 2: expected valid YAML, got: expected ',' or ']', but got '<stream end>';"
                 " correct that line"
             ),
         ),
         (
             GOOD + "title: again\n",
-            "line 1: required valid YAML, arrived: key given twice: title; correct that line",
+            "line 1: expected valid YAML, got: key given twice: title; correct that line",
         ),
         (
             GOOD.replace("currency: EUR", "currency: EUR, currency: USD"),
-            "line 3: required valid YAML, arrived: key given twice: currency; correct that line",
+            "line 3: expected valid YAML, got: key given twice: currency; correct that line",
         ),
         (
             GOOD.replace("2024-06-30", "2024-02-30"),
             (
-                "line 5: required valid YAML, arrived: '2024-02-30': day is out of range for month;"
+                "line 5: expected valid YAML, got: '2024-02-30': day is out of range for month;"
                 " correct that line"
             ),
         ),
         (
             "? [1, 2]\n: 3\n",
-            "line 1: required valid YAML, arrived: unhashable type: 'list'; correct that line",
+            "line 1: expected valid YAML, got: unhashable type: 'list'; correct that line",
         ),
         (
             "title: !!int ''\n",
-            (
-                "line 1: required valid YAML, arrived: '': string index out of range; correct that"
-                " line"
-            ),
+            ("line 1: expected valid YAML, got: '': string index out of range; correct that line"),
         ),
         (
             "title: !!python/object/apply:os.getcwd []\n",
@@ -294,17 +288,17 @@ def test_each_part_that_a_kind_needs_is_asked_for_in_its_own_sentence(
         (
             "title: \x01\n",
             (
-                "required valid YAML, arrived: unacceptable character #x0001: special characters"
+                "expected valid YAML, got: unacceptable character #x0001: special characters"
                 " are not allowed"
             ),
         ),
-        ("title: " + "[" * 5000, "required valid YAML, arrived: maximum recursion depth exceeded"),
-        ("- a\n- b\n", "required keys with values, arrived list; write 'key: value' lines"),
-        ("", "required keys with values, arrived NoneType; write 'key: value' lines"),
+        ("title: " + "[" * 5000, "expected valid YAML, got: maximum recursion depth exceeded"),
+        ("- a\n- b\n", "expected keys with values, got list; write 'key: value' lines"),
+        ("", "expected keys with values, got NoneType; write 'key: value' lines"),
         (
             GOOD.encode("utf-16"),
             (
-                "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xff in"
+                "expected a readable UTF-8 file, got 'utf-8' codec can't decode byte 0xff in"
                 " position 0"
             ),
         ),
@@ -321,7 +315,7 @@ def test_a_folder_named_study_yml_is_refused(project):
     (project / "data" / "tiny" / "study.yml").mkdir(parents=True)
     assert faults_of() == (
         (
-            "data/tiny/study.yml: required a readable UTF-8 file, arrived Is a directory; restore"
+            "data/tiny/study.yml: expected a readable UTF-8 file, got Is a directory; restore"
             " the file"
         ),
     )
@@ -341,7 +335,7 @@ def test_a_run_can_set_another_clock_and_capacity(write_study):
 def test_a_clock_of_a_run_is_validated_as_that_of_the_file(write_study):
     with pytest.raises(StudyError) as caught:
         adjust(write_study(), snapshot="soon", lead_days=-2, capacity=-1)
-    assert [fault.split(": required")[0] for fault in caught.value.faults] == [
+    assert [fault.split(": expected")[0] for fault in caught.value.faults] == [
         f"data/tiny/study.yml with the run's parameters, key {key}"
         for key in ("churn.lead_days", "snapshots.last", "economics.capacity")
     ]
@@ -351,7 +345,7 @@ def test_a_flat_study_has_no_clock_to_set(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "study tiny: required a dated study to set snapshot, lead_days or horizon_days, arrived"
+            "study tiny: expected a dated study to set snapshot, lead_days or horizon_days, got"
             " a flat one; leave them"
         ),
     ):
@@ -372,6 +366,6 @@ def test_a_path_outside_the_project_is_shown_whole(project, tmp_path_factory):
     assert show_path(outside) == str(outside)
     with pytest.raises(
         StudyError,
-        match="required a readable UTF-8 file, arrived No such file or directory; restore the file",
+        match="expected a readable UTF-8 file, got No such file or directory; restore the file",
     ):
         read_yaml(outside)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arrived = shorten_error(error).split(" Possible solutions")[0]
         return _report(
             StudyError(
-                f"required memory for DuckDB, arrived: {arrived}; raise memory_gb under engine in"
+                f"expected memory for DuckDB, got: {arrived}; raise memory_gb under engine in"
                 " study.yml, or make room where TMPDIR is"
             )
         )
@@ -243,7 +243,7 @@ def _each(names: list[str], action: Callable[[Study], None]) -> int:
     found = names or list_studies()
     if not found:
         raise UsageError(
-            "required at least one study folder below data/, found none; write"
+            "expected at least one study folder below data/, found none; write"
             " data/<study>/study.yml"
         )
     return max([_one(name, action) for name in found])
@@ -286,10 +286,10 @@ def _check_one(study: Study) -> None:
     frame = _learn(study, tables)
     columns = build.list_features(frame, study)
     split = None if study.kind == "flat" else splits.plan_split(study)
-    everyone = traces.load_everyone(tables, study, min(split.test)) if split else None
-    excluded = leaks.find_leaks(frame, columns, study, everyone)
-    candidates.find_rule_column(leaks.keep_honest(columns, excluded), study)
-    candidates.find_directions(leaks.keep_honest(columns, excluded), study)
+    everyone = traces.load_reference_population(tables, study, min(split.test)) if split else None
+    excluded = leaks.check_leakage(frame, columns, study, everyone)
+    candidates.find_rule_column(leaks.allowed_features(columns, excluded), study)
+    candidates.find_directions(leaks.allowed_features(columns, excluded), study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(
         f"{study.name}: all {len(checks)} promises kept;"
@@ -332,7 +332,7 @@ def _snapshot(options: argparse.Namespace) -> int:
     )
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise UsageError(
-            f"required a --out file that ends in .parquet or .csv, arrived '{out}'; rename it"
+            f"expected a --out file that ends in .parquet or .csv, got '{out}'; rename it"
         )
     print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
     churned, columns = _write(load.load_tables(study), study, out)
@@ -354,14 +354,14 @@ def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series
         churned, columns = _fill(scratch, tables, study, out.suffix.lower())
         if churned.empty:
             raise StudyError(
-                f"{study.name}: required customers who can churn after {study.snapshots.last},"
-                " arrived none; choose another --at"
+                f"{study.name}: expected customers who can churn after {study.snapshots.last},"
+                " got none; choose another --at"
             )
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
         arrived = (error.strerror or error) if isinstance(error, OSError) else shorten_error(error)
         raise StudyError(
-            f"required a place to write {out}, arrived {arrived}; choose another --out"
+            f"expected a place to write {out}, got {arrived}; choose another --out"
         ) from None
     finally:
         with suppress(OSError):
@@ -405,8 +405,7 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     if wrong:
         raise UsageError(
             *(
-                f"required --set name=value, arrived '{pair}'; write for example --set"
-                " horizon_days=60"
+                f"expected --set name=value, got '{pair}'; write for example --set horizon_days=60"
                 for pair in wrong
             )
         )

@@ -1,4 +1,4 @@
-"""TODO errors."""
+"""Faults that a user can mend, each told in sentences."""
 
 
 class StudyError(Exception):

@@ -42,7 +42,7 @@ def require_settings(**values: Any) -> None:
     day = values.get("snapshot")
     if day and not DAY.fullmatch(str(day)):
         faults.append(
-            f"required snapshot as a day in the form 2025-06-30, arrived '{day}'; write year, month"
+            f"expected snapshot as a day in the form 2025-06-30, got '{day}'; write year, month"
             " and day"
         )
     if faults:
@@ -51,4 +51,4 @@ def require_settings(**values: Any) -> None:
 
 def _sentence(name: str, value: Any) -> str:
     low, high = RANGES[name]
-    return f"required {name} from {low} to {high}, arrived {value}; choose a value in that range"
+    return f"expected {name} from {low} to {high}, got {value}; choose a value in that range"

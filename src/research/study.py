@@ -85,7 +85,7 @@ class Study(Part):
         faults = [*_missing_parts(self), *_clashing_names(self), *_alien_places(self)]
         if self.data_start and self.data_end and self.data_start > self.data_end:
             faults.append(
-                f"required data_start on or before data_end, arrived {self.data_start} and"
+                f"expected data_start on or before data_end, got {self.data_start} and"
                 f" {self.data_end}; correct one of them"
             )
         if faults:
@@ -97,13 +97,13 @@ def _missing_parts(study: Study) -> list[str]:
     if study.kind == "flat":
         return []
     faults = [
-        f"required the key '{part}' for a {study.kind} study; add it"
+        f"expected the key '{part}' for a {study.kind} study; add it"
         for part in ("churn", "snapshots")
         if getattr(study, part) is None
     ]
     if study.kind == "non_contractual" and study.churn:
         faults += [
-            f"required the key 'churn.{key}' for a non_contractual study; add it"
+            f"expected the key 'churn.{key}' for a non_contractual study; add it"
             for key in ("active_days", "inactive_days")
             if getattr(study.churn, key) is None
         ]
@@ -113,7 +113,7 @@ def _missing_parts(study: Study) -> list[str]:
 def _clashing_names(study: Study) -> list[str]:
     taken = sorted(name for name in {*study.sources, *study.attach} if name.lower() in TABLES)
     return [
-        f"required source names unlike the contract tables, arrived '{name}'; rename it, for"
+        f"expected source names unlike the contract tables, got '{name}'; rename it, for"
         f" example to 'raw_{name}'"
         for name in taken
     ]
@@ -126,7 +126,7 @@ def _alien_places(study: Study) -> list[str]:
     ]
     given = [key for key in alien if getattr(study, key)]
     return [
-        f"required no key '{key}' with the engine {study.engine.kind}, but it arrived;"
+        f"expected no key '{key}' with the engine {study.engine.kind}, but it got;"
         f" {ALIEN_REMEDIES[key]}"
         for key in given
     ]
@@ -157,7 +157,7 @@ def load_study(name: str) -> Study:
     if name not in list_studies():
         known = ", ".join(list_studies()) or "none"
         raise UsageError(
-            f"required a study folder data/{name} with a study.yml, found the studies {known};"
+            f"expected a study folder data/{name} with a study.yml, found the studies {known};"
             " correct the name or write that folder"
         )
     path = project_root() / "data" / name / "study.yml"
@@ -189,8 +189,8 @@ def adjust(
     clock |= {"horizon_days": horizon_days} if horizon_days else {}
     if study.kind == "flat" and (clock or snapshot):
         raise StudyError(
-            f"study {study.name}: required a dated study to set snapshot, lead_days or"
-            " horizon_days, arrived a flat one; leave them at their defaults"
+            f"study {study.name}: expected a dated study to set snapshot, lead_days or"
+            " horizon_days, got a flat one; leave them at their defaults"
         )
     definition = study.model_dump(exclude_none=True)
     day = {"last": snapshot} if snapshot else {}
@@ -255,22 +255,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(
-            f"{label}: required a readable UTF-8 file, arrived {getattr(error, 'strerror', error)};"
+            f"{label}: expected a readable UTF-8 file, got {getattr(error, 'strerror', error)};"
             " restore the file"
         ) from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise StudyError(
-            f"{label}{line}: required valid YAML, arrived: {error.problem}; correct that line"
+            f"{label}{line}: expected valid YAML, got: {error.problem}; correct that line"
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise StudyError(
-            f"{label}: required valid YAML, arrived: {' '.join(str(error).split())}; correct the"
-            " file"
+            f"{label}: expected valid YAML, got: {' '.join(str(error).split())}; correct the file"
         ) from None
     if not isinstance(content, dict):
         raise StudyError(
-            f"{label}: required keys with values, arrived {type(content).__name__}; write 'key:"
+            f"{label}: expected keys with values, got {type(content).__name__}; write 'key:"
             " value' lines"
         )
     return content
@@ -297,15 +296,15 @@ def _sentences(path: Path, fault: Any) -> list[str]:
     )
     if fault["type"] == "extra_forbidden":
         return [
-            f"{place}: required a known key, arrived '{fault['loc'][-1]}';"
+            f"{place}: expected a known key, got '{fault['loc'][-1]}';"
             f" {_suggest(str(fault['loc'][-1]))}"
         ]
     if fault["type"] == "missing":
-        return [f"{place}: required, but nothing arrived; add the key"]
+        return [f"{place}: expected, but it is missing; add the key"]
     if fault["type"] == "value_error":
         return [f"{place}: {line}" for line in str(fault["ctx"]["error"]).split("\n")]
     required = re.sub(r"^(Input|Value|String|Keys) should (be|have|match) ?", "", fault["msg"])
-    return [f"{place}: required {required}, arrived {shorten(fault['input'])}; correct the value"]
+    return [f"{place}: expected {required}, got {shorten(fault['input'])}; correct the value"]
 
 
 def _suggest(key: str) -> str:

@@ -52,7 +52,7 @@ def _option(value: Any) -> bool | int | str | list[str]:
     ):
         return value
     raise ValueError(
-        f"required text, a whole number, true, false or a list of texts, arrived {shorten(value)};"
+        f"expected text, a whole number, true, false or a list of texts, got {shorten(value)};"
         " correct the value"
     )
 
@@ -76,7 +76,7 @@ class Source(Part):
     def _url_needs_checksum(self):
         if self.url and not self.sha256:
             raise ValueError(
-                "required a sha256 beside every url; write the file's SHA-256 checksum"
+                "expected a sha256 beside every url; write the file's SHA-256 checksum"
             )
         return self
 
@@ -120,17 +120,17 @@ class Engine(Part):
         ]
         if alien:
             raise ValueError(
-                f"required for the engine {self.kind} no keys but {', '.join(own)}, arrived"
+                f"expected for the engine {self.kind} no keys but {', '.join(own)}, got"
                 f" {', '.join(alien)}; remove it"
             )
         if self.kind == "warehouse" and self.url is None:
             raise ValueError(
-                "required the key 'url' for a warehouse, but nothing arrived; write for example"
+                "expected the key 'url' for a warehouse, but it is missing; write for example"
                 " 'postgres://user:${DB_PASSWORD}@host/database'"
             )
         if self.url and self.url.startswith("duckdb:"):
             raise ValueError(
-                "required a warehouse other than DuckDB, arrived a DuckDB file; use the engine"
+                "expected a warehouse other than DuckDB, got a DuckDB file; use the engine"
                 " duckdb and name the file under 'attach'"
             )
         return self
@@ -175,7 +175,7 @@ class Snapshots(Part):
         span = (self.train + self.test) * self.every_days
         if span > CENTURY_DAYS:
             raise ValueError(
-                f"required train and test snapshots within {CENTURY_DAYS:,} days, arrived {span:,}"
+                f"expected train and test snapshots within {CENTURY_DAYS:,} days, got {span:,}"
                 " days; use fewer or closer ones"
             )
         return self
@@ -231,8 +231,7 @@ class Features(Part):
     def _windows_rise(self):
         if list(self.windows) != sorted(set(self.windows)):
             raise ValueError(
-                f"required windows in rising order, each once, arrived {list(self.windows)}; sort"
-                " them"
+                f"expected windows in rising order, each once, got {list(self.windows)}; sort them"
             )
         return self
 
@@ -269,7 +268,7 @@ class Experiment(Part):
     def _shares_have_a_control(self):
         if self.shares and (CONTROL not in self.shares or len(self.shares) < 2):
             raise ValueError(
-                f"required shares of '{CONTROL}' and of at least one other arm, arrived"
+                f"expected shares of '{CONTROL}' and of at least one other arm, got"
                 f" {', '.join(self.shares)}; name all arms of the experiment"
             )
         return self
@@ -331,12 +330,12 @@ class Economics(Part):
         given = [key for key in PRICES if getattr(self, key) is not None]
         if given and len(given) < len(PRICES):
             raise ValueError(
-                f"required {', '.join(PRICES)} together, arrived {', '.join(given)} alone; add the"
+                f"expected {', '.join(PRICES)} together, got {', '.join(given)} alone; add the"
                 " others, or remove it"
             )
         if given and self.margin_per_customer <= self.offer_cost:
             raise ValueError(
-                "required a margin_per_customer above the offer_cost, arrived"
+                "expected a margin_per_customer above the offer_cost, got"
                 f" {self.margin_per_customer:g} and {self.offer_cost:g}; correct one of them"
             )
         return self

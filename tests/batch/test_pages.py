@@ -118,7 +118,7 @@ def test_a_page_over_five_megabytes_is_refused_with_what_to_do():
     with pytest.raises(
         StudyError,
         match=(
-            r"notebooks/30_risk.ipynb: required a page of at most 5 MB, arrived 5\.\d MB; show"
+            r"notebooks/30_risk.ipynb: expected a page of at most 5 MB, got 5\.\d MB; show"
             r" fewer rows"
         ),
     ):

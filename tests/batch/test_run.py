@@ -39,7 +39,7 @@ FAULTS = (
     " 'second fault; mend that')"
 )
 STOP = (
-    "from research.studies import NotApplicable\nraise NotApplicable('required a table contracts;"
+    "from research.studies import NotApplicable\nraise NotApplicable('expected a table contracts;"
     " this study has none')"
 )
 
@@ -124,8 +124,7 @@ def refuse(chosen=None, cores=1, **settings) -> str:
 def test_an_unknown_parameter_is_refused_before_anything_runs(fresh):
     told = refuse("alpha", rovs="4")
     assert (
-        told
-        == "--set: required a parameter that one of 10_data declares, arrived 'rovs'; did you mean"
+        told == "--set: expected a parameter that one of 10_data declares, got 'rovs'; did you mean"
         " 'rows'?"
     )
     assert not (fresh / "reports" / "alpha").exists()
@@ -135,7 +134,7 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(fresh):
     ("text", "declared"), [("four", "int"), ("4.5", "int"), ("true", "int"), ("", "int")]
 )
 def test_a_value_of_the_wrong_type_is_refused(fresh, text, declared):
-    assert f"required rows as {declared}, arrived " in refuse("alpha", rows=text)
+    assert f"expected rows as {declared}, got " in refuse("alpha", rows=text)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_an_unknown_study_is_refused_with_the_closest_name(fresh):
 
 @pytest.mark.parametrize("cores", [0, -1, 1.5, True])
 def test_fewer_than_one_job_is_refused(fresh, cores):
-    assert "--jobs: required a whole number of at least 1" in refuse("alpha", cores)
+    assert "--jobs: expected a whole number of at least 1" in refuse("alpha", cores)
 
 
 def test_a_study_that_the_plan_does_not_name_runs_the_notebooks_of_the_plan(fresh):
@@ -200,26 +199,26 @@ def test_no_value_makes_a_folder_name_that_is_unsafe(value):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("notebooks: [10_data]\nstudys: {}\n", "key studies: required"),
-        ("notebooks: []\nstudies: {}\n", "key notebooks: required"),
+        ("notebooks: [10_data]\nstudys: {}\n", "key studies: expected"),
+        ("notebooks: []\nstudies: {}\n", "key notebooks: expected"),
         (
             "notebooks: [10_date]\nstudies: {alpha: {}}\n",
-            "arrived '10_date'; did you mean '10_data'?",
+            "got '10_date'; did you mean '10_data'?",
         ),
-        ("notebooks: [10_data]\nstudies: {alpa: {}}\n", "arrived 'alpa'; did you mean 'alpha'?"),
+        ("notebooks: [10_data]\nstudies: {alpa: {}}\n", "got 'alpa'; did you mean 'alpha'?"),
         (
             "notebooks: [10_data]\nstudies: {alpha: {runs: {../x: {}}}}\n",
             "key studies.alpha.runs.../x",
         ),
         (
             "notebooks: [10_data]\nstudies: {alpha: {runs: {a: {rows: '4'}}}}\n",
-            "studies.alpha.runs.a: required rows as int, arrived '4'",
+            "studies.alpha.runs.a: expected rows as int, got '4'",
         ),
         (
             "notebooks: [10_data]\nstudies: {alpha: {runs: {a: {rovs: 4}}}}\n",
-            "studies.alpha.runs.a: required a parameter that one of 10_data declares",
+            "studies.alpha.runs.a: expected a parameter that one of 10_data declares",
         ),
-        ("notebooks: [10_data\n", "required valid YAML"),
+        ("notebooks: [10_data\n", "expected valid YAML"),
     ],
 )
 def test_each_fault_of_the_plan_is_a_sentence(fresh, text, told):
@@ -239,16 +238,15 @@ def test_a_date_in_the_plan_reaches_a_text_parameter_as_it_was_written(fresh):
 def test_a_parameter_that_is_computed_is_refused(fresh):
     write_notebook(fresh, "10_data", "What is there?", "rows: int = 3\ntwice: int = 2 * rows")
     assert (
-        "required 'name: type = literal' on each line of the cell tagged parameters, arrived"
+        "expected 'name: type = literal' on each line of the cell tagged parameters, got"
         " 'twice: int = 2 * rows'" in refuse("alpha")
     )
 
 
 def test_a_second_batch_in_the_same_project_is_refused(fresh):
     with snakemake.alone():
-        assert (
-            f"required to be the only batch at work here, arrived process {os.getpid()}"
-            in refuse("alpha")
+        assert f"expected to be the only batch at work here, got process {os.getpid()}" in refuse(
+            "alpha"
         )
 
 
@@ -292,14 +290,14 @@ def test_a_study_whose_data_are_missing_fails_alone_and_says_why(first_batch):
     run = read(first_batch[0] / "reports" / "gamma" / "default" / "run.json")
     assert run["outcome"] == "failed"
     assert (
-        "required the file data/gamma/raw/rows.csv, which is not there"
+        "expected the file data/gamma/raw/rows.csv, which is not there"
         in run["notebooks"]["10_data"]["error"]
     )
 
 
 def test_a_notebook_that_does_not_apply_says_so_on_its_page(first_batch):
     page = (first_batch[0] / "reports" / "beta" / "default" / "40_survival.html").read_text()
-    assert "Not applicable: required a table contracts; this study has none" in page
+    assert "Not applicable: expected a table contracts; this study has none" in page
     assert "Traceback (most recent call last)" not in page
 
 
@@ -489,7 +487,7 @@ def test_a_job_that_is_killed_counts_as_failed_and_leaves_earlier_results(made_p
         "import os; os.kill(os.getppid(), 9); import pandas as pd",
     )
     assert batch_run.run("alpha", {}, 1) == 1
-    assert "required the job to say how it ended, arrived nothing" in capfd.readouterr().err
+    assert "expected the job to say how it ended, got nothing" in capfd.readouterr().err
     assert (made_project / "reports" / "alpha" / "default" / "10_data.html").exists()
 
 
@@ -564,7 +562,7 @@ def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
         {"10_data": {"fingerprint": "b", "files": ["tables/numbers.csv"]}},
     )
     told = (
-        r"required equal tables under one name, arrived another numbers.csv than that of 10_data;"
+        r"expected equal tables under one name, got another numbers.csv than that of 10_data;"
         r" rename them"
     )
     with pytest.raises(StudyError, match=told) if refused else nullcontext():

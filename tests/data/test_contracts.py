@@ -62,64 +62,64 @@ def test_tables_that_keep_their_promises_pass():
         (
             {"customer_id": ["a", "a"]},
             (
-                "table customers, column customer_id: required one row per customer, arrived a in 1"
+                "table customers, column customer_id: expected one row per customer, got a in 1"
                 " row; keep one row per customer in the SQL"
             ),
         ),
         (
             {"customer_id": ["a", None]},
             (
-                "table customers, column customer_id: required no empty values, arrived null in 1"
+                "table customers, column customer_id: expected no empty values, got null in 1"
                 " row; drop these rows in the SQL or fill them from the source"
             ),
         ),
         (
             {"customer_id": [1.5, 2.5]},
             (
-                "table customers, column customer_id: required a column of keys, arrived float64 in"
+                "table customers, column customer_id: expected a column of keys, got float64 in"
                 " 2 rows; cast it in customers.sql"
             ),
         ),
         (
             {"joined_at": ["2023-01-01", "2023-02-01"]},
             (
-                "table customers, column joined_at: required a column of times, arrived string in 2"
+                "table customers, column joined_at: expected a column of times, got string in 2"
                 " rows; cast it in customers.sql"
             ),
         ),
         (
             {"joined_at": days("2023-01-01", "2025-01-01")},
             (
-                "table customers, column joined_at: required dates up to today (2024-12-31),"
-                " arrived 2025-01-01 00:00:00 in 1 row; drop or correct these rows"
+                "table customers, column joined_at: expected dates up to today (2024-12-31),"
+                " got 2025-01-01 00:00:00 in 1 row; drop or correct these rows"
             ),
         ),
         (
             {"joined_at": days("2023-01-01", None)},
             (
-                "table customers, column joined_at: required no empty values, arrived null in 1"
+                "table customers, column joined_at: expected no empty values, got null in 1"
                 " row; drop these rows in the SQL or fill them from the source"
             ),
         ),
         (
             {"known_at": days("2022-12-31", "2023-02-01")},
             (
-                "table customers, column known_at: required dates on or after joined_at, arrived"
+                "table customers, column known_at: expected dates on or after joined_at, got"
                 " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
             ),
         ),
         (
             {"snapshot": [1, 2]},
             (
-                "table customers: required no column named age_days, churned, duration_days, event,"
+                "table customers: expected no column named age_days, churned, duration_days, event,"
                 " leaves_in_data, left_in_lead, n_repeat, recency_days, snapshot, tenure_days,"
-                " wait_days, waited or *_right, arrived snapshot; rename it in customers.sql"
+                " wait_days, waited or *_right, got snapshot; rename it in customers.sql"
             ),
         ),
         (
             {"tags": [["x"], ["y"]]},
             (
-                "table customers: required columns of single values, arrived tags (array<string>);"
+                "table customers: expected columns of single values, got tags (array<string>);"
                 " take it apart in customers.sql or leave it out"
             ),
         ),
@@ -135,56 +135,56 @@ def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
         (
             {"customer_id": ["a", "stranger"]},
             (
-                "table contracts, column customer_id: required customers that the table customers"
-                " holds, arrived stranger in 1 row; add them there or drop these rows"
+                "table contracts, column customer_id: expected customers that the table customers"
+                " holds, got stranger in 1 row; add them there or drop these rows"
             ),
         ),
         (
             {"ended_at": days("2022-12-31", None)},
             (
-                "table contracts, column ended_at: required dates on or after started_at, arrived"
+                "table contracts, column ended_at: expected dates on or after started_at, got"
                 " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
             ),
         ),
         (
             {"ended_at": days("2025-01-01", None)},
             (
-                "table contracts, column ended_at: required dates up to today (2024-12-31), arrived"
+                "table contracts, column ended_at: expected dates up to today (2024-12-31), got"
                 " 2025-01-01 00:00:00 in 1 row; leave it empty until it happens"
             ),
         ),
         (
             {"known_at": days("2022-12-31", "2023-02-01")},
             (
-                "table contracts, column known_at: required dates on or after started_at, arrived"
+                "table contracts, column known_at: expected dates on or after started_at, got"
                 " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
             ),
         ),
         (
             {"monthly_fee": [-1.0, 5.0]},
             (
-                "table contracts, column monthly_fee: required values of at least 0, arrived -1.0"
+                "table contracts, column monthly_fee: expected values of at least 0, got -1.0"
                 " in 1 row; correct them in the SQL"
             ),
         ),
         (
             {"monthly_fee": ["1 €", "2 €"]},
             (
-                "table contracts, column monthly_fee: required a column of numbers, arrived string"
+                "table contracts, column monthly_fee: expected a column of numbers, got string"
                 " in 2 rows; cast it in contracts.sql"
             ),
         ),
         (
             {"plan": [["x"], ["y"]]},
             (
-                "table contracts, column plan: required a column of texts, arrived array<string> in"
+                "table contracts, column plan: expected a column of texts, got array<string> in"
                 " 2 rows; cast it in contracts.sql"
             ),
         ),
         (
             {"voluntary": [0, 2]},
             (
-                "table contracts, column voluntary: required a column of flags, arrived int64 in 2"
+                "table contracts, column voluntary: expected a column of flags, got int64 in 2"
                 " rows; cast it in contracts.sql"
             ),
         ),
@@ -204,7 +204,7 @@ def test_a_number_must_be_finite(value):
     with pytest.raises(
         StudyError,
         match=(
-            f"table orders, column amount: required finite numbers, arrived {value} in 1 row; make"
+            f"table orders, column amount: expected finite numbers, got {value} in 1 row; make"
             " them null in the SQL"
         ),
     ):
@@ -226,8 +226,7 @@ def test_a_propensity_is_a_probability(propensity, limit):
     )
     (fault,) = faults_of(customers=customers(), campaigns=campaigns)
     assert (
-        fault
-        == f"table campaigns, column propensity: required values of {limit}, arrived {propensity}"
+        fault == f"table campaigns, column propensity: expected values of {limit}, got {propensity}"
         " in 1 row; correct them in the SQL"
     )
 
@@ -236,7 +235,7 @@ def test_an_event_today_is_no_fault_and_one_of_tomorrow_is():
     late = running(ended_at=days("2024-12-31 23:59:59", None))
     assert faults_of(date(2024, 12, 31), customers=customers(), contracts=late) == ()
     assert (
-        "required dates up to today (2024-12-30)"
+        "expected dates up to today (2024-12-30)"
         in faults_of(date(2024, 12, 30), customers=customers(), contracts=late)[0]
     )
 
@@ -251,11 +250,11 @@ def test_an_end_at_an_earlier_hour_of_the_day_of_the_start_is_in_order():
 def test_missing_columns_are_named_with_those_that_arrived():
     assert faults_of(customers=pd.DataFrame({"id": ["a"], "Joined_At": ["x"]})) == (
         (
-            "table customers, column customer_id: required a column of keys, arrived only id,"
+            "table customers, column customer_id: expected a column of keys, got only id,"
             " Joined_At in 1 row; select it in customers.sql"
         ),
         (
-            "table customers, column joined_at: required a column of times, arrived only id,"
+            "table customers, column joined_at: expected a column of times, got only id,"
             " Joined_At in 1 row; select it in customers.sql"
         ),
     )
@@ -264,11 +263,11 @@ def test_missing_columns_are_named_with_those_that_arrived():
 def test_keys_that_became_floats_beside_an_empty_one_are_named_on_both_counts():
     assert faults_of(customers=customers(customer_id=[1.0, float("nan")])) == (
         (
-            "table customers, column customer_id: required a column of keys, arrived float64 in 2"
+            "table customers, column customer_id: expected a column of keys, got float64 in 2"
             " rows; cast it in customers.sql"
         ),
         (
-            "table customers, column customer_id: required no empty values, arrived null in 1 row;"
+            "table customers, column customer_id: expected no empty values, got null in 1 row;"
             " drop these rows in the SQL or fill them from the source"
         ),
     )
@@ -279,7 +278,7 @@ def test_an_empty_table_is_a_fault_and_no_crash(name):
     frames = {"customers": customers(), "contracts": running()}
     found = faults_of(**(frames | {name: frames[name].head(0)}))
     assert (
-        f"table {name}: required at least one row, arrived an empty table; check the SQL's filters"
+        f"table {name}: expected at least one row, got an empty table; check the SQL's filters"
         " and the raw files" in found
     )
 
@@ -294,7 +293,7 @@ def test_an_empty_table_of_campaigns_is_a_fault_as_well():
         }
     ).head(0)
     assert faults_of(customers=customers(), campaigns=campaigns)[0].startswith(
-        "table campaigns: required at least one row, arrived an empty table"
+        "table campaigns: expected at least one row, got an empty table"
     )
 
 
@@ -308,13 +307,13 @@ def test_all_faults_of_a_table_are_listed_at_once_with_counts_and_few_examples()
         }
     )
     found = faults_of(customers=customers(), contracts=many.assign(voluntary="no"))
-    assert [fault.split(", arrived")[0] for fault in found] == [
-        "table contracts, column voluntary: required a column of flags",
-        "table contracts, column monthly_fee: required values of at least 0",
-        "table contracts, column ended_at: required dates on or after started_at",
-        "table contracts, column customer_id: required customers that the table customers holds",
+    assert [fault.split(", got")[0] for fault in found] == [
+        "table contracts, column voluntary: expected a column of flags",
+        "table contracts, column monthly_fee: expected values of at least 0",
+        "table contracts, column ended_at: expected dates on or after started_at",
+        "table contracts, column customer_id: expected customers that the table customers holds",
     ]
-    assert "arrived x0, x1, x2 in 9 rows;" in found[-1]
+    assert "got x0, x1, x2 in 9 rows;" in found[-1]
 
 
 def test_a_null_among_the_customers_does_not_hide_a_stranger():
@@ -322,9 +321,9 @@ def test_a_null_among_the_customers_does_not_hide_a_stranger():
         customers=customers(customer_id=["a", None]),
         contracts=running(customer_id=["a", "stranger"]),
     )
-    assert [fault.split(", arrived")[0] for fault in found] == [
-        "table customers, column customer_id: required no empty values",
-        "table contracts, column customer_id: required customers that the table customers holds",
+    assert [fault.split(", got")[0] for fault in found] == [
+        "table customers, column customer_id: expected no empty values",
+        "table contracts, column customer_id: expected customers that the table customers holds",
     ]
 
 
@@ -384,7 +383,7 @@ def test_a_placeholder_for_a_date_is_refused(write_study, placeholder):
     with pytest.raises(
         StudyError,
         match=(
-            r"column joined_at: required dates from 1900-01-01 on, arrived .* in 2 rows; make a"
+            r"column joined_at: expected dates from 1900-01-01 on, got .* in 2 rows; make a"
             r" placeholder null, or drop these rows"
         ),
     ):
@@ -398,7 +397,7 @@ def test_a_placeholder_for_a_date_is_refused(write_study, placeholder):
 def test_a_placeholder_for_never_is_refused(write_study, placeholder):
     with pytest.raises(
         StudyError,
-        match=r"column known_at: required dates up to today \(.*\), arrived .* in 2 rows",
+        match=r"column known_at: expected dates up to today \(.*\), got .* in 2 rows",
     ):
         adapted(write_study, f"SELECT *, TIMESTAMP '{placeholder}' AS known_at FROM raw_customers")
 
@@ -413,7 +412,7 @@ def test_a_required_column_that_is_null_in_every_row_is_a_fault(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "column joined_at: required no empty values, arrived null in 2 rows; drop these rows in"
+            "column joined_at: expected no empty values, got null in 2 rows; drop these rows in"
             " the SQL or fill them"
         ),
     ):

@@ -184,16 +184,16 @@ def test_spark_reads_what_duckdb_reads_of_any_file(write_study, project):
     [
         (
             "SELECT 1; SELECT 2",
-            "required exactly one SELECT, arrived SELECT, SELECT; keep one SELECT",
+            "expected exactly one SELECT, got SELECT, SELECT; keep one SELECT",
         ),
-        ("DROP TABLE x", "required exactly one SELECT, arrived DROP; keep one SELECT"),
+        ("DROP TABLE x", "expected exactly one SELECT, got DROP; keep one SELECT"),
         (
             "SELECT nope FROM raw_customers",
-            "required SQL that Spark can run, arrived [UNRESOLVED_COLUMN",
+            "expected SQL that Spark can run, got [UNRESOLVED_COLUMN",
         ),
         (
             "SELECT CAST('a' AS INTEGER) AS customer_id FROM raw_customers",
-            "required SQL that Spark can run, arrived",
+            "expected SQL that Spark can run, got",
         ),
     ],
 )
@@ -213,7 +213,7 @@ def test_spark_that_runs_already_refuses_another_master(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            r"key engine: required spark.master to be local\[1\], arrived a Spark that this process"
+            r"key engine: expected spark.master to be local\[1\], got a Spark that this process"
             r" started with local\[2\]"
         ),
     ):
@@ -237,7 +237,7 @@ def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(writ
         text=True,
         cwd=project,
     )
-    assert "required a Spark that starts, arrived" in failed.stderr
+    assert "expected a Spark that starts, got" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
@@ -247,32 +247,32 @@ def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(writ
         (
             "oracle",
             (
-                "key engine.kind: required 'duckdb', 'spark' or 'warehouse', arrived 'oracle';"
+                "key engine.kind: expected 'duckdb', 'spark' or 'warehouse', got 'oracle';"
                 " correct the value"
             ),
         ),
         (
             {"kind": "duckdb", "master": "local"},
             (
-                "key engine: required for the engine duckdb no keys but memory_gb, threads, arrived"
+                "key engine: expected for the engine duckdb no keys but memory_gb, threads, got"
                 " master; remove it"
             ),
         ),
         (
             {"kind": "warehouse"},
             (
-                "key engine: required the key 'url' for a warehouse, but nothing arrived; write for"
+                "key engine: expected the key 'url' for a warehouse, but it is missing; write for"
                 " example"
             ),
         ),
         (
             {"kind": "warehouse", "url": "duckdb://x.db"},
             (
-                "key engine: required a warehouse other than DuckDB, arrived a DuckDB file; use the"
+                "key engine: expected a warehouse other than DuckDB, got a DuckDB file; use the"
                 " engine duckdb"
             ),
         ),
-        ({"kind": "spark", "cores": 2}, "key engine.cores: required a known key, arrived 'cores'"),
+        ({"kind": "spark", "cores": 2}, "key engine.cores: expected a known key, got 'cores'"),
     ],
 )
 def test_an_engine_that_study_yml_gets_wrong_is_one_sentence(engine, sentence, write_study):
@@ -305,7 +305,7 @@ def test_an_engine_that_study_yml_gets_wrong_is_one_sentence(engine, sentence, w
 def test_places_that_an_engine_cannot_read_are_refused(engine, key, remedy, write_study):
     (name,) = key
     with pytest.raises(
-        StudyError, match=rf"required no key '{name}' with the engine \w+, but it arrived; {remedy}"
+        StudyError, match=rf"expected no key '{name}' with the engine \w+, but it got; {remedy}"
     ):
         write_study("flat", engine=engine, **key)
 
@@ -320,7 +320,7 @@ def test_spark_without_its_package_or_without_java_is_one_sentence(
     with pytest.raises(
         StudyError,
         match=(
-            "key engine: required Java 17 or later for the engine spark, found none on JAVA_HOME"
+            "key engine: expected Java 17 or later for the engine spark, found none on JAVA_HOME"
             " .*; install a Java"
         ),
     ):
@@ -330,7 +330,7 @@ def test_spark_without_its_package_or_without_java_is_one_sentence(
     with pytest.raises(
         StudyError,
         match=(
-            r"required pyspark for the engine spark, which is not installed; install it with 'pip"
+            r"expected pyspark for the engine spark, which is not installed; install it with 'pip"
             r" install research\[spark\]'"
         ),
     ):
@@ -348,7 +348,7 @@ def test_variables_in_an_address_come_from_the_environment_and_unset_ones_are_na
     with pytest.raises(
         StudyError,
         match=(
-            "key engine.url: required the environment variable DB_USER, which is not set; set it"
+            "key engine.url: expected the environment variable DB_USER, which is not set; set it"
             " before the run"
         ),
     ):
@@ -366,7 +366,7 @@ def test_a_warehouse_that_is_not_there_is_one_sentence_without_its_password(
         with pytest.raises(StudyError) as error:
             engines.connect(write_study("flat", engine={"kind": "warehouse", "url": url}))
         (fault,) = error.value.faults
-        assert fault.startswith("data/tiny/study.yml, key engine.url: required ")
+        assert fault.startswith("data/tiny/study.yml, key engine.url: expected ")
         assert "secret" not in fault
         assert "\n" not in fault
 
@@ -438,7 +438,7 @@ def test_a_temporary_folder_that_is_not_there_is_one_sentence(write_study, monke
     with pytest.raises(
         StudyError,
         match=(
-            r"required a temporary folder .* arrived .*none.* \(No such file or directory\); set"
+            r"expected a temporary folder .* got .*none.* \(No such file or directory\); set"
             r" TMPDIR to another"
         ),
     ):

@@ -196,8 +196,8 @@ def test_a_csv_file_in_another_encoding_needs_and_takes_the_option(flat):
     content = "customer_id,city\na,Zürich\nb,Bern\n".encode("latin-1")
     (fault,) = faults_of(load.adapt, flat(content=content))
     assert fault.startswith(
-        "data/tiny/study.yml, key sources.raw_x: required a file x.csv that DuckDB can read with"
-        " these options, arrived"
+        "data/tiny/study.yml, key sources.raw_x: expected a file x.csv that DuckDB can read with"
+        " these options, got"
     )
     assert "This file is not utf-8 encoded" in fault
     assert fault.endswith("; correct it")
@@ -255,7 +255,7 @@ def test_an_object_that_the_rdata_file_does_not_hold_is_named_with_those_it_hold
     )
     assert faults_of(load.adapt, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required 'object' to be one of people, arrived"
+            "data/tiny/study.yml, key sources.raw_x: expected 'object' to be one of people, got"
             " persons; name one of them"
         ),
     )
@@ -284,8 +284,8 @@ def test_a_database_that_cannot_be_attached_is_one_sentence(write_study, content
         (study.raw / "crm.duckdb").write_bytes(content)
     (fault,) = faults_of(load.adapt, study)
     assert fault.startswith(
-        "data/tiny/study.yml, key attach.crm: required a database crm.duckdb that DuckDB can"
-        " attach, arrived IO Error"
+        "data/tiny/study.yml, key attach.crm: expected a database crm.duckdb that DuckDB can"
+        " attach, got IO Error"
     )
     assert fault.endswith(f"{arrived}; correct it")
 
@@ -304,29 +304,29 @@ def test_a_source_may_bear_a_word_of_sql(write_study, name):
         (
             "x.parquet",
             (
-                "required a file x.parquet that DuckDB can read with these options, arrived Invalid"
+                "expected a file x.parquet that DuckDB can read with these options, got Invalid"
                 " Input Error"
             ),
         ),
         (
             "x.csv.gz",
             (
-                "required a file x.csv.gz that DuckDB can read with these options, arrived IO"
+                "expected a file x.csv.gz that DuckDB can read with these options, got IO"
                 " Error: Input is not a GZIP stream"
             ),
         ),
         (
             "x.xlsx",
             (
-                "required a readable XLSX sheet in x.xlsx, arrived Cannot detect file format;"
+                "expected a readable XLSX sheet in x.xlsx, got Cannot detect file format;"
                 " correct 'sheet' or the file"
             ),
         ),
-        ("x.rda", "required a readable RData file x.rda, arrived "),
+        ("x.rda", "expected a readable RData file x.rda, got "),
         (
             "x.json",
             (
-                "required a file in CSV, Parquet, XLSX or RData, arrived 'x.json'; convert it to"
+                "expected a file in CSV, Parquet, XLSX or RData, got 'x.json'; convert it to"
                 " one of them"
             ),
         ),
@@ -342,14 +342,14 @@ def test_a_sheet_that_is_not_there_or_is_empty_is_one_sentence(flat):
         (
             "Persons",
             (
-                "required a readable XLSX sheet in x.xlsx, arrived Worksheet named 'Persons' not"
+                "expected a readable XLSX sheet in x.xlsx, got Worksheet named 'Persons' not"
                 " found; correct 'sheet' or the file"
             ),
         ),
         (
             "Empty",
             (
-                "required a sheet with a header row in x.xlsx, arrived an empty one; correct"
+                "expected a sheet with a header row in x.xlsx, got an empty one; correct"
                 " 'sheet' or the file"
             ),
         ),
@@ -367,8 +367,8 @@ def test_a_glob_of_several_xlsx_files_is_refused_instead_of_reading_the_first(fl
         write_xlsx(study.raw / name, People=[["customer_id"], ["a"]])
     assert faults_of(load.adapt, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required one XLSX or RData file per source,"
-            " arrived 2 for '*.xlsx'; write a source for each"
+            "data/tiny/study.yml, key sources.raw_x: expected one XLSX or RData file per source,"
+            " got 2 for '*.xlsx'; write a source for each"
         ),
     )
 
@@ -381,13 +381,13 @@ def test_what_is_no_file_is_one_sentence_wherever_it_is_read(flat, file, call):
     study = flat(file, None)
     (study.raw / "x.csv").mkdir()
     (fault,) = faults_of(call, study)
-    assert fault.startswith("data/tiny/study.yml, key sources.raw_x: required the file ")
+    assert fault.startswith("data/tiny/study.yml, key sources.raw_x: expected the file ")
     assert fault.endswith(", which is not there; run 'research fetch tiny' or put it there")
 
 
 def test_an_unknown_option_is_one_sentence(flat):
     (fault,) = faults_of(load.adapt, flat(options={"nonsense": 1}))
-    assert 'arrived Binder Error: Invalid named parameter "nonsense" for function read_csv' in fault
+    assert 'got Binder Error: Invalid named parameter "nonsense" for function read_csv' in fault
 
 
 # adapters
@@ -416,50 +416,50 @@ def test_one_select_is_read_whatever_surrounds_it(flat, sql):
 @pytest.mark.parametrize(
     ("sql", "sentence"),
     [
-        ("", "required exactly one SELECT, arrived nothing; keep one SELECT"),
-        ("-- nothing yet", "required exactly one SELECT, arrived nothing; keep one SELECT"),
+        ("", "expected exactly one SELECT, got nothing; keep one SELECT"),
+        ("-- nothing yet", "expected exactly one SELECT, got nothing; keep one SELECT"),
         (
             "SELECT 1; SELECT 2",
-            "required exactly one SELECT, arrived SELECT, SELECT; keep one SELECT",
+            "expected exactly one SELECT, got SELECT, SELECT; keep one SELECT",
         ),
-        ("DROP TABLE raw_x", "required exactly one SELECT, arrived DROP; keep one SELECT"),
-        ("COPY raw_x TO 'x.csv'", "required exactly one SELECT, arrived COPY; keep one SELECT"),
+        ("DROP TABLE raw_x", "expected exactly one SELECT, got DROP; keep one SELECT"),
+        ("COPY raw_x TO 'x.csv'", "expected exactly one SELECT, got COPY; keep one SELECT"),
         (
             "SELEC 1",
             (
-                "required SQL that DuckDB can run, arrived Parser Error: syntax error at or near"
+                "expected SQL that DuckDB can run, got Parser Error: syntax error at or near"
                 ' "SELEC"; correct it'
             ),
         ),
         (
             "SELECT nope FROM raw_x",
             (
-                'required SQL that DuckDB can run, arrived Binder Error: Referenced column "nope"'
+                'expected SQL that DuckDB can run, got Binder Error: Referenced column "nope"'
                 " not found in FROM clause!"
             ),
         ),
         (
             "SELECT * FROM nothing",
             (
-                "required SQL that DuckDB can run, arrived Catalog Error: Table with name nothing"
+                "expected SQL that DuckDB can run, got Catalog Error: Table with name nothing"
                 " does not exist!"
             ),
         ),
         (
             "SELECT CAST(customer_id AS INT) AS x FROM raw_x",
-            "required SQL that DuckDB can run, arrived Conversion Error",
+            "expected SQL that DuckDB can run, got Conversion Error",
         ),
         (
             "SELECT $1 AS x",
             (
-                "required SQL that DuckDB can run, arrived Invalid Input Error: Values were not"
+                "expected SQL that DuckDB can run, got Invalid Input Error: Values were not"
                 " provided for the following parameters: 1"
             ),
         ),
         (
             b"SELECT 'Z\xfcrich' AS city",
             (
-                "required a readable UTF-8 file, arrived 'utf-8' codec can't decode byte 0xfc in"
+                "expected a readable UTF-8 file, got 'utf-8' codec can't decode byte 0xfc in"
                 " position 9"
             ),
         ),
@@ -478,7 +478,7 @@ def test_a_folder_named_like_an_adapter_is_refused(flat):
     (study.folder / "snapshot.sql").mkdir()
     assert faults_of(load.adapt, study) == (
         (
-            "data/tiny/snapshot.sql: required a readable UTF-8 file, arrived Is a directory;"
+            "data/tiny/snapshot.sql: expected a readable UTF-8 file, got Is a directory;"
             " restore the file"
         ),
     )
@@ -506,13 +506,13 @@ def test_adapters_that_a_kind_needs_and_unknown_ones_are_named(write_study, kind
     study = write_study(kind)
     (study.folder / "clients.sql").write_text("SELECT 1")
     missing = [
-        f"data/tiny: required {name}.sql for a {kind} study, which is not there; write it"
+        f"data/tiny: expected {name}.sql for a {kind} study, which is not there; write it"
         for name in needed
     ]
     found = faults_of(load.adapt, study)
     assert [*found[:-1]] == missing
     assert found[-1].startswith(
-        "data/tiny/clients.sql: required a name among customers, contracts, orders"
+        "data/tiny/clients.sql: expected a name among customers, contracts, orders"
     )
     assert found[-1].endswith("; rename or remove it")
 
@@ -565,8 +565,7 @@ def test_a_wrong_checksum_is_refused_and_earlier_files_stay(
         else f"data/tiny/study.yml, key sources.raw_x, {server}/x.csv"
     )
     assert (
-        fault
-        == f"{place}: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}; the file was refused,"
+        fault == f"{place}: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was refused,"
         " so get the right version or correct study.yml"
     )
     assert {path.name: path.read_text() for path in study.raw.iterdir()} == (
@@ -577,7 +576,7 @@ def test_a_wrong_checksum_is_refused_and_earlier_files_stay(
 def test_a_local_file_with_a_wrong_checksum_and_no_other_place_to_get_it_is_named(flat):
     (fault,) = faults_of(fetch.fetch, flat(sha256="0" * 64))
     assert (
-        f"raw/x.csv: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}; the file was refused"
+        f"raw/x.csv: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was refused"
         in fault
     )
 
@@ -592,7 +591,7 @@ def test_a_copy_that_breaks_off_leaves_nothing_half_written(flat, mirror_folder,
     study = flat(content="an earlier file", sha256=checksum(CSV))
     assert faults_of(fetch.fetch, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived No"
+            "data/tiny/study.yml, key sources.raw_x: expected a place to write x.csv, got No"
             " space left on device; free it or correct 'file'"
         ),
     )
@@ -605,7 +604,7 @@ def test_without_network_the_sentence_names_the_mirror_as_the_way_out(flat, clos
     study = flat(content=None, url=closed_port, sha256=checksum(CSV))
     (fault,) = faults_of(fetch.fetch, study)
     assert fault.startswith(
-        f"data/tiny/study.yml, key sources.raw_x: required x.csv from {closed_port}, arrived"
+        f"data/tiny/study.yml, key sources.raw_x: expected x.csv from {closed_port}, got"
         " ConnectionRefusedError"
     )
     assert fault.endswith(
@@ -618,15 +617,15 @@ def test_an_address_that_no_longer_holds_the_file_is_one_sentence(flat, server):
     (fault,) = faults_of(
         fetch.fetch, flat(content=None, url=f"{server}/gone.csv", sha256=checksum(CSV))
     )
-    assert "arrived HTTPError (404 Client Error: Not Found" in fault
+    assert "got HTTPError (404 Client Error: Not Found" in fault
 
 
 @pytest.mark.parametrize("url", ["", "x.csv", "file:///x.csv", "hash://x.csv"])
 def test_an_address_of_no_known_kind_is_one_sentence(flat, url):
     assert faults_of(fetch.fetch, flat(content=None, url=url, sha256=checksum(CSV))) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required an http, https or ftp address,"
-            f" arrived '{url}'; correct 'url'"
+            "data/tiny/study.yml, key sources.raw_x: expected an http, https or ftp address,"
+            f" got '{url}'; correct 'url'"
         ),
     )
 
@@ -634,7 +633,7 @@ def test_an_address_of_no_known_kind_is_one_sentence(flat, url):
 def test_a_file_without_url_that_is_nowhere_is_one_sentence(flat, mirror_folder):
     assert faults_of(fetch.fetch, flat(content=None, sha256=checksum(CSV))) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required the file x.csv, which has no url; put"
+            "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, which has no url; put"
             " it into data/tiny/raw or a RESEARCH_MIRROR folder"
         ),
     )
@@ -651,8 +650,8 @@ def test_faults_of_two_sources_are_both_named_and_the_good_one_arrives(write_stu
         },
     )
     gone, wrong = faults_of(fetch.fetch, study)
-    assert gone.startswith("data/tiny/study.yml, key sources.gone: required the file gone.csv")
-    assert f"wrong.csv: required SHA-256 {'0' * 64}, arrived {checksum(CSV)}" in wrong
+    assert gone.startswith("data/tiny/study.yml, key sources.gone: expected the file gone.csv")
+    assert f"wrong.csv: expected SHA-256 {'0' * 64}, got {checksum(CSV)}" in wrong
     assert [path.name for path in study.raw.iterdir()] == ["good.csv"]
 
 
@@ -661,10 +660,7 @@ def test_a_file_in_the_place_of_the_raw_folder_is_one_sentence(flat):
     study.raw.rmdir()
     study.raw.write_text("in the way")
     assert faults_of(fetch.fetch, study) == (
-        (
-            "data/tiny/raw: required a folder that can be written, arrived File exists; free that"
-            " place"
-        ),
+        ("data/tiny/raw: expected a folder that can be written, got File exists; free that place"),
     )
 
 
@@ -674,7 +670,7 @@ def test_a_folder_in_the_place_of_a_file_is_one_sentence(flat, mirror_folder):
     (study.raw / "x.csv").mkdir()
     assert faults_of(fetch.fetch, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: required a place to write x.csv, arrived Is a"
+            "data/tiny/study.yml, key sources.raw_x: expected a place to write x.csv, got Is a"
             " directory; free it or correct 'file'"
         ),
     )
@@ -767,7 +763,7 @@ def test_a_generation_that_fails_leaves_the_earlier_tables_and_nothing_half_writ
     other = write_study(**SMALL | {"simulate": SMALL["simulate"] | {"seed": 1}})
     assert faults_of(fetch.fetch, other) == (
         (
-            "data/tiny/raw: required a folder that can be written, arrived No space left on device;"
+            "data/tiny/raw: expected a folder that can be written, got No space left on device;"
             " free that place"
         ),
     )

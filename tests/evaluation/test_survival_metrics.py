@@ -258,11 +258,11 @@ def test_a_copy_of_the_reference_shows_no_difference_and_intervals_widen_with_th
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"days": [10, 80]}, "beyond day 80, arrived none beyond day 60"),
-        ({"days": [20, 10]}, "required rising days"),
-        ({"curves": {"m": np.ones((3, 2))}}, r"for 2 rows and 2 days, arrived the shape \(3, 2\)"),
+        ({"days": [10, 80]}, "beyond day 80, got none beyond day 60"),
+        ({"days": [20, 10]}, "expected rising days"),
+        ({"curves": {"m": np.ones((3, 2))}}, r"for 2 rows and 2 days, got the shape \(3, 2\)"),
         ({"curves": {"m": np.full((2, 2), np.nan)}}, "between 0 and 1"),
-        ({"customers": [1]}, "a customer for each of 2 outcomes, arrived 1"),
+        ({"customers": [1]}, "a customer for each of 2 outcomes, got 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(change, sentence):

@@ -83,7 +83,7 @@ def test_rows_of_a_day_that_the_evidence_does_not_have_are_refused():
     with pytest.raises(
         ValueError,
         match=(
-            "required rows of the evidence's snapshots 2024-05-31, 2024-06-30, arrived 2024-06-01;"
+            "expected rows of the evidence's snapshots 2024-05-31, 2024-06-30, got 2024-06-01;"
             " cut the evidence there"
         ),
     ):
@@ -92,5 +92,5 @@ def test_rows_of_a_day_that_the_evidence_does_not_have_are_refused():
 
 def test_several_rows_of_a_source_for_one_customer_are_refused():
     rows = rows_of([MAY], [0], ["a"], people=1)
-    with pytest.raises(ValueError, match="one row per snapshot and customer, arrived 1 more"):
+    with pytest.raises(ValueError, match="one row per snapshot and customer, got 1 more"):
         assembly.assemble(rows, [block([MAY, MAY], [0, 0])])

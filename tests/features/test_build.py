@@ -297,7 +297,7 @@ def test_attributes_are_never_filled_and_never_replace_a_feature(write_study, he
     with pytest.raises(
         StudyError,
         match=(
-            "required attributes named unlike the features of other tables, arrived plan; rename"
+            "expected attributes named unlike the features of other tables, got plan; rename"
             " them in customers.sql"
         ),
     ):
@@ -351,7 +351,7 @@ def test_an_attribute_that_differs_from_a_feature_by_capitals_alone_is_refused(w
     tables["customers"]["Plan"] = "gold"
     with pytest.raises(
         StudyError,
-        match="required attributes named unlike the features of other tables, arrived plan",
+        match="expected attributes named unlike the features of other tables, got plan",
     ):
         build(write_study, tables)
 
@@ -369,7 +369,7 @@ def test_a_misspelt_sensitive_column_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "key sensitive: required columns among customer_id, joined_at, region; arrived Region;"
+            "key sensitive: expected columns among customer_id, joined_at, region; got Region;"
             " correct the spelling"
         ),
     ):

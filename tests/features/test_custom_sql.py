@@ -107,15 +107,15 @@ def test_nothing_but_the_evidence_is_read(build, source):
     with pytest.raises(
         StudyError,
         match=(
-            r"features.sql: required tables of the evidence \(customers, contracts, orders\),"
-            r" arrived"
+            r"features.sql: expected tables of the evidence \(customers, contracts, orders\),"
+            r" got"
         ),
     ):
         build(f"SELECT 'a' AS customer_id, max(amount) AS spent FROM {source}")
 
 
 def test_a_correlated_subquery_reads_nothing_else_either(build):
-    with pytest.raises(StudyError, match="arrived raw_orders AS r; read those alone"):
+    with pytest.raises(StudyError, match="got raw_orders AS r; read those alone"):
         build(
             "SELECT customer_id, (SELECT max(amount) FROM raw_orders AS r WHERE r.customer_id ="
             " c.customer_id) AS spent FROM customers AS c"
@@ -142,9 +142,7 @@ def test_a_correlated_subquery_reads_nothing_else_either(build):
 def test_a_with_part_named_like_a_source_opens_no_way_to_it(build, query):
     with pytest.raises(
         StudyError,
-        match=(
-            "features.sql: required SQL that DuckDB can run on the evidence, arrived .*raw_orders"
-        ),
+        match=("features.sql: expected SQL that DuckDB can run on the evidence, got .*raw_orders"),
     ):
         build(query)
 
@@ -152,7 +150,7 @@ def test_a_with_part_named_like_a_source_opens_no_way_to_it(build, query):
 def test_a_with_part_named_like_a_table_is_refused(build):
     with pytest.raises(
         StudyError,
-        match="required names of its WITH parts unlike the tables, arrived 'orders'; rename it",
+        match="expected names of its WITH parts unlike the tables, got 'orders'; rename it",
     ):
         build("WITH Orders AS (SELECT * FROM customers) SELECT customer_id, 1 AS one FROM orders")
 
@@ -169,7 +167,7 @@ def test_a_with_part_named_like_a_table_is_refused(build):
 )
 def test_exactly_one_select_is_taken(build, query, arrived):
     with pytest.raises(
-        StudyError, match=f"required exactly one SELECT, arrived {arrived}; keep one SELECT"
+        StudyError, match=f"expected exactly one SELECT, got {arrived}; keep one SELECT"
     ):
         build(query)
 
@@ -184,7 +182,7 @@ def test_exactly_one_select_is_taken(build, query, arrived):
 )
 def test_a_with_part_changes_no_table(build, step):
     with pytest.raises(
-        StudyError, match="required SELECTs alone, arrived (DELETE|INSERT|UPDATE); remove it"
+        StudyError, match="expected SELECTs alone, got (DELETE|INSERT|UPDATE); remove it"
     ):
         build(f"WITH gone AS ({step}) SELECT customer_id, 1 AS one FROM gone")
 
@@ -223,7 +221,7 @@ CALLS += [
 def test_neither_clock_nor_chance_nor_surroundings_are_asked(build, call):
     with pytest.raises(
         StudyError,
-        match="required features of the evidence alone, arrived .*, which changes from run to run",
+        match="expected features of the evidence alone, got .*, which changes from run to run",
     ):
         build(f"SELECT customer_id, CAST({call} AS VARCHAR) AS x FROM customers")
 
@@ -270,7 +268,7 @@ def test_neither_clock_nor_chance_nor_surroundings_are_asked(build, call):
     ],
 )
 def test_what_takes_whichever_row_comes_first_is_refused(build, query, arrived):
-    with pytest.raises(StudyError, match=f"features.sql: required .*, arrived {arrived}"):
+    with pytest.raises(StudyError, match=f"features.sql: expected .*, got {arrived}"):
         build(query)
 
 
@@ -284,7 +282,7 @@ def test_a_sensitive_column_is_not_there_under_any_name(build):
     ["SELECT customer_id, ordered_at FROM orders", "SELECT customer_id, [amount] AS l FROM orders"],
 )
 def test_columns_that_are_no_features_are_refused(build, query):
-    with pytest.raises(StudyError, match="required numbers, flags or texts as features, arrived"):
+    with pytest.raises(StudyError, match="expected numbers, flags or texts as features, got"):
         build(query)
 
 
@@ -293,23 +291,23 @@ def test_columns_that_are_no_features_are_refused(build, query):
     [
         (
             "SELECT COUNT(*) AS n FROM customers",
-            "required the column customer_id, arrived n; add it",
+            "expected the column customer_id, got n; add it",
         ),
         (
             "SELECT customer_id, 1 AS n, 2 AS N FROM customers",
-            "required each column once, arrived 'n' more than once; rename it",
+            "expected each column once, got 'n' more than once; rename it",
         ),
         (
             "SELECT customer_id FROM customers",
-            "required a column per feature beside customer_id, arrived none; add one",
+            "expected a column per feature beside customer_id, got none; add one",
         ),
         (
             "SELECT NULL::VARCHAR AS customer_id, 1 AS n FROM customers",
-            "required a customer_id in every row, arrived . rows without; leave them out",
+            "expected a customer_id in every row, got . rows without; leave them out",
         ),
         (
             "SELECT 'x' || customer_id AS customer_id, 1 AS n FROM customers",
-            "required the ids of the table customers, arrived none of them but x.*; return",
+            "expected the ids of the table customers, got none of them but x.*; return",
         ),
     ],
 )
@@ -321,7 +319,7 @@ def test_rows_must_name_customers_and_columns_features(build, query, said):
 def test_several_rows_of_a_customer_are_refused(build):
     with pytest.raises(
         StudyError,
-        match="required one row per customer, arrived several of a; group by customer_id",
+        match="expected one row per customer, got several of a; group by customer_id",
     ):
         build("SELECT customer_id, amount FROM orders")
 

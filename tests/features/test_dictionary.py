@@ -154,7 +154,7 @@ def test_a_study_says_tables_and_features_in_its_own_words(write_study):
 
 def test_a_misspelt_word_is_refused_with_a_hint(write_study):
     said = (
-        r"key features.words: required tables or features, arrived tenure_day \(did you mean"
+        r"key features.words: expected tables or features, got tenure_day \(did you mean"
         r" tenure_days\?\), usag \(did you mean usage\?\)"
     )
     with pytest.raises(StudyError, match=said):

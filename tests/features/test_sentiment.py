@@ -15,7 +15,7 @@ from research.panel.evidence import cut
 WORDS = {  # high, low, either
     "English": (
         ["great service", "love it", "very helpful"],
-        ["broken again", "never arrived", "terrible support"],
+        ["broken again", "never got", "terrible support"],
         ["the delivery", "my order", "this app"],
     ),
     "German": (

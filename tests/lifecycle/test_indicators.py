@@ -678,7 +678,7 @@ def test_targets_of_unknown_indicators_are_refused_in_one_sentence(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            r"key lifecycle\.targets: required names among customer_churn_rate, .*; arrived"
+            r"key lifecycle\.targets: expected names among customer_churn_rate, .*; got"
             r" 'churn', 'csatt'; correct"
         ),
     ) as error:
@@ -749,14 +749,14 @@ def test_periods_end_on_the_last_day_and_stay_within_the_data(write_study):
         (
             "2025-01-01",
             (
-                "required indicators up to the data end 2024-12-31, arrived the day 2025-01-01; use"
+                "expected indicators up to the data end 2024-12-31, got the day 2025-01-01; use"
                 " lifecycle.last on or before 2024-12-31"
             ),
         ),
         (
             "2023-01-30",
             (
-                "required a window of 30 days within the data, which begin 2023-01-01, arrived the"
+                "expected a window of 30 days within the data, which begin 2023-01-01, got the"
                 " last day 2023-01-30; use lifecycle.last on or after"
             ),
         ),
@@ -826,7 +826,7 @@ def test_a_flat_study_has_no_indicators(write_study):
     )
     with pytest.raises(
         StudyError,
-        match="required dated tables to measure indicators over time, arrived a flat study",
+        match="expected dated tables to measure indicators over time, got a flat study",
     ):
         indicators.measure(load.load_tables(study), study, [T])
     assert load_study("tiny").kind == "flat"

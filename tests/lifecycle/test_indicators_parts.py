@@ -89,14 +89,14 @@ def test_misspelt_and_sensitive_segments_are_refused_in_one_sentence(write_study
     with pytest.raises(
         StudyError,
         match=(
-            r"key lifecycle\.segments: required columns among region, plan .*; arrived 'regoin',"
+            r"key lifecycle\.segments: expected columns among region, plan .*; got 'regoin',"
             r" 'gender', 'tariff'; correct"
         ),
     ) as error:
         segments.list_segment_columns(load.load_tables(study), study)
     assert len(error.value.faults) == 1
     with pytest.raises(
-        StudyError, match="required a segment column among region, plan, arrived 'gender'"
+        StudyError, match="expected a segment column among region, plan, got 'gender'"
     ):
         measure_at(write_study, tables, sensitive=["gender"], segment_by="gender")
 

@@ -182,9 +182,7 @@ def test_a_column_that_tells_nothing_gives_everybody_the_share_of_churners(colum
 
 
 def test_rows_of_one_class_are_refused_in_a_sentence():
-    with pytest.raises(
-        StudyError, match="required churners and others, arrived 0 churners in 50 rows"
-    ):
+    with pytest.raises(StudyError, match="expected churners and others, got 0 churners in 50 rows"):
         LogisticPairs().fit(draw(1, 50), np.zeros(50, dtype=bool))
 
 

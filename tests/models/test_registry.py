@@ -96,13 +96,13 @@ def test_a_direction_for_what_is_no_feature_or_no_number_is_one_sentence(write_s
     study = write_study("flat", monotone={"tenure": "falling"})
     with pytest.raises(
         StudyError,
-        match="key monotone: required features that models see, arrived tenure; name features",
+        match="key monotone: expected features that models see, got tenure; name features",
     ):
         registry.list_candidates(study, ["use"], 0)
     model = registry.list_trees(0, {"plan": 1})["single tree"].model
     with pytest.raises(
         StudyError,
-        match="key monotone: required features that are numbers, arrived plan; remove them",
+        match="key monotone: expected features that are numbers, got plan; remove them",
     ):
         model.fit(customers()[["use", "plan"]], customers().churned)
     with pytest.raises(StudyError, match="monotone"):

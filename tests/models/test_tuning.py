@@ -131,6 +131,6 @@ def test_a_tuned_boosting_is_better_than_a_badly_set_one():
 def test_too_few_churners_for_the_folds_are_refused():
     columns, _ = customers()
     with pytest.raises(
-        StudyError, match="at least 3 training rows of each class to tune on 3 folds, arrived 2"
+        StudyError, match="at least 3 training rows of each class to tune on 3 folds, got 2"
     ):
         tune(LogisticRegression(), SPACE, columns, np.arange(400) < 2, np.arange(400), 1, 0)

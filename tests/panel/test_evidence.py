@@ -449,7 +449,7 @@ def test_a_snapshot_before_the_first_row_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            r"required evidence at every snapshot, arrived a snapshot on 2024-06-30 but the first"
+            r"expected evidence at every snapshot, got a snapshot on 2024-06-30 but the first"
             r" row is of 2024-07-02"
         ),
     ):
@@ -488,7 +488,7 @@ def test_overlapping_windows_are_refused_with_the_last_training_snapshot_that_wo
     with pytest.raises(
         StudyError,
         match=(
-            r"arrived the training snapshot 2024-06-01 whose window closes 2024-07-01; use training"
+            r"got the training snapshot 2024-06-01 whose window closes 2024-07-01; use training"
             r" snapshots on or before 2024-05-31"
         ),
     ):
@@ -500,7 +500,7 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
     with pytest.raises(
         StudyError,
         match=(
-            r"required each customer on one side of a random split, arrived 1 on both \(a\); split"
+            r"expected each customer on one side of a random split, got 1 on both \(a\); split"
             r" by customer_id"
         ),
     ):
@@ -509,6 +509,6 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
 
 def test_a_data_end_that_has_not_come_yet_is_refused(write_study):
     with pytest.raises(
-        StudyError, match="key data_end: required a day that has passed, arrived 2199-01-01"
+        StudyError, match="key data_end: expected a day that has passed, got 2199-01-01"
     ):
         label_contracts(write_study, contract("a", "2024-01-01", None), data_end="2199-01-01")

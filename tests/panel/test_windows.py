@@ -120,8 +120,7 @@ def test_a_measure_that_looks_at_other_rows_is_refused(looks):
     with pytest.raises(
         TypeError,
         match=(
-            "required a measure of each row's own columns, arrived 'amount', which looks at other"
-            " rows"
+            "expected a measure of each row's own columns, got 'amount', which looks at other rows"
         ),
     ):
         roll(rows, place_marks(DAYS, WINDOWS), None, {"amount": Measure(looks(rows))})
@@ -129,7 +128,7 @@ def test_a_measure_that_looks_at_other_rows_is_refused(looks):
 
 def test_a_choice_of_rows_that_looks_at_other_rows_is_refused():
     rows = follow(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
-    with pytest.raises(TypeError, match="arrived 'counted', which looks at other rows"):
+    with pytest.raises(TypeError, match="got 'counted', which looks at other rows"):
         roll(rows, place_marks(DAYS, WINDOWS), rows.amount > rows.amount.mean(), {})
 
 
@@ -140,8 +139,7 @@ def test_features_take_nothing_but_evidence():
         with pytest.raises(
             TypeError,
             match=(
-                "required evidence cut at snapshots, arrived dict; cut it with"
-                " snapshots.cut_evidence"
+                "expected evidence cut at snapshots, got dict; cut it with snapshots.cut_evidence"
             ),
         ):
             build.load_features(uncut, ibis.memtable({"customer_id": ["a"]}), study)

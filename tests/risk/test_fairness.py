@@ -158,9 +158,9 @@ def test_on_equal_groups_gaps_are_shown_in_few_of_many_samples():
 
 def test_attributes_and_customers_that_are_missing_are_named():
     predictions, groups = judged(100)
-    with pytest.raises(StudyError, match="arrived none called income"):
+    with pytest.raises(StudyError, match="got none called income"):
         fairness.score_groups(predictions, "model", groups, ["income"], 5, 10, 0)
-    with pytest.raises(StudyError, match="arrived 50 rows without"):
+    with pytest.raises(StudyError, match="got 50 rows without"):
         fairness.score_groups(predictions, "model", groups.head(50), ["gender"], 5, 10, 0)
 
 

@@ -204,7 +204,7 @@ def test_constant_columns_and_customers_who_left_within_the_lead_stay_out():
 
 def test_too_few_churners_are_refused():
     rows = customers().assign(churned=lambda frame: frame.index < 9)
-    with pytest.raises(StudyError, match="arrived 9 churners in 800 rows"):
+    with pytest.raises(StudyError, match="got 9 churners in 800 rows"):
         explain_logistic(rows, ["age"], {})
 
 

@@ -163,7 +163,7 @@ def test_one_class_only_is_refused_with_the_counts(churned):
     with pytest.raises(
         StudyError,
         match=(
-            rf"required churners and others among the study's rows, arrived {100 * churned}"
+            rf"expected churners and others among the study's rows, got {100 * churned}"
             r" churners in 100 rows; check the label"
         ),
     ):
@@ -175,7 +175,7 @@ def test_more_folds_than_churners_are_refused():
     with pytest.raises(
         StudyError,
         match=(
-            "required at least 5 customers of each class for 5 folds, arrived 3; lower the"
+            "expected at least 5 customers of each class for 5 folds, got 3; lower the"
             " parameter folds"
         ),
     ):
@@ -184,7 +184,7 @@ def test_more_folds_than_churners_are_refused():
 
 def test_a_customer_with_two_rows_is_refused_in_a_cross_validation():
     frame = pd.concat([customers(200)] * 2, ignore_index=True)
-    with pytest.raises(StudyError, match="required each customer on one side of a random split"):
+    with pytest.raises(StudyError, match="expected each customer on one side of a random split"):
         predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
 
 
@@ -192,7 +192,7 @@ def test_a_rule_column_that_is_no_feature_is_refused(write_study):
     study = write_study("flat", rule_column="tenure")
     with pytest.raises(
         StudyError,
-        match=r"key rule_column: required one of the features age, plan; arrived 'tenure'",
+        match=r"key rule_column: expected one of the features age, plan; got 'tenure'",
     ):
         registry.find_rule_column(["age", "plan"], study)
 
@@ -206,7 +206,7 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
     )  # text with 11 blanks in the file; left as text, logistic loses 4 points of AUC
     columns = build.list_features(frame, study)
     logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
-    assert gate.find_leaks(frame, columns, study).empty
+    assert gate.check_leakage(frame, columns, study).empty
     predictions = predict.predict_cross_validated(
         frame, columns, logistic, folds=10, repeats=1, seed=0
     )
@@ -240,7 +240,7 @@ def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
 
 
 def test_no_feature_at_all_is_refused():
-    with pytest.raises(StudyError, match="required at least one feature, arrived none"):
+    with pytest.raises(StudyError, match="expected at least one feature, got none"):
         predict.predict_cross_validated(customers(100), [], few_candidates(None, 0), 5, 1, seed=0)
 
 
@@ -278,7 +278,7 @@ def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
 def test_too_few_churners_to_learn_from_are_one_sentence():
     train = customers(400).assign(churned=lambda t: t.index < 29, snapshot=1)
     sentence = (
-        "required at least 30 churners and as many others to learn from, arrived 29 and 371; choose"
+        "expected at least 30 churners and as many others to learn from, got 29 and 371; choose"
         " a longer horizon"
     )
     with pytest.raises(StudyError, match=sentence):

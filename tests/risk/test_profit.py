@@ -200,13 +200,13 @@ def test_ties_at_the_border_don_t_depend_on_the_order_of_rows():
         (
             {"margin_per_customer": 200},
             (
-                "required margin_per_customer, offer_cost, contact_cost together, arrived"
+                "expected margin_per_customer, offer_cost, contact_cost together, got"
                 " margin_per_customer alone"
             ),
         ),
         (
             {"margin_per_customer": 5, "offer_cost": 10, "contact_cost": 1},
-            "required a margin_per_customer above the offer_cost, arrived 5 and 10",
+            "expected a margin_per_customer above the offer_cost, got 5 and 10",
         ),
         ({"margin_per_customer": float("inf"), "offer_cost": 10, "contact_cost": 1}, "finite"),
         ({"accept_alpha": 1}, "greater than 1"),

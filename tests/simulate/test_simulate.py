@@ -108,7 +108,7 @@ def test_the_types_are_those_that_every_version_of_pandas_knows(company):
 def test_a_part_draws_once():
     draws = Draws(0, 0)
     draws("age")
-    with pytest.raises(ValueError, match="arrived 'age' again"):
+    with pytest.raises(ValueError, match="got 'age' again"):
         draws("age")
 
 

@@ -262,9 +262,7 @@ def test_a_column_that_each_stratum_fixes_has_no_ratio():
 
 
 def test_stays_without_an_end_are_refused_in_one_sentence():
-    with pytest.raises(
-        StudyError, match="required stays of which some ended.*arrived no end; choose"
-    ):
+    with pytest.raises(StudyError, match="expected stays of which some ended.*got no end; choose"):
         fit_hazards(stays_of([1, 2], [0, 0]), pd.DataFrame({"x": [1.0, 2.0]}))
 
 

@@ -94,7 +94,7 @@ def test_lapses_can_be_followed_on_both_sides_of_the_test_snapshot(write_study):
     # history: nothing is left
     study = write_orders(write_study, "2024-07-01")
     with pytest.raises(
-        StudyError, match="required 224 days of orders to follow lapses of 7 days, arrived 182; use"
+        StudyError, match="expected 224 days of orders to follow lapses of 7 days, got 182; use"
     ):
         plan_follow_up(load.load_tables(study), study)
 
@@ -165,7 +165,7 @@ def test_lifetimes_are_told_no_further_than_rows_were_watched(write_study):
     assert find_reach(outcome) == 81  # 81 to 100 are twenty
     rows = pd.DataFrame({"customer_id": ["a"], "churned": [True], "duration": [1.0]})
     assert choose_until(outcome, write_study("flat", tables={"snapshot": rows})) == 20
-    with pytest.raises(StudyError, match="required more than 20 training rows, arrived 3"):
+    with pytest.raises(StudyError, match="expected more than 20 training rows, got 3"):
         find_reach(outcome[:3])
 
 
@@ -329,7 +329,7 @@ def test_too_few_who_are_seen_leaving_are_one_sentence():
     with pytest.raises(
         StudyError,
         match=(
-            "required at least 20 customers who are seen leaving among the training rows, arrived"
+            "expected at least 20 customers who are seen leaving among the training rows, got"
             " 19 of 500"
         ),
     ):

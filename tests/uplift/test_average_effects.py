@@ -84,7 +84,7 @@ def test_a_trial_with_an_arm_of_a_few_is_refused():
     trial, _ = make_trial(300, 0, shares=(0.9, 0.1))
     with pytest.raises(
         StudyError,
-        match="at least 50 customers with the outcome 'kept' in every arm, arrived .* in call",
+        match="at least 50 customers with the outcome 'kept' in every arm, got .* in call",
     ):
         doubly_robust.lay_out(trial, "kept")
 

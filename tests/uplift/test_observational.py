@@ -57,7 +57,7 @@ def test_the_robustness_value_is_that_of_cinelli_and_hazlett():
 def test_arms_that_do_not_overlap_are_refused(n):
     trial = make_chosen(n, 2)
     rows = trial.rows.assign(arm=np.where(trial.rows.x1 > 0, "call", "control"))
-    with pytest.raises(StudyError, match="required arms that overlap"):
+    with pytest.raises(StudyError, match="expected arms that overlap"):
         observational.compare_chosen(
             type(trial)(rows, trial.features, trial.outcomes, trial.assignment, trial.counts),
             "kept",
@@ -79,7 +79,7 @@ def test_a_campaign_that_cannot_be_compared_is_a_sentence_beside_those_that_can(
         type(good)(rows, good.features, good.outcomes, good.assignment, counts), "kept", 0
     )
     assert (found.trial.tolist(), {*overlap.trial}) == (["good"], {"good"})
-    assert len(faults) == 1 and faults[0].startswith("bad: required arms that overlap")
+    assert len(faults) == 1 and faults[0].startswith("bad: expected arms that overlap")
 
 
 def test_categories_alone_are_features_too():

@@ -128,7 +128,7 @@ def test_features_end_on_the_evening_before(write_study):
 def test_a_customer_in_two_arms_is_refused_and_named(write_study):
     with pytest.raises(
         StudyError,
-        match=r"one arm for each customer of a campaign, arrived 1 customers in two arms \(b\)",
+        match=r"one arm for each customer of a campaign, got 1 customers in two arms \(b\)",
     ):
         load(write_study, campaign(("a", "control"), ("b", "control"), ("b", "call")))
 
@@ -150,31 +150,31 @@ def test_a_customer_assigned_twice_to_the_same_arm_counts_once(write_study):
     [
         (
             campaign(("a", "letter"), ("b", "call")),
-            "letter: required an arm called 'control' to compare with, arrived",
+            "letter: expected an arm called 'control' to compare with, got",
         ),
         (
             campaign(("a", "control"), ("b", " ")),
-            "letter: required a name for every arm, arrived an empty one",
+            "letter: expected a name for every arm, got an empty one",
         ),
         (
             campaign(("a", "control"), ("b", "control")),
-            "letter: required an arm beside 'control', arrived none",
+            "letter: expected an arm beside 'control', got none",
         ),
         (
             campaign(("a", "control"), ("b", "call"), propensity=[1.0, 0.5]),
-            "required propensities from 0.001 to 0.999, arrived 1 outside, such as 1;",
+            "expected propensities from 0.001 to 0.999, got 1 outside, such as 1;",
         ),
         (
             campaign(("a", "control"), ("b", "call"), propensity=[0.5, 0.0]),
-            "required propensities from 0.001 to 0.999, arrived 1 outside, such as 0;",
+            "expected propensities from 0.001 to 0.999, got 1 outside, such as 0;",
         ),
         (
             campaign(("a", "control"), ("b", "call"), propensity=[0.5, 1e-9]),
-            "required propensities from 0.001 to 0.999, arrived 1 outside, such as 1e-09;",
+            "expected propensities from 0.001 to 0.999, got 1 outside, such as 1e-09;",
         ),
         (
             campaign(("a", "control"), ("b", "call"), propensity=[0.9, 0.9]),
-            "letter: required propensities of all arms that add up to 1, arrived 1.8;",
+            "letter: expected propensities of all arms that add up to 1, got 1.8;",
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_campaign_that_compares_nothing_is_refused(write_study, table, words):
 def test_an_arm_of_study_yml_without_customers_is_refused(write_study):
     frame = pd.DataFrame({"churned": [True, False], "arm": ["control", "mail"]})
     with pytest.raises(
-        StudyError, match="required customers in the arm 'visit' of study.yml, arrived none"
+        StudyError, match="expected customers in the arm 'visit' of study.yml, got none"
     ):
         flat(
             write_study,
@@ -316,7 +316,7 @@ def test_arms_of_a_flat_study_need_the_word_that_they_were_drawn(write_study):
 def test_a_flat_study_without_arms_and_one_whose_arms_are_missing_say_so(write_study):
     with pytest.raises(NotApplicable, match="has no arms"):
         flat(write_study, pd.DataFrame({"churned": [True, False]}))
-    with pytest.raises(StudyError, match="an arm for every customer, arrived 1 rows without"):
+    with pytest.raises(StudyError, match="an arm for every customer, got 1 rows without"):
         flat(
             write_study,
             pd.DataFrame({"churned": [True, False, True], "arm": ["control", "mail", None]}),
@@ -327,14 +327,14 @@ def test_a_flat_study_without_arms_and_one_whose_arms_are_missing_say_so(write_s
 def test_a_primary_outcome_that_is_not_there_is_refused(write_study):
     frame = pd.DataFrame({"churned": [True, False], "arm": ["control", "mail"]})
     with pytest.raises(
-        StudyError, match="experiment.primary: required one of the outcomes kept; arrived 'value'"
+        StudyError, match="experiment.primary: expected one of the outcomes kept; got 'value'"
     ):
         flat(write_study, frame, experiment={"assignment": "randomised", "primary": "value"})
 
 
 def test_shares_without_a_control_are_refused_when_study_yml_is_read(write_study):
     with pytest.raises(
-        StudyError, match="required shares of 'control' and of at least one other arm, arrived mail"
+        StudyError, match="expected shares of 'control' and of at least one other arm, got mail"
     ):
         write_study("flat", experiment={"shares": {"mail": 1}})
 
@@ -415,7 +415,7 @@ def test_a_feature_named_like_a_column_of_the_trial_is_refused_before_it_becomes
     with pytest.raises(
         StudyError,
         match=(
-            "required features and attributes named unlike the columns of a trial .*, arrived"
+            "expected features and attributes named unlike the columns of a trial .*, got"
             f" {name}; rename them"
         ),
     ):
@@ -435,7 +435,7 @@ def test_an_attribute_of_customers_named_like_a_column_of_the_trial_is_refused(w
             "campaigns": campaign(("a", "control"), ("b", "call")),
         },
     )
-    with pytest.raises(StudyError, match="arrived outcome; rename them in the SQL"):
+    with pytest.raises(StudyError, match="got outcome; rename them in the SQL"):
         trials.load_trials(load_tables(study), study)
 
 
@@ -535,6 +535,6 @@ def test_an_arm_without_any_outcome_is_refused_by_name():
         trial, rows=trial.rows.assign(kept=trial.rows.kept.where(trial.rows.arm != "letter"))
     )
     with pytest.raises(
-        StudyError, match="required known outcomes in every arm, arrived none in letter"
+        StudyError, match="expected known outcomes in every arm, got none in letter"
     ):
         load_case(lost, {}, None, 2, 1, 0)

@@ -134,7 +134,7 @@ def test_a_fee_keeps_what_an_order_keeps_unless_study_yml_says_otherwise(write_s
     ],
 )
 def test_terms_out_of_range_are_refused_by_name(wrong, write_study):
-    with pytest.raises(StudyError, match=f"economics.{next(iter(wrong))}: required"):
+    with pytest.raises(StudyError, match=f"economics.{next(iter(wrong))}: expected"):
         write_study("contractual", economics={"currency": "EUR", "capacity": 5} | wrong)
 
 
@@ -273,7 +273,7 @@ def test_contracts_without_a_fee_are_not_applicable_and_too_short_data_one_sente
         appraise.load_values(loaded, study, T, 0)
     study, loaded = write_contracts(write_study, tables, name="short")
     with pytest.raises(
-        StudyError, match="required data from 120 days before the snapshot 2023-07-10 on"
+        StudyError, match="expected data from 120 days before the snapshot 2023-07-10 on"
     ):
         appraise.load_values(loaded, study, date(2023, 7, 10), 0)
 
@@ -335,7 +335,7 @@ def test_values_of_buyers_are_blind_to_the_future(write_study):
 def test_a_company_in_which_nobody_comes_back_is_one_sentence(write_study):
     orders = buyers(30).drop_duplicates("customer_id")
     study, tables = write_buyers(write_study, orders)
-    with pytest.raises(StudyError, match="required some customers with a repeat purchase"):
+    with pytest.raises(StudyError, match="expected some customers with a repeat purchase"):
         appraise.load_values(tables, study, T, 0)
 
 
@@ -385,11 +385,11 @@ def test_flat_studies_without_a_fee_are_not_applicable_and_wrong_ones_named(writ
     with pytest.raises(NotApplicable, match="names no fee_column"):
         appraise.load_values(tables, study, None, 0)
     study, tables = write_flat(write_study, fee_column="price")
-    with pytest.raises(StudyError, match="required a column of the snapshot, arrived 'price'"):
+    with pytest.raises(StudyError, match="expected a column of the snapshot, got 'price'"):
         appraise.load_values(tables, study, None, 0)
     study, tables = write_flat(write_study, fee_column="plan")
     with pytest.raises(
-        StudyError, match="required a fee of 0 or more in every row, arrived 600 without"
+        StudyError, match="expected a fee of 0 or more in every row, got 600 without"
     ):
         appraise.load_values(tables, study, None, 0)
 
@@ -415,7 +415,7 @@ def test_true_values_are_what_customers_bring_on_average():
     given = Company(2000, 24, 0)
     short, longer = outlook.expect_values(given, 21, 1, 4), outlook.expect_values(given, 21, 6, 4)
     assert (short > 0).all() and (longer.loc[short.index] > short).all()
-    with pytest.raises(ValueError, match="required 1 to 15 months from month 21 on, arrived 16"):
+    with pytest.raises(ValueError, match="expected 1 to 15 months from month 21 on, got 16"):
         outlook.expect_values(given, 21, 16, 4)
 
 

@@ -111,7 +111,7 @@ def test_a_contract_with_a_constant_hazard_is_worth_its_closed_form():
     ("terms", "words"),
     [
         ((0, 1, 0.1), "a span above 0"),
-        ((365, 1.2, 0.1), "a margin from 0 to 1, arrived 1.2"),
+        ((365, 1.2, 0.1), "a margin from 0 to 1, got 1.2"),
         ((365, 0.5, -0.1), "yearly rate of discount of 0 or more"),
     ],
 )

@@ -230,7 +230,7 @@ def _refuse_clashes(
     ]
     if clashes:
         raise StudyError(
-            f"notebooks/{job['notebook']}.ipynb: required equal tables under one name, arrived"
+            f"notebooks/{job['notebook']}.ipynb: expected equal tables under one name, got"
             f" {', '.join(clashes)}; rename them"
         )
 
@@ -247,7 +247,7 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, DeadKernelError):
         return (
-            "required a kernel that lives until the last cell, arrived its death on the way, mostly"
+            "expected a kernel that lives until the last cell, got its death on the way, mostly"
             " for lack of memory; run it again with fewer --jobs"
         )
     return _last_line("".join(traceback.format_exception_only(error)))

@@ -54,7 +54,7 @@ def find_notebook(name: str) -> Path:
     known = sorted(path.stem for path in folder.glob("*.ipynb"))
     if name not in known:
         raise UsageError(
-            f"required a notebook of the folder {show_path(folder)}, arrived '{name}';"
+            f"expected a notebook of the folder {show_path(folder)}, got '{name}';"
             f" {suggest(name, known)}"
         )
     return folder / f"{name}.ipynb"
@@ -87,7 +87,7 @@ def _read_cells(path: Path, modified: int) -> list[Cell]:
         ]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
-            f"{show_path(path)}: required a notebook in format 4, arrived {type(error).__name__} on"
+            f"{show_path(path)}: expected a notebook in format 4, got {type(error).__name__} on"
             " reading it; restore the file"
         ) from None
 
@@ -115,8 +115,8 @@ def declare(name: str) -> dict[str, Parameter]:
     except (SyntaxError, ValueError, KeyError) as error:
         arrived = f"the type {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(
-            f"notebooks/{name}.ipynb: required 'name: type = literal' on each line of the cell"
-            f" tagged parameters, arrived {arrived}; correct that cell"
+            f"notebooks/{name}.ipynb: expected 'name: type = literal' on each line of the cell"
+            f" tagged parameters, got {arrived}; correct that cell"
         ) from None
 
 
@@ -191,7 +191,7 @@ def check(place: str, name: str, value: Any, parameter: Parameter) -> Any:
     except ValidationError:
         example = f"{name}={spell(parameter.default)}"
         raise UsageError(
-            f"{place}: required {name} as {parameter.spelled}, arrived {value!r}; write a value"
+            f"{place}: expected {name} as {parameter.spelled}, got {value!r}; write a value"
             f" like that of {example}"
         ) from None
     except UsageError as error:

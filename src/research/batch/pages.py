@@ -78,8 +78,8 @@ def render(notebook: "NotebookNode", record: dict[str, Any]) -> str:
     size = len(page.encode())
     if size > LIMIT_BYTES:
         raise StudyError(
-            f"notebooks/{record['notebook']}.ipynb: required a page of at most"
-            f" {LIMIT_BYTES / 1e6:.0f} MB, arrived {size / 1e6:.1f} MB; show fewer rows, or draw"
+            f"notebooks/{record['notebook']}.ipynb: expected a page of at most"
+            f" {LIMIT_BYTES / 1e6:.0f} MB, got {size / 1e6:.1f} MB; show fewer rows, or draw"
             " figures with many points as PNG"
         )
     return page

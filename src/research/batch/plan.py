@@ -54,7 +54,7 @@ def read_plan() -> Plan:
     path = project_root() / "reports" / "plan.yml"
     if not path.exists():
         raise UsageError(
-            "required the file reports/plan.yml, which is not there; write 'notebooks: [10_data,"
+            "expected the file reports/plan.yml, which is not there; write 'notebooks: [10_data,"
             " 30_risk]' and 'studies: {demo: {}}' into it"
         )
     try:
@@ -112,7 +112,7 @@ def _missing(study: str, part: StudyPlan) -> list[str]:
     faults, known = [], list_studies()
     if study not in known:
         faults.append(
-            f"required a study with a folder data/<study> and a study.yml in it, arrived '{study}';"
+            f"expected a study with a folder data/<study> and a study.yml in it, got '{study}';"
             f" {suggest(study, known)}"
         )
     for notebook in part.notebooks:
@@ -184,12 +184,12 @@ def _arrange_run(
 def _unknown(place: str, key: str, part: StudyPlan) -> str:
     if key == "study":
         return (
-            f"{place}: required a parameter other than 'study', arrived 'study'; name the study as"
+            f"{place}: expected a parameter other than 'study', got 'study'; name the study as"
             " in 'research run <study>'"
         )
     known = sorted({name for notebook in part.notebooks for name in declare(notebook)} - {"study"})
     return (
-        f"{place}: required a parameter that one of {', '.join(part.notebooks)} declares, arrived"
+        f"{place}: expected a parameter that one of {', '.join(part.notebooks)} declares, got"
         f" '{key}'; {suggest(key, known)}"
     )
 

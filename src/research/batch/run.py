@@ -18,7 +18,7 @@ from research.errors import StudyError, UsageError
 from research.study import load_study, project_root, show_path
 
 SILENT = (
-    "required the job to say how it ended, arrived nothing, as when it is killed or memory runs"
+    "expected the job to say how it ended, got nothing, as when it is killed or memory runs"
     " out; read the details, or run it with fewer --jobs"
 )
 Job = dict[str, Any]
@@ -49,7 +49,7 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
     """
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise UsageError(
-            f"--jobs: required a whole number of at least 1, arrived {jobs!r}; this machine has"
+            f"--jobs: expected a whole number of at least 1, got {jobs!r}; this machine has"
             f" {os.cpu_count()} cores"
         )
     runs = plan.arrange(study, settings or {})

@@ -45,7 +45,7 @@ def alone() -> Iterator[TextIO]:
         opened = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"{show_path(path)}: required a file that can be written, arrived {error.strerror};"
+            f"{show_path(path)}: expected a file that can be written, got {error.strerror};"
             " free that place"
         ) from None
     with opened as lock:
@@ -54,7 +54,7 @@ def alone() -> Iterator[TextIO]:
         except BlockingIOError:
             lock.seek(0)
             raise UsageError(
-                f"{show_path(path)}: required to be the only batch at work here, arrived"
+                f"{show_path(path)}: expected to be the only batch at work here, got"
                 f" {lock.read()}; wait for it to end, or stop it"
             ) from None
         _note(lock, os.getpid())

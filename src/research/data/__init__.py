@@ -1,0 +1,1 @@
+"""From raw files to contract tables whose checks have passed."""

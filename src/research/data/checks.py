@@ -423,4 +423,4 @@ def _broken_sentence(row) -> str:
         if not row.column
         else f" in {row.rows_failing:,} row{'s' if row.rows_failing > 1 else ''}"
     )
-    return f"{place}: required {row.required}, arrived {row.examples}{count}; {row.remedy}"
+    return f"{place}: expected {row.required}, got {row.examples}{count}; {row.remedy}"

@@ -1,4 +1,4 @@
-"""TODO data.coverage."""
+"""From which day to which day the data show the event that is labelled."""
 
 from datetime import date
 
@@ -25,7 +25,7 @@ def find_data_end(tables: Tables, study: Study) -> date:
 def _require_past(study: Study) -> None:
     if study.data_end > date.today():
         raise StudyError(
-            f"study.yml of {study.name}, key data_end: required a day that has passed, arrived"
+            f"study.yml of {study.name}, key data_end: expected a day that has passed, got"
             f" {study.data_end}; name the last day on which the data would have shown an event"
         )
 

@@ -93,7 +93,7 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
         _attach(
             backend,
             attach,
-            f"{show_path(study.folder / 'study.yml')}, {key}: required a database {address} that"
+            f"{show_path(study.folder / 'study.yml')}, {key}: expected a database {address} that"
             " DuckDB can attach",
         )
     for name, source in study.sources.items():
@@ -115,9 +115,9 @@ def _make_folder() -> str:
     try:
         return tempfile.mkdtemp(prefix="research-duckdb-")
     except OSError as error:
-        wanted = "required a temporary folder that can be written to, for DuckDB's tables"
+        wanted = "expected a temporary folder that can be written to, for DuckDB's tables"
         raise StudyError(
-            f"{wanted}, arrived {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR"
+            f"{wanted}, got {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR"
             " to another"
         ) from None
 
@@ -126,7 +126,7 @@ def _attach(backend: ibis.BaseBackend, statement: str, required: str) -> None:
     try:
         backend.raw_sql(statement)
     except duckdb.Error as error:
-        raise StudyError(f"{required}, arrived {shorten_error(error)}; correct it") from None
+        raise StudyError(f"{required}, got {shorten_error(error)}; correct it") from None
 
 
 def _connect_spark(study: Study, place: str) -> ibis.BaseBackend:
@@ -144,7 +144,7 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
         backend = ibis.connect(url)
     except ImportError as error:
         driver = (
-            f"required the driver of {url.split('://')[0]}, arrived: {' '.join(str(error).split())}"
+            f"expected the driver of {url.split('://')[0]}, got: {' '.join(str(error).split())}"
         )
         raise StudyError(
             f"{place}.url: {driver}; install it, for Postgres with 'pip install research[postgres]'"
@@ -155,7 +155,7 @@ def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     ) as error:  # an address that nothing fits; a server that can't be reached or refuses us
         arrived = " ".join(str(error).replace(url, shown).split())
         raise StudyError(
-            f"{place}.url: required a warehouse at {shown}, arrived {type(error).__name__}"
+            f"{place}.url: expected a warehouse at {shown}, got {type(error).__name__}"
             f" ({arrived[:200]}); correct the url or start it"
         ) from None
     return _in_microseconds(backend)
@@ -203,7 +203,7 @@ def fill_variables(text: str, place: str) -> str:
     if unset:
         raise StudyError(
             *(
-                f"{place}: required the environment variable {name}, which is not set; set it"
+                f"{place}: expected the environment variable {name}, which is not set; set it"
                 " before the run"
                 for name in unset
             )

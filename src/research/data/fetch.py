@@ -56,7 +56,7 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
             faults += error.faults
         except OSError as error:
             faults.append(
-                f"{name_key(study, name)}: required a place to write {source.file}, arrived"
+                f"{name_key(study, name)}: expected a place to write {source.file}, got"
                 f" {error.strerror}; free it or correct 'file'"
             )
     if faults:
@@ -73,7 +73,7 @@ def _prepare(study: Study) -> bool:
         return _generate(study)
     except OSError as error:
         raise StudyError(
-            f"{show_path(study.raw)}: required a folder that can be written, arrived"
+            f"{show_path(study.raw)}: expected a folder that can be written, got"
             f" {error.strerror}; free that place"
         ) from None
 
@@ -156,7 +156,7 @@ def _download(study: Study, name: str, source: Source, progress: bool) -> str:
             _require_checksum(study.raw / source.file, source)
         remedy = f"put it into {show_path(study.raw)} or a RESEARCH_MIRROR folder"
         raise StudyError(
-            f"{name_key(study, name)}: required the file {source.file}, which has no url; {remedy}"
+            f"{name_key(study, name)}: expected the file {source.file}, which has no url; {remedy}"
         )
     pooch.get_logger().setLevel("ERROR")
     try:
@@ -169,7 +169,7 @@ def _download(study: Study, name: str, source: Source, progress: bool) -> str:
         )
     except OSError as error:
         raise StudyError(
-            f"{name_key(study, name)}: required {source.file} from {source.url}, arrived"
+            f"{name_key(study, name)}: expected {source.file} from {source.url}, got"
             f" {_root_cause(error)}; connect to the network, or point RESEARCH_MIRROR at a folder"
             " that holds the file"
         ) from None
@@ -177,7 +177,7 @@ def _download(study: Study, name: str, source: Source, progress: bool) -> str:
         mismatch = re.search(r"hash.* but got '?([0-9a-f]{64})", str(error), re.DOTALL)
         if mismatch is None:
             raise StudyError(
-                f"{name_key(study, name)}: required an http, https or ftp address, arrived"
+                f"{name_key(study, name)}: expected an http, https or ftp address, got"
                 f" '{source.url}'; correct 'url'"
             ) from None
         raise StudyError(
@@ -200,7 +200,7 @@ def _require_checksum(path: Path, source: Source) -> None:
 
 def _checksum_sentence(place: str, source: Source, arrived: str) -> str:
     return (
-        f"{place}: required SHA-256 {source.sha256}, arrived {arrived}; the file was refused, so"
+        f"{place}: expected SHA-256 {source.sha256}, got {arrived}; the file was refused, so"
         " get the right version or correct study.yml"
     )
 
@@ -231,7 +231,7 @@ def list_files(study: Study, name: str, source: Source) -> list[Path]:
     found, whole = _find(study, source), study.raw / source.file
     if not found:
         raise StudyError(
-            f"{name_key(study, name)}: required the file {show_path(whole)}, which is not there;"
+            f"{name_key(study, name)}: expected the file {show_path(whole)}, which is not there;"
             f" run 'research fetch {study.name}' or put it there"
         )
     return found

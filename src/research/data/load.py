@@ -41,7 +41,7 @@ def require_sensitive(study: Study, tables: dict[str, ir.Table]) -> None:
     if wrong:
         place = show_path(study.folder / "study.yml")
         raise StudyError(
-            f"{place}, key sensitive: required columns among {', '.join(columns)}; arrived"
+            f"{place}, key sensitive: expected columns among {', '.join(columns)}; got"
             f" {', '.join(wrong)}; correct the spelling"
         )
 
@@ -74,12 +74,12 @@ def _require_adapters(study: Study, adapters: dict[str, Path]) -> None:
     if study.kind == "non_contractual":
         needed.append("orders")
     faults = [
-        f"{folder}: required {name}.sql for a {study.kind} study, which is not there; write it"
+        f"{folder}: expected {name}.sql for a {study.kind} study, which is not there; write it"
         for name in needed
         if name not in adapters
     ]
     faults += [
-        f"{folder}/{name}.sql: required a name among {', '.join(TABLES)}; rename or remove it"
+        f"{folder}/{name}.sql: expected a name among {', '.join(TABLES)}; rename or remove it"
         for name in adapters
         if name not in TABLES
     ]
@@ -93,7 +93,7 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
         kinds = engines.list_statements(study, backend, query)
         if kinds != ["SELECT"]:
             raise StudyError(
-                f"{place}: required exactly one SELECT, arrived {', '.join(kinds) or 'nothing'};"
+                f"{place}: expected exactly one SELECT, got {', '.join(kinds) or 'nothing'};"
                 " keep one SELECT"
             )
         found = engines.run_query(study, backend, name, query.strip().rstrip(";"))
@@ -103,5 +103,5 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
     except engines.catch(study) as error:
         required = f"SQL that {engines.TITLES[study.engine.kind]} can run"
         raise StudyError(
-            f"{place}: required {required}, arrived {engines.say(study, error)}; correct it"
+            f"{place}: expected {required}, got {engines.say(study, error)}; correct it"
         ) from None

@@ -1,4 +1,4 @@
-"""TODO data.plots."""
+"""Pictures of what arrived, drawn from result tables."""
 
 import pandas as pd
 from matplotlib.axes import Axes

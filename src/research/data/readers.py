@@ -43,7 +43,7 @@ def describe_reader(study: Study, name: str, source: Source) -> str:
     reader = READERS.get(suffix)
     if reader is None:
         raise StudyError(
-            f"{name_key(study, name)}: required a file in CSV, Parquet, XLSX or RData, arrived"
+            f"{name_key(study, name)}: expected a file in CSV, Parquet, XLSX or RData, got"
             f" '{source.file}'; convert it to one of them"
         )
     listed = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
@@ -126,7 +126,7 @@ def _name_type(column: tuple) -> tuple[str, str]:
 def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> None:
     if len(paths) > 1:
         raise StudyError(
-            f"{name_key(study, name)}: required one XLSX or RData file per source, arrived"
+            f"{name_key(study, name)}: expected one XLSX or RData file per source, got"
             f" {len(paths)} for '{source.file}'; write a source for each"
         )
 
@@ -154,12 +154,12 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
         frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
     except (CalamineError, BadZipFile, ValueError, OSError) as error:
         raise StudyError(
-            f"{name_key(study, name)}: required a readable XLSX sheet in {source.file}, arrived"
+            f"{name_key(study, name)}: expected a readable XLSX sheet in {source.file}, got"
             f" {error}; correct 'sheet' or the file"
         ) from None
     if frame.columns.empty:
         raise StudyError(
-            f"{name_key(study, name)}: required a sheet with a header row in {source.file}, arrived"
+            f"{name_key(study, name)}: expected a sheet with a header row in {source.file}, got"
             " an empty one; correct 'sheet' or the file"
         )
     mixed = [
@@ -182,14 +182,14 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
         OSError,
     ) as error:
         raise StudyError(
-            f"{name_key(study, name)}: required a readable RData file {source.file}, arrived"
+            f"{name_key(study, name)}: expected a readable RData file {source.file}, got"
             f" {error}; correct the file"
         ) from None
     if source.object is None and len(objects) == 1:
         return next(iter(objects.values()))
     if source.object not in objects:
         raise StudyError(
-            f"{name_key(study, name)}: required 'object' to be one of {', '.join(objects)}, arrived"
+            f"{name_key(study, name)}: expected 'object' to be one of {', '.join(objects)}, got"
             f" {source.object}; name one of them"
         )
     return objects[source.object]
@@ -198,8 +198,8 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
 def say_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
     """Return the sentence on a file that DuckDB can't read, in DuckDB's words."""
     return (
-        f"{name_key(study, name)}: required a file {source.file} that DuckDB can read with these"
-        f" options, arrived {shorten_error(error)}; correct it"
+        f"{name_key(study, name)}: expected a file {source.file} that DuckDB can read with these"
+        f" options, got {shorten_error(error)}; correct it"
     )
 
 
@@ -216,8 +216,7 @@ def read_sql(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         arrived = getattr(error, "strerror", None) or error
         raise StudyError(
-            f"{show_path(path)}: required a readable UTF-8 file, arrived {arrived}; restore the"
-            " file"
+            f"{show_path(path)}: expected a readable UTF-8 file, got {arrived}; restore the file"
         ) from None
 
 

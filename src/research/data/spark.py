@@ -58,7 +58,7 @@ def open_session(engine: Engine, place: str) -> Any:
             and not _ends_with(running := session.conf.get(name, "nothing"), value)
         ):
             raise StudyError(
-                f"{place}: required {name} to be {value}, arrived a Spark that this process started"
+                f"{place}: expected {name} to be {value}, got a Spark that this process started"
                 f" with {running}; start a new process for it"
             )
     return session
@@ -75,7 +75,7 @@ def _find_running(place: str) -> Any | None:
         from pyspark.sql import SparkSession
     except ImportError:
         raise StudyError(
-            f"{place}: required pyspark for the engine spark, which is not installed; install it"
+            f"{place}: expected pyspark for the engine spark, which is not installed; install it"
             " with 'pip install research[spark]'"
         ) from None
     _LAUNCHED[:] = [
@@ -117,7 +117,7 @@ def _launch(options: dict[str, str], place: str) -> Any:
             OSError,
         ) as error:  # a wrong master or option, no port, no memory, no Java that runs
             raise StudyError(
-                f"{place}: required a Spark that starts, arrived"
+                f"{place}: expected a Spark that starts, got"
                 f" {_last_line(scratch / 'log') or say(error)}; correct master and options"
             ) from None
     atexit.register(session.stop)
@@ -132,7 +132,7 @@ def _require_java(place: str) -> None:
     if found is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
         where = f"JAVA_HOME {home}" if home else "the PATH"
         raise StudyError(
-            f"{place}: required Java 17 or later for the engine spark, found none on {where};"
+            f"{place}: expected Java 17 or later for the engine spark, found none on {where};"
             " install a Java runtime or set JAVA_HOME"
         )
 

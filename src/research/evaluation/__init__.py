@@ -1,0 +1,1 @@
+"""Scores, resamples and intervals that every model is judged by."""

@@ -1,4 +1,4 @@
-"""TODO evaluation.calibration_bins."""
+"""Observed against predicted shares in tenths of the customers."""
 
 from collections.abc import Sequence
 

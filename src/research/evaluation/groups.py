@@ -1,4 +1,4 @@
-"""TODO evaluation.groups."""
+"""An attribute's values as groups large enough to judge."""
 
 import pandas as pd
 

@@ -224,12 +224,10 @@ def score_rows(
 
 def _require_probabilities(p: np.ndarray) -> None:
     if p.dtype.kind in "biu":
-        raise ValueError(
-            "required probabilities, arrived labels; score predict_proba, not hard labels"
-        )
+        raise ValueError("expected probabilities, got labels; score predict_proba, not hard labels")
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(
-            "required probabilities between 0 and 1, arrived values outside or missing; predict"
+            "expected probabilities between 0 and 1, got values outside or missing; predict"
             " with predict_proba"
         )
 

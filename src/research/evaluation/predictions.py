@@ -1,4 +1,4 @@
-"""TODO evaluation.predictions."""
+"""Which columns of a table of predictions are no model."""
 
 import pandas as pd
 

@@ -79,8 +79,7 @@ def score_models(
     """
     if reference not in curves:
         raise StudyError(
-            f"required a reference among {', '.join(curves)}, arrived '{reference}'; name one of"
-            " them"
+            f"expected a reference among {', '.join(curves)}, got '{reference}'; name one of them"
         )
     resampled = resample_curves(
         train_outcome, test_outcome, curves, days, customers, resamples, seed, **options
@@ -205,23 +204,23 @@ def _require_fit(
 ) -> None:
     if not (len(days) and (np.diff(days) > 0).all() and days[0] >= 0):
         raise StudyError(
-            "required rising days of 0 or more, arrived"
+            "expected rising days of 0 or more, got"
             f" {', '.join(f'{day:g}' for day in days) or 'none'}; sort them"
         )
     if len(customers) != len(test):
         raise StudyError(
-            f"required a customer for each of {len(test)} outcomes, arrived {len(customers)}; take"
+            f"expected a customer for each of {len(test)} outcomes, got {len(customers)}; take"
             " both from the same rows"
         )
     for model, curve in curves.items():
         if np.shape(curve) != (len(test), len(days)):
             raise StudyError(
-                f"required survival of {model} for {len(test)} rows and {len(days)} days, arrived"
+                f"expected survival of {model} for {len(test)} rows and {len(days)} days, got"
                 f" the shape {np.shape(curve)}; predict at these days"
             )
         if not ((np.asarray(curve) >= 0) & (np.asarray(curve) <= 1)).all():
             raise StudyError(
-                f"required survival of {model} between 0 and 1, arrived values outside or missing;"
+                f"expected survival of {model} between 0 and 1, got values outside or missing;"
                 " predict probabilities"
             )
 
@@ -251,12 +250,12 @@ def weigh_censoring(
     watched = np.r_[1.0, np.cumprod(1 - lost / np.maximum(at_risk - ended, 1))]
     if days[-1] > times[-1] or watched[np.searchsorted(times, days[-1], side="right")] <= 0:
         raise StudyError(
-            f"required training rows watched beyond day {days[-1]:g}, arrived none beyond day"
+            f"expected training rows watched beyond day {days[-1]:g}, got none beyond day"
             f" {times[-1]:g}; use earlier days"
         )
     if days[-1] > test["days"].max():
         raise StudyError(
-            f"required test rows watched to day {days[-1]:g}, arrived none beyond day"
+            f"expected test rows watched to day {days[-1]:g}, got none beyond day"
             f" {test['days'].max():g}; use earlier days"
         )
     inside = test["days"] <= days[-1]

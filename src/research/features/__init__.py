@@ -1,0 +1,1 @@
+"""Features of customers at a snapshot, made of point-in-time data only."""

@@ -76,7 +76,7 @@ def _place(
             ", ".join(str(one) for one in some.astype("datetime64[D]")) for some in (days, alien)
         ]
         raise ValueError(
-            f"required rows of the evidence's snapshots {told[0]}, arrived {told[1]}; cut the"
+            f"expected rows of the evidence's snapshots {told[0]}, got {told[1]}; cut the"
             " evidence there"
         )
     return day.astype("int64") * people + number.to_numpy()
@@ -140,7 +140,7 @@ def _find(rows: Rows, places: np.ndarray) -> pa.Array:
     own[places] = np.arange(len(places), dtype="int32")
     if (several := len(places) - np.count_nonzero(own >= 0)) > 0:
         raise ValueError(
-            f"required features with one row per snapshot and customer, arrived {several} more;"
+            f"expected features with one row per snapshot and customer, got {several} more;"
             " group by both"
         )
     found = own[rows.places]

@@ -36,8 +36,8 @@ def build_attributes(evidence: Evidence, study: Study) -> Block:
     past = {name: (age >= 0).ifelse(age, ibis.null("int64")) for name, age in ages.items()}
     others = [column for column in attributes if column not in dates]
     if taken := [column for column in others if column.lower() in {name.lower() for name in ages}]:
-        required = "table customers: required attributes named unlike the days since others"
-        raise StudyError(f"{required}, arrived {', '.join(taken)}; rename them in customers.sql")
+        required = "table customers: expected attributes named unlike the days since others"
+        raise StudyError(f"{required}, got {', '.join(taken)}; rename them in customers.sql")
     features = [
         Feature(column, column.replace("_", " "), _unit(customers[column]), "customers")
         for column in others

@@ -137,7 +137,7 @@ def build_features(
     """
     if not isinstance(evidence, Evidence):
         raise TypeError(
-            f"required evidence cut at snapshots, arrived {type(evidence).__name__}; cut it with"
+            f"expected evidence cut at snapshots, got {type(evidence).__name__}; cut it with"
             " snapshots.cut_evidence"
         )
     labels = workbench.keep(labels, "labels")
@@ -213,13 +213,13 @@ def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Blo
                 *(theirs[name.lower()] for name in clashes),
             }
             where = (
-                f"{OWN_FEATURES}: required features"
+                f"{OWN_FEATURES}: expected features"
                 if own
-                else "table customers: required attributes"
+                else "table customers: expected attributes"
             )
             rename = f"rename them in {OWN_FEATURES if own else 'customers.sql'}"
             raise StudyError(
-                f"{where} named unlike the features of other tables, arrived {', '.join(clashes)};"
+                f"{where} named unlike the features of other tables, got {', '.join(clashes)};"
                 f" {rename}"
             )
         theirs |= {name.lower(): block.features[0].source for name in names}

@@ -210,7 +210,7 @@ def _drop_endless(numbers: ir.FloatingColumn) -> ir.Column:
 
 
 def _refuse(path: Path, required: str, arrived: str, remedy: str) -> StudyError:
-    return StudyError(f"{show_path(path)}: required {required}, arrived {arrived}; {remedy}")
+    return StudyError(f"{show_path(path)}: expected {required}, got {arrived}; {remedy}")
 
 
 def _parse(path: Path, evidence: Evidence, study: Study) -> exp.Query:
@@ -251,20 +251,20 @@ def _list_name_faults(query: exp.Query) -> Iterator[str]:
     names = [name.lower() for name in query.named_selects if name != "*"]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     yield from (
-        f"required each column once, arrived '{name}' more than once; rename it" for name in twice
+        f"expected each column once, got '{name}' more than once; rename it" for name in twice
     )
     if "customer_id" not in names and not query.is_star:
-        yield f"required the column customer_id, arrived {', '.join(names)}; add it"
+        yield f"expected the column customer_id, got {', '.join(names)}; add it"
 
 
 def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
     steps = {step.alias_or_name.lower() for step in query.find_all(exp.CTE)}
     yield from (
-        f"required names of its WITH parts unlike the tables, arrived '{name}'; rename it"
+        f"expected names of its WITH parts unlike the tables, got '{name}'; rename it"
         for name in sorted(steps & {*evidence})
     )
     others = query.find_all(exp.DML, exp.DDL, exp.Command, exp.Describe, exp.Summarize)
-    yield from (f"required SELECTs alone, arrived {node.key.upper()}; remove it" for node in others)
+    yield from (f"expected SELECTs alone, got {node.key.upper()}; remove it" for node in others)
     allowed, remedy = steps | {*evidence}, "read those alone"
     for table in query.find_all(exp.Table):
         plain = (
@@ -276,13 +276,13 @@ def _list_alien_tables(query: exp.Query, evidence: Evidence) -> Iterator[str]:
         )
         if not plain or table.name.lower() not in allowed:
             yield (
-                f"required tables of the evidence ({', '.join(evidence)}), arrived"
+                f"expected tables of the evidence ({', '.join(evidence)}), got"
                 f" {table.sql()[:60]}; {remedy}"
             )
     for lateral in query.find_all(exp.Lateral):
         if not isinstance(lateral.this, exp.Subquery | exp.Explode | exp.Unnest):
             yield (
-                f"required tables of the evidence ({', '.join(evidence)}), arrived"
+                f"expected tables of the evidence ({', '.join(evidence)}), got"
                 f" {lateral.sql()[:60]}; {remedy}"
             )
 
@@ -298,7 +298,7 @@ def _list_alien_calls(query: exp.Query) -> Iterator[str]:
         name = _name_call(call)
         if name in REFUSED or (name == "age" and len(call.expressions) == 1):
             yield (
-                f"required features of the evidence alone, arrived {name}(), which changes from run"
+                f"expected features of the evidence alone, got {name}(), which changes from run"
                 " to run; count from the column snapshot instead"
             )
 
@@ -313,15 +313,15 @@ def _list_unordered(query: exp.Query) -> Iterator[str]:
             ["DISTINCT ON"] if _is_distinct_on(select) else []
         )
         if cut and not select.args.get("order"):
-            yield f"required an order of rows, arrived {cut[0]} without one, {chance}; {remedy}"
+            yield f"expected an order of rows, got {cut[0]} without one, {chance}; {remedy}"
     if query.find(exp.TableSample):
-        yield "required all rows, arrived a sample, which changes from run to run; remove it"
+        yield "expected all rows, got a sample, which changes from run to run; remove it"
     if any(
         (join.args.get("method") or join.args.get("kind") or "").upper() == "POSITIONAL"
         for join in query.find_all(exp.Join)
     ):
         yield (
-            "required joins by columns, arrived POSITIONAL JOIN, which pairs rows by where they"
+            "expected joins by columns, got POSITIONAL JOIN, which pairs rows by where they"
             " lie; join by customer_id"
         )
     for call in query.find_all(exp.Func):
@@ -332,13 +332,12 @@ def _list_unordered(query: exp.Query) -> Iterator[str]:
             and not (window and window.args.get("order"))
         ):
             yield (
-                f"required an order of rows, arrived {name}() without one, {chance}; write {name}(…"
+                f"expected an order of rows, got {name}() without one, {chance}; write {name}(…"
                 " ORDER BY …)"
             )
         if name in PLACED and window and not window.args.get("order"):
             yield (
-                f"required an order of rows, arrived {name}() OVER () without one, {chance};"
-                f" {remedy}"
+                f"expected an order of rows, got {name}() OVER () without one, {chance}; {remedy}"
             )
 
 

@@ -95,7 +95,7 @@ def reword(features: Iterable[Feature], study: Study) -> list[Feature]:
             for name in wrong
         ]
         raise StudyError(
-            f"study.yml of {study.name}, key features.words: required tables or features, arrived"
+            f"study.yml of {study.name}, key features.words: expected tables or features, got"
             f" {', '.join(hints)}; correct or remove them"
         )
     return [replace(feature, words=words.get(feature.name, feature.words)) for feature in features]

@@ -24,8 +24,8 @@ def find_activity(evidence: Evidence, study: Study) -> str | None:
     wanted = [study.lifecycle.activity] if study.lifecycle.activity else ["usage", "orders"]
     if study.lifecycle.activity and study.lifecycle.activity not in evidence:
         raise StudyError(
-            f"study.yml of {study.name}, key lifecycle.activity: required a table that the study"
-            f" has, arrived {study.lifecycle.activity}; write {study.lifecycle.activity}.sql or"
+            f"study.yml of {study.name}, key lifecycle.activity: expected a table that the study"
+            f" has, got {study.lifecycle.activity}; write {study.lifecycle.activity}.sql or"
             " remove the key"
         )
     return next((name for name in wanted if name in evidence), None)

@@ -1,0 +1,1 @@
+"""Where customers stand: stages, cohorts, indicators, personas (20_lifecycle)."""

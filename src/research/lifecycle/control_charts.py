@@ -133,7 +133,7 @@ def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothin
     faults = []
     if not (0 < alarms < 1 and baseline >= 3 and 0 < smoothing <= 1):
         faults.append(
-            f"required 0 < alarms < 1, baseline >= 3 and 0 < smoothing <= 1, arrived {alarms},"
+            f"expected 0 < alarms < 1, baseline >= 3 and 0 < smoothing <= 1, got {alarms},"
             f" {baseline} and {smoothing}; correct the parameter"
         )
     if (
@@ -141,12 +141,12 @@ def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothin
         or series.duplicated([*CHART, "snapshot"]).any()
     ):
         faults.append(
-            "required one row per indicator, segment and snapshot, arrived rows without one of"
+            "expected one row per indicator, segment and snapshot, got rows without one of"
             " these or with the same; name each once"
         )
     if not series.worse.isin([-1, 1]).all() or (series.groupby(CHART).worse.nunique() > 1).any():
         faults.append(
-            "required worse to be +1 or -1, the same all along a chart, arrived other values; say"
+            "expected worse to be +1 or -1, the same all along a chart, got other values; say"
             " which direction is bad"
         )
     if faults:

@@ -78,8 +78,8 @@ def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
     _require_observed(tables, study, [last])
     if not found:
         raise StudyError(
-            f"study {study.name}: required a window of {step.days} days within the data, which"
-            f" begin {first}, arrived the last day {last}; use lifecycle.last on or after"
+            f"study {study.name}: expected a window of {step.days} days within the data, which"
+            f" begin {first}, got the last day {last}; use lifecycle.last on or after"
             f" {first + step}, and at least 1 period"
         )
     return found
@@ -88,7 +88,7 @@ def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
 def _require_dated(study: Study) -> None:
     if study.kind == "flat":
         raise StudyError(
-            f"study {study.name}: required dated tables to measure indicators over time, arrived a"
+            f"study {study.name}: expected dated tables to measure indicators over time, got a"
             " flat study; use a dated one"
         )
 
@@ -98,12 +98,12 @@ def _require_observed(tables: Tables, study: Study, snapshots: Sequence[date]) -
     first, end = study.data_start or find_data_start(tables, study), find_data_end(tables, study)
     if min(snapshots) < first:
         raise StudyError(
-            f"study {study.name}: required indicators from the first day {first} on, arrived the"
+            f"study {study.name}: expected indicators from the first day {first} on, got the"
             f" day {min(snapshots)}; use later snapshots"
         )
     if max(snapshots) > end:
         raise StudyError(
-            f"study {study.name}: required indicators up to the data end {end}, arrived the day"
+            f"study {study.name}: expected indicators up to the data end {end}, got the day"
             f" {max(snapshots)}; use lifecycle.last on or before {end}"
         )
 
@@ -139,7 +139,7 @@ def measure(
     if segment_by and segment_by not in list_segment_columns(tables, study):
         known = ", ".join(list_segment_columns(tables, study)) or "none"
         raise StudyError(
-            f"study {study.name}: required a segment column among {known}, arrived {segment_by!r};"
+            f"study {study.name}: expected a segment column among {known}, got {segment_by!r};"
             " use one of them"
         )
     parts = [

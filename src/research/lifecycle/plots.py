@@ -1,4 +1,4 @@
-"""TODO lifecycle.plots."""
+"""Pictures of stages, cohorts, indicators and control charts, drawn from result tables."""
 
 import textwrap
 

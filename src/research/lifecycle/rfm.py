@@ -169,7 +169,7 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
 def _require_one_snapshot(frame: pd.DataFrame) -> None:
     if frame.snapshot.nunique() > 1:
         raise ValueError(
-            f"required evidence at one snapshot, arrived {frame.snapshot.nunique()}; cut the"
+            f"expected evidence at one snapshot, got {frame.snapshot.nunique()}; cut the"
             " evidence at one day"
         )
 

@@ -1,0 +1,1 @@
+"""Models that learn from features or histories, for every analysis."""

@@ -147,7 +147,7 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         churned = np.asarray(churned, float)
         if not 0 < churned.mean() < 1:
             raise StudyError(
-                f"required churners and others, arrived {int(churned.sum())} churners in"
+                f"expected churners and others, got {int(churned.sum())} churners in"
                 f" {len(churned)} rows; check the label in the study's SQL"
             )
         knots = int(np.clip(WIDTH // max(1, frame.select_dtypes("number").shape[1]), FEWEST, KNOTS))

@@ -33,7 +33,7 @@ class Monotone(ClassifierMixin, BaseEstimator):
         numbers = frame.select_dtypes("number").columns
         if texts := [name for name in self.directions if name in frame and name not in numbers]:
             raise StudyError(
-                "study.yml, key monotone: required features that are numbers, arrived"
+                "study.yml, key monotone: expected features that are numbers, got"
                 f" {', '.join(texts)}; remove them"
             )
         ordered = [self.directions.get(name, 0) for name in numbers] + [0] * (

@@ -82,8 +82,8 @@ def find_rule_column(features: list[str], study: Study) -> str | None:
     """
     if study.rule_column and study.rule_column not in features:
         raise StudyError(
-            f"study.yml, key rule_column: required one of the features {', '.join(features)};"
-            f" arrived '{study.rule_column}'; name one of them"
+            f"study.yml, key rule_column: expected one of the features {', '.join(features)};"
+            f" got '{study.rule_column}'; name one of them"
         )
     return study.rule_column or next(
         (column for column in RULE_COLUMNS[study.kind] if column in features), None
@@ -134,10 +134,10 @@ def find_directions(features: list[str], study: Study) -> dict[str, int]:
     """
     if alien := [name for name in study.monotone if name not in features]:
         arrived = (
-            f"arrived {', '.join(alien)}; name features, of which 10_data shows the dictionary, or"
+            f"got {', '.join(alien)}; name features, of which 10_data shows the dictionary, or"
             " remove the key"
         )
-        raise StudyError(f"study.yml, key monotone: required features that models see, {arrived}")
+        raise StudyError(f"study.yml, key monotone: expected features that models see, {arrived}")
     return {name: 1 if direction == "rising" else -1 for name, direction in study.monotone.items()}
 
 

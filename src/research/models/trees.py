@@ -1,4 +1,4 @@
-"""TODO models.trees."""
+"""The ensembles of trees that several packages fit."""
 
 from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier

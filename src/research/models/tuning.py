@@ -108,8 +108,8 @@ def _split(
     smallest = int(min(churned.sum(), (~churned).sum()))
     if smallest < folds:
         raise StudyError(
-            f"required at least {folds} training rows of each class to tune on {folds} folds,"
-            f" arrived {smallest}; use an untuned model"
+            f"expected at least {folds} training rows of each class to tune on {folds} folds,"
+            f" got {smallest}; use an untuned model"
         )
     return [
         *StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(

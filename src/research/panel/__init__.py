@@ -1,0 +1,1 @@
+"""Customers at snapshots: what was known by then, and what came after."""

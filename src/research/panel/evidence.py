@@ -170,7 +170,7 @@ class Evidence(Mapping):
         """Return the evidence of one of the snapshots."""
         if snapshot not in self.snapshots:
             raise ValueError(
-                f"required one of the snapshots {', '.join(map(str, self.snapshots))}, arrived"
+                f"expected one of the snapshots {', '.join(map(str, self.snapshots))}, got"
                 f" {snapshot}; cut the evidence there"
             )
         return Evidence(self._tables, [snapshot])

@@ -1,4 +1,4 @@
-"""TODO panel.labels."""
+"""Who can churn after a snapshot, and who did."""
 
 from datetime import date, timedelta
 

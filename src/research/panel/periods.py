@@ -1,4 +1,4 @@
-"""TODO panel.periods."""
+"""Spans of days that several modules share, and their names in a study's words."""
 
 from research.study import Study
 

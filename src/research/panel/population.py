@@ -1,4 +1,4 @@
-"""TODO panel.population."""
+"""The population of each snapshot, with the counts of who is left out."""
 
 import pandas as pd
 

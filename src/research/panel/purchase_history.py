@@ -1,4 +1,4 @@
-"""TODO panel.purchase_history."""
+"""Each buyer's history in the form that models of repeat purchases read."""
 
 from datetime import date
 
@@ -33,7 +33,7 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
     """
     if "orders" not in tables:
         raise StudyError(
-            f"required the table orders, arrived {', '.join(tables)}; histories of purchases need"
+            f"expected the table orders, got {', '.join(tables)}; histories of purchases need"
             f" them in study {study.name}"
         )
     orders = cut_evidence(tables, snapshots)["orders"]

@@ -61,7 +61,7 @@ def _require_segments(tables: Tables, study: Study, available: list[str]) -> lis
     if wrong:
         known = ", ".join(available) or "none"
         faults.append(
-            f"{place}: required columns among {known} (never a sensitive one); arrived"
+            f"{place}: expected columns among {known} (never a sensitive one); got"
             f" {', '.join(map(repr, wrong))}; correct or remove them"
         )
     counts = _count_values(
@@ -71,7 +71,7 @@ def _require_segments(tables: Tables, study: Study, available: list[str]) -> lis
     wide = [f"{name} with {count}" for name, count in counts.items() if count > MOST]
     if wide:
         faults.append(
-            f"{place}: required columns of at most {MOST} values, arrived {', '.join(wide)}; group"
+            f"{place}: expected columns of at most {MOST} values, got {', '.join(wide)}; group"
             " their values in customers.sql or remove them"
         )
     if faults:

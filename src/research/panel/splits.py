@@ -55,7 +55,7 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
         faults.append(_window_sentence(max(snapshots), span, first, last))
     if min(snapshots) < first:
         faults.append(
-            f"required evidence at every snapshot, arrived a snapshot on {min(snapshots)} but the"
+            f"expected evidence at every snapshot, got a snapshot on {min(snapshots)} but the"
             f" first row is of {first}; use fewer training snapshots, a shorter horizon or a later"
             " snapshot"
         )
@@ -71,7 +71,7 @@ def _window_sentence(snapshot: date, span: timedelta, first: date, last: date) -
         else f"use a horizon and lead of at most {(last - first).days} days together"
     )
     return (
-        f"required label windows within the data, but the window after snapshot {snapshot} ends"
+        f"expected label windows within the data, but the window after snapshot {snapshot} ends"
         f" {snapshot + span} and the data end {last}; {remedy}"
     )
 
@@ -88,8 +88,8 @@ def require_out_of_time(split: Split, study: Study) -> None:
     late = [day for day in split.train if day + span > min(split.test)]
     if late:
         raise StudyError(
-            f"required training windows that close by the first test snapshot {min(split.test)},"
-            f" arrived the training snapshot {max(late)} whose window closes {max(late) + span};"
+            f"expected training windows that close by the first test snapshot {min(split.test)},"
+            f" got the training snapshot {max(late)} whose window closes {max(late) + span};"
             f" use training snapshots on or before {min(split.test) - span}"
         )
 
@@ -120,6 +120,6 @@ def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:
     both = sorted({*train.customer_id} & {*test.customer_id})
     if both:
         raise StudyError(
-            f"required each customer on one side of a random split, arrived {len(both)} on both"
+            f"expected each customer on one side of a random split, got {len(both)} on both"
             f" ({', '.join(map(str, both[:3]))}); split by customer_id"
         )

@@ -150,7 +150,7 @@ def _require_own_columns(measures: dict[str, Measure]) -> None:
             (ops.Analytic, ops.Reduction, ops.WindowFunction), filter=ops.Value
         ):
             raise TypeError(
-                f"required a measure of each row's own columns, arrived '{name}', which looks at"
+                f"expected a measure of each row's own columns, got '{name}', which looks at"
                 " other rows; write it over the evidence"
             )
 

@@ -1,0 +1,1 @@
+"""Result tables and pictures as readers see them."""

@@ -1,4 +1,4 @@
-"""TODO reporting.format."""
+"""Numbers, intervals and lists as readers see them."""
 
 import re
 from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Who will leave (30_risk)."""

@@ -123,7 +123,7 @@ def _join_groups(
     missing = [name for name in by if name not in groups]
     if missing:
         raise StudyError(
-            f"required the attributes {', '.join(by)} for score tables by group, arrived none"
+            f"expected the attributes {', '.join(by)} for score tables by group, got none"
             f" called {', '.join(missing)}; correct their names"
         )
     keys = [
@@ -139,7 +139,7 @@ def _join_groups(
     lost = int((rows._merge == "left_only").sum())
     if lost:
         raise StudyError(
-            f"required the group of every customer judged, arrived {lost} rows without; give groups"
+            f"expected the group of every customer judged, got {lost} rows without; give groups"
             " for all rows of predictions"
         )
     gone = rows.left_in_lead.astype(bool) if "left_in_lead" in rows else False

@@ -127,7 +127,7 @@ def _count_affordable(churned: np.ndarray) -> int:
 def _require_enough(churned: np.ndarray, varying: list[str]) -> None:
     if _count_affordable(churned) == 0 or not varying:
         raise StudyError(
-            f"required {CHURNERS_EACH} churners, as many others, and a feature that varies, arrived"
+            f"expected {CHURNERS_EACH} churners, as many others, and a feature that varies, got"
             f" {churned.sum()} churners in {len(churned)} rows and {len(varying)} such features;"
             " leave this table out"
         )

@@ -1,4 +1,4 @@
-"""TODO risk.plots."""
+"""Pictures of scores, calibration and drivers, drawn from result tables."""
 
 import textwrap
 

@@ -32,7 +32,7 @@ def require_two_classes(frame: pd.DataFrame, where: str) -> None:
     churners, rows = int(frame.churned.sum()), len(frame)
     if churners in (0, rows):
         raise StudyError(
-            f"required churners and others among the {where} rows, arrived {churners} churners in"
+            f"expected churners and others among the {where} rows, got {churners} churners in"
             f" {rows} rows; check the label in the study's SQL, or choose another snapshot or"
             " horizon"
         )
@@ -42,7 +42,7 @@ def require_features(features: list[str]) -> None:
     """Refuse an empty list of features."""
     if not features:
         raise StudyError(
-            "required at least one feature, arrived none beside keys, labels, sensitive and"
+            "expected at least one feature, got none beside keys, labels, sensitive and"
             " excluded columns; add columns in the study's SQL"
         )
 
@@ -76,7 +76,7 @@ def _require_enough(train: pd.DataFrame) -> None:
     counts = int(learned.churned.sum()), int((~learned.churned.astype(bool)).sum())
     if min(counts) < LEAST_OF_CLASS:
         raise StudyError(
-            f"required at least {LEAST_OF_CLASS} churners and as many others to learn from, arrived"
+            f"expected at least {LEAST_OF_CLASS} churners and as many others to learn from, got"
             f" {counts[0]} and {counts[1]}; choose a longer horizon, more training snapshots, or a"
             " study with more customers"
         )
@@ -157,7 +157,7 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
     smallest = int(min(frame.churned.sum(), (~frame.churned).sum()))
     if smallest < folds:
         raise StudyError(
-            f"required at least {folds} customers of each class for {folds} folds, arrived"
+            f"expected at least {folds} customers of each class for {folds} folds, got"
             f" {smallest}; lower the parameter folds"
         )
 

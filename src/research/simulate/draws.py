@@ -34,7 +34,7 @@ class Draws:
         """
         if part in self._opened:
             raise ValueError(
-                f"required a part that has not drawn yet, arrived '{part}' again; give the second"
+                f"expected a part that has not drawn yet, got '{part}' again; give the second"
                 " one a name of its own"
             )
         self._opened.add(part)

@@ -60,7 +60,7 @@ def generate(
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StudyError(
-            f"required a place to write {out}, arrived {error.strerror or error}; free it or choose"
+            f"expected a place to write {out}, got {error.strerror or error}; free it or choose"
             " another --out"
         ) from None
     return rows
@@ -73,14 +73,14 @@ def _require_company(
         asked = Simulation(customers=customers, months=months, seed=seed, traps=traps)
     except ValidationError as error:
         faults = [
-            f"--{fault['loc'][0]}: required a number {_bound(fault)}, arrived {fault['input']};"
+            f"--{fault['loc'][0]}: expected a number {_bound(fault)}, got {fault['input']};"
             " correct the value"
             for fault in error.errors()
         ]
         raise UsageError(*faults) from None
     if chunk < 1:
         raise UsageError(
-            f"--chunk: required a number of at least 1, arrived {chunk}; correct the value"
+            f"--chunk: expected a number of at least 1, got {chunk}; correct the value"
         )
     return Company(**asked.model_dump())
 
@@ -97,7 +97,7 @@ def _require_empty(out: Path) -> None:
         return
     if out.exists():
         raise UsageError(
-            f"--out: required a folder that does not exist or is empty, arrived {out}, which is"
+            f"--out: expected a folder that does not exist or is empty, got {out}, which is"
             " there already; choose another or remove it"
         )
 

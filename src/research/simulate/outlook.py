@@ -112,7 +112,7 @@ def expect_values(company: Company, month: int, months: int, futures: int = FUTU
     last = company.months + BEYOND
     if not 0 < months <= last - month:
         raise ValueError(
-            f"required 1 to {last - month} months from month {month} on, arrived {months}; paths"
+            f"expected 1 to {last - month} months from month {month} on, got {months}; paths"
             " end there"
         )
     return _average(company, month, futures, partial(find_value, months=months)).rename(

@@ -116,7 +116,7 @@ def fit_hazards(
     if not stays.ended.any() or matrix.isna().any(axis=None):
         arrived = "missing values" if stays.ended.any() else "no end"
         raise StudyError(
-            f"required stays of which some ended, and a value in every column, arrived {arrived};"
+            f"expected stays of which some ended, and a value in every column, got {arrived};"
             " choose other rows or columns"
         )
     codes = np.zeros(len(stays), int) if strata is None else pd.factorize(np.asarray(strata))[0]

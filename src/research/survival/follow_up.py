@@ -99,8 +99,8 @@ def plan_follow_up(tables: Tables, study: Study) -> Plan:
     followed = min(span, ((known - first).days - silence - study.churn.active_days) // 2)
     if followed < LEAST_FOLLOWED:
         raise StudyError(
-            f"required {2 * (silence + LEAST_FOLLOWED) + study.churn.active_days} days of orders to"
-            f" follow lapses of {LEAST_FOLLOWED} days, arrived {(last - first).days}; use a shorter"
+            f"expected {2 * (silence + LEAST_FOLLOWED) + study.churn.active_days} days of orders to"
+            f" follow lapses of {LEAST_FOLLOWED} days, got {(last - first).days}; use a shorter"
             " inactive_days or longer data"
         )
     test = known - timedelta(days=followed)
@@ -176,8 +176,8 @@ def require_leavers(outcome: np.ndarray, where: str) -> None:
     """
     if (left := int(outcome["event"].sum())) < LEAST_LEAVERS:
         raise StudyError(
-            f"required at least {LEAST_LEAVERS} customers who are seen leaving among the {where}"
-            f" rows, arrived {left} of {len(outcome)}; choose an earlier snapshot, longer data, or"
+            f"expected at least {LEAST_LEAVERS} customers who are seen leaving among the {where}"
+            f" rows, got {left} of {len(outcome)}; choose an earlier snapshot, longer data, or"
             " a study with more customers"
         )
 
@@ -312,7 +312,7 @@ def find_reach(outcome: np.ndarray, least: int = 20) -> float:
     """
     if len(outcome) <= least:
         raise StudyError(
-            f"required more than {least} training rows, arrived {len(outcome)}; use more or larger"
+            f"expected more than {least} training rows, got {len(outcome)}; use more or larger"
             " snapshots"
         )
     return float(np.sort(outcome["days"])[-least])

@@ -256,8 +256,8 @@ def tabulate_curves(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
     order = ["segment_by", "segment", "days", "survival", "low", "high", "at_risk", "given_days"]
     if not any(len(table) for table in tables):
         raise StudyError(
-            f"required at least {LEAST_AT_RISK} customers watched for some time from a common age"
-            f" on, arrived {len(stays)} stays without; check the dates, or the duration of a flat"
+            f"expected at least {LEAST_AT_RISK} customers watched for some time from a common age"
+            f" on, got {len(stays)} stays without; check the dates, or the duration of a flat"
             " study"
         )
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[order]

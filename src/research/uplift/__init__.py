@@ -1,0 +1,1 @@
+"""What contact changes (60_uplift)."""

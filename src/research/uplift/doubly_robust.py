@@ -77,8 +77,8 @@ def lay_out(trial: Trial, outcome: str) -> Sample:
     if (counts < LEAST_IN_ARM).any():
         few = ", ".join(f"{n} in {arm}" for arm, n in counts[counts < LEAST_IN_ARM].items())
         raise StudyError(
-            f"required at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm,"
-            f" arrived {few}; leave the arm out, or pool it"
+            f"expected at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm,"
+            f" got {few}; leave the arm out, or pool it"
         )
     columns = (
         rows[trial.features].assign(_trial=rows.trial)

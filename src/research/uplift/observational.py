@@ -121,7 +121,7 @@ def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame,
     name = str(trial.rows.trial.iloc[0])
     if not trial.features:
         raise StudyError(
-            f"{name}: required features that were known before the arms were chosen, arrived none;"
+            f"{name}: expected features that were known before the arms were chosen, got none;"
             " without them nothing can be adjusted for"
         )
     whole = lay_out(trial, outcome)
@@ -129,10 +129,10 @@ def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame,
     overlap, kept = check_overlap(whole, chances, name), (chances >= LEAST).all(axis=1)
     if kept.mean() < 0.5:
         arrived = (
-            f"arrived {1 - kept.mean():.0%} of the customers with a chance below {LEAST:.0%} of"
+            f"got {1 - kept.mean():.0%} of the customers with a chance below {LEAST:.0%} of"
             " some arm"
         )
-        raise StudyError(f"{name}: required arms that overlap, {arrived}; compare fewer arms")
+        raise StudyError(f"{name}: expected arms that overlap, {arrived}; compare fewer arms")
     sample = replace(whole.take(kept), propensity=np.clip(chances[kept, whole.arm[kept]], LEAST, 1))
     change = contrast(score_arms(sample, expect_unseen(sample, FOLDS, seed)))
     known, rows = trial.rows[trial.rows[outcome].notna()][trial.features][kept], []

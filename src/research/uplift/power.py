@@ -123,12 +123,12 @@ def _require(planned: int, arms: int, level: float, power: float) -> None:
         (
             planned >= 2 * arms,
             (
-                f"required a campaign of at least {2 * arms} customers to plan for {arms} arms,"
-                f" arrived {planned}; raise the capacity"
+                f"expected a campaign of at least {2 * arms} customers to plan for {arms} arms,"
+                f" got {planned}; raise the capacity"
             ),
         ),
-        (0 < level < 1, f"required a level between 0 and 1, arrived {level:g}; 0.05 is usual"),
-        (0 < power < 1, f"required a power between 0 and 1, arrived {power:g}; 0.8 is usual"),
+        (0 < level < 1, f"expected a level between 0 and 1, got {level:g}; 0.05 is usual"),
+        (0 < power < 1, f"expected a power between 0 and 1, got {power:g}; 0.8 is usual"),
     ]
     if broken := [words for holds, words in faults if not holds]:
         raise StudyError(*broken)

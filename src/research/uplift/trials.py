@@ -16,8 +16,8 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat, load_panel
-from research.features.leakage.gate import find_leaks, keep_honest
-from research.features.leakage.post_outcome import load_everyone
+from research.features.leakage.gate import allowed_features, check_leakage
+from research.features.leakage.post_outcome import load_reference_population
 from research.panel.spells import is_purchase, net_amount
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
@@ -207,7 +207,7 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
     frame = load_flat(tables, study)
     if frame.arm.isna().any():
         raise StudyError(
-            "snapshot.sql: required an arm for every customer, arrived"
+            "snapshot.sql: expected an arm for every customer, got"
             f" {int(frame.arm.isna().sum()):,} rows without; leave out who was not assigned"
         )
     rows = frame.assign(
@@ -228,7 +228,7 @@ def _load_flat_rows(tables: Tables, study: Study) -> tuple[pd.DataFrame, pd.Data
     return (
         rows,
         counts.assign(analysed=counts.assigned)[COUNTS],
-        keep_honest(features, find_leaks(frame, features, study)),
+        allowed_features(features, check_leakage(frame, features, study)),
     )
 
 
@@ -255,9 +255,11 @@ def _load_campaign_rows(
     panel = _load_evening_before(tables, study, first)
     _require_own_names([*panel.columns])
     features = list_features(panel, study)
-    features = keep_honest(
+    features = allowed_features(
         features,
-        find_leaks(panel, features, study, load_everyone(tables, study, study.snapshots.last)),
+        check_leakage(
+            panel, features, study, load_reference_population(tables, study, study.snapshots.last)
+        ),
     )
     rows = first.merge(panel, on=["snapshot", "customer_id"])
     if rows.empty:
@@ -272,8 +274,8 @@ def _load_campaign_rows(
 def _require_own_names(features: list[str]) -> None:
     if taken := [name for name in features if name in OWN]:
         raise StudyError(
-            "required features and attributes named unlike the columns of a trial"
-            f" ({', '.join(OWN)}), arrived {', '.join(taken)}; rename them in the SQL"
+            "expected features and attributes named unlike the columns of a trial"
+            f" ({', '.join(OWN)}), got {', '.join(taken)}; rename them in the SQL"
         )
 
 
@@ -282,7 +284,7 @@ def _require_one_arm(campaigns: pd.DataFrame) -> None:
     if (both := arms[arms > 1]).any():
         some = ", ".join(str(customer) for _, customer in both.index[:3])
         raise StudyError(
-            "table campaigns: required one arm for each customer of a campaign, arrived"
+            "table campaigns: expected one arm for each customer of a campaign, got"
             f" {len(both):,} customers in two arms ({some}); give the arm that was drawn, or name"
             " the campaigns differently"
         )
@@ -298,7 +300,7 @@ def _load_evening_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd
     days = sorted(day.date() for day in rows.snapshot.unique())
     if len(days) > MOST_DAYS:
         raise StudyError(
-            f"table campaigns: required assignments on at most {MOST_DAYS} days, arrived"
+            f"table campaigns: expected assignments on at most {MOST_DAYS} days, got"
             f" {len(days)}; give the day on which a campaign was drawn as assigned_at"
         )
     at_once = study.model_copy(
@@ -363,17 +365,17 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
         arms = [*part.arm.value_counts().index]
         if any(not str(arm).strip() for arm in arms):
             faults.append(
-                f"{trial}: required a name for every arm, arrived an empty one; name it, or leave"
+                f"{trial}: expected a name for every arm, got an empty one; name it, or leave"
                 " out who was in none"
             )
         elif CONTROL not in arms:
             faults.append(
-                f"{trial}: required an arm called '{CONTROL}' to compare with, arrived"
+                f"{trial}: expected an arm called '{CONTROL}' to compare with, got"
                 f" {', '.join(map(str, arms))}; give that name to who was left alone"
             )
         elif len(arms) < 2:
             faults.append(
-                f"{trial}: required an arm beside '{CONTROL}', arrived none; an effect needs two"
+                f"{trial}: expected an arm beside '{CONTROL}', got none; an effect needs two"
             )
         unknown = (
             [arm for arm in study.experiment.shares if arm not in arms]
@@ -381,7 +383,7 @@ def _require_arms(rows: pd.DataFrame, study: Study) -> None:
             else []
         )
         faults += [
-            f"{trial}: required customers in the arm '{arm}' of study.yml, arrived none; remove its"
+            f"{trial}: expected customers in the arm '{arm}' of study.yml, got none; remove its"
             " share or correct its name"
             for arm in unknown
         ]
@@ -393,7 +395,7 @@ def _judge_propensities(rows: pd.DataFrame) -> Iterator[str]:
     given = rows.propensity.dropna()
     if (wrong := (given < LEAST_CHANCE) | (given > 1 - LEAST_CHANCE)).any():
         yield (
-            f"required propensities from {LEAST_CHANCE} to {1 - LEAST_CHANCE}, arrived"
+            f"expected propensities from {LEAST_CHANCE} to {1 - LEAST_CHANCE}, got"
             f" {int(wrong.sum()):,} outside, such as {given[wrong].iloc[0]:g}; leave out customers"
             " whose arm was all but certain: hardly anybody like them is in another arm"
         )
@@ -405,7 +407,7 @@ def _judge_propensities(rows: pd.DataFrame) -> Iterator[str]:
             and abs((total := chances.first().sum()) - 1) > ROUNDED
         ):
             yield (
-                f"{trial}: required propensities of all arms that add up to 1, arrived {total:g};"
+                f"{trial}: expected propensities of all arms that add up to 1, got {total:g};"
                 " give the chance of the arm that was drawn"
             )
 
@@ -416,8 +418,8 @@ def _name_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     primary = study.experiment.primary or "kept"
     if primary not in there:
         raise StudyError(
-            f"study.yml, key experiment.primary: required one of the outcomes {', '.join(there)};"
-            f" arrived '{primary}'; correct it"
+            f"study.yml, key experiment.primary: expected one of the outcomes {', '.join(there)};"
+            f" got '{primary}'; correct it"
         )
     words = {
         name: study.experiment.outcomes.get(

@@ -1,0 +1,1 @@
+"""What customers are worth, and what churn puts at risk (50_value)."""

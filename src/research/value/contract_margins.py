@@ -13,8 +13,8 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_features
-from research.features.leakage.gate import find_leaks, keep_honest
-from research.features.leakage.post_outcome import load_everyone
+from research.features.leakage.gate import allowed_features, check_leakage
+from research.features.leakage.post_outcome import load_reference_population
 from research.panel.evidence import cut, cut_evidence
 from research.panel.labels import find_population, label
 from research.panel.spells import end_day, runs_on
@@ -78,8 +78,8 @@ def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, 
     )
     if not (known := tuple(day for day in days if day >= first)):
         raise StudyError(
-            f"required data from {LEAST_HISTORY + near} days before the snapshot {snapshot} on to"
-            f" learn who stays, arrived data from {first - timedelta(days=LEAST_HISTORY)}; use a"
+            f"expected data from {LEAST_HISTORY + near} days before the snapshot {snapshot} on to"
+            f" learn who stays, got data from {first - timedelta(days=LEAST_HISTORY)}; use a"
             " later snapshot or a shorter horizon"
         )
     return known
@@ -92,14 +92,14 @@ def load_members(tables: Tables, study: Study, snapshot: date) -> Panel:
     train = _load_rows(tables, study, plan_landmarks(tables, study, snapshot), snapshot)
     present = _load_rows(tables, study, (snapshot,), snapshot)
     columns = list_features(train, study)
-    leaks = find_leaks(train, columns, study, load_everyone(tables, study, snapshot))
+    leaks = check_leakage(train, columns, study, load_reference_population(tables, study, snapshot))
     outcome = frame_durations(train)
     require_leavers(outcome, "training")
     if present.empty:
         raise StudyError(
-            f"required customers under contract on {snapshot}, arrived none; use another snapshot"
+            f"expected customers under contract on {snapshot}, got none; use another snapshot"
         )
-    return Panel(train, present, outcome, keep_honest(columns, leaks), leaks)
+    return Panel(train, present, outcome, allowed_features(columns, leaks), leaks)
 
 
 def _load_rows(

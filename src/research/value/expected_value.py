@@ -86,7 +86,7 @@ def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame
     )
     if rows.empty:
         raise StudyError(
-            f"required purchases on or before {snapshot}, arrived none; use a later snapshot"
+            f"expected purchases on or before {snapshot}, got none; use a later snapshot"
         )
     return rows.astype({name: float for name in rows if name != "customer_id"})
 
@@ -197,7 +197,7 @@ def value_buyers(
     amount = predict_spend(histories, spend)
     if np.isinf(amount).any():
         raise StudyError(
-            "required amounts with a mean, arrived a Gamma-Gamma fit whose q is 1 or less; use a"
+            "expected amounts with a mean, got a Gamma-Gamma fit whose q is 1 or less; use a"
             " later snapshot, or leave out the largest orders"
         )
     parts = [histories.iloc[at : at + PART] for at in range(0, len(histories), PART)]
@@ -234,7 +234,7 @@ def value_contracts(
     _require_terms(days[-1], 1.0, rate)
     if days[0] != 0 or (np.diff(days) <= 0).any():
         raise StudyError(
-            f"required days that rise from 0, arrived {', '.join(f'{day:g}' for day in days[:5])};"
+            f"expected days that rise from 0, got {', '.join(f'{day:g}' for day in days[:5])};"
             " begin with 0"
         )
     return np.asarray(margin_per_day) * np.trapezoid(curves * discount(days, rate), days, axis=1)
@@ -249,21 +249,18 @@ def _require_terms(span: float, margin: float, rate: float) -> None:
     faults = [
         (
             span > 0 and np.isfinite(span),
-            f"required a span above 0 days, arrived {span:g}; look ahead",
+            f"expected a span above 0 days, got {span:g}; look ahead",
         ),
         (
             0 <= margin <= 1,
             (
-                f"required a margin from 0 to 1, arrived {margin:g}; give the share of an amount"
+                f"expected a margin from 0 to 1, got {margin:g}; give the share of an amount"
                 " that remains"
             ),
         ),
         (
             0 <= rate < 10,
-            (
-                f"required a yearly rate of discount of 0 or more, arrived {rate:g}; 0.1 is ten"
-                " percent"
-            ),
+            (f"expected a yearly rate of discount of 0 or more, got {rate:g}; 0.1 is ten percent"),
         ),
     ]
     if broken := [words for holds, words in faults if not holds]:

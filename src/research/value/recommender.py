@@ -97,8 +97,8 @@ def load_baskets(tables: Tables, snapshot: date, opens: date | None = None) -> B
     kept = counts[counts >= LEAST_BUYERS].index[:MOST_PRODUCTS]
     if len(kept) < 2:
         raise StudyError(
-            f"required at least two products bought by {LEAST_BUYERS} customers each by {snapshot},"
-            f" arrived {len(kept)}; use a later snapshot, or coarser products in orders.sql"
+            f"expected at least two products bought by {LEAST_BUYERS} customers each by {snapshot},"
+            f" got {len(kept)}; use a later snapshot, or coarser products in orders.sql"
         )
     rows = rows[rows["product"].isin(kept)]
     amounts = rows.groupby("product").amount.median().reindex(np.sort(kept))
@@ -351,8 +351,8 @@ def judge_lists(
     who, ranks = rank_lists(found, recent, way, taken, seed)
     if not len(who):
         raise StudyError(
-            f"required customers who bought a product for the first time in the {days} days after"
-            f" {snapshot}, arrived none of {len(found.customers)}; use an earlier snapshot or a"
+            f"expected customers who bought a product for the first time in the {days} days after"
+            f" {snapshot}, got none of {len(found.customers)}; use an earlier snapshot or a"
             " longer horizon"
         )
     length = max(k for k in list_lengths(len(found.products)) if k <= offers)

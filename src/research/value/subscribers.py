@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat
-from research.features.leakage.gate import find_leaks, keep_honest
+from research.features.leakage.gate import allowed_features, check_leakage
 from research.models.survival_at_horizon import frame_outcome
 from research.study import Study
 from research.survival.follow_up import (
@@ -210,9 +210,11 @@ def appraise_flat(
     frame, fee = _load_priced(tables, study)
     unit = UNIT_DAYS[study.duration_unit or "months"]
     features = list_features(frame, study)
-    leaks = find_leaks(frame, features, study)
+    leaks = check_leakage(frame, features, study)
     honest = [
-        name for name in keep_honest(features, leaks) if name not in find_clocks(frame, features)
+        name
+        for name in allowed_features(features, leaks)
+        if name not in find_clocks(frame, features)
     ]
     outcome = frame_outcome(frame.event if "event" in frame else frame.churned, frame.duration)
     require_leavers(outcome, "training")
@@ -281,7 +283,7 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, np.ndarray
     known = tables["snapshot"].columns
     if column not in known:
         raise StudyError(
-            "study.yml, key economics.fee_column: required a column of the snapshot, arrived"
+            "study.yml, key economics.fee_column: expected a column of the snapshot, got"
             f" '{column}'; name one of {', '.join(known)}"
         )
     if "duration" not in known:
@@ -292,7 +294,7 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, np.ndarray
     fee = pd.to_numeric(frame[column], errors="coerce")
     if fee.isna().any() or (fee < 0).any():
         raise StudyError(
-            f"column {column} of the snapshot: required a fee of 0 or more in every row, arrived"
+            f"column {column} of the snapshot: expected a fee of 0 or more in every row, got"
             f" {int((~(fee >= 0)).sum())} without; correct the SQL"
         )
     return frame, study.economics.fee_margin * fee.to_numpy(float)

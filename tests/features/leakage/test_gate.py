@@ -10,7 +10,7 @@ from research.errors import StudyError
 from research.evaluation import bootstrap
 from research.features import build
 from research.features.leakage import post_outcome
-from research.features.leakage.gate import find_leaks, keep_honest
+from research.features.leakage.gate import allowed_features, check_leakage
 from research.panel.splits import plan_split
 from research.risk import predict
 from research.study import Leaks, load_study
@@ -44,7 +44,7 @@ def gate(frame: pd.DataFrame, **rules) -> pd.DataFrame:
         for column in frame
         if column not in ("customer_id", "churned", "leaves_in_data", "left_in_lead")
     ]
-    return find_leaks(frame, columns, Overrules(**rules)).set_index("column")
+    return check_leakage(frame, columns, Overrules(**rules)).set_index("column")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -138,10 +138,10 @@ def test_an_attribute_written_at_leaving_or_after_a_treatment_is_stopped_by_what
     everyone["arm of spring"] = rng.choice(["call", "none"], 4000)
     everyone["called"] = (everyone["arm of spring"] == "call") * 1.0
     columns = ["status", "called", "plan", "signal"]
-    table = find_leaks(frame, columns, Overrules(), everyone).set_index("column")
+    table = check_leakage(frame, columns, Overrules(), everyone).set_index("column")
     assert table.reason["status"].startswith("after the event")
     assert table.reason["called"].startswith("after the treatment")
-    assert keep_honest(columns, table.reset_index()) == ["plan", "signal"]
+    assert allowed_features(columns, table.reset_index()) == ["plan", "signal"]
 
 
 def test_a_column_written_after_the_treatment_of_a_flat_study_is_stopped():
@@ -149,7 +149,7 @@ def test_a_column_written_after_the_treatment_of_a_flat_study_is_stopped():
     frame["arm"] = np.where(np.arange(2000) % 2 == 0, "letter", "none")
     frame["opened"] = np.where((frame.arm == "letter") & (np.arange(2000) % 6 == 0), "yes", "no")
     columns = ["signal", "noise", "plan", "opened"]
-    assert [*find_leaks(frame, columns, Overrules()).column] == ["opened"]
+    assert [*check_leakage(frame, columns, Overrules()).column] == ["opened"]
 
 
 def test_a_small_group_that_happens_to_leave_is_no_leak():
@@ -198,7 +198,7 @@ def test_a_small_honest_group_at_very_high_risk_passes(seed):
     frame = pd.DataFrame(
         {"customer_id": range(5000), "churned": churned, "late payer": np.where(group, "yes", "no")}
     )
-    assert find_leaks(frame, ["late payer"], Overrules()).empty
+    assert check_leakage(frame, ["late payer"], Overrules()).empty
 
 
 def test_study_yml_keeps_a_suspect_and_drops_a_column_with_its_reason():
@@ -207,7 +207,7 @@ def test_study_yml_keeps_a_suspect_and_drops_a_column_with_its_reason():
     table = gate(frame, keep={"score": "known at signing"}, drop={"plan": "set at exit"})
     assert dict(table.decision) == {"score": "kept", "plan": "excluded"}
     assert table.reason["score"] == "study.yml keeps it: known at signing"
-    assert keep_honest(["score", "plan", "signal"], table.reset_index()) == ["score", "signal"]
+    assert allowed_features(["score", "plan", "signal"], table.reset_index()) == ["score", "signal"]
 
 
 LEAKS_OF_TELCO = {
@@ -227,7 +227,7 @@ def judge_flat(name: str) -> tuple[pd.DataFrame, list[str], pd.DataFrame]:
     fetch.fetch(study)
     frame = build.load_flat(load.load_tables(study), study)
     columns = build.list_features(frame, study)
-    return frame, columns, find_leaks(frame, columns, study)
+    return frame, columns, check_leakage(frame, columns, study)
 
 
 def measure_models(frame: pd.DataFrame, columns: list[str], resamples: int) -> pd.DataFrame:
@@ -249,7 +249,7 @@ def test_of_the_extended_telco_what_knows_the_outcome_is_stopped_and_the_rest_ea
     found = table[table.evidence != "named in study.yml"]
     assert {*found.column} == LEAKS_OF_TELCO
     assert {*table.column} - {*found.column} == COPIES_OF_TELCO
-    kept = keep_honest(columns, table)
+    kept = allowed_features(columns, table)
     assert {
         "contract",
         "tenure",
@@ -270,7 +270,7 @@ def test_of_the_extended_telco_what_knows_the_outcome_is_stopped_and_the_rest_ea
 def test_on_ravenstack_no_model_is_shown_to_know_anything(mirror):
     frame, columns, table = judge_flat("ravenstack")
     assert [*table.column] == ["account_name"]
-    scores = measure_models(frame, keep_honest(columns, table), 500)
+    scores = measure_models(frame, allowed_features(columns, table), 500)
     assert ((scores.low <= 0.5) | (scores.value < 0.55)).all()
 
 
@@ -287,16 +287,16 @@ def test_the_gate_leaves_the_honest_columns_of_the_real_studies_alone(name, mirr
         split = plan_split(study)
         frame, everyone = (
             build.load_panel(tables, study, split.train),
-            post_outcome.load_everyone(tables, study, split.test[0]),
+            post_outcome.load_reference_population(tables, study, split.test[0]),
         )
-    assert find_leaks(frame, build.list_features(frame, study), study, everyone).empty
+    assert check_leakage(frame, build.list_features(frame, study), study, everyone).empty
 
 
 def test_a_misspelt_rule_of_study_yml_is_refused_with_the_closest_feature():
     with pytest.raises(
         StudyError,
         match=(
-            r"key leaks: required names of features, arrived signall \(did you mean signal\?\);"
+            r"key leaks: expected names of features, got signall \(did you mean signal\?\);"
             r" correct or remove them"
         ),
     ):

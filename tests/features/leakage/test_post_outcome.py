@@ -54,18 +54,22 @@ def company(write_study):
 
 
 def test_everyone_known_at_the_day_is_there_and_gone_means_no_contract_at_its_end(company):
-    everyone = post_outcome.load_everyone(*company, T).set_index("customer_id")
+    everyone = post_outcome.load_reference_population(*company, T).set_index("customer_id")
     assert everyone.gone.to_dict() == {"a": False, "b": True, "c": False, "d": False}
 
 
 def test_a_date_among_the_attributes_is_an_age_and_empty_while_it_lies_ahead(company):
-    ages = post_outcome.load_everyone(*company, T).set_index("customer_id").days_since_closed_on
+    ages = (
+        post_outcome.load_reference_population(*company, T)
+        .set_index("customer_id")
+        .days_since_closed_on
+    )
     assert ages["b"] == 2
     assert np.isnan(ages["c"])
 
 
 def test_only_campaigns_drawn_by_lot_tell_of_arms_and_only_from_the_day_of_assignment(company):
-    everyone = post_outcome.load_everyone(*company, T).set_index("customer_id")
+    everyone = post_outcome.load_reference_population(*company, T).set_index("customer_id")
     assert everyone["arm of test"].dropna().to_dict() == {"a": "call", "b": "none"}
     assert "arm of calls" not in everyone
 
@@ -73,7 +77,7 @@ def test_only_campaigns_drawn_by_lot_tell_of_arms_and_only_from_the_day_of_assig
 def test_a_flat_study_has_no_everyone(write_study):
     frame = pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False]})
     study = write_study("flat", tables={"snapshot": frame})
-    assert post_outcome.load_everyone(load.load_tables(study), study, T) is None
+    assert post_outcome.load_reference_population(load.load_tables(study), study, T) is None
 
 
 def people(n: int = 3_000, seed: int = 0) -> pd.DataFrame:

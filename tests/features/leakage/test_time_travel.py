@@ -150,8 +150,8 @@ def test_a_feature_that_sees_the_future_is_caught(write_study, monkeypatch, kind
     assert bool(faults) == caught
     if caught:
         assert (
-            "tiny: feature value (of orders): required nothing of the days after a snapshot,"
-            " arrived rows that differ with the future" in " ".join(faults)
+            "tiny: feature value (of orders): expected nothing of the days after a snapshot,"
+            " got rows that differ with the future" in " ".join(faults)
         )
     else:
         assert time_travel.sum_up(table, study).startswith(
@@ -177,7 +177,7 @@ def test_a_feature_that_depends_on_how_rows_lie_is_caught(write_study, monkeypat
     faults = [*time_travel.list_faults(time_travel.travel(loaded, study), study)]
     assert len(faults) == 1
     assert (
-        "feature chance (of features.sql): required the same from the same evidence, arrived"
+        "feature chance (of features.sql): expected the same from the same evidence, got"
         " different values in" in faults[0]
     )
 
@@ -246,6 +246,6 @@ def test_the_command_fails_where_a_feature_depends_on_how_rows_lie(
     )
     assert cli.main(["check", "--time-travel", "tiny"]) == 1
     assert (
-        "feature tied (of features.sql): required the same from the same evidence"
+        "feature tied (of features.sql): expected the same from the same evidence"
         in capsys.readouterr().err
     )

@@ -225,7 +225,7 @@ def test_where_nobody_drops_out_the_interval_is_empty_and_the_prediction_stands(
 
 def test_without_a_single_return_the_fit_is_refused():
     with pytest.raises(
-        StudyError, match="required some customers with a repeat purchase, arrived 3 without any"
+        StudyError, match="expected some customers with a repeat purchase, got 3 without any"
     ):
         beta_geo.fit_rhythm(histories((0, 0, 10), (0, 0, 20), (0, 0, 0)))
 
@@ -234,7 +234,7 @@ def test_without_a_single_return_the_fit_is_refused():
     "row", [(-1, 0, 5), (1.5, 2, 5), (1, 0, 5), (0, 2, 5), (1, 6, 5), (1, 2, np.nan)]
 )
 def test_a_history_that_contradicts_itself_is_refused(row):
-    with pytest.raises(StudyError, match="arrived 1 of 2 rows"):
+    with pytest.raises(StudyError, match="got 1 of 2 rows"):
         beta_geo.fit_rhythm(histories((1, 2, 5), row))
 
 
@@ -328,7 +328,7 @@ def test_each_snapshot_has_its_own_histories(write_study):
 
 
 def test_a_study_without_orders_is_refused():
-    with pytest.raises(StudyError, match="required the table orders, arrived customers, usage"):
+    with pytest.raises(StudyError, match="expected the table orders, got customers, usage"):
         purchase_history.summarise_orders(
             {"customers": None, "usage": None}, SimpleNamespace(name="tiny"), [T]
         )

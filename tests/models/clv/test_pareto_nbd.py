@@ -176,7 +176,7 @@ def test_amounts_of_few_purchases_are_drawn_to_the_mean_of_all_and_odd_ones_get_
 
 def test_amounts_that_nobody_repeats_are_one_sentence():
     with pytest.raises(
-        StudyError, match="required at least 3 customers with a repeat purchase above 0, arrived 1"
+        StudyError, match="expected at least 3 customers with a repeat purchase above 0, got 1"
     ):
         gamma_gamma.fit_spend(
             pd.DataFrame({"n_repeat": [0, 2, 1], "mean_amount": [np.nan, 5.0, -1.0]})

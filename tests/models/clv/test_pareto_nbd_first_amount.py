@@ -181,7 +181,5 @@ def test_bg_nbd_draws_what_it_expects():
 
 def test_first_amounts_that_are_all_equal_are_one_sentence():
     histories, _ = drawn(100, 1.0, 1.0)
-    with pytest.raises(
-        StudyError, match="required first amounts that differ, arrived 100 equal ones"
-    ):
+    with pytest.raises(StudyError, match="expected first amounts that differ, got 100 equal ones"):
         pareto_nbd_first_amount.fit_rhythm(histories.assign(first_amount=9.0))

@@ -75,5 +75,5 @@ def test_an_arm_without_costs_is_refused_before_anything_is_fitted(write_study):
     study, tables, trial, _ = write_trial(
         write_study, 400, economics={"currency": "EUR", "capacity": 5}
     )
-    with pytest.raises(StudyError, match="required the costs of the arm 'mail', arrived none"):
+    with pytest.raises(StudyError, match="expected the costs of the arm 'mail', got none"):
         campaign.load_case(trial, tables, study, 2, 1, 0)

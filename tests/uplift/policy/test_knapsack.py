@@ -74,7 +74,7 @@ def test_costs_budgets_and_capacities_below_0_are_refused_each_in_a_sentence():
     with pytest.raises(StudyError) as refused:
         allocate(np.ones((2, 1)), np.array([[1.0], [-1.0]]), budget=-1, capacity=-2)
     assert [fault.split(",")[0] for fault in refused.value.faults] == [
-        "required costs of 0 or more",
-        "required a budget of 0 or more",
-        "required a capacity of 0 or more",
+        "expected costs of 0 or more",
+        "expected a budget of 0 or more",
+        "expected a capacity of 0 or more",
     ]

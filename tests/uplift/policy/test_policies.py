@@ -213,14 +213,14 @@ def test_costs_come_from_study_yml_where_campaigns_name_none(write_study):
 
 def test_an_arm_whose_costs_nobody_knows_is_refused(write_study):
     trial = flat_trial(cost=np.nan)
-    with pytest.raises(Exception, match="required the costs of the arm 'call', arrived none"):
+    with pytest.raises(Exception, match="expected the costs of the arm 'call', got none"):
         campaign.find_costs(trial, doubly_robust.lay_out(trial, "kept"), write_study("flat"))
 
 
 def test_costs_below_zero_in_study_yml_are_refused(write_study):
     with pytest.raises(
         Exception,
-        match=r"economics.arms.call.contact_cost: required greater than or equal to 0, arrived -1",
+        match=r"economics.arms.call.contact_cost: expected greater than or equal to 0, got -1",
     ):
         write_study(
             "flat",

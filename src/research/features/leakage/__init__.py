@@ -1,0 +1,1 @@
+"""Leakage checks: columns that know the outcome, and why."""

@@ -1,4 +1,4 @@
-"""TODO features.leakage.binning."""
+"""The values of one column in groups: categories or ranges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

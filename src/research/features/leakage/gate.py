@@ -35,7 +35,7 @@ RATE_GROUPS = 50
 Finding = tuple[str, str]
 
 
-def find_leaks(
+def check_leakage(
     frame: pd.DataFrame, features: Sequence[str], study: Study, everyone: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Judge every feature column: alone, against who has left and who was treated already, and in
@@ -48,7 +48,7 @@ def find_leaks(
         Training rows; ``leaves_in_data`` (the customer left at any time before the data end) shows
         columns written later than the horizon.
     features : columns to judge
-    everyone : see ``traces.load_everyone``; without it, attributes written at leaving or by a
+    everyone : see ``traces.load_reference_population``; without it, attributes written at leaving or by a
         campaign show only where they tell of churn
 
     Returns
@@ -92,7 +92,7 @@ def _require_known(features: Sequence[str], study: Study) -> None:
             for name in wrong
         ]
         raise StudyError(
-            f"study.yml, key leaks: required names of features, arrived {', '.join(hints)}; correct"
+            f"study.yml, key leaks: expected names of features, got {', '.join(hints)}; correct"
             " or remove them"
         )
 
@@ -288,7 +288,7 @@ def _overrule(table: pd.DataFrame, features: Sequence[str], study: Study) -> pd.
     return pd.concat([table, pd.DataFrame(dropped, columns=table.columns)], ignore_index=True)
 
 
-def keep_honest(features: Sequence[str], leaks: pd.DataFrame) -> list[str]:
+def allowed_features(features: Sequence[str], leaks: pd.DataFrame) -> list[str]:
     """Return the features that the gate doesn't exclude."""
     excluded = {*leaks[leaks.decision == "excluded"].column}
     return [column for column in features if column not in excluded]

@@ -34,7 +34,9 @@ CHOSEN_SHARE = 0.25  # where more columns differ between the arms, the arms were
 ARM = "arm of "  # column of ``everyone``: the arm in the campaign of that name
 
 
-def load_everyone(tables: Tables, study: Study, day: date | None) -> pd.DataFrame | None:
+def load_reference_population(
+    tables: Tables, study: Study, day: date | None
+) -> pd.DataFrame | None:
     """Return everybody whom the company knew at a day, gone or not, with attributes and the arms of
     campaigns drawn by lot.
 
@@ -120,7 +122,7 @@ def find_after_leaving(everyone: pd.DataFrame, columns: list[str]) -> dict[str, 
 
     Parameters
     ----------
-    everyone : see ``load_everyone``
+    everyone : see ``load_reference_population``
     columns : attributes to judge
     """
     if min(everyone.gone.sum(), (~everyone.gone).sum()) < LEAST_CUSTOMERS:

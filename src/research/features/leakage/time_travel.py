@@ -60,8 +60,8 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
     base = _measure(tables, study, days)
     if base.empty:
         raise StudyError(
-            f"{study.name}: required customers at the snapshots {', '.join(map(str, days))},"
-            " arrived none; choose other snapshots"
+            f"{study.name}: expected customers at the snapshots {', '.join(map(str, days))},"
+            " got none; choose other snapshots"
         )
     counts = {
         AGAIN: _count_differences(base, _remake(tables, study, days, _reorder)),
@@ -335,14 +335,14 @@ def list_faults(table: pd.DataFrame, study: Study) -> Iterator[str]:
                 " in another order"
             )
             yield (
-                f"{study.name}: feature {name}: required the same from the same evidence, arrived"
+                f"{study.name}: feature {name}: expected the same from the same evidence, got"
                 f" {how}; break ties in its ORDER BY, or leave it out"
             )
         else:
             how = ", ".join(f"{row[way]:,} when it was {way}" for way in FUTURES if row[way])
             yield (
-                f"{study.name}: feature {name}: required nothing of the days after a snapshot,"
-                f" arrived rows that differ with the future ({how}); leave it out"
+                f"{study.name}: feature {name}: expected nothing of the days after a snapshot,"
+                f" got rows that differ with the future ({how}); leave it out"
             )
 
 

@@ -1,0 +1,1 @@
+"""Models of repeat purchases and their amounts (customer lifetime value)."""

@@ -1,4 +1,4 @@
-"""TODO models.clv.alive_classifier."""
+"""A buy-till-you-die model as a classifier of churn."""
 
 import numpy as np
 import pandas as pd

@@ -75,7 +75,7 @@ def count_histories(
     )
     if not repeats.any():
         raise StudyError(
-            f"required some customers with a repeat purchase, arrived {len(histories)} without any;"
+            f"expected some customers with a repeat purchase, got {len(histories)} without any;"
             " use a later snapshot or another model"
         )
     return repeats, recency, age, rows
@@ -94,8 +94,8 @@ def require_histories(histories: pd.DataFrame) -> None:
     )
     if not (len(histories) and sound.all()):
         raise StudyError(
-            "required histories with whole n_repeat of 0 or more, recency_days up to age_days, and"
-            f" both 0 or neither for n_repeat and recency_days; arrived {(~sound).sum()} of"
+            "expected histories with whole n_repeat of 0 or more, recency_days up to age_days, and"
+            f" both 0 or neither for n_repeat and recency_days; got {(~sound).sum()} of"
             f" {len(histories)} rows that are none; make them by summarise_orders"
         )
 

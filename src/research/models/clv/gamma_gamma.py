@@ -47,7 +47,7 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
     rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
     if len(rows) < len(NAMES):
         raise StudyError(
-            f"required at least {len(NAMES)} customers with a repeat purchase above 0, arrived"
+            f"expected at least {len(NAMES)} customers with a repeat purchase above 0, got"
             f" {len(rows)}; use a later snapshot"
         )
     repeats, mean = (rows[column].to_numpy(float) for column in SPENDING)

@@ -51,7 +51,7 @@ def fit_rhythm(histories: pd.DataFrame) -> Fit:
     logs = read_first(histories)
     if np.ptp(logs) == 0:
         raise StudyError(
-            f"required first amounts that differ, arrived {len(histories)} equal ones; use a model"
+            f"expected first amounts that differ, got {len(histories)} equal ones; use a model"
             " without them"
         )
     plain, middle = pareto_nbd.fit_rhythm(histories), logs.mean()

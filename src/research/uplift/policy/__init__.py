@@ -1,0 +1,1 @@
+"""What to spend a budget on (65_targeting)."""

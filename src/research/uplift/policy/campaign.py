@@ -71,9 +71,9 @@ def find_worth(trial: Trial, tables: Tables, study: Study, seed: int) -> np.ndar
             )
         return np.full(len(trial.rows), study.economics.margin_per_customer)
     if trial.primary != "kept":
-        required = "required the primary outcome 'kept', of which the customers' worth is known"
+        required = "expected the primary outcome 'kept', of which the customers' worth is known"
         raise StudyError(
-            f"study.yml, key experiment.primary: {required}, arrived '{trial.primary}'; leave the"
+            f"study.yml, key experiment.primary: {required}, got '{trial.primary}'; leave the"
             " key out for 65_targeting"
         )
     worth = pd.Series(np.nan, trial.rows.index)
@@ -127,7 +127,7 @@ def _cost_one(arm: str, code: int, given: np.ndarray, sample: Sample, study: Stu
     prices = study.economics.arms.get(arm, study.economics)
     if prices.contact_cost is None:
         raise StudyError(
-            f"study.yml, key economics: required the costs of the arm '{arm}', arrived none; add"
+            f"study.yml, key economics: expected the costs of the arm '{arm}', got none; add"
             f" arms: {{{arm}: {{contact_cost: ...}}}}"
         )
     return np.full(sample.size, prices.contact_cost + prices.offer_cost)
@@ -229,7 +229,7 @@ def _drop_unknown(trial: Trial) -> Trial:
     known = trial.rows[[*trial.outcomes]].notna().all(axis=1)
     if lost := sorted({*trial.rows.arm} - {*trial.rows.arm[known]}):
         raise StudyError(
-            f"required known outcomes in every arm, arrived none in {', '.join(map(str, lost))};"
+            f"expected known outcomes in every arm, got none in {', '.join(map(str, lost))};"
             " leave out the arm, or give its outcomes"
         )
     return trial if known.all() else replace(trial, rows=trial.rows[known].reset_index(drop=True))

@@ -26,11 +26,11 @@ def require_terms(cost: np.ndarray, budget: float, capacity: float) -> None:
     faults = []
     if not (np.isfinite(cost).all() and (cost >= 0).all()):
         faults.append(
-            f"required costs of 0 or more, arrived {int((~(cost >= 0)).sum()):,} below or empty;"
+            f"expected costs of 0 or more, got {int((~(cost >= 0)).sum()):,} below or empty;"
             " correct the costs of the arms"
         )
     faults += [
-        f"required a {name} of 0 or more, arrived {value:g}; correct it"
+        f"expected a {name} of 0 or more, got {value:g}; correct it"
         for name, value in (("budget", budget), ("capacity", capacity))
         if value < 0
     ]
