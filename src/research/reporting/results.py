@@ -1,17 +1,17 @@
-"""Result tables: what a notebook finds, left as named tables of its run."""
+"""Results of a notebook: tables saved with its run, and sentences shown below its cells."""
 
 import os
 from pathlib import Path
 
 import pandas as pd
+from IPython.display import Markdown
 
 
 def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Leave ``table`` as ``<name>.csv`` and ``<name>.parquet`` among the tables of the run, and
-    return it.
+    """Write ``<name>.csv`` and ``<name>.parquet`` to the tables of the run; return the table.
 
     A batch names the folder in the environment variable RESEARCH_TABLES. In an interactive
-    notebook, where it is not set, nothing is written: the table is at hand.
+    notebook, where it is not set, nothing is written.
     """
     folder = os.environ.get("RESEARCH_TABLES")
     if folder:
@@ -19,3 +19,14 @@ def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
         table.to_csv(Path(folder) / f"{name}.csv", index=False)
         table.to_parquet(Path(folder) / f"{name}.parquet", index=False)
     return table
+
+
+def text(*sentences: str) -> Markdown | None:
+    """Return the sentences that are not empty as paragraphs; None, which shows nothing, if all are.
+
+    Parameters
+    ----------
+    sentences : Markdown, each shown as a paragraph of its own
+    """
+    paragraphs = [sentence for sentence in sentences if sentence]
+    return Markdown("\n\n".join(paragraphs)) if paragraphs else None

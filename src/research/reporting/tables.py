@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from great_tables import GT, loc, style
+from IPython.display import Markdown
 
 from research.reporting.format import write_number, write_quantity
 
@@ -32,8 +33,8 @@ HEADINGS = {
     "duplicates": "exact duplicates",
     "first": "first day",
     "last": "last day",
-    "checked": "promises checked",
-    "broken": "promises broken",
+    "checked": "checks",
+    "broken": "checks failed",
     "missing_share": "missing",
     "empty_share": "empty",
     "commonest_share": "with the commonest value",
@@ -42,22 +43,22 @@ HEADINGS = {
     "history_days": "history, days",
     "too_long": "windows longer than it",
     "distinct": "distinct values",
-    "days_before_snapshot": "days silent at the snapshot",
+    "days_before_snapshot": "days before the snapshot",
     "days_before_data_end": "days before the data end",
     "left_in_lead": "left within the lead",
     "churn_share": "churn",
     "listed": "customers listed",
-    "found_share": "found",
+    "found_share": "churners found",
     "low_share": "from",
     "high_share": "to",
-    "random_churners": "by lot, on average",
+    "random_churners": "randomly, on average",
     "low": "from",
     "high": "to",
     "origin": "from stage",
     "median_days": "median, days",
     "low_days": "from",
     "high_days": "to",
-    "longest_days": "longest seen, days",
+    "longest_days": "longest observed, days",
     "recency_days": "days since the last",
     "frequency_days": "days in a year",
     "monetary": "spent in a year",
@@ -82,9 +83,12 @@ OF_SHARES = (
 P_VALUES = ("p_value", "p_adjusted")
 
 
-def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
-    """Return a table for a report: whole numbers grouped, shares as percentages, days as dates,
-    nothing for what is empty.
+def show(
+    table: pd.DataFrame, note: str = "", bold: str | None = None, empty: str = ""
+) -> GT | Markdown:
+    """Return a table for a report: whole numbers grouped, shares as percentages, dates as ISO.
+
+    Missing values are shown as blank cells.
 
     Parameters
     ----------
@@ -93,7 +97,10 @@ def show(table: pd.DataFrame, note: str = "", bold: str | None = None) -> GT:
         ``HEADINGS`` and ``METRIC_WORDS``, else the column's own name with spaces.
     note : text below the table
     bold : value of the first column whose row stands out, optional
+    empty : sentence that is shown in place of a table without rows
     """
+    if empty and not len(table):
+        return Markdown(empty)
     words = {
         column: (HEADINGS | METRIC_WORDS).get(column, column.replace("_", " "))
         for column in table.columns

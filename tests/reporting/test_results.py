@@ -1,0 +1,27 @@
+import pandas as pd
+
+from research.reporting.results import save_table, text
+
+
+def test_sentences_are_paragraphs_and_empty_ones_are_left_out():
+    assert text("One.", "", "Two.").data == "One.\n\nTwo."
+
+
+def test_no_sentence_shows_nothing():
+    assert text() is None and text("", "") is None
+
+
+def test_a_table_is_saved_as_csv_and_parquet_and_returned(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path / "tables"))
+    table = pd.DataFrame({"stage": ["growth"], "customers": [3]})
+
+    assert save_table(table, "stages") is table
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "tables/stages.csv"), table)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "tables/stages.parquet"), table)
+
+
+def test_outside_a_batch_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.delenv("RESEARCH_TABLES", raising=False)
+    monkeypatch.chdir(tmp_path)
+    save_table(pd.DataFrame({"customers": [3]}), "stages")
+    assert not list(tmp_path.iterdir())
