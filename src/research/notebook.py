@@ -1,0 +1,307 @@
+"""A study as a notebook opens it: its tables, its panel, its features, its trial and its values.
+
+Each object shows itself as the last line of a cell, and leaves the table that it shows.
+
+>>> import research as rs
+>>> run = rs.open("demo", horizon_days=60)  # doctest: +SKIP
+>>> panel = run.panel()  # doctest: +SKIP
+>>> features = run.features(panel)  # doctest: +SKIP
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from research.data.contracts import Tables
+from research.data.fetch import fetch
+from research.data.load import load_tables
+from research.data.profile import describe_run
+from research.errors import NotApplicable
+from research.features.build import (
+    KEYS,
+    describe_features,
+    list_features,
+    load_flat,
+    load_panel,
+)
+from research.features.leakage.gate import allowed_features, check_leakage
+from research.features.leakage.post_outcome import load_reference_population
+from research.panel.population import count_population
+from research.panel.splits import Split, plan_split, require_out_of_time
+from research.reporting.results import save_table
+from research.reporting.style import use_style
+from research.reporting.tables import show, show_facts
+from research.settings import require_settings
+from research.study import Study, adjust, load_study
+
+STUDY_PARAMETERS = ("snapshot", "lead_days", "horizon_days", "capacity")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Labelled customers with their features: rows to learn from, and rows to be judged on.
+
+    Attributes
+    ----------
+    train, test : one row per snapshot and customer; of a flat study both are the same rows, one
+        per customer
+    split : the snapshots behind them; none in a flat study
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    split: Split | None
+    tables: Tables
+
+    @property
+    def dated(self) -> bool:
+        """Say whether the rows have snapshots."""
+        return self.split is not None
+
+    @property
+    def validation(self) -> str:
+        """Say how models are judged: out of time, or by cross-validation."""
+        return "out of time" if self.dated else "cross-validation"
+
+    @cached_property
+    def all(self) -> pd.DataFrame:
+        """Return all rows, each once; of a dated study with the column ``part``, train or test."""
+        if not self.dated:
+            return self.train
+        parts = [self.train.assign(part="train"), self.test.assign(part="test")]
+        return pd.concat(parts, ignore_index=True)
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the columns that name a row."""
+        return [key for key in KEYS if key in self.test]
+
+    @property
+    def first_judged_day(self) -> date | None:
+        """Return the first test snapshot; nothing later may teach a model."""
+        return min(self.split.test) if self.dated else None
+
+    @property
+    def learned(self) -> pd.DataFrame:
+        """Return the training rows without those who leave before the team could act."""
+        return self.train[~self.train.left_in_lead] if self.dated else self.train
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """Return the test rows without those who leave before the team could act."""
+        return self.test[~self.test.left_in_lead] if self.dated else self.test
+
+    def hold_out(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return rows to fit one model on and rows that it has not seen.
+
+        Of a dated study the training and the test rows, of a flat one 70 and 30 % at random.
+        """
+        if self.dated:
+            return self.learned, self.judged
+        churned = self.train.churned
+        return tuple(
+            train_test_split(self.train, test_size=0.3, stratify=churned, random_state=seed)
+        )
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Return who is judged and who is left out, per snapshot; see ``count_population``."""
+        if self.dated:
+            return count_population(self.all, self.tables)
+        churned = self.train.churned
+        row = {"customers": len(churned), "churned": churned.sum(), "churn_share": churned.mean()}
+        return pd.DataFrame([row])
+
+    @property
+    def population(self) -> Any:
+        """Show who is judged; a dated study leaves the table ``population``."""
+        if not self.dated:
+            return show(self.counts, note="One row per customer, judged by cross-validation.")
+        save_table(self.counts, "population")
+        return show(self.counts.merge(self.all[["snapshot", "part"]].drop_duplicates()))
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a model may see of a panel, and what the leakage checks kept out.
+
+    Attributes
+    ----------
+    columns : every feature of the training rows
+    allowed : those of them that passed the leakage checks, or that study.yml keeps with a reason
+    leaks : one row per finding, see ``check_leakage``
+    dictionary : one row per feature, see ``describe_features``
+    rows : training rows that were checked
+    """
+
+    columns: list[str]
+    allowed: list[str]
+    leaks: pd.DataFrame
+    dictionary: pd.DataFrame
+    rows: int
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """Return what each feature is, in words."""
+        return self.dictionary.set_index("feature").description.to_dict()
+
+    @property
+    def found(self) -> Any:
+        """Show what the leakage checks found."""
+        counted = f"{len(self.allowed)} of {len(self.columns)} features are allowed"
+        note = f"{counted}; checked on {self.rows:,} training rows."
+        described = self.dictionary[["feature", "description"]]
+        named = self.leaks.merge(described, left_on="column", right_on="feature")
+        columns = ["column", "description", "evidence", "reason", "decision"]
+        return show(named[columns], note=note, empty=f"No sign of target leakage: {note}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened study; see ``open_study``."""
+
+    study: Study
+    tables: Tables
+    seed: int
+
+    @property
+    def dated(self) -> bool:
+        """Say whether the study has snapshots."""
+        return self.study.kind != "flat"
+
+    @property
+    def day(self) -> date | None:
+        """Return the last test snapshot."""
+        return self.study.snapshots.last if self.dated else None
+
+    @property
+    def facts(self) -> Any:
+        """Show what identifies the run: study, parameters, rows, days and data hash."""
+        churn = self.study.churn
+        clock = (
+            {"lead": f"{churn.lead_days} days", "horizon": f"{churn.horizon_days} days"}
+            if self.dated
+            else {}
+        )
+        return show_facts(describe_run(self.study, self.tables, **clock, seed=self.seed))
+
+    def require_dates(self, what: str) -> None:
+        """End the notebook where the study has no dates.
+
+        Parameters
+        ----------
+        what : that needs them, in the plural
+
+        Raises
+        ------
+        NotApplicable
+        """
+        if not self.dated:
+            raise NotApplicable(
+                f"the study {self.study.name} is one snapshot without dates; {what} need tables"
+                " that tell time"
+            )
+
+    def panel(self, split: Split | None = None) -> Panel:
+        """Return labelled customers with features, to learn from and to be judged on.
+
+        Parameters
+        ----------
+        split : the snapshots; those that study.yml plans unless given. Training labels are made
+            from what was known by the first test snapshot.
+
+        Raises
+        ------
+        StudyError
+            If a label window lies outside the data, or a training window closes after the first
+            test snapshot.
+        """
+        if not self.dated:
+            rows = load_flat(self.tables, self.study)
+            return Panel(rows, rows, None, self.tables)
+        if split is None:
+            split = plan_split(self.study)
+            require_out_of_time(split, self.study)
+        known_by = min(split.test)
+        train = load_panel(self.tables, self.study, split.train, known_by=known_by)
+        test = load_panel(self.tables, self.study, split.test)
+        return Panel(train, test, split, self.tables)
+
+    def features(self, panel: Panel, table: str = "leaks") -> Features:
+        """Return what a model may see of a panel, and leave the findings of the leakage checks.
+
+        Parameters
+        ----------
+        table : name of the table with the findings
+        """
+        columns = list_features(panel.train, self.study)
+        people = load_reference_population(self.tables, self.study, panel.first_judged_day)
+        leaks = save_table(check_leakage(panel.train, columns, self.study, people), table)
+        dictionary = describe_features(self.tables, self.study)
+        allowed = allowed_features(columns, leaks)
+        return Features(columns, allowed, leaks, dictionary, len(panel.train))
+
+    def trial(self) -> Any:
+        """Return the customers whose arms were randomised; see ``trials.load_trials``.
+
+        Raises
+        ------
+        NotApplicable
+            If no campaign of the study was randomised.
+        """
+        return self._trial("BY_LOT", "their arms were chosen, see 62_observational")
+
+    def observational(self) -> Any:
+        """Return the customers whose arms were chosen, where study.yml asks for them.
+
+        Raises
+        ------
+        NotApplicable
+            If study.yml doesn't say ``assignment: observational``, or no arm was chosen.
+        """
+        return self._trial("BY_CHOICE", "the study asks for no comparison of arms that were chosen")
+
+    def _trial(self, assignment: str, otherwise: str) -> Any:
+        from research.uplift import trials
+
+        trial = trials.load_trials(self.tables, self.study).get(getattr(trials, assignment))
+        if trial is None:
+            raise NotApplicable(f"the study {self.study.name} has no such campaign: {otherwise}")
+        return trial
+
+    def values(self, refits: int, folds: int) -> Any:
+        """Return the value of each customer at the last test snapshot; see ``value_customers``."""
+        from research.value.customers import value_customers
+
+        return value_customers(self.tables, self.study, self.day, refits, folds, self.seed)
+
+
+def open_study(study: str, seed: int = 0, **parameters: Any) -> Run:
+    """Open a study: check the parameters, fetch the files, build the tables and check them.
+
+    Parameters
+    ----------
+    study : folder below data/
+    seed : every random draw of the notebook derives from it
+    parameters : the others of the notebook; ``snapshot``, ``lead_days``, ``horizon_days`` and
+        ``capacity`` overrule study.yml (empty, -1, 0 and 0 keep it), the rest are checked for
+        their range
+
+    Raises
+    ------
+    StudyError
+        One sentence for every fault of the study, its files or its tables.
+    UsageError
+        One sentence for every parameter outside its range, or if there is no such study.
+    """
+    require_settings(seed=seed, **parameters)
+    clock = {name: parameters[name] for name in STUDY_PARAMETERS if name in parameters}
+    definition = adjust(load_study(study), **clock)
+    fetch(definition)
+    tables = load_tables(definition)
+    use_style()
+    return Run(definition, tables, seed)
