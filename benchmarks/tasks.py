@@ -81,9 +81,9 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
     """
     study = load_study(name)
     fetch.fetch(study)
-    frame = build.tidy(load.load_tables(study)["snapshot"].to_pandas())
-    columns = build.list_features(frame, study)
-    return study, frame, gate.allowed_features(columns, gate.check_leakage(frame, columns, study))
+    tables = load.load_tables(study)
+    frame = build.tidy(tables["snapshot"].to_pandas())
+    return study, frame, gate.check_panel(tables, study, frame).allowed
 
 
 def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:

@@ -17,7 +17,7 @@ from research.data import fetch, load
 from research.data.contracts import Tables
 from research.evaluation import survival_metrics
 from research.features import build
-from research.features.leakage import gate, post_outcome
+from research.features.leakage import gate
 from research.models.preprocessing import scale
 from research.models.survival_at_horizon import frame_outcome
 from research.study import Study, load_study
@@ -73,37 +73,30 @@ def _load_dated(tables: Tables, study: Study) -> Waits:
         build.load_panel(tables, study, plan.train, known_by=min(plan.test)),
         build.load_panel(tables, study, plan.test),
     )
-    columns = build.list_features(train, study)
-    found = gate.check_leakage(
-        train, columns, study, post_outcome.load_reference_population(tables, study, min(plan.test))
-    )
+    leakage = gate.check_panel(tables, study, train, first_judged_day=min(plan.test))
     rows = pd.concat([train, test], ignore_index=True)
     places = np.arange(len(rows))
     return Waits(
         rows,
         follow_up.frame_durations(rows),
         [(places[: len(train)], places[len(train) :])],
-        gate.allowed_features(columns, found),
+        leakage.allowed,
         plan.days,
     )
 
 
 def _load_flat(tables: Tables, study: Study) -> Waits:
     rows = build.load_flat(tables, study).dropna(subset=["duration"]).reset_index(drop=True)
-    everyone, columns = tenure.load_stays(tables, study), build.list_features(rows, study)
-    clocks = follow_up.find_clocks(rows, columns)
-    honest = [
-        name
-        for name in gate.allowed_features(columns, gate.check_leakage(rows, columns, study, None))
-        if name not in clocks
-    ]
+    everyone, leakage = tenure.load_tenures(tables, study), gate.check_panel(tables, study, rows)
+    clocks = follow_up.find_duration_proxies(rows, leakage.columns)
+    honest = [name for name in leakage.allowed if name not in clocks]
     parts = [*KFold(FOLDS, shuffle=True, random_state=SEED).split(rows)]
     return Waits(
         rows,
         frame_outcome(everyone.ended, everyone.duration),
         parts,
         honest,
-        follow_up.space_durations(everyone),
+        follow_up.choose_evaluation_days(everyone),
     )
 
 

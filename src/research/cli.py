@@ -272,28 +272,21 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
-    from research.features.leakage import gate as leaks
-    from research.features.leakage import (
-        # they load the model libraries, which the other commands can do without
-        post_outcome as traces,
-    )
+    # these load the model libraries, which the other commands can do without
+    from research.features.leakage.gate import check_panel
     from research.models import registry as candidates
 
     tables = load.adapt(study)
     checks = check(tables)
     require(checks)
     load.require_sensitive(study, tables)
-    frame = _learn(study, tables)
-    columns = build.list_features(frame, study)
-    split = None if study.kind == "flat" else splits.plan_split(study)
-    everyone = traces.load_reference_population(tables, study, min(split.test)) if split else None
-    excluded = leaks.check_leakage(frame, columns, study, everyone)
-    candidates.find_rule_column(leaks.allowed_features(columns, excluded), study)
-    candidates.find_directions(leaks.allowed_features(columns, excluded), study)
+    leakage = check_panel(tables, study, _learn(study, tables))
+    candidates.find_rule_column(leakage.allowed, study)
+    candidates.find_directions(leakage.allowed, study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(
         f"{study.name}: all {len(checks)} promises kept;"
-        f" {len(excluded[excluded.decision == 'excluded'])} of {len(columns)} features leak; rows:"
+        f" {len(leakage.excluded)} of {len(leakage.columns)} features leak; rows:"
         f" {rows}"
     )
 

@@ -1,5 +1,7 @@
 """The leak gate: what it must catch, and what it must leave alone."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from research.errors import StudyError
 from research.evaluation import bootstrap
 from research.features import build
 from research.features.leakage import post_outcome
-from research.features.leakage.gate import allowed_features, check_leakage
+from research.features.leakage.gate import allowed_features, check_leakage, check_panel
 from research.panel.splits import plan_split
 from research.risk import predict
 from research.study import Leaks, load_study
@@ -301,3 +303,58 @@ def test_a_misspelt_rule_of_study_yml_is_refused_with_the_closest_feature():
         ),
     ):
         gate(customers(), drop={"signall": "set at exit"})
+
+
+@pytest.fixture
+def company(write_study):
+    """A study of 200 customers under contract, of whom 120 leave in May; the status of these was
+    written when they left.
+    """
+    ids = [f"c{number:03d}" for number in range(200)]
+    leaves = np.arange(200) < 120
+    people = pd.DataFrame(
+        {
+            "customer_id": ids,
+            "joined_at": pd.Timestamp("2024-01-01"),
+            "status": np.where(leaves, "closed", "fine"),
+        }
+    )
+    contracts = people[["customer_id"]].assign(
+        started_at=pd.Timestamp("2024-01-01"),
+        ended_at=pd.Series(np.where(leaves, "2024-05-20", None)).astype("datetime64[us]"),
+    )
+    study = write_study(tables={"customers": people, "contracts": contracts})
+    train = pd.DataFrame({"customer_id": ids, "churned": False, "status": people.status})
+    return load.load_tables(study), study, train.assign(snapshot=pd.Timestamp("2024-04-30"))
+
+
+def test_a_panel_is_checked_against_everybody_known_at_the_first_judged_day(company):
+    after = check_panel(*company, first_judged_day=date(2024, 5, 20))
+    assert after.columns == ["status"]
+    assert after.findings.reason[0].startswith("after the event")
+    assert (after.excluded, after.allowed) == (["status"], [])
+    before = check_panel(*company, first_judged_day=date(2024, 5, 19))
+    assert (before.excluded, before.allowed) == ([], ["status"])
+
+
+def test_the_first_judged_day_is_the_first_test_snapshot_of_the_studys_split(company):
+    tables, study, train = company
+    for last, excluded in ((date(2024, 5, 20), ["status"]), (date(2024, 5, 19), [])):
+        snapshots = study.snapshots.model_copy(update={"last": last, "test": 1})
+        moved = study.model_copy(update={"snapshots": snapshots})
+        assert check_panel(tables, moved, train).excluded == excluded
+    two = study.snapshots.model_copy(
+        update={"last": date(2024, 6, 1), "test": 2, "every_days": 13}
+    )
+    assert not check_panel(tables, study.model_copy(update={"snapshots": two}), train).excluded
+
+
+def test_a_flat_panel_is_checked_without_a_day():
+    frame = customers().assign(score=lambda table: table.churned * 1.0)
+
+    class Flat(Overrules):
+        kind, sensitive = "flat", ()
+
+    leakage = check_panel({}, Flat(), frame)
+    assert (leakage.columns, leakage.excluded) == (["signal", "noise", "plan", "score"], ["score"])
+    assert leakage.allowed == ["signal", "noise", "plan"]

@@ -8,12 +8,14 @@ and with a reason (``leaks.keep``, ``leaks.drop``).
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from research.data.contracts import RESERVED
+from research.data.contracts import RESERVED, Tables
 from research.errors import StudyError
+from research.features.build import list_features
 from research.features.leakage.binning import View, cut_groups, view_groups
 from research.features.leakage.identifiers import LEAST_CUSTOMERS, names_customers
 from research.features.leakage.interactions import (
@@ -22,7 +24,13 @@ from research.features.leakage.interactions import (
     find_combinations,
     measure_areas,
 )
-from research.features.leakage.post_outcome import ARM, find_after_leaving, find_after_treatment
+from research.features.leakage.post_outcome import (
+    ARM,
+    find_after_leaving,
+    find_after_treatment,
+    load_reference_population,
+)
+from research.panel.splits import plan_split
 from research.study import Study
 
 SEPARATION_AUC = 0.95  # one column alone; honest single columns of churn data stay below .85
@@ -33,6 +41,61 @@ PURE_CHANCE = 1e-6  # a group of churners only must be this improbable if the co
 HONEST_CUSTOMERS = 150
 RATE_GROUPS = 50
 Finding = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What the leakage checks say of a panel: the feature columns that were checked, and the
+    findings with a decision on each; see ``check_leakage``.
+    """
+
+    columns: list[str]
+    findings: pd.DataFrame
+
+    @property
+    def excluded(self) -> list[str]:
+        """Columns that no model may use, in the order of the findings."""
+        return [*self.findings.column[self.findings.decision == "excluded"]]
+
+    @property
+    def allowed(self) -> list[str]:
+        """Feature columns that models may use, in the order of the panel."""
+        return allowed_features(self.columns, self.findings)
+
+
+def check_panel(
+    tables: Tables, study: Study, train: pd.DataFrame, first_judged_day: date | None = None
+) -> Leakage:
+    """Check every feature of a training panel for leakage.
+
+    The one rule about the day: everybody known at the first judged day is looked at, gone or not.
+    It is the day by which all training labels are known (``known_by`` of ``load_panel``), so the
+    checks see nothing that the models may not see.
+
+    Parameters
+    ----------
+    tables : contract tables, unfiltered
+    study : a flat study has no days: the checks see ``train`` alone
+    train : see ``build.load_panel`` and ``build.load_flat``
+        Rows to learn from, one per snapshot and customer, or one per customer of a flat study.
+    first_judged_day : day, the first test snapshot of the study's own split unless given
+        Given where the rows that are judged begin on another day than those of the split, as when
+        the durations need an earlier follow-up, or the customers of a chosen snapshot are valued.
+
+    Returns
+    -------
+    Leakage with ``columns``, ``findings``, ``allowed`` and ``excluded``
+
+    Raises
+    ------
+    StudyError
+        See ``check_leakage``.
+    """
+    if first_judged_day is None and study.kind != "flat":
+        first_judged_day = min(plan_split(study).test)
+    columns = list_features(train, study)
+    everyone = load_reference_population(tables, study, first_judged_day)
+    return Leakage(columns, check_leakage(train, columns, study, everyone))
 
 
 def check_leakage(
