@@ -1,6 +1,4 @@
-"""What the parameters of notebooks and commands may be, wherever they are set: one range for each
-name.
-"""
+"""The ranges of the parameters of notebooks and commands: one for each name."""
 
 import re
 from typing import Any
@@ -11,7 +9,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
     "repeats": (1, 100),
     "periods": (1, 1000),
-    "resamples": (200, 100_000),  # fewer leave a handful of draws beyond the limits of an interval
+    "resamples": (200, 100_000),  # fewer leave a handful of draws outside an interval
     "refits": (0, 1000),
     "offers": (1, 100),
     "tuning_seconds": (0, 36_000),
@@ -27,12 +25,12 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def require_settings(**values: Any) -> None:
-    """Refuse values outside their range; names that have none pass.
+    """Refuse values outside the range of their name; names without a range pass.
 
     Raises
     ------
     UsageError
-        One sentence for every such value.
+        One sentence for every value out of range.
     """
     faults = [
         _sentence(name, value)
@@ -42,8 +40,7 @@ def require_settings(**values: Any) -> None:
     day = values.get("snapshot")
     if day and not DAY.fullmatch(str(day)):
         faults.append(
-            f"expected snapshot as a day in the form 2025-06-30, got '{day}'; write year, month"
-            " and day"
+            f"expected a snapshot in the form 2025-06-30, got '{day}'; write year, month and day"
         )
     if faults:
         raise UsageError(*faults)
@@ -51,4 +48,4 @@ def require_settings(**values: Any) -> None:
 
 def _sentence(name: str, value: Any) -> str:
     low, high = RANGES[name]
-    return f"expected {name} from {low} to {high}, got {value}; choose a value in that range"
+    return f"expected {name} between {low} and {high}, got {value}; choose a value in that range"

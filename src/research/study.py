@@ -1,20 +1,18 @@
 """Study folders: ``data/<study>/study.yml``, read and validated as a whole.
 
-A study says where its tables come from, what churn means, over which horizon, and which columns
-must stay out of a model. Every fault of the file is listed at once, each as one sentence: what was
-required, what arrived, what to do.
+A study defines where its tables come from, what churn means, over which horizon, and which columns
+must stay out of a model. All faults of the file are reported at once, each as one sentence: what
+was expected, what was found, what to do.
 """
 
-import difflib
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from research.errors import StudyError, UsageError
+from research.errors import StudyError, UsageError, describe_faults, shorten
 from research.study_schema import (
     TABLES,
     Churn,
@@ -30,18 +28,22 @@ from research.study_schema import (
     Simulation,
     Snapshots,
     Source,
-    shorten,
 )
 
-ALIEN_REMEDIES = {
+UNSUPPORTED = {
+    "duckdb": (),
+    "spark": ("attach",),
+    "warehouse": ("sources", "attach", "simulate"),
+}  # keys that an engine can't use: a warehouse has its own tables, and only DuckDB can attach files
+REMEDIES = {
     "sources": "load the files into the warehouse and name its tables in the SQL",
     "attach": "name the tables of the engine itself in the SQL, or use the engine duckdb",
     "simulate": "load the simulated files into the warehouse and remove the key",
-}
+}  # for each of these keys
 
 
 class Study(Part):
-    """A validated study.yml; ``name`` and ``folder`` say where it stands."""
+    """A validated study.yml, with the folder that it was read from."""
 
     title: str
     kind: Literal["contractual", "non_contractual", "flat"]
@@ -81,66 +83,70 @@ class Study(Part):
         return self._folder / "raw"
 
     @model_validator(mode="after")
-    def _parts_fit_the_kind(self):
-        faults = [*_missing_parts(self), *_clashing_names(self), *_alien_places(self)]
-        if self.data_start and self.data_end and self.data_start > self.data_end:
-            faults.append(
-                f"expected data_start on or before data_end, got {self.data_start} and"
-                f" {self.data_end}; correct one of them"
-            )
+    def _parts_fit_together(self):
+        faults = [
+            *_find_missing_parts(self),
+            *_find_name_clashes(self),
+            *_find_unsupported_keys(self),
+            *_find_reversed_dates(self),
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self
 
 
-def _missing_parts(study: Study) -> list[str]:
+def _find_missing_parts(study: Study) -> list[str]:
     if study.kind == "flat":
         return []
-    faults = [
-        f"expected the key '{part}' for a {study.kind} study; add it"
-        for part in ("churn", "snapshots")
-        if getattr(study, part) is None
-    ]
+    missing = [part for part in ("churn", "snapshots") if getattr(study, part) is None]
     if study.kind == "non_contractual" and study.churn:
-        faults += [
-            f"expected the key 'churn.{key}' for a non_contractual study; add it"
-            for key in ("active_days", "inactive_days")
-            if getattr(study.churn, key) is None
-        ]
-    return faults
+        days = ("active_days", "inactive_days")
+        missing += [f"churn.{key}" for key in days if getattr(study.churn, key) is None]
+    return [
+        f"expected the key '{key}' in a {study.kind} study, but it is missing; add it"
+        for key in missing
+    ]
 
 
-def _clashing_names(study: Study) -> list[str]:
+def _find_name_clashes(study: Study) -> list[str]:
     taken = sorted(name for name in {*study.sources, *study.attach} if name.lower() in TABLES)
     return [
-        f"expected source names unlike the contract tables, got '{name}'; rename it, for"
-        f" example to 'raw_{name}'"
+        f"expected source names that differ from those of the contract tables, got '{name}';"
+        f" rename it, for example to 'raw_{name}'"
         for name in taken
     ]
 
 
-def _alien_places(study: Study) -> list[str]:
-    """A warehouse holds its tables itself, and only DuckDB can attach a database."""
-    alien = {"duckdb": (), "spark": ("attach",), "warehouse": ("sources", "attach", "simulate")}[
-        study.engine.kind
-    ]
-    given = [key for key in alien if getattr(study, key)]
+def _find_unsupported_keys(study: Study) -> list[str]:
+    given = [key for key in UNSUPPORTED[study.engine.kind] if getattr(study, key)]
     return [
-        f"expected no key '{key}' with the engine {study.engine.kind}, but it got;"
-        f" {ALIEN_REMEDIES[key]}"
+        f"expected no key '{key}' with the engine {study.engine.kind}, got"
+        f" {_list_given(getattr(study, key))}; {REMEDIES[key]}"
         for key in given
     ]
 
 
+def _list_given(part: dict[str, Any] | Part) -> str:
+    """Return the names that a part of study.yml gives: those of sources, or of keys."""
+    return ", ".join(part if isinstance(part, dict) else sorted(part.model_fields_set))
+
+
+def _find_reversed_dates(study: Study) -> list[str]:
+    start, end = study.data_start, study.data_end
+    if not start or not end or start <= end:
+        return []
+    return [
+        f"expected data_start on or before data_end, got {start} and {end}; correct one of them"
+    ]
+
+
 def project_root() -> Path:
-    """Return the folder that holds ``data/``, ``notebooks/`` and ``reports/``; RESEARCH_HOME
-    overrides it.
-    """
+    """Return the folder with ``data/`` and ``reports/``: RESEARCH_HOME, or the repository."""
     return Path(os.environ.get("RESEARCH_HOME") or Path(__file__).parents[2]).resolve()
 
 
 def list_studies() -> list[str]:
-    """Return the names of all folders below ``data/`` that hold a study.yml, in order."""
+    """Return the names of all folders below ``data/`` with a study.yml, sorted."""
     return sorted(path.parent.name for path in (project_root() / "data").glob("*/study.yml"))
 
 
@@ -155,75 +161,76 @@ def load_study(name: str) -> Study:
         With one sentence for every fault of the file.
     """
     if name not in list_studies():
-        known = ", ".join(list_studies()) or "none"
-        raise UsageError(
-            f"expected a study folder data/{name} with a study.yml, found the studies {known};"
-            " correct the name or write that folder"
-        )
+        raise UsageError(_describe_unknown_study(name))
     path = project_root() / "data" / name / "study.yml"
+    return _validate(read_yaml(path), path.parent, show_path(path))
+
+
+def _describe_unknown_study(name: str) -> str:
+    expected = f"expected a study in data/{name}/study.yml"
+    if studies := list_studies():
+        return f"{expected}, found only the studies {', '.join(studies)}; correct the name"
+    return f"{expected}, found no studies below data/; write that file"
+
+
+def _validate(definition: dict[str, Any], folder: Path, file: str) -> Study:
+    """Return the study of a definition; faults name ``file``."""
     try:
-        study = Study.model_validate(read_yaml(path))
+        study = Study.model_validate(definition)
     except ValidationError as error:
-        raise StudyError(*describe_faults(path, error)) from None
-    study._folder = path.parent
+        raise StudyError(*describe_faults(file, Study, error)) from None
+    study._folder = folder
     return study
 
 
 def adjust(
     study: Study, snapshot: str = "", lead_days: int = -1, horizon_days: int = 0, capacity: int = 0
 ) -> Study:
-    """Return the study with another clock or capacity, validated as study.yml is.
+    """Return the study with other dates, horizon or capacity, validated as study.yml is.
 
     Parameters
     ----------
-    snapshot : ISO date of the last test snapshot, and of the last day that the lifecycle looks at;
+    snapshot : ISO date of the last test snapshot, and of the last day that the lifecycle includes;
         empty keeps the study's own
     lead_days, horizon_days, capacity : -1, 0 and 0 keep the study's own
 
     Raises
     ------
     StudyError
-        One sentence for every value that doesn't fit, and for a clock set on a flat study.
+        One sentence for every value that doesn't fit, and for dates or days in a flat study.
     """
-    clock = {"lead_days": lead_days} if lead_days != -1 else {}
-    clock |= {"horizon_days": horizon_days} if horizon_days else {}
-    if study.kind == "flat" and (clock or snapshot):
-        raise StudyError(
-            f"study {study.name}: expected a dated study to set snapshot, lead_days or"
-            " horizon_days, got a flat one; leave them at their defaults"
-        )
-    definition = study.model_dump(exclude_none=True)
-    day = {"last": snapshot} if snapshot else {}
-    for part, changes in (
-        ("churn", clock),
-        ("snapshots", day),
-        ("economics", {"capacity": capacity} if capacity else {}),
-    ):
-        if changes:
-            definition[part] = definition[part] | changes
-    try:
-        adjusted = Study.model_validate(definition)
-    except ValidationError as error:
-        raise StudyError(
-            *(
-                fault.replace("study.yml, key", "study.yml with the run's parameters, key")
-                for fault in describe_faults(study.folder / "study.yml", error)
-            )
-        ) from None
+    churn = {"lead_days": lead_days} if lead_days != -1 else {}
+    churn |= {"horizon_days": horizon_days} if horizon_days else {}
+    snapshots = {"last": snapshot} if snapshot else {}
+    if study.kind == "flat" and (churn or snapshots):
+        raise StudyError(_describe_needless_dates(study, {"snapshot": snapshot} | churn))
+    economics = {"capacity": capacity} if capacity else {}
+    changes = {"churn": churn, "snapshots": snapshots, "economics": economics}
+    adjusted = _change(study, {part: keys for part, keys in changes.items() if keys})
     if snapshot and study.lifecycle.last:
-        adjusted = adjusted.model_copy(
-            update={
-                "lifecycle": study.lifecycle.model_copy(update={"last": adjusted.snapshots.last})
-            }
-        )
-    adjusted._folder = study.folder
+        lifecycle = study.lifecycle.model_copy(update={"last": adjusted.snapshots.last})
+        return adjusted.model_copy(update={"lifecycle": lifecycle})
     return adjusted
 
 
+def _describe_needless_dates(study: Study, settings: dict[str, Any]) -> str:
+    given = ", ".join(f"{key} {value}" for key, value in settings.items() if value != "")
+    return (
+        f"study {study.name}: expected no snapshot, lead_days or horizon_days for a flat study, got"
+        f" {given}; leave them at their defaults"
+    )
+
+
+def _change(study: Study, changes: dict[str, dict[str, Any]]) -> Study:
+    """Return the study with some keys of some parts changed."""
+    definition = study.model_dump(exclude_none=True)
+    definition |= {part: definition[part] | keys for part, keys in changes.items()}
+    file = f"{show_path(study.folder / 'study.yml')} with the run's parameters"
+    return _validate(definition, study.folder, file)
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is a fault, not a silent overwrite, and an impossible value,
-    say 30 February, a fault with its line.
-    """
+    """YAML that refuses a key given twice, and gives the line of a value such as 30 February."""
 
     def construct_object(self, node, deep=False):
         try:
@@ -250,78 +257,33 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; a syntax error becomes one sentence with its line."""
-    label = show_path(path)
+    file = show_path(path)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", error)
         raise StudyError(
-            f"{label}: expected a readable UTF-8 file, got {getattr(error, 'strerror', error)};"
-            " restore the file"
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise StudyError(
-            f"{label}{line}: expected valid YAML, got: {error.problem}; correct that line"
+            f"{file}: expected a readable UTF-8 file, but reading it failed: {reason}; restore it"
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise StudyError(
-            f"{label}: expected valid YAML, got: {' '.join(str(error).split())}; correct the file"
-        ) from None
+        raise StudyError(_describe_syntax_error(file, error)) from None
     if not isinstance(content, dict):
+        found = {list: "a list", type(None): "an empty file"}.get(type(content), "a single value")
         raise StudyError(
-            f"{label}: expected keys with values, got {type(content).__name__}; write 'key:"
-            " value' lines"
+            f"{file}: expected keys with values, got {found}; write 'key: value' lines"
         )
     return content
 
 
+def _describe_syntax_error(file: str, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f", line {mark.line + 1}" if mark else ""
+    reason = getattr(error, "problem", None) or " ".join(str(error).split())
+    remedy = "correct that line" if mark else "correct the file"
+    return f"{file}{line}: expected valid YAML, but reading it failed: {reason}; {remedy}"
+
+
 def show_path(path: Path) -> str:
-    """Return the path as the user knows it: relative to the project where it lies inside."""
+    """Return a path as the user knows it: relative to the project folder if it is inside."""
     root = project_root()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def describe_faults(path: Path, error: ValidationError) -> list[str]:
-    """Turn pydantic's errors into sentences that name file, key, requirement, what arrived and the
-    remedy.
-    """
-    return [sentence for fault in error.errors() for sentence in _sentences(path, fault)]
-
-
-def _sentences(path: Path, fault: Any) -> list[str]:
-    place = (
-        f"{show_path(path)}, key {'.'.join(map(str, fault['loc']))}"
-        if fault["loc"]
-        else show_path(path)
-    )
-    if fault["type"] == "extra_forbidden":
-        return [
-            f"{place}: expected a known key, got '{fault['loc'][-1]}';"
-            f" {_suggest(str(fault['loc'][-1]))}"
-        ]
-    if fault["type"] == "missing":
-        return [f"{place}: expected, but it is missing; add the key"]
-    if fault["type"] == "value_error":
-        return [f"{place}: {line}" for line in str(fault["ctx"]["error"]).split("\n")]
-    required = re.sub(r"^(Input|Value|String|Keys) should (be|have|match) ?", "", fault["msg"])
-    return [f"{place}: expected {required}, got {shorten(fault['input'])}; correct the value"]
-
-
-def _suggest(key: str) -> str:
-    known = {
-        field
-        for part in (
-            Study,
-            Source,
-            Simulation,
-            Churn,
-            Snapshots,
-            Leaks,
-            Lifecycle,
-            Experiment,
-            Economics,
-        )
-        for field in part.model_fields
-    }
-    close = difflib.get_close_matches(key, sorted(known), n=1)
-    return f"did you mean '{close[0]}'?" if close else "remove it"

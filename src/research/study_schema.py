@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
+from research.errors import shorten
+
 TABLES = (
     "customers",
     "contracts",
@@ -17,7 +19,7 @@ TABLES = (
     "snapshot",
 )
 OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
-CONTROL = "control"  # the arm of those who were left alone
+CONTROL = "control"  # the arm of those who were not contacted
 TRAPS = (
     "late_rows",
     "duplicates",
@@ -32,12 +34,6 @@ CENTURY_DAYS = 36_500
 Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-def shorten(value: Any, length: int = 60) -> str:
-    """Return a value as a fault shows it."""
-    text = str(value) if isinstance(value, date) else repr(value)
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 class Part(BaseModel):
@@ -58,7 +54,7 @@ def _option(value: Any) -> bool | int | str | list[str]:
 
 
 class Source(Part):
-    """One raw file, seen by the SQL adapters under its key in ``sources``.
+    """One raw file, which the study's SQL reads by its key in ``sources``.
 
     ``file`` is a path below the study's ``raw/`` folder or an absolute one; CSV and Parquet may be
     a glob. ``options`` go to DuckDB's ``read_csv`` as they are; ``sheet`` chooses the sheet of an
@@ -76,7 +72,8 @@ class Source(Part):
     def _url_needs_checksum(self):
         if self.url and not self.sha256:
             raise ValueError(
-                "expected a sha256 beside every url; write the file's SHA-256 checksum"
+                f"expected a sha256 for {shorten(self.url)}, got none; add the file's SHA-256"
+                " checksum"
             )
         return self
 
@@ -89,12 +86,12 @@ ENGINE_KEYS = {
 
 
 class Engine(Part):
-    """What runs the tables: DuckDB in this process, Spark, or a warehouse that Ibis speaks to. The
-    name of a kind stands for it alone.
+    """What runs the queries: DuckDB in this process, Spark, or a warehouse that Ibis connects to.
 
-    ``memory_gb``, ``threads``: what DuckDB may use; it spills to disk beyond. ``master``: where
-    Spark runs; as Spark itself is configured unless given. ``options``: Spark's own. ``url``: the
-    warehouse as ``ibis.connect`` takes it; ``${NAME}`` stands for an environment variable.
+    ``engine: spark`` is short for ``engine: {kind: spark}``. ``memory_gb``, ``threads``: what
+    DuckDB may use; beyond that it spills to disk. ``master``: where Spark runs; as Spark itself is
+    configured unless given. ``options``: Spark's own. ``url``: the warehouse as ``ibis.connect``
+    takes it; ``${NAME}`` stands for an environment variable.
     """
 
     kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
@@ -106,26 +103,26 @@ class Engine(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, value: Any) -> Any:
+    def _expand_bare_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self):
         own = ENGINE_KEYS[self.kind]
-        alien = [
+        foreign = [
             key
             for keys in ENGINE_KEYS.values()
             for key in keys
             if key not in own and getattr(self, key)
         ]
-        if alien:
+        if foreign:
             raise ValueError(
-                f"expected for the engine {self.kind} no keys but {', '.join(own)}, got"
-                f" {', '.join(alien)}; remove it"
+                f"expected only {' and '.join(own)} for the engine {self.kind}, got"
+                f" {' and '.join(foreign)}; remove {'it' if len(foreign) == 1 else 'them'}"
             )
         if self.kind == "warehouse" and self.url is None:
             raise ValueError(
-                "expected the key 'url' for a warehouse, but it is missing; write for example"
+                "expected a url for the engine warehouse, got none; write for example"
                 " 'postgres://user:${DB_PASSWORD}@host/database'"
             )
         if self.url and self.url.startswith("duckdb:"):
@@ -137,9 +134,7 @@ class Engine(Part):
 
 
 class Simulation(Part):
-    """A generated company instead of files: customers, months of history, the seed of every draw,
-    and the traps planted in its tables.
-    """
+    """A simulated company instead of files: its size, the seed of every draw, and its traps."""
 
     customers: Annotated[int, Field(ge=100, le=100_000_000)]
     months: Annotated[int, Field(ge=12, le=1200)]
@@ -148,10 +143,10 @@ class Simulation(Part):
 
 
 class Churn(Part):
-    """What churn means, in days; see ``research.snapshots`` for the windows.
+    """What churn means, in days; see ``research.panel.labels`` for the windows.
 
     ``active_days``: a non-contractual customer belongs to the population while the last order is at
-    most this old. ``inactive_days``: silence that counts as a lapse in durations.
+    most this old. ``inactive_days``: inactivity that counts as a lapse in survival analysis.
     """
 
     horizon_days: Days
@@ -161,8 +156,9 @@ class Churn(Part):
 
 
 class Snapshots(Part):
-    """The panel: ``test`` snapshots end on ``last``; ``train`` snapshots precede them so that no
-    label window overlaps.
+    """The panel: ``test`` snapshots up to ``last``, and ``train`` snapshots before them.
+
+    Label windows of training snapshots end before the first test snapshot.
     """
 
     last: Day
@@ -182,22 +178,21 @@ class Snapshots(Part):
 
 
 class Leaks(Part):
-    """Columns about which the study knows better than the leak gate, each with its reason."""
+    """Columns on which the study overrules the leakage checks, each with its reason."""
 
     keep: dict[str, str] = {}
     drop: dict[str, str] = {}
 
 
 class Lifecycle(Part):
-    """Where customers stand: the thresholds of the stages and the windows of the indicators; see
-    ``research.lifecycle`` for the rule.
+    """Thresholds of the lifecycle stages and windows of the indicators.
 
-    ``last``: the last day looked at; ``snapshots.last`` unless given. ``silence_days``: silence
-    that is decline whatever the own rhythm; two thirds of ``inactive_days`` unless given, none for
-    contractual studies. ``activity``: the table whose rows tell how alive a customer is; usage
-    where the study has it, else orders. ``segments``: attributes of customers, or ``plan``, by
-    which indicators are told apart. ``targets``: a value for each indicator that has one, in the
-    indicator's own unit.
+    The rules of the stages are in ``research.features.stage``. ``last``: the last day included;
+    ``snapshots.last`` unless given. ``silence_days``: inactivity that counts as decline whatever a
+    customer's own rhythm; two thirds of ``inactive_days`` unless given, none for contractual
+    studies. ``activity``: the table whose rows show that a customer is active; usage where the
+    study has it, else orders. ``segments``: attributes of customers, or ``plan``, by which
+    indicators are split. ``targets``: a value for each indicator that has one, in its own unit.
     """
 
     last: Day | None = None
@@ -216,11 +211,11 @@ class Lifecycle(Part):
 
 
 class Features(Part):
-    """What features look back on, and what they are called; see ``research.features``.
+    """How far features look back, and what they are called; see ``research.features``.
 
     ``windows``: days that counts, sums and means look back. ``words``: a table's rows (``usage:
     lectures``) or a feature (``tenure_days: days since registering``) in the study's own words.
-    ``sentiment``: whether feedback texts are rated.
+    ``sentiment``: whether the sentiment of feedback texts is scored.
     """
 
     windows: Annotated[tuple[Days, ...], Field(min_length=1, max_length=12)] = (30, 90, 180, 365)
@@ -231,7 +226,8 @@ class Features(Part):
     def _windows_rise(self):
         if list(self.windows) != sorted(set(self.windows)):
             raise ValueError(
-                f"expected windows in rising order, each once, got {list(self.windows)}; sort them"
+                f"expected windows in ascending order without repeats, got {list(self.windows)};"
+                " sort them"
             )
         return self
 
@@ -242,19 +238,15 @@ Shape = Annotated[
 ]  # both above 1: one peak, between nobody and everybody
 Portion = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PRICES = ("margin_per_customer", "offer_cost", "contact_cost")
-OUTCOMES = (
-    "kept",
-    "outcome",
-    "value",
-)  # of an experiment, most telling first unless study.yml names one
+OUTCOMES = ("kept", "outcome", "value")  # of an experiment; the first is primary unless given
 
 
 class Experiment(Part):
-    """How the arms of campaigns, or of a flat study, came about, and what their outcomes are
-    called; see ``research.trials``.
+    """How customers were assigned to arms, and what the outcomes mean.
 
-    ``assignment``: ``randomised`` says that the arms of a flat study were drawn by lot;
-    ``observational`` admits campaigns and arms that were not, as associations. ``shares``: of the
+    For the arms of campaigns and of flat studies; see ``research.uplift.trials``. ``assignment``:
+    ``randomised`` says that the arms of a flat study were assigned at random; ``observational``
+    admits campaigns and arms that were not, whose differences are associations. ``shares``: of the
     arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value
     mean, in words. ``primary``: the outcome that rankings and verdicts are about.
     """
@@ -269,35 +261,33 @@ class Experiment(Part):
         if self.shares and (CONTROL not in self.shares or len(self.shares) < 2):
             raise ValueError(
                 f"expected shares of '{CONTROL}' and of at least one other arm, got"
-                f" {', '.join(self.shares)}; name all arms of the experiment"
+                f" {', '.join(self.shares)}; list all arms of the experiment"
             )
         return self
 
 
 class ArmCosts(Part):
-    """What one arm costs: of a contact, and of an offer that is taken; they stand in for the prices
-    that all arms share.
-    """
+    """The cost of a contact and of an accepted offer in one arm, in place of the common prices."""
 
     contact_cost: Money
     offer_cost: Money = 0.0
 
 
 class Economics(Part):
-    """The currency in which amounts and fees are given, how many customers the team can contact in
-    one cycle, and what that costs and keeps.
+    """The currency, the team's capacity in one cycle, prices, margins and the discount rate.
 
-    The prices are in that currency and come together or not at all. ``margin_per_customer``: the
-    margin that stays with a customer who would have left and is kept (the customer lifetime value).
-    ``offer_cost``: of an offer that is taken. ``contact_cost``: of a contact. ``accept_alpha``,
-    ``accept_beta``: the beta distribution of the share of contacted churners who stay; 6 and 14, a
-    mean of 30 %, as in Verbraken, Verbeke & Baesens (2013), doi:10.1109/TKDE.2012.50. ``budget``:
-    of one cycle; not bounded unless given. ``arms``: what single arms of an experiment cost.
+    ``capacity``: customers that the team can contact in one cycle. The three prices come together
+    or not at all. ``margin_per_customer``: the margin gained with a customer who would have left
+    and is retained (the customer lifetime value). ``offer_cost``: of an accepted offer.
+    ``contact_cost``: of a contact. ``accept_alpha``, ``accept_beta``: the beta distribution of the
+    share of contacted churners who accept and stay; 6 and 14, a mean of 30 %, as in Verbraken,
+    Verbeke & Baesens (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; unlimited unless
+    given. ``arms``: costs of single arms of an experiment.
 
-    What ``50_value`` counts by. ``margin_share``: what remains of an order's amount, 1 unless
-    given: then value is turnover. ``fee_margin_share``: the same of a contract's fee;
-    ``margin_share`` unless given. ``discount_rate``: a year's. ``value_days``: how far value looks
-    ahead. ``fee_column``: of a flat study, the column with the fee of a month.
+    For ``50_value``. ``margin_share``: the margin as a share of an order's amount; 1 unless given,
+    so that value is revenue. ``fee_margin_share``: the same for a contract's fee; ``margin_share``
+    unless given. ``discount_rate``: per year. ``value_days``: the horizon over which value is
+    counted. ``fee_column``: in a flat study, the column with the monthly fee.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -317,12 +307,12 @@ class Economics(Part):
 
     @property
     def fee_margin(self) -> float:
-        """What remains of a fee, as a share."""
+        """The margin as a share of a contract's fee."""
         return self.margin_share if self.fee_margin_share is None else self.fee_margin_share
 
     @property
     def priced(self) -> bool:
-        """Whether profits can be counted."""
+        """Whether the prices are given, so that profit can be computed."""
         return self.margin_per_customer is not None
 
     @model_validator(mode="after")
@@ -330,8 +320,8 @@ class Economics(Part):
         given = [key for key in PRICES if getattr(self, key) is not None]
         if given and len(given) < len(PRICES):
             raise ValueError(
-                f"expected {', '.join(PRICES)} together, got {', '.join(given)} alone; add the"
-                " others, or remove it"
+                f"expected {', '.join(PRICES)} together, got {' and '.join(given)} alone; add"
+                f" the others or remove {'it' if len(given) == 1 else 'them'}"
             )
         if given and self.margin_per_customer <= self.offer_cost:
             raise ValueError(

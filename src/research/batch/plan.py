@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from research.batch.notebooks import Parameter, check, declare, name_run, parse, spell, suggest
-from research.errors import StudyError, UsageError
-from research.study import describe_faults, list_studies, project_root, read_yaml
+from research.errors import StudyError, UsageError, describe_faults
+from research.study import list_studies, project_root, read_yaml, show_path
 from research.study_schema import Part
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}$")]
@@ -60,7 +60,7 @@ def read_plan() -> Plan:
     try:
         return Plan.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UsageError(*describe_faults(path, error)) from None
+        raise UsageError(*describe_faults(show_path(path), Plan, error)) from None
     except StudyError as error:
         raise UsageError(*error.faults) from None
 
