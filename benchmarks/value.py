@@ -76,7 +76,7 @@ def measure(customers: int) -> dict[str, float | str]:
         seconds[f"fit {name}"], at = time.perf_counter() - at, time.perf_counter()
     spend = fit_spend(histories)
     seconds["fit Gamma-Gamma"], at = time.perf_counter() - at, time.perf_counter()
-    best = expected_value.choose_rhythm(rhythms)
+    best = expected_value.choose_purchase_model(rhythms)
     for name in dict.fromkeys((best, *expected_value.MODELS)):
         expected_value.value_buyers(
             histories, expected_value.MODELS[name], rhythms[name], spend, SPAN, MARGIN, RATE

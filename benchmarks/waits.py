@@ -18,7 +18,7 @@ from research.data.contracts import Tables
 from research.evaluation import survival_metrics
 from research.features import build
 from research.features.leakage import gate
-from research.models.preprocessing import scale
+from research.models.preprocessing import prepare_scaled
 from research.models.survival_at_horizon import frame_outcome
 from research.study import Study, load_study
 from research.survival import follow_up, tenure
@@ -105,10 +105,12 @@ def predict_own(waits: Waits) -> tuple[dict[str, Array], dict[str, float]]:
     took.
     """
     curves, seconds = {}, {}
-    for name, (_, model) in follow_up.list_models(waits.days, SEED).items():
+    for name, model in follow_up.list_models(waits.days, SEED).items():
         began, found = time.monotonic(), []
         for learn, judged in waits.parts:
-            fitted = clone(model).fit(waits.rows.iloc[learn][waits.columns], waits.outcome[learn])
+            fitted = clone(model.estimator).fit(
+                waits.rows.iloc[learn][waits.columns], waits.outcome[learn]
+            )
             found.append(
                 follow_up.predict_curves(fitted, waits.rows.iloc[judged][waits.columns], waits.days)
             )
@@ -122,7 +124,7 @@ def write_parts(waits: Waits, scratch: Path) -> dict[str, object]:
     """
     paths = []
     for number, (learn, judged) in enumerate(waits.parts):
-        prepare = scale().fit(waits.rows.iloc[learn][waits.columns])
+        prepare = prepare_scaled().fit(waits.rows.iloc[learn][waits.columns])
         learned, asked = (
             np.asarray(prepare.transform(waits.rows.iloc[place][waits.columns]), "float32")
             for place in (learn, judged)

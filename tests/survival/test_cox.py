@@ -13,9 +13,9 @@ from lifelines.utils.concordance import _concordance_summary_statistics
 from research.errors import StudyError
 from research.survival.cox import (
     check_proportionality,
-    compare_curves,
-    fit_hazards,
-    tabulate_ratios,
+    log_rank_test,
+    fit_cox,
+    tabulate_hazard_ratios,
 )
 
 GBSG = [
@@ -73,7 +73,7 @@ def test_partial_likelihood_of_three_stays_is_that_worked_by_hand():
     # / 2 for x = 1, 0, 0;
     # it rises in b for ever, so a fourth stay with x = 1 that lasts is added: L = r / (2 r + 2) * 1
     # / (r + 2), highest where r^2 = 2
-    fit = fit_hazards(stays_of([1, 2, 3, 3], [1, 1, 0, 0]), pd.DataFrame({"x": [1.0, 0, 0, 1]}))
+    fit = fit_cox(stays_of([1, 2, 3, 3], [1, 1, 0, 0]), pd.DataFrame({"x": [1.0, 0, 0, 1]}))
     assert np.exp(fit.coefficients[0]) == pytest.approx(np.sqrt(2), rel=1e-6)
     r = np.sqrt(2)
     assert fit.log_likelihood == pytest.approx(np.log(r / (2 * r + 2) / (r + 2)))
@@ -83,11 +83,11 @@ def test_partial_likelihood_of_three_stays_is_that_worked_by_hand():
 def test_rossi_agrees_with_r():
     # R: summary(coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio, data =
     # Rossi)); printed in Fox, J. and Weisberg, S. (2011),
-    # Cox Proportional-Hazards Regression for Survival Data in R, appendix to An R Companion to
+    # Cox Proportional-CoxFit Regression for Survival Data in R, appendix to An R Companion to
     # Applied Regression, 2nd ed., section 3.2
     rossi = lifelines.datasets.load_rossi()
     columns = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
-    fit = fit_hazards(stays_of(rossi.week, rossi.arrest), rossi[columns])
+    fit = fit_cox(stays_of(rossi.week, rossi.arrest), rossi[columns])
     assert fit.coefficients == pytest.approx(
         [-0.37942, -0.05744, 0.31390, -0.14980, -0.43370, -0.08487, 0.09150], abs=6e-6
     )
@@ -97,7 +97,7 @@ def test_rossi_agrees_with_r():
     assert 2 * (fit.log_likelihood - fit.null_log_likelihood) == pytest.approx(
         33.27, abs=0.005
     )  # likelihood ratio test on 7 df
-    table = tabulate_ratios(fit).set_index("column")
+    table = tabulate_hazard_ratios(fit).set_index("column")
     assert table.loc["fin", ["hazard_ratio", "low", "high", "p_value"]].tolist() == pytest.approx(
         [0.6843, 0.4702, 0.9957, 0.0474], abs=6e-5
     )
@@ -132,7 +132,7 @@ def test_gbsg2_agrees_with_r():
     # A Handbook of Statistical Analyses Using R, 3rd ed., chapter Survival Analysis: n = 686, 299
     # events
     stays, columns = gbsg2()
-    fit = fit_hazards(stays, columns)
+    fit = fit_cox(stays, columns)
     expected = [
         -0.3462784,
         -0.0094592,
@@ -165,7 +165,7 @@ def test_the_test_of_proportional_hazards_agrees_with_r():
     # degrees of freedom
     stays, columns = gbsg2()
     table = check_proportionality(
-        fit_hazards(stays, columns), [name.split(".")[0].split(":")[0] for name in columns]
+        fit_cox(stays, columns), [name.split(".")[0].split(":")[0] for name in columns]
     ).set_index("term")
     assert table.chi2[:-1].tolist() == pytest.approx(
         [0.239, 10.44, 5.41, 0.191, 10.71, 0.808, 4.39, 5.89], abs=0.006
@@ -196,7 +196,7 @@ def test_telco_by_strata_agrees_with_the_published_likelihood_and_concordance(mi
         data[[*texts, "MonthlyCharges"]], columns=texts, drop_first=True, dtype=float
     )
     stays, strata = stays_of(data.tenure, data.Churn == "Yes"), data[apart].agg("|".join, axis=1)
-    fit = fit_hazards(stays, matrix, strata)
+    fit = fit_cox(stays, matrix, strata)
     assert fit.log_likelihood == pytest.approx(-10106.05, abs=0.005)
     risk, sums = fit.matrix @ fit.coefficients, np.zeros(3)
     for _, rows in stays.assign(risk=risk).groupby(strata.to_numpy()):
@@ -209,7 +209,7 @@ def test_telco_by_strata_agrees_with_the_published_likelihood_and_concordance(mi
 @pytest.mark.parametrize("seed", range(3))
 def test_late_entries_agree_with_lifelines_and_with_the_likelihood_written_in_loops(seed):
     stays, columns = draw(seed)
-    fit = fit_hazards(stays, columns)
+    fit = fit_cox(stays, columns)
     assert likelihood_by_loops(stays, fit.matrix, fit.coefficients) == pytest.approx(
         fit.log_likelihood
     )
@@ -221,13 +221,13 @@ def test_late_entries_agree_with_lifelines_and_with_the_likelihood_written_in_lo
 @pytest.mark.parametrize("seed", range(3))
 def test_cutting_stays_in_two_changes_nothing(seed):
     stays, columns = draw(seed)
-    whole, longer = fit_hazards(stays, columns), stays.duration > 6
+    whole, longer = fit_cox(stays, columns), stays.duration > 6
     begun = stays.entry < 6
     parts = [
         stays[begun].assign(duration=stays.duration.clip(upper=6), ended=stays.ended & ~longer),
         stays[longer].assign(entry=stays.entry.clip(lower=6)),
     ]
-    cut = fit_hazards(
+    cut = fit_cox(
         pd.concat(parts, ignore_index=True),
         pd.concat([columns[begun], columns[longer]], ignore_index=True),
     )
@@ -245,7 +245,7 @@ def test_leaving_out_late_entry_biases_what_minding_it_recovers():
         pd.DataFrame({"x": x[seen]}),
     )
     minded, ignored = (
-        fit_hazards(rows, columns).coefficients[0] for rows in (stays, stays.assign(entry=0.0))
+        fit_cox(rows, columns).coefficients[0] for rows in (stays, stays.assign(entry=0.0))
     )
     assert minded == pytest.approx(1, abs=0.03)
     assert abs(ignored - 1) > 0.05
@@ -254,21 +254,21 @@ def test_leaving_out_late_entry_biases_what_minding_it_recovers():
 def test_a_column_that_each_stratum_fixes_has_no_ratio():
     stays, columns = draw(0)
     strata = np.where(columns.z > 0, "a", "b")
-    ratios = tabulate_ratios(fit_hazards(stays, columns, strata)).set_index("column")
+    ratios = tabulate_hazard_ratios(fit_cox(stays, columns, strata)).set_index("column")
     assert np.isnan(ratios.hazard_ratio["z"])
     assert ratios.hazard_ratio["x"] == pytest.approx(
-        np.exp(fit_hazards(stays, columns[["x"]], strata).coefficients[0])
+        np.exp(fit_cox(stays, columns[["x"]], strata).coefficients[0])
     )
 
 
 def test_stays_without_an_end_are_refused_in_one_sentence():
     with pytest.raises(StudyError, match="expected stays of which some ended.*got no end; choose"):
-        fit_hazards(stays_of([1, 2], [0, 0]), pd.DataFrame({"x": [1.0, 2.0]}))
+        fit_cox(stays_of([1, 2], [0, 0]), pd.DataFrame({"x": [1.0, 2.0]}))
 
 
 def test_proportionality_is_the_score_test_of_the_columns_times_the_clock():
     stays, columns = draw(1, 60)
-    fit = fit_hazards(stays, columns)
+    fit = fit_cox(stays, columns)
     days = sorted(stays.duration[stays.ended].unique())
     at_risk = [((stays.entry < day) & (stays.duration >= day)).sum() for day in days]
     left = [((stays.duration == day) & stays.ended).sum() for day in days]
@@ -309,7 +309,7 @@ def test_proportionality_finds_a_ratio_that_turns_and_none_where_ratios_hold():
     turning = np.ceil(10 * np.where(early < 5, early, 5 + rng.exponential(10 * np.exp(x))))
     found, none = (
         check_proportionality(
-            fit_hazards(stays_of(days, np.ones(4000)), pd.DataFrame({"x": x}))
+            fit_cox(stays_of(days, np.ones(4000)), pd.DataFrame({"x": x}))
         ).p_value[0]
         for days in (turning, steady)
     )
@@ -321,7 +321,7 @@ def test_log_rank_of_four_stays_is_that_worked_by_hand():
     # a: 1, 3; b: 2, 4; all end. Expected ends of a: day 1: 2/4, day 2: 1/3, day 3: 1/2, day 4: 0:
     # together 4/3.
     # Variance: 1/4 + 2/9 + 1/4 = 13/18. chi2 = (2 - 4/3)^2 / (13/18) = 8/13.
-    value, free, _ = compare_curves(stays_of([1, 3, 2, 4], [1, 1, 1, 1]), ["a", "a", "b", "b"])
+    value, free, _ = log_rank_test(stays_of([1, 3, 2, 4], [1, 1, 1, 1]), ["a", "a", "b", "b"])
     assert (value, free) == (pytest.approx(8 / 13), 1)
 
 
@@ -329,7 +329,7 @@ def test_log_rank_counts_who_enters_late_from_then_on_only():
     # as above, but the second stay of a is watched from day 1 on: at risk on day 1 are one of a and
     # two of b. Expected: 1/3 + 1/3 + 1/2 = 7/6.
     # Variance: 2/9 + 2/9 + 1/4 = 25/36. chi2 = (2 - 7/6)^2 / (25/36) = 1.
-    value, _, _ = compare_curves(
+    value, _, _ = log_rank_test(
         stays_of([1, 3, 2, 4], [1, 1, 1, 1], [0, 1, 0, 0]), ["a", "a", "b", "b"]
     )
     assert value == pytest.approx(1)
@@ -339,7 +339,7 @@ def test_log_rank_agrees_with_lifelines_on_three_groups_with_ties():
     stays, columns = draw(2, late=False)
     groups = np.array(["a", "b", "c"])[np.arange(len(stays)) % 3]
     other = multivariate_logrank_test(stays.duration, groups, stays.ended)
-    value, free, p = compare_curves(stays, groups)
+    value, free, p = log_rank_test(stays, groups)
     assert (value, free, p) == (
         pytest.approx(other.test_statistic),
         2,
@@ -352,7 +352,7 @@ def test_log_rank_agrees_with_lifelines_on_three_groups_with_ties():
         .rename("rows")
         .reset_index()
     )
-    assert compare_curves(counted, counted.group, counted.rows)[0] == pytest.approx(value)
+    assert log_rank_test(counted, counted.group, counted.rows)[0] == pytest.approx(value)
 
 
 def test_the_mirrored_reference_files_hold_the_same_customers(mirror):

@@ -16,23 +16,23 @@ from research.survival.follow_up import (
     KAPLAN_MEIER,
     KaplanMeier,
     bin_calibration,
-    check_censoring,
-    choose_until,
-    find_clocks,
-    find_reach,
+    check_independent_censoring,
+    choose_restriction_time,
+    find_duration_proxies,
+    find_longest_follow_up,
     plan_follow_up,
-    predict_cross_validated,
+    predict_curves_out_of_fold,
     predict_curves,
     require_leavers,
-    space_durations,
+    choose_evaluation_days,
 )
 from research.survival.report import (
     find_best,
-    judge_scores,
-    say_lifetimes,
-    say_proportionality,
-    say_reasons,
-    say_segments,
+    describe_scores,
+    describe_lifetimes,
+    describe_proportionality,
+    describe_reasons,
+    describe_segments,
 )
 
 DAYS = (10, 20, 30, 40, 50)
@@ -148,7 +148,7 @@ def test_a_column_that_grows_with_the_duration_is_a_clock_and_an_attribute_is_no
     frame = frame.assign(
         tenure=frame.duration, paid=frame.duration * frame.fee, remaining=72 - frame.duration
     )
-    assert find_clocks(frame, ["fee", "plan", "same", "tenure", "paid", "remaining"]) == [
+    assert find_duration_proxies(frame, ["fee", "plan", "same", "tenure", "paid", "remaining"]) == [
         "tenure",
         "paid",
         "remaining",
@@ -156,17 +156,17 @@ def test_a_column_that_grows_with_the_duration_is_a_clock_and_an_attribute_is_no
 
 
 def test_times_of_a_flat_study_end_where_four_in_five_durations_have():
-    assert space_durations(pd.DataFrame({"duration": np.arange(1.0, 101)})) == (17, 33, 49, 65, 80)
-    assert space_durations(pd.DataFrame({"duration": [0, 1, 2, 3, 3.0]})) == (1, 2, 3)
+    assert choose_evaluation_days(pd.DataFrame({"duration": np.arange(1.0, 101)})) == (17, 33, 49, 65, 80)
+    assert choose_evaluation_days(pd.DataFrame({"duration": [0, 1, 2, 3, 3.0]})) == (1, 2, 3)
 
 
 def test_lifetimes_are_told_no_further_than_rows_were_watched(write_study):
     outcome = frame_outcome(np.zeros(100, bool), np.arange(1, 101))
-    assert find_reach(outcome) == 81  # 81 to 100 are twenty
+    assert find_longest_follow_up(outcome) == 81  # 81 to 100 are twenty
     rows = pd.DataFrame({"customer_id": ["a"], "churned": [True], "duration": [1.0]})
-    assert choose_until(outcome, write_study("flat", tables={"snapshot": rows})) == 20
+    assert choose_restriction_time(outcome, write_study("flat", tables={"snapshot": rows})) == 20
     with pytest.raises(StudyError, match="expected more than 20 training rows, got 3"):
-        find_reach(outcome[:3])
+        find_longest_follow_up(outcome[:3])
 
 
 def test_many_rows_are_predicted_in_parts_as_at_once():
@@ -190,7 +190,7 @@ def test_a_row_is_predicted_by_a_model_that_never_saw_it():
             return Memory()
 
     columns, outcome = company(n=50)
-    found = predict_cross_validated(
+    found = predict_curves_out_of_fold(
         columns, outcome, {"memory": ("survival", Memory())}, DAYS, 5, 0
     )
     assert (found["memory"] == 0.5).all()
@@ -210,18 +210,18 @@ def test_the_truth_beats_kaplan_meier_and_kaplan_meier_beats_what_is_off():
         < 0
     )
     assert find_best(scores) == "truth"
-    words = judge_scores(scores)
+    words = describe_scores(scores)
     assert words.startswith("**Truth gives better survival probabilities than Kaplan-Meier**")
     assert "At none of the judged times" in words
 
 
 def test_words_say_that_nothing_was_found_where_a_model_knows_nothing():
-    words = judge_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "copy": KaplanMeier()}))
+    words = describe_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "copy": KaplanMeier()}))
     assert words.startswith("**No model is shown to be better than Kaplan-Meier")
 
 
 def test_words_say_on_which_side_probabilities_are_off():
-    words = judge_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "off": Known(1.3)}))
+    words = describe_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "off": Known(1.3)}))
     assert "It predicts too many leavers by" in words
 
 
@@ -248,10 +248,10 @@ def test_words_on_segments_name_the_slowest_and_the_fastest_and_how_many_were_tr
         [("tier", "gold", 0, 100, 80.0, 78, 82), ("tier", "tin", 0, 100, 40.0, 37, 43)],
         columns=columns,
     )
-    words = say_segments(tests, summary)
+    words = describe_segments(tests, summary)
     assert "by tier** (1 of 2 attributes tried" in words
     assert "gold: 80 (78 to 82); tin: 40 (37 to 43)" in words
-    assert say_segments(tests.assign(p_adjusted=1.0), summary).startswith(
+    assert describe_segments(tests.assign(p_adjusted=1.0), summary).startswith(
         "**No attribute tells who leaves sooner**: of 2 tried"
     )
 
@@ -269,11 +269,11 @@ def test_words_on_proportionality_tell_a_change_with_its_remedies_or_that_none_i
         ],
         columns=columns,
     )
-    words = say_proportionality(tests, "plan", remedies)
+    words = describe_proportionality(tests, "plan", remedies)
     assert "The hazard ratios of plan change over time" in words
     assert "gains 18.2" in words
     assert "are not shown to change (jointly p = 0.6, before p = 0.01)" in words
-    assert "No hazard ratio is shown to change" in say_proportionality(tests, None, pd.DataFrame())
+    assert "No hazard ratio is shown to change" in describe_proportionality(tests, None, pd.DataFrame())
 
 
 def test_words_on_reasons_speak_of_the_last_day_on_which_fifty_were_watched():
@@ -283,7 +283,7 @@ def test_words_on_reasons_speak_of_the_last_day_on_which_fifty_were_watched():
         columns=columns,
     )
     assert (
-        say_reasons(table)
+        describe_reasons(table)
         == "By day 5 of a stay, so many have left: b 30.0 % (20.0 % to 40.0 %); a 10.0 % (5.0 % to"
         " 20.0 %)."
     )
@@ -301,7 +301,7 @@ def test_words_on_lifetimes_count_the_medians_and_those_of_whom_nothing_is_known
         [(10.0, 8, 12, 90, 7), (50.0, 45, 55, 90, 60), (88.0, 86, 90, 90, np.nan), (np.nan,) * 5],
         columns=columns,
     )
-    words = say_lifetimes(table)
+    words = describe_lifetimes(table)
     assert "half of the 3 customers are expected to stay more than 50.0" in words
     assert "For 2 the median" in words
     assert "1 have lasted so long" in words
@@ -310,16 +310,16 @@ def test_words_on_lifetimes_count_the_medians_and_those_of_whom_nothing_is_known
 def test_censoring_that_goes_with_the_risk_is_found_and_the_mean_is_then_not_judged():
     columns, outcome = company()
     curve = Known().predict_survival(columns, DAYS)
-    assert check_censoring(outcome, curve) > 0.001 or np.isnan(
-        check_censoring(outcome, curve)
+    assert check_independent_censoring(outcome, curve) > 0.001 or np.isnan(
+        check_independent_censoring(outcome, curve)
     )  # all are lost on day 60
     lost = np.where(columns.rate > 0.01, 15, 60)
     apart = frame_outcome(
         outcome["event"] & (outcome["days"] <= lost), np.minimum(outcome["days"], lost)
     )
-    p = check_censoring(apart, curve)
+    p = check_independent_censoring(apart, curve)
     assert p < 1e-6
-    words = judge_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "truth": Known()}), censoring=p)
+    words = describe_scores(scores_of({KAPLAN_MEIER: KaplanMeier(), "truth": Known()}), censoring=p)
     assert "isn't judged" in words
     assert "none of the judged times" not in words
 
@@ -348,5 +348,5 @@ def test_a_total_over_the_duration_is_a_clock_and_what_is_paid_each_month_is_non
         }
     )
     frame.loc[rng.random(2000) < 0.3, ["paid", "total"]] = 0.0
-    assert find_clocks(frame, ["paid", "total", "calls"]) == ["total"]
-    assert find_clocks(frame, ["total", "calls"]) == []  # alone it is as good as any other hint
+    assert find_duration_proxies(frame, ["paid", "total", "calls"]) == ["total"]
+    assert find_duration_proxies(frame, ["total", "calls"]) == []  # alone it is as good as any other hint

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.survival.cox import check_proportionality, fit_hazards
+from research.survival.cox import check_proportionality, fit_cox
 from research.survival.non_proportional import (
-    compare_remedies,
-    find_worst,
-    lay_out_columns,
-    split_periods,
-    tabulate_periods,
+    compare_alternatives,
+    find_least_proportional,
+    build_cox_design,
+    fit_by_period,
+    tabulate_period_ratios,
 )
 
 
@@ -41,7 +41,7 @@ def test_columns_become_standard_deviations_and_levels_against_the_commonest():
             "rare": ["x"] * 390 + ["y"] * 10,
         }
     )
-    design = lay_out_columns(frame)
+    design = build_cox_design(frame)
     assert list(design.matrix) == [
         "age, per standard deviation",
         "age: not known",
@@ -57,24 +57,24 @@ def test_what_other_columns_make_up_is_left_out():
     frame = pd.DataFrame(
         {"phone": ["no", "yes", "yes"] * 100, "lines": ["no phone", "one", "two"] * 100}
     )
-    design = lay_out_columns(frame)
+    design = build_cox_design(frame)
     assert len(design.terms) == 2
     assert np.linalg.matrix_rank(design.matrix - design.matrix.mean()) == 2
 
 
 def test_a_ratio_that_turns_is_found_and_told_by_period():
     stays, frame = company(turning=True)
-    design = lay_out_columns(frame)
-    plain = fit_hazards(stays, design.matrix)
-    worst = find_worst(check_proportionality(plain, design.terms))
+    design = build_cox_design(frame)
+    plain = fit_cox(stays, design.matrix)
+    worst = find_least_proportional(check_proportionality(plain, design.terms))
     assert worst == "plan"
-    fit, own = split_periods(stays, design, worst)
+    fit, own = fit_by_period(stays, design, worst)
     assert len(own) == 3
-    table = tabulate_periods(stays, design, worst)
+    table = tabulate_period_ratios(stays, design, worst)
     levels = table.hazard_ratio if "premium" in table.column[0] else 1 / table.hazard_ratio
     assert levels.iloc[0] == pytest.approx(1 / 3, rel=0.25)
     assert levels.iloc[2] == pytest.approx(3, rel=0.25)
-    remedies = compare_remedies(stays, design, worst, plain).set_index("remedy")
+    remedies = compare_alternatives(stays, design, worst, plain).set_index("remedy")
     assert remedies.gain["periods"] == pytest.approx(
         2 * (fit.log_likelihood - plain.log_likelihood)
     )
@@ -85,16 +85,16 @@ def test_a_ratio_that_turns_is_found_and_told_by_period():
 
 def test_no_remedy_is_asked_for_where_ratios_hold():
     stays, frame = company(turning=False)
-    design = lay_out_columns(frame)
+    design = build_cox_design(frame)
     assert (
-        find_worst(check_proportionality(fit_hazards(stays, design.matrix), design.terms)) is None
+        find_least_proportional(check_proportionality(fit_cox(stays, design.matrix), design.terms)) is None
     )
 
 
 def test_periods_gain_nothing_beyond_chance_where_ratios_hold():
     stays, frame = company(turning=False, seed=4)
-    design = lay_out_columns(frame)
-    table = compare_remedies(stays, design, "plan", fit_hazards(stays, design.matrix)).set_index(
+    design = build_cox_design(frame)
+    table = compare_alternatives(stays, design, "plan", fit_cox(stays, design.matrix)).set_index(
         "remedy"
     )
     assert table.p_value["periods"] > 0.01
@@ -103,5 +103,5 @@ def test_periods_gain_nothing_beyond_chance_where_ratios_hold():
 
 def test_the_worst_is_named_only_beyond_holms_correction():
     tests = pd.DataFrame({"term": ["a", "b", "c", "all"], "p_value": [0.02, 0.5, 0.6, 0.001]})
-    assert find_worst(tests) is None
-    assert find_worst(tests.assign(p_value=[0.016, 0.5, 0.6, 0.2])) == "a"
+    assert find_least_proportional(tests) is None
+    assert find_least_proportional(tests.assign(p_value=[0.016, 0.5, 0.6, 0.2])) == "a"

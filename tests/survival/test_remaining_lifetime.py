@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.models.preprocessing import scale
+from research.models.preprocessing import prepare_scaled
 from research.models.survival import Cox
 from research.models.survival_at_horizon import frame_outcome
 from research.survival.remaining_lifetime import (
@@ -155,7 +155,7 @@ def test_where_few_leave_the_intervals_of_a_shipped_model_still_cover_the_truth(
         outcome = frame_outcome(days <= 120, np.minimum(np.ceil(days), 120))
         assert 0.02 < outcome["event"].mean() < 0.05
         table = predict_lifetimes(
-            fit_resampled(Cox(scale()), x, outcome, range(len(x)), 12, 0), x[:1000], 120
+            fit_resampled(Cox(prepare_scaled()), x, outcome, range(len(x)), 12, 0), x[:1000], 120
         )
         true = (1 - np.exp(-rate[:1000] * 120)) / rate[:1000]
         covered.append(((table.low_mean_days <= true) & (true <= table.high_mean_days)).mean())

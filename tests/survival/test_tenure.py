@@ -7,11 +7,11 @@ import pytest
 from research.data.load import load_tables
 from research.survival.tenure import (
     compare_segments,
-    describe_stays,
-    list_segments,
-    load_stays,
-    name_segments,
-    summarise_stays,
+    tabulate_follow_up,
+    list_segment_attributes,
+    load_tenures,
+    pool_small_segments,
+    summarise_tenures,
     tabulate_curves,
 )
 
@@ -21,7 +21,7 @@ def days(*texts):
 
 
 def load(study):
-    return load_stays(load_tables(study), study).set_index("customer_id")
+    return load_tenures(load_tables(study), study).set_index("customer_id")
 
 
 def test_a_contractual_stay_ends_with_unbroken_cover_for_the_reason_recorded_then(write_study):
@@ -178,12 +178,12 @@ def test_curves_of_late_entries_begin_where_enough_were_watched():
     assert (table.given_days == 100).all()
     assert table.days.iloc[0] == 100
     assert table.survival.iloc[0] == 1
-    assert summarise_stays(stays).median_days[0] == pytest.approx(50 * np.log(2), abs=6)
+    assert summarise_tenures(stays).median_days[0] == pytest.approx(50 * np.log(2), abs=6)
 
 
 def test_small_and_many_segments_are_put_together():
     stays = pd.DataFrame({"town": ["a"] * 40 + ["b"] * 29 + [None] * 31})
-    assert name_segments(stays, "town").value_counts().to_dict() == {
+    assert pool_small_segments(stays, "town").value_counts().to_dict() == {
         "a": 40,
         "not known": 31,
         "other": 29,
@@ -204,9 +204,9 @@ def test_only_honest_texts_of_few_values_make_segments(write_study):
     rows["customer_id"] = rows.customer_id.astype(str)
     study = write_study("flat", tables={"snapshot": rows})
     tables = load_tables(study)
-    assert list_segments(load_stays(tables, study), tables, study, ["plan", "name"]) == ["plan"]
+    assert list_segment_attributes(load_tenures(tables, study), tables, study, ["plan", "name"]) == ["plan"]
 
 
 def test_the_description_counts_late_entries_and_ends():
     stays = pd.DataFrame({"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]})
-    assert describe_stays(stays).customers.tolist() == [3, 2, 2, 1]
+    assert tabulate_follow_up(stays).customers.tolist() == [3, 2, 2, 1]

@@ -138,9 +138,9 @@ def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amo
         "one": Fit(np.ones(4), np.eye(4), -100.0, 9, beta_geo.NAMES),
         "two": Fit(np.ones(6), np.eye(6), -98.5, 9, beta_geo.NAMES),
     }
-    assert expected_value.choose_rhythm(fits) == "one"  # 8 + 200 against 12 + 197
+    assert expected_value.choose_purchase_model(fits) == "one"  # 8 + 200 against 12 + 197
     assert (
-        expected_value.choose_rhythm(
+        expected_value.choose_purchase_model(
             fits | {"two": Fit(np.ones(6), np.eye(6), -97.0, 9, beta_geo.NAMES)}
         )
         == "two"
@@ -153,9 +153,9 @@ def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amo
             "first_amount": 5.0,
         }
     )
-    assert [*expected_value.fit_rhythms(rows)] == ["BG/NBD", "Pareto/NBD"]
+    assert [*expected_value.fit_purchase_models(rows)] == ["BG/NBD", "Pareto/NBD"]
     assert [
-        *expected_value.fit_rhythms(rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows))))
+        *expected_value.fit_purchase_models(rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows))))
     ] == [
         "BG/NBD",
         "Pareto/NBD",

@@ -60,7 +60,7 @@ def test_rules_by_hand():
         }
     )
     last = pd.DataFrame({"purchases": [1.0, 1], "amount": [5.0, 7]})
-    found = holdout.expect_naively(rows, last, 25)
+    found = holdout.predict_baselines(rows, last, 25)
     assert found["purchases"]["as in the last period"].tolist() == [
         1,
         0,
@@ -87,7 +87,7 @@ def test_scores_by_hand():
         np.corrcoef([0, 1, 2, 3], later)[0, 1]
     )
     assert table.difference["good", "rmse"] == pytest.approx(np.sqrt(0.5) - np.sqrt(5))
-    halves = holdout.hold_out(expected, later, 2)
+    halves = holdout.tabulate_deciles(expected, later, 2)
     rows = halves[halves.model == "good"].set_index("group")
     assert rows.expected.tolist() == [1.5, 0.5, 2.5] and rows.actual.tolist() == [1.5, 0, 3]
 
@@ -152,7 +152,7 @@ def test_luck_alone_is_what_a_true_model_scores():
     rhythm = Fit(np.array([0.8, 60.0, 0.7, 120.0]), np.eye(4), 0.0, 1, pareto_nbd.NAMES)
     ages = pd.DataFrame({"age_days": np.full(3000, 300.0)})
     histories, later = pareto_nbd.simulate_purchases(ages, rhythm, 100, 999)
-    floor = holdout.measure_floor(
+    floor = holdout.simulate_error_floor(
         histories, pareto_nbd.simulate_purchases, rhythm, pareto_nbd.predict_purchases, 100, 60, 0
     ).set_index("metric")
     found = np.sqrt(((pareto_nbd.predict_purchases(histories, rhythm, 100) - later) ** 2).mean())

@@ -71,10 +71,10 @@ def test_similarities_by_hand():
     found = baskets(
         [[1, 1, 0], [1, 1, 0], [1, 0, 1], [0, 0, 1]]
     )  # A: 3 buyers, B: 2, C: 2; A and B: 2, A and C: 1
-    cosine = recommender.relate(found, "cosine", 2.0)
+    cosine = recommender.compute_similarity(found, "cosine", 2.0)
     assert cosine[0, 1] == pytest.approx(2 / np.sqrt(6) * 2 / 4)
     assert cosine[0, 2] == pytest.approx(1 / np.sqrt(6) * 1 / 3)
-    share = recommender.relate(found, "conditional", 1.0)
+    share = recommender.compute_similarity(found, "conditional", 1.0)
     assert share[0, 1] == pytest.approx(
         (2 + 2 / 4) / (3 + 1)
     )  # 2 of 3 buyers of A, drawn to 2 of 4 customers
@@ -85,7 +85,7 @@ def test_similarities_by_hand():
 def test_what_was_bought_already_is_on_no_list_and_the_first_that_was_taken_counts():
     found = baskets([[1, 0, 0, 0]])
     scores, taken = np.array([[9.0, 3, 2, 1]]), csr_matrix(np.array([[0, 0, 1, 1.0]]))
-    assert recommender.rank_taken(found, scores, np.array([0]), taken).tolist() == [2]  # B, then C
+    assert recommender.rank_first_hit(found, scores, np.array([0]), taken).tolist() == [2]  # B, then C
 
 
 def test_baskets_end_with_the_snapshot_and_what_is_taken_begins_after_it(write_study):
@@ -116,25 +116,25 @@ def test_baskets_end_with_the_snapshot_and_what_is_taken_begins_after_it(write_s
         "c4",
     ]  # b took something back and bought nothing
     assert found.bought.toarray()[0].tolist() == [0, 1, 0, 0]  # w, x, y, z
-    taken = recommender.find_taken(tables, found, T, date(2024, 7, 30)).toarray()
+    taken = recommender.find_new_products(tables, found, T, date(2024, 7, 30)).toarray()
     assert taken[0].tolist() == [0, 0, 1, 1]  # y and z; x was bought before, w came a day late
     assert not taken[1:].any()
 
 
 def test_products_that_go_together_are_found_and_beat_popularity(write_study):
     _, tables = write(write_study, shop(True))
-    judged = recommender.judge_lists(tables, T, 30, 3, 300, 0)
+    judged = recommender.evaluate_recommender(tables, T, 30, 3, 300, 0)
     rows = judged.scores.set_index(["model", "metric"])
     assert judged.length == 3 and rows.verdict["item to item", "hit_rate_at_3"] == "better"
     assert rows.verdict["by lot", "hit_rate_at_3"] in ("worse", "no difference shown")
-    assert report.choose_offers(judged.scores, 3) == "item to item"
-    assert "more often than popularity does**: " in report.judge_offers(judged.scores, 3, 30, 1500)
-    pairs = recommendations.list_pairs(judged.baskets, 5)
+    assert report.choose_recommender(judged.scores, 3) == "item to item"
+    assert "more often than popularity does**: " in report.describe_recommender(judged.scores, 3, 30, 1500)
+    pairs = recommendations.tabulate_pairs(judged.baskets, 5)
     assert all(
         int(one[1:]) ^ 1 == int(other[1:])
         for one, other in zip(pairs["product"], pairs.also_bought, strict=True)
     )
-    made = recommendations.make_offers(
+    made = recommendations.recommend_products(
         judged.baskets, judged.recent, judged.way, "item to item", ["c0000", "stranger"], 2
     )
     assert made.groupby("customer_id")["rank"].apply(list).tolist() == [[1, 2], [1, 2]]
@@ -147,21 +147,21 @@ def test_products_that_go_together_are_found_and_beat_popularity(write_study):
 @pytest.mark.parametrize("seed", range(4))
 def test_independent_purchases_are_not_called_better_than_popularity(seed, write_study):
     _, tables = write(write_study, shop(False, seed))
-    scores = recommender.judge_lists(tables, T, 30, 3, 300, 0).scores
+    scores = recommender.evaluate_recommender(tables, T, 30, 3, 300, 0).scores
     assert (
         scores.set_index(["model", "metric"]).verdict["item to item", "hit_rate_at_3"] != "better"
     )
-    assert report.choose_offers(scores, 3) in ("popularity", "popularity of late")
-    assert "not shown to find" in report.judge_offers(
+    assert report.choose_recommender(scores, 3) in ("popularity", "popularity of late")
+    assert "not shown to find" in report.describe_recommender(
         scores, 3, 30, 1500
-    ) or "less often" in report.judge_offers(scores, 3, 30, 1500)
+    ) or "less often" in report.describe_recommender(scores, 3, 30, 1500)
 
 
 def test_what_happens_after_the_window_never_matters(write_study):
     rows = shop(True)
     far = rows[rows.ordered_at == "2024-07-10"].assign(ordered_at="2024-09-01", product="p03")
     found = [
-        recommender.judge_lists(write(write_study, table)[1], T, 30, 3, 200, 0).scores
+        recommender.evaluate_recommender(write(write_study, table)[1], T, 30, 3, 200, 0).scores
         for table in (rows, pd.concat([rows, far]))
     ]
     pd.testing.assert_frame_equal(*found)
@@ -195,4 +195,4 @@ def test_nobody_taking_a_further_product_is_one_sentence(write_study):
     rows = shop(False)
     _, tables = write(write_study, rows[rows.ordered_at < "2024-06-30"])
     with pytest.raises(StudyError, match="in the 30 days after 2024-06-30, got none of 1500"):
-        recommender.judge_lists(tables, T, 30, 3, 200, 0)
+        recommender.evaluate_recommender(tables, T, 30, 3, 200, 0)

@@ -38,19 +38,19 @@ class RiskSets:
     cell: np.ndarray
     days: np.ndarray
 
-    def add_up(self, values: np.ndarray) -> np.ndarray:
+    def sum_at_risk(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of ``values`` over the stays at risk in each cell."""
         n = len(self.days)
         come, go = (np.bincount(place, values, n + 1) for place in (self.first, self.last + 1))
         return np.cumsum(come - go)[:n]
 
-    def add_ends(self, values: np.ndarray) -> np.ndarray:
+    def sum_events(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of ``values`` over the stays that ended in each cell."""
         return np.bincount(self.cell, values[self.ends], len(self.days))
 
 
 @dataclass(frozen=True)
-class Hazards:
+class CoxFit:
     """A fitted Cox regression: names of the columns, log hazard ratios and their variance,
     log-likelihoods, and what it was fitted on.
     """
@@ -65,7 +65,7 @@ class Hazards:
     strata: np.ndarray
 
 
-def lay_out(stays: pd.DataFrame, strata: np.ndarray) -> RiskSets:
+def build_risk_sets(stays: pd.DataFrame, strata: np.ndarray) -> RiskSets:
     """Lay stays out on the days with ends.
 
     Parameters
@@ -90,14 +90,14 @@ def lay_out(stays: pd.DataFrame, strata: np.ndarray) -> RiskSets:
     )
 
 
-def fit_hazards(
+def fit_cox(
     stays: pd.DataFrame, matrix: pd.DataFrame, strata: Sequence | None = None
-) -> Hazards:
+) -> CoxFit:
     """Fit a Cox regression by Newton's method on the partial likelihood.
 
     Parameters
     ----------
-    stays : see ``lay_out``
+    stays : see ``build_risk_sets``
     matrix : DataFrame of numbers, one row per stay
         A column that varies in no risk set, say one that a stratum fixes, gets coefficient 0 and no
         variance.
@@ -122,11 +122,11 @@ def fit_hazards(
     codes = np.zeros(len(stays), int) if strata is None else pd.factorize(np.asarray(strata))[0]
     centred, sets = (
         matrix.to_numpy(float) - matrix.to_numpy(float).mean(axis=0),
-        lay_out(stays, codes),
+        build_risk_sets(stays, codes),
     )
     scale = _find_scale(centred)
     beta, variance, value, null = _climb(centred / scale, sets)
-    return Hazards(
+    return CoxFit(
         tuple(map(str, matrix.columns)),
         beta / scale,
         variance / np.outer(scale, scale),
@@ -192,18 +192,18 @@ def _derive(
     weight, n = np.exp(lean), np.bincount(sets.cell, minlength=len(sets.days))
     tied = np.repeat(np.arange(len(n)), n)
     part = (np.arange(len(tied)) - np.repeat(np.cumsum(n) - n, n)) / n[tied]
-    below = sets.add_up(weight)[tied] - part * sets.add_ends(weight)[tied]
+    below = sets.sum_at_risk(weight)[tied] - part * sets.sum_events(weight)[tied]
     columns = range(matrix.shape[1])
     mean = [
         (
-            sets.add_up(weight * matrix[:, j])[tied]
-            - part * sets.add_ends(weight * matrix[:, j])[tied]
+            sets.sum_at_risk(weight * matrix[:, j])[tied]
+            - part * sets.sum_events(weight * matrix[:, j])[tied]
         )
         / below
         for j in columns
     ]
     rest = np.array(
-        [sets.add_ends(matrix[:, j]) - np.bincount(tied, mean[j], len(n)) for j in columns]
+        [sets.sum_events(matrix[:, j]) - np.bincount(tied, mean[j], len(n)) for j in columns]
     ).reshape(len(mean), len(n))
     powers = np.ones((1, len(n))) if clock is None else np.array([np.ones(len(n)), clock, clock**2])
     blocks = np.zeros((len(powers), len(mean), len(mean)))
@@ -212,8 +212,8 @@ def _derive(
         for k in range(j + 1):
             both = weight * matrix[:, j] * matrix[:, k]
             spread = (
-                whole * sets.add_up(both)
-                - less * sets.add_ends(both)
+                whole * sets.sum_at_risk(both)
+                - less * sets.sum_events(both)
                 - np.bincount(tied, mean[j] * mean[k], len(n))
             )
             blocks[:, j, k] = blocks[:, k, j] = powers @ spread
@@ -227,7 +227,7 @@ def _derive(
     )
 
 
-def tabulate_ratios(fit: Hazards) -> pd.DataFrame:
+def tabulate_hazard_ratios(fit: CoxFit) -> pd.DataFrame:
     """Return hazard ratios with 95 % intervals (Wald); empty for a column that the data say nothing
     about, or that they separate.
 
@@ -255,7 +255,7 @@ def tabulate_ratios(fit: Hazards) -> pd.DataFrame:
     )
 
 
-def check_proportionality(fit: Hazards, terms: Sequence[str] | None = None) -> pd.DataFrame:
+def check_proportionality(fit: CoxFit, terms: Sequence[str] | None = None) -> pd.DataFrame:
     """Test whether hazard ratios stay the same over time: the score test of ratios that change with
     it, one per term and one for all.
 
@@ -276,7 +276,7 @@ def check_proportionality(fit: Hazards, terms: Sequence[str] | None = None) -> p
     ----------
     Grambsch, P. M. and Therneau, T. M. (1994), doi:10.1093/biomet/81.3.515.
     """
-    sets, size = lay_out(fit.stays, fit.strata), len(fit.names)
+    sets, size = build_risk_sets(fit.stays, fit.strata), len(fit.names)
     scale = _find_scale(fit.matrix)
     _, score, information = _derive(
         fit.matrix / scale, sets, fit.coefficients * scale, _share_left(fit.stays)(sets.days)
@@ -304,12 +304,12 @@ def _score_test(
 
 def _share_left(stays: pd.DataFrame):
     """Return the function that says which share had left just before a day, all strata together."""
-    sets, ones = lay_out(stays, np.zeros(len(stays), int)), np.ones(len(stays))
-    survival = np.cumprod(1 - sets.add_ends(ones) / sets.add_up(ones))
+    sets, ones = build_risk_sets(stays, np.zeros(len(stays), int)), np.ones(len(stays))
+    survival = np.cumprod(1 - sets.sum_events(ones) / sets.sum_at_risk(ones))
     return lambda days: 1 - np.r_[1.0, survival][np.searchsorted(sets.days, days, side="left")]
 
 
-def compare_curves(
+def log_rank_test(
     stays: pd.DataFrame, segments: Sequence, rows: Sequence | None = None
 ) -> tuple[float, int, float]:
     """Return chi2, degrees of freedom and p-value of the log-rank test, for stays that may enter
@@ -317,7 +317,7 @@ def compare_curves(
 
     Parameters
     ----------
-    stays : see ``lay_out``
+    stays : see ``build_risk_sets``
     segments : the segment of each stay
     rows : how many stays each row stands for, 1 unless given
 
@@ -329,10 +329,10 @@ def compare_curves(
     codes, names = pd.factorize(np.asarray(segments))
     counts, sets = (
         np.ones(len(stays)) if rows is None else np.asarray(rows, float),
-        lay_out(stays, np.zeros(len(stays), int)),
+        build_risk_sets(stays, np.zeros(len(stays), int)),
     )
-    at_risk = np.array([sets.add_up(counts * (codes == k)) for k in range(len(names))])
-    ended = np.array([sets.add_ends(counts * (codes == k)) for k in range(len(names))])
+    at_risk = np.array([sets.sum_at_risk(counts * (codes == k)) for k in range(len(names))])
+    ended = np.array([sets.sum_events(counts * (codes == k)) for k in range(len(names))])
     total, left = at_risk.sum(axis=0), ended.sum(axis=0)
     share, spread = at_risk / total, left * (total - left) / np.maximum(total - 1, 1)
     surplus = (ended - left * share).sum(axis=1)

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from research.evaluation.intervals import Z
-from research.survival.cox import lay_out
+from research.survival.cox import build_risk_sets
 
 COLUMNS = ["reason", "days", "share", "low", "high", "at_risk", "left"]
 
 
-def accumulate_reasons(stays: pd.DataFrame) -> pd.DataFrame:
+def compute_cumulative_incidence(stays: pd.DataFrame) -> pd.DataFrame:
     """Return the cumulative incidence of each reason, for stays that may enter late.
 
     Parameters
     ----------
     stays : DataFrame with columns entry, duration, ended, reason
-        One row per stay; ``reason`` of those that ended. See ``proportional.lay_out``.
+        One row per stay; ``reason`` of those that ended. See ``proportional.build_risk_sets``.
 
     Returns
     -------
@@ -39,13 +39,13 @@ def accumulate_reasons(stays: pd.DataFrame) -> pd.DataFrame:
     """
     if not stays.ended.any():
         return pd.DataFrame(columns=COLUMNS)
-    sets, ones = lay_out(stays, np.zeros(len(stays), int)), np.ones(len(stays))
-    at_risk, ended = sets.add_up(ones), sets.add_ends(ones)
+    sets, ones = build_risk_sets(stays, np.zeros(len(stays), int)), np.ones(len(stays))
+    at_risk, ended = sets.sum_at_risk(ones), sets.sum_events(ones)
     before = np.r_[1.0, np.cumprod(1 - ended / at_risk)[:-1]]
     reasons = stays.reason[stays.ended.astype(bool)]
     tables = []
     for reason in reasons.value_counts().index:
-        left = sets.add_ends((stays.reason == reason).to_numpy(float))
+        left = sets.sum_events((stays.reason == reason).to_numpy(float))
         share, low, high = _bound(before, at_risk, ended, left)
         columns = {
             "days": sets.days,

@@ -20,11 +20,11 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import StudyError
 from research.evaluation.intervals import Z
-from research.models.registry import list_survival
+from research.models.registry import BASELINE, Model, index_models, list_survival
 from research.models.survival_at_horizon import frame_outcome
 from research.panel.splits import plan_split, require_windows
 from research.study import Study
-from research.survival.cox import compare_curves
+from research.survival.cox import log_rank_test
 
 KAPLAN_MEIER = "Kaplan-Meier"
 HORIZONS = 5
@@ -66,6 +66,16 @@ class KaplanMeier(BaseEstimator):
         """Return the probability of still being there after so many days, shape (rows, days)."""
         curve = np.r_[1.0, self.survival_][np.searchsorted(self.days_, days, side="right")]
         return np.tile(curve, (len(columns), 1))
+
+
+BASELINE_CURVE = Model(
+    name=KAPLAN_MEIER,
+    family=BASELINE,
+    task="time to event",
+    estimator=KaplanMeier(),
+    words="the same survival curve for everybody",
+    source="Kaplan & Meier 1958, doi:10.1080/01621459.1958.10501452",
+)
 
 
 def plan_follow_up(tables: Tables, study: Study) -> Plan:
@@ -117,14 +127,14 @@ def _space(last: float) -> tuple[int, ...]:
     )
 
 
-def space_durations(stays: pd.DataFrame) -> tuple[int, ...]:
+def choose_evaluation_days(stays: pd.DataFrame) -> tuple[int, ...]:
     """Return the times at which models of a flat study are judged: up to where four in five
     durations have ended or were cut off.
     """
     return _space(stays.duration.quantile(0.8))
 
 
-def find_clocks(frame: pd.DataFrame, features: Sequence[str]) -> list[str]:
+def find_duration_proxies(frame: pd.DataFrame, features: Sequence[str]) -> list[str]:
     """Return the numbers of a flat study that tell how long the customer has been there, such as a
     tenure or all that was ever paid.
 
@@ -189,16 +199,12 @@ def frame_durations(panel: pd.DataFrame) -> np.ndarray:
     return frame_outcome(panel.event.to_numpy(bool), panel.duration_days.to_numpy(float))
 
 
-def list_models(days: Sequence[float], seed: int) -> dict[str, tuple[str, BaseEstimator]]:
-    """Return family and model by name, the reference first; see ``candidates.list_survival``."""
-    models = {KAPLAN_MEIER: ("reference", KaplanMeier())}
-    for name, candidate in list_survival(int(max(days)), True, seed).items():
-        model = candidate.model.model
-        models[name] = (
-            candidate.family,
-            model.set_params(at=tuple(days)) if "at" in model.get_params(deep=False) else model,
-        )
-    return models
+def list_models(days: Sequence[float], seed: int) -> dict[str, Model]:
+    """Return the survival models by name, the baseline (Kaplan-Meier) first.
+
+    See ``registry.list_survival``.
+    """
+    return index_models([BASELINE_CURVE, *list_survival(days, seed).values()])
 
 
 def predict_curves(
@@ -215,10 +221,10 @@ def predict_curves(
     return np.clip(found, 0, 1)
 
 
-def predict_cross_validated(
+def predict_curves_out_of_fold(
     columns: pd.DataFrame,
     outcome: np.ndarray,
-    models: dict[str, tuple[str, BaseEstimator]],
+    models: dict[str, Model],
     days: Sequence[float],
     folds: int,
     seed: int,
@@ -226,9 +232,11 @@ def predict_cross_validated(
     """Return by model the survival of every row, by a model that was fitted without it."""
     found = {name: np.empty((len(columns), len(days))) for name in models}
     for train, test in KFold(folds, shuffle=True, random_state=seed).split(columns):
-        for name, (_, model) in models.items():
+        for name, model in models.items():
             found[name][test] = predict_curves(
-                clone(model).fit(columns.iloc[train], outcome[train]), columns.iloc[test], days
+                clone(model.estimator).fit(columns.iloc[train], outcome[train]),
+                columns.iloc[test],
+                days,
             )
     return found
 
@@ -292,7 +300,7 @@ def count_at_risk(outcome: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     )
 
 
-def check_censoring(outcome: np.ndarray, curve: np.ndarray, groups: int = 5) -> float:
+def check_independent_censoring(outcome: np.ndarray, curve: np.ndarray, groups: int = 5) -> float:
     """Return the p-value of the test that customers of different predicted risk are lost from sight
     alike (log-rank of censoring, fifths of the risk).
 
@@ -303,10 +311,10 @@ def check_censoring(outcome: np.ndarray, curve: np.ndarray, groups: int = 5) -> 
     risk = 1 - curve[:, -1]
     group = np.ceil(pd.Series(risk).rank() / len(risk) * groups).astype(int)
     lost = pd.DataFrame({"entry": 0.0, "duration": outcome["days"], "ended": ~outcome["event"]})
-    return compare_curves(lost, group)[2] if lost.ended.any() and group.nunique() > 1 else np.nan
+    return log_rank_test(lost, group)[2] if lost.ended.any() and group.nunique() > 1 else np.nan
 
 
-def find_reach(outcome: np.ndarray, least: int = 20) -> float:
+def find_longest_follow_up(outcome: np.ndarray, least: int = 20) -> float:
     """Return the last day on which at least so many training rows were still watched: beyond it a
     curve rests on a few.
     """
@@ -318,12 +326,12 @@ def find_reach(outcome: np.ndarray, least: int = 20) -> float:
     return float(np.sort(outcome["days"])[-least])
 
 
-def choose_until(outcome: np.ndarray, study: Study) -> float:
+def choose_restriction_time(outcome: np.ndarray, study: Study) -> float:
     """Return up to which day remaining lifetimes are told: a year, or as far as enough rows were
     watched; a quarter of that for a flat study.
 
     A flat study asks for the time beyond what a customer has lasted already, so most of what was
     watched is spent before.
     """
-    reach = find_reach(outcome)
+    reach = find_longest_follow_up(outcome)
     return float(max(np.floor(reach / 4), 1)) if study.kind == "flat" else float(min(YEAR, reach))

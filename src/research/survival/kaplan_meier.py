@@ -28,7 +28,7 @@ Estimate = dict[str, float]
 EMPTY: Estimate = {"value": np.nan, "low": np.nan, "high": np.nan, "se": np.nan}
 
 
-def fit_curve(counts: pd.DataFrame) -> KaplanMeierFitter:
+def fit_kaplan_meier(counts: pd.DataFrame) -> KaplanMeierFitter:
     """Return the Kaplan-Meier curve of durations that may enter late.
 
     Parameters
@@ -50,7 +50,7 @@ def fit_curve(counts: pd.DataFrame) -> KaplanMeierFitter:
     return KaplanMeierFitter().fit(counts.duration, counts.ended, entry=late, weights=counts.rows)
 
 
-def restrict_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
+def compute_restricted_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
     """Return the restricted mean: the area below the curve up to ``until``, with its 95 % interval.
 
     Empty where nobody was watched that long while some had not ended; the interval is empty where
@@ -91,7 +91,7 @@ def _at_risk(table: pd.DataFrame) -> pd.Series:
     return table.at_risk - entered
 
 
-def find_median(curve: KaplanMeierFitter) -> Estimate:
+def compute_median(curve: KaplanMeierFitter) -> Estimate:
     """Return the first time by which half have ended, with the times at which the bounds of the
     curve reach one half; empty where they don't.
 
@@ -112,7 +112,7 @@ def _first_half(survival: pd.Series) -> float:
     return float(reached[0]) if len(reached) else np.nan
 
 
-def begin_soundly(counts: pd.DataFrame, until: float, least: int = LEAST_AT_RISK) -> float:
+def find_conditioning_time(counts: pd.DataFrame, until: float, least: int = LEAST_AT_RISK) -> float:
     """Return the time from which on, until the last late entry, at least ``least`` were watched; 0
     where nobody enters late.
 
@@ -146,7 +146,7 @@ def condition(counts: pd.DataFrame, begin: float) -> pd.DataFrame:
     )
 
 
-def count_stays(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
+def count_tenures(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
     """Count the first spells that entered, lasted and ended alike.
 
     Returns

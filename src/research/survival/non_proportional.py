@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from research.survival.cox import Hazards, check_proportionality, fit_hazards, tabulate_ratios
+from research.survival.cox import CoxFit, check_proportionality, fit_cox, tabulate_hazard_ratios
 
 LEAST_ROWS = 50  # of a level with a column of its own, and of a stratum
 LEVELS = 8  # of a text; the others share one
@@ -24,7 +24,7 @@ DEPENDENT = 1e-6  # of a column's length: what is left of one that others make u
 
 
 @dataclass(frozen=True)
-class Design:
+class CoxDesign:
     """Columns as a Cox regression takes them: numbers in standard deviations, levels against the
     commonest; ``terms`` says whose each is.
     """
@@ -34,7 +34,7 @@ class Design:
     groups: pd.DataFrame  # each column in groups, as strata take it
 
 
-def lay_out_columns(frame: pd.DataFrame) -> Design:
+def build_cox_design(frame: pd.DataFrame) -> CoxDesign:
     """Bring attributes to the numbers of a Cox regression; what doesn't vary, or others make up,
     stays out.
 
@@ -62,7 +62,7 @@ def lay_out_columns(frame: pd.DataFrame) -> Design:
         np.array([name for name, part in parts.items() for _ in part], object),
         _find_new(matrix.to_numpy(float)),
     )
-    return Design(matrix.loc[:, new], tuple(terms[new]), pd.DataFrame(groups, index=frame.index))
+    return CoxDesign(matrix.loc[:, new], tuple(terms[new]), pd.DataFrame(groups, index=frame.index))
 
 
 def _find_new(columns: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ def _group(column: pd.Series) -> pd.Series:
     return texts.where(texts.isin(counts.index[:LEVELS][counts[:LEVELS] >= LEAST_ROWS]), OTHER)
 
 
-def find_worst(tests: pd.DataFrame) -> str | None:
+def find_least_proportional(tests: pd.DataFrame) -> str | None:
     """Return the term whose ratio changes most surely with time, none where no p-value stays below
     5 % after Holm's correction (1979).
     """
@@ -120,7 +120,7 @@ def find_worst(tests: pd.DataFrame) -> str | None:
     return str(single.term[single.p_value.idxmin()])
 
 
-def split_periods(stays: pd.DataFrame, design: Design, term: str) -> tuple[Hazards, list[str]]:
+def fit_by_period(stays: pd.DataFrame, design: CoxDesign, term: str) -> tuple[CoxFit, list[str]]:
     """Fit a Cox regression in which one term has ratios of its own in each of three periods, which
     hold equally many ends.
 
@@ -158,14 +158,14 @@ def split_periods(stays: pd.DataFrame, design: Design, term: str) -> tuple[Hazar
         columns.append(
             design.matrix[inside].rename(columns={name: f"{name}, {words}" for name in own})
         )
-    fit = fit_hazards(
+    fit = fit_cox(
         pd.concat(pieces, ignore_index=True), pd.concat(columns, ignore_index=True).fillna(0.0)
     )
     return fit, [name for part in columns for name in part if name not in design.matrix]
 
 
-def compare_remedies(
-    stays: pd.DataFrame, design: Design, term: str, plain: Hazards
+def compare_alternatives(
+    stays: pd.DataFrame, design: CoxDesign, term: str, plain: CoxFit
 ) -> pd.DataFrame:
     """Say what the two remedies for a term gain.
 
@@ -181,7 +181,7 @@ def compare_remedies(
         name for name, whose in zip(design.matrix, design.terms, strict=True) if whose != term
     ]
     rest = tuple(whose for whose in design.terms if whose != term)
-    fit, own = split_periods(stays, design, term)
+    fit, own = fit_by_period(stays, design, term)
     gain, free = (
         2 * (fit.log_likelihood - plain.log_likelihood),
         len(own) - (len(design.terms) - len(rest)),
@@ -191,24 +191,24 @@ def compare_remedies(
         ("periods", gain, free, float(chi2.sf(gain, max(free, 1))), np.nan),
     ]
     if rest:
-        stratified = fit_hazards(stays, design.matrix[others], design.groups[term])
+        stratified = fit_cox(stays, design.matrix[others], design.groups[term])
         rows.append(
             ("strata", np.nan, 0, np.nan, check_proportionality(stratified, rest).p_value.iloc[-1])
         )
     return pd.DataFrame(rows, columns=["remedy", "gain", "df", "p_value", "still_changing"])
 
 
-def _check_rest(fit: Hazards, terms: Sequence[str], term: str) -> float:
+def _check_rest(fit: CoxFit, terms: Sequence[str], term: str) -> float:
     """Return the p-value of the joint test of all terms but one."""
     joint = check_proportionality(fit, ["rest" if whose != term else whose for whose in terms])
     found = joint[joint.term == "rest"].p_value
     return float(found.iloc[0]) if len(found) else np.nan
 
 
-def tabulate_periods(stays: pd.DataFrame, design: Design, term: str) -> pd.DataFrame:
+def tabulate_period_ratios(stays: pd.DataFrame, design: CoxDesign, term: str) -> pd.DataFrame:
     """Return the hazard ratios of a term in each period, with 95 % intervals; columns as in
-    ``proportional.tabulate_ratios``.
+    ``proportional.tabulate_hazard_ratios``.
     """
-    fit, own = split_periods(stays, design, term)
-    table = tabulate_ratios(fit)
+    fit, own = fit_by_period(stays, design, term)
+    table = tabulate_hazard_ratios(fit)
     return table[table.column.isin(own)].reset_index(drop=True)

@@ -26,14 +26,14 @@ WHOLE = {
 }
 
 
-def say_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
+def describe_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
     """Say which segments leave at another pace, with the longest and the shortest stay of the
     clearest attribute.
 
     Parameters
     ----------
     tests : see ``stays.compare_segments``
-    summary : see ``stays.summarise_stays``
+    summary : see ``stays.summarise_tenures``
     """
     found = tests[tests.p_adjusted < LEVEL]
     if found.empty:
@@ -78,14 +78,14 @@ def _plain(name: str) -> str:
     return str(name).replace("_", " ")
 
 
-def say_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.DataFrame) -> str:
+def describe_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.DataFrame) -> str:
     """Say whether hazard ratios stay the same over time, and what the remedies gain.
 
     Parameters
     ----------
     tests : see ``proportional.check_proportionality``
     worst : the term whose ratio changes most surely, or none
-    remedies : see ``remedies.compare_remedies``, empty where there is none
+    remedies : see ``remedies.compare_alternatives``, empty where there is none
     """
     tried, joint = int((tests.term != "all").sum()), tests[tests.term == "all"].iloc[0]
     if worst is None:
@@ -121,7 +121,7 @@ def say_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.Dat
     return " ".join(words)
 
 
-def say_reasons(reasons: pd.DataFrame) -> str:
+def describe_reasons(reasons: pd.DataFrame) -> str:
     """Say which share leaves for which reason by the last day on which at least 50 were watched."""
     watched = reasons[reasons.at_risk >= 50]
     watched = watched if len(watched) else reasons
@@ -137,7 +137,7 @@ def _range(row) -> str:
     )
 
 
-def lay_out_scores(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
+def survival_score_table(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
     """Return the scores of the whole curve, or their differences to the reference, with models as
     rows, each as "value (low to high)".
     """
@@ -162,9 +162,9 @@ def find_best(scores: pd.DataFrame) -> str:
     return rows.model[rows.value.idxmin()]
 
 
-def say_unbounded(ratios: pd.DataFrame) -> str:
+def describe_separation(ratios: pd.DataFrame) -> str:
     """Name the columns for which no hazard ratio can be told; see
-    ``proportional.tabulate_ratios``.
+    ``proportional.tabulate_hazard_ratios``.
     """
     names = [write_plain(name, 60) for name in ratios.column[ratios.separated]]
     return (
@@ -175,7 +175,7 @@ def say_unbounded(ratios: pd.DataFrame) -> str:
     )
 
 
-def name_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
+def rename_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Return a table whose columns of days are headed by the unit that a flat study counts in."""
     heads = {
         "given_days": "given {}",
@@ -191,14 +191,14 @@ def name_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     )
 
 
-def judge_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
+def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
     """Say whether the best model beats Kaplan-Meier in probabilities and in ranking, and whether
     its probabilities hold at each day.
 
     Parameters
     ----------
     scores : see ``censored.score_models``
-    censoring : p-value of ``survival.check_censoring``; below 0.1 % the mean is not compared with
+    censoring : p-value of ``survival.check_independent_censoring``; below 0.1 % the mean is not compared with
         Kaplan-Meier
     """
     best = find_best(scores)
@@ -252,7 +252,7 @@ def _say_calibration(rows: pd.DataFrame, unit: str) -> str:
     )
 
 
-def say_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
+def describe_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
     """Say how long customers are expected to stay, how far apart they are, and for how many a
     median is reached.
     """

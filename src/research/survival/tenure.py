@@ -24,15 +24,15 @@ from research.panel.segments import FEW, MANY, PLAN, list_segment_columns, name_
 from research.panel.spells import end_day, find_leavers
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
-from research.survival.cox import compare_curves
+from research.survival.cox import log_rank_test
 from research.survival.kaplan_meier import (
     LEAST_AT_RISK,
-    begin_soundly,
+    find_conditioning_time,
     condition,
-    count_stays,
-    find_median,
-    fit_curve,
-    restrict_mean,
+    count_tenures,
+    compute_median,
+    fit_kaplan_meier,
+    compute_restricted_mean,
 )
 
 FEE = "monthly_fee"
@@ -42,7 +42,7 @@ OTHER = "other"
 KEYS = ["customer_id", "entry", "duration", "ended", "reason"]
 
 
-def load_stays(tables: Tables, study: Study) -> pd.DataFrame:
+def load_tenures(tables: Tables, study: Study) -> pd.DataFrame:
     """Return everybody's first stay with what was known of the customer at its beginning.
 
     Returns
@@ -58,7 +58,7 @@ def load_stays(tables: Tables, study: Study) -> pd.DataFrame:
         return _load_flat(tables, study)
     evidence = cut_evidence(tables, [find_data_end(tables, study)])
     counts = (
-        count_stays(evidence, study, "customer_id")
+        count_tenures(evidence, study, "customer_id")
         .to_pandas()
         .rename(columns={"segment": "customer_id"})
     )
@@ -149,7 +149,7 @@ def _load_flat(tables: Tables, study: Study) -> pd.DataFrame:
     ].reset_index(drop=True)
 
 
-def describe_stays(stays: pd.DataFrame) -> pd.DataFrame:
+def tabulate_follow_up(stays: pd.DataFrame) -> pd.DataFrame:
     """Return how many customers are watched, how many of them from late on, and how many of their
     stays ended: columns stays, customers.
     """
@@ -163,7 +163,7 @@ def describe_stays(stays: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(counts.items(), columns=["stays", "customers"])
 
 
-def list_segments(
+def list_segment_attributes(
     stays: pd.DataFrame, tables: Tables, study: Study, honest: Sequence[str] | None = None
 ) -> list[str]:
     """Return the attributes by which curves are told apart: those of
@@ -187,7 +187,7 @@ def list_segments(
     return [name for name in listed if honest is None or name in honest or name == PLAN]
 
 
-def name_segments(stays: pd.DataFrame, by: str) -> pd.Series:
+def pool_small_segments(stays: pd.DataFrame, by: str) -> pd.Series:
     """Return each stay's segment; segments of fewer than 30 customers, and those beyond the seven
     largest, are put together as "other".
     """
@@ -212,7 +212,7 @@ def compare_segments(stays: pd.DataFrame, columns: Sequence[str]) -> pd.DataFram
         Scandinavian Journal of Statistics 6, 65-70).
     """
     rows = [
-        (by, (named := name_segments(stays, by)).nunique(), *compare_curves(stays, named))
+        (by, (named := pool_small_segments(stays, by)).nunique(), *log_rank_test(stays, named))
         for by in columns
     ]
     table = pd.DataFrame(rows, columns=["segment_by", "segments", "chi2", "df", "p_value"])
@@ -241,13 +241,13 @@ def tabulate_curves(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
     DataFrame with columns segment_by, segment, days, survival, low, high, at_risk, given_days
         About 120 days per curve, until nobody is watched any more. Where customers enter late, a
         curve holds for those who lasted ``given_days`` already: the time from which on enough of
-        the segment were watched; see ``durations.begin_soundly``. ``at_risk``: how many were
+        the segment were watched; see ``durations.find_conditioning_time``. ``at_risk``: how many were
         watched on the day. Bands by Greenwood's formula on the log-log scale.
     """
     parts = [
         (by, name, part)
         for by in ("", *columns)
-        for name, part in stays.groupby(name_segments(stays, by))
+        for name, part in stays.groupby(pool_small_segments(stays, by))
     ]
     tables = [
         _tabulate_curve(part).assign(segment_by=by or "all", segment=name)
@@ -268,7 +268,7 @@ def _begin(stays: pd.DataFrame) -> tuple[float, pd.DataFrame]:
     never were.
     """
     counts = count(stays)
-    given = begin_soundly(counts, np.inf)
+    given = find_conditioning_time(counts, np.inf)
     beyond = condition(counts, given) if np.isfinite(given) else counts[:0]
     return given, (
         beyond if beyond.rows.sum() >= LEAST_AT_RISK and (beyond.entry == 0).any() else beyond[:0]
@@ -279,7 +279,7 @@ def _tabulate_curve(stays: pd.DataFrame) -> pd.DataFrame:
     given, counts = _begin(stays)
     if counts.empty:
         return pd.DataFrame()
-    curve = fit_curve(counts)
+    curve = fit_kaplan_meier(counts)
     last = curve.survival_function_.index.max()
     days = np.unique(np.floor(np.linspace(0, last, GRID + 1)))
     bounds = pd.concat(
@@ -301,7 +301,7 @@ def _tabulate_curve(stays: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def summarise_stays(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
+def summarise_tenures(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Return how many customers of each segment were seen and left, when half had left, and how
     long they stay on average up to a common day.
 
@@ -315,14 +315,14 @@ def summarise_stays(stays: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Data
     parts = [
         (by, name, part)
         for by in ("", *columns)
-        for name, part in stays.groupby(name_segments(stays, by))
+        for name, part in stays.groupby(pool_small_segments(stays, by))
     ]
     last, rows = float(stays.duration.quantile(0.8)), []
     for by, name, part in parts:
         given, counts = _begin(part)
         if len(counts) and last > given:
-            curve, until = fit_curve(counts), last - given
-            median, mean = find_median(curve), restrict_mean(curve, until)
+            curve, until = fit_kaplan_meier(counts), last - given
+            median, mean = compute_median(curve), compute_restricted_mean(curve, until)
             numbers = (
                 given,
                 median["value"],

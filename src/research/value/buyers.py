@@ -13,30 +13,30 @@ from research.errors import StudyError
 from research.models.clv.gamma_gamma import fit_spend
 from research.models.clv.max_likelihood import Fit
 from research.study import Study
-from research.value.appraisal import FAMILY, Appraisal, Holdout, frame_values
+from research.value.valuation import FAMILY, Valuation, Holdout, frame_values
 from research.value.contract_margins import find_last_day
 from research.value.expected_value import (
     MODELS,
-    choose_rhythm,
-    fit_rhythms,
+    choose_purchase_model,
+    fit_purchase_models,
     load_histories,
-    tabulate_fits,
+    tabulate_parameters,
     value_buyers,
 )
-from research.value.holdout import REFERENCE, expect_naively, load_last_period, load_later
+from research.value.holdout import REFERENCE, predict_baselines, load_last_period, load_later
 
 MOST = 2_000  # customers of a resample
 
 
-def appraise_buyers(
+def value_non_contractual(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
-) -> Appraisal:
+) -> Valuation:
     """Value everybody who has bought by the snapshot; ``folds`` doesn't matter here. See
-    ``worth.appraise``.
+    ``value_customers``.
     """
     histories = load_histories(tables, study, snapshot)
-    rhythms, spend = fit_rhythms(histories), fit_spend(histories)
-    best, scale = choose_rhythm(rhythms), np.sqrt(min(MOST, len(histories)) / len(histories))
+    rhythms, spend = fit_purchase_models(histories), fit_spend(histories)
+    best, scale = choose_purchase_model(rhythms), np.sqrt(min(MOST, len(histories)) / len(histories))
     found = _value_histories(histories, study, MODELS[best], rhythms[best], spend)
     pairs = [
         _refit(histories, MODELS[best], rhythms[best], spend, seed + number)
@@ -53,11 +53,11 @@ def appraise_buyers(
     columns = {name: found[name].to_numpy() for name in found} | {"risk": silence}
     values = frame_values(histories.customer_id, columns, drawn, scale)
     parts = {
-        "parameters": tabulate_fits(rhythms, spend),
+        "parameters": tabulate_parameters(rhythms, spend),
         "rhythms": rhythms,
         "histories": histories,
     }
-    return Appraisal(
+    return Valuation(
         values,
         drawn,
         kept,
@@ -107,7 +107,7 @@ def _hold_buyers(
         return None
     customers = histories.customer_id
     later = load_later(tables, customers, snapshot, until)
-    expected = expect_naively(histories, load_last_period(tables, customers, snapshot, span), span)
+    expected = predict_baselines(histories, load_last_period(tables, customers, snapshot, span), span)
     families = dict.fromkeys(expected["purchases"], REFERENCE) | dict.fromkeys(rhythms, FAMILY)
     for name, rhythm in rhythms.items():
         found = value_buyers(histories, MODELS[name], rhythm, spend, span, 1.0, 0.0)

@@ -12,9 +12,8 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import NotApplicable, StudyError
-from research.features.build import list_features, load_features
-from research.features.leakage.gate import allowed_features, check_leakage
-from research.features.leakage.post_outcome import load_reference_population
+from research.features.build import load_features
+from research.features.leakage.gate import check_panel
 from research.panel.evidence import cut, cut_evidence
 from research.panel.labels import find_population, label
 from research.panel.spells import end_day, runs_on
@@ -85,21 +84,20 @@ def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, 
     return known
 
 
-def load_members(tables: Tables, study: Study, snapshot: date) -> Panel:
+def load_subscribers(tables: Tables, study: Study, snapshot: date) -> Panel:
     """Return who is under contract at the snapshot, and earlier customers to learn from, all known
     by it.
     """
     train = _load_rows(tables, study, plan_landmarks(tables, study, snapshot), snapshot)
     present = _load_rows(tables, study, (snapshot,), snapshot)
-    columns = list_features(train, study)
-    leaks = check_leakage(train, columns, study, load_reference_population(tables, study, snapshot))
+    leakage = check_panel(tables, study, train, first_judged_day=snapshot)
     outcome = frame_durations(train)
     require_leavers(outcome, "training")
     if present.empty:
         raise StudyError(
             f"expected customers under contract on {snapshot}, got none; use another snapshot"
         )
-    return Panel(train, present, outcome, allowed_features(columns, leaks), leaks)
+    return Panel(train, present, outcome, leakage.allowed, leakage.findings)
 
 
 def _load_rows(
@@ -171,7 +169,7 @@ def shrink_rates(counts: np.ndarray, watched: np.ndarray) -> np.ndarray:
     return (mean**2 / spread + counts) / (mean / spread + watched)
 
 
-def find_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
+def compute_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
     """Return what remains of a day under contract: the shares of fee and add-ons that the study
     states; in the order of ``present``.
     """
@@ -181,7 +179,7 @@ def find_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: 
     ) + economics.margin_share * load_add_ons(tables, study, present, snapshot)
 
 
-def load_earned(
+def load_realised_margins(
     tables: Tables, economics: Economics, customers: pd.Series, opens: date, closes: date
 ) -> np.ndarray:
     """Return what remained of fees and orders on the days ``(opens, closes]``, undiscounted, in the

@@ -91,7 +91,7 @@ def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame
     return rows.astype({name: float for name in rows if name != "customer_id"})
 
 
-def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
+def fit_purchase_models(histories: pd.DataFrame) -> dict[str, Fit]:
     """Fit every model of ``MODELS`` by name; one that the histories don't allow (first amounts that
     are all equal) is left out.
     """
@@ -107,19 +107,19 @@ def fit_rhythms(histories: pd.DataFrame) -> dict[str, Fit]:
     }
 
 
-def choose_rhythm(rhythms: dict[str, Fit]) -> str:
+def choose_purchase_model(rhythms: dict[str, Fit]) -> str:
     """Return the model with the least AIC (Akaike 1974, doi:10.1109/TAC.1974.1100705): it asks the
     history alone, never the holdout.
     """
-    return min(rhythms, key=lambda name: find_aic(rhythms[name]))
+    return min(rhythms, key=lambda name: compute_aic(rhythms[name]))
 
 
-def find_aic(fit: Fit) -> float:
+def compute_aic(fit: Fit) -> float:
     """Return twice the number of parameters less twice the log-likelihood."""
     return 2 * len(fit.parameters) - 2 * fit.log_likelihood
 
 
-def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
+def tabulate_parameters(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     """Return the parameters of all models with their 95 % intervals.
 
     Returns
@@ -130,7 +130,7 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     """
     fits = rhythms | ({SPENDING: spend} if spend else {})
     tables = [
-        fit.tabulate().assign(model=name, log_likelihood=fit.log_likelihood, aic=find_aic(fit))
+        fit.tabulate().assign(model=name, log_likelihood=fit.log_likelihood, aic=compute_aic(fit))
         for name, fit in fits.items()
     ]
     found = pd.concat(tables, ignore_index=True)
@@ -147,8 +147,8 @@ def tabulate_fits(rhythms: dict[str, Fit], spend: Fit | None) -> pd.DataFrame:
     ]
 
 
-def tabulate_terms(economics: Economics) -> pd.DataFrame:
-    """Return what value rests on that study.yml states, as rows of ``tabulate_fits``: the model is
+def tabulate_assumptions(economics: Economics) -> pd.DataFrame:
+    """Return what value rests on that study.yml states, as rows of ``tabulate_parameters``: the model is
     "assumed", and there are no intervals.
     """
     terms = {

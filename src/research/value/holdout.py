@@ -67,7 +67,7 @@ def _align(table: ir.Table, customers: pd.Series) -> pd.DataFrame:
     return found.reset_index(drop=True)
 
 
-def expect_naively(
+def predict_baselines(
     histories: pd.DataFrame, last: pd.DataFrame, span: float
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return what rules without a model expect over a span, by outcome (purchases, amount) and
@@ -99,7 +99,7 @@ def expect_naively(
     return found
 
 
-def hold_out(expected: dict[str, np.ndarray], later: np.ndarray, groups: int = 10) -> pd.DataFrame:
+def tabulate_deciles(expected: dict[str, np.ndarray], later: np.ndarray, groups: int = 10) -> pd.DataFrame:
     """Return expected against actual after T, in equal groups by what a model expects, for each
     model.
 
@@ -149,7 +149,7 @@ def score_holdout(
 
     Parameters
     ----------
-    expected, later : see ``hold_out``
+    expected, later : see ``tabulate_deciles``
     families : by model; ``reference`` for the rules
     customers : of the rows; they are resampled
     reference : from which differences count; the rule with the least RMSE unless given
@@ -323,7 +323,7 @@ def _expect_new(kinds: pd.DataFrame, name: str, rhythm: Fit, end: float) -> floa
     return float(kinds.rows.to_numpy(float) @ MODELS[name].predict_purchases(new, rhythm, lived))
 
 
-def measure_floor(
+def simulate_error_floor(
     histories: pd.DataFrame,
     simulate: Callable,
     rhythm: Fit,

@@ -20,7 +20,7 @@ from research.reporting.style import COLOURS, DASHES, FAMILY_COLOURS, get_axes
 NARROW = 28  # letters of a name beside an axis
 
 
-def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
+def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
     """Draw what came against what one model expected, per tenth of the customers by that
     expectation, with the diagonal.
 
@@ -29,7 +29,7 @@ def plot_tenths(table: pd.DataFrame, model: str, label: str, ax: Axes | None = N
     Parameters
     ----------
     table : DataFrame with columns model, group, expected, actual, low, high; see
-        ``holdout.hold_out``
+        ``holdout.tabulate_deciles``
     label : what is counted, per customer
     """
     ax, rows = get_axes(ax), table[(table.model == model) & (table.group > 0)]
@@ -211,7 +211,7 @@ def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = N
     return ax
 
 
-def plot_stakes(stakes: pd.DataFrame, by: str, currency: str, ax: Axes | None = None) -> Axes:
+def plot_cost_of_churn(stakes: pd.DataFrame, by: str, currency: str, ax: Axes | None = None) -> Axes:
     """Draw what churn is expected to take from each segment of one attribute, with 95 % intervals,
     and the part of the segment's value that it is.
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from research.evaluation.intervals import wilson
-from research.value.recommender import ITEM, OF_LATE, PART, POPULAR, Baskets, list_scores, relate
+from research.value.recommender import ITEM, OF_LATE, PART, POPULAR, Baskets, score_products, compute_similarity
 
 LEAST_BOTH = 5  # customers who bought both products of a pair that is told
 COLUMNS = ["customer_id", "rank", "product", "score", "typical_amount", "model", "reason"]
 
 
-def list_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
+def tabulate_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
     """Return the pairs of products that go together most clearly, by the similarity (cosine, shrunk
     by 5) of who bought them.
 
@@ -27,7 +27,7 @@ def list_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
         pairs look clearer than they are.
     """
     similar, buyers, people = (
-        np.triu(relate(baskets, "cosine", 5.0)),
+        np.triu(compute_similarity(baskets, "cosine", 5.0)),
         baskets.buyers,
         len(baskets.customers),
     )
@@ -57,7 +57,7 @@ def list_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
     )
 
 
-def make_offers(
+def recommend_products(
     baskets: Baskets,
     recent: np.ndarray,
     way: tuple[str, float],
@@ -83,10 +83,10 @@ def make_offers(
     known = np.array([name for name in customers if name in names.index], dtype=object)
     new = [name for name in customers if name not in names.index]
     tables = [_offer_new(baskets, recent, model if model != ITEM else POPULAR, new, count)]
-    similar = relate(baskets, *way)
+    similar = compute_similarity(baskets, *way)
     for at in range(0, len(known), PART):
         rows = names.loc[known[at : at + PART]].to_numpy()
-        scores = list_scores(baskets, recent, way, rows, 0)[model]
+        scores = score_products(baskets, recent, way, rows, 0)[model]
         scores = np.where(baskets.bought[rows].toarray() > 0, -np.inf, scores)
         tables.append(
             _pick(

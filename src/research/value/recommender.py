@@ -53,7 +53,7 @@ class Baskets:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """Lists judged out of time: their scores, the length that counts, and what offers are made
     from.
     """
@@ -131,7 +131,7 @@ def _after(day: date) -> ibis.Value:
     return ibis.literal(datetime(day.year, day.month, day.day) + timedelta(days=1))
 
 
-def relate(baskets: Baskets, similarity: str, shrink: float) -> np.ndarray:
+def compute_similarity(baskets: Baskets, similarity: str, shrink: float) -> np.ndarray:
     """Return how much having bought one product (row) speaks for another (column): (products,
     products), 0 on the diagonal.
 
@@ -151,7 +151,7 @@ def relate(baskets: Baskets, similarity: str, shrink: float) -> np.ndarray:
     return found.astype("float32")
 
 
-def list_scores(
+def score_products(
     baskets: Baskets, recent: np.ndarray, way: tuple[str, float], rows: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """Return by model how likely each product is said to be for some customers: (rows, products);
@@ -165,7 +165,7 @@ def list_scores(
     """
     owned = baskets.bought[rows]
     tie = baskets.buyers / baskets.buyers.sum() * 1e-6
-    item = owned @ relate(baskets, *way) / np.maximum(np.asarray(owned.sum(axis=1)), 1)
+    item = owned @ compute_similarity(baskets, *way) / np.maximum(np.asarray(owned.sum(axis=1)), 1)
     same = (len(rows), 1)
     lot = np.random.default_rng(seed).random((len(rows), len(baskets.products)))
     return {
@@ -176,7 +176,7 @@ def list_scores(
     }
 
 
-def rank_taken(
+def rank_first_hit(
     baskets: Baskets, scores: np.ndarray, rows: np.ndarray, taken: csr_matrix
 ) -> np.ndarray:
     """Return at which place of each list the first product stands that was taken; products already
@@ -187,7 +187,7 @@ def rank_taken(
     return 1 + (hidden > best[:, None]).sum(axis=1)
 
 
-def find_taken(
+def find_new_products(
     tables: Tables, baskets: Baskets, opens: date, closes: date, known_by: date | None = None
 ) -> csr_matrix:
     """Return which products each customer of the baskets bought in ``(opens, closes]`` without ever
@@ -212,7 +212,7 @@ def count_recent(tables: Tables, baskets: Baskets, snapshot: date, days: int) ->
     return rows.groupby("product").size().reindex(baskets.products).fillna(0).to_numpy(float)
 
 
-def rank_lists(
+def rank_hits(
     baskets: Baskets, recent: np.ndarray, way: tuple[str, float], taken: csr_matrix, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the places of the customers who took a further product, and at which place of each
@@ -222,14 +222,14 @@ def rank_lists(
     found: dict[str, list[np.ndarray]] = {name: [] for name in (POPULAR, OF_LATE, LOT, ITEM)}
     for at in range(0, len(judged), PART):
         rows = judged[at : at + PART]
-        for name, scores in list_scores(baskets, recent, way, rows, seed + at).items():
-            found[name].append(rank_taken(baskets, scores, rows, taken[rows]))
+        for name, scores in score_products(baskets, recent, way, rows, seed + at).items():
+            found[name].append(rank_first_hit(baskets, scores, rows, taken[rows]))
     return judged, {
         name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in found.items()
     }
 
 
-def choose_way(tables: Tables, snapshot: date, days: int) -> tuple[str, float]:
+def choose_similarity(tables: Tables, snapshot: date, days: int) -> tuple[str, float]:
     """Return the similarity with the best mean reciprocal rank in the ``days`` up to the snapshot,
     learned from what was known before them.
 
@@ -240,12 +240,12 @@ def choose_way(tables: Tables, snapshot: date, days: int) -> tuple[str, float]:
         baskets = load_baskets(tables, inner)
     except StudyError:
         return WAYS[0]
-    taken = find_taken(tables, baskets, inner, snapshot, snapshot)
+    taken = find_new_products(tables, baskets, inner, snapshot, snapshot)
     if (np.asarray(taken.sum(axis=1)).ravel() > 0).sum() < LEAST_JUDGED:
         return WAYS[0]
     recent = count_recent(tables, baskets, inner, days)
     return max(
-        WAYS, key=lambda way: (1 / rank_lists(baskets, recent, way, taken, 0)[1][ITEM]).mean()
+        WAYS, key=lambda way: (1 / rank_hits(baskets, recent, way, taken, 0)[1][ITEM]).mean()
     )
 
 
@@ -254,7 +254,7 @@ def list_lengths(products: int) -> list[int]:
     return [length for length in LENGTHS if length == 1 or 4 * length <= products]
 
 
-def score_offers(
+def score_recommenders(
     baskets: Baskets,
     ranks: dict[str, np.ndarray],
     customers: np.ndarray,
@@ -267,7 +267,7 @@ def score_offers(
 
     Parameters
     ----------
-    ranks : see ``rank_lists``
+    ranks : see ``rank_hits``
     customers : who took a further product; they are resampled
     length : of the lists by which the best rule is found
 
@@ -331,10 +331,10 @@ def score_offers(
     )
 
 
-def judge_lists(
+def evaluate_recommender(
     tables: Tables, snapshot: date, days: int, offers: int, resamples: int, seed: int
-) -> Judged:
-    """Judge lists of further products on the ``days`` after the snapshot; see ``score_offers``.
+) -> Evaluation:
+    """Judge lists of further products on the ``days`` after the snapshot; see ``score_recommenders``.
 
     Parameters
     ----------
@@ -345,10 +345,10 @@ def judge_lists(
     StudyError
         If nobody took a further product in that time.
     """
-    way, found = choose_way(tables, snapshot, days), load_baskets(tables, snapshot)
+    way, found = choose_similarity(tables, snapshot, days), load_baskets(tables, snapshot)
     recent = count_recent(tables, found, snapshot, days)
-    taken = find_taken(tables, found, snapshot, snapshot + timedelta(days=days))
-    who, ranks = rank_lists(found, recent, way, taken, seed)
+    taken = find_new_products(tables, found, snapshot, snapshot + timedelta(days=days))
+    who, ranks = rank_hits(found, recent, way, taken, seed)
     if not len(who):
         raise StudyError(
             f"expected customers who bought a product for the first time in the {days} days after"
@@ -356,8 +356,8 @@ def judge_lists(
             " longer horizon"
         )
     length = max(k for k in list_lengths(len(found.products)) if k <= offers)
-    return Judged(
-        score_offers(found, ranks, found.customers[who], length, resamples, seed),
+    return Evaluation(
+        score_recommenders(found, ranks, found.customers[who], length, resamples, seed),
         length,
         found,
         recent,

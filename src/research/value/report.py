@@ -26,7 +26,7 @@ HIT = "hit_rate_at_"
 OUTCOMES = {"purchases": "purchase days", "amount": "spending, {}", "margin": "margin, {}"}
 
 
-def lay_out_holdout(
+def holdout_table(
     scores: pd.DataFrame, currency: str, counts: str = "rmse"
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return scores of a holdout, one row per outcome and model, and which columns hold cells with
@@ -34,7 +34,7 @@ def lay_out_holdout(
 
     Parameters
     ----------
-    scores : see ``holdout.score_holdout`` and ``offers.score_offers``, with a column outcome, which
+    scores : see ``holdout.score_holdout`` and ``offers.score_recommenders``, with a column outcome, which
         is shown where there are several
     counts : the score whose differences and verdict are told
     """
@@ -95,8 +95,8 @@ def _write_plain(number: float, size: float) -> str:
     return f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def lay_out_fits(parameters: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the parameters of models, see ``value.tabulate_fits``, with a model and its AIC named
+def parameter_table(parameters: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the parameters of models, see ``value.tabulate_parameters``, with a model and its AIC named
     once, and which columns hold cells with intervals.
     """
     cells = [
@@ -140,7 +140,7 @@ KEPT = {
 LABELS = {"purchases": "days with a purchase", "amount": "spending, {}", "margin": "margin, {}"}
 
 
-def say_terms(economics: Economics, kind: str) -> str:
+def describe_assumptions(economics: Economics, kind: str) -> str:
     """Say what value rests on that no model has found."""
     parts = [_say_share("a fee", economics.fee_margin)] if kind != "non_contractual" else []
     parts += [_say_share("an order's amount", economics.margin_share)] if kind != "flat" else []
@@ -158,7 +158,7 @@ def _say_share(what: str, share: float) -> str:
     return f"all of {what} remains" if share == 1 else f"{share:.0%} of {what} remains"
 
 
-def say_rhythm(parameters: pd.DataFrame, chosen: str, correlation: float) -> str:
+def describe_purchase_model(parameters: pd.DataFrame, chosen: str, correlation: float) -> str:
     """Say which model of purchases was chosen and why, whether dropping out shows, and whether
     amounts go with how often a customer buys.
     """
@@ -201,7 +201,7 @@ def say_rhythm(parameters: pd.DataFrame, chosen: str, correlation: float) -> str
     return ". ".join(words) + "."
 
 
-def judge_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str, days: int) -> str:
+def describe_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str, days: int) -> str:
     """Say whether the model is nearer to what came than the best rule, and whether its total is
     right.
 
@@ -259,7 +259,7 @@ def _say_total(row: pd.Series) -> str:
     return f"**Its total is off**: {side} was expected than came {told}"
 
 
-def judge_rival(scores: pd.DataFrame) -> str:
+def describe_first_amount(scores: pd.DataFrame) -> str:
     """Say whether the first amount betters Pareto/NBD on the holdout.
 
     Parameters
@@ -280,12 +280,12 @@ def judge_rival(scores: pd.DataFrame) -> str:
     )
 
 
-def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
+def describe_error_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
     """Say how much of the error is luck: what the model would score if it were true.
 
     Parameters
     ----------
-    floor : see ``holdout.measure_floor``
+    floor : see ``holdout.simulate_error_floor``
     """
     found, row = scores[scores.model == model].set_index("metric"), floor.set_index("metric")
     squared, total = row.loc["rmse"], row.loc["total_error_share"]
@@ -315,7 +315,7 @@ def say_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
     return f"{start} Its total would be off by {between}; it is off by more, {change}."
 
 
-def say_values(
+def describe_values(
     values: pd.DataFrame,
     stakes: pd.DataFrame,
     shares: pd.DataFrame,
@@ -385,7 +385,7 @@ def _money(value: float, low: float, high: float, currency: str) -> str:
     )
 
 
-def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
+def describe_value_at_risk(stakes: pd.DataFrame, currency: str) -> str:
     """Say where churn costs most: per attribute, the segment that loses the largest part of its
     value, where the intervals tell the ends apart.
     """
@@ -424,7 +424,7 @@ def say_stakes(stakes: pd.DataFrame, currency: str) -> str:
     return "Where churn costs most: " + "; ".join(parts) + "." + same
 
 
-def judge_grades(grades: pd.DataFrame, model: str, rival: str, days: float, currency: str) -> str:
+def describe_ground_truth(grades: pd.DataFrame, model: str, rival: str, days: float, currency: str) -> str:
     """Say how near values come to the true ones, which only a generated company knows, beside one
     curve for all.
     """
@@ -452,7 +452,7 @@ def _share(row: pd.Series) -> str:
     )
 
 
-def choose_offers(scores: pd.DataFrame, length: int) -> str:
+def choose_recommender(scores: pd.DataFrame, length: int) -> str:
     """Return by which model offers are made: item to item where it is shown to be better than the
     best rule, else that rule.
     """
@@ -462,12 +462,12 @@ def choose_offers(scores: pd.DataFrame, length: int) -> str:
     return row.model if row.verdict == "better" else row.reference
 
 
-def judge_offers(scores: pd.DataFrame, length: int, days: int, customers: int) -> str:
+def describe_recommender(scores: pd.DataFrame, length: int, days: int, customers: int) -> str:
     """Say whether item to item finds the next product more often than popularity does.
 
     Parameters
     ----------
-    scores : see ``offers.score_offers``
+    scores : see ``offers.score_recommenders``
     customers : with a purchase by the snapshot
     """
     row = scores[(scores.family != "reference") & (scores.metric == f"hit_rate_at_{length}")].iloc[

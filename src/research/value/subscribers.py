@@ -11,25 +11,25 @@ from sklearn.model_selection import KFold
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
-from research.features.build import list_features, load_flat
-from research.features.leakage.gate import allowed_features, check_leakage
+from research.features.build import load_flat
+from research.features.leakage.gate import check_panel
 from research.models.survival_at_horizon import frame_outcome
 from research.study import Study
 from research.survival.follow_up import (
     KaplanMeier,
-    find_clocks,
-    find_reach,
+    find_duration_proxies,
+    find_longest_follow_up,
     list_models,
     require_leavers,
 )
 from research.survival.remaining_lifetime import Refits, fit_resampled, predict_from
-from research.value.appraisal import FAMILY, Appraisal, Holdout, frame_values
+from research.value.valuation import FAMILY, Valuation, Holdout, frame_values
 from research.value.contract_margins import (
     MONTH_DAYS,
     find_last_day,
-    find_margins,
-    load_earned,
-    load_members,
+    compute_margins,
+    load_realised_margins,
+    load_subscribers,
     require_fees,
 )
 from research.value.expected_value import value_contracts
@@ -51,18 +51,18 @@ def _make_model(span: float, at: float, seed: int) -> BaseEstimator:
         .astype(int)
         .tolist()
     )
-    return list_models(days, seed)[BOOSTED][1]
+    return list_models(days, seed)[BOOSTED].estimator
 
 
-def appraise_members(
+def value_contractual(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
-) -> Appraisal:
+) -> Valuation:
     """Value everybody under contract at the snapshot; ``folds`` doesn't matter here. See
-    ``worth.appraise``.
+    ``value_customers``.
     """
     require_fees(tables, study)
     panel, span, window = (
-        load_members(tables, study, snapshot),
+        load_subscribers(tables, study, snapshot),
         study.economics.value_days,
         study.churn.lead_days + study.churn.horizon_days,
     )
@@ -71,7 +71,7 @@ def appraise_members(
         model, panel.train[panel.honest], panel.outcome, panel.train.customer_id, refits, seed
     )
     margins, days = (
-        find_margins(tables, study, panel.present, snapshot),
+        compute_margins(tables, study, panel.present, snapshot),
         np.linspace(0, span, GRID + 1),
     )
     columns, drawn, kept = _value_curves(
@@ -85,7 +85,7 @@ def appraise_members(
     )
     values = frame_values(panel.present.customer_id, columns, drawn, fitted.scale)
     curve = KaplanMeier().fit(panel.train, panel.outcome)
-    plain = weigh_curves(curve.predict_survival(panel.present, days), days, margins, window, study)[
+    plain = weigh_survival(curve.predict_survival(panel.present, days), days, margins, window, study)[
         1
     ]
     held = _hold_members(
@@ -97,7 +97,7 @@ def appraise_members(
         panel.honest,
         margins,
     )
-    return Appraisal(
+    return Valuation(
         values,
         drawn,
         kept,
@@ -124,7 +124,7 @@ def _value_curves(
     ``days`` and ``window`` in ``unit`` days.
     """
     both = [
-        weigh_curves(
+        weigh_survival(
             predict_from(model, columns, days, lasted), days * unit, margins, window * unit, study
         )
         for model in (fitted.model, *fitted.resampled)
@@ -141,7 +141,7 @@ def _value_curves(
     )
 
 
-def weigh_curves(
+def weigh_survival(
     curves: np.ndarray, days: np.ndarray, margins: np.ndarray, window: float, study: Study
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the chance to have left by the window's end, the value, and the value of who is known
@@ -179,7 +179,7 @@ def _hold_members(
     if (span := (until - snapshot).days) < 1:
         return None
     customers, days = present.customer_id, np.linspace(0, span, GRID + 1)
-    before = load_earned(
+    before = load_realised_margins(
         tables, study.economics, customers, date.fromordinal(snapshot.toordinal() - span), snapshot
     )
     curves = {name: model.predict_survival(present[honest], days) for name, model in models.items()}
@@ -195,30 +195,26 @@ def _hold_members(
     families = {name: FAMILY if name == BOOSTED else REFERENCE for name in expected}
     return Holdout(
         {"margin": expected},
-        {"margin": load_earned(tables, study.economics, customers, snapshot, until)},
+        {"margin": load_realised_margins(tables, study.economics, customers, snapshot, until)},
         families,
         until,
     )
 
 
-def appraise_flat(
+def value_flat(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
-) -> Appraisal:
+) -> Valuation:
     """Value everybody of a flat study who is still there, each by models fitted without the
-    customer; it has no snapshot. See ``worth.appraise``.
+    customer; it has no snapshot. See ``value_customers``.
     """
     frame, fee = _load_priced(tables, study)
     unit = UNIT_DAYS[study.duration_unit or "months"]
-    features = list_features(frame, study)
-    leaks = check_leakage(frame, features, study)
-    honest = [
-        name
-        for name in allowed_features(features, leaks)
-        if name not in find_clocks(frame, features)
-    ]
+    leakage = check_panel(tables, study, frame)
+    clocks = find_duration_proxies(frame, leakage.columns)
+    honest = [name for name in leakage.allowed if name not in clocks]
     outcome = frame_outcome(frame.event if "event" in frame else frame.churned, frame.duration)
     require_leavers(outcome, "training")
-    span, reach, parts = study.economics.value_days / unit, find_reach(outcome), []
+    span, reach, parts = study.economics.value_days / unit, find_longest_follow_up(outcome), []
     model = _make_model(reach, reach, seed)
     for train, test in KFold(folds, shuffle=True, random_state=seed).split(frame):
         rows = test[~outcome["event"][test]]
@@ -261,14 +257,14 @@ def appraise_flat(
         )[:, order]
         for place in (2, 3)
     )
-    return Appraisal(
+    return Valuation(
         frame_values(customers, columns, drawn, parts[0][4]),
         drawn,
         kept,
         parts[0][4],
         BOOSTED,
         study.economics.currency,
-        leaks=leaks,
+        leaks=leakage.findings,
     )
 
 

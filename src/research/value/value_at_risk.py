@@ -1,5 +1,5 @@
 """What is at stake, segment by segment: value, value at risk, and what churn is expected to take,
-from the appraisal of each customer.
+from the valuation of each customer.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from research.panel.segments import FEW, MANY, MOST_COLUMNS, find_segments, list
 from research.reporting.format import write_range
 from research.reporting.tables import blank_repeats
 from research.study import Study
-from research.survival.tenure import name_segments
-from research.value.appraisal import Appraisal
+from research.survival.tenure import pool_small_segments
+from research.value.valuation import Valuation
 
 MONEY = (
     "amount",
@@ -39,17 +39,17 @@ SILENT = (
 FRESH = "last purchase"
 
 
-def find_customer_segments(
-    appraisal: Appraisal, tables: Tables, study: Study, snapshot: date | None
+def load_customer_segments(
+    valuation: Valuation, tables: Tables, study: Study, snapshot: date | None
 ) -> pd.DataFrame:
     """Return the segments of each valued customer, one column for each way to tell customers apart,
-    in the order of ``appraisal.values``.
+    in the order of ``valuation.values``.
 
     Attributes as in ``slices.list_segment_columns``; of a flat study those of
     ``lifecycle.segments``, else texts of few values; of buyers also how often they came back and
     how long ago they last bought.
     """
-    customers = appraisal.values[["customer_id"]]
+    customers = valuation.values[["customer_id"]]
     if study.kind == "flat":
         frame = load_flat(tables, study)
         return customers.merge(
@@ -65,7 +65,7 @@ def find_customer_segments(
             .segment
         )
         found[by] = customers.customer_id.map(segments).to_numpy()
-    return pd.DataFrame(found | _describe_rhythm(appraisal.histories), index=customers.index)
+    return pd.DataFrame(found | _describe_rhythm(valuation.histories), index=customers.index)
 
 
 def _list_flat(frame: pd.DataFrame, study: Study) -> list[str]:
@@ -95,12 +95,12 @@ def _cut(values: pd.Series, ranges: Sequence[tuple[float, float, str]]) -> np.nd
     )
 
 
-def tabulate_stakes(appraisal: Appraisal, segments: pd.DataFrame) -> pd.DataFrame:
+def tabulate_value_at_risk(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFrame:
     """Return value and cost of churn of all customers, then of each segment.
 
     Parameters
     ----------
-    segments : see ``find_customer_segments``
+    segments : see ``load_customer_segments``
 
     Returns
     -------
@@ -111,11 +111,11 @@ def tabulate_stakes(appraisal: Appraisal, segments: pd.DataFrame) -> pd.DataFram
         customers: what the model doesn't know, given that it is of the right kind. Segments of
         fewer than 30 customers are put together; within an attribute the costliest stands first.
     """
-    parts = [("all", "all", np.ones(len(appraisal.values), bool))]
+    parts = [("all", "all", np.ones(len(valuation.values), bool))]
     for by in segments:
-        names = name_segments(segments, by)
+        names = pool_small_segments(segments, by)
         parts += [(by, name, (names == name).to_numpy()) for name in names.unique()]
-    rows = [(by, name, *_sum_up(appraisal, inside)) for by, name, inside in parts]
+    rows = [(by, name, *_sum_up(valuation, inside)) for by, name, inside in parts]
     columns = (
         "segment_by segment customers mean_risk_share mean_value value low high value_at_risk"
         " cost_of_churn cost_low cost_high cost_share"
@@ -131,15 +131,15 @@ def tabulate_stakes(appraisal: Appraisal, segments: pd.DataFrame) -> pd.DataFram
     )
 
 
-def _sum_up(appraisal: Appraisal, inside: np.ndarray) -> tuple:
-    rows = appraisal.values[inside]
+def _sum_up(valuation: Valuation, inside: np.ndarray) -> tuple:
+    rows = valuation.values[inside]
     value, cost, kept = rows.value.sum(), rows.cost_of_churn.sum(), rows.value_if_kept.sum()
     worth, costs = (
-        appraisal.drawn[:, inside].sum(axis=1),
-        (appraisal.kept - appraisal.drawn)[:, inside].sum(axis=1),
+        valuation.drawn[:, inside].sum(axis=1),
+        (valuation.kept - valuation.drawn)[:, inside].sum(axis=1),
     )
     half, half_cost = (
-        Z * appraisal.scale * one.std(ddof=1) if len(one) > 1 else np.nan for one in (worth, costs)
+        Z * valuation.scale * one.std(ddof=1) if len(one) > 1 else np.nan for one in (worth, costs)
     )
     bounds = (max(value - half, 0), value + half) if np.isfinite(half) else (np.nan, np.nan)
     cost_bounds = (
@@ -168,11 +168,11 @@ def name_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
     )
 
 
-def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
+def values_table(valuation: Valuation, currency: str) -> pd.DataFrame:
     """Return the table ``value``: one row per customer, the most valuable at risk first, without
     the columns that this kind of study doesn't have.
     """
-    rows = appraisal.values.sort_values(
+    rows = valuation.values.sort_values(
         ["value_at_risk", "customer_id"], ascending=[False, True], ignore_index=True
     )
     known = [
@@ -183,7 +183,7 @@ def lay_out_values(appraisal: Appraisal, currency: str) -> pd.DataFrame:
     return (
         name_money(rows[known], currency)
         .rename(columns={"alive": "alive_share", "risk": "risk_share"})
-        .assign(model=appraisal.model)
+        .assign(model=valuation.model)
     )
 
 
@@ -195,7 +195,7 @@ def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
     )
 
 
-def lay_out_stakes(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def value_at_risk_table(stakes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the table of segments as a reader takes it in, an attribute named once, and which
     columns hold cells with intervals.
     """
@@ -226,7 +226,7 @@ def _write_sum(value: float, low: float, high: float) -> str:
     )
 
 
-def concentrate(values: pd.DataFrame, parts: int = 20) -> pd.DataFrame:
+def compute_concentration(values: pd.DataFrame, parts: int = 20) -> pd.DataFrame:
     """Return which share of all value the most valuable customers hold: columns customers_share,
     value_share, from none to all.
     """

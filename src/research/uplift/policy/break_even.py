@@ -12,7 +12,7 @@ from research.reporting.format import write_quantity
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.power import LEVEL, POWER
-from research.value.appraise import appraise
+from research.value.customers import value_customers
 
 GROUPS = 5
 TEST = "in the test"
@@ -29,7 +29,7 @@ BREAK_EVEN = [
 
 
 def load_stakes(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
-    """Return what customers are worth and their risk, see ``worth.appraise``, of a study that can
+    """Return what customers are worth and their risk, see ``value_customers``, of a study that can
     be weighed without a trial.
 
     Raises
@@ -39,7 +39,7 @@ def load_stakes(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFra
     """
     try:
         find_cost(study)
-        return appraise(
+        return value_customers(
             tables, study, study.snapshots.last if study.snapshots else None, 0, 2, seed
         ).values
     except NotApplicable as missing:
@@ -51,7 +51,7 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     Parameters
     ----------
-    values : see ``worth.appraise``: customer_id, risk, value_if_kept
+    values : see ``value_customers``: customer_id, risk, value_if_kept
 
     Returns
     -------

@@ -25,7 +25,7 @@ from research.uplift.learners import AVERAGED, predict_effects
 from research.uplift.policy.knapsack import allocate, pick
 from research.uplift.policy.policies import Case, build_case
 from research.uplift.trials import Trial
-from research.value.appraise import load_values
+from research.value.customers import load_values
 
 CONTACT, LEAVE_ALONE, NO_GAIN, NO_ROOM = (
     "contact",

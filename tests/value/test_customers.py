@@ -15,8 +15,8 @@ from research.models.clv.max_likelihood import Fit
 from research.simulate import Company, outlook
 from research.simulate.company import DISCOUNT_A_YEAR
 from research.study import Study
-from research.value import appraise, contract_margins, report, subscribers, value_at_risk
-from research.value.appraisal import Appraisal
+from research.value import customers, contract_margins, report, subscribers, value_at_risk
+from research.value.valuation import Valuation
 from research.value.expected_value import discount
 
 T = date(2024, 6, 30)
@@ -117,7 +117,7 @@ def test_a_fee_keeps_what_an_order_keeps_unless_study_yml_says_otherwise(write_s
         and study.economics.discount_rate == 0.1
     )
     assert write_study("contractual", economics=TERMS).economics.fee_margin == 0.8
-    assert "value is turnover" in report.say_terms(
+    assert "value is turnover" in report.describe_assumptions(
         write_study("contractual").economics, "contractual"
     )
 
@@ -144,7 +144,7 @@ def test_terms_out_of_range_are_refused_by_name(wrong, write_study):
 def test_curves_become_value_risk_and_value_if_kept_by_hand(write_study):
     study = write_study("contractual", economics=TERMS | {"discount_rate": 0})
     days, curve = np.array([0.0, 30, 60, 90]), np.array([[1, 0.8, 0.8, 0.4]])
-    risk, value, kept = subscribers.weigh_curves(curve, days, np.array([2.0]), 30, study)
+    risk, value, kept = subscribers.weigh_survival(curve, days, np.array([2.0]), 30, study)
     assert risk[0] == pytest.approx(0.2)
     assert value[0] == pytest.approx(2 * 30 * (0.9 + 0.8 + 0.6))
     assert kept[0] == pytest.approx(
@@ -153,7 +153,7 @@ def test_curves_become_value_risk_and_value_if_kept_by_hand(write_study):
     study = study.model_copy(
         update={"economics": study.economics.model_copy(update={"discount_rate": 0.1})}
     )
-    assert subscribers.weigh_curves(curve, days, np.array([2.0]), 30, study)[1][0] < value[0]
+    assert subscribers.weigh_survival(curve, days, np.array([2.0]), 30, study)[1][0] < value[0]
 
 
 def test_fees_of_running_contracts_add_up_and_earnings_run_day_by_day(write_study):
@@ -175,7 +175,7 @@ def test_fees_of_running_contracts_add_up_and_earnings_run_day_by_day(write_stud
     assert contract_margins.load_fees(tables, customers, T) == pytest.approx(
         [3, 0, 0]
     )  # b's last covered day was June 29
-    earned = contract_margins.load_earned(tables, study.economics, customers, T, date(2024, 7, 20))
+    earned = contract_margins.load_realised_margins(tables, study.economics, customers, T, date(2024, 7, 20))
     assert earned == pytest.approx(
         [20 * 1 + 10 * 2, 0, 16 * 5 / 30.4375]
     )  # July 1 to 20; to July 10; from July 5 on
@@ -200,7 +200,7 @@ def contracts(write_shared):
 
 def test_the_loose_plan_is_worth_less_and_costs_more_by_about_what_its_hazard_says(contracts):
     study, tables = contracts
-    found = appraise.appraise(tables, study, T, 3, 2, 0)
+    found = customers.value_customers(tables, study, T, 3, 2, 0)
     rows = (
         found.values.merge(
             tables["contracts"].select("customer_id", "plan").to_pandas(), on="customer_id"
@@ -230,18 +230,18 @@ def test_the_loose_plan_is_worth_less_and_costs_more_by_about_what_its_hazard_sa
         "the same curve for all",
         found.model,
     }
-    table = value_at_risk.tabulate_stakes(
-        found, value_at_risk.find_customer_segments(found, tables, study, T)
+    table = value_at_risk.tabulate_value_at_risk(
+        found, value_at_risk.load_customer_segments(found, tables, study, T)
     ).set_index(["segment_by", "segment"])
     assert table.cost_share["plan", "loose"] > 3 * table.cost_share["plan", "bound"]
     for column in ("customers", "value", "cost_of_churn", "value_at_risk"):
         assert table[column]["plan"].sum() == pytest.approx(table[column]["all", "all"])
-    assert "“loose” loses the largest part" in report.say_stakes(table.reset_index(), "EUR")
+    assert "“loose” loses the largest part" in report.describe_value_at_risk(table.reset_index(), "EUR")
 
 
 def test_values_are_blind_to_what_comes_after_the_snapshot(contracts, write_study):
     study, tables = contracts
-    before = appraise.load_values(tables, study, T, 0)
+    before = customers.load_values(tables, study, T, 0)
     later = company()
     day = pd.Timestamp(T) + pd.Timedelta(days=1)
     changed = (later["contracts"].ended_at >= day) & (later["contracts"].started_at < day)
@@ -250,7 +250,7 @@ def test_values_are_blind_to_what_comes_after_the_snapshot(contracts, write_stud
         ~changed, day + pd.Timedelta(days=1)
     )
     other, theirs = write_contracts(write_study, later)
-    pd.testing.assert_frame_equal(appraise.load_values(theirs, other, T, 0), before)
+    pd.testing.assert_frame_equal(customers.load_values(theirs, other, T, 0), before)
     assert (
         before.columns.tolist() == ["customer_id", "value", "value_if_kept"]
         and not before.customer_id.duplicated().any()
@@ -263,19 +263,19 @@ def test_contracts_without_a_fee_are_not_applicable_and_too_short_data_one_sente
         write_study, tables | {"contracts": tables["contracts"].drop(columns="monthly_fee")}
     )
     with pytest.raises(NotApplicable, match="its contracts have no column monthly_fee"):
-        appraise.load_values(loaded, study, T, 0)
+        customers.load_values(loaded, study, T, 0)
     study, loaded = write_contracts(
         write_study,
         tables | {"contracts": tables["contracts"].assign(monthly_fee=np.nan)},
         name="empty",
     )
     with pytest.raises(NotApplicable, match="monthly_fee is empty in all of its contracts"):
-        appraise.load_values(loaded, study, T, 0)
+        customers.load_values(loaded, study, T, 0)
     study, loaded = write_contracts(write_study, tables, name="short")
     with pytest.raises(
         StudyError, match="expected data from 120 days before the snapshot 2023-07-10 on"
     ):
-        appraise.load_values(loaded, study, date(2023, 7, 10), 0)
+        customers.load_values(loaded, study, date(2023, 7, 10), 0)
 
 
 # buyers
@@ -299,44 +299,44 @@ def test_buyers_are_valued_to_the_last_one_and_zero_margin_is_worth_nothing(writ
     study, tables = write_buyers(
         write_study, pd.concat([orders, back, once, late], ignore_index=True)
     )
-    found = appraise.appraise(tables, study, T, 3, 2, 0)
+    found = customers.value_customers(tables, study, T, 3, 2, 0)
     rows = found.values.set_index("customer_id")
     assert len(rows) == 402 and "late" not in rows.index
     assert rows.value["back"] == 0 and rows.value["once"] > 0
     assert rows[["alive", "risk"]].stack().between(0, 1).all()
     assert (rows.value_if_kept + 1e-9 >= rows.value).all()
-    assert "1 are worth nothing" in report.say_values(
+    assert "1 are worth nothing" in report.describe_values(
         found.values, *_sum_up(found, tables, study), pd.DataFrame(), found.model, "EUR", study.kind
     )
     free, loaded = write_buyers(write_study, orders, margin_share=0)
-    nothing = appraise.appraise(loaded, free, T, 0, 2, 0)
+    nothing = customers.value_customers(loaded, free, T, 0, 2, 0)
     assert (nothing.values.value == 0).all() and (
-        value_at_risk.concentrate(nothing.values).value_share == 0
+        value_at_risk.compute_concentration(nothing.values).value_share == 0
     ).all()
     assert _sum_up(nothing, loaded, free)[0].cost_share.eq(0).all()
 
 
-def _sum_up(found: Appraisal, tables: dict, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return value_at_risk.tabulate_stakes(
-        found, value_at_risk.find_customer_segments(found, tables, study, T)
-    ), value_at_risk.concentrate(found.values)
+def _sum_up(found: Valuation, tables: dict, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return value_at_risk.tabulate_value_at_risk(
+        found, value_at_risk.load_customer_segments(found, tables, study, T)
+    ), value_at_risk.compute_concentration(found.values)
 
 
 def test_values_of_buyers_are_blind_to_the_future(write_study):
     orders = buyers(150)
     study, tables = write_buyers(write_study, orders)
-    whole = appraise.load_values(tables, study, T, 0)
+    whole = customers.load_values(tables, study, T, 0)
     study, tables = write_buyers(
         write_study, orders[orders.ordered_at < pd.Timestamp(T) + pd.Timedelta(days=1)]
     )
-    pd.testing.assert_frame_equal(appraise.load_values(tables, study, T, 0), whole)
+    pd.testing.assert_frame_equal(customers.load_values(tables, study, T, 0), whole)
 
 
 def test_a_company_in_which_nobody_comes_back_is_one_sentence(write_study):
     orders = buyers(30).drop_duplicates("customer_id")
     study, tables = write_buyers(write_study, orders)
     with pytest.raises(StudyError, match="expected some customers with a repeat purchase"):
-        appraise.load_values(tables, study, T, 0)
+        customers.load_values(tables, study, T, 0)
 
 
 # flat studies
@@ -364,7 +364,7 @@ def write_flat(write_study, n: int = 600, **changes) -> tuple[Study, dict]:
 
 def test_a_flat_study_values_those_still_there_from_where_they_are(write_study):
     study, tables = write_flat(write_study)
-    found = appraise.appraise(tables, study, None, 3, 3, 0)
+    found = customers.value_customers(tables, study, None, 3, 3, 0)
     frame = tables["snapshot"].to_pandas()
     assert {*found.values.customer_id} == {*frame.customer_id[~frame.churned]}
     rows = found.values.merge(frame, on="customer_id").groupby("plan").value.mean()
@@ -383,15 +383,15 @@ def test_a_flat_study_values_those_still_there_from_where_they_are(write_study):
 def test_flat_studies_without_a_fee_are_not_applicable_and_wrong_ones_named(write_study):
     study, tables = write_flat(write_study, fee_column=None)
     with pytest.raises(NotApplicable, match="names no fee_column"):
-        appraise.load_values(tables, study, None, 0)
+        customers.load_values(tables, study, None, 0)
     study, tables = write_flat(write_study, fee_column="price")
     with pytest.raises(StudyError, match="expected a column of the snapshot, got 'price'"):
-        appraise.load_values(tables, study, None, 0)
+        customers.load_values(tables, study, None, 0)
     study, tables = write_flat(write_study, fee_column="plan")
     with pytest.raises(
         StudyError, match="expected a fee of 0 or more in every row, got 600 without"
     ):
-        appraise.load_values(tables, study, None, 0)
+        customers.load_values(tables, study, None, 0)
 
 
 # the truth of a generated company
@@ -479,7 +479,7 @@ def scores(low: float, high: float, verdict: str, total: tuple = (0.0, -0.1, 0.1
 
 def test_verdicts_can_say_that_a_rule_does_as_well_and_that_a_total_is_off():
     def say(table: pd.DataFrame) -> str:
-        return report.judge_holdout(table, "purchases", "model", "EUR", 90)
+        return report.describe_holdout(table, "purchases", "model", "EUR", 90)
 
     assert "Model foretells purchases better than the best rule" in say(
         scores(-0.7, -0.3, "better")
@@ -512,7 +512,7 @@ def test_a_total_that_was_off_is_said_beside_the_value():
     shares = pd.DataFrame({"customers_share": [0, 1.0], "value_share": [0, 1.0]})
     values = pd.DataFrame({"value": [50.0, 50]})
     told = [
-        report.say_values(
+        report.describe_values(
             values,
             stake,
             shares,
@@ -539,16 +539,16 @@ def test_segments_that_lose_alike_are_not_told_apart():
     rows["cost_share"] = rows.cost_of_churn / (rows.value + rows.cost_of_churn)
     rows["cost_low"], rows["cost_high"] = rows.cost_of_churn - 3, rows.cost_of_churn + 3
     assert (
-        report.say_stakes(rows, "EUR")
+        report.describe_value_at_risk(rows, "EUR")
         == "No segment by plan is shown to lose a larger part of its value than another."
     )
-    assert "the model sees nobody drop out" in report.say_stakes(
+    assert "the model sees nobody drop out" in report.describe_value_at_risk(
         rows.assign(cost_share=0.0, cost_of_churn=0.0), "EUR"
     )
     clear = rows.assign(cost_low=rows.cost_of_churn - 0.1, cost_high=rows.cost_of_churn + 0.1)
     assert (
         "by plan, “a” loses the largest part (10.7%, 12 EUR), “b” the smallest"
-        in report.say_stakes(clear, "EUR")
+        in report.describe_value_at_risk(clear, "EUR")
     )
 
 
@@ -561,6 +561,6 @@ def test_what_no_purchase_tells_is_said():
         ("r", "alpha", "s", "beta"),
     )
     table = fit.tabulate().assign(model="Pareto/NBD", aic=208.0)
-    assert "The histories don't tell how customers drop out" in report.say_rhythm(
+    assert "The histories don't tell how customers drop out" in report.describe_purchase_model(
         table, "Pareto/NBD", 0.02
     )

@@ -8,11 +8,11 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.study import Study
-from research.value.appraisal import Appraisal
-from research.value.buyers import appraise_buyers
-from research.value.subscribers import SAME, appraise_flat, appraise_members
+from research.value.valuation import Valuation
+from research.value.buyers import value_non_contractual
+from research.value.subscribers import SAME, value_flat, value_contractual
 
-WAYS = {"contractual": appraise_members, "non_contractual": appraise_buyers, "flat": appraise_flat}
+WAYS = {"contractual": value_contractual, "non_contractual": value_non_contractual, "flat": value_flat}
 
 
 def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.DataFrame:
@@ -37,14 +37,14 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     NotApplicable
         If the study tells no amounts.
     """
-    return appraise(tables, study, snapshot, 0, 2, seed).values[
+    return value_customers(tables, study, snapshot, 0, 2, seed).values[
         ["customer_id", "value", "value_if_kept"]
     ]
 
 
-def appraise(
+def value_customers(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
-) -> Appraisal:
+) -> Valuation:
     """Value every customer of a study.
 
     Parameters
@@ -54,7 +54,7 @@ def appraise(
 
     Returns
     -------
-    Appraisal whose ``values`` has columns customer_id, alive, purchases, amount, margin_per_day,
+    Valuation whose ``values`` has columns customer_id, alive, purchases, amount, margin_per_day,
     risk, value, low, high, value_if_kept, cost_of_churn, value_at_risk
         ``alive``, ``purchases`` (within the span) and ``amount`` (of one) of buyers,
         ``margin_per_day`` of contracts, empty otherwise. ``risk``: no purchase in the label window,
@@ -68,8 +68,8 @@ def appraise(
     return WAYS[study.kind](tables, study, snapshot, refits, folds, seed)
 
 
-def find_rivals(
-    tables: Tables, study: Study, appraisal: Appraisal, snapshot: date, days: float, seed: int
+def estimate_over_days(
+    tables: Tables, study: Study, valuation: Valuation, snapshot: date, days: float, seed: int
 ) -> dict[str, pd.Series]:
     """Return the values over ``days`` by the model and by the same curve for all, by customer;
     valued anew where the study looks ahead otherwise.
@@ -79,7 +79,7 @@ def find_rivals(
             update={"economics": study.economics.model_copy(update={"value_days": int(days)})}
         )
         other._folder = study.folder
-        appraisal = appraise(tables, other, snapshot, 0, 2, seed)
-    customers = appraisal.values.customer_id
-    both = {appraisal.model: appraisal.values.value.to_numpy(), SAME: appraisal.plain}
+        valuation = value_customers(tables, other, snapshot, 0, 2, seed)
+    customers = valuation.values.customer_id
+    both = {valuation.model: valuation.values.value.to_numpy(), SAME: valuation.plain}
     return {name: pd.Series(numbers, customers) for name, numbers in both.items()}

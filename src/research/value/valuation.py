@@ -1,4 +1,4 @@
-"""What an appraisal of customers holds: their values with intervals, how they were found, and what
+"""What an valuation of customers holds: their values with intervals, how they were found, and what
 was held out.
 """
 
@@ -41,18 +41,18 @@ class Holdout:
 
 
 @dataclass(frozen=True)
-class Appraisal:
+class Valuation:
     """What customers are worth, and how that was found.
 
     Attributes
     ----------
-    values : one row per customer, see ``appraise``
+    values : one row per customer, see ``value_customers``
     drawn : (refits, customers) values by models refitted on resampled customers, and ``kept`` the
         same of what they would be worth if none were lost;
         deviations from ``values`` are to be multiplied by ``scale``
     model : that values
     plain : of contracts, the values if all left by the same curve
-    parameters, rhythms, histories : of buyers without a contract; see ``value.tabulate_fits``
+    parameters, rhythms, histories : of buyers without a contract; see ``value.tabulate_parameters``
     leaks : what the leak gate kept out of the survival model
     holdout : nothing for a flat study
     """
@@ -75,7 +75,7 @@ def frame_values(
     customers: pd.Series, columns: dict[str, np.ndarray], drawn: np.ndarray, scale: float
 ) -> pd.DataFrame:
     """Return the values of customers with their intervals, and what follows from them; for the
-    columns see ``worth.appraise``.
+    columns see ``value_customers``.
     """
     found = pd.DataFrame(
         {
@@ -97,11 +97,11 @@ def frame_values(
     return found[order.split()]
 
 
-def describe_valued(appraisal: Appraisal, snapshot: date | None) -> pd.DataFrame:
+def describe_valued(valuation: Valuation, snapshot: date | None) -> pd.DataFrame:
     """Return how many customers are valued, and the means of what they are valued by: columns what,
     value (text).
     """
-    rows, unit = appraisal.values, appraisal.currency
+    rows, unit = valuation.values, valuation.currency
     words = {
         "alive": ("chance of being alive", "share"),
         "purchases": ("purchases expected", ""),
@@ -117,7 +117,7 @@ def describe_valued(appraisal: Appraisal, snapshot: date | None) -> pd.DataFrame
         for column, (name, kind) in words.items()
         if rows[column].notna().any()
     ]
-    once = int((appraisal.histories.n_repeat == 0).sum()) if len(appraisal.histories) else 0
+    once = int((valuation.histories.n_repeat == 0).sum()) if len(valuation.histories) else 0
     first = [
         ("customers valued" + (f" at {snapshot}" if snapshot else ""), f"{len(rows):,}"),
         *([("bought on one day only", f"{once:,}")] if once else []),
