@@ -7,7 +7,7 @@ STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: reports test bench bench-scores bench-value bench-uplift lint format lab lock clean help
+.PHONY: reports test bench bench-scores bench-value bench-uplift lint format picture lab lock clean help
 reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
@@ -36,8 +36,11 @@ format: $(READY)  ## put code and notebooks into the house's form
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout $(STRIP) notebooks/*.ipynb
 
+picture: $(READY)  ## draw the packages of src/research from their imports, for docs/design.md
+	$(BIN)/python docs/draw_packages.py
+
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "required Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: make PYTHON=<python>" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "expected Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: make PYTHON=<python>" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -55,4 +58,4 @@ clean:  ## clear what is built: environment, caches, reports; raw data stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'

@@ -6,8 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import draw_packages
 import pytest
 import yaml
+from packages import DESIGN, find_circle, list_imports, list_modules, read_layers
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -19,94 +21,11 @@ LOCKED = [
 ]  # who tests has Spark; the drivers of warehouses come as they are needed
 PACKAGE = ROOT / "src" / "research"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+MODULES = list_modules(PACKAGE)
+IMPORTS = list_imports(MODULES)
+LAYERS = read_layers(DESIGN.read_text(encoding="utf-8"))
+PACKAGES = {name.split(".")[0] for name in MODULES} - {""}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LAYERS = [
-    {"parts"},
-    {"studies"},
-    {"simulate.company"},
-    {"simulate.draws"},
-    {"simulate.phrases", "simulate.lives"},
-    {"simulate.people", "simulate.hazard", "simulate.traps", "simulate.truth"},
-    {"simulate.events", "simulate.offers"},
-    {"simulate"},
-    {"simulate.generate", "simulate.outlook"},
-    {
-        "contracts",
-        "results",
-        "tables",
-        "plots",
-        "intervals",
-        "settings",
-        "spark",
-        "columns",
-        "horizon",
-        "unseen",
-    },
-    {
-        "sources",
-        "scoring",
-        "definitions",
-        "monitoring",
-        "grouping",
-        "levels",
-        "writing",
-        "lists",
-        "budgets",
-        "designs",
-        "separation",
-        "concordance",
-        "survival_plots",
-        "likelihood",
-        "proportional",
-    },
-    {
-        "hazards",
-        "accelerated",
-        "lifetimes",
-        "monotone",
-        "tuning",
-        "stacking",
-        "calibration",
-        "shapes",
-        "value_plots",
-    },
-    {"readers", "promises", "pairs", "remedies"},
-    {"engines"},
-    {"adapters", "comparison", "spells", "glossary", "combinations", "rolling", "dictionary"},
-    {"snapshots", "ratios", "standing", "sentiment", "inference", "censored"},
-    {"panels", "assembly", "alive", "profit", "fairness", "drivers", "disagreement", "truth"},
-    {
-        "inventory",
-        "verdicts",
-        "lifecycle",
-        "cohorts",
-        "rfm",
-        "slices",
-        "traces",
-        "own",
-        "transitions",
-        "candidates",
-        "layouts",
-        "timing",
-        "pareto",
-        "spend",
-        "appraisal",
-        "valuation",
-        "offers",
-    },
-    {"terms", "moods", "activity", "entry", "pairings"},
-    {"features", "value"},
-    {"leaks", "risk", "imbalance", "personas", "durations", "ledger", "travel", "holdout"},
-    {"segments", "observation", "survival", "incidence", "stays", "trials"},
-    {"indicators", "scorecard", "reasons", "memberships", "doubly_robust", "balance"},
-    {"purchasers", "subscribers", "stakes", "effects", "uplift"},
-    {"worth", "cross_fitting", "planning", "confounding", "effect_plots"},
-    {"ranking", "heterogeneity"},
-    {"effect_words", "targeting", "break_even"},
-    {"cases"},
-    {"targeting_words"},
-]
-BATCH = {"plan", "parameters", "records", "markup", "pages", "jobs", "scheduler", "batch", "cli"}
 IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "pyyaml": "yaml",
@@ -127,15 +46,8 @@ def name_of(requirement: str) -> str:
     return re.match(r"[A-Za-z0-9-]+", requirement)[0].lower()
 
 
-def module_of(path: Path) -> str:
-    """Return the name below ``research``: ``risk``, ``simulate.truth``; a package's own is that of
-    its folder.
-    """
-    return (
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        .removesuffix("__init__")
-        .removesuffix(".")
-    )
+def package_of(module: str) -> str:
+    return module.split(".")[0]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -205,19 +117,54 @@ def test_every_dependency_is_used_and_every_import_is_declared():
     assert imported - declared - with_engine - asked_for <= set(sys.stdlib_module_names)
 
 
-def test_analysis_imports_only_lower_layers_and_knows_nothing_of_batches():
-    level = {name: number for number, names in enumerate(LAYERS) for name in names}
-    for path in SOURCES:
-        if (own := module_of(path)) in level:
-            for module in imports_of(path):
-                if module and module.startswith("research."):
-                    assert level.get(module.removeprefix("research."), 99) < level[own], (
-                        f"{own} imports {module}"
-                    )
+def test_every_package_stands_in_the_table_of_layers_and_every_row_exists():
+    assert [layer.package for layer in LAYERS if layer.package not in PACKAGES] == []
+    assert PACKAGES - {layer.package for layer in LAYERS} == set()
+    assert len({layer.package for layer in LAYERS}) == len(LAYERS)
 
 
-def test_every_module_has_its_layer():
-    assert {module_of(path) for path in SOURCES} - {""} == set().union(*LAYERS) | BATCH
+def test_a_package_imports_only_packages_of_rows_above_its_own():
+    row = {layer.package: number for number, layer in enumerate(LAYERS)}
+    wrong = [
+        one
+        for one in IMPORTS
+        if one.importer  # the front door, research itself, may hand out names of every package
+        and package_of(one.importer) != package_of(one.module)
+        and row[package_of(one.importer)] < row.get(package_of(one.module), len(LAYERS))
+    ]
+    assert wrong == [], "docs/design.md has the table of layers"
+
+
+def test_no_files_import_one_another_in_a_circle():
+    uses: dict[str, set[str]] = {}
+    for one in IMPORTS:
+        uses.setdefault(one.importer, set()).add(one.module)
+    assert find_circle(uses) == []
+
+
+def test_only_the_command_imports_batches_and_nothing_imports_the_command_or_the_notebooks_entry():
+    entries = {"batch", "notebook", "cli"}
+    importers = {
+        (package_of(one.importer), package_of(one.module))
+        for one in IMPORTS
+        if one.importer and package_of(one.module) in entries
+    }
+    assert {pair for pair in importers if pair[0] != pair[1]} <= {("cli", "batch")}
+
+
+def test_nothing_else_of_an_analysis_imports_its_reports_and_plots():
+    for one in IMPORTS:
+        folder, _, module = one.module.rpartition(".")
+        if folder and module in ("report", "plots"):
+            front_door = MODULES[one.importer].name == "__init__.py"
+            own = package_of(one.importer) == package_of(one.module)
+            assert front_door or not own, f"{one.importer} imports {one.module}"
+
+
+def test_the_committed_picture_of_packages_is_what_the_imports_draw_now():
+    assert draw_packages.PICTURE.read_text(encoding="utf-8") == draw_packages.draw_now(), (
+        "the packages or their imports changed: run 'make picture', look at it and commit it"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
