@@ -10,27 +10,18 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from research.data.contracts import Tables
 from research.data.fetch import fetch
 from research.data.load import load_tables
 from research.data.profile import describe_run
 from research.errors import NotApplicable
-from research.features.build import (
-    KEYS,
-    describe_features,
-    list_features,
-    load_flat,
-    load_panel,
-)
-from research.features.leakage.gate import allowed_features, check_leakage
-from research.features.leakage.post_outcome import load_reference_population
-from research.panel.population import count_population
+from research.features.build import describe_features, load_flat, load_panel
+from research.features.leakage.gate import Leakage, check_panel
+from research.panel.learning import Panel
 from research.panel.splits import Split, plan_split, require_out_of_time
 from research.reporting.results import save_table
 from research.reporting.style import use_style
@@ -42,107 +33,34 @@ STUDY_PARAMETERS = ("snapshot", "lead_days", "horizon_days", "capacity")
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Labelled customers with their features: rows to learn from, and rows to be judged on.
-
-    Attributes
-    ----------
-    train, test : one row per snapshot and customer; of a flat study both are the same rows, one
-        per customer
-    split : the snapshots behind them; none in a flat study
-    """
-
-    train: pd.DataFrame
-    test: pd.DataFrame
-    split: Split | None
-    tables: Tables
-
-    @property
-    def dated(self) -> bool:
-        """Say whether the rows have snapshots."""
-        return self.split is not None
-
-    @property
-    def validation(self) -> str:
-        """Say how models are judged: out of time, or by cross-validation."""
-        return "out of time" if self.dated else "cross-validation"
-
-    @cached_property
-    def all(self) -> pd.DataFrame:
-        """Return all rows, each once; of a dated study with the column ``part``, train or test."""
-        if not self.dated:
-            return self.train
-        parts = [self.train.assign(part="train"), self.test.assign(part="test")]
-        return pd.concat(parts, ignore_index=True)
-
-    @property
-    def keys(self) -> list[str]:
-        """Return the columns that name a row."""
-        return [key for key in KEYS if key in self.test]
-
-    @property
-    def first_judged_day(self) -> date | None:
-        """Return the first test snapshot; nothing later may teach a model."""
-        return min(self.split.test) if self.dated else None
-
-    @property
-    def learned(self) -> pd.DataFrame:
-        """Return the training rows without those who leave before the team could act."""
-        return self.train[~self.train.left_in_lead] if self.dated else self.train
-
-    @property
-    def judged(self) -> pd.DataFrame:
-        """Return the test rows without those who leave before the team could act."""
-        return self.test[~self.test.left_in_lead] if self.dated else self.test
-
-    def hold_out(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return rows to fit one model on and rows that it has not seen.
-
-        Of a dated study the training and the test rows, of a flat one 70 and 30 % at random.
-        """
-        if self.dated:
-            return self.learned, self.judged
-        churned = self.train.churned
-        return tuple(
-            train_test_split(self.train, test_size=0.3, stratify=churned, random_state=seed)
-        )
-
-    @cached_property
-    def counts(self) -> pd.DataFrame:
-        """Return who is judged and who is left out, per snapshot; see ``count_population``."""
-        if self.dated:
-            return count_population(self.all, self.tables)
-        churned = self.train.churned
-        row = {"customers": len(churned), "churned": churned.sum(), "churn_share": churned.mean()}
-        return pd.DataFrame([row])
-
-    @property
-    def population(self) -> Any:
-        """Show who is judged; a dated study leaves the table ``population``."""
-        if not self.dated:
-            return show(self.counts, note="One row per customer, judged by cross-validation.")
-        save_table(self.counts, "population")
-        return show(self.counts.merge(self.all[["snapshot", "part"]].drop_duplicates()))
-
-
-@dataclass(frozen=True)
 class Features:
-    """What a model may see of a panel, and what the leakage checks kept out.
+    """What a model may see of a panel, and what the leakage checks excluded.
 
     Attributes
     ----------
-    columns : every feature of the training rows
-    allowed : those of them that passed the leakage checks, or that study.yml keeps with a reason
-    leaks : one row per finding, see ``check_leakage``
+    leakage : the columns that were checked, and the findings
     dictionary : one row per feature, see ``describe_features``
     rows : training rows that were checked
     """
 
-    columns: list[str]
-    allowed: list[str]
-    leaks: pd.DataFrame
+    leakage: Leakage
     dictionary: pd.DataFrame
     rows: int
+
+    @property
+    def columns(self) -> list[str]:
+        """Return every feature of the training rows."""
+        return self.leakage.columns
+
+    @property
+    def allowed(self) -> list[str]:
+        """Return the features that models may use."""
+        return self.leakage.allowed
+
+    @property
+    def leaks(self) -> pd.DataFrame:
+        """Return one row per finding; see ``check_leakage``."""
+        return self.leakage.findings
 
     @property
     def descriptions(self) -> dict[str, str]:
@@ -238,12 +156,10 @@ class Run:
         ----------
         table : name of the table with the findings
         """
-        columns = list_features(panel.train, self.study)
-        people = load_reference_population(self.tables, self.study, panel.first_judged_day)
-        leaks = save_table(check_leakage(panel.train, columns, self.study, people), table)
+        leakage = check_panel(self.tables, self.study, panel.train, panel.first_judged_day)
+        save_table(leakage.findings, table)
         dictionary = describe_features(self.tables, self.study)
-        allowed = allowed_features(columns, leaks)
-        return Features(columns, allowed, leaks, dictionary, len(panel.train))
+        return Features(leakage, dictionary, len(panel.train))
 
     def trial(self) -> Any:
         """Return the customers whose arms were randomised; see ``trials.load_trials``.

@@ -8,14 +8,16 @@ from research.reporting.style import MARKERS, get_axes, show_months
 
 def plot_months(
     table: pd.DataFrame, ax: Axes | None = None, marks: dict[str, pd.Timestamp] | None = None
-) -> Axes:
-    """Draw the rows per month of every table on a logarithmic axis, with dated marks such as the
-    snapshot.
+) -> Axes | None:
+    """Draw the rows per month of every table on a logarithmic axis; nothing without rows.
 
     Parameters
     ----------
     table : DataFrame with columns table, month, rows
+    marks : days that a dotted line marks, by name
     """
+    if table.empty:
+        return None
     ax = get_axes(ax)
     for number, (name, rows) in enumerate(table.groupby("table", sort=False)):
         ax.plot(

@@ -10,6 +10,8 @@ from research.data.coverage import find_data_end
 from research.data.fetch import data_hash
 from research.study import Study
 
+FRESHNESS = ["table", "last", "days_before_snapshot", "days_before_data_end", "verdict"]
+
 
 def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
     """Return the facts that identify a run, one row each: study, parameters, rows, customers, first
@@ -146,9 +148,17 @@ def count_by_month(tables: Tables) -> pd.DataFrame:
     )
 
 
-def judge_freshness(tables: Tables, study: Study) -> pd.DataFrame:
+def find_marks(tables: Tables, study: Study) -> dict[str, pd.Timestamp]:
+    """Return the days that a picture over time marks; none for a flat study."""
+    if study.kind == "flat":
+        return {}
+    days = {"last snapshot": study.snapshots.last, "data end": find_data_end(tables, study)}
+    return {name: pd.Timestamp(day) for name, day in days.items()}
+
+
+def freshness_table(tables: Tables, study: Study) -> pd.DataFrame:
     """Return how long before the last snapshot and before the data's end each dated table falls
-    silent.
+    silent; a flat study has no such table.
 
     Returns
     -------
@@ -158,6 +168,8 @@ def judge_freshness(tables: Tables, study: Study) -> pd.DataFrame:
         was recorded. Campaigns come when the company decides, so their silence says nothing: they
         are left out.
     """
+    if study.kind == "flat":
+        return pd.DataFrame(columns=FRESHNESS)
     ends_at, snapshot = (
         pd.Timestamp(find_data_end(tables, study)),
         pd.Timestamp(study.snapshots.last),

@@ -176,14 +176,14 @@ def summarise(dictionary: pd.DataFrame, history: dict[str, int] | None = None) -
     table = pd.DataFrame(
         rows, columns=["source", "features", "windows", "history_days", "too_long", "examples"]
     ).astype({"history_days": "Int64"})
-    return table if history is not None else table.drop(columns=["history_days", "too_long"])
+    return table if history else table.drop(columns=["history_days", "too_long"])
 
 
 def _list_days(windows: Sequence[int]) -> str:
     return ", ".join(str(days) for days in windows)
 
 
-def measure_history(first_days: dict[str, pd.Timestamp], snapshot: date) -> dict[str, int]:
+def measure_history(first_days: pd.Series, snapshot: date | None) -> dict[str, int]:
     """Return how many days a window can look back from a snapshot, it included, before a table runs
     out of rows; 0 where rows begin later.
 
@@ -193,17 +193,19 @@ def measure_history(first_days: dict[str, pd.Timestamp], snapshot: date) -> dict
     dated = {
         table: first.normalize()
         for table, first in first_days.items()
-        if table != "campaigns" and pd.notna(first)
+        if snapshot and table != "campaigns" and pd.notna(first)
     }
     return {
         table: max((pd.Timestamp(snapshot) - first).days + 1, 0) for table, first in dated.items()
     }
 
 
-def explain_short_history(summary: pd.DataFrame, snapshot: date) -> str:
+def explain_short_history(summary: pd.DataFrame, snapshot: date | None) -> str:
     """Return a sentence that names the windows longer than the history before the first training
-    snapshot; see ``summarise``.
+    snapshot; see ``summarise``. None where no history was measured.
     """
+    if "too_long" not in summary:
+        return ""
     short = summary[summary.too_long != ""]
     if short.empty:
         return (

@@ -1,0 +1,45 @@
+"""Sentences of ``10_data``, each made from the tables that the page shows."""
+
+import pandas as pd
+
+
+def describe_data(
+    counts: pd.DataFrame, checked: pd.DataFrame, freshness: pd.DataFrame, leaks: pd.DataFrame
+) -> str:
+    """Return the verdict on the data: checks, duplicates, freshness, target leakage.
+
+    Parameters
+    ----------
+    counts : see ``profile.count_rows``
+    checked : see ``checks.check``
+    freshness : see ``profile.freshness_table``; without rows nothing is said of it
+    leaks : see ``check_leakage``
+    """
+    failed = int((checked.rows_failing > 0).sum())
+    duplicates = f"{counts.duplicates.sum():,} of {counts.rows.sum():,} rows are exact duplicates."
+    return " ".join(
+        sentence
+        for sentence in (
+            f"**{len(checked) - failed} of {len(checked)} checks passed.**",
+            duplicates,
+            _describe_freshness(freshness),
+            _describe_leaks(leaks),
+        )
+        if sentence
+    )
+
+
+def _describe_freshness(freshness: pd.DataFrame) -> str:
+    if freshness.empty:
+        return ""
+    stale = freshness.table[freshness.verdict.str.startswith("stale")]
+    if stale.empty:
+        return "No dated table is stale at the last snapshot."
+    return f"Stale at the last snapshot: {', '.join(stale)}."
+
+
+def _describe_leaks(leaks: pd.DataFrame) -> str:
+    excluded = leaks.column[leaks.decision == "excluded"]
+    if excluded.empty:
+        return "The leakage checks exclude no feature."
+    return f"Excluded from every model for target leakage: {', '.join(excluded)}."
