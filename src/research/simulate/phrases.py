@@ -13,7 +13,7 @@ TONES = ("negative", "neutral", "positive")
 PHRASES = {  # by language, then in the order of TONES
     "English": (
         """Nobody answers my messages.|It still does not work.|I expected much more for this money.|Far too slow lately.|Too expensive for what I use.
-        |Support took days and solved nothing.|The parcel got damaged.|I am tired of repeating my problem.|The last update broke everything.
+        |Support took days and solved nothing.|The parcel arrived damaged.|I am tired of repeating my problem.|The last update broke everything.
         |They raised the price without a word.|Waste of money, honestly.|I keep losing my work.|The courier never showed up.|Not what was promised.""",
         """It is fine.|Does what it should, no more.|Some things could be easier.|I use it now and then.|No strong opinion.|Average, like the others.
         |Changed my address last week.|I have the basic plan.|The invoice came by mail.|Okay for the price, I suppose.
