@@ -18,9 +18,8 @@ import duckdb
 import pandas as pd
 from pyarrow.parquet import read_schema
 
-from research.batch import run
-from research.data import contracts, fetch, load
-from research.data.checks import check, require
+from research.batch import run as batch
+from research.data import checks, contracts, fetch, load
 from research.data.readers import shorten_error
 from research.errors import StudyError, UsageError
 from research.features import build
@@ -30,39 +29,36 @@ from research.simulate import generate
 from research.study import Study, adjust, list_studies, load_study
 from research.study_schema import TRAPS
 
+INTERRUPTED = "Query interrupted"  # DuckDB's RuntimeError when Ctrl-C comes during a query
+SUFFIXES = (".parquet", ".csv")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    _fix_mirror()
+    options = _make_parser().parse_args(arguments)
+    _resolve_mirror()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # ends as Ctrl-C does: what was half-written goes
+        # a request to end is handled as Ctrl-C is: what is half-written is removed
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return options.command(options)
     except StudyError as error:
         return _report(error)
     except duckdb.OutOfMemoryException as error:
-        arrived = shorten_error(error).split(" Possible solutions")[0]
-        return _report(
-            StudyError(
-                f"expected memory for DuckDB, got: {arrived}; raise memory_gb under engine in"
-                " study.yml, or make room where TMPDIR is"
-            )
-        )
-    except (KeyboardInterrupt, RuntimeError) as error:
-        if (
-            isinstance(error, RuntimeError) and str(error) != "Query interrupted"
-        ):  # as DuckDB says that Ctrl-C came while it worked
+        return _report(_explain_memory(error))
+    except KeyboardInterrupt:
+        return _report_stop(options)
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
             raise
-        goes_on = (
-            "; finished reports stay, 'research run' goes on where this left off"
-            if options.command is _run
-            else "; nothing half-written was left"
-        )
-        print(f"stopped{goes_on}", file=sys.stderr)
-        return 130
+        return _report_stop(options)
+
+
+def _resolve_mirror() -> None:
+    """Make a relative mirror absolute, since kernels run in other folders."""
+    mirror = os.environ.get("RESEARCH_MIRROR")
+    if mirror:
+        os.environ["RESEARCH_MIRROR"] = str(Path(mirror).resolve())
 
 
 def _report(error: StudyError) -> int:
@@ -71,138 +67,105 @@ def _report(error: StudyError) -> int:
     return 2 if isinstance(error, UsageError) else 1
 
 
-def _fix_mirror() -> None:
-    """Kernels run in other folders: a relative mirror is meant from here."""
-    mirror = os.environ.get("RESEARCH_MIRROR")
-    if mirror:
-        os.environ["RESEARCH_MIRROR"] = str(Path(mirror).resolve())
+def _explain_memory(error: duckdb.OutOfMemoryException) -> StudyError:
+    reason = shorten_error(error).split(" Possible solutions")[0]
+    return StudyError(
+        f"expected enough memory for DuckDB, got this error: {reason}; raise memory_gb under engine"
+        " in study.yml, or free space in the temporary folder (TMPDIR)"
+    )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _report_stop(options: argparse.Namespace) -> int:
+    kept = "no half-written file was left"
+    if options.command is _run:
+        kept = "finished reports are kept, and 'research run' continues from here"
+    print(f"stopped; {kept}", file=sys.stderr)
+    return 130
+
+
+# What the command line takes
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="research", description="Customer churn research: from a study folder to reports."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_fetch(commands)
-    _add_check(commands)
-    _add_snapshot(commands)
-    _add_simulate(commands)
-    _add_run(commands)
+    for add in (_add_fetch, _add_check, _add_snapshot, _add_simulate, _add_run):
+        add(commands)
     return parser
 
 
 def _add_fetch(commands) -> None:
     command = commands.add_parser(
         "fetch",
-        help="bring a study's raw files, verified",
-        description="Bring raw files from RESEARCH_MIRROR or their URL, verified by SHA-256.",
+        help="fetch and verify a study's raw files",
+        description="Fetch raw files from RESEARCH_MIRROR or their URL, verified by SHA-256.",
     )
-    command.add_argument(
-        "studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given"
-    )
+    _add_studies(command)
     command.set_defaults(command=_fetch)
 
 
 def _add_check(commands) -> None:
     command = commands.add_parser(
         "check",
-        help="check a study's promises",
-        description="Run the SQL adapters and check every promise of every contract table.",
+        help="check a study's tables against the data contract",
+        description=(
+            "Run a study's SQL, check every table against the data contract (columns, types, keys,"
+            " ranges, dates), and run the leakage checks on its features."
+        ),
     )
-    command.add_argument(
-        "studies", nargs="*", metavar="STUDY", help="folders below data/; all unless given"
-    )
+    _add_studies(command)
     command.add_argument(
         "--time-travel",
         action="store_true",
-        help="prove on the study's own tables that no feature sees past its snapshot",
+        help="test on the study's own tables that no feature uses data from after its snapshot",
     )
     command.set_defaults(command=_check)
+
+
+def _add_studies(command: argparse.ArgumentParser) -> None:
+    text = "folders below data/; all unless given"
+    command.add_argument("studies", nargs="*", metavar="STUDY", help=text)
 
 
 def _add_snapshot(commands) -> None:
     command = commands.add_parser(
         "snapshot",
         help="write features and labels at a snapshot",
-        description="Write labels and features of everyone in the population at one day.",
+        description="Write labels and features of the whole population at one day.",
     )
     command.add_argument("study", metavar="STUDY", help="folder below data/")
-    command.add_argument(
-        "--at",
-        default="",
-        metavar="DATE",
-        help="ISO date, the last day whose events may be used; the study's own unless given",
-    )
-    command.add_argument(
-        "--lead-days",
-        type=int,
-        default=-1,
-        metavar="N",
-        help="days the team needs to act; the study's own unless given",
-    )
-    command.add_argument(
-        "--horizon-days",
-        type=int,
-        default=0,
-        metavar="N",
-        help="days of the label window; the study's own unless given",
-    )
-    command.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given",
-    )
+    text = "ISO date, the last day whose events may be used; the study's own unless given"
+    command.add_argument("--at", default="", metavar="DATE", help=text)
+    text = "days the team needs to act; the study's own unless given"
+    command.add_argument("--lead-days", type=int, default=-1, metavar="N", help=text)
+    text = "days of the label window; the study's own unless given"
+    command.add_argument("--horizon-days", type=int, default=0, metavar="N", help=text)
+    text = "a .parquet or .csv file; data/<study>/raw/snapshot-<date>.parquet unless given"
+    command.add_argument("--out", type=Path, metavar="FILE", help=text)
     command.set_defaults(command=_snapshot)
 
 
 def _add_simulate(commands) -> None:
     command = commands.add_parser(
         "simulate",
-        help="write a generated company",
-        description=(
-            "Write the tables of a generated company, and the truth beside them, as Parquet in"
-            " parts."
-        ),
+        help="write a simulated company",
+        description="Write the tables of a simulated company, and its ground truth, as Parquet.",
     )
+    text = "everyone who ever joins, at least 100"
+    command.add_argument("--customers", type=int, required=True, metavar="N", help=text)
+    text = "calendar months of history up to its last day, at least 12"
+    command.add_argument("--months", type=int, required=True, metavar="M", help=text)
+    text = "same seed, same bytes"
+    command.add_argument("--seed", type=int, required=True, metavar="S", help=text)
+    text = "a folder that does not exist or is empty"
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help=text)
+    text = "customers in memory at once; the bytes do not depend on it"
+    command.add_argument("--chunk", type=int, default=generate.CHUNK, metavar="N", help=text)
+    text = f"traps that are not planted: {', '.join(TRAPS)}"
     command.add_argument(
-        "--customers",
-        type=int,
-        required=True,
-        metavar="N",
-        help="everyone who ever joins, at least 100",
-    )
-    command.add_argument(
-        "--months",
-        type=int,
-        required=True,
-        metavar="M",
-        help="calendar months of history up to its last day, at least 12",
-    )
-    command.add_argument(
-        "--seed", type=int, required=True, metavar="S", help="same seed, same bytes"
-    )
-    command.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="a folder that does not exist or is empty",
-    )
-    command.add_argument(
-        "--chunk",
-        type=int,
-        default=generate.CHUNK,
-        metavar="N",
-        help="customers held at once; the bytes do not depend on it",
-    )
-    command.add_argument(
-        "--without",
-        nargs="+",
-        default=[],
-        choices=TRAPS,
-        metavar="TRAP",
-        help=f"traps that are not planted: {', '.join(TRAPS)}",
+        "--without", nargs="+", default=[], choices=TRAPS, metavar="TRAP", help=text
     )
     command.set_defaults(command=_simulate)
 
@@ -211,54 +174,22 @@ def _add_run(commands) -> None:
     command = commands.add_parser(
         "run",
         help="run notebooks and write reports",
-        description="Run the plan's notebooks; what hasn't changed isn't run again.",
+        description="Run the notebooks of the plan; what hasn't changed isn't run again.",
     )
-    command.add_argument(
-        "study",
-        nargs="?",
-        metavar="STUDY",
-        help="folder below data/; every study of reports/plan.yml unless given",
-    )
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a notebook parameter; the run is named after what is set",
-    )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="notebooks at a time; the number of cores unless given",
-    )
+    text = "folder below data/; every study of reports/plan.yml unless given"
+    command.add_argument("study", nargs="?", metavar="STUDY", help=text)
+    text = "a notebook parameter; the run is named after the parameters that are set"
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
+    text = "notebooks at a time; the number of cores unless given"
+    command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
     command.set_defaults(command=_run)
 
 
-def _each(names: list[str], action: Callable[[Study], None]) -> int:
-    """Do ``action`` for the studies named, or for all; a fault of one doesn't keep the others from
-    their turn.
-    """
-    found = names or list_studies()
-    if not found:
-        raise UsageError(
-            "expected at least one study folder below data/, found none; write"
-            " data/<study>/study.yml"
-        )
-    return max([_one(name, action) for name in found])
-
-
-def _one(name: str, action: Callable[[Study], None]) -> int:
-    try:
-        action(load_study(name))
-    except StudyError as error:
-        return _report(error)
-    return 0
+# fetch and check
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    return _each(options.studies, _fetch_one)
+    return _for_each(options.studies, _fetch_one)
 
 
 def _fetch_one(study: Study) -> None:
@@ -267,46 +198,53 @@ def _fetch_one(study: Study) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    return _each(options.studies, _travel_one if options.time_travel else _check_one)
+    return _for_each(options.studies, _test_time_travel if options.time_travel else _check_one)
+
+
+def _for_each(names: list[str], action: Callable[[Study], None]) -> int:
+    """Run ``action`` for the studies named, or for all, and return the worst exit code.
+
+    A fault of one study doesn't stop the others.
+    """
+    names = names or list_studies()
+    if not names:
+        raise UsageError(
+            "expected at least one study folder below data/, found none; write"
+            " data/<study>/study.yml"
+        )
+    return max([_run_action(name, action) for name in names])
+
+
+def _run_action(name: str, action: Callable[[Study], None]) -> int:
+    try:
+        action(load_study(name))
+    except StudyError as error:
+        return _report(error)
+    return 0
 
 
 def _check_one(study: Study) -> None:
-    print(f"{study.name}: running the SQL adapters …", file=sys.stderr)
+    print(f"{study.name}: running the SQL …", file=sys.stderr)
     # these load the model libraries, which the other commands can do without
     from research.features.leakage.gate import check_panel
-    from research.models import registry as candidates
+    from research.models import registry
 
     tables = load.adapt(study)
-    checks = check(tables)
-    require(checks)
+    results = checks.check(tables)
+    checks.require_passed(results)
     load.require_sensitive(study, tables)
-    leakage = check_panel(tables, study, _learn(study, tables))
-    candidates.find_rule_column(leakage.allowed, study)
-    candidates.find_directions(leakage.allowed, study)
+    leakage = check_panel(tables, study, _load_training_rows(study, tables))
+    registry.find_rule_column(leakage.allowed, study)
+    registry.find_directions(leakage.allowed, study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(
-        f"{study.name}: all {len(checks)} promises kept;"
-        f" {len(leakage.excluded)} of {len(leakage.columns)} features leak; rows:"
-        f" {rows}"
+        f"{study.name}: {len(results)} of {len(results)} checks passed; {len(leakage.excluded)} of"
+        f" {len(leakage.columns)} features excluded for target leakage; rows: {rows}"
     )
 
 
-def _travel_one(study: Study) -> None:
-    from research.features.leakage import time_travel as travel  # as above
-
-    if study.kind == "flat":
-        print(travel.explain_flat(study))
-        return
-    print(f"{study.name}: building the features under other futures …", file=sys.stderr)
-    table = travel.travel(load.load_tables(study), study)
-    faults = [*travel.list_faults(table, study)]
-    if faults:
-        raise StudyError(*faults)
-    print(travel.sum_up(table, study))
-
-
-def _learn(study: Study, tables: contracts.Tables) -> pd.DataFrame:
-    """Return the training rows, after a look at all windows."""
+def _load_training_rows(study: Study, tables: contracts.Tables) -> pd.DataFrame:
+    """Return the training rows, once all label windows are known to lie within the data."""
     if study.kind == "flat":
         return build.load_flat(tables, study)
     split = splits.plan_split(study)
@@ -314,21 +252,34 @@ def _learn(study: Study, tables: contracts.Tables) -> pd.DataFrame:
     return build.load_panel(tables, study, split.train, known_by=min(split.test))
 
 
+def _test_time_travel(study: Study) -> None:
+    from research.features.leakage import time_travel  # loads the model libraries too
+
+    if study.kind == "flat":
+        print(time_travel.explain_flat(study))
+        return
+    print(f"{study.name}: building the features with other futures …", file=sys.stderr)
+    table = time_travel.travel(load.load_tables(study), study)
+    faults = [*time_travel.list_faults(table, study)]
+    if faults:
+        raise StudyError(*faults)
+    print(time_travel.sum_up(table, study))
+
+
+# snapshot
+
+
 def _snapshot(options: argparse.Namespace) -> int:
-    require_settings(
-        snapshot=options.at, lead_days=options.lead_days, horizon_days=options.horizon_days
-    )
-    study = adjust(load_study(options.study), options.at, options.lead_days, options.horizon_days)
-    out = (
-        options.out
-        or study.raw / f"snapshot-{study.snapshots.last if study.snapshots else 'flat'}.parquet"
-    )
-    if out.suffix.lower() not in (".parquet", ".csv"):
+    clock = (options.at, options.lead_days, options.horizon_days)
+    require_settings(**dict(zip(("snapshot", "lead_days", "horizon_days"), clock, strict=True)))
+    study = adjust(load_study(options.study), *clock)
+    out = options.out or _name_snapshot(study)
+    if out.suffix.lower() not in SUFFIXES:
         raise UsageError(
-            f"expected a --out file that ends in .parquet or .csv, got '{out}'; rename it"
+            f"expected a --out file that ends in {' or '.join(SUFFIXES)}, got '{out}'; rename it"
         )
-    print(f"{study.name}: building evidence, labels and features …", file=sys.stderr)
-    churned, columns = _write(load.load_tables(study), study, out)
+    print(f"{study.name}: building labels and features …", file=sys.stderr)
+    churned, columns = _publish(load.load_tables(study), study, out)
     print(
         f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns}"
         f" columns, written to {out}"
@@ -336,25 +287,28 @@ def _snapshot(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
-    """Write beside the target and rename: a reader sees the whole file or none; return who churned
-    and how many columns there are.
+def _name_snapshot(study: Study) -> Path:
+    day = study.snapshots.last if study.snapshots else "flat"
+    return study.raw / f"snapshot-{day}.parquet"
+
+
+def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
+    """Write a snapshot and return who churned and the number of columns.
+
+    It is written next to ``out`` and renamed: a reader sees the whole file or none.
     """
     scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch.touch()  # the system says why a place can't be written, in its own words
-        churned, columns = _fill(scratch, tables, study, out.suffix.lower())
-        if churned.empty:
-            raise StudyError(
-                f"{study.name}: expected customers who can churn after {study.snapshots.last},"
-                " got none; choose another --at"
-            )
+        scratch.touch()  # where it can't be written, the system's own reason is reported
+        churned, columns = _write(scratch, tables, study, out.suffix.lower())
+        _require_customers(churned, study)
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
-        arrived = (error.strerror or error) if isinstance(error, OSError) else shorten_error(error)
+        system = isinstance(error, OSError)
+        reason = (error.strerror or error) if system else shorten_error(error)
         raise StudyError(
-            f"expected a place to write {out}, got {arrived}; choose another --out"
+            f"expected to write {out}, but that failed: {reason}; choose another --out"
         ) from None
     finally:
         with suppress(OSError):
@@ -362,18 +316,30 @@ def _write(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series
     return churned, columns
 
 
-def _fill(path: Path, tables: contracts.Tables, study: Study, suffix: str) -> tuple[pd.Series, int]:
-    """The Parquet file of a dated study is written part by part: it needn't fit into memory."""
+def _require_customers(churned: pd.Series, study: Study) -> None:
+    if churned.empty:
+        raise StudyError(
+            f"{study.name}: expected customers who can churn after {study.snapshots.last}, got"
+            " none; choose another --at"
+        )
+
+
+def _write(
+    path: Path, tables: contracts.Tables, study: Study, suffix: str
+) -> tuple[pd.Series, int]:
+    """Write a snapshot; Parquet of a dated study part by part, since it may not fit in memory."""
     if study.snapshots and suffix == ".parquet":
         build.write_panel(tables, study, [study.snapshots.last], path)
         return pd.read_parquet(path, columns=["churned"]).churned, len(read_schema(path))
-    frame = (
-        build.load_panel(tables, study, [study.snapshots.last])
-        if study.snapshots
-        else build.load_flat(tables, study)
-    )
+    if study.snapshots:
+        frame = build.load_panel(tables, study, [study.snapshots.last])
+    else:
+        frame = build.load_flat(tables, study)
     frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
     return frame.churned, frame.shape[1]
+
+
+# simulate and run
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -390,11 +356,11 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return run.run(options.study, _settings(options.set), options.jobs)
+    return batch.run(options.study, _read_settings(options.set), options.jobs)
 
 
-def _settings(pairs: list[str]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if "=" not in pair or not pair.split("=")[0].strip()]
+def _read_settings(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if not pair.partition("=")[0].strip() or "=" not in pair]
     if wrong:
         raise UsageError(
             *(
@@ -402,9 +368,8 @@ def _settings(pairs: list[str]) -> dict[str, str]:
                 for pair in wrong
             )
         )
-    return {
-        name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)
-    }
+    settings = (pair.partition("=") for pair in pairs)
+    return {name.strip(): value.strip() for name, _, value in settings}
 
 
 if __name__ == "__main__":

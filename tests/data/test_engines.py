@@ -387,9 +387,9 @@ def test_a_warehouse_that_refuses_says_why_and_a_fault_of_ours_is_no_fault_of_th
         with pytest.raises(raised, match=str(said.args[0])):
             engines.connect(study)
     assert issubclass(
-        sqlite3.OperationalError, engines.catch(study)
+        sqlite3.OperationalError, engines.list_query_errors(study)
     )  # any driver that keeps to PEP 249 and is loaded
-    assert not issubclass(TypeError, engines.catch(study))
+    assert not issubclass(TypeError, engines.list_query_errors(study))
 
 
 def fill_warehouse(tables: dict[str, pd.DataFrame], url: str) -> None:

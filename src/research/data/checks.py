@@ -1,4 +1,4 @@
-"""The promises that contract tables keep, checked in their engine.
+"""The data contract of every table, checked in the table's engine.
 
 The checks are pandera schemas on Ibis tables, so they run where the data are; only counts and a few
 example values come back.
@@ -19,136 +19,43 @@ from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, SUMMED, TI
 from research.errors import StudyError
 
 EXAMPLES = 3
-EARLIEST = datetime(
-    1900, 1, 1
-)  # an older date is a placeholder, and pandas can't hold the oldest of them
+EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # pandas holds no date before 1677
+CUSTOMER_TOTAL = 9 * MOST  # what 64 bits hold in millionths
+MISSING, WRONG_TYPE, NULLS = (
+    "COLUMN_NOT_IN_DATAFRAME",
+    "WRONG_DATATYPE",
+    "SERIES_CONTAINS_NULLS",
+)  # pandera's reasons
+KIND_WORDS = {
+    "key": "identifiers",
+    "time": "dates or times",
+    "number": "numbers",
+    "text": "texts",
+    "flag": "flags (true or false)",
+}
+COLUMN_OF = "a column of"
+ONE_ROW = "one row per customer"
+TOTAL = f"a total of at most {CUSTOMER_TOTAL:g} per customer"
+COLUMNS = ["table", "column", "required", "rows_failing", "examples", "remedy"]
 
 
 @dataclass(frozen=True)
-class Promise:
-    """A rule on the rows of one table: ``holds`` is true where a row keeps it; null counts as
-    kept.
+class Check:
+    """A rule on the rows of one table.
+
+    ``passes`` is true where a row satisfies the rule; null counts as satisfied. ``needs`` names the
+    other column that the rule reads, if any.
     """
 
     column: str
     required: str
     remedy: str
-    holds: Callable[[ir.Table], ir.BooleanValue]
-
-
-def _finite_promises(name: str, table: ir.Table) -> Iterator[Promise]:
-    numbers = {column for column, spec in CONTRACTS[name].columns.items() if spec.kind == "number"}
-    for column in table.columns:
-        if column in numbers or (
-            column not in CONTRACTS[name].columns and table[column].type().is_floating()
-        ):
-            yield Promise(
-                column,
-                "finite numbers",
-                "make them null in the SQL",
-                lambda t, c=column: ~(t[c].isnan() | t[c].isinf()),
-            )
-
-
-def _range_promises(name: str) -> Iterator[Promise]:
-    for column, spec in CONTRACTS[name].columns.items():
-        if spec.low is not None:
-            yield Promise(
-                column,
-                f"values of at least {spec.low:g}",
-                "correct them in the SQL",
-                lambda t, c=column, low=spec.low: t[c] >= low,
-            )
-        if spec.high is not None:
-            yield Promise(
-                column,
-                f"values of at most {spec.high:g}",
-                "correct them in the SQL",
-                lambda t, c=column, high=spec.high: t[c] <= high,
-            )
-
-
-def _score_promises(name: str, table: ir.Table) -> Iterator[Promise]:
-    if name == "feedback" and "score_max" in table.columns and table.score_max.type().is_numeric():
-        fits = "correct the score or the scale in the SQL"
-        yield Promise(
-            "score",
-            "values of at most score_max",
-            fits,
-            lambda t: (t.score_max == 0) | (t.score.abs() <= t.score_max),
-        )
-
-
-def _time_promises(name: str, today: date) -> Iterator[Promise]:
-    contract = CONTRACTS[name]
-    tomorrow = pd.Timestamp(today + timedelta(days=1)).to_pydatetime()
-    for column in (column for column, spec in contract.columns.items() if spec.kind == "time"):
-        yield Promise(
-            column,
-            f"dates from {EARLIEST:%Y-%m-%d} on",
-            "make a placeholder null, or drop these rows",
-            lambda t, c=column: t[c] >= EARLIEST,
-        )
-        remedy = (
-            "leave it empty until it happens"
-            if column in ("ended_at", "resolved_at")
-            else "drop or correct these rows"
-        )
-        yield Promise(
-            column,
-            f"dates up to today ({today})",
-            remedy,
-            lambda t, c=column: t[c] < ibis.literal(tomorrow),
-        )
-    for first, then in contract.ordered:
-        yield Promise(
-            then,
-            f"dates on or after {first}",
-            "drop or correct these rows",
-            lambda t, a=first, b=then: t[b].truncate("D") >= t[a].truncate("D"),
-        )
-
-
-def _date_promises(name: str, table: ir.Table) -> Iterator[Promise]:
-    latest = datetime(2200, 1, 1)
-    for column in table.columns:
-        if column not in CONTRACTS[name].columns and (
-            table[column].type().is_date() or table[column].type().is_timestamp()
-        ):
-            yield Promise(
-                column,
-                "dates from 1900 to 2200",
-                "make a placeholder null",
-                lambda t, c=column: t[c].between(EARLIEST, latest),
-            )
-
-
-def _key_promises(name: str, customers: ir.Table | None) -> Iterator[Promise]:
-    bare = "identifiers without blanks around them"
-    yield Promise(
-        "customer_id",
-        bare,
-        "trim them in the SQL",
-        lambda t: (t.customer_id.strip() == t.customer_id) & (t.customer_id != ""),
-    )
-    if (
-        name in TIMELINE
-        and customers is not None
-        and "customer_id" in customers.columns
-        and customers.customer_id.type().is_string()
-    ):
-        known = customers.filter(customers.customer_id.notnull()).customer_id
-        remedy = "add them there or drop these rows"
-        yield Promise(
-            "customer_id",
-            "customers that the table customers holds",
-            remedy,
-            lambda t: t.customer_id.isnull() | t.customer_id.isin(known),
-        )
+    passes: Callable[[ir.Table], ir.BooleanValue]
+    needs: str | None = None
 
 
 def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFrame:
-    """Check every promise of every contract table.
+    """Check every contract table against its data contract.
 
     Parameters
     ----------
@@ -159,7 +66,7 @@ def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFram
     Returns
     -------
     DataFrame with columns table, column, required, rows_failing, examples, remedy
-        One row per promise; ``rows_failing`` is 0 where it is kept. Missing columns and wrong types
+        One row per check; ``rows_failing`` is 0 where it passed. Missing columns and wrong types
         fail on every row.
     """
     rows = [
@@ -167,88 +74,98 @@ def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFram
         for name, table in tables.items()
         for row in _check_table(name, table, tables.get("customers"), today or date.today())
     ]
-    return pd.DataFrame(
-        rows, columns=["table", "column", "required", "rows_failing", "examples", "remedy"]
-    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def require_passed(checks: pd.DataFrame) -> None:
+    """Raise a ``StudyError`` with one sentence for every check of ``checks`` that failed."""
+    failed = checks[checks.rows_failing > 0]
+    if len(failed):
+        raise StudyError(*(_describe_failure(row) for row in failed.itertuples()))
+
+
+def _describe_failure(row) -> str:
+    place = f"table {row.table}, column {row.column}" if row.column else f"table {row.table}"
+    return f"{place}: expected {row.required}, got {_describe_found(row)}; {row.remedy}"
+
+
+def _describe_found(row) -> str:
+    """Return the examples with what was counted: rows, repeated rows, customers, or nothing."""
+    ending = "" if row.rows_failing == 1 else "s"
+    if not row.column or row.required.startswith(COLUMN_OF):
+        return row.examples
+    if row.required == ONE_ROW:
+        return f"{row.rows_failing:,} repeated row{ending}, for example of {row.examples}"
+    if row.required == TOTAL:
+        return f"more for {row.rows_failing:,} customer{ending}, for example {row.examples}"
+    return f"{row.examples} in {row.rows_failing:,} row{ending}"
 
 
 def _check_table(
     name: str, table: ir.Table, customers: ir.Table | None, today: date
 ) -> Iterator[tuple]:
+    """Yield one row for each check: first on the table, then on its columns, then on its rows."""
     rows = table.count().execute()
-    yield (
-        name,
-        "",
-        "at least one row",
-        int(rows == 0),
-        "an empty table" if rows == 0 else "",
-        "check the SQL's filters and the raw files",
-    )
-    yield from _attribute_rows(name, table)
-    shape_faults = _find_shape_faults(name, table)
+    yield _check_filled(name, rows)
+    yield _check_names(name, table)
+    yield _check_nesting(name, table)
+    faults = _find_column_faults(name, table)
     for column, spec in CONTRACTS[name].columns.items():
         if column in table.columns or spec.required:
-            yield from _shape_rows(name, table, column, spec, shape_faults, rows)
+            yield from _check_column(name, table, column, spec, faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
-        yield _unique_row(name, table)
-    yield from (
-        _total_row(name, table, column)
-        for column in SUMMED.get(name, ())
-        if column in table.columns and (column, "WRONG_DATATYPE") not in shape_faults
-    )
-    for promise in (
-        *_finite_promises(name, table),
-        *_date_promises(name, table),
-        *_range_promises(name),
-        *_score_promises(name, table),
-        *_time_promises(name, today),
-        *_key_promises(name, customers),
-    ):
-        if _usable(name, table, promise, shape_faults):
-            yield _promise_row(name, table, promise)
+        yield _check_unique(name, table)
+    for column in SUMMED.get(name, ()):
+        if column in table.columns and (column, WRONG_TYPE) not in faults:
+            yield _check_totals(name, table, column)
+    for rule in _list_checks(name, table, customers, today):
+        if _is_possible(table, rule, faults):
+            yield _check_rows(name, table, rule)
 
 
-def _attribute_rows(name: str, table: ir.Table) -> Iterator[tuple]:
-    """No attribute may bear a name that a later step gives to a column of its own, nor hold lists
-    or structs.
-    """
-    own, attributes = (
-        sorted(RESERVED - {*CONTRACTS[name].columns}),
-        [column for column in table.columns if column not in CONTRACTS[name].columns],
-    )
+# Checks on a table and its columns
+
+
+def _check_filled(name: str, rows: int) -> tuple:
+    found = "an empty table" if rows == 0 else ""
+    remedy = "check the SQL's filters and the raw files"
+    return name, "", "at least one row", int(rows == 0), found, remedy
+
+
+def _check_names(name: str, table: ir.Table) -> tuple:
+    """Refuse attributes named like a column that a later step adds."""
+    reserved = sorted(RESERVED - {*CONTRACTS[name].columns})
     taken = [
         column
-        for column in attributes
-        if column.lower() in own or column.lower().endswith("_right")
+        for column in _list_attributes(name, table)
+        if column.lower() in reserved or column.lower().endswith("_right")
     ]
-    yield (
-        name,
-        "",
-        f"no column named {', '.join(own)} or *_right",
-        len(taken),
-        ", ".join(taken),
-        f"rename it in {name}.sql",
-    )
+    required = f"no column named {', '.join(reserved)} or *_right"
+    return name, "", required, len(taken), ", ".join(taken), f"rename it in {name}.sql"
+
+
+def _check_nesting(name: str, table: ir.Table) -> tuple:
+    """Refuse attributes of lists or structs."""
     nested = [
         f"{column} ({table[column].type()})"
-        for column in attributes
+        for column in _list_attributes(name, table)
         if table[column].type().is_nested()
     ]
-    yield (
-        name,
-        "",
-        "columns of single values",
-        len(nested),
-        ", ".join(nested),
-        f"take it apart in {name}.sql or leave it out",
-    )
+    remedy = f"split it in {name}.sql or leave it out"
+    return name, "", "columns of single values", len(nested), ", ".join(nested), remedy
 
 
-def _find_shape_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str]:
-    """Check names, types and nulls; a type that pandera has no word for, say a list, is wrong for
-    every contract column.
+def _list_attributes(name: str, table: ir.Table) -> list[str]:
+    """Return the columns of a table that its contract doesn't name."""
+    return [column for column in table.columns if column not in CONTRACTS[name].columns]
+
+
+def _find_column_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str]:
+    """Return missing columns, wrong types and nulls as {(column, reason): what was found}.
+
+    A type that pandera doesn't know, say a list, is wrong for every contract column.
     """
-    alien = {
+    unknown = {
         column
         for column in CONTRACTS[name].columns
         if column in table.columns and not _is_known(table[column])
@@ -258,10 +175,10 @@ def _find_shape_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str]
             ibis.dtype(KINDS[spec.kind]), nullable=not spec.required, required=spec.required
         )
         for column, spec in CONTRACTS[name].columns.items()
-        if column not in alien
+        if column not in unknown
     }
     return _validate(pa.DataFrameSchema(columns), table) | {
-        (column, "WRONG_DATATYPE"): str(table[column].type()) for column in alien
+        (column, WRONG_TYPE): str(table[column].type()) for column in unknown
     }
 
 
@@ -274,153 +191,205 @@ def _is_known(column: ir.Value) -> bool:
 
 
 def _validate(schema: pa.DataFrameSchema, table: ir.Table) -> dict[tuple[str, str], str]:
-    """Return pandera's findings as {(column, reason): what arrived}."""
+    """Return what pandera finds as {(column, reason): what was found}."""
     try:
         schema.validate(table, lazy=True)
     except SchemaErrors as errors:
-        return {_finding(error): str(error.failure_cases) for error in errors.schema_errors}
+        return {_locate(error): str(error.failure_cases) for error in errors.schema_errors}
     return {}
 
 
-def _finding(error) -> tuple[str, str]:
-    missing = error.reason_code.name == "COLUMN_NOT_IN_DATAFRAME"
-    return (str(error.failure_cases) if missing else str(error.schema.name), error.reason_code.name)
+def _locate(error) -> tuple[str, str]:
+    reason = error.reason_code.name
+    return str(error.failure_cases) if reason == MISSING else str(error.schema.name), reason
 
 
-def _shape_rows(
+def _check_column(
     name: str, table: ir.Table, column: str, spec: Column, faults: dict, rows: int
 ) -> Iterator[tuple]:
-    if (column, "COLUMN_NOT_IN_DATAFRAME") in faults:
-        yield (
-            name,
-            column,
-            f"a column of {spec.kind}s",
-            rows,
-            f"only {', '.join(table.columns)}",
-            f"select it in {name}.sql",
-        )
+    required = f"{COLUMN_OF} {KIND_WORDS[spec.kind]}"
+    if (column, MISSING) in faults:
+        found = f"only the columns {', '.join(table.columns)}"
+        yield name, column, required, rows, found, f"select it in {name}.sql"
         return
-    wrong_type = (column, "WRONG_DATATYPE") in faults
-    yield (
-        name,
-        column,
-        f"a column of {spec.kind}s",
-        rows if wrong_type else 0,
-        str(table[column].type()) if wrong_type else "",
-        f"cast it in {name}.sql",
-    )
+    wrong = (column, WRONG_TYPE) in faults
+    found = str(table[column].type()) if wrong else ""
+    yield name, column, required, rows if wrong else 0, found, f"cast it in {name}.sql"
     if spec.required:
-        nulls = (
-            table.filter(table[column].isnull()).count().execute()
-            if (column, "SERIES_CONTAINS_NULLS") in faults
-            else 0
-        )
-        yield (
-            name,
-            column,
-            "no empty values",
-            int(nulls),
-            "null" if nulls else "",
-            "drop these rows in the SQL or fill them from the source",
-        )
+        yield _check_nulls(name, table, column, (column, NULLS) in faults)
 
 
-def _unique_row(name: str, table: ir.Table) -> tuple:
-    keys = (
-        table.filter(table.customer_id.notnull())
-        .group_by("customer_id")
-        .agg(rows=lambda t: t.count())
-        .filter(lambda t: t.rows > 1)
-    )
-    found = keys.order_by(ibis.desc("rows"), "customer_id").limit(EXAMPLES).execute()
-    surplus = keys.agg(surplus=(keys.rows - 1).sum()).execute().surplus.iloc[0] if len(found) else 0
-    return (
-        name,
-        "customer_id",
-        "one row per customer",
-        int(surplus),
-        _examples(found.customer_id),
-        "keep one row per customer in the SQL",
-    )
+def _check_nulls(name: str, table: ir.Table, column: str, any_null: bool) -> tuple:
+    nulls = table.filter(table[column].isnull()).count().execute() if any_null else 0
+    remedy = "drop these rows in the SQL or fill them from the source"
+    return name, column, "no empty values", int(nulls), "null" if nulls else "", remedy
 
 
-def _total_row(name: str, table: ir.Table, column: str) -> tuple:
-    """A customer's amounts must add up to what 64 bits hold in millionths; asked customer by
-    customer only where the table's total exceeds it.
+def _check_unique(name: str, table: ir.Table) -> tuple:
+    counts = table.filter(table.customer_id.notnull()).group_by("customer_id")
+    repeated = counts.agg(rows=lambda t: t.count()).filter(lambda t: t.rows > 1)
+    first = repeated.order_by(ibis.desc("rows"), "customer_id").limit(EXAMPLES).execute()
+    surplus = int((repeated.rows - 1).sum().execute()) if len(first) else 0
+    remedy = "keep one row per customer in the SQL"
+    return name, "customer_id", ONE_ROW, surplus, _list_examples(first.customer_id), remedy
+
+
+def _check_totals(name: str, table: ir.Table, column: str) -> tuple:
+    """Bound each customer's total, so that sums in whole millionths fit 64 bits.
+
+    Customers are only summed one by one where the total of the table exceeds the bound.
     """
     size = table[column].abs()
-    found, failing = pd.DataFrame({"customer_id": []}), 0
-    if float(table.agg(total=size.sum()).execute().total.iloc[0] or 0) > 9 * MOST:
-        beyond = (
-            table.group_by("customer_id").agg(total=size.sum()).filter(lambda t: t.total > 9 * MOST)
+    failing, examples = 0, ""
+    if float(table.agg(total=size.sum()).execute().total.iloc[0] or 0) > CUSTOMER_TOTAL:
+        totals = table.group_by("customer_id").agg(total=size.sum())
+        beyond = totals.filter(lambda t: t.total > CUSTOMER_TOTAL)
+        failing = beyond.count().execute()
+        first = beyond.order_by("customer_id").limit(EXAMPLES).execute()
+        examples = _list_examples(first.customer_id)
+    return name, column, TOTAL, int(failing), examples, "correct the amounts in the SQL"
+
+
+# Checks on rows
+
+
+def _list_checks(
+    name: str, table: ir.Table, customers: ir.Table | None, today: date
+) -> Iterator[Check]:
+    yield from _list_finite_checks(name, table)
+    yield from _list_attribute_date_checks(name, table)
+    yield from _list_range_checks(name)
+    yield from _list_score_checks(name, table)
+    yield from _list_time_checks(name, today)
+    yield from _list_key_checks(name, customers)
+
+
+def _list_finite_checks(name: str, table: ir.Table) -> Iterator[Check]:
+    contract = CONTRACTS[name].columns
+    for column in table.columns:
+        number = (
+            contract[column].kind == "number"
+            if column in contract
+            else table[column].type().is_floating()
         )
-        failing, found = (
-            beyond.count().execute(),
-            beyond.order_by("customer_id").limit(EXAMPLES).execute(),
+        if number:
+            yield Check(
+                column,
+                "finite numbers",
+                "make them null in the SQL",
+                lambda t, c=column: ~(t[c].isnan() | t[c].isinf()),
+            )
+
+
+def _list_attribute_date_checks(name: str, table: ir.Table) -> Iterator[Check]:
+    for column in _list_attributes(name, table):
+        if table[column].type().is_date() or table[column].type().is_timestamp():
+            yield Check(
+                column,
+                f"dates from {EARLIEST.year} to {LATEST.year}",
+                "make a placeholder null",
+                lambda t, c=column: t[c].between(EARLIEST, LATEST),
+            )
+
+
+def _list_range_checks(name: str) -> Iterator[Check]:
+    remedy = "correct them in the SQL"
+    for column, spec in CONTRACTS[name].columns.items():
+        if spec.low is not None:
+            required = f"values of at least {spec.low:g}"
+            yield Check(column, required, remedy, lambda t, c=column, low=spec.low: t[c] >= low)
+        if spec.high is not None:
+            required = f"values of at most {spec.high:g}"
+            yield Check(column, required, remedy, lambda t, c=column, high=spec.high: t[c] <= high)
+
+
+def _list_score_checks(name: str, table: ir.Table) -> Iterator[Check]:
+    if name == "feedback" and "score_max" in table.columns and table.score_max.type().is_numeric():
+        yield Check(
+            "score",
+            "values of at most score_max",
+            "correct the score or the scale in the SQL",
+            lambda t: (t.score_max == 0) | (t.score.abs() <= t.score_max),
         )
-    return (
-        name,
-        column,
-        f"at most {9 * MOST:g} in all for each customer",
-        int(failing),
-        _examples(found.customer_id),
-        "correct them in the SQL",
+
+
+def _list_time_checks(name: str, today: date) -> Iterator[Check]:
+    tomorrow = pd.Timestamp(today + timedelta(days=1)).to_pydatetime()
+    for column, spec in CONTRACTS[name].columns.items():
+        if spec.kind == "time":
+            yield Check(
+                column,
+                f"dates from {EARLIEST:%Y-%m-%d} on",
+                "make a placeholder null, or drop these rows",
+                lambda t, c=column: t[c] >= EARLIEST,
+            )
+            ends = column in ("ended_at", "resolved_at")
+            yield Check(
+                column,
+                f"dates up to today ({today})",
+                "leave it empty until it happens" if ends else "drop or correct these rows",
+                lambda t, c=column: t[c] < ibis.literal(tomorrow),
+            )
+    for first, then in CONTRACTS[name].ordered:
+        yield Check(
+            then,
+            f"dates on or after {first}",
+            "drop or correct these rows",
+            lambda t, a=first, b=then: t[b].truncate("D") >= t[a].truncate("D"),
+            needs=first,
+        )
+
+
+def _list_key_checks(name: str, customers: ir.Table | None) -> Iterator[Check]:
+    yield Check(
+        "customer_id",
+        "non-empty identifiers without surrounding spaces",
+        "trim them in the SQL",
+        lambda t: (t.customer_id.strip() == t.customer_id) & (t.customer_id != ""),
     )
+    if name in TIMELINE and customers is not None and _has_text_keys(customers):
+        listed = customers.filter(customers.customer_id.notnull()).customer_id
+        yield Check(
+            "customer_id",
+            "customers listed in the table customers",
+            "add them there or drop these rows",
+            lambda t: t.customer_id.isnull() | t.customer_id.isin(listed),
+        )
 
 
-def _usable(name: str, table: ir.Table, promise: Promise, faults: dict) -> bool:
-    """A promise can be checked where its columns exist with the right types."""
-    first = {then: first for first, then in CONTRACTS[name].ordered}.get(promise.column)
-    columns = [
-        promise.column,
-        *([first] if promise.required.startswith("dates on or after") else []),
-    ]
+def _has_text_keys(customers: ir.Table) -> bool:
+    return "customer_id" in customers.columns and customers.customer_id.type().is_string()
+
+
+def _is_possible(table: ir.Table, rule: Check, faults: dict) -> bool:
+    """Return whether the columns that a check reads exist with the right types."""
     return all(
-        column in table.columns and (column, "WRONG_DATATYPE") not in faults for column in columns
+        column in table.columns and (column, WRONG_TYPE) not in faults
+        for column in (rule.column, rule.needs)
+        if column is not None
     )
 
 
-def _promise_row(name: str, table: ir.Table, promise: Promise) -> tuple:
-    check = pa.Check(
-        lambda data: promise.holds(data.table).fill_null(True), n_failure_cases=EXAMPLES
+def _check_rows(name: str, table: ir.Table, rule: Check) -> tuple:
+    schema = pa.DataFrameSchema(
+        checks=pa.Check(
+            lambda data: rule.passes(data.table).fill_null(True), n_failure_cases=EXAMPLES
+        )
     )
     failing, examples = 0, ""
-    if _validate(pa.DataFrameSchema(checks=check), table):
-        broken = table.filter(~promise.holds(table).fill_null(True))
-        failing = broken.count().execute()
-        examples = _examples(
-            broken.select(promise.column)
-            .distinct()
-            .order_by(promise.column)
-            .limit(EXAMPLES)
-            .execute()[promise.column]
-        )
-    return name, promise.column, promise.required, int(failing), examples, promise.remedy
+    if _validate(schema, table):
+        failed = table.filter(~rule.passes(table).fill_null(True))
+        failing = failed.count().execute()
+        distinct = failed.select(rule.column).distinct().order_by(rule.column).limit(EXAMPLES)
+        examples = _list_examples(distinct.execute()[rule.column])
+    return name, rule.column, rule.required, int(failing), examples, rule.remedy
 
 
-def _examples(values: pd.Series) -> str:
-    return ", ".join(
-        (
-            repr(value)
-            if isinstance(value, str) and value != value.strip() or value == ""
-            else str(value)
-        )
-        for value in values
-    )
+def _list_examples(values: pd.Series) -> str:
+    return ", ".join(_show_example(value) for value in values)
 
 
-def require(checks: pd.DataFrame) -> None:
-    """Raise a ``StudyError`` with one sentence for every broken promise of ``checks``."""
-    broken = checks[checks.rows_failing > 0]
-    if len(broken):
-        raise StudyError(*(_broken_sentence(row) for row in broken.itertuples()))
-
-
-def _broken_sentence(row) -> str:
-    place = f"table {row.table}, column {row.column}" if row.column else f"table {row.table}"
-    count = (
-        ""
-        if not row.column
-        else f" in {row.rows_failing:,} row{'s' if row.rows_failing > 1 else ''}"
-    )
-    return f"{place}: expected {row.required}, got {row.examples}{count}; {row.remedy}"
+def _show_example(value: object) -> str:
+    """Return a value as a sentence shows it: in quotes where its spaces would not be seen."""
+    blank = isinstance(value, str) and (value == "" or value != value.strip())
+    return repr(value) if blank else str(value)

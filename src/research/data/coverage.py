@@ -8,16 +8,15 @@ from research.study import Study
 
 
 def find_data_end(tables: Tables, study: Study) -> date:
-    """Return the last day on which the labelled event could have been seen: ``data_end`` of
-    study.yml, else the last row's day.
+    """Return the last day on which the labelled event could have been observed.
+
+    That is ``data_end`` of study.yml, else the day of the last row.
     """
     if study.data_end is not None:
         _require_past(study)
         return study.data_end
-    table = tables["contracts" if study.kind == "contractual" else "orders"]
-    columns = [
-        column for column in ("started_at", "ended_at", "ordered_at") if column in table.columns
-    ]
+    table = tables[_name_labelled_table(study)]
+    columns = [name for name in ("started_at", "ended_at", "ordered_at") if name in table.columns]
     last = table.agg(**{column: table[column].max() for column in columns}).execute().iloc[0]
     return last.max().date()
 
@@ -25,17 +24,17 @@ def find_data_end(tables: Tables, study: Study) -> date:
 def _require_past(study: Study) -> None:
     if study.data_end > date.today():
         raise StudyError(
-            f"study.yml of {study.name}, key data_end: expected a day that has passed, got"
-            f" {study.data_end}; name the last day on which the data would have shown an event"
+            f"study.yml of {study.name}, key data_end: expected a day that is not in the future,"
+            f" got {study.data_end}; give the last day on which the data would show an event"
         )
 
 
 def find_data_start(tables: Tables, study: Study) -> date:
-    """Return the day of the first row of the table that says who is a customer at a snapshot."""
-    table = tables["contracts" if study.kind == "contractual" else "orders"]
-    return (
-        table[CONTRACTS["contracts" if study.kind == "contractual" else "orders"].dated]
-        .min()
-        .execute()
-        .date()
-    )
+    """Return the day of the first row of the table that defines who is a customer."""
+    name = _name_labelled_table(study)
+    return tables[name][CONTRACTS[name].dated].min().execute().date()
+
+
+def _name_labelled_table(study: Study) -> str:
+    """Return the table whose rows define who is a customer and who churned."""
+    return "contracts" if study.kind == "contractual" else "orders"

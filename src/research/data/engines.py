@@ -1,5 +1,6 @@
-"""Engines: DuckDB in this process, Spark, or a warehouse; each runs the same Ibis expressions, and
-nothing is left behind by any.
+"""Engines: DuckDB in this process, Spark, or a warehouse.
+
+All of them run the same Ibis expressions, and none leaves anything behind.
 """
 
 import os
@@ -24,9 +25,9 @@ from research.data import spark
 from research.data.fetch import locate_database
 from research.data.readers import (
     describe_reader,
+    describe_unreadable,
     list_parquet,
     quote,
-    say_unreadable,
     shorten_error,
 )
 from research.errors import StudyError
@@ -36,12 +37,17 @@ TITLES = {
     "duckdb": "DuckDB",
     "spark": "Spark",
     "warehouse": "the warehouse",
-}  # as a fault names the engine
+}  # the engine's name in a sentence
+MICROSECONDS, NANOSECONDS = "datetime64[us]", "datetime64[ns]"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+LONGEST_ERROR = 300
 
 
 def connect(study: Study) -> ibis.BaseBackend:
-    """Return the study's engine; DuckDB and Spark see each raw file, and DuckDB each attached
-    database, under its key in study.yml.
+    """Return the study's engine.
+
+    DuckDB and Spark see each raw file, and DuckDB each attached database, under its key in
+    study.yml.
 
     Raises
     ------
@@ -51,31 +57,41 @@ def connect(study: Study) -> ibis.BaseBackend:
     place = f"{show_path(study.folder / 'study.yml')}, key engine"
     if study.engine.kind == "spark":
         return _connect_spark(study, place)
-    return (
-        _connect_warehouse(study, place)
-        if study.engine.kind == "warehouse"
-        else _connect_duckdb(study)
-    )
+    if study.engine.kind == "warehouse":
+        return _connect_warehouse(study, place)
+    return _connect_duckdb(study)
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:
-    """The database is a file in a folder that goes with the connection, as does what is spilled
-    there; checkpoints would cost seconds for nothing.
+    backend = _open_duckdb(study)
+    for name, address in study.attach.items():
+        _attach(backend, study, name, address)
+    for name, source in study.sources.items():
+        reader = describe_reader(study, name, source)
+        try:
+            backend.raw_sql(f'CREATE VIEW "{name}" AS SELECT * FROM {reader}')
+        except duckdb.Error as error:
+            raise StudyError(describe_unreadable(study, name, source, error)) from None
+    return backend
+
+
+def _open_duckdb(study: Study) -> ibis.BaseBackend:
+    """Open a database file in a folder that is removed with the connection, as are spilled data.
 
     The file and its log lose their names as soon as they are open: the system then frees them with
-    the process, however that ends.
+    the process, however that ends. Checkpoints would only cost time.
     """
     folder = _make_folder()
-    own = {
-        "memory_limit": study.engine.memory_gb and f"{study.engine.memory_gb}GB",
+    memory = study.engine.memory_gb
+    settings = {
+        "memory_limit": f"{memory}GB" if memory else None,
         "threads": study.engine.threads,
+        "temp_directory": folder,
+        "checkpoint_threshold": "1000TB",
     }
-    own |= {"temp_directory": folder, "checkpoint_threshold": "1000TB"}
+    given = {name: value for name, value in settings.items() if value is not None}
     try:
-        backend = ibis.duckdb.connect(
-            f"{folder}/research-own.duckdb",
-            **{key: value for key, value in own.items() if value is not None},
-        )
+        backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **given)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -85,24 +101,18 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
     backend.raw_sql("DROP TABLE opened")
     for file in Path(folder).iterdir():
         file.unlink()
-    for name, address in study.attach.items():
-        attach, key = (
-            f'ATTACH {quote(str(locate_database(study, address)))} AS "{name}" (READ_ONLY)',
-            f"key attach.{name}",
-        )
-        _attach(
-            backend,
-            attach,
-            f"{show_path(study.folder / 'study.yml')}, {key}: expected a database {address} that"
-            " DuckDB can attach",
-        )
-    for name, source in study.sources.items():
-        reader = describe_reader(study, name, source)
-        try:
-            backend.raw_sql(f'CREATE VIEW "{name}" AS SELECT * FROM {reader}')
-        except duckdb.Error as error:
-            raise StudyError(say_unreadable(study, name, source, error)) from None
     return backend
+
+
+def _make_folder() -> str:
+    try:
+        return tempfile.mkdtemp(prefix="research-duckdb-")
+    except OSError as error:
+        folder = error.filename or tempfile.tempdir
+        raise StudyError(
+            f"expected a writable temporary folder for DuckDB, got {folder} ({error.strerror});"
+            " set TMPDIR to another folder"
+        ) from None
 
 
 def _close(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
@@ -111,22 +121,16 @@ def _close(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_folder() -> str:
+def _attach(backend: ibis.BaseBackend, study: Study, name: str, address: str) -> None:
+    file = quote(str(locate_database(study, address)))
     try:
-        return tempfile.mkdtemp(prefix="research-duckdb-")
-    except OSError as error:
-        wanted = "expected a temporary folder that can be written to, for DuckDB's tables"
-        raise StudyError(
-            f"{wanted}, got {error.filename or tempfile.tempdir} ({error.strerror}); set TMPDIR"
-            " to another"
-        ) from None
-
-
-def _attach(backend: ibis.BaseBackend, statement: str, required: str) -> None:
-    try:
-        backend.raw_sql(statement)
+        backend.raw_sql(f'ATTACH {file} AS "{name}" (READ_ONLY)')
     except duckdb.Error as error:
-        raise StudyError(f"{required}, got {shorten_error(error)}; correct it") from None
+        raise StudyError(
+            f"{show_path(study.folder / 'study.yml')}, key attach.{name}: expected a database"
+            f" {address} that DuckDB can attach, got this error: {shorten_error(error)}; correct"
+            " the address or the file"
+        ) from None
 
 
 def _connect_spark(study: Study, place: str) -> ibis.BaseBackend:
@@ -134,60 +138,63 @@ def _connect_spark(study: Study, place: str) -> ibis.BaseBackend:
     session = spark.open_session(study.engine, place)
     for name, paths in files.items():
         session.read.parquet(*map(spark.name_path, paths)).createOrReplaceTempView(name)
-    return _in_microseconds(ibis.pyspark.connect(session))
+    return _use_microseconds(ibis.pyspark.connect(session))
 
 
 def _connect_warehouse(study: Study, place: str) -> ibis.BaseBackend:
     url = fill_variables(study.engine.url, f"{place}.url")
-    shown = f"{url.split('://')[0]}://{re.sub(r'^[^/]*@', '', url.split('://', 1)[1])}"
     try:
         backend = ibis.connect(url)
     except ImportError as error:
-        driver = (
-            f"expected the driver of {url.split('://')[0]}, got: {' '.join(str(error).split())}"
-        )
         raise StudyError(
-            f"{place}.url: {driver}; install it, for Postgres with 'pip install research[postgres]'"
+            f"{place}.url: expected the Python driver of {url.split('://')[0]} to be installed, got"
+            f" this error: {_join_lines(error)}; install it, for Postgres with 'pip install"
+            " research[postgres]'"
         ) from None
-    except (
-        ValueError,
-        *_list_driver_errors(),
-    ) as error:  # an address that nothing fits; a server that can't be reached or refuses us
-        arrived = " ".join(str(error).replace(url, shown).split())
+    except (ValueError, *_list_driver_errors()) as error:  # an unknown address, or a refusal
+        public = _hide_account(url)
+        reason = _join_lines(str(error).replace(url, public))[:200]
         raise StudyError(
-            f"{place}.url: expected a warehouse at {shown}, got {type(error).__name__}"
-            f" ({arrived[:200]}); correct the url or start it"
+            f"{place}.url: expected a warehouse that answers at {public}, got"
+            f" {type(error).__name__} ({reason}); correct the url or start the warehouse"
         ) from None
-    return _in_microseconds(backend)
+    return _use_microseconds(backend)
 
 
-def _in_microseconds(backend: ibis.BaseBackend) -> ibis.BaseBackend:
-    """Let an engine give times to pandas as DuckDB does: in microseconds, but for columns with
-    empty ones; most drivers give nanoseconds.
+def _hide_account(url: str) -> str:
+    """Return a url without user and password."""
+    scheme, rest = url.split("://", 1)
+    return f"{scheme}://{re.sub(r'^[^/]*@', '', rest)}"
+
+
+def _join_lines(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def _use_microseconds(backend: ibis.BaseBackend) -> ibis.BaseBackend:
+    """Let an engine return times to pandas as DuckDB does.
+
+    That is in microseconds, except in columns with empty values; most drivers return nanoseconds.
     """
     run = backend.execute
 
     def execute(expr: ir.Expr, /, **options) -> Any:
-        found = run(expr, **options)
-        if isinstance(found, pd.Series):
-            return (
-                found.astype("datetime64[us]")
-                if found.dtype == "datetime64[ns]" and found.notna().all()
-                else found
-            )
-        times = (
-            found.select_dtypes("datetime64[ns]")
-            if isinstance(found, pd.DataFrame)
-            else pd.DataFrame()
-        )
-        return (
-            found.astype(dict.fromkeys(times.columns[times.notna().all()], "datetime64[us]"))
-            if len(times.columns)
-            else found
-        )
+        return _cast_times(run(expr, **options))
 
     backend.execute = execute
     return backend
+
+
+def _cast_times(result: Any) -> Any:
+    if isinstance(result, pd.Series):
+        full = result.dtype == NANOSECONDS and result.notna().all()
+        return result.astype(MICROSECONDS) if full else result
+    if not isinstance(result, pd.DataFrame):
+        return result
+    times = result.select_dtypes(NANOSECONDS)
+    if not len(times.columns):
+        return result
+    return result.astype(dict.fromkeys(times.columns[times.notna().all()], MICROSECONDS))
 
 
 def fill_variables(text: str, place: str) -> str:
@@ -198,7 +205,7 @@ def fill_variables(text: str, place: str) -> str:
     StudyError
         One sentence for every variable that isn't set.
     """
-    names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text))
+    names = dict.fromkeys(VARIABLE.findall(text))
     unset = [name for name in names if name not in os.environ]
     if unset:
         raise StudyError(
@@ -208,37 +215,35 @@ def fill_variables(text: str, place: str) -> str:
                 for name in unset
             )
         )
-    text = re.sub(
-        r"(?<=:)\$\{(\w+)\}(?=@)", lambda found: quote_plus(os.environ[found[1]]), text
-    )  # a password may hold any sign
-    return re.sub(r"\$\{(\w+)\}", lambda found: os.environ[found[1]], text)
+    text = re.sub(  # a password may contain any character
+        rf"(?<=:){VARIABLE.pattern}(?=@)", lambda match: quote_plus(os.environ[match[1]]), text
+    )
+    return VARIABLE.sub(lambda match: os.environ[match[1]], text)
 
 
 def list_statements(study: Study, backend: ibis.BaseBackend, query: str) -> list[str]:
-    """Return the kinds of the statements in a text, ``SELECT`` for a query; DuckDB's dialect is
-    also that of Spark studies.
+    """Return the kinds of the statements in a text, ``SELECT`` for a query.
+
+    Studies on Spark are written in DuckDB's dialect too.
 
     Raises
     ------
-    the errors of ``catch``
-        If the text can't be read.
+    the errors of ``list_query_errors``
+        If the text can't be parsed.
     """
     if study.engine.kind != "warehouse":
         return [statement.type.name for statement in duckdb.extract_statements(query)]
-    parsed = [
-        statement
-        for statement in sqlglot.parse(query, read=backend.dialect)
-        if statement is not None
-    ]
+    statements = [each for each in sqlglot.parse(query, read=backend.dialect) if each is not None]
     return [
         "SELECT" if isinstance(statement, sqlglot.exp.Query) else statement.key.upper()
-        for statement in parsed
+        for statement in statements
     ]
 
 
 def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) -> ir.Table:
-    """Return what a study's SELECT gives, as a table of the engine; Spark gets it translated from
-    DuckDB's dialect.
+    """Return the result of a study's SELECT as a table of the engine.
+
+    For Spark it is translated from DuckDB's dialect.
     """
     if study.engine.kind == "duckdb":
         backend.raw_sql(f'CREATE VIEW "adapted {name}" AS {query}')
@@ -247,48 +252,47 @@ def run_query(study: Study, backend: ibis.BaseBackend, name: str, query: str) ->
 
 
 def keep(table: ir.Table, name: str, packed: bool = False) -> ir.Table:
-    """Compute a table once, in its engine, and return what came out: later expressions read it
-    instead of computing it again.
+    """Compute a table once, in its engine, and return the result, which later expressions read.
 
-    Spark holds it in memory and on its disks, the others in a temporary table; it is gone with the
+    Spark keeps it in memory and on its disks, the others in a temporary table; it is gone with the
     connection, if it isn't dropped before.
 
     Parameters
     ----------
-    packed : whether DuckDB lays it down on disk, compressed, instead of in memory: for large tables
+    packed : whether DuckDB stores it on disk, compressed, instead of in memory: for large tables
         that are read often
     """
-    backend, own = table.get_backend(), ibis.util.gen_name(name)
+    backend, unique = table.get_backend(), ibis.util.gen_name(name)
     if backend.name == "duckdb":
-        return _keep_in_duckdb(table, own, backend, "TABLE" if packed else "TEMP TABLE")
+        return _keep_in_duckdb(table, unique, backend, "TABLE" if packed else "TEMP TABLE")
     if backend.name != "pyspark":
-        return backend.create_table(own, table, temp=True)
-    backend.create_view(own, table)
-    backend.raw_sql(f"CACHE TABLE `{own}`")
-    return backend.table(own).cast(table.schema())
+        return backend.create_table(unique, table, temp=True)
+    backend.create_view(unique, table)
+    backend.raw_sql(f"CACHE TABLE `{unique}`")
+    return backend.table(unique).cast(table.schema())
 
 
-def _keep_in_duckdb(table: ir.Table, own: str, backend: ibis.BaseBackend, kind: str) -> ir.Table:
-    """One CREATE TABLE AS: Ibis would create the table empty and insert into it, which takes up to
-    five times as long.
+def _keep_in_duckdb(table: ir.Table, unique: str, backend: ibis.BaseBackend, kind: str) -> ir.Table:
+    """Store a table with one CREATE TABLE AS.
 
-    Whole numbers are cast: DuckDB makes 128 bits of a sum, and Ibis takes it for 64.
+    Ibis would create it empty and insert into it, which takes up to five times as long. Whole
+    numbers are cast: DuckDB makes 128 bits of a sum, and Ibis takes it for 64.
     """
-    backend._run_pre_execute_hooks(
-        table
-    )  # lets the query see tables in memory: Ibis has no public name for it but behind CREATE VIEW, which plans twice
+    # lets the query see tables in memory; Ibis's public way is CREATE VIEW, which plans twice
+    backend._run_pre_execute_hooks(table)
     whole = [name.replace('"', '""') for name, dtype in table.schema().items() if dtype.is_int64()]
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
     backend.raw_sql(
-        f'CREATE {kind} "{own}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM'
+        f'CREATE {kind} "{unique}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM'
         f" ({backend.compile(table)})"
     )
-    return backend.table(own)
+    return backend.table(unique)
 
 
 class Workbench:
-    """Tables kept for a while: ``with Workbench() as bench: bench.keep(table, name)``; all are
-    dropped at the end.
+    """Tables kept for a while: ``with Workbench() as bench: bench.keep(table, name)``.
+
+    All are dropped at the end.
     """
 
     def __init__(self):
@@ -313,8 +317,9 @@ def _name_kept(table: ir.Table) -> str:
 
 
 def _list_driver_errors() -> tuple[type[Exception], ...]:
-    """Return what the drivers loaded by now raise, whatever the reason: each that keeps to PEP 249
-    has an ``apilevel`` and an ``Error``; and the system's.
+    """Return what the drivers loaded by now raise, and the errors of the system and of Ibis.
+
+    A driver that keeps to PEP 249 has an ``apilevel`` and an ``Error``.
     """
     drivers = [
         vars(module)
@@ -324,27 +329,23 @@ def _list_driver_errors() -> tuple[type[Exception], ...]:
     return OSError, IbisError, *{driver["Error"] for driver in drivers if "Error" in driver}
 
 
-def catch(study: Study) -> tuple[type[Exception], ...]:
-    """Return the errors by which the study's engine, or the translation for it, says that it can't
-    run something; to be asked after it was loaded.
+def list_query_errors(study: Study) -> tuple[type[Exception], ...]:
+    """Return the errors that a query of the user may raise, in the study's engine or on the way.
+
+    To be called after the engine was loaded.
     """
     if study.engine.kind == "duckdb":
         return (duckdb.Error,)
-    return (
-        SqlglotError,
-        IbisError,
-        *(spark.list_errors() if study.engine.kind == "spark" else _list_driver_errors()),
-    )
+    own = spark.list_errors() if study.engine.kind == "spark" else _list_driver_errors()
+    return SqlglotError, IbisError, *own
 
 
-def say(study: Study, error: Exception) -> str:
-    """Return what an engine says, in one line."""
+def describe_error(study: Study, error: Exception) -> str:
+    """Return the message of an engine's error in one line."""
     if isinstance(error, duckdb.Error):
         return shorten_error(error)
     if isinstance(error, SqlglotError):
-        return re.sub(r"\x1b\[\d*m", "", " ".join(str(error).split()))[:300]
-    return (
-        spark.say(error)
-        if study.engine.kind == "spark"
-        else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    )
+        return re.sub(r"\x1b\[\d*m", "", _join_lines(error))[:LONGEST_ERROR]
+    if study.engine.kind == "spark":
+        return spark.describe_error(error)
+    return f"{type(error).__name__}: {_join_lines(error)[:LONGEST_ERROR]}"

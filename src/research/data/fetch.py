@@ -1,6 +1,4 @@
-"""Raw files: fetch them from a mirror or the network, verify them, and say by a hash which data a
-run has seen.
-"""
+"""Raw files: fetch them from a mirror or the network, verify them, and hash what a run has read."""
 
 import glob
 import hashlib
@@ -10,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 import pooch
@@ -44,20 +43,14 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
     for name, source in study.sources.items():
         try:
             origin = "generated" if generated else _bring(study, name, source, progress)
-            rows.append(
-                (
-                    name,
-                    source.file,
-                    origin,
-                    sum(path.stat().st_size for path in list_files(study, name, source)),
-                )
-            )
+            size = sum(path.stat().st_size for path in list_files(study, name, source))
+            rows.append((name, source.file, origin, size))
         except StudyError as error:
             faults += error.faults
         except OSError as error:
             faults.append(
-                f"{name_key(study, name)}: expected a place to write {source.file}, got"
-                f" {error.strerror}; free it or correct 'file'"
+                f"{name_key(study, name)}: expected to write {source.file}, but that failed:"
+                f" {error.strerror}; make room there or correct 'file'"
             )
     if faults:
         raise StudyError(*faults)
@@ -65,59 +58,48 @@ def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
 
 
 def _prepare(study: Study) -> bool:
-    """Make the folder ``raw/`` and, for a simulated company, its files; return whether the files
-    were generated.
-    """
+    """Make the folder ``raw/`` and a simulated company's files; return whether there is one."""
     try:
         study.raw.mkdir(parents=True, exist_ok=True)
         return _generate(study)
     except OSError as error:
         raise StudyError(
-            f"{show_path(study.raw)}: expected a folder that can be written, got"
-            f" {error.strerror}; free that place"
+            f"{show_path(study.raw)}: expected a folder that can be written to, but writing failed:"
+            f" {error.strerror}; make room there"
         ) from None
 
 
 def _generate(study: Study) -> bool:
-    """Write the simulated company's tables unless the same request to the same simulator already
-    wrote them.
-    """
+    """Write the simulated company's tables unless the same simulator already wrote the same."""
     if study.simulate is None:
         return False
-    stamp, wanted = (
-        study.raw / ".simulated",
-        f"{study.simulate.model_dump_json()} {hash_simulator()}",
-    )
-    if (
-        not stamp.exists()
-        or stamp.read_bytes() != wanted.encode()
-        or any(not _find(study, source) for source in study.sources.values())
-    ):
+    stamp = study.raw / ".simulated"
+    request = f"{study.simulate.model_dump_json()} {hash_simulator()}"
+    missing = any(not _find_files(study, source) for source in study.sources.values())
+    if missing or not stamp.exists() or stamp.read_bytes() != request.encode():
         stamp.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=study.raw, prefix=".simulating-") as scratch:
             write_company(Company(**study.simulate.model_dump()), Path(scratch) / "new")
             for table in sorted((Path(scratch) / "new").iterdir()):
                 _swap(table, study.raw / table.name, Path(scratch) / f"old-{table.name}")
-        publish(stamp, lambda path: path.write_text(wanted))
+        publish(stamp, lambda path: path.write_text(request))
     return True
 
 
 def _swap(new: Path, target: Path, old: Path) -> None:
-    """Put a table's folder in the place of an earlier one; readers see all the files of the one or
-    of the other.
-    """
+    """Replace a table's folder by a new one; readers see all files of the one or of the other."""
     if target.exists():
         os.rename(target, old)
     os.rename(new, target)
 
 
 def hash_simulator() -> str:
-    """Return one SHA-256 over the modules that make the generated company."""
+    """Return one SHA-256 over the modules of the simulator."""
     return combine_hashes({path.name: hash_file(path) for path in sorted(SIMULATOR.glob("*.py"))})
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and rename, so that readers see the whole file or none."""
+    """Write next to ``path`` and rename, so that readers see the whole file or none."""
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -135,7 +117,7 @@ def _bring(study: Study, name: str, source: Source, progress: bool) -> str:
         return "local"
     if os.path.isfile(target) and hash_file(target) == source.sha256:
         return "kept"
-    mirrored = _mirrored(study, source)
+    mirrored = _find_in_mirror(study, source)
     if mirrored is not None:
         _require_checksum(mirrored, source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +126,7 @@ def _bring(study: Study, name: str, source: Source, progress: bool) -> str:
     return _download(study, name, source, progress)
 
 
-def _mirrored(study: Study, source: Source) -> Path | None:
+def _find_in_mirror(study: Study, source: Source) -> Path | None:
     mirror = os.environ.get("RESEARCH_MIRROR")
     places = [Path(mirror) / study.name / source.file, Path(mirror) / source.file] if mirror else []
     return next((place for place in places if os.path.isfile(place)), None)
@@ -152,38 +134,40 @@ def _mirrored(study: Study, source: Source) -> Path | None:
 
 def _download(study: Study, name: str, source: Source, progress: bool) -> str:
     if source.url is None:
-        if os.path.isfile(study.raw / source.file):
-            _require_checksum(study.raw / source.file, source)
-        remedy = f"put it into {show_path(study.raw)} or a RESEARCH_MIRROR folder"
-        raise StudyError(
-            f"{name_key(study, name)}: expected the file {source.file}, which has no url; {remedy}"
-        )
+        _refuse_missing(study, name, source)
     pooch.get_logger().setLevel("ERROR")
+    checksum = f"sha256:{source.sha256}"
+    options = {"fname": source.file, "path": study.raw, "progressbar": progress}
     try:
-        pooch.retrieve(
-            source.url,
-            f"sha256:{source.sha256}",
-            fname=source.file,
-            path=study.raw,
-            progressbar=progress,
-        )
+        pooch.retrieve(source.url, checksum, **options)
     except OSError as error:
         raise StudyError(
             f"{name_key(study, name)}: expected {source.file} from {source.url}, got"
             f" {_root_cause(error)}; connect to the network, or point RESEARCH_MIRROR at a folder"
-            " that holds the file"
+            " with the file"
         ) from None
     except ValueError as error:
-        mismatch = re.search(r"hash.* but got '?([0-9a-f]{64})", str(error), re.DOTALL)
-        if mismatch is None:
-            raise StudyError(
-                f"{name_key(study, name)}: expected an http, https or ftp address, got"
-                f" '{source.url}'; correct 'url'"
-            ) from None
-        raise StudyError(
-            _checksum_sentence(f"{name_key(study, name)}, {source.url}", source, mismatch[1])
-        ) from None
+        raise StudyError(_describe_refusal(study, name, source, error)) from None
     return "download"
+
+
+def _refuse_missing(study: Study, name: str, source: Source) -> NoReturn:
+    """Refuse a file that is nowhere, or of which only a copy with another checksum is there."""
+    if os.path.isfile(study.raw / source.file):
+        _require_checksum(study.raw / source.file, source)
+    raise StudyError(
+        f"{name_key(study, name)}: expected the file {source.file}, but it is missing and has no"
+        f" url; put it into {show_path(study.raw)} or a RESEARCH_MIRROR folder"
+    )
+
+
+def _describe_refusal(study: Study, name: str, source: Source, error: ValueError) -> str:
+    """Return the sentence for a checksum that pooch found wrong, or an address it can't open."""
+    place = name_key(study, name)
+    mismatch = re.search(r"hash.* but got '?([0-9a-f]{64})", str(error), re.DOTALL)
+    if mismatch:
+        return _describe_mismatch(f"{place}, {source.url}", source, mismatch[1])
+    return f"{place}: expected an http, https or ftp address, got '{source.url}'; correct 'url'"
 
 
 def _root_cause(error: BaseException) -> str:
@@ -193,20 +177,20 @@ def _root_cause(error: BaseException) -> str:
 
 
 def _require_checksum(path: Path, source: Source) -> None:
-    arrived = hash_file(path)
-    if arrived != source.sha256:
-        raise StudyError(_checksum_sentence(str(path), source, arrived))
+    checksum = hash_file(path)
+    if checksum != source.sha256:
+        raise StudyError(_describe_mismatch(str(path), source, checksum))
 
 
-def _checksum_sentence(place: str, source: Source, arrived: str) -> str:
+def _describe_mismatch(place: str, source: Source, checksum: str) -> str:
     return (
-        f"{place}: expected SHA-256 {source.sha256}, got {arrived}; the file was refused, so"
-        " get the right version or correct study.yml"
+        f"{place}: expected SHA-256 {source.sha256}, got {checksum}; the file was not used, so get"
+        " the right version or correct study.yml"
     )
 
 
 def name_key(study: Study, name: str) -> str:
-    """Return where a source is defined, as a fault names it."""
+    """Return the place in study.yml where a source is defined, as a fault names it."""
     return f"{show_path(study.folder / 'study.yml')}, key sources.{name}"
 
 
@@ -216,31 +200,29 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _find(study: Study, source: Source) -> list[Path]:
+def _find_files(study: Study, source: Source) -> list[Path]:
     if os.path.isfile(study.raw / source.file):
         return [study.raw / source.file]
     return sorted(
-        study.raw / found
-        for found in glob.glob(source.file, root_dir=study.raw)
-        if os.path.isfile(study.raw / found)
+        study.raw / name
+        for name in glob.glob(source.file, root_dir=study.raw)
+        if os.path.isfile(study.raw / name)
     )
 
 
 def list_files(study: Study, name: str, source: Source) -> list[Path]:
     """Return the files of a source in order; a glob may name many."""
-    found, whole = _find(study, source), study.raw / source.file
-    if not found:
+    files = _find_files(study, source)
+    if not files:
         raise StudyError(
-            f"{name_key(study, name)}: expected the file {show_path(whole)}, which is not there;"
-            f" run 'research fetch {study.name}' or put it there"
+            f"{name_key(study, name)}: expected the file {show_path(study.raw / source.file)}, but"
+            f" it does not exist; run 'research fetch {study.name}' or put it there"
         )
-    return found
+    return files
 
 
 def hash_files(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of study.yml, of each SQL adapter, of each attached database file and of
-    each raw file, by name.
-    """
+    """Return the SHA-256 of study.yml and of each SQL, attached and raw file, by name."""
     definition = {
         path.name: path
         for path in (study.folder / "study.yml", *sorted(study.folder.glob("*.sql")))
@@ -273,5 +255,5 @@ def combine_hashes(hashes: dict[str, str]) -> str:
 
 
 def locate_database(study: Study, address: str) -> str | Path:
-    """A database address is taken as it is; the name of a file lies below ``raw/``."""
+    """Return where a database is: an address as it is, the name of a file below ``raw/``."""
     return address if ":" in address or os.path.isabs(address) else study.raw / address

@@ -1,6 +1,4 @@
-"""SQL adapters: a study's raw files, or the tables of its warehouse, become contract tables in its
-engine.
-"""
+"""A study's SQL: it turns raw files, or the tables of a warehouse, into contract tables."""
 
 from pathlib import Path
 
@@ -14,9 +12,15 @@ from research.errors import StudyError
 from research.study import Study, load_study, show_path
 from research.study_schema import OWN_FEATURES, TABLES
 
+NEEDED = {
+    "contractual": ["customers", "contracts"],
+    "non_contractual": ["customers", "orders"],
+    "flat": ["snapshot"],
+}  # the tables without which there is no study of a kind
 
-def load_tables(study: Study | str) -> dict[str, ir.Table]:
-    """Run a study's SQL adapters and return its contract tables, every promise checked.
+
+def load_tables(study: Study | str) -> contracts.Tables:
+    """Run a study's SQL and return its contract tables, every check passed.
 
     Returns
     -------
@@ -25,38 +29,38 @@ def load_tables(study: Study | str) -> dict[str, ir.Table]:
     Raises
     ------
     StudyError
-        One sentence for every adapter that fails and every promise that a table breaks.
+        One sentence for every query that fails and for every check that a table fails.
     """
     study = load_study(study) if isinstance(study, str) else study
     tables = adapt(study)
-    checks.require(checks.check(tables))
+    checks.require_passed(checks.check(tables))
     require_sensitive(study, tables)
     return tables
 
 
-def require_sensitive(study: Study, tables: dict[str, ir.Table]) -> None:
-    """Refuse a sensitive column that no table has: misspelt, it would enter the models."""
-    columns = tables["snapshot" if study.kind == "flat" else "customers"].columns
-    wrong = [name for name in study.sensitive if name not in columns]
+def require_sensitive(study: Study, tables: contracts.Tables) -> None:
+    """Refuse a sensitive column that doesn't exist: misspelt, it would enter the models."""
+    name = "snapshot" if study.kind == "flat" else "customers"
+    wrong = [column for column in study.sensitive if column not in tables[name].columns]
     if wrong:
-        place = show_path(study.folder / "study.yml")
         raise StudyError(
-            f"{place}, key sensitive: expected columns among {', '.join(columns)}; got"
-            f" {', '.join(wrong)}; correct the spelling"
+            f"{show_path(study.folder / 'study.yml')}, key sensitive: expected columns of the table"
+            f" {name} ({', '.join(tables[name].columns)}), got {', '.join(wrong)}; correct the"
+            " spelling"
         )
 
 
-def adapt(study: Study) -> dict[str, ir.Table]:
-    """Run a study's SQL adapters without checking what they return."""
-    adapters = {
+def adapt(study: Study) -> contracts.Tables:
+    """Run a study's SQL without checking what it returns."""
+    files = {
         path.stem: path for path in sorted(study.folder.glob("*.sql")) if path.name != OWN_FEATURES
     }
-    _require_adapters(study, adapters)
+    _require_files(study, files)
     backend = engines.connect(study)
     tables, faults = {}, []
-    for name in (name for name in TABLES if name in adapters):
+    for name in (name for name in TABLES if name in files):
         try:
-            tables[name] = _adapt_one(study, backend, name, adapters[name])
+            tables[name] = _adapt_one(study, backend, name, files[name])
         except StudyError as error:
             faults += error.faults
     if faults:
@@ -64,23 +68,17 @@ def adapt(study: Study) -> dict[str, ir.Table]:
     return tables
 
 
-def _require_adapters(study: Study, adapters: dict[str, Path]) -> None:
-    folder, needed = (
-        show_path(study.folder),
-        ["snapshot"] if study.kind == "flat" else ["customers"],
-    )
-    if study.kind == "contractual":
-        needed.append("contracts")
-    if study.kind == "non_contractual":
-        needed.append("orders")
+def _require_files(study: Study, files: dict[str, Path]) -> None:
+    folder = show_path(study.folder)
     faults = [
-        f"{folder}: expected {name}.sql for a {study.kind} study, which is not there; write it"
-        for name in needed
-        if name not in adapters
+        f"{folder}: expected {name}.sql for a {study.kind} study, but it is missing; write it"
+        for name in NEEDED[study.kind]
+        if name not in files
     ]
     faults += [
-        f"{folder}/{name}.sql: expected a name among {', '.join(TABLES)}; rename or remove it"
-        for name in adapters
+        f"{folder}/{name}.sql: expected a file named after one of {', '.join(TABLES)}, got"
+        f" {name}.sql; rename or remove it"
+        for name in files
         if name not in TABLES
     ]
     if faults:
@@ -88,20 +86,24 @@ def _require_adapters(study: Study, adapters: dict[str, Path]) -> None:
 
 
 def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -> ir.Table:
-    place, query = show_path(path), read_sql(path)
+    query = read_sql(path)
     try:
-        kinds = engines.list_statements(study, backend, query)
-        if kinds != ["SELECT"]:
-            raise StudyError(
-                f"{place}: expected exactly one SELECT, got {', '.join(kinds) or 'nothing'};"
-                " keep one SELECT"
-            )
-        found = engines.run_query(study, backend, name, query.strip().rstrip(";"))
-        return engines.keep(contracts.conform(found, name), name, packed=True)
+        _require_select(study, backend, query, show_path(path))
+        table = engines.run_query(study, backend, name, query.strip().rstrip(";"))
+        return engines.keep(contracts.conform(table, name), name, packed=True)
     except (StudyError, duckdb.OutOfMemoryException):
         raise
-    except engines.catch(study) as error:
-        required = f"SQL that {engines.TITLES[study.engine.kind]} can run"
+    except engines.list_query_errors(study) as error:
         raise StudyError(
-            f"{place}: expected {required}, got {engines.say(study, error)}; correct it"
+            f"{show_path(path)}: expected SQL that {engines.TITLES[study.engine.kind]} can run, got"
+            f" this error: {engines.describe_error(study, error)}; correct the SQL"
         ) from None
+
+
+def _require_select(study: Study, backend: ibis.BaseBackend, query: str, place: str) -> None:
+    kinds = engines.list_statements(study, backend, query)
+    if kinds != ["SELECT"]:
+        raise StudyError(
+            f"{place}: expected exactly one SELECT, got {', '.join(kinds) or 'nothing'}; write one"
+            " SELECT"
+        )

@@ -1,6 +1,4 @@
-"""Raw files as relations: DuckDB reads every kind; for an engine that reads Parquet only, it writes
-each other file as Parquet once.
-"""
+"""Raw files as relations: DuckDB reads every format, and converts it once for other engines."""
 
 import hashlib
 import re
@@ -43,16 +41,16 @@ def describe_reader(study: Study, name: str, source: Source) -> str:
     reader = READERS.get(suffix)
     if reader is None:
         raise StudyError(
-            f"{name_key(study, name)}: expected a file in CSV, Parquet, XLSX or RData, got"
-            f" '{source.file}'; convert it to one of them"
+            f"{name_key(study, name)}: expected a CSV, Parquet, XLSX or RData file, got"
+            f" '{source.file}'; convert it to one of these formats"
         )
-    listed = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
-    return f"{reader}({', '.join([listed, *(f'{key} = {_literal(value)}' for key, value in source.options.items())])})"
+    files = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
+    options = [f"{key} = {_literal(value)}" for key, value in source.options.items()]
+    return f"{reader}({', '.join([files, *options])})"
 
 
 def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
-    """Return a source's files as Parquet that Spark can read: themselves, or the copy that DuckDB
-    makes of them once.
+    """Return a source's files as Parquet that Spark can read, or the copy that DuckDB makes once.
 
     Raises
     ------
@@ -68,18 +66,12 @@ def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
         ):
             return paths
         return [_copy_plain(study, name, source, paths)]
-    except (
-        duckdb.Error,
-        OSError,
-        ValueError,
-    ) as error:  # pyarrow's errors are of the last two kinds
-        raise StudyError(say_unreadable(study, name, source, error)) from None
+    except (duckdb.Error, OSError, ValueError) as error:  # pyarrow's are of the last two kinds
+        raise StudyError(describe_unreadable(study, name, source, error)) from None
 
 
 def _is_plain(path: Path) -> bool:
-    """Say whether Spark reads all types of a Parquet file: it refuses nanoseconds and times of
-    day.
-    """
+    """Return whether Spark reads all types of a Parquet file, so no nanoseconds or times of day."""
     return not any(
         str(field.type).startswith(("timestamp[ns", "time32", "time64", "duration"))
         for field in pq.read_schema(path)
@@ -89,38 +81,33 @@ def _is_plain(path: Path) -> bool:
 def _copy_plain(study: Study, name: str, source: Source, paths: list[Path]) -> Path:
     """Write all files of a source as one Parquet file named after their bytes and options."""
     files = combine_hashes({str(path): hash_file(path) for path in paths})
-    wanted = hashlib.sha256(
-        f"{files} {source.model_dump_json()} {PLAIN_TYPES}".encode()
-    ).hexdigest()[:16]
-    copy = (
-        study.raw / ".plain" / f"{name}-{wanted}.parquet"
-    )  # in a folder, for Spark overlooks files that begin with a dot
-    if not copy.exists():
-        reader = describe_reader(study, name, source)
-        with duckdb.connect() as engine:
-            columns = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
-            plain = ", ".join(
-                (
-                    f"CAST({column} AS {PLAIN_TYPES[kind]}) AS {column}"
-                    if kind in PLAIN_TYPES
-                    else column
-                )
-                for column, kind in map(_name_type, columns)
-            )
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            publish(
-                copy,
-                lambda scratch: engine.execute(
-                    f"COPY (SELECT {plain} FROM {reader}) TO {quote(str(scratch))} (FORMAT parquet)"
-                ),
-            )
+    version = _hash_text(f"{files} {source.model_dump_json()} {PLAIN_TYPES}")
+    # in a hidden folder, not a hidden file: Spark overlooks files that begin with a dot
+    copy = study.raw / ".plain" / f"{name}-{version}.parquet"
+    if copy.exists():
+        return copy
+    reader = describe_reader(study, name, source)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as engine:
+        types = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
+        query = f"SELECT {', '.join(_cast_plain(*each[:2]) for each in types)} FROM {reader}"
+        publish(
+            copy,
+            lambda scratch: engine.execute(
+                f"COPY ({query}) TO {quote(str(scratch))} (FORMAT parquet)"
+            ),
+        )
     return copy
 
 
-def _name_type(column: tuple) -> tuple[str, str]:
-    return '"' + column[0].replace('"', '""') + '"', (
-        "VARCHAR" if column[1].startswith("ENUM") else column[1]
-    )
+def _cast_plain(name: str, kind: str) -> str:
+    """Return a column as SQL selects it, in a type that Spark reads."""
+    column = '"' + name.replace('"', '""') + '"'
+    return f"CAST({column} AS {PLAIN_TYPES[kind]}) AS {column}" if kind in PLAIN_TYPES else column
+
+
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> None:
@@ -132,19 +119,12 @@ def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> 
 
 
 def _convert(study: Study, name: str, source: Source, path: Path) -> Path:
-    """Convert an XLSX sheet or an RData object to Parquet once; the copy is named after the bytes
-    it was made from.
-    """
-    wanted = hashlib.sha256(
-        f"{hash_file(path)} {source.sheet} {source.object}".encode()
-    ).hexdigest()[:16]
-    copy = study.raw / f".{name}-{wanted}.parquet"
+    """Convert an XLSX sheet or an RData object to Parquet once per version of the file."""
+    version = _hash_text(f"{hash_file(path)} {source.sheet} {source.object}")
+    copy = study.raw / f".{name}-{version}.parquet"
     if not copy.exists():
-        frame = (
-            _read_xlsx(study, name, source, path)
-            if path.suffix.lower() == ".xlsx"
-            else _read_rdata(study, name, source, path)
-        )
+        read = _read_xlsx if path.suffix.lower() == ".xlsx" else _read_rdata
+        frame = read(study, name, source, path)
         publish(copy, lambda scratch: frame.to_parquet(scratch, index=False))
     return copy
 
@@ -154,8 +134,8 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
         frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
     except (CalamineError, BadZipFile, ValueError, OSError) as error:
         raise StudyError(
-            f"{name_key(study, name)}: expected a readable XLSX sheet in {source.file}, got"
-            f" {error}; correct 'sheet' or the file"
+            f"{name_key(study, name)}: expected a readable XLSX sheet in {source.file}, got this"
+            f" error: {error}; correct 'sheet' or the file"
         ) from None
     if frame.columns.empty:
         raise StudyError(
@@ -171,7 +151,7 @@ def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFr
 
 
 def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
-    import pyreadr  # under the AGPL: only who reads RData files needs it
+    import pyreadr  # under the AGPL, and needed only for RData files
 
     try:
         objects = pyreadr.read_r(path)
@@ -182,24 +162,24 @@ def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataF
         OSError,
     ) as error:
         raise StudyError(
-            f"{name_key(study, name)}: expected a readable RData file {source.file}, got"
-            f" {error}; correct the file"
+            f"{name_key(study, name)}: expected a readable RData file {source.file}, got this"
+            f" error: {error}; correct the file"
         ) from None
     if source.object is None and len(objects) == 1:
         return next(iter(objects.values()))
     if source.object not in objects:
         raise StudyError(
             f"{name_key(study, name)}: expected 'object' to be one of {', '.join(objects)}, got"
-            f" {source.object}; name one of them"
+            f" {source.object or 'none'}; name one of them"
         )
     return objects[source.object]
 
 
-def say_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
-    """Return the sentence on a file that DuckDB can't read, in DuckDB's words."""
+def describe_unreadable(study: Study, name: str, source: Source, error: Exception) -> str:
+    """Return the sentence on a file that DuckDB can't read, with DuckDB's own message."""
     return (
-        f"{name_key(study, name)}: expected a file {source.file} that DuckDB can read with these"
-        f" options, got {shorten_error(error)}; correct it"
+        f"{name_key(study, name)}: expected a file {source.file} that DuckDB can read with its"
+        f" options, got this error: {shorten_error(error)}; correct the file or the options"
     )
 
 
@@ -214,16 +194,15 @@ def read_sql(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        arrived = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise StudyError(
-            f"{show_path(path)}: expected a readable UTF-8 file, got {arrived}; restore the file"
+            f"{show_path(path)}: expected a readable UTF-8 file, but reading it failed: {reason};"
+            " restore it"
         ) from None
 
 
 def shorten_error(error: Exception) -> str:
-    """Return what DuckDB says without the statement that the package wrote around the user's and
-    without the list of CSV settings.
-    """
+    """Return DuckDB's message in one line, without its quote of the query and of CSV settings."""
     return " ".join(re.split(r"LINE 1:|\n\s*file = ", str(error))[0].split())
 
 

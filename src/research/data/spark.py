@@ -1,6 +1,4 @@
-"""Spark: one silent context in a process, a session of its own for every study, and its errors as
-one line.
-"""
+"""Spark: one quiet context per process, a session for every study, and errors in one line."""
 
 import atexit
 import logging
@@ -26,8 +24,7 @@ _LAUNCHED: list[Any] = []  # the one session from which all others of this proce
 
 
 def open_session(engine: Engine, place: str) -> Any:
-    """Return a new session of this process's Spark, with the engine's options; Spark is started the
-    first time.
+    """Return a new session of this process's Spark, which is started the first time.
 
     Parameters
     ----------
@@ -40,33 +37,33 @@ def open_session(engine: Engine, place: str) -> Any:
         If pyspark or Java is missing, Spark doesn't start, or it already runs with other options
         that can't be changed any more.
     """
-    wanted = {"spark.master": engine.master} if engine.master else {}
-    wanted |= QUIET | {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in engine.options.items()
-    }
-    root = _find_running(place)
-    fresh = root is None
-    root = _launch(wanted, place) if fresh else root
-    session = root.newSession()
-    for name, value in wanted.items():
+    options = _list_options(engine)
+    running = _find_running(place)
+    session = (running or _launch(options, place)).newSession()
+    for name, value in options.items():
         if session.conf.isModifiable(name):
             session.conf.set(name, value)
-        elif (
-            not fresh
-            and name not in QUIET
-            and not _ends_with(running := session.conf.get(name, "nothing"), value)
-        ):
-            raise StudyError(
-                f"{place}: expected {name} to be {value}, got a Spark that this process started"
-                f" with {running}; start a new process for it"
-            )
+        elif running is not None and name not in QUIET:
+            _require_option(name, value, session.conf.get(name, "nothing"), place)
     return session
 
 
-def _ends_with(running: str, wanted: str) -> bool:
-    """The package puts words of its own before the options of Java."""
-    return running == wanted or running.endswith(f" {wanted}")
+def _list_options(engine: Engine) -> dict[str, str]:
+    master = {"spark.master": engine.master} if engine.master else {}
+    own = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in engine.options.items()
+    }
+    return master | QUIET | own
+
+
+def _require_option(name: str, wanted: str, current: str, place: str) -> None:
+    """Refuse an option that a running Spark has otherwise; Java's may have a prefix of our own."""
+    if current != wanted and not current.endswith(f" {wanted}"):
+        raise StudyError(
+            f"{place}: expected Spark with {name} {wanted}, but this process already runs Spark"
+            f" with {current}; start a new process"
+        )
 
 
 def _find_running(place: str) -> Any | None:
@@ -75,7 +72,7 @@ def _find_running(place: str) -> Any | None:
         from pyspark.sql import SparkSession
     except ImportError:
         raise StudyError(
-            f"{place}: expected pyspark for the engine spark, which is not installed; install it"
+            f"{place}: expected pyspark for the engine spark, but it is not installed; install it"
             " with 'pip install research[spark]'"
         ) from None
     _LAUNCHED[:] = [
@@ -85,51 +82,48 @@ def _find_running(place: str) -> Any | None:
 
 
 def _launch(options: dict[str, str], place: str) -> Any:
-    """Start Spark; what it and Java say goes into a file of a folder that is removed with the
-    process.
-    """
+    """Start Spark; it and Java write to a log in a folder that is removed with the process."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
     _require_java(place)
-    logging.getLogger(
-        "SQLQueryContextLogger"
-    ).disabled = True  # it would print every error that is raised anyway
+    # it would print every error that is raised anyway
+    logging.getLogger("SQLQueryContextLogger").disabled = True
     scratch = Path(tempfile.mkdtemp(prefix="research-spark-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    java = f"-Dderby.system.home={scratch} -Djava.io.tmpdir={scratch} {options.get(JAVA_OPTIONS, '')}".strip()
-    places = {
-        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.local.dir": str(scratch),
-    }  # else in the user's folder
-    conf = SparkConf(loadDefaults=False).setAll((places | options | {JAVA_OPTIONS: java}).items())
+    conf = SparkConf(loadDefaults=False).setAll(_add_folders(options, scratch).items())
     with (scratch / "log").open("wb") as log:
         try:
             gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
-            session = SparkSession(
-                SparkContext(
-                    gateway=gateway, conf=SparkConf(_jvm=gateway.jvm).setAll(conf.getAll())
-                )
-            )
-        except (
-            *list_errors(),
-            OSError,
-        ) as error:  # a wrong master or option, no port, no memory, no Java that runs
+            shared = SparkConf(_jvm=gateway.jvm).setAll(conf.getAll())
+            session = SparkSession(SparkContext(gateway=gateway, conf=shared))
+        except (*list_errors(), OSError) as error:  # a wrong option, no port, no memory, no Java
+            reason = _find_error_line(scratch / "log") or describe_error(error)
             raise StudyError(
-                f"{place}: expected a Spark that starts, got"
-                f" {_last_line(scratch / 'log') or say(error)}; correct master and options"
+                f"{place}: expected Spark to start, got this error: {reason}; correct master or"
+                " options"
             ) from None
     atexit.register(session.stop)
     _LAUNCHED.append(session)
     return session
 
 
+def _add_folders(options: dict[str, str], scratch: Path) -> dict[str, str]:
+    """Return options with which Spark and Java write to ``scratch``, not to the user's folder."""
+    folders = {
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch),
+    }
+    java = f"-Dderby.system.home={scratch} -Djava.io.tmpdir={scratch}"
+    return folders | options | {JAVA_OPTIONS: f"{java} {options.get(JAVA_OPTIONS, '')}".strip()}
+
+
 def _require_java(place: str) -> None:
-    """A gateway that exists already, as under spark-submit, has its Java."""
+    """Refuse a machine without Java; under spark-submit a gateway with its own Java exists."""
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
-    if found is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
+    java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+    if java is None and "PYSPARK_GATEWAY_PORT" not in os.environ:
         where = f"JAVA_HOME {home}" if home else "the PATH"
         raise StudyError(
             f"{place}: expected Java 17 or later for the engine spark, found none on {where};"
@@ -137,7 +131,8 @@ def _require_java(place: str) -> None:
         )
 
 
-def _last_line(log: Path) -> str:
+def _find_error_line(log: Path) -> str:
+    """Return the first line of a log that names an error, empty where there is none."""
     lines = [
         line
         for line in log.read_text(errors="replace").splitlines()
@@ -147,9 +142,7 @@ def _last_line(log: Path) -> str:
 
 
 def name_path(path: Path) -> str:
-    """Return a local file's name as Spark reads it, whatever its default file system and whatever
-    wildcards the name holds.
-    """
+    """Return a local file's name for Spark, whatever wildcards it contains."""
     return "file://" + re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
 
 
@@ -161,7 +154,7 @@ def list_errors() -> tuple[type[Exception], ...]:
     return PySparkException, Py4JError
 
 
-def say(error: Exception) -> str:
-    """Return the first line of what Spark says."""
+def describe_error(error: Exception) -> str:
+    """Return the first line of Spark's message."""
     text = getattr(error, "getMessage", lambda: None)() or str(error)
     return " ".join(text.strip().splitlines()[0].split()) if text.strip() else type(error).__name__

@@ -169,8 +169,8 @@ def build_own(
         found = keep(_union(evidence, study, _parse(path, evidence, study)), "own")
     except (StudyError, duckdb.OutOfMemoryException):
         raise
-    except (*engines.catch(study), sqlglot.errors.SqlglotError) as error:
-        said = re.sub(r"ibis_(seen|step)_(\w+?)_[a-z0-9]{26}\b", r"\2", engines.say(study, error))
+    except (*engines.list_query_errors(study), sqlglot.errors.SqlglotError) as error:
+        said = re.sub(r"ibis_(seen|step)_(\w+?)_[a-z0-9]{26}\b", r"\2", engines.describe_error(study, error))
         raise _refuse(
             path,
             f"SQL that {engines.TITLES[study.engine.kind]} can run on the evidence",
