@@ -42,11 +42,11 @@ def draw_customers(customers: int, seed: int) -> tuple[pd.DataFrame, np.ndarray,
 
 def make_hazard():
     """Return the package's model."""
-    from research.models.preprocessing import pass_on
+    from research.models.preprocessing import prepare_for_trees
     from research.models.survival import DiscreteHazard
     from research.models.trees import make_boosting
 
-    return DiscreteHazard(pass_on(), make_boosting(SEED), HORIZONS, as_number=True)
+    return DiscreteHazard(prepare_for_trees(), make_boosting(SEED), HORIZONS, as_number=True)
 
 
 def run_package(spec: dict, clock: Clock) -> dict:

@@ -17,8 +17,8 @@ from research.data import fetch, load
 from research.features import build
 from research.features.leakage import gate
 from research.models import registry
-from research.models.preprocessing import scale
-from research.models.registry import Candidate
+from research.models.preprocessing import prepare_scaled
+from research.models.registry import BASELINE, Model
 from research.risk import predict
 from research.study import Study, load_study
 
@@ -86,13 +86,18 @@ def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
     return study, frame, gate.check_panel(tables, study, frame).allowed
 
 
-def list_contenders(study: Study, columns: list[str]) -> dict[str, Candidate]:
-    """Return the package's candidates beside a logistic regression on straight lines, which is
-    where the field starts from.
-    """
-    straight = make_pipeline(scale(), LogisticRegression(max_iter=1000))
-    listed = registry.list_candidates(study, columns, SEED)
-    return {PLAIN: Candidate("reference", straight)} | listed | registry.recalibrate(listed, SEED)
+def list_contenders(study: Study, columns: list[str]) -> dict[str, Model]:
+    """Return the package's classifiers, after a plain logistic regression on linear effects."""
+    straight = make_pipeline(prepare_scaled(), LogisticRegression(max_iter=1000))
+    listed = registry.list_classifiers(study, columns, SEED)
+    plain = Model(
+        name=PLAIN,
+        family=BASELINE,
+        task="churn",
+        estimator=straight,
+        words="logistic regression on linear effects",
+    )
+    return {PLAIN: plain} | listed | registry.list_recalibrated(listed, SEED)
 
 
 def predict_own(

@@ -1,16 +1,14 @@
-"""A few candidates of every family, quick enough for many tests."""
+"""A few classifiers of every family, quick enough for many tests."""
 
-from research.models.registry import Candidate, list_logistic, list_references, list_trees
+from research.models.registry import Model, list_baselines, list_logistic, list_trees
+
+SLOW = ("elastic net", "logistic with pairs", "histogram boosting")
 
 
-def few_candidates(rule_column: str | None, seed: int) -> dict[str, Candidate]:
-    """Return references, a rule where a column is given, the logistic regression and three kinds of
+def few_models(rule_column: str | None, seed: int) -> dict[str, Model]:
+    """Return baselines, a rule where a column is given, the logistic regression and three kinds of
     trees.
     """
     rules = {rule_column: rule_column.replace("_", " ")} if rule_column else {}
-    found = list_references(rules) | list_logistic() | list_trees(seed, {})
-    return {
-        name: candidate
-        for name, candidate in found.items()
-        if name not in ("elastic net", "logistic with pairs", "histogram boosting")
-    }
+    models = list_baselines(rules, seed) | list_logistic(seed) | list_trees(seed, {})
+    return {name: model for name, model in models.items() if name not in SLOW}

@@ -8,7 +8,7 @@ import re
 import duckdb
 import pandas as pd
 import pytest
-from small_models import few_candidates
+from small_models import few_models
 
 from research import cli
 from research.data import fetch, load
@@ -527,7 +527,7 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     study = write_study("flat", tables={"snapshot": frame})
     panel = build.load_flat(load.load_tables(study), study)
     with pytest.raises(StudyError) as caught:
-        predict.predict_cross_validated(panel, ["age"], few_candidates(None, 0), 5, 1, 0)
+        predict.predict_cross_validated(panel, ["age"], few_models(None, 0), 5, 1, 0)
     assert caught.value.faults == (
         (
             "expected churners and others among the study's rows, got 0 churners in 20 rows; "

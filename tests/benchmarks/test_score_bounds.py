@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from research.models.registry import Candidate
+from research.models.registry import Model
 
 
 @pytest.fixture(autouse=True)
@@ -98,11 +98,14 @@ def test_every_contender_is_judged_on_the_same_rows_in_the_same_order(monkeypatc
             "x": rng.random(200),
         }
     )
-    monkeypatch.setattr(
-        tasks,
-        "list_contenders",
-        lambda *given: {"memory": Candidate("trees", DecisionTreeClassifier())},
+    memory = Model(
+        name="memory",
+        family="trees",
+        task="churn",
+        estimator=DecisionTreeClassifier(),
+        words="a tree that knows every training row by heart",
     )
+    monkeypatch.setattr(tasks, "list_contenders", lambda *given: {"memory": memory})
     parts = tasks.split_folds(frame)
     predictions, seconds = tasks.predict_own(SimpleNamespace(name="tiny"), frame, ["x"], parts)
     paths = tasks.write_rows(frame, ["x"], parts, tmp_path)

@@ -6,9 +6,9 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from research.models.calibration import MAPS, Calibrated, judge_maps
-from research.models.out_of_fold import score_unseen
-from research.models.stacking import StackedAverage, weigh
+from research.models.calibration import MAPS, Calibrated, compare_maps
+from research.models.out_of_fold import predict_out_of_fold
+from research.models.stacking import StackedAverage, fit_weights
 
 
 class Bent(LogisticRegression):
@@ -33,7 +33,7 @@ def test_a_bent_model_is_straightened_and_ranks_as_before():
     columns, churned, groups = customers()
     fresh, outcome, _ = customers(seed=1)
     plain = Bent().fit(columns, churned).predict_proba(fresh)[:, 1]
-    seen = score_unseen(Bent(), columns, churned, groups, 0)
+    seen = predict_out_of_fold(Bent(), columns, churned, groups, 0)
     mended = (
         Calibrated()
         .fit(pd.DataFrame({"bent": seen}), churned, groups)
@@ -46,7 +46,7 @@ def test_a_bent_model_is_straightened_and_ranks_as_before():
 
 def test_a_model_that_needs_no_map_keeps_its_probabilities_nearly():
     columns, churned, groups = customers()
-    seen = score_unseen(LogisticRegression(), columns, churned, groups, 0)
+    seen = predict_out_of_fold(LogisticRegression(), columns, churned, groups, 0)
     plain = LogisticRegression().fit(columns, churned).predict_proba(columns)[:, 1]
     mapped = (
         Calibrated()
@@ -81,7 +81,7 @@ def test_scores_that_rank_backwards_are_flattened_and_not_turned_around(name):
 def test_maps_are_judged_on_customers_they_did_not_learn_from():
     rng = np.random.default_rng(0)
     scores = np.repeat(rng.random(400), 5)
-    losses = judge_maps(
+    losses = compare_maps(
         scores, np.repeat(rng.random(400) < 0.5, 5), np.repeat(np.arange(400), 5), 0
     )  # scores say nothing, copies would
     assert losses["isotonic"] > losses["sigmoid"]
@@ -100,7 +100,7 @@ def test_rows_of_a_customer_are_scored_by_a_model_that_saw_none_of_them():
             seen.append(bool(self.known_ & {*columns.who}))
             return super().predict_proba(columns)
 
-    score_unseen(
+    predict_out_of_fold(
         Spy(), columns, np.tile([True, False, False, False], 60), columns.who.to_numpy(), 0
     )
     assert seen == [False] * 3
@@ -110,12 +110,12 @@ def test_the_weights_of_an_average_are_those_of_an_unpenalised_logistic_regressi
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 20_000))
     churned = rng.random(20_000) < expit(0.3 + 1.4 * one + 0.6 * other)
-    intercept, weights = weigh(
+    intercept, weights = fit_weights(
         expit(np.column_stack([one, other, rng.normal(size=20_000)])), churned
     )
     assert (intercept, *weights) == pytest.approx((0.3, 1.4, 0.6, 0), abs=0.06)
     expected = LogisticRegression(C=np.inf).fit(np.column_stack([one, other]), churned)
-    assert weigh(expit(np.column_stack([one, other])), churned)[1] == pytest.approx(
+    assert fit_weights(expit(np.column_stack([one, other])), churned)[1] == pytest.approx(
         expected.coef_[0], abs=1e-3
     )
 
@@ -136,7 +136,10 @@ def test_a_stacked_average_is_no_worse_than_its_best_member():
     fresh, outcome, _ = customers(seed=1)
     members = {"bent": Bent(), "straight": LogisticRegression()}
     unseen = pd.DataFrame(
-        {name: score_unseen(model, columns, churned, groups, 0) for name, model in members.items()}
+        {
+            name: predict_out_of_fold(model, columns, churned, groups, 0)
+            for name, model in members.items()
+        }
     )
     said = pd.DataFrame(
         {

@@ -41,10 +41,10 @@ def panel(n: int = 1500, seed: int = 0) -> pd.DataFrame:
 
 def test_a_dated_study_has_all_families_and_a_flat_one_no_survival(write_study):
     names = {
-        kind: registry.list_candidates(write_study(kind), ["use", "plan"], 0)
+        kind: registry.list_classifiers(write_study(kind), ["use", "plan"], 0)
         for kind in ("contractual", "flat")
     }
-    families = {kind: {one.family for one in found.values()} for kind, found in names.items()}
+    families = {kind: {model.family for model in models.values()} for kind, models in names.items()}
     assert families == {
         "contractual": {"reference", "logistic", "trees", "survival", "stacked"},
         "flat": {"reference", "logistic", "trees", "stacked"},
@@ -54,10 +54,10 @@ def test_a_dated_study_has_all_families_and_a_flat_one_no_survival(write_study):
     ]
 
 
-def test_every_candidate_gives_probabilities_out_of_time(write_study):
+def test_every_classifier_gives_probabilities_out_of_time(write_study):
     study = write_study("contractual", churn={"horizon_days": 30, "lead_days": 0})
-    models = registry.list_candidates(study, ["use", "noise", "plan"], 0, tuning_seconds=1)
-    models |= registry.recalibrate(models, 0)
+    models = registry.list_classifiers(study, ["use", "noise", "plan"], 0, tuning_seconds=1)
+    models |= registry.list_recalibrated(models, 0)
     found = predict.predict(
         panel(seed=1), panel(300, seed=2), ["use", "noise", "plan"], models, 2, 1, 0
     )
@@ -72,7 +72,7 @@ def test_every_candidate_gives_probabilities_out_of_time(write_study):
 def test_a_direction_binds_every_kind_of_trees(name):
     frame, grid = customers(), customers()[:31].assign(use=np.arange(31.0), noise=0.0, plan="a")
     free, bound = (
-        registry.list_trees(0, directions)[name].model for directions in ({}, {"use": -1})
+        registry.list_trees(0, directions)[name].estimator for directions in ({}, {"use": -1})
     )
     columns = ["use", "noise", "plan"]
     rising = [
@@ -98,8 +98,8 @@ def test_a_direction_for_what_is_no_feature_or_no_number_is_one_sentence(write_s
         StudyError,
         match="key monotone: expected features that models see, got tenure; name features",
     ):
-        registry.list_candidates(study, ["use"], 0)
-    model = registry.list_trees(0, {"plan": 1})["single tree"].model
+        registry.list_classifiers(study, ["use"], 0)
+    model = registry.list_trees(0, {"plan": 1})["single tree"].estimator
     with pytest.raises(
         StudyError,
         match="key monotone: expected features that are numbers, got plan; remove them",
@@ -115,8 +115,7 @@ def test_a_rule_on_a_text_gives_the_share_of_churners_of_each_category(write_stu
             np.random.default_rng(1).random(len(rows)) < np.where(rows.plan == "a", 0.3, 0.1)
         )
     )
-    model = registry.list_references({"plan": "plan"})["rule on plan"].model.fit(
-        frame, frame.churned
-    )
+    rule = registry.list_baselines({"plan": "plan"}, 0)["rule on plan"]
+    model = rule.estimator.fit(frame, frame.churned)
     shares = frame.groupby("plan").churned.mean()
     np.testing.assert_allclose(model.predict_proba(frame)[:, 1], shares[frame.plan])

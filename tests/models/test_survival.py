@@ -10,8 +10,8 @@ from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
-from research.models.preprocessing import scale
-from research.models.registry import list_survival
+from research.models.preprocessing import prepare_scaled
+from research.models.registry import list_at_horizon
 from research.models.survival import (
     Cox,
     DiscreteHazard,
@@ -125,7 +125,7 @@ def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals
     )  # all ends and losses of sight fall on edges
     outcome["event"] &= outcome["days"] <= 40
     model = DiscreteHazard(
-        scale(), LogisticRegression(C=1e6), at=(10, 20, 30, 40), intervals=1
+        prepare_scaled(), LogisticRegression(C=1e6), at=(10, 20, 30, 40), intervals=1
     ).fit(columns[["noise"]] * 0, outcome)
     curve = (
         KaplanMeierFitter()
@@ -149,14 +149,14 @@ def test_who_is_lost_within_an_interval_counts_for_what_was_watched(seed):
         frame_outcome(days <= seen, np.minimum(days, seen)),
         (12, 24, 36, 48, 60),
     )
-    model = DiscreteHazard(scale(), LogisticRegression(C=1e6), at=at).fit(columns, outcome)
+    model = DiscreteHazard(prepare_scaled(), LogisticRegression(C=1e6), at=at).fit(columns, outcome)
     curve = (
         KaplanMeierFitter().fit(outcome["days"], outcome["event"]).survival_function_at_times(at)
     )
     np.testing.assert_allclose(model.predict_survival(columns[:1], at)[0], curve, atol=0.012)
 
 
-@pytest.mark.parametrize("model", [Cox(scale()), WeibullAFT(scale())])
+@pytest.mark.parametrize("model", [Cox(prepare_scaled()), WeibullAFT(prepare_scaled())])
 def test_where_few_leave_predictions_are_hardly_flattened(model):
     rng = np.random.default_rng(0)
     x = pd.DataFrame(rng.normal(size=(12_000, 10)), columns=[f"x{place}" for place in range(10)])
@@ -172,11 +172,11 @@ def test_where_few_leave_predictions_are_hardly_flattened(model):
 
 def test_a_forest_of_few_rows_draws_more_where_it_takes_more_to_see_anybody_leave():
     outcome = frame_outcome(np.arange(40_000) % 1300 == 0, np.full(40_000, 30.0))
-    rows = SurvivalForest(scale(), at=(60,))._draw_rows(outcome)
+    rows = SurvivalForest(prepare_scaled(), at=(60,))._draw_rows(outcome)
     assert outcome["event"][rows].sum() >= 20
     assert (
         len(
-            SurvivalForest(scale(), at=(60,))._draw_rows(
+            SurvivalForest(prepare_scaled(), at=(60,))._draw_rows(
                 frame_outcome(np.arange(40_000) % 2 == 0, np.full(40_000, 30.0))
             )
         )
@@ -195,9 +195,9 @@ def test_the_baseline_is_that_of_breslow_worked_by_hand():
 
 def test_cox_agrees_with_lifelines_where_the_penalty_vanishes():
     columns, outcome = lives()
-    model = Cox(scale(), spread=30).fit(columns, outcome)
+    model = Cox(prepare_scaled(), spread=30).fit(columns, outcome)
     other = CoxPHFitter().fit(
-        pd.DataFrame(scale().fit_transform(columns)).assign(
+        pd.DataFrame(prepare_scaled().fit_transform(columns)).assign(
             days=outcome["days"], event=outcome["event"]
         ),
         "days",
@@ -205,7 +205,9 @@ def test_cox_agrees_with_lifelines_where_the_penalty_vanishes():
     )
     found, expected = (
         model.predict_survival(columns[:50], [30, 60]),
-        other.predict_survival_function(scale().fit(columns).transform(columns[:50]), [30, 60]),
+        other.predict_survival_function(
+            prepare_scaled().fit(columns).transform(columns[:50]), [30, 60]
+        ),
     )
     np.testing.assert_allclose(
         found, expected.to_numpy().T, atol=0.01
@@ -216,8 +218,8 @@ def test_every_survival_model_finds_a_planted_effect_at_the_horizon_and_curves_o
     columns, outcome = lives(seed=1)
     fresh, _ = lives(seed=2)
     true = np.exp(-30 / (100 / np.exp(0.8 * fresh.x)))
-    for name, candidate in list_survival(30, leaves=True, seed=0).items():
-        model = candidate.model.fit(columns, None, outcome)
+    for name, classifier in list_at_horizon(30, leaves=True, seed=0).items():
+        model = classifier.estimator.fit(columns, None, outcome)
         churn = model.predict_proba(fresh)[:, 1]
         assert np.corrcoef(churn, 1 - true)[0, 1] > 0.9, name
         assert churn.mean() == pytest.approx((1 - true).mean(), abs=0.03), name
@@ -229,7 +231,7 @@ def test_every_survival_model_finds_a_planted_effect_at_the_horizon_and_curves_o
 def test_waiting_for_a_purchase_churn_is_the_wait_that_lasts():
     columns, outcome = lives()
     leaving, staying = (
-        AtHorizon(WeibullAFT(scale()), 30, leaves)
+        AtHorizon(WeibullAFT(prepare_scaled()), 30, leaves)
         .fit(columns, None, outcome)
         .predict_proba(columns)
         for leaves in (True, False)
@@ -239,7 +241,7 @@ def test_waiting_for_a_purchase_churn_is_the_wait_that_lasts():
 
 def test_beyond_the_last_interval_the_last_hazard_goes_on():
     columns, outcome = lives()
-    model = DiscreteHazard(scale(), LogisticRegression(), at=(30,)).fit(columns, outcome)
+    model = DiscreteHazard(prepare_scaled(), LogisticRegression(), at=(30,)).fit(columns, outcome)
     last, longest = model.edges_[-1], model.edges_[-1] + 100
     before = model.edges_[-2]
     s = model.predict_survival(columns[:5], [before, last, longest])
@@ -248,7 +250,7 @@ def test_beyond_the_last_interval_the_last_hazard_goes_on():
 
 
 def test_a_forest_counts_an_event_on_a_judged_day_by_that_day():
-    forest = SurvivalForest(scale(), at=(31, 97), steps=5)
+    forest = SurvivalForest(prepare_scaled(), at=(31, 97), steps=5)
     coarse = forest._coarsen(frame_outcome([True, True, True, False, True], [31, 32, 97, 20, 98]))
     assert list(coarse["days"]) == [
         31,

@@ -9,7 +9,7 @@ from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import make_pipeline
 
-from research.models.preprocessing import pass_on
+from research.models.preprocessing import prepare_for_trees
 from research.risk.explain import (
     explain_trees,
     find_movers,
@@ -63,9 +63,9 @@ def test_an_opposite_is_as_alike_as_a_copy():
 def test_shap_of_a_model_of_one_feature_is_the_distance_of_its_log_odds_from_their_mean():
     frame = rows()[["age"]]
     churned = np.random.default_rng(1).random(1000) < frame.age / 100
-    model = make_pipeline(pass_on(), LGBMClassifier(n_estimators=20, n_jobs=1, verbosity=-1)).fit(
-        frame, churned
-    )
+    model = make_pipeline(
+        prepare_for_trees(), LGBMClassifier(n_estimators=20, n_jobs=1, verbosity=-1)
+    ).fit(frame, churned)
     raw = model[-1].predict(model[:-1].transform(frame), raw_score=True)
     table = explain_trees(model, frame, pd.Series({"age": "age"}), range(1000), 50, 0)
     assert table.value[0] == pytest.approx(np.abs(raw - raw.mean()).mean(), rel=0.01)
@@ -79,7 +79,7 @@ def test_shap_finds_the_features_that_were_planted_and_their_direction_wherever_
         1 + np.exp(2 * frame.visits + 2 * (frame.plan == "b"))
     )
     model = make_pipeline(
-        pass_on(), LGBMClassifier(n_estimators=60, num_leaves=8, n_jobs=1, verbosity=-1)
+        prepare_for_trees(), LGBMClassifier(n_estimators=60, num_leaves=8, n_jobs=1, verbosity=-1)
     ).fit(frame, churned)
     table = explain_trees(
         model, frame, group_features(frame, [*frame]), range(3000), 50, 0

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
-from small_models import few_candidates
+from small_models import few_models
 
 from research.data import fetch, load
 from research.errors import StudyError
@@ -15,8 +15,8 @@ from research.features import build
 from research.features.leakage import gate
 from research.models import registry
 from research.models.calibration import Calibrated
-from research.models.preprocessing import pass_on
-from research.models.registry import Candidate, list_logistic, list_trees
+from research.models.preprocessing import prepare_for_trees
+from research.models.registry import Model, list_logistic, list_trees
 from research.risk import predict, report
 from research.study import load_study
 
@@ -45,7 +45,7 @@ COLUMNS = ["age", "holes", "plan", "noise"]
 
 
 def compare(
-    predictions: pd.DataFrame, models: dict[str, Candidate]
+    predictions: pd.DataFrame, models: dict[str, Model]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     families = {name: model.family for name, model in models.items()}
     resampled = bootstrap.resample_scores(predictions, 300, 0)
@@ -63,7 +63,7 @@ def compare(
 
 
 def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
-    models = few_candidates("noise", seed=0)
+    models = few_models("noise", seed=0)
     predictions = predict.predict_out_of_time(customers(seed=1), customers(seed=2), COLUMNS, models)
     scores, differences = compare(predictions, models)
     areas = scores[scores.metric == "auc"].set_index("model").value
@@ -78,7 +78,7 @@ def test_on_pure_noise_at_most_one_verdict_of_five_names_a_winner():
     for seed in range(
         5
     ):  # each verdict errs in at most one case of twenty: two or more of five happen once in 40 times
-        models = few_candidates("noise", seed=seed)
+        models = few_models("noise", seed=seed)
         train, test = customers(500, seed=seed, signal=0), customers(500, seed=seed + 100, signal=0)
         said.append(
             report.judge_models(
@@ -91,7 +91,7 @@ def test_on_pure_noise_at_most_one_verdict_of_five_names_a_winner():
 def test_the_base_rate_is_the_training_share_of_churners():
     train = customers(seed=1)
     predictions = predict.predict_out_of_time(
-        train, customers(seed=2), COLUMNS, few_candidates(None, 0)
+        train, customers(seed=2), COLUMNS, few_models(None, 0)
     )
     assert predictions[registry.BASE_RATE].unique() == pytest.approx([train.churned.mean()])
 
@@ -105,7 +105,7 @@ def test_the_rule_gives_the_training_share_of_the_same_range():
         }
     )
     train.loc[train.days == 9, "churned"] = np.arange(100) < 80
-    rule = few_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
+    rule = few_models("days", 0)["rule on days"].estimator.fit(train[["days"]], train.churned)
     found = rule.predict_proba(pd.DataFrame({"days": [9.0, 2.0, 50.0]}))[:, 1]
     assert found == pytest.approx([0.8, 0.3, 0.8])
 
@@ -117,7 +117,7 @@ def test_the_rule_has_a_group_for_customers_without_any_event():
             "churned": [True, *[False] * 499, *[True] * 200],
         }
     )
-    rule = few_candidates("days", 0)["rule on days"].model.fit(train[["days"]], train.churned)
+    rule = few_models("days", 0)["rule on days"].estimator.fit(train[["days"]], train.churned)
     assert rule.predict_proba(pd.DataFrame({"days": [np.nan, 400.0]}))[:, 1] == pytest.approx(
         [1, 0], abs=0.05
     )
@@ -126,8 +126,7 @@ def test_the_rule_has_a_group_for_customers_without_any_event():
 def test_the_same_seed_gives_the_same_predictions():
     train, test = customers(600, seed=1), customers(200, seed=2)
     first, again = (
-        predict.predict_out_of_time(train, test, COLUMNS, few_candidates("noise", 3))
-        for _ in range(2)
+        predict.predict_out_of_time(train, test, COLUMNS, few_models("noise", 3)) for _ in range(2)
     )
     pd.testing.assert_frame_equal(first, again, check_exact=True)
 
@@ -138,7 +137,7 @@ def test_a_category_that_training_never_saw_and_an_empty_column_are_no_error():
         customers(100, seed=2).assign(plan="new", empty=1.0),
     )
     predictions = predict.predict_out_of_time(
-        train, test, [*COLUMNS, "empty"], few_candidates("noise", 0) | list_trees(0, {})
+        train, test, [*COLUMNS, "empty"], few_models("noise", 0) | list_trees(0, {})
     )
     assert predictions.notna().all(axis=None)
 
@@ -148,7 +147,7 @@ def test_cross_validation_judges_every_customer_once_per_repeat_on_the_same_fold
     predictions = predict.predict_cross_validated(
         frame,
         COLUMNS,
-        {registry.BASE_RATE: few_candidates(None, 0)[registry.BASE_RATE]},
+        {registry.BASE_RATE: few_models(None, 0)[registry.BASE_RATE]},
         5,
         2,
         seed=0,
@@ -167,7 +166,7 @@ def test_one_class_only_is_refused_with_the_counts(churned):
             r" churners in 100 rows; check the label"
         ),
     ):
-        predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
+        predict.predict_cross_validated(frame, COLUMNS, few_models(None, 0), 5, 1, seed=0)
 
 
 def test_more_folds_than_churners_are_refused():
@@ -179,13 +178,13 @@ def test_more_folds_than_churners_are_refused():
             " parameter folds"
         ),
     ):
-        predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
+        predict.predict_cross_validated(frame, COLUMNS, few_models(None, 0), 5, 1, seed=0)
 
 
 def test_a_customer_with_two_rows_is_refused_in_a_cross_validation():
     frame = pd.concat([customers(200)] * 2, ignore_index=True)
     with pytest.raises(StudyError, match="expected each customer on one side of a random split"):
-        predict.predict_cross_validated(frame, COLUMNS, few_candidates(None, 0), 5, 1, seed=0)
+        predict.predict_cross_validated(frame, COLUMNS, few_models(None, 0), 5, 1, seed=0)
 
 
 def test_a_rule_column_that_is_no_feature_is_refused(write_study):
@@ -205,7 +204,7 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
         frame.total_charges.isna().sum() == 11
     )  # text with 11 blanks in the file; left as text, logistic loses 4 points of AUC
     columns = build.list_features(frame, study)
-    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_models(None, 0)["logistic regression"]}
     assert gate.check_leakage(frame, columns, study).empty
     predictions = predict.predict_cross_validated(
         frame, columns, logistic, folds=10, repeats=1, seed=0
@@ -222,7 +221,7 @@ def test_an_interpretable_logistic_model_reaches_the_published_level_on_telco(mi
 def test_the_base_rate_of_a_cross_validation_ranks_nobody():
     frame = customers(101)
     predictions = predict.predict_cross_validated(
-        frame, COLUMNS, few_candidates(None, 0), 10, 2, seed=0
+        frame, COLUMNS, few_models(None, 0), 10, 2, seed=0
     )
     assert predictions.groupby("repeat")[registry.BASE_RATE].nunique().tolist() == [1, 1]
 
@@ -233,7 +232,7 @@ def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
         [train, train[train.churned].assign(left_in_lead=True, churned=False, age=0.0)]
     )
     plain, with_leavers = (
-        predict.predict_out_of_time(part, test, COLUMNS, few_candidates(None, 0))
+        predict.predict_out_of_time(part, test, COLUMNS, few_models(None, 0))
         for part in (train, spoiled)
     )
     pd.testing.assert_frame_equal(plain, with_leavers)
@@ -241,19 +240,19 @@ def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
 
 def test_no_feature_at_all_is_refused():
     with pytest.raises(StudyError, match="expected at least one feature, got none"):
-        predict.predict_cross_validated(customers(100), [], few_candidates(None, 0), 5, 1, seed=0)
+        predict.predict_cross_validated(customers(100), [], few_models(None, 0), 5, 1, seed=0)
 
 
 def test_where_nothing_varies_the_logistic_model_gives_the_base_rate():
     train, test = (customers(200, seed=seed).assign(age=1.0, holes=np.nan) for seed in (1, 2))
-    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_models(None, 0)["logistic regression"]}
     predictions = predict.predict_out_of_time(train, test, ["age", "holes"], logistic)
     np.testing.assert_allclose(predictions.logistic, train.churned.mean(), atol=1e-3)
 
 
 def test_columns_of_mere_zeros_do_not_change_the_logistic_model():
     train, test = customers(400, seed=1), customers(100, seed=2)
-    logistic = {"logistic": few_candidates(None, 0)["logistic regression"]}
+    logistic = {"logistic": few_models(None, 0)["logistic regression"]}
     alone, beside = (
         predict.predict_out_of_time(
             train.assign(zero=0.0), test.assign(zero=0.0), columns, logistic
@@ -268,7 +267,7 @@ def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
         "days_since_last_orders": "days since the last order",
         "sum_amount_30d": "spent in the last 30 days",
     }
-    found = registry.list_candidates(write_study("non_contractual"), [*words], 0, words)
+    found = registry.list_classifiers(write_study("non_contractual"), [*words], 0, words)
     assert [name for name, one in found.items() if one.family == "reference"] == [
         "base rate",
         *(f"rule on {text}" for text in words.values()),
@@ -282,12 +281,12 @@ def test_too_few_churners_to_learn_from_are_one_sentence():
         " a longer horizon"
     )
     with pytest.raises(StudyError, match=sentence):
-        predict.predict(train, train, COLUMNS, few_candidates(None, 0), 5, 1, 0)
+        predict.predict(train, train, COLUMNS, few_models(None, 0), 5, 1, 0)
     found = predict.predict(
         train.assign(churned=lambda t: t.index < 30),
         customers(100),
         COLUMNS,
-        few_candidates(None, 0),
+        few_models(None, 0),
         5,
         1,
         0,
@@ -300,14 +299,24 @@ def test_a_model_that_others_look_at_is_fitted_once_and_scores_training_rows_uns
     remembers would else win every weight.
     """
     train, test = customers(1500, seed=1), customers(300, seed=2)
-    members = {
-        "memory": Candidate("trees", make_pipeline(pass_on(), DecisionTreeClassifier()))
-    } | list_logistic()
-    models = (
-        members
-        | registry.stack([*members])
-        | {"mapped": Candidate("trees", Calibrated(0), ("groups",), members=("memory",))}
+    memory = Model(
+        name="memory",
+        family="trees",
+        task="churn",
+        estimator=make_pipeline(prepare_for_trees(), DecisionTreeClassifier()),
+        words="a tree that knows every training row by heart",
     )
+    mapped = Model(
+        name="mapped",
+        family="trees",
+        task="churn",
+        estimator=Calibrated(0),
+        words="its scores, recalibrated",
+        needs=("groups",),
+        members=("memory",),
+    )
+    members = {"memory": memory} | list_logistic(0)
+    models = members | registry.list_stacked([*members]) | {"mapped": mapped}
     found = predict.predict_out_of_time(train, test, COLUMNS, models)
     assert [*found.columns[-len(models) :]] == [*models]
     losses = {name: log_loss(found.churned, found[name]) for name in models}

@@ -16,14 +16,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from research.errors import StudyError
+from research.models.log_odds import LOG_ODDS_SD
 
 FEWEST, WIDTH = (
     4,
     600,
 )  # knots of a curve at least; all curves together have about as many columns as WIDTH says
-# of all effects together before the data are seen: two of them around a base rate of one half reach
-# from 5 to 95 %
-LOG_ODDS_SD = 1.5
 DOUBT = 0.3  # weight of that beside what the data say, in columns per block
 STEPS, UPDATES, CLOSE = (
     12,

@@ -1,6 +1,4 @@
-"""Scores of training customers by models that had not seen them: what a second stage may learn
-from.
-"""
+"""Out-of-fold scores of training customers, from which a second stage may learn."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 FOLDS = 3
 
 
-def score_unseen(
+def predict_out_of_fold(
     model: ClassifierMixin,
     columns: pd.DataFrame,
     churned: np.ndarray,
@@ -19,15 +17,15 @@ def score_unseen(
     needs: dict[str, np.ndarray] | None = None,
     folds: int = FOLDS,
 ) -> np.ndarray:
-    """Return each row's probability of churn by a model fitted on other customers.
+    """Return each row's probability of churn by a model fitted on other folds of customers.
 
     Parameters
     ----------
     columns, churned : rows to learn from
-    groups : the customer of each row, whose rows stay in one fold
+    groups : the customer of each row; a customer's rows stay in one fold
     seed : draws the folds
     needs : what else ``fit`` takes for each row, by name
-    folds : how many; the model is fitted as often
+    folds : number of folds, each of which costs one fit
     """
     scores = np.empty(len(columns))
     for learn, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(

@@ -55,7 +55,7 @@ class FillUnknown(TransformerMixin, BaseEstimator):
         return np.where(self.unknown_, 0.0, columns) if self.unknown_.any() else columns
 
 
-def bend() -> ColumnTransformer:
+def prepare_splines() -> ColumnTransformer:
     """Every number by a cubic spline (5 knots at quantiles, flat beyond the training range), each
     category a column.
     """
@@ -68,7 +68,7 @@ def bend() -> ColumnTransformer:
     return make_column_transformer((splines, NUMBERS), (_one_hot(), TEXTS))
 
 
-def scale() -> ColumnTransformer:
+def prepare_scaled() -> ColumnTransformer:
     """Every number in standard deviations from its mean, within 5 of them, each category a column;
     what hardly varies is left out.
     """
@@ -83,7 +83,7 @@ def scale() -> ColumnTransformer:
     )
 
 
-def pass_on() -> Pipeline:
+def prepare_for_trees() -> Pipeline:
     """Numbers as they are, empty ones included; each text as the number of its category: trees cut
     both.
     """

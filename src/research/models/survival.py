@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sksurv.ensemble import RandomSurvivalForest
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-from research.models.survival_at_horizon import LEAST_DAYS, SPREAD
+from research.models.log_odds import LOG_ODDS_SD
+from research.models.survival_at_horizon import LEAST_DAYS
 
 # a column ten times as large is penalised a hundredth: the hazard of an interval is nobody's effect
 FREE = 10.0
@@ -31,7 +32,7 @@ class Cox(BaseEstimator):
         columns there are; the penalty follows from it
     """
 
-    def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
+    def __init__(self, prepare: TransformerMixin, spread: float = LOG_ODDS_SD):
         self.prepare = prepare
         self.spread = spread
 
@@ -291,7 +292,7 @@ class WeibullAFT(BaseEstimator):
     2nd ed., ch. 3, doi:10.1002/9781118032985.
     """
 
-    def __init__(self, prepare: TransformerMixin, spread: float = SPREAD):
+    def __init__(self, prepare: TransformerMixin, spread: float = LOG_ODDS_SD):
         self.prepare = prepare
         self.spread = spread
 

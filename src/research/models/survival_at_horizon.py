@@ -12,9 +12,6 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-# standard deviation of log hazards before the data are seen, as of the log-odds of the logistic
-# models
-SPREAD = 1.5
 LEAST_DAYS = 0.5  # an event on the first moment still took some time
 OUTCOME = np.dtype([("event", bool), ("days", float)])
 

@@ -77,7 +77,7 @@ def explain_trees(
     Parameters
     ----------
     model : a pipeline of preparation and LightGBM, or an estimator that holds one as ``model_``
-        The preparation gives the numbers in their order, then the texts; see ``columns.pass_on``.
+        The preparation gives the numbers in their order, then the texts; see ``columns.prepare_for_trees``.
     rows : features of the customers judged; ``ROWS`` of them at most are drawn
     groups : see ``group_features``
     customers : of each row

@@ -17,6 +17,7 @@ from research.evaluation.contact_list import fill_list, pick_cycle
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW, cut_attribute
 from research.evaluation.metrics import measure_auc
 from research.reporting.format import write_interval
+from research.study import Study
 
 LEAST_CHURNERS = 10  # in a group, or among its stayers, for a score that needs them
 EDGE = 1e-15  # probabilities are kept off 0 by as much
@@ -29,6 +30,12 @@ GAPS = {
     "listed_share": "share on the list",
     "found_share": "share of churners on the list",
 }
+
+
+def list_attributes(study: Study, rows: pd.DataFrame) -> list[str]:
+    """Return the segments and the sensitive attributes that a study names and the rows hold."""
+    named = (*(study.lifecycle.segments or []), *study.sensitive)
+    return [name for name in named if name in rows]
 
 
 def score_groups(

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from research.evaluation.bootstrap import GAINS, find_interval, judge, resample_scores
 from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
-from research.models.preprocessing import pass_on
+from research.models.preprocessing import prepare_for_trees
 from research.models.trees import make_boosting, make_forest
 
 NONE = "none"
@@ -54,7 +54,7 @@ class Resampled(ClassifierMixin, BaseEstimator):
 
     def fit(self, columns: pd.DataFrame, churned: np.ndarray) -> "Resampled":
         """Prepare, resample, fit."""
-        self.prepare_ = _fill() if self.fill else pass_on()
+        self.prepare_ = _fill() if self.fill else prepare_for_trees()
         rows, labels = clone(self.sampler).fit_resample(
             self.prepare_.fit_transform(columns), np.asarray(churned, bool)
         )
@@ -68,7 +68,7 @@ class Resampled(ClassifierMixin, BaseEstimator):
 
 
 def _fill():
-    return make_pipeline(pass_on(), SimpleImputer(strategy="median", keep_empty_features=True))
+    return make_pipeline(prepare_for_trees(), SimpleImputer(strategy="median", keep_empty_features=True))
 
 
 class NewChurners(BaseEstimator):
@@ -110,9 +110,9 @@ def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin
         random_state=seed,
     )
     return {
-        NONE: make_pipeline(pass_on(), boosting),
+        NONE: make_pipeline(prepare_for_trees(), boosting),
         "class weights": make_pipeline(
-            pass_on(), clone(boosting).set_params(class_weight="balanced")
+            prepare_for_trees(), clone(boosting).set_params(class_weight="balanced")
         ),
         "random over-sampling": Resampled(RandomOverSampler(random_state=seed), boosting),
         "random under-sampling": Resampled(RandomUnderSampler(random_state=seed), boosting),

@@ -1,8 +1,7 @@
-"""Who will leave: candidates fitted on the past, or on other customers, and judged on the same
-rows.
+"""Churn predicted by every model: out of time, or out of fold in a cross-validation.
 
-Nothing is learned outside a training part: each candidate holds its own preparation; see
-``research.candidates``.
+Nothing is learned outside a training part: each model contains its own preparation of columns; see
+``research.models.registry``.
 """
 
 import numpy as np
@@ -12,8 +11,8 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from research.errors import StudyError
-from research.models.out_of_fold import score_unseen
-from research.models.registry import BASE_RATE, Candidate
+from research.models.out_of_fold import predict_out_of_fold
+from research.models.registry import BASE_RATE, Model
 from research.models.survival_at_horizon import frame_outcome
 from research.panel.splits import require_disjoint
 
@@ -51,13 +50,14 @@ def predict(
     train: pd.DataFrame,
     test: pd.DataFrame,
     features: list[str],
-    candidates: dict[str, Candidate],
+    models: dict[str, Model],
     folds: int,
     repeats: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return every candidate's probabilities: out of time in a dated study, cross-validated in a
-    flat one, where ``test`` doesn't matter.
+    """Return every model's probabilities of churn.
+
+    Out of time in a dated study; out of fold in a flat one, where ``test`` is not used.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def predict(
     """
     _require_enough(train)
     if "snapshot" in train:
-        return predict_out_of_time(train, test, features, candidates, seed)
-    return predict_cross_validated(train, features, candidates, folds, repeats, seed)
+        return predict_out_of_time(train, test, features, models, seed)
+    return predict_cross_validated(train, features, models, folds, repeats, seed)
 
 
 def _require_enough(train: pd.DataFrame) -> None:
@@ -86,47 +86,49 @@ def predict_out_of_time(
     train: pd.DataFrame,
     test: pd.DataFrame,
     features: list[str],
-    candidates: dict[str, Candidate],
+    models: dict[str, Model],
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Fit every candidate on ``train`` and return its probabilities for ``test``; ``seed`` draws
-    the folds from which averages and maps learn.
+    """Fit every model on ``train`` and return its probabilities for ``test``.
+
+    Parameters
+    ----------
+    seed : draws the folds of the out-of-fold scores that averages and recalibration learn from
 
     Returns
     -------
     DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column
-    per candidate
-        One row per row of ``test``. Who left within the lead is no training row; a contact list
-        can't leave them out, a score does.
+    per model
+        One row per row of ``test``. Customers who left within the lead are no training rows; they
+        stay in the table since a contact list can't leave them out, and scores leave them out.
     """
     require_features(features)
     train = train[~train.left_in_lead]
     require_two_classes(train, "training")
     require_two_classes(test[~test.left_in_lead], "test")
-    return _frame_predictions(test, _fit_all(candidates, [(train, test)], features, seed)[0], 0)
+    return _frame_predictions(test, _fit_all(models, [(train, test)], features, seed)[0], 0)
 
 
 def predict_cross_validated(
     frame: pd.DataFrame,
     features: list[str],
-    candidates: dict[str, Candidate],
+    models: dict[str, Model],
     folds: int,
     repeats: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return out-of-fold probabilities of every candidate under repeated stratified
-    cross-validation.
+    """Return out-of-fold probabilities of every model by repeated stratified cross-validation.
 
     Returns
     -------
-    DataFrame with columns repeat, fold, customer_id, churned and one column per candidate
-        ``repeats`` rows per row of ``frame``; all candidates see the same folds.
+    DataFrame with columns repeat, fold, customer_id, churned and one column per model
+        ``repeats`` rows per row of ``frame``; all models see the same folds.
 
     Raises
     ------
     StudyError
-        If a class has fewer customers than there are folds, or a customer stands on both sides of
-        one.
+        If a class has fewer customers than there are folds, or a customer is on both sides of a
+        split.
     """
     require_features(features)
     require_two_classes(frame, "study's")
@@ -139,16 +141,15 @@ def predict_cross_validated(
     parts = [(frame.iloc[train], frame.iloc[test]) for train, test in splits]
     for part in parts:
         require_disjoint(*part)
-    risks = _fit_all(candidates, parts, features, seed)
+    risks = _fit_all(models, parts, features, seed)
     numbered = enumerate(zip(parts, risks, strict=True))
-    found = [
+    predictions = [
         _frame_predictions(test, risk, number // folds).assign(fold=number % folds)
         for number, ((_, test), risk) in numbered
     ]
-    table = pd.concat(found, ignore_index=True)
-    if (
-        BASE_RATE in candidates
-    ):  # one rate per repeat: the rates of the folds would rank customers, against their own fold's share
+    table = pd.concat(predictions, ignore_index=True)
+    if BASE_RATE in models:
+        # one rate per repeat: rates that differ by fold would rank customers, and the wrong way
         table[BASE_RATE] = table.groupby("repeat")[BASE_RATE].transform("mean")
     return table
 
@@ -163,103 +164,109 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
 
 
 def _fit_all(
-    candidates: dict[str, Candidate], parts: list[Part], features: list[str], seed: int
+    models: dict[str, Model], parts: list[Part], features: list[str], seed: int
 ) -> list[dict[str, np.ndarray]]:
-    """Return for each part what every candidate that learned from its first frame says of its
-    second; two at a time, whatever the order.
+    """Return for each part the probabilities of its second frame by every model fitted on its first.
 
-    A model is fitted once, and scores the rows that others learn from once, however many look at
-    it.
+    Two fits run at a time; the order of the results is that of ``models``. A model is fitted once,
+    and predicts the training rows out of fold once, however many others learn from it.
     """
-    single = {name: one for name, one in candidates.items() if not one.members}
+    # a search of settings takes longest, and begins first
     single = dict(
-        sorted(single.items(), key=lambda pair: "groups" not in pair[1].needs)
-    )  # a search takes longest, and begins first
-    watched = [*dict.fromkeys(name for one in candidates.values() for name in one.members)]
-    unseen = [
-        delayed(_score_unseen)(single[name], train, features, seed)
-        for train, _ in parts
-        for name in watched
-    ]
-    plain = [
-        delayed(_fit_predict)(one, train, test, features)
+        sorted(
+            ((name, model) for name, model in models.items() if not model.members),
+            key=lambda pair: "groups" not in pair[1].needs,
+        )
+    )
+    members = [*dict.fromkeys(name for model in models.values() for name in model.members)]
+    fits = [
+        delayed(_fit_predict)(model, train, test, features)
         for train, test in parts
-        for one in single.values()
+        for model in single.values()
     ]
-    found = iter(Parallel(n_jobs=2, max_nbytes=None)(plain + unseen))
-    risks = [{name: next(found) for name in single} for _ in parts]
-    learned = [pd.DataFrame({name: next(found) for name in watched}) for _ in parts]
+    fits += [
+        delayed(_predict_out_of_fold)(single[name], train, features, seed)
+        for train, _ in parts
+        for name in members
+    ]
+    results = iter(Parallel(n_jobs=2, max_nbytes=None)(fits))
+    risks = [{name: next(results) for name in single} for _ in parts]
+    out_of_fold = [pd.DataFrame({name: next(results) for name in members}) for _ in parts]
     return [
-        _look_on(candidates, train, *part)
-        for (train, _), *part in zip(parts, learned, risks, strict=True)
+        _add_second_stage(models, train, *part)
+        for (train, _), *part in zip(parts, out_of_fold, risks, strict=True)
     ]
 
 
-def _look_on(
-    candidates: dict[str, Candidate],
+def _add_second_stage(
+    models: dict[str, Model],
     train: pd.DataFrame,
-    learned: pd.DataFrame,
+    out_of_fold: pd.DataFrame,
     risks: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return the risks of all candidates, in their order: those that look at others learn from what
-    these said of the training rows.
+    """Return the probabilities of all models, in their order.
+
+    Models with members learn from the members' out-of-fold scores of the training rows.
     """
-    seen, rows = (
-        pd.concat([train[["customer_id", "churned"]].reset_index(drop=True), learned], axis=1),
-        pd.DataFrame(risks),
-    )
+    labels = train[["customer_id", "churned"]].reset_index(drop=True)
+    learn, judge = pd.concat([labels, out_of_fold], axis=1), pd.DataFrame(risks)
     return {
-        name: _fit_predict(one, seen, rows, []) if one.members else risks[name]
-        for name, one in candidates.items()
+        name: _fit_predict(model, learn, judge, []) if model.members else risks[name]
+        for name, model in models.items()
     }
 
 
-def fit(candidate: Candidate, train: pd.DataFrame, features: list[str]) -> ClassifierMixin:
-    """Return a candidate fitted on labelled rows, of which it takes what it needs; see
-    ``candidates.Candidate``.
+def fit_model(model: Model, train: pd.DataFrame, features: list[str]) -> ClassifierMixin:
+    """Return the estimator of a model, fitted on labelled rows.
 
-    One with members takes their scores of the rows, by models that hadn't seen them, from columns
-    of their names.
+    A model with members finds their out-of-fold scores in columns of their names.
     """
-    return clone(candidate.model).fit(
-        _look(candidate, train, features), train.churned.to_numpy(bool), **_give(candidate, train)
+    return clone(model.estimator).fit(
+        _select_inputs(model, train, features),
+        train.churned.to_numpy(bool),
+        **_collect_needs(model, train),
     )
 
 
-def fit_each(
-    candidates: dict[str, Candidate], train: pd.DataFrame, features: list[str]
+def fit_models(
+    models: dict[str, Model], train: pd.DataFrame, features: list[str]
 ) -> dict[str, ClassifierMixin]:
-    """Return every candidate fitted, by name, two at a time; see ``fit``."""
-    found = Parallel(n_jobs=2, max_nbytes=None)(
-        delayed(fit)(candidate, train, features) for candidate in candidates.values()
+    """Return the fitted estimator of every model, by name; two fits run at a time."""
+    fits = Parallel(n_jobs=2, max_nbytes=None)(
+        delayed(fit_model)(model, train, features) for model in models.values()
     )
-    return dict(zip(candidates, found, strict=True))
+    return dict(zip(models, fits, strict=True))
 
 
-def _look(candidate: Candidate, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame:
-    return rows[[*(candidate.members or candidate.columns or features)]]
+def _select_inputs(model: Model, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame:
+    return rows[[*(model.members or model.columns or features)]]
 
 
-def _give(candidate: Candidate, train: pd.DataFrame) -> dict[str, np.ndarray]:
+def _collect_needs(model: Model, train: pd.DataFrame) -> dict[str, np.ndarray]:
     given = {
         "groups": train.customer_id.to_numpy(),
         "outcome": frame_outcome(train.waited, train.wait_days) if "waited" in train else None,
     }
-    return {name: given[name] for name in candidate.needs}
+    return {name: given[name] for name in model.needs}
 
 
 def _fit_predict(
-    candidate: Candidate, train: pd.DataFrame, test: pd.DataFrame, features: list[str]
+    model: Model, train: pd.DataFrame, test: pd.DataFrame, features: list[str]
 ) -> np.ndarray:
-    return fit(candidate, train, features).predict_proba(_look(candidate, test, features))[:, 1]
+    fitted = fit_model(model, train, features)
+    return fitted.predict_proba(_select_inputs(model, test, features))[:, 1]
 
 
-def _score_unseen(
-    candidate: Candidate, train: pd.DataFrame, features: list[str], seed: int
+def _predict_out_of_fold(
+    model: Model, train: pd.DataFrame, features: list[str], seed: int
 ) -> np.ndarray:
-    rows, churned = _look(candidate, train, features), train.churned.to_numpy(bool)
-    return score_unseen(
-        candidate.model, rows, churned, train.customer_id.to_numpy(), seed, _give(candidate, train)
+    return predict_out_of_fold(
+        model.estimator,
+        _select_inputs(model, train, features),
+        train.churned.to_numpy(bool),
+        train.customer_id.to_numpy(),
+        seed,
+        _collect_needs(model, train),
     )
 
 

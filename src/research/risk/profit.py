@@ -74,7 +74,7 @@ def tabulate_profit(
     predictions : see ``risk.predict_out_of_time``; one column of risks per model
         Counted is the list of one cycle (first repeat, last snapshot), from which nobody can leave
         out who goes within the lead.
-    economics : of a study that gives margin and costs; see ``say_assumptions``
+    economics : without margin and costs there is no profit, and no row; see ``say_assumptions``
     capacity : customers whom the team can contact in the cycle
     resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies
 
@@ -89,6 +89,8 @@ def tabulate_profit(
         length of a list whatever the capacity, among the customers who did not leave within the
         lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
     """
+    if not economics.priced:
+        return pd.DataFrame(columns=COLUMNS)
     rows = pick_cycle(predictions)
     models = [name for name in rows if name not in KEYS]
     worth = _resample_profit(rows, models, economics, capacity, resamples, seed)
@@ -243,8 +245,10 @@ def say_assumptions(economics: Economics) -> str:
 
 def say_profit(table: pd.DataFrame) -> str:
     """Say whether a list by the best model pays, beside the floor, a list by lot and the ceiling;
-    see ``tabulate_profit``.
+    see ``tabulate_profit``. Nothing is said of an empty table.
     """
+    if table.empty:
+        return ""
     rows, unit = table.set_index("policy"), table.currency.iloc[0]
     models = table[table.model != ""]
     best = models.loc[models.profit_per_cycle.idxmax()]

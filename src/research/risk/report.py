@@ -297,6 +297,8 @@ def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
     """Return each policy with its profit, its gain over a list by lot, and its EMPC, see
     ``profit.tabulate_profit``.
     """
+    if profit.empty:
+        return profit
     unit = profit.currency.iloc[0]
     money = {
         f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"),

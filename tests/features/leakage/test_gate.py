@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from small_models import few_candidates
+from small_models import few_models
 
 from research.data import fetch, load
 from research.errors import StudyError
@@ -234,11 +234,11 @@ def judge_flat(name: str) -> tuple[pd.DataFrame, list[str], pd.DataFrame]:
 
 def measure_models(frame: pd.DataFrame, columns: list[str], resamples: int) -> pd.DataFrame:
     """Return every model's AUC with its interval."""
-    candidates = few_candidates("tenure", 0)
-    predictions = predict.predict_cross_validated(frame, columns, candidates, 5, 1, 0)
+    models = few_models("tenure", 0)
+    predictions = predict.predict_cross_validated(frame, columns, models, 5, 1, 0)
     scores = bootstrap.tabulate_scores(
         bootstrap.resample_scores(predictions, resamples, 0),
-        {name: one.family for name, one in candidates.items()},
+        {name: model.family for name, model in models.items()},
         len(frame),
     )
     return scores[scores.metric == "auc"].set_index("model")
