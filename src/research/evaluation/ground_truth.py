@@ -2,6 +2,8 @@
 nobody knows.
 """
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
@@ -21,8 +23,20 @@ OFF_DAYS = 5  # that the window may begin before or after a month
 EDGE = 1e-15
 VALUE_DAYS_OFF = 10  # that a span of value may begin before or after a month
 
+GRADES = [
+    "model",
+    "family",
+    "log_loss",
+    "gap_closed_share",
+    "low",
+    "high",
+    "miss_points",
+    "rank_correlation",
+    "n",
+]
 
-def load_risks(study: Study, snapshot: pd.Timestamp) -> pd.Series:
+
+def load_risks(study: Study, snapshot: date | None) -> pd.Series:
     """Return the true chance to leave within the three months that begin next to the window of a
     snapshot, as it is when they begin, by customer.
 
@@ -35,11 +49,13 @@ def load_risks(study: Study, snapshot: pd.Timestamp) -> pd.Series:
     three calendar months
         Of a large company its first 10,000 customers.
     """
+    if study.simulate is None or snapshot is None:
+        return pd.Series(dtype=float, name="true_risk")
     opens = pd.Timestamp(snapshot) + pd.Timedelta(days=study.churn.lead_days if study.churn else 0)
     first = (opens + pd.Timedelta(days=15)).to_period("M").start_time
     span = study.churn.horizon_days if study.churn else 0
     fits = QUARTER_DAYS[0] <= span <= QUARTER_DAYS[1] and abs((first - opens).days) <= OFF_DAYS
-    if study.simulate is None or not fits:
+    if not fits:
         return pd.Series(dtype=float, name="true_risk")
     month = Clock(study.simulate.months).month_of(
         np.array([first.to_datetime64()], "datetime64[D]").astype(np.int64)
@@ -164,6 +180,8 @@ def grade(
         true risk, in percentage points; ``rank_correlation`` Spearman's.
     """
     rows = predictions[predictions.customer_id.isin(true_risk.index)]
+    if rows.empty:
+        return pd.DataFrame(columns=GRADES)
     truth = true_risk.loc[rows.customer_id].to_numpy()
     losses = {name: _expect_loss(truth, rows[name].to_numpy(float)) for name in families}
     best = _expect_loss(truth, truth)
@@ -184,18 +202,7 @@ def grade(
                 len(rows),
             )
         )
-    columns = [
-        "model",
-        "family",
-        "log_loss",
-        "gap_closed_share",
-        "low",
-        "high",
-        "miss_points",
-        "rank_correlation",
-        "n",
-    ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=GRADES)
 
 
 def _expect_loss(truth: np.ndarray, p: np.ndarray) -> np.ndarray:

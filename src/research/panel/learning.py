@@ -61,6 +61,11 @@ class Panel:
         return min(self.split.test) if self.dated else None
 
     @property
+    def last_judged_day(self) -> date | None:
+        """Return the last test snapshot."""
+        return max(self.split.test) if self.dated else None
+
+    @property
     def first_learned_day(self) -> date | None:
         """Return the first training snapshot."""
         return min(self.split.train) if self.dated else None

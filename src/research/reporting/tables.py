@@ -12,23 +12,8 @@ from great_tables import GT, loc, style
 from IPython.display import Markdown
 
 from research.reporting.format import write_number, write_quantity
+from research.reporting.metric import REGISTERED, find_metric
 
-METRIC_WORDS = {
-    "auc": "AUC",
-    "average_precision": "Average precision",
-    "log_loss": "Log-loss",
-    "brier": "Brier",
-    "calibration_slope": "Calibration slope",
-    "calibration_intercept": "Calibration intercept",
-    "calibration_error": "Calibration error",
-    "top_decile_lift": "Lift in the top 10 %",
-}
-GROUP_WORDS = {
-    "mean_predicted": "Predicted churn",
-    "mean_observed": "Observed churn",
-    "listed_share": "On the list",
-    "found_share": "Churners on the list",
-}
 HEADINGS = {
     "duplicates": "exact duplicates",
     "first": "first day",
@@ -94,17 +79,14 @@ def show(
     ----------
     table : DataFrame
         Columns that end in ``share`` hold shares between 0 and 1. The headings are those of
-        ``HEADINGS`` and ``METRIC_WORDS``, else the column's own name with spaces.
+        ``HEADINGS`` and of registered scores, else the column's own name with spaces.
     note : text below the table
     bold : value of the first column whose row stands out, optional
     empty : sentence that is shown in place of a table without rows
     """
     if empty and not len(table):
         return Markdown(empty)
-    words = {
-        column: (HEADINGS | METRIC_WORDS).get(column, column.replace("_", " "))
-        for column in table.columns
-    }
+    words = {column: _write_heading(column) for column in table.columns}
     gt = (
         GT(table.reset_index(drop=True))
         .cols_label(**words)
@@ -121,6 +103,11 @@ def show(
         rows = [i for i, value in enumerate(table.iloc[:, 0]) if value == bold]
         gt = gt.tab_style(style.text(weight="bold"), loc.body(rows=rows))
     return gt.tab_source_note(note) if note else gt
+
+
+def _write_heading(column: str) -> str:
+    metric = REGISTERED.get(column)
+    return HEADINGS.get(column, metric.words if metric else column.replace("_", " "))
 
 
 def _format(gt: GT, table: pd.DataFrame) -> GT:
@@ -235,22 +222,21 @@ def show_ranges(
     )
 
 
-def _cell(row) -> str:
+def _write_score(row) -> str:
     if not np.isfinite(row.value):
         return "–"
-    digits = (
-        2 if row.metric in ("top_decile_lift", "calibration_slope", "calibration_intercept") else 3
-    )
+    digits = find_metric(row.metric).digits
     value, low, high = (write_number(number, digits) for number in (row.value, row.low, row.high))
     return f"{value}<br><small>{low} to {high}</small>"
 
 
 def show_scores(
     scores: pd.DataFrame,
-    metrics: Sequence[str] = tuple(METRIC_WORDS),
+    metrics: Sequence[str] | None = None,
     note: str = "",
     bold: str | None = None,
-) -> GT:
+    empty: str = "",
+) -> GT | Markdown:
     """Return a long score table with models as rows and scores as columns, each with its 95 %
     interval below.
 
@@ -259,12 +245,17 @@ def show_scores(
     scores : DataFrame with columns model, family, metric, value, low, high
         Several rows of one model and metric are not allowed: choose one reference before showing
         differences.
+    empty : sentence that is shown in place of a table without rows
     """
-    cells = scores.assign(cell=[_cell(row) for row in scores.itertuples()]).pivot(
+    if scores.empty:
+        return show(scores, empty=empty)
+    names = [*scores.metric.unique()] if metrics is None else [*metrics]
+    rows = scores[scores.metric.isin(names)]
+    cells = rows.assign(cell=[_write_score(row) for row in rows.itertuples()]).pivot(
         index="model", columns="metric", values="cell"
     )
-    words = {metric: (METRIC_WORDS | GROUP_WORDS)[metric] for metric in metrics}
-    table = cells.loc[scores.model.unique(), list(metrics)].rename(columns=words).reset_index()
+    words = {name: find_metric(name).words for name in names}
+    table = cells.loc[scores.model.unique(), names].rename(columns=words).reset_index()
     gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=[*words.values()]).cols_align(
         "right", columns=[*words.values()]

@@ -6,7 +6,8 @@ from functools import cached_property
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.evaluation.bootstrap import CALIBRATION, resample_scores, tabulate_differences
+from research.evaluation.bootstrap import resample_scores, tabulate_differences
+from research.evaluation.metrics import CALIBRATION, METRICS
 from research.evaluation.predictions import find_keys
 from research.models.registry import (
     Model,
@@ -18,9 +19,12 @@ from research.models.registry import (
 from research.panel.learning import Panel
 from research.panel.purchase_history import summarise_orders
 from research.panel.windows import KEYS
+from research.reporting.metric import select_metrics
 from research.risk.predict import predict
 from research.study import Study
 
+# scores that recalibration may improve, and one that it should leave alone
+RECALIBRATION_SCORES = select_metrics(METRICS, "auc", "log_loss", *CALIBRATION)
 
 @dataclass(frozen=True)
 class ModelComparison:
@@ -86,7 +90,7 @@ class ModelComparison:
             )
             for pair in self.pairs
         )
-        return differences[differences.metric.isin(["auc", "log_loss", *CALIBRATION])]
+        return differences[differences.metric.isin(RECALIBRATION_SCORES)]
 
     def _without_lead(self, rows: pd.DataFrame) -> pd.DataFrame:
         return rows[~rows.left_in_lead] if "snapshot" in rows else rows

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from empulse.metrics import empc_score
 
-from research.evaluation.bootstrap import draw_weights, find_interval, judge
+from research.evaluation.bootstrap import draw_weights, find_interval, decide_verdict
 from research.evaluation.contact_list import fill_list, pick_cycle
 from research.evaluation.predictions import KEYS
 from research.reporting.format import write_quantity
@@ -200,7 +200,7 @@ def _write_row(
     profit, lot, is_model = worth[policy], worth[LOT], policy in models
     gain = find_interval(profit - lot) if policy not in (NOBODY, EVERYBODY, LOT) else (np.nan,) * 3
     verdicts = (
-        [judge(profit, True, len(models)), judge(profit - lot, True, len(models))]
+        [decide_verdict(profit, True, len(models)), decide_verdict(profit - lot, True, len(models))]
         if is_model
         else ["", ""]
     )
