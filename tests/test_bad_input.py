@@ -96,8 +96,8 @@ def test_a_text_where_a_time_is_required_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "table usage, column used_at: expected a column of times, got string in 1 row; cast"
-            " it in usage.sql"
+            "table usage, column used_at: expected a column of dates or times, got string; cast it"
+            " in usage.sql"
         ),
     ):
         read_times(write_study, "moment", ["2024-06-30 23:30:00+02"])
@@ -133,8 +133,8 @@ def test_identifiers_that_differ_in_form_are_refused_not_lost(write_study, own, 
     with pytest.raises(
         StudyError,
         match=(
-            r"table orders, column customer_id: expected (customers that the table customers"
-            r" holds|identifiers without blanks)"
+            "table orders, column customer_id: expected (customers listed in the table"
+            " customers|non-empty identifiers without)"
         ),
     ):
         load(
@@ -160,8 +160,8 @@ def test_blanks_around_an_identifier_are_refused_and_shown(write_study, name):
     with pytest.raises(
         StudyError,
         match=(
-            f"expected identifiers without blanks around them, got {name!r} in 1 row; trim them"
-            " in the SQL".replace("\\", r"\\")
+            "expected non-empty identifiers without surrounding spaces, got"
+            f" {name!r} in 1 row; trim them in the SQL".replace("\\", r"\\")
         ),
     ):
         load(write_study, customers=people("a", name))
@@ -170,7 +170,7 @@ def test_blanks_around_an_identifier_are_refused_and_shown(write_study, name):
 def test_identifiers_with_a_fraction_are_refused(write_study):
     with pytest.raises(
         StudyError,
-        match="table customers, column customer_id: expected a column of keys, got float64",
+        match="table customers, column customer_id: expected a column of identifiers, got float64",
     ):
         load(write_study, customers=people(7.0))
 
@@ -179,7 +179,8 @@ def test_a_customer_given_twice_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "table customers, column customer_id: expected one row per customer, got a in 1 row"
+            "table customers, column customer_id: expected one row per customer, got 1 repeated"
+            " row, for example of a"
         ),
     ):
         load(write_study, customers=people("a", "a"))
@@ -220,8 +221,8 @@ def test_amounts_that_add_up_to_more_than_can_be_summed_are_refused(write_study)
     with pytest.raises(
         StudyError,
         match=(
-            r"column amount: expected at most 9e\+12 in all for each customer, got a in 1 row;"
-            r" correct them in the SQL"
+            r"column amount: expected a total of at most 9e\+12 per customer, got more for 1"
+            " customer, for example a; correct the amounts in the SQL"
         ),
     ):
         load(write_study, customers=people("a", "b"), contracts=run(("a", "b")), orders=rows)

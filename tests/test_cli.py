@@ -43,14 +43,14 @@ def run(capsys):
 
     def call(*arguments: str) -> tuple[int, str, list[str]]:
         code = cli.main(arguments)
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
+        output = capsys.readouterr()
+        assert "Traceback" not in output.out + output.err
         return (
             code,
-            said.out,
+            output.out,
             [
                 line.removeprefix("error: ")
-                for line in said.err.splitlines()
+                for line in output.err.splitlines()
                 if line.startswith("error: ")
             ],
         )
@@ -64,10 +64,10 @@ def run(capsys):
 def test_every_command_explains_itself(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         cli.main([*arguments, "--help"])
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert ended.value.code == 0
-    assert said.startswith(" ".join(["usage: research", *arguments]))
-    assert "--help" in said
+    assert output.startswith(" ".join(["usage: research", *arguments]))
+    assert "--help" in output
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,15 @@ def test_every_command_explains_itself(capsys, arguments):
 def test_wrong_usage_is_exit_code_2_with_what_was_wrong(capsys, arguments, sentence):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert ended.value.code == 2
-    assert sentence in said and "Traceback" not in said
+    assert sentence in output and "Traceback" not in output
 
 
 @pytest.mark.parametrize("command", ["fetch", "check", "snapshot"])
 def test_a_missing_study_is_wrong_usage(run, project, command):
     sentence = (
-        "expected a study folder data/nope with a study.yml, found the studies none; correct the"
-        " name or write that folder"
+        "expected a study in data/nope/study.yml, found no studies below data/; write that file"
     )
     assert run(command, "nope") == (2, "", [sentence])
 
@@ -130,16 +129,18 @@ def test_a_setting_without_name_or_value_is_wrong_usage(run, project, pair):
     )
 
 
-def test_a_check_counts_promises_and_rows(run, write_study):
+def test_a_check_counts_checks_features_and_rows(run, write_study):
     write_study(tables=tables())
-    code, said, faults = run("check", "tiny")
+    code, output, faults = run("check", "tiny")
     assert (code, faults) == (0, [])
-    assert said.startswith("tiny: all ") and said.endswith(
-        " promises kept; 0 of 5 features leak; rows: customers 2, contracts 2\n"
+    assert re.fullmatch(
+        r"tiny: (\d+) of \1 checks passed; 0 of 5 features excluded for target leakage; rows:"
+        r" customers 2, contracts 2\n",
+        output,
     )
 
 
-def test_a_check_knows_what_was_written_when_customers_left_before_the_training_rows(
+def test_a_check_finds_what_was_written_when_customers_left_before_the_training_rows(
     run, write_study
 ):
     number = range(240)
@@ -160,14 +161,14 @@ def test_a_check_knows_what_was_written_when_customers_left_before_the_training_
         {"customer_id": customers.customer_id, "started_at": joined, "ended_at": ended}
     )
     write_study(tables=tables(customers=customers, contracts=contracts))
-    code, said, faults = run("check", "tiny")
+    code, output, faults = run("check", "tiny")
     assert (code, faults) == (0, [])
     assert (
-        "; 1 of 6 features leak; " in said
+        "; 1 of 6 features excluded for target leakage; " in output
     )  # desk: of those who joined in the same days, whoever is gone has 'closed', nobody else has
 
 
-def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_study):
+def test_a_failed_check_is_exit_code_1_and_every_fault_is_listed(run, write_study):
     wrong = pd.DataFrame(
         {
             "customer_id": ["a", "stranger"],
@@ -176,19 +177,19 @@ def test_a_broken_promise_is_exit_code_1_and_every_fault_is_said(run, write_stud
         }
     )
     write_study(tables=tables(contracts=wrong))
-    code, said, faults = run("check", "tiny")
-    assert (code, said) == (1, "")
+    code, output, faults = run("check", "tiny")
+    assert (code, output) == (1, "")
     assert [fault.split(", got")[0].split(" (")[0] for fault in faults] == [
         "table contracts, column started_at: expected dates up to today",
         "table contracts, column ended_at: expected dates on or after started_at",
-        "table contracts, column customer_id: expected customers that the table customers holds",
+        "table contracts, column customer_id: expected customers listed in the table customers",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("title: [", "data/tiny/study.yml, line 1: expected valid YAML, got: "),
+        ("title: [", "data/tiny/study.yml, line 1: expected valid YAML, but reading it failed: "),
         (
             "titel: x\n",
             (
@@ -221,7 +222,7 @@ def test_sql_that_fails_is_exit_code_1(run, write_study, command):
     code, _, faults = run(command, "tiny")
     assert code == 1
     assert faults[0].startswith(
-        "data/tiny/customers.sql: expected SQL that DuckDB can run, got Binder Error:"
+        "data/tiny/customers.sql: expected SQL that DuckDB can run, got this error: Binder Error:"
         ' Referenced column "nope" not found'
     )
 
@@ -245,9 +246,9 @@ def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, writ
     (project / "data" / "a_broken" / "study.yml").write_text("- no mapping")
     write_study(name="b_lacking")
     write_study(name="c_good", tables=tables())
-    code, said, faults = run("check")
+    code, output, faults = run("check")
     assert code == 1
-    assert said.startswith("c_good: all ")
+    assert re.match(r"c_good: (\d+) of \1 checks passed; ", output)
     assert [fault.split(":")[0] for fault in faults] == [
         "data/a_broken/study.yml",
         "data/b_lacking",
@@ -257,8 +258,8 @@ def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, writ
 
 def test_a_misspelt_study_among_others_is_still_wrong_usage(run, write_study):
     write_study(tables=tables())
-    code, said, faults = run("fetch", "tinny", "tiny")
-    assert (code, len(faults), said.count("tiny/")) == (2, 1, 2)
+    code, output, faults = run("fetch", "tinny", "tiny")
+    assert (code, len(faults), output.count("tiny/")) == (2, 1, 2)
 
 
 def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
@@ -303,8 +304,8 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         (
             ["--at", "9999-12-31"],
             (
-                "data/tiny/study.yml with the run's parameters, key snapshots.last: expected less"
-                " than or equal to 2200-01-01, got '9999-12-31'; correct the value"
+                "data/tiny/study.yml with the run's parameters, key snapshots.last: expected"
+                " 2200-01-01 or an earlier day, got '9999-12-31'; correct the value"
             ),
         ),
     ],
@@ -324,21 +325,18 @@ def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_
     [
         (
             ["--at", "soon"],
-            (
-                "expected snapshot as a day in the form 2025-06-30, got 'soon'; write year,"
-                " month and day"
-            ),
+            ("expected a snapshot in the form 2025-06-30, got 'soon'; write year, month and day"),
         ),
         (
             ["--horizon-days", "10000000000"],
             (
-                "expected horizon_days from 0 to 36500, got 10000000000; choose a value in that"
+                "expected horizon_days between 0 and 36500, got 10000000000; choose a value in that"
                 " range"
             ),
         ),
         (
             ["--lead-days", "-2"],
-            "expected lead_days from -1 to 36500, got -2; choose a value in that range",
+            "expected lead_days between -1 and 36500, got -2; choose a value in that range",
         ),
     ],
 )
@@ -350,9 +348,9 @@ def test_an_impossible_clock_is_wrong_usage(run, write_study, arguments, sentenc
 def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_path):
     write_study(tables=tables())
     out = tmp_path / "new" / "panel.csv"
-    code, said, _ = run("snapshot", "tiny", "--out", str(out))
+    code, output, _ = run("snapshot", "tiny", "--out", str(out))
     frame = pd.read_csv(out)
-    assert (code, said) == (
+    assert (code, output) == (
         0,
         f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n",
     )
@@ -363,16 +361,18 @@ def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_pa
     assert [path.name for path in out.parent.iterdir()] == ["panel.csv"]
 
 
-def test_a_snapshot_goes_below_raw_unless_told_otherwise(run, write_study):
+def test_a_snapshot_goes_below_raw_unless_out_is_given(run, write_study):
     study = write_study(tables=tables())
-    code, said, faults = run(
+    code, output, faults = run(
         "snapshot", "tiny", "--at", "2024-05-31", "--horizon-days", "60", "--lead-days", "3"
     )
     assert (code, faults) == (0, [])
     out = study.raw / "snapshot-2024-05-31.parquet"
     frame = pd.read_parquet(out)
     assert (frame.snapshot == "2024-05-31").all()
-    assert said == f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n"
+    assert (
+        output == f"tiny: 2 customers, 50.0% churned, {frame.shape[1]} columns, written to {out}\n"
+    )
 
 
 def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
@@ -395,8 +395,8 @@ def test_a_flat_study_has_no_day_to_choose(run, write_study):
     code, _, (fault,) = run("snapshot", "tiny", "--at", "2024-06-30")
     assert code == 1
     assert fault.startswith(
-        "study tiny: expected a dated study to set snapshot, lead_days or horizon_days, got a"
-        " flat one; leave them"
+        "study tiny: expected no snapshot, lead_days or horizon_days for a flat study, got snapshot"
+        " 2024-06-30; leave them at their defaults"
     )
 
 
@@ -421,7 +421,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(run, write_study, tmp_pa
         assert run("snapshot", "tiny", "--out", out) == (
             1,
             "",
-            [f"expected a place to write {out}, got {arrived}; choose another --out"],
+            [f"expected to write {out}, but that failed: {arrived}; choose another --out"],
         )
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -439,7 +439,7 @@ def test_an_engine_that_runs_out_of_disk_is_one_sentence_and_leaves_earlier_resu
     out.write_text("an earlier result")
     before = sorted(tmp_path.rglob("*"))
     sentence = (
-        f"expected a place to write {out}, got IO Error: Could not write all bytes; choose"
+        f"expected to write {out}, but that failed: IO Error: Could not write all bytes; choose"
         " another --out"
     )
     assert run("snapshot", "tiny", "--out", str(out)) == (1, "", [sentence])
@@ -458,14 +458,17 @@ def test_too_little_memory_and_an_interrupted_query_are_one_sentence(
         return run("snapshot", "tiny", "--out", str(tmp_path / "x.parquet"))
 
     write_study(tables=tables())
-    remedy = "raise memory_gb under engine in study.yml, or make room where TMPDIR is"
+    remedy = (
+        "raise memory_gb under engine in study.yml, or free space in the temporary folder (TMPDIR)"
+    )
+    memory = "Out of Memory Error: 1 of 1 used"
     full = duckdb.OutOfMemoryException(
-        "Out of Memory Error: 1 of 1 used\n\nPossible solutions:\n* Reducing the number of threads"
+        f"{memory}\n\nPossible solutions:\n* Reducing the number of threads"
     )
     assert fail(full) == (
         1,
         "",
-        [f"expected memory for DuckDB, got: Out of Memory Error: 1 of 1 used; {remedy}"],
+        [f"expected enough memory for DuckDB, got this error: {memory}; {remedy}"],
     )
     assert fail(RuntimeError("Query interrupted"))[0] == 130
     with pytest.raises(RuntimeError, match="a fault of ours"):
@@ -504,18 +507,18 @@ def test_a_wrong_checksum_is_exit_code_1_and_the_good_file_stays(run, fetched, p
     (fetched.folder / "study.yml").write_text(
         definition.replace(fetched.sources["raw_x"].sha256, "f" * 64)
     )
-    code, said, (fault,) = run("fetch", "tiny")
-    assert (code, said) == (1, "")
+    code, output, (fault,) = run("fetch", "tiny")
+    assert (code, output) == (1, "")
     assert fault.startswith(f"{project / 'shelf' / 'x.csv'}: expected SHA-256 {'f' * 64}, got ")
-    assert fault.endswith("; the file was refused, so get the right version or correct study.yml")
+    assert fault.endswith("; the file was not used, so get the right version or correct study.yml")
     assert (fetched.raw / "x.csv").read_text() == "customer_id\na\n"
 
 
 def test_a_file_that_is_nowhere_is_exit_code_1(run, fetched, project):
     (project / "shelf" / "x.csv").unlink()
     sentence = (
-        "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, which has no url; put it"
-        " into data/tiny/raw or a RESEARCH_MIRROR folder"
+        "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, but it is missing and has"
+        " no url; put it into data/tiny/raw or a RESEARCH_MIRROR folder"
     )
     assert run("fetch", "tiny") == (1, "", [sentence])
 
@@ -551,8 +554,8 @@ def simulate(run, out, *arguments: str, **values: int) -> tuple[int, str, list[s
 
 
 def test_a_simulation_counts_its_rows_and_says_how_long_it_took(run, tmp_path):
-    code, said, faults = simulate(run, tmp_path / "company")
-    lines = said.splitlines()
+    code, output, faults = simulate(run, tmp_path / "company")
+    lines = output.splitlines()
     assert (code, faults) == (0, [])
     assert lines[0].split() == ["customers", "100"]
     assert [line.split()[0] for line in lines[8:-1]] == [
@@ -607,8 +610,8 @@ def test_a_folder_that_holds_something_is_wrong_usage_and_stays(run, tmp_path):
 
 def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    code, said, faults = simulate(run, tmp_path / "file" / "company")
-    assert (code, said, len(faults)) == (1, "", 1)
+    code, output, faults = simulate(run, tmp_path / "file" / "company")
+    assert (code, output, len(faults)) == (1, "", 1)
     assert re.fullmatch(
         r"expected a place to write .*company, got (Not a directory|File exists); free it or"
         r" choose another --out",

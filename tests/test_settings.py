@@ -15,7 +15,8 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
         with pytest.raises(
             UsageError,
             match=(
-                f"expected {name} from {low} to {high}, got {value}; choose a value in that range"
+                f"expected {name} between {low} and {high}, got {value}; choose a value in that"
+                " range"
             ),
         ):
             require_settings(**{name: value})
@@ -23,7 +24,7 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
 
 @pytest.mark.parametrize("day", ["tomorrow", "1735689600", "2025-6-3", "2025-06-30T00:00"])
 def test_a_snapshot_is_a_day_written_out(day):
-    with pytest.raises(UsageError, match="expected snapshot as a day in the form 2025-06-30"):
+    with pytest.raises(UsageError, match="expected a snapshot in the form 2025-06-30"):
         require_settings(snapshot=day)
 
 

@@ -25,7 +25,10 @@ RECORD = {
     "command": "research run alpha --set lead_days=30",
 }
 HOSTILE = "</pre></div></main><script>alert(1)</script><img src=http://x.test onerror=alert(1)>"
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+    "AABJRU5ErkJggg=="
+)
 
 
 def show(**data: str) -> nbformat.NotebookNode:

@@ -31,15 +31,15 @@ DECLARED = (
     " = None\nshares: list[float] = [0.5]"
 )
 TABLE = (
-    "import pandas as pd\nfrom research.results import"
+    "import pandas as pd\nfrom research.reporting.results import"
     " save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
 )
 FAULTS = (
-    "from research.studies import StudyError\nraise StudyError('first <b>fault</b>; mend it',"
+    "from research.errors import StudyError\nraise StudyError('first <b>fault</b>; mend it',"
     " 'second fault; mend that')"
 )
 STOP = (
-    "from research.studies import NotApplicable\nraise NotApplicable('expected a table contracts;"
+    "from research.errors import NotApplicable\nraise NotApplicable('expected a table contracts;"
     " this study has none')"
 )
 
@@ -421,11 +421,11 @@ def test_a_change_makes_those_jobs_run_again_that_depend_on_it(
 def test_the_files_that_a_page_is_made_with_are_code_and_templates():
     named = {path.relative_to(records.PACKAGE).as_posix() for path in records.list_sources()}
     assert {
-        "batch.py",
-        "studies.py",
-        "templates/style.css",
-        "templates/page.html.j2",
-        "templates/report/index.html.j2",
+        "batch/run.py",
+        "study.py",
+        "batch/templates/style.css",
+        "batch/templates/page.html.j2",
+        "batch/templates/report/index.html.j2",
     } <= named
 
 

@@ -1,6 +1,4 @@
-"""Two engines, one code: Spark in local mode, and a warehouse where there is one, give DuckDB's
-tables to the bit; faults of engines are sentences.
-"""
+"""Spark in local mode, and a warehouse where there is one, return DuckDB's tables to the bit."""
 
 import gc
 import os
@@ -82,15 +80,13 @@ def set_engine(study: str, project: Path, engine: dict | str, **changes) -> None
 
 
 def run(name: str) -> dict[str, pd.DataFrame]:
-    """Return what one engine makes of a study: promises, counts, labels with features, and
-    stages.
-    """
+    """Return the tables of a study on its engine: checks, counts, labels, features and stages."""
     study = load_study(name)
     tables = load.adapt(study)
     split = splits.plan_split(study)
-    stages = stage.assign_stages(evidence.cut_evidence(tables, split.test), study)
+    stages = stage.assign_stages(evidence.evidence_as_of(tables, split.test), study)
     return {
-        "promises": checks.check(tables, TODAY),
+        "checks": checks.check(tables, TODAY),
         "counts": profile.count_rows(tables),
         "missing": profile.count_missing(tables),
         "panel": build.load_panel(tables, study, [*split.train, *split.test]),
@@ -184,16 +180,16 @@ def test_spark_reads_what_duckdb_reads_of_any_file(write_study, project):
     [
         (
             "SELECT 1; SELECT 2",
-            "expected exactly one SELECT, got SELECT, SELECT; keep one SELECT",
+            "expected exactly one SELECT, got SELECT, SELECT; write one SELECT",
         ),
-        ("DROP TABLE x", "expected exactly one SELECT, got DROP; keep one SELECT"),
+        ("DROP TABLE x", "expected exactly one SELECT, got DROP; write one SELECT"),
         (
             "SELECT nope FROM raw_customers",
-            "expected SQL that Spark can run, got [UNRESOLVED_COLUMN",
+            "expected SQL that Spark can run, got this error: [UNRESOLVED_COLUMN",
         ),
         (
             "SELECT CAST('a' AS INTEGER) AS customer_id FROM raw_customers",
-            "expected SQL that Spark can run, got",
+            "expected SQL that Spark can run, got this error:",
         ),
     ],
 )
@@ -213,8 +209,8 @@ def test_spark_that_runs_already_refuses_another_master(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            r"key engine: expected spark.master to be local\[1\], got a Spark that this process"
-            r" started with local\[2\]"
+            r"key engine: expected Spark with spark.master local\[1\], but this process already"
+            r" runs Spark with local\[2\]"
         ),
     ):
         engines.connect(write_study(tables=TINY, engine={"kind": "spark", "master": "local[1]"}))
@@ -225,7 +221,7 @@ def test_spark_that_runs_already_refuses_another_master(write_study):
 def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(write_study, project):
     study = write_study(tables=TINY, engine=SPARK)
     code = (
-        "from research.adapters import load_tables;"
+        "from research.data.load import load_tables;"
         " print(load_tables('tiny')['customers'].count().execute())"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project)
@@ -237,7 +233,7 @@ def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(writ
         text=True,
         cwd=project,
     )
-    assert "expected a Spark that starts, got" in failed.stderr
+    assert "expected Spark to start, got this error:" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
@@ -254,16 +250,13 @@ def test_spark_is_silent_and_a_master_that_it_does_not_know_is_one_sentence(writ
         (
             {"kind": "duckdb", "master": "local"},
             (
-                "key engine: expected for the engine duckdb no keys but memory_gb, threads, got"
-                " master; remove it"
+                "key engine: expected only memory_gb and threads for the engine duckdb, got master;"
+                " remove it"
             ),
         ),
         (
             {"kind": "warehouse"},
-            (
-                "key engine: expected the key 'url' for a warehouse, but it is missing; write for"
-                " example"
-            ),
+            ("key engine: expected a url for the engine warehouse, got none; write for example"),
         ),
         (
             {"kind": "warehouse", "url": "duckdb://x.db"},
@@ -283,29 +276,32 @@ def test_an_engine_that_study_yml_gets_wrong_is_one_sentence(engine, sentence, w
 
 
 @pytest.mark.parametrize(
-    ("engine", "key", "remedy"),
+    ("engine", "key", "given", "remedy"),
     [
         (
             {"kind": "warehouse", "url": "postgres://host/crm"},
             {"sources": {"raw_x": {"file": "x.csv"}}},
+            "raw_x",
             "load the files into the warehouse",
         ),
         (
             {"kind": "warehouse", "url": "postgres://host/crm"},
             {"simulate": {"customers": 100, "months": 12}},
+            "customers, months",
             "load the simulated files into the warehouse",
         ),
         (
             "spark",
             {"attach": {"crm": "crm.duckdb"}},
+            "crm",
             "name the tables of the engine itself in the SQL",
         ),
     ],
 )
-def test_places_that_an_engine_cannot_read_are_refused(engine, key, remedy, write_study):
+def test_keys_that_an_engine_cannot_use_are_refused(engine, key, given, remedy, write_study):
     (name,) = key
     with pytest.raises(
-        StudyError, match=rf"expected no key '{name}' with the engine \w+, but it got; {remedy}"
+        StudyError, match=rf"expected no key '{name}' with the engine \w+, got {given}; {remedy}"
     ):
         write_study("flat", engine=engine, **key)
 
@@ -330,7 +326,7 @@ def test_spark_without_its_package_or_without_java_is_one_sentence(
     with pytest.raises(
         StudyError,
         match=(
-            r"expected pyspark for the engine spark, which is not installed; install it with 'pip"
+            "expected pyspark for the engine spark, but it is not installed; install it with 'pip"
             r" install research\[spark\]'"
         ),
     ):
@@ -438,8 +434,8 @@ def test_a_temporary_folder_that_is_not_there_is_one_sentence(write_study, monke
     with pytest.raises(
         StudyError,
         match=(
-            r"expected a temporary folder .* got .*none.* \(No such file or directory\); set"
-            r" TMPDIR to another"
+            r"expected a writable temporary folder for DuckDB, got .*none.* \(No such file or"
+            r" directory\); set TMPDIR to another folder"
         ),
     ):
         engines.connect(write_study(tables=TINY))

@@ -197,10 +197,10 @@ def test_a_csv_file_in_another_encoding_needs_and_takes_the_option(flat):
     (fault,) = faults_of(load.adapt, flat(content=content))
     assert fault.startswith(
         "data/tiny/study.yml, key sources.raw_x: expected a file x.csv that DuckDB can read with"
-        " these options, got"
+        " its options, got this error:"
     )
     assert "This file is not utf-8 encoded" in fault
-    assert fault.endswith("; correct it")
+    assert fault.endswith("; correct the file or the options")
     assert len(read(flat(content=content, options={"encoding": "latin-1"}))) == 2
 
 
@@ -285,9 +285,9 @@ def test_a_database_that_cannot_be_attached_is_one_sentence(write_study, content
     (fault,) = faults_of(load.adapt, study)
     assert fault.startswith(
         "data/tiny/study.yml, key attach.crm: expected a database crm.duckdb that DuckDB can"
-        " attach, got IO Error"
+        " attach, got this error: IO Error"
     )
-    assert fault.endswith(f"{arrived}; correct it")
+    assert fault.endswith(f"{arrived}; correct the address or the file")
 
 
 @pytest.mark.parametrize("name", ["select", "order", "adapted_snapshot", "main"])
@@ -304,30 +304,30 @@ def test_a_source_may_bear_a_word_of_sql(write_study, name):
         (
             "x.parquet",
             (
-                "expected a file x.parquet that DuckDB can read with these options, got Invalid"
-                " Input Error"
+                "expected a file x.parquet that DuckDB can read with its options, got this error:"
+                " Invalid Input Error"
             ),
         ),
         (
             "x.csv.gz",
             (
-                "expected a file x.csv.gz that DuckDB can read with these options, got IO"
+                "expected a file x.csv.gz that DuckDB can read with its options, got this error: IO"
                 " Error: Input is not a GZIP stream"
             ),
         ),
         (
             "x.xlsx",
             (
-                "expected a readable XLSX sheet in x.xlsx, got Cannot detect file format;"
-                " correct 'sheet' or the file"
+                "expected a readable XLSX sheet in x.xlsx, got this error: Cannot detect file"
+                " format; correct 'sheet' or the file"
             ),
         ),
-        ("x.rda", "expected a readable RData file x.rda, got "),
+        ("x.rda", "expected a readable RData file x.rda, got this error: "),
         (
             "x.json",
             (
-                "expected a file in CSV, Parquet, XLSX or RData, got 'x.json'; convert it to"
-                " one of them"
+                "expected a CSV, Parquet, XLSX or RData file, got 'x.json'; convert it to one of"
+                " these formats"
             ),
         ),
     ],
@@ -342,8 +342,8 @@ def test_a_sheet_that_is_not_there_or_is_empty_is_one_sentence(flat):
         (
             "Persons",
             (
-                "expected a readable XLSX sheet in x.xlsx, got Worksheet named 'Persons' not"
-                " found; correct 'sheet' or the file"
+                "expected a readable XLSX sheet in x.xlsx, got this error: Worksheet named"
+                " 'Persons' not found; correct 'sheet' or the file"
             ),
         ),
         (
@@ -382,12 +382,14 @@ def test_what_is_no_file_is_one_sentence_wherever_it_is_read(flat, file, call):
     (study.raw / "x.csv").mkdir()
     (fault,) = faults_of(call, study)
     assert fault.startswith("data/tiny/study.yml, key sources.raw_x: expected the file ")
-    assert fault.endswith(", which is not there; run 'research fetch tiny' or put it there")
+    assert fault.endswith(", but it does not exist; run 'research fetch tiny' or put it there")
 
 
 def test_an_unknown_option_is_one_sentence(flat):
     (fault,) = faults_of(load.adapt, flat(options={"nonsense": 1}))
-    assert 'got Binder Error: Invalid named parameter "nonsense" for function read_csv' in fault
+    assert (
+        'got this error: Binder Error: Invalid named parameter "nonsense" for function read_csv'
+    ) in fault
 
 
 # adapters
@@ -416,51 +418,51 @@ def test_one_select_is_read_whatever_surrounds_it(flat, sql):
 @pytest.mark.parametrize(
     ("sql", "sentence"),
     [
-        ("", "expected exactly one SELECT, got nothing; keep one SELECT"),
-        ("-- nothing yet", "expected exactly one SELECT, got nothing; keep one SELECT"),
+        ("", "expected exactly one SELECT, got nothing; write one SELECT"),
+        ("-- nothing yet", "expected exactly one SELECT, got nothing; write one SELECT"),
         (
             "SELECT 1; SELECT 2",
-            "expected exactly one SELECT, got SELECT, SELECT; keep one SELECT",
+            "expected exactly one SELECT, got SELECT, SELECT; write one SELECT",
         ),
-        ("DROP TABLE raw_x", "expected exactly one SELECT, got DROP; keep one SELECT"),
-        ("COPY raw_x TO 'x.csv'", "expected exactly one SELECT, got COPY; keep one SELECT"),
+        ("DROP TABLE raw_x", "expected exactly one SELECT, got DROP; write one SELECT"),
+        ("COPY raw_x TO 'x.csv'", "expected exactly one SELECT, got COPY; write one SELECT"),
         (
             "SELEC 1",
             (
-                "expected SQL that DuckDB can run, got Parser Error: syntax error at or near"
-                ' "SELEC"; correct it'
+                "expected SQL that DuckDB can run, got this error: Parser Error: syntax error at or"
+                ' near "SELEC"; correct the SQL'
             ),
         ),
         (
             "SELECT nope FROM raw_x",
             (
-                'expected SQL that DuckDB can run, got Binder Error: Referenced column "nope"'
-                " not found in FROM clause!"
+                "expected SQL that DuckDB can run, got this error: Binder Error: Referenced column"
+                ' "nope" not found in FROM clause!'
             ),
         ),
         (
             "SELECT * FROM nothing",
             (
-                "expected SQL that DuckDB can run, got Catalog Error: Table with name nothing"
-                " does not exist!"
+                "expected SQL that DuckDB can run, got this error: Catalog Error: Table with name"
+                " nothing does not exist!"
             ),
         ),
         (
             "SELECT CAST(customer_id AS INT) AS x FROM raw_x",
-            "expected SQL that DuckDB can run, got Conversion Error",
+            "expected SQL that DuckDB can run, got this error: Conversion Error",
         ),
         (
             "SELECT $1 AS x",
             (
-                "expected SQL that DuckDB can run, got Invalid Input Error: Values were not"
-                " provided for the following parameters: 1"
+                "expected SQL that DuckDB can run, got this error: Invalid Input Error: Values were"
+                " not provided for the following parameters: 1"
             ),
         ),
         (
             b"SELECT 'Z\xfcrich' AS city",
             (
-                "expected a readable UTF-8 file, got 'utf-8' codec can't decode byte 0xfc in"
-                " position 9"
+                "expected a readable UTF-8 file, but reading it failed: 'utf-8' codec can't decode"
+                " byte 0xfc in position 9"
             ),
         ),
     ],
@@ -478,8 +480,8 @@ def test_a_folder_named_like_an_adapter_is_refused(flat):
     (study.folder / "snapshot.sql").mkdir()
     assert faults_of(load.adapt, study) == (
         (
-            "data/tiny/snapshot.sql: expected a readable UTF-8 file, got Is a directory;"
-            " restore the file"
+            "data/tiny/snapshot.sql: expected a readable UTF-8 file, but reading it failed: Is a"
+            " directory; restore it"
         ),
     )
 
@@ -506,15 +508,15 @@ def test_adapters_that_a_kind_needs_and_unknown_ones_are_named(write_study, kind
     study = write_study(kind)
     (study.folder / "clients.sql").write_text("SELECT 1")
     missing = [
-        f"data/tiny: expected {name}.sql for a {kind} study, which is not there; write it"
+        f"data/tiny: expected {name}.sql for a {kind} study, but it is missing; write it"
         for name in needed
     ]
     found = faults_of(load.adapt, study)
     assert [*found[:-1]] == missing
     assert found[-1].startswith(
-        "data/tiny/clients.sql: expected a name among customers, contracts, orders"
+        "data/tiny/clients.sql: expected a file named after one of customers, contracts, orders"
     )
-    assert found[-1].endswith("; rename or remove it")
+    assert found[-1].endswith(", got clients.sql; rename or remove it")
 
 
 # fetching
@@ -565,8 +567,8 @@ def test_a_wrong_checksum_is_refused_and_earlier_files_stay(
         else f"data/tiny/study.yml, key sources.raw_x, {server}/x.csv"
     )
     assert (
-        fault == f"{place}: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was refused,"
-        " so get the right version or correct study.yml"
+        fault == f"{place}: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was not"
+        " used, so get the right version or correct study.yml"
     )
     assert {path.name: path.read_text() for path in study.raw.iterdir()} == (
         {"x.csv": earlier} if earlier else {}
@@ -576,7 +578,7 @@ def test_a_wrong_checksum_is_refused_and_earlier_files_stay(
 def test_a_local_file_with_a_wrong_checksum_and_no_other_place_to_get_it_is_named(flat):
     (fault,) = faults_of(fetch.fetch, flat(sha256="0" * 64))
     assert (
-        f"raw/x.csv: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was refused"
+        f"raw/x.csv: expected SHA-256 {'0' * 64}, got {checksum(CSV)}; the file was not used"
         in fault
     )
 
@@ -591,8 +593,8 @@ def test_a_copy_that_breaks_off_leaves_nothing_half_written(flat, mirror_folder,
     study = flat(content="an earlier file", sha256=checksum(CSV))
     assert faults_of(fetch.fetch, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: expected a place to write x.csv, got No"
-            " space left on device; free it or correct 'file'"
+            "data/tiny/study.yml, key sources.raw_x: expected to write x.csv, but that failed: No"
+            " space left on device; make room there or correct 'file'"
         ),
     )
     assert {path.name: path.read_text() for path in study.raw.iterdir()} == {
@@ -608,7 +610,7 @@ def test_without_network_the_sentence_names_the_mirror_as_the_way_out(flat, clos
         " ConnectionRefusedError"
     )
     assert fault.endswith(
-        "; connect to the network, or point RESEARCH_MIRROR at a folder that holds the file"
+        "; connect to the network, or point RESEARCH_MIRROR at a folder with the file"
     )
     assert [*study.raw.iterdir()] == []
 
@@ -633,8 +635,8 @@ def test_an_address_of_no_known_kind_is_one_sentence(flat, url):
 def test_a_file_without_url_that_is_nowhere_is_one_sentence(flat, mirror_folder):
     assert faults_of(fetch.fetch, flat(content=None, sha256=checksum(CSV))) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, which has no url; put"
-            " it into data/tiny/raw or a RESEARCH_MIRROR folder"
+            "data/tiny/study.yml, key sources.raw_x: expected the file x.csv, but it is missing and"
+            " has no url; put it into data/tiny/raw or a RESEARCH_MIRROR folder"
         ),
     )
 
@@ -660,7 +662,10 @@ def test_a_file_in_the_place_of_the_raw_folder_is_one_sentence(flat):
     study.raw.rmdir()
     study.raw.write_text("in the way")
     assert faults_of(fetch.fetch, study) == (
-        ("data/tiny/raw: expected a folder that can be written, got File exists; free that place"),
+        (
+            "data/tiny/raw: expected a folder that can be written to, but writing failed: File"
+            " exists; make room there"
+        ),
     )
 
 
@@ -670,8 +675,8 @@ def test_a_folder_in_the_place_of_a_file_is_one_sentence(flat, mirror_folder):
     (study.raw / "x.csv").mkdir()
     assert faults_of(fetch.fetch, study) == (
         (
-            "data/tiny/study.yml, key sources.raw_x: expected a place to write x.csv, got Is a"
-            " directory; free it or correct 'file'"
+            "data/tiny/study.yml, key sources.raw_x: expected to write x.csv, but that failed: Is a"
+            " directory; make room there or correct 'file'"
         ),
     )
 
@@ -729,10 +734,8 @@ def test_the_stamp_covers_every_module_of_the_simulator():
         for path in SIMULATOR.glob("*.py")
         for name in re.findall(r"^from research\.([\w.]+) import", path.read_text(), flags=re.M)
     }
-    assert {name for name in imported if not name.startswith("simulate")} == {
-        "parts",
-        "studies",
-    }  # the names of stages and traps, and of errors
+    others = {name for name in imported if not name.startswith("simulate")}
+    assert others == {"study_schema", "errors"}  # the names of stages and traps, and of errors
 
 
 def test_files_of_an_earlier_layout_do_not_break_a_generation(write_study):
@@ -763,8 +766,8 @@ def test_a_generation_that_fails_leaves_the_earlier_tables_and_nothing_half_writ
     other = write_study(**SMALL | {"simulate": SMALL["simulate"] | {"seed": 1}})
     assert faults_of(fetch.fetch, other) == (
         (
-            "data/tiny/raw: expected a folder that can be written, got No space left on device;"
-            " free that place"
+            "data/tiny/raw: expected a folder that can be written to, but writing failed: No space"
+            " left on device; make room there"
         ),
     )
     assert files_of(other) == whole

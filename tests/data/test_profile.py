@@ -148,7 +148,7 @@ def test_a_table_that_falls_silent_a_month_before_the_snapshot_is_stale(
 ):
     usage = pd.DataFrame({"customer_id": ["a"], "used_at": days(last_use)})
     study = write_study(tables={"customers": CUSTOMERS, "contracts": CONTRACTS, "usage": usage})
-    found = profile.judge_freshness(load.load_tables(study), study).set_index("table").loc["usage"]
+    found = profile.freshness_table(load.load_tables(study), study).set_index("table").loc["usage"]
     assert (found.days_before_snapshot, found.verdict) == (silent_days, verdict)
     assert (
         found.days_before_data_end
