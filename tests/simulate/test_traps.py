@@ -129,8 +129,8 @@ def test_without_the_price_rise_all_that_is_dated_before_it_is_the_same(bare):
     risen = make("price_rise")
     for name, column in (DATED | {"referrals": "referred_at", "campaigns": "assigned_at"}).items():
         old, new = (
-            made[name][made[name][column] < "2025-08-01"].reset_index(drop=True)
-            for made in (bare, risen)
+            company[name][company[name][column] < "2025-08-01"].reset_index(drop=True)
+            for company in (bare, risen)
         )
         if name == "contacts":
             old, new = (
@@ -142,8 +142,8 @@ def test_without_the_price_rise_all_that_is_dated_before_it_is_the_same(bare):
 
 def test_more_customers_leave_after_the_price_rise_than_without_it(bare):
     risk = [
-        made["truth/hazards"].query("month >= '2025-08-01'").voluntary.mean()
-        for made in (bare, make("price_rise"))
+        company["truth/hazards"].query("month >= '2025-08-01'").voluntary.mean()
+        for company in (bare, make("price_rise"))
     ]
     assert risk[1] > 1.15 * risk[0]
 
@@ -156,7 +156,8 @@ def test_the_chosen_campaign_is_one_more_without_propensity_and_changes_nothing_
     day = rows.assigned_at.iloc[0]
     for name, column in DATED.items():
         old, new = (
-            made[name][made[name][column] < day].reset_index(drop=True) for made in (bare, chosen)
+            company[name][company[name][column] < day].reset_index(drop=True)
+            for company in (bare, chosen)
         )
         assert_frame_equal(
             old.drop(columns="resolved_at", errors="ignore"),
@@ -172,8 +173,8 @@ def test_the_uses_of_one_region_are_missing_for_ten_days(bare):
         (day - pd.Timestamp("1970-01-01")).days
         for day in (days[0], days[-1] + pd.Timedelta(days=1))
     )
-    for made, most in ((bare, 10), (gaps, 0)):
-        west = made["usage"][made["usage"].customer_id.map(region) == "west"]
+    for company, most in ((bare, 10), (gaps, 0)):
+        west = company["usage"][company["usage"].customer_id.map(region) == "west"]
         assert west.used_at.dt.normalize().isin(days).sum() >= most
         assert west.used_at.dt.normalize()[west.used_at.dt.normalize().isin(days)].nunique() == most
     lost = (

@@ -1,12 +1,10 @@
-"""A generated subscription company: monthly, in discrete time, with every cause of churn written
-down.
+"""A generated subscription company in discrete time, with every cause of churn written down.
 
 Customers join, use the service, buy, complain, answer, refer others and leave; campaigns reach
 them. A month's hazard depends only on what lies before that month and on engagement and fee in it;
-the tables show traces of both, never the outcome, but for the traps that are planted on purpose.
-What is true stands in tables of its own. The numbers, and the papers that give the form, stand in
-``research.simulate.company``; tables, causes, traps and truth are described in
-``data/demo/README.md``.
+the tables reflect both, never the outcome, but for the traps that are planted on purpose. The truth
+has tables of its own. The numbers, and the papers that give the form, are in
+``research.simulate.company``; ``data/demo/README.md`` describes tables, causes, traps and truth.
 """
 
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from research.simulate.campaigns import (
-    assign,
+    assign_arms,
     build_shift,
     draw_assignments,
     list_campaigns,
@@ -52,7 +50,7 @@ from research.simulate.hazard import (
     draw_reason,
     monthly_hazard,
 )
-from research.simulate.lives import TOPICS, live
+from research.simulate.lives import TOPICS, simulate_lives
 from research.simulate.people import draw_people, draw_return, list_customers, list_latent
 from research.simulate.phrases import FULL_NAMES, TONES, compose
 from research.simulate.traps import plant_attributes, plant_rows
@@ -117,7 +115,7 @@ TABLES = {  # table: its columns, in order; "at" becomes the name after it
 }
 EVENTS = ("orders", "usage", "contacts", "feedback", "referrals")
 TRUTH = tuple(name for name in TABLES if name.startswith("truth/"))
-WORDS = {name: tuple(table) for name, table in TRAITS.items()} | {
+NAMES = {name: tuple(table) for name, table in TRAITS.items()} | {
     "name": FULL_NAMES,
     "retention_offer_code": tuple(OFFER_CODES),
     "plan": tuple(PLANS),
@@ -132,13 +130,24 @@ WORDS = {name: tuple(table) for name, table in TRAITS.items()} | {
     "second_language": tuple(LANGUAGES),
     "tone": TONES,
 }
-KIND_WORDS = {"usage": tuple(USES), "feedback": tuple(KINDS)}
+KIND_NAMES = {"usage": tuple(USES), "feedback": tuple(KINDS)}
 
 
 @dataclass(frozen=True)
 class Company:
-    """What was asked for: how many customers ever join, months of history, the seed of every draw,
-    the traps, customers per block.
+    """A request for a company: how many customers ever join, and how they are drawn.
+
+    Parameters
+    ----------
+    customers : int
+        Everyone who ever joins.
+    months : int
+        Calendar months of history.
+    seed : int
+        Every random draw comes from it.
+    traps : names out of ``study_schema.TRAPS``
+    block : int
+        Customers drawn from one set of streams.
     """
 
     customers: int
@@ -170,7 +179,7 @@ def simulate(
         Calendar months of history, at least 12.
     seed : int
         Same seed, same tables, to the bit, and the same as ``research simulate`` writes.
-    traps : names out of ``parts.TRAPS``
+    traps : names out of ``study_schema.TRAPS``
 
     Returns
     -------
@@ -198,9 +207,7 @@ def simulate_truth(
 
 
 def simulate_company(company: Company) -> dict[str, pd.DataFrame]:
-    """Return the tables of ``simulate`` and, under names that begin with ``truth/``, those of
-    ``simulate_truth``.
-    """
+    """Return the tables of ``simulate``, and those of ``simulate_truth`` as ``truth/<table>``."""
     blocks = [simulate_block(company, block) for block in company.blocks]
     types = {
         pa.string(): pd.StringDtype("python"),
@@ -214,9 +221,7 @@ def simulate_company(company: Company) -> dict[str, pd.DataFrame]:
 
 
 def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
-    """Return all tables of one block of customers, those of the truth included, sorted by customer
-    and time.
-    """
+    """Return all tables of one block, the truth included, sorted by customer and time."""
     clock, size = Clock(company.months), company.count(block)
     draws = Draws(company.seed, block)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
@@ -234,7 +239,7 @@ def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
         tables[name] = plant_rows(draws, name, tables[name], people, company.traps, clock)
     cancels = np.isin(
         np.arange(size),
-        np.concatenate([life["who"][life["voluntary"]] for life in (first, second)]),
+        np.concatenate([life["customer"][life["voluntary"]] for life in (first, second)]),
     )
     tables["customers"] = plant_attributes(
         draws, list_customers(people), cancels, company.traps, clock
@@ -254,36 +259,39 @@ def run_life(
     company: Company,
     people: Columns,
     assignments: np.ndarray,
-    who: np.ndarray,
+    customer: np.ndarray,
     start: np.ndarray,
     clock: Clock,
 ) -> Columns:
-    """Run one life for each customer in ``who`` from the day ``start`` on: paths, hazard, end,
-    truth, and under ``tables`` its tables.
+    """Run one life for each customer in ``customer`` from the day ``start`` on.
+
+    Returns
+    -------
+    dict of arrays: paths, hazard, end and truth; under ``tables`` the tables of these lives
     """
-    own, drivers, logits, assigned = run_paths(
-        draws, company, people, assignments, who, start, clock
+    lives, drivers, logits, assigned = run_paths(
+        draws, company, people, assignments, customer, start, clock
     )
-    own |= draw_end(draws, own["hazard"], own, clock)
-    own |= {
-        "reason": draw_reason(draws, drivers, own),
-        "stage": find_stages(own, bool(draws.life), clock),
+    lives |= draw_end(draws, lives["hazard"], lives, clock)
+    lives |= {
+        "reason": draw_reason(draws, drivers, lives),
+        "stage": find_stages(lives, bool(draws.life), clock),
     }
-    own |= {
-        "risk": quarter_risk(own["hazard"], clock.months),
-        "value": remaining_value(own["hazard"], expected_margin(own)),
+    lives |= {
+        "risk": quarter_risk(lives["hazard"], clock.months),
+        "value": remaining_value(lives["hazard"], expected_margin(lives)),
     }
-    own["tables"] = {
-        "contracts": list_contracts(own, clock, "price_rise" in company.traps),
-        "orders": list_orders(draws, own, clock),
-        "usage": list_usage(draws, own, clock),
-        "contacts": list_contacts(draws, own, clock),
-        "feedback": list_feedback(draws, own, drivers, clock),
-        "referrals": list_referrals(draws, own, clock),
-        "campaigns": list_campaigns(own, assigned, clock),
-        "truth/effects": list_effects(own, drivers, logits, assigned, clock),
+    lives["tables"] = {
+        "contracts": list_contracts(lives, clock, "price_rise" in company.traps),
+        "orders": list_orders(draws, lives, clock),
+        "usage": list_usage(draws, lives, clock),
+        "contacts": list_contacts(draws, lives, clock),
+        "feedback": list_feedback(draws, lives, drivers, clock),
+        "referrals": list_referrals(draws, lives, clock),
+        "campaigns": list_campaigns(lives, assigned, clock),
+        "truth/effects": list_effects(lives, drivers, logits, assigned, clock),
     }
-    return own
+    return lives
 
 
 def run_paths(
@@ -291,31 +299,30 @@ def run_paths(
     company: Company,
     people: Columns,
     assignments: np.ndarray,
-    who: np.ndarray,
+    customer: np.ndarray,
     start: np.ndarray,
     clock: Clock,
 ) -> tuple[Columns, Columns, np.ndarray, dict[str, Columns]]:
-    """Return each life with its paths and ``hazard``, the drivers behind it, the logits without
-    offers, and the campaigns.
+    """Return lives with their paths and ``hazard``, drivers, logits and campaigns.
+
+    The logits are those without any campaign.
     """
     names = [
         name
         for name, shares in CAMPAIGNS.items()
         if shares is not None or "chosen_campaign" in company.traps
     ]
-    own = live(draws, people, who, start, clock, "price_rise" in company.traps)
-    drivers = build_drivers(draws, own, clock)
-    logits, assigned = build_logits(drivers), assign(assignments, own, drivers, clock, names)
-    own["hazard"] = monthly_hazard(logits, build_shift(own, drivers, assigned, clock))
-    return own, drivers, logits, assigned
+    lives = simulate_lives(draws, people, customer, start, clock, "price_rise" in company.traps)
+    drivers = build_drivers(draws, lives, clock)
+    logits, assigned = build_logits(drivers), assign_arms(assignments, lives, drivers, clock, names)
+    lives["hazard"] = monthly_hazard(logits, build_shift(lives, drivers, assigned, clock))
+    return lives, drivers, logits, assigned
 
 
 def join_lives(name: str, first: Columns, second: Columns) -> Columns:
-    """Return one table of both lives with ``customer`` instead of ``life``, sorted by customer and
-    time.
-    """
+    """Return one table of both lives, by ``customer`` instead of ``life``, sorted by time."""
     both = [
-        life["tables"][name] | {"customer": life["who"][life["tables"][name]["life"]]}
+        life["tables"][name] | {"customer": life["customer"][life["tables"][name]["life"]]}
         for life in (first, second)
     ]
     table = {
@@ -337,8 +344,9 @@ def name_customers(before: int, size: int) -> pa.Array:
 
 
 def to_arrow(name: str, table: Columns, ids: pa.Array) -> pa.Table:
-    """Return a table in Arrow: positions become words, seconds moments, and -1 and ``NEVER``
-    empty.
+    """Return a table in Arrow.
+
+    Positions become names, seconds become moments, -1 and ``NEVER`` become empty.
     """
     columns = {
         "customer_id": ids.take(
@@ -351,25 +359,25 @@ def to_arrow(name: str, table: Columns, ids: pa.Array) -> pa.Table:
             columns[column] = compose(table)
         elif (source or label) in table:
             columns[label] = _to_column(
-                KIND_WORDS.get(name) if label == "kind" else WORDS.get(label),
+                KIND_NAMES.get(name) if label == "kind" else NAMES.get(label),
                 label,
                 table[source or label],
             )
     return pa.table(columns)
 
 
-def _to_column(words: Sequence[str] | None, name: str, values: np.ndarray) -> pa.Array:
-    if words is not None:
-        words = words if isinstance(words, pa.Array) else pa.array(words)
-        return words.take(pa.array(values.astype(np.int32), mask=values < 0))
-    if name.endswith("_at") or name == "month":
+def _to_column(names: Sequence[str] | None, column: str, values: np.ndarray) -> pa.Array:
+    if names is not None:
+        names = names if isinstance(names, pa.Array) else pa.array(names)
+        return names.take(pa.array(values.astype(np.int32), mask=values < 0))
+    if column.endswith("_at") or column == "month":
         moments = pa.array(
             np.where(values < NEVER * SECONDS, values, 0) * 1_000_000,
             mask=values >= NEVER * SECONDS,
         )
         return moments.view(pa.timestamp("us"))
-    if name == "age":
+    if column == "age":
         return pa.array(values, mask=values < 0)
-    if name == "voluntary" and values.dtype == np.int8:
+    if column == "voluntary" and values.dtype == np.int8:
         return pa.array(values == 1, mask=values < 0)
     return pa.array(values, from_pandas=values.dtype.kind == "f")

@@ -1,17 +1,15 @@
-"""Campaigns: who is assigned to which arm, what it costs, how it shifts the hazard, and what its
-true effect is.
-"""
+"""Campaigns: assignment to arms, costs, shifts of the hazard, and true effects."""
 
 import numpy as np
 
 from research.simulate.company import (
+    ARM_EFFECTS,
     ARMS,
     CALL_COST,
     CAMPAIGNS,
     CHOSEN,
     DISCOUNT_SHARE,
-    OFFER_MONTHS,
-    OFFERS,
+    EFFECT_MONTHS,
     PLANS,
 )
 from research.simulate.draws import SECONDS, Clock, Columns, Draws
@@ -21,28 +19,30 @@ LABELS = {name: number for number, name in enumerate(CAMPAIGNS)}
 
 
 def draw_assignments(draws: Draws, customers: int) -> np.ndarray:
-    """Return one number between 0 and 1 for every campaign and customer: it decides the arm of
-    whoever turns out to be eligible.
-    """
+    """Return one number between 0 and 1 per campaign and customer, which decides the arm."""
     return np.stack([draws(f"campaign {name}").random(customers) for name in CAMPAIGNS])
 
 
-def assign(
-    assignments: np.ndarray, own: Columns, drivers: Columns, clock: Clock, names: list[str]
+def assign_arms(
+    assignments: np.ndarray, lives: Columns, drivers: Columns, clock: Clock, names: list[str]
 ) -> dict[str, Columns]:
-    """Return for each campaign in ``names`` the ``arm`` (a position in ``ARMS``), its
-    ``propensity`` (empty: not known) and its ``cost``.
+    """Return the assignment of every life in each campaign of ``names``.
+
+    Returns
+    -------
+    dict by campaign of columns ``arm`` (a position in ``ARMS``), ``propensity`` (empty: not known)
+    and ``cost`` in EUR
     """
-    found = {}
+    assigned = {}
     for name in names:
-        month, number = clock.campaigns[name], assignments[LABELS[name]][own["who"]]
+        month, draw = clock.campaigns[name], assignments[LABELS[name]][lives["customer"]]
         shares = arm_shares(
             name,
-            own["plan"][month],
-            {driver: path[month] for driver, path in drivers.items()} | {"quiet": own["quiet"]},
+            lives["plan"][month],
+            {driver: path[month] for driver, path in drivers.items()} | {"quiet": lives["quiet"]},
         )
-        arm = (number >= np.cumsum(shares, axis=0)[:-1]).sum(axis=0).astype(np.int8)
-        known = (
+        arm = (draw >= np.cumsum(shares, axis=0)[:-1]).sum(axis=0).astype(np.int8)
+        propensity = (
             np.full(len(arm), np.nan)
             if CAMPAIGNS[name] is None
             else shares[arm, np.arange(len(arm))]
@@ -50,22 +50,27 @@ def assign(
         cost = np.stack(
             [
                 np.zeros(len(arm)),
-                DISCOUNT_SHARE * 3 * own["fee"][month],
+                DISCOUNT_SHARE * 3 * lives["fee"][month],
                 np.full(len(arm), CALL_COST),
             ]
         )[arm, np.arange(len(arm))]
-        found[name] = {"arm": arm, "propensity": np.round(known, 6), "cost": np.round(cost, 2)}
-    return found
+        assigned[name] = {
+            "arm": arm,
+            "propensity": np.round(propensity, 6),
+            "cost": np.round(cost, 2),
+        }
+    return assigned
 
 
 def arm_shares(name: str, plan: np.ndarray, drivers: Columns) -> np.ndarray:
-    """Return the chance of each arm, in the shape (arm, life): written down by plan, or chosen by
-    agents who see the trouble.
+    """Return the probability of each arm, in the shape (arm, life).
+
+    It is fixed by plan, or where agents chose, a multinomial logit of what they see.
     """
     if CAMPAIGNS[name] is not None:
         return np.array([CAMPAIGNS[name][label] for label in PLANS]).T[:, plan]
     weights = np.exp(
-        np.stack([np.zeros(len(plan)), *(_weigh(CHOSEN[offer], drivers) for offer in ARMS[1:])])
+        np.stack([np.zeros(len(plan)), *(_weigh(CHOSEN[arm], drivers) for arm in ARMS[1:])])
     )
     return weights / weights.sum(axis=0)
 
@@ -74,64 +79,75 @@ def _weigh(coefficients: dict[str, float], drivers: Columns) -> np.ndarray:
     return sum(coefficient * drivers[name] for name, coefficient in coefficients.items())
 
 
-def offer_shifts(own: Columns, drivers: Columns, month: int) -> np.ndarray:
-    """Return what each arm of a campaign that starts in ``month`` adds to the voluntary logit, in
-    the shape (arm, life).
+def arm_shifts(lives: Columns, drivers: Columns, month: int) -> np.ndarray:
+    """Return what each arm of a campaign adds to the voluntary logit, in the shape (arm, life).
+
+    ``month`` is the one on whose first day the campaign starts.
     """
-    now = {name: path[month] for name, path in drivers.items()} | {"quiet": own["quiet"]}
+    drivers_then = {name: path[month] for name, path in drivers.items()} | {"quiet": lives["quiet"]}
     return np.stack(
-        [np.zeros(len(own["start"])), *(_weigh(OFFERS[offer], now) for offer in ARMS[1:])]
+        [
+            np.zeros(len(lives["start"])),
+            *(_weigh(ARM_EFFECTS[arm], drivers_then) for arm in ARMS[1:]),
+        ]
     )
 
 
 def build_shift(
-    own: Columns, drivers: Columns, assigned: dict[str, Columns], clock: Clock
+    lives: Columns, drivers: Columns, assigned: dict[str, Columns], clock: Clock
 ) -> np.ndarray:
-    """Return the path of what all campaigns add to the voluntary logit; an offer lasts three months
-    and reaches whose contract runs on its day.
+    """Return the path of what all campaigns add to the voluntary logit.
+
+    An arm acts for three months on those whose contract runs on the campaign's day.
     """
-    shift = np.zeros(own["level"].shape)
+    shift = np.zeros(lives["level"].shape)
     for name, campaign in assigned.items():
         month = clock.campaigns[name]
-        step = offer_shifts(own, drivers, month)[campaign["arm"], np.arange(len(campaign["arm"]))]
-        shift[month : month + OFFER_MONTHS] += step * (own["start"] <= clock.edges[month])
+        step = arm_shifts(lives, drivers, month)[campaign["arm"], np.arange(len(campaign["arm"]))]
+        shift[month : month + EFFECT_MONTHS] += step * (lives["start"] <= clock.edges[month])
     return shift
 
 
-def find_eligible(own: Columns, month: int, clock: Clock) -> np.ndarray:
+def find_eligible(lives: Columns, month: int, clock: Clock) -> np.ndarray:
     """Return the lives that run on the first day of a month."""
-    return np.flatnonzero((own["start"] <= clock.edges[month]) & (own["end"] > clock.edges[month]))
+    return np.flatnonzero(
+        (lives["start"] <= clock.edges[month]) & (lives["end"] > clock.edges[month])
+    )
 
 
-def list_campaigns(own: Columns, assigned: dict[str, Columns], clock: Clock) -> Columns:
+def list_campaigns(lives: Columns, assigned: dict[str, Columns], clock: Clock) -> Columns:
     """Return the table campaigns: one row per campaign and eligible life."""
     rows = []
     for name, campaign in assigned.items():
-        who, month = find_eligible(own, clock.campaigns[name], clock), clock.campaigns[name]
-        at = np.full(len(who), clock.edges[month] * SECONDS)
+        eligible, month = find_eligible(lives, clock.campaigns[name], clock), clock.campaigns[name]
+        at = np.full(len(eligible), clock.edges[month] * SECONDS)
         rows.append(
-            {"life": who, "at": at, "campaign": np.full(len(who), LABELS[name], dtype=np.int8)}
-            | {key: values[who] for key, values in campaign.items()}
+            {
+                "life": eligible,
+                "at": at,
+                "campaign": np.full(len(eligible), LABELS[name], dtype=np.int8),
+            }
+            | {key: values[eligible] for key, values in campaign.items()}
         )
     return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
 
 
 def list_effects(
-    own: Columns, drivers: Columns, logits: np.ndarray, assigned: dict[str, Columns], clock: Clock
+    lives: Columns, drivers: Columns, logits: np.ndarray, assigned: dict[str, Columns], clock: Clock
 ) -> Columns:
-    """Return the true effect of every offer on every eligible life, whichever arm it was in.
+    """Return the true effect of every arm on every eligible life, whichever arm it was in.
 
     ``risk_control`` and ``risk_arm`` are the chances to leave within the three months from the
     campaign's day, with all other campaigns as they were.
     """
     rows = []
     for name in assigned:
-        month, who = clock.campaigns[name], find_eligible(own, clock.campaigns[name], clock)
-        risks = weigh_offers(own, drivers, logits, assigned, clock, name)[:, who]
+        month, eligible = clock.campaigns[name], find_eligible(lives, clock.campaigns[name], clock)
+        risks = arm_risks(lives, drivers, logits, assigned, clock, name)[:, eligible]
         for arm in range(1, len(ARMS)):
             ids = {
-                "campaign": np.full(len(who), LABELS[name], dtype=np.int8),
-                "arm": np.full(len(who), arm, dtype=np.int8),
+                "campaign": np.full(len(eligible), LABELS[name], dtype=np.int8),
+                "arm": np.full(len(eligible), arm, dtype=np.int8),
             }
             risk = {
                 "risk_control": risks[0],
@@ -139,27 +155,30 @@ def list_effects(
                 "effect": risks[arm] - risks[0],
             }
             rows.append(
-                {"life": who, "at": np.full(len(who), clock.edges[month] * SECONDS)} | ids | risk
+                {"life": eligible, "at": np.full(len(eligible), clock.edges[month] * SECONDS)}
+                | ids
+                | risk
             )
     return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
 
 
-def weigh_offers(
-    own: Columns,
+def arm_risks(
+    lives: Columns,
     drivers: Columns,
     logits: np.ndarray,
     assigned: dict[str, Columns],
     clock: Clock,
     name: str,
 ) -> np.ndarray:
-    """Return every life's chance to leave within three months of a campaign's day in each of its
-    arms, (arm, life), all other campaigns as they were.
+    """Return the risk to leave within three months of a campaign's day, in the shape (arm, life).
+
+    Each life is put into each arm in turn, with all other campaigns as they were.
     """
     month = clock.campaigns[name]
-    window, shifts = slice(month, month + OFFER_MONTHS), offer_shifts(own, drivers, month)
+    window, shifts = slice(month, month + EFFECT_MONTHS), arm_shifts(lives, drivers, month)
     others = (
-        build_shift(own, drivers, assigned, clock)[window]
-        - shifts[assigned[name]["arm"], np.arange(len(own["start"]))]
+        build_shift(lives, drivers, assigned, clock)[window]
+        - shifts[assigned[name]["arm"], np.arange(len(lives["start"]))]
     )
     return np.stack(
         [

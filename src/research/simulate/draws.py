@@ -1,5 +1,4 @@
-"""What every part of the generated company draws with: named streams, the calendar of months, and
-moments within a life.
+"""Named random streams, the calendar of months, and moments within a life.
 
 Every named part of every block has a stream of its own, so that nothing depends on how many blocks
 are made at once, and a new part, or a trap switched off, leaves all other draws as they were.
@@ -14,9 +13,8 @@ import numpy as np
 
 from research.simulate.company import BEYOND, CAMPAIGNS, LAST_DAY, RISE_MONTHS
 
-Columns = dict[
-    str, np.ndarray
-]  # arrays by name, of one entry per customer, life or event; a path has one row per month before that
+# arrays by name, of one entry per customer, life or event; a path has one row per month before that
+Columns = dict[str, np.ndarray]
 
 SECONDS = 86_400
 NEVER = np.iinfo(np.int64).max // SECONDS  # the day on which a running contract ends
@@ -29,8 +27,12 @@ class Draws:
         self.life, self._key, self._opened = life, (seed, block, life), set()
 
     def __call__(self, part: str) -> np.random.Generator:
-        """Return the stream of a part; two uses of one stream would be the same draws, so that a
-        second opening is refused.
+        """Return the stream of a part.
+
+        Raises
+        ------
+        ValueError
+            If the part was opened before: two uses of one stream would be the same draws.
         """
         if part in self._opened:
             raise ValueError(
@@ -43,8 +45,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Clock:
-    """The calendar of a history of ``months``, as days since 1970; paths go on ``BEYOND`` months
-    after it.
+    """The calendar of a history of ``months``, as days since 1970.
+
+    Paths go on for ``BEYOND`` months after the history.
     """
 
     months: int
@@ -74,8 +77,9 @@ class Clock:
 
     @cached_property
     def campaigns(self) -> dict[str, int]:
-        """Month, counted from 0, on whose first day each campaign starts: the first after three
-        eighths, all four months before the end.
+        """Month, counted from 0, on whose first day each campaign starts.
+
+        The first starts after three eighths of the history, all four months before its end.
         """
         first = max(1, round(self.months * 3 / 8))
         step = max(1, (self.months - 6 - first) // (len(CAMPAIGNS) - 1))
@@ -103,7 +107,7 @@ def add_months(day: np.ndarray, months: np.ndarray | int) -> np.ndarray:
 
 
 def choose(draw: np.random.Generator, table: dict, size: int) -> np.ndarray:
-    """Draw positions in ``table``, whose first column holds shares."""
+    """Draw positions in ``table``, whose first column is shares."""
     bounds = np.cumsum([row[0] for row in table.values()])[:-1]
     return np.searchsorted(bounds, draw.random(size), side="right").astype(np.int8)
 
@@ -113,23 +117,24 @@ def look_up(table: dict, codes: np.ndarray, column: int = 0) -> np.ndarray:
     return np.array([row[column] for row in table.values()])[codes]
 
 
-def scatter(draws: Draws, part: str, counts: np.ndarray, own: Columns, clock: Clock) -> Columns:
-    """Turn counts per month and life into moments from the life's start on: ``life`` (its index),
-    ``month``, ``at`` (seconds since 1970).
+def scatter(draws: Draws, part: str, counts: np.ndarray, lives: Columns, clock: Clock) -> Columns:
+    """Turn counts per month and life into moments from the life's start on.
+
+    Returns
+    -------
+    dict of arrays: ``life`` (its index), ``month``, ``at`` (seconds since 1970)
     """
     month, life = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), counts.shape[1])
     day = spread(draws(f"{part} day").random(len(life)), clock.edges[month], clock.edges[month + 1])
-    second = (draws(f"{part} hour").normal(own["hour"][life], 3.0) * 3600).astype(
+    second = (draws(f"{part} hour").normal(lives["hour"][life], 3.0) * 3600).astype(
         np.int64
     ) % SECONDS
-    kept = day >= own["start"][life]
+    kept = day >= lives["start"][life]
     return {"life": life[kept], "month": month[kept], "at": (day * SECONDS + second)[kept]}
 
 
 def spread(share: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return whole numbers from ``low`` to before ``high`` at a share of the way between 0 and
-    1.
-    """
+    """Return whole numbers from ``low`` to below ``high``, at a share of the way (0 to 1)."""
     return low + (share * (high - low)).astype(np.int64)
 
 
@@ -141,8 +146,9 @@ def count_by_month(events: Columns, shape: tuple[int, int]) -> np.ndarray:
 
 
 def fade(counts: np.ndarray, kept: float, most: float) -> np.ndarray:
-    """Return the path of what is left of ``counts`` when a month begins: a share ``kept`` of the
-    month before, at most ``most``.
+    """Return the path of what is left of ``counts`` when a month begins.
+
+    A share ``kept`` of the month before is left, at most ``most``.
     """
     path = np.zeros(counts.shape)
     for month in range(1, len(counts)):

@@ -1,6 +1,4 @@
-"""The generated company as files: Parquet in parts, written block by block, the same bytes whatever
-is held at once.
-"""
+"""The generated company as Parquet files, the same bytes however many customers are in memory."""
 
 import itertools
 import os
@@ -33,8 +31,7 @@ def generate(
     customers, months, seed, traps : see ``simulate.simulate``
     out : folder that doesn't exist or is empty; gets ``<table>/part-*.parquet`` and
         ``truth/<table>/part-*.parquet``
-    chunk : customers simulated and held at once, rounded up to whole blocks; the bytes don't depend
-        on it
+    chunk : customers in memory at once, rounded up to whole blocks; the bytes don't depend on it
 
     Returns
     -------
@@ -43,7 +40,7 @@ def generate(
     Raises
     ------
     UsageError
-        If a value is out of its range or ``out`` holds something.
+        If a value is out of its range or ``out`` is not empty.
     StudyError
         If ``out`` can't be written.
     """
@@ -70,7 +67,7 @@ def _require_company(
     customers: int, months: int, seed: int, traps: tuple[str, ...], chunk: int
 ) -> Company:
     try:
-        asked = Simulation(customers=customers, months=months, seed=seed, traps=traps)
+        request = Simulation(customers=customers, months=months, seed=seed, traps=traps)
     except ValidationError as error:
         faults = [
             f"--{fault['loc'][0]}: expected a number {_bound(fault)}, got {fault['input']};"
@@ -82,7 +79,7 @@ def _require_company(
         raise UsageError(
             f"--chunk: expected a number of at least 1, got {chunk}; correct the value"
         )
-    return Company(**asked.model_dump())
+    return Company(**request.model_dump())
 
 
 def _bound(fault: dict) -> str:
@@ -103,16 +100,17 @@ def _require_empty(out: Path) -> None:
 
 
 def write_company(company: Company, out: Path, chunk: int = CHUNK) -> dict[str, int]:
-    """Write all tables below ``out`` and return their rows: a file holds the customers of
-    ``FILE_BLOCKS`` blocks, a row group one block.
+    """Write all tables below ``out`` and return their rows.
+
+    A file has the customers of ``FILE_BLOCKS`` blocks, a row group one block.
     """
     rows: dict[str, int] = {}
-    for part, made in itertools.groupby(
-        _make_blocks(company, chunk), key=lambda made: made[0] // FILE_BLOCKS
+    for part, blocks in itertools.groupby(
+        _make_blocks(company, chunk), key=lambda block: block[0] // FILE_BLOCKS
     ):
         with ExitStack() as stack:
             writers: dict[str, pq.ParquetWriter] = {}
-            for name, table in (pair for _, tables in made for pair in tables.items()):
+            for name, table in (pair for _, tables in blocks for pair in tables.items()):
                 if name not in writers:
                     (out / name).mkdir(parents=True, exist_ok=True)
                     writers[name] = stack.enter_context(
@@ -124,17 +122,15 @@ def write_company(company: Company, out: Path, chunk: int = CHUNK) -> dict[str, 
 
 
 def _make_blocks(company: Company, chunk: int) -> Iterator[tuple[int, dict[str, pa.Table]]]:
-    """Yield every block's number and tables; as many blocks as ``chunk`` customers need are held at
-    once.
-    """
-    held = -(-chunk // company.block)
-    for first in range(0, len(company.blocks), held):
+    """Yield every block's number and tables, as many at once as ``chunk`` customers need."""
+    at_once = -(-chunk // company.block)
+    for first in range(0, len(company.blocks), at_once):
         yield from [
             (block, simulate_block(company, block))
-            for block in company.blocks[first : first + held]
+            for block in company.blocks[first : first + at_once]
         ]
 
 
 def _open(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    words = [field.name for field in schema if pa.types.is_string(field.type)]
-    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=[*words, "amount"])
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=[*texts, "amount"])

@@ -1,6 +1,4 @@
-"""Why a customer leaves, and when: the drivers, the monthly hazard of the two causes, and the end
-drawn from it.
-"""
+"""Why a customer leaves, and when: drivers, monthly hazards of two causes, and the end drawn."""
 
 import numpy as np
 
@@ -32,64 +30,66 @@ NOT_VOLUNTARY = "payment failed"
 END_REASONS = (*REASONS, NOT_VOLUNTARY)
 
 
-def build_drivers(draws: Draws, own: Columns, clock: Clock) -> Columns:
-    """Return the path of every driver in ``HAZARD``, as known when the month begins (engagement and
-    fee: as they are in the month).
+def build_drivers(draws: Draws, lives: Columns, clock: Clock) -> Columns:
+    """Return the path of every driver in ``HAZARD``, as of the beginning of the month.
+
+    Engagement and fee are those of the month itself.
     """
-    shape, attentive = own["level"].shape, ~own["quiet"]
-    fall, dear = own["fall"] * attentive, build_dear(own)
+    shape, attentive = lives["level"].shape, ~lives["quiet"]
+    fall, dear = lives["fall"] * attentive, build_dear(lives)
     rise, contact = (
-        build_rise(own["increase"]),
-        fade(count_by_month(own["contacts"], shape), CONTACT_KEPT, 3),
+        build_rise(lives["increase"]),
+        fade(count_by_month(lives["contacts"], shape), CONTACT_KEPT, 3),
     )
     grievance = fade(
         count_by_month(
-            _choose_rows(own["contacts"], own["contacts"]["complaint"] & own["contacts"]["never"]),
+            _choose_rows(
+                lives["contacts"], lives["contacts"]["complaint"] & lives["contacts"]["never"]
+            ),
             shape,
         ),
         GRIEVANCE_KEPT,
         2,
     )
-    years = np.maximum(clock.edges[:-1, None] - own["start"], 0) / 365.25
+    years = np.maximum(clock.edges[:-1, None] - lives["start"], 0) / 365.25
     return {
         "base": np.ones(shape),
         "fall": fall,
-        "gap": build_gap(draws, own, clock) * attentive,
+        "gap": build_gap(draws, lives, clock) * attentive,
         "grievance": grievance,
         "fall_grievance": fall * grievance,
         "dear": dear,
         "rise": rise,
         "rise_dear": rise * dear,
         "delivery": fade(
-            count_by_month(_choose_rows(own["orders"], own["orders"]["poor"]), shape),
+            count_by_month(_choose_rows(lives["orders"], lives["orders"]["poor"]), shape),
             DELIVERY_KEPT,
             2,
         ),
         "contact": contact,
-        "contact_older": contact * (own["age"] >= OLDER),
-        "failed": np.vstack([np.zeros(shape[1]), own["failed"][:-1]]),
+        "contact_older": contact * (lives["age"] >= OLDER),
+        "failed": np.vstack([np.zeros(shape[1]), lives["failed"][:-1]]),
         "tenure": np.log1p(years),
-        "loyalty": np.broadcast_to(own["loyalty"], shape),
-        "bound": own["annual"] & ~own["renewal"],
-        "renewal": own["renewal"],
+        "loyalty": np.broadcast_to(lives["loyalty"], shape),
+        "bound": lives["annual"] & ~lives["renewal"],
+        "renewal": lives["renewal"],
     }
 
 
-def build_dear(own: Columns) -> np.ndarray:
-    """Return the path of fee per use on an S curve, harmless when low, saturated when high, times
-    the sensitivity of the income band.
-    """
-    per_use = own["fee"] / (own["usual"] * np.exp(own["level"]))
+def build_dear(lives: Columns) -> np.ndarray:
+    """Return the path of fee per use on an S curve, times the sensitivity of the income band."""
+    per_use = lives["fee"] / (lives["usual"] * np.exp(lives["level"]))
     return (
-        look_up(SENSITIVITY, own["income_band"])
-        * ~own["quiet"]
+        look_up(SENSITIVITY, lives["income_band"])
+        * ~lives["quiet"]
         / (1 + (DEAR_FEE / per_use) ** DEAR_STEEPNESS)
     )
 
 
 def build_rise(increase: np.ndarray) -> np.ndarray:
-    """Return the path of recent increases of the fee, those of the month itself included, in tenths
-    of it, fading, 2.5 at most.
+    """Return the path of recent increases of the fee in tenths of it, fading, 2.5 at most.
+
+    The increase of the month itself counts.
     """
     path, left = np.empty(increase.shape), np.zeros(increase.shape[1])
     for month, step in enumerate(increase):
@@ -103,8 +103,9 @@ def _choose_rows(events: Columns, chosen: np.ndarray) -> Columns:
 
 
 def build_logits(drivers: Columns) -> np.ndarray:
-    """Return the logits of leaving against staying, in the shape (cause, *driver): the sum of
-    ``HAZARD`` coefficient times driver.
+    """Return the logits of leaving against staying, in the shape (cause, *driver).
+
+    Each is the sum of ``HAZARD`` coefficients times drivers.
     """
     total = 0.0
     for name, path in drivers.items():
@@ -113,36 +114,36 @@ def build_logits(drivers: Columns) -> np.ndarray:
 
 
 def monthly_hazard(logits: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
-    """Return the chance to leave within a whole month, in the shape (cause, *driver): voluntary
-    first, then involuntary.
+    """Return the hazard of a whole month, in the shape (cause, *driver).
 
-    The causes compete in a multinomial logit: chance = exp(logit) / (1 + both exp(logit)).
-    ``shift`` is what offers add to the voluntary logit.
+    The causes, voluntary first, then involuntary, compete in a multinomial logit:
+    hazard = exp(logit) / (1 + both exp(logit)). ``shift`` is what campaigns add to the voluntary
+    logit.
     """
     voluntary, involuntary = np.exp(logits[0] + shift), np.exp(logits[1])
     return np.stack([voluntary, involuntary]) / (1 + voluntary + involuntary)
 
 
-def draw_end(draws: Draws, hazard: np.ndarray, own: Columns, clock: Clock) -> Columns:
-    """Draw each life's end, the first day that it no longer covers: after its start, within the
-    history, by one cause.
+def draw_end(draws: Draws, hazard: np.ndarray, lives: Columns, clock: Clock) -> Columns:
+    """Draw each life's end, the first day not covered, and its cause.
 
-    Nobody starts or ends on the first day of a month, so that who runs on that day is at risk for
-    the whole month. An annual contract that isn't renewed ends on the anniversary.
+    The end comes after the start and within the history. Nobody starts or ends on the first day of
+    a month, so that a contract that runs on that day is at risk for the whole month. An annual
+    contract that isn't renewed ends on the anniversary.
     """
     opens, closes = clock.edges[: clock.months, None], clock.edges[1 : clock.months + 1, None]
-    earliest = np.maximum(own["start"] + 1, opens + 1)
+    earliest = np.maximum(lives["start"] + 1, opens + 1)
     exposed = np.clip((closes - earliest) / (closes - opens - 1), 0, 1)
-    chance = hazard[:, : clock.months].sum(axis=0)
-    leaves = draws("end").random(exposed.shape) < 1 - (1 - chance) ** exposed
+    total = hazard[:, : clock.months].sum(axis=0)
+    leaves = draws("end").random(exposed.shape) < 1 - (1 - total) ** exposed
     left, month, life = leaves.any(axis=0), leaves.argmax(axis=0), np.arange(exposed.shape[1])
-    voluntary = draws("cause").random(len(life)) < hazard[0, month, life] / chance[month, life]
+    voluntary = draws("cause").random(len(life)) < hazard[0, month, life] / total[month, life]
     day = spread(
         draws("end day").random(len(life)),
         np.minimum(earliest[month, life], closes[month, 0] - 1),
         closes[month, 0],
     )
-    day = np.where(voluntary & own["renewal"][month, life], anniversary(own, month), day)
+    day = np.where(voluntary & lives["renewal"][month, life], anniversary(lives, month), day)
     return {
         "end": np.where(left, day, NEVER),
         "end_month": month,
@@ -152,14 +153,15 @@ def draw_end(draws: Draws, hazard: np.ndarray, own: Columns, clock: Clock) -> Co
 
 
 def draw_reason(draws: Draws, drivers: Columns, end: Columns) -> np.ndarray:
-    """Draw the reason that a leaver gives, a position in ``END_REASONS``: each as likely as its
-    drivers weigh in the voluntary logit.
+    """Draw the reason that a leaver states, a position in ``END_REASONS``.
+
+    Each is as likely as its drivers contribute to the voluntary logit.
     """
     at = (end["end_month"], np.arange(len(end["end"])))
-    weigh = [
+    weights = [
         sum((np.maximum(HAZARD[name][0] * drivers[name][at], 0) for name in names), start=least)
         for names, least in REASONS.values()
     ]
-    bounds = np.cumsum([np.broadcast_to(weight, len(end["end"])) for weight in weigh], axis=0)
+    bounds = np.cumsum([np.broadcast_to(weight, len(end["end"])) for weight in weights], axis=0)
     stated = (draws("reason").random(len(end["end"])) * bounds[-1] >= bounds).sum(axis=0)
     return np.where(end["voluntary"], stated, len(REASONS)).astype(np.int8)

@@ -1,9 +1,8 @@
-"""The risk and the value that a generated company's customers truly have on a day: over all futures
-that may follow it, not along the one that came.
+"""True risks, values and effects of a generated company as of a day, over many possible futures.
 
-``truth/hazards`` follows each customer through the months of the window; who stands before the
-window can't. So the months from a given one on are drawn again, many times, with everything before
-them as it was, and the chances to leave, or the margins while they stay, are averaged.
+``truth/hazards`` follows each customer along the one path that came, which nobody can know on the
+day of a prediction. So the months from a given one on are drawn again, many times, with everything
+before them as it was, and the risks, or the margins until churn, are averaged.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from research.simulate import Company, name_customers, run_paths
-from research.simulate.campaigns import draw_assignments, find_eligible, weigh_offers
+from research.simulate.campaigns import arm_risks, draw_assignments, find_eligible
 from research.simulate.company import ARMS, BEYOND, DISCOUNT_A_YEAR, WARM_UP
 from research.simulate.draws import Clock, Columns, Draws
 from research.simulate.hazard import draw_end
@@ -26,22 +25,15 @@ FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
 EFFECT_FUTURES = 40  # the same of effects
 BLOCKS = 2  # whose customers are followed: 10,000 of them at most
 PROCESSES = 2
-BY_MONTH = {
-    "regime": WARM_UP + 1,
-    "engagement": WARM_UP,
-    "payments": 0,
-}  # streams that draw month by month, and how often before the history begins
-AT_ONCE = (
-    "orders",
-    "contacts",
-    "billing",
-    "plan change",
-)  # streams that draw all months in one table
+# streams that draw month by month, and how often before the history begins
+BY_MONTH = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}
+AT_ONCE = ("orders", "contacts", "billing", "plan change")  # streams that draw all months at once
 
 
 class Fork:
-    """A stream that becomes another one with a month; what only follows from its draws, such as the
-    days of orders, goes on as it comes.
+    """A stream that becomes another one from a month on.
+
+    Streams that only follow from its draws, such as the days of orders, go on unchanged.
     """
 
     def __init__(
@@ -52,8 +44,8 @@ class Fork:
     def __getattr__(self, kind: str) -> Callable[..., np.ndarray]:
         """Return the method that draws of this kind: a path at once, or the next month of one."""
 
-        def draw(*given: object) -> np.ndarray:
-            old, new = (getattr(stream, kind)(*given) for stream in (self.before, self.after))
+        def draw(*arguments: object) -> np.ndarray:
+            old, new = (getattr(stream, kind)(*arguments) for stream in (self.before, self.after))
             if np.ndim(old) == 2:
                 return np.vstack([old[: self.month], new[self.month :]])
             self.left -= 1
@@ -63,8 +55,9 @@ class Fork:
 
 
 class Future(Draws):
-    """The streams of a block with the months from ``month`` on drawn anew; ``number`` tells one
-    future from another.
+    """The streams of a block with the months from ``month`` on drawn anew.
+
+    ``number`` distinguishes one future from another.
     """
 
     def __init__(self, seed: int, block: int, life: int, month: int, number: int):
@@ -81,8 +74,7 @@ class Future(Draws):
 
 
 def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Series:
-    """Return the chance to leave within the three months from the start of ``month`` on, as it is
-    at that start.
+    """Return the risk to leave within three months, as of the start of ``month``.
 
     Parameters
     ----------
@@ -99,15 +91,16 @@ def expect_risks(company: Company, month: int, futures: int = FUTURES) -> pd.Ser
 
 
 def expect_values(company: Company, month: int, months: int, futures: int = FUTURES) -> pd.Series:
-    """Return the discounted margin of ``months`` months from the start of ``month`` on, while the
-    contract lasts, as it is expected at that start.
+    """Return the expected discounted margin of ``months`` months, as of the start of ``month``.
+
+    It counts while the contract lasts.
 
     A month that begins under contract earns whole; see ``simulate.truth`` for the margin. Paths go
     on for a year after the history, and no further.
 
     Returns
     -------
-    Series ``true_value`` by customer_id, in EUR; of whom as in ``expect_risks``
+    Series ``true_value`` by customer_id, in EUR; of the same customers as in ``expect_risks``
     """
     last = company.months + BEYOND
     if not 0 < months <= last - month:
@@ -120,19 +113,17 @@ def expect_values(company: Company, month: int, months: int, futures: int = FUTU
     )
 
 
-def find_risk(own: Columns, month: int) -> np.ndarray:
-    """Return the chance of each life to leave in the three months from ``month`` on, along its
-    path.
-    """
-    return 1 - (1 - own["hazard"][:, month : month + 3].sum(axis=0)).prod(axis=0)
+def find_risk(lives: Columns, month: int) -> np.ndarray:
+    """Return the risk of each life to leave in the three months from ``month`` on, on its path."""
+    return 1 - (1 - lives["hazard"][:, month : month + 3].sum(axis=0)).prod(axis=0)
 
 
-def find_value(own: Columns, month: int, months: int) -> np.ndarray:
-    """Return the discounted margin of each life in the months from ``month`` on, along its path."""
-    stay = 1 - own["hazard"][:, month : month + months - 1].sum(axis=0)
-    running = np.vstack([np.ones(stay.shape[1]), np.cumprod(stay, axis=0)])
-    falls = (1 + DISCOUNT_A_YEAR) ** (-np.arange(months) / 12)
-    return falls @ (running * expected_margin(own)[month : month + months])
+def find_value(lives: Columns, month: int, months: int) -> np.ndarray:
+    """Return the discounted margin of each life in the months from ``month`` on, on its path."""
+    survival = 1 - lives["hazard"][:, month : month + months - 1].sum(axis=0)
+    running = np.vstack([np.ones(survival.shape[1]), np.cumprod(survival, axis=0)])
+    discounts = (1 + DISCOUNT_A_YEAR) ** (-np.arange(months) / 12)
+    return discounts @ (running * expected_margin(lives)[month : month + months])
 
 
 def _average(
@@ -160,50 +151,48 @@ def _add_up(
     numbers: Sequence[int],
     measure: Callable[[Columns, int], np.ndarray],
 ) -> pd.Series:
-    """Return the sum of what is measured of every customer over some futures, empty where no
-    contract runs.
-    """
+    """Return the sum of a measure over some futures by customer, empty where no contract runs."""
     clock, size = Clock(company.months), company.count(block)
-    draws, found = Draws(company.seed, block), np.full(size, np.nan)
+    draws, sums = Draws(company.seed, block), np.full(size, np.nan)
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
     fixed = (company, people, assignments)
-    who, start = np.arange(size), people["joined"]
+    customer, start = np.arange(size), people["joined"]
     for life in (0, 1):
-        end = _find_ends(Draws(company.seed, block, life), fixed, who, start, clock)
+        end = _find_ends(Draws(company.seed, block, life), fixed, customer, start, clock)
         runs = (start <= clock.edges[month]) & (end > clock.edges[month])
         paths = (
-            run_paths(Future(company.seed, block, life, month, number), *fixed, who, start, clock)[
-                0
-            ]
+            run_paths(
+                Future(company.seed, block, life, month, number), *fixed, customer, start, clock
+            )[0]
             for number in numbers
         )
-        found[who[runs]] = sum(measure(own, month) for own in paths)[runs]
-        who, start = draw_return(draws, people, end, clock) if not life else (who, start)
-    return pd.Series(found, name_customers(block * company.block, size).to_pylist())
+        sums[customer[runs]] = sum(measure(lives, month) for lives in paths)[runs]
+        customer, start = draw_return(draws, people, end, clock) if not life else (customer, start)
+    return pd.Series(sums, name_customers(block * company.block, size).to_pylist())
 
 
 def _find_ends(
     draws: Draws,
     fixed: tuple[Company, Columns, np.ndarray],
-    who: np.ndarray,
+    customer: np.ndarray,
     start: np.ndarray,
     clock: Clock,
 ) -> np.ndarray:
-    own = run_paths(draws, *fixed, who, start, clock)[0]
-    return draw_end(draws, own["hazard"], own, clock)["end"]
+    lives = run_paths(draws, *fixed, customer, start, clock)[0]
+    return draw_end(draws, lives["hazard"], lives, clock)["end"]
 
 
 def expect_effects(
     company: Company, campaigns: Sequence[str], futures: int = EFFECT_FUTURES
 ) -> pd.DataFrame:
-    """Return by how much each arm of a campaign changes the chance to leave within three months, as
-    it is on the campaign's day.
+    """Return the true effect of each arm on the risk to leave, as of the campaign's day.
 
-    As ``truth/effects``, but over the futures that may follow instead of the one that came.
+    The risk is that of three months. As ``truth/effects``, but over possible futures instead of
+    the one path that came.
 
     Parameters
     ----------
-    campaigns : names, all with arms drawn by lot
+    campaigns : names, all with randomised arms
 
     Returns
     -------
@@ -228,32 +217,34 @@ def _add_up_effects(
     clock, size = Clock(company.months), company.count(block)
     draws, month = Draws(company.seed, block), clock.campaigns[name]
     people, assignments = draw_people(draws, size, clock), draw_assignments(draws, size)
-    who, start, found = np.arange(size), people["joined"], []
+    customer, start, effect_tables = np.arange(size), people["joined"], []
     for life in (0, 1):
         paths = run_paths(
-            Draws(company.seed, block, life), company, people, assignments, who, start, clock
+            Draws(company.seed, block, life), company, people, assignments, customer, start, clock
         )
-        own = paths[0] | draw_end(
+        lives = paths[0] | draw_end(
             Draws(company.seed, block, life), paths[0]["hazard"], paths[0], clock
         )
-        there, effects = find_eligible(own, month, clock), 0
+        eligible, effects = find_eligible(lives, month, clock), 0
         for number in numbers:
             future = run_paths(
                 Future(company.seed, block, life, month, number),
                 company,
                 people,
                 assignments,
-                who,
+                customer,
                 start,
                 clock,
             )
-            risks = weigh_offers(*future, clock, name)[:, there]
+            risks = arm_risks(*future, clock, name)[:, eligible]
             effects = effects + risks[1:] - risks[:1]
-        found += [
-            pd.DataFrame({"life": who[there], "arm": arm, "effect": effects[code]})
+        effect_tables += [
+            pd.DataFrame({"life": customer[eligible], "arm": arm, "effect": effects[code]})
             for code, arm in enumerate(ARMS[1:])
         ]
-        who, start = draw_return(draws, people, own["end"], clock) if not life else (who, start)
-    table = pd.concat(found, ignore_index=True)
+        customer, start = (
+            draw_return(draws, people, lives["end"], clock) if not life else (customer, start)
+        )
+    table = pd.concat(effect_tables, ignore_index=True)
     ids = np.array(name_customers(block * company.block, size).to_pylist())
     return table.assign(campaign=name, customer_id=ids[table.life])

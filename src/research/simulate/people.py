@@ -1,6 +1,4 @@
-"""The customers of the generated company: the traits that their table shows, and the latent ones
-that it doesn't.
-"""
+"""The customers of the generated company: the traits in their table, and the latent ones."""
 
 import numpy as np
 
@@ -26,9 +24,7 @@ LATENT = ("home", "quiet", "loyalty", "trouble", "taste", "answers", "language",
 
 
 def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
-    """Return one entry per customer: traits, day of joining, and the latent habits that no table
-    shows.
-    """
+    """Return one entry per customer: traits, day of joining, and the latent habits."""
     traits = {name: choose(draws(name), table, size) for name, table in TRAITS.items()}
     shift = sum(look_up(TRAITS[name], codes, 1) for name, codes in traits.items())
     joined = draw_joining(draws, size, clock)
@@ -56,8 +52,9 @@ def draw_people(draws: Draws, size: int, clock: Clock) -> Columns:
 
 
 def draw_joining(draws: Draws, size: int, clock: Clock) -> np.ndarray:
-    """Return the first day of the first contract: for nearly half of the customers before the
-    history, and never the first of a month.
+    """Return the first day of the first contract, never the first of a month.
+
+    For nearly half of the customers it lies before the history.
     """
     before = (
         clock.first
@@ -83,8 +80,9 @@ def draw_age(draws: Draws, band: np.ndarray) -> np.ndarray:
 def draw_return(
     draws: Draws, people: Columns, end: np.ndarray, clock: Clock
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return who would come back after an end, and on which day: the end of the history where they
-    never left or would be later.
+    """Return the customers who would come back after an end, and on which day.
+
+    The day is the end of the history where they never left or would come back later.
     """
     back = (
         np.where(end < NEVER, end, clock.end)
@@ -94,19 +92,19 @@ def draw_return(
     first = back == back.astype("datetime64[D]").astype("datetime64[M]").astype(
         "datetime64[D]"
     ).astype(np.int64)
-    who = np.flatnonzero(people["returner"])
-    return who, np.minimum(back + first, clock.end)[who]
+    customer = np.flatnonzero(people["returner"])
+    return customer, np.minimum(back + first, clock.end)[customer]
 
 
 def list_customers(people: Columns) -> Columns:
     """Return the table customers, by position; an age that nobody knows is -1."""
-    shown = {name: people[name] for name in TRAITS if name != "age_band"}
+    traits = {name: people[name] for name in TRAITS if name != "age_band"}
     return {
         "life": np.arange(len(people["joined"])),
         "joined_at": people["joined"] * SECONDS,
         "name": people["name"],
         "age": np.where(people["age_unknown"], -1, people["age"]),
-    } | shown
+    } | traits
 
 
 def list_latent(people: Columns) -> Columns:

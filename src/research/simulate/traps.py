@@ -1,8 +1,8 @@
-"""The planted traps that sit on finished tables: each has a stream of its own, and without it the
-tables are as if it had never been.
+"""The planted traps that change finished tables.
 
-The other two, ``price_rise`` and ``chosen_campaign``, are causal: they change what happens, see
-``lives`` and ``offers``.
+Each draws from a stream of its own, so that without it the tables are as if it had never been. The
+other two, ``price_rise`` and ``chosen_campaign``, are causal: they change what happens, see
+``lives`` and ``campaigns``.
 """
 
 import numpy as np
@@ -29,8 +29,9 @@ TWICE_TABLES = ("orders", "usage")
 
 
 def outage(clock: Clock) -> tuple[int, int]:
-    """Return the first day of the outage and the first day after it: ten days from the 10th of a
-    month, three fifths into the history.
+    """Return the first day of the outage and the first day after it.
+
+    It lasts ten days from the 10th of a month, three fifths into the history.
     """
     first = int(clock.edges[clock.months * 3 // 5]) + 9
     return first, first + OUTAGE_DAYS
@@ -39,7 +40,7 @@ def outage(clock: Clock) -> tuple[int, int]:
 def plant_rows(
     draws: Draws, name: str, table: Columns, people: Columns, traps: tuple[str, ...], clock: Clock
 ) -> Columns:
-    """Return an event table in the order of customer and time, with the traps that touch its rows.
+    """Return an event table, in the order of customer and time, with the traps in its rows.
 
     Parameters
     ----------
@@ -78,17 +79,16 @@ def plant_rows(
 def _hostile(
     draw: np.random.Generator, hit: np.ndarray, positions: np.ndarray, end: int
 ) -> np.ndarray:
-    """Put the last entries of a list of names or phrases, which are the hostile ones, where ``hit``
-    is true.
-    """
+    """Put hostile entries, the last ones of a list of names or phrases, where ``hit`` is true."""
     return np.where(hit, end - 1 - draw.integers(0, len(HOSTILE), len(hit)), positions)
 
 
 def plant_attributes(
     draws: Draws, table: Columns, cancels: np.ndarray, traps: tuple[str, ...], clock: Clock
 ) -> Columns:
-    """Return the table customers with the traps that touch its attributes; ``cancels`` says who
-    leaves of their own will, now or later.
+    """Return the table customers with the traps in its attributes.
+
+    ``cancels`` is true for customers who leave of their own will, now or later.
     """
     size = len(cancels)
     if "hostile_text" in traps:
