@@ -1,10 +1,11 @@
-"""Small projects for the tests of the batch: flat studies of two customers, notebooks of a few
-cells.
-"""
+"""Small projects for the tests of the batch: flat studies of two customers, short notebooks."""
 
 from pathlib import Path
 
 import nbformat
+import pytest
+
+from research.batch import records
 
 STUDY = (
     "title: The {name} company\nkind: flat\nsources: {{rows: {{file: rows.csv}}}}\neconomics:"
@@ -12,6 +13,32 @@ STUDY = (
 )
 ADAPTER = "SELECT id AS customer_id, churned, fee FROM rows\n"
 ROWS = "id,churned,fee\n1,true,10\n2,false,20\n"
+PLAN = """
+notebooks: [10_data]
+studies:
+  alpha:
+    runs:
+      default: {}
+      more: {rows: 5}
+  beta: {notebooks: [10_data, 30_risk, 40_survival]}
+  gamma: {}
+"""
+DECLARED = (
+    'study: str = "alpha"  # folder\nrows: int = 3  # rows = lines of the table\nlabel: str | None'
+    " = None\nshares: list[float] = [0.5]"
+)
+TABLE = (
+    "import pandas as pd\nfrom research.reporting.results import"
+    " save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
+)
+FAULTS = (
+    "from research.errors import StudyError\nraise StudyError('first <b>fault</b>; mend it',"
+    " 'second fault; mend that')"
+)
+STOP = (
+    "from research.errors import NotApplicable\nraise NotApplicable('expected a table contracts;"
+    " this study has none')"
+)
 
 
 def write_study(root: Path, name: str, rows: str | None = ROWS) -> None:
@@ -25,9 +52,7 @@ def write_study(root: Path, name: str, rows: str | None = ROWS) -> None:
 
 
 def write_notebook(root: Path, name: str, title: str, parameters: str, *cells: str) -> None:
-    """Write a notebook: its title, the cell tagged parameters, then code; a cell that starts with
-    ``#`` is markdown.
-    """
+    """Write a notebook: title, the cell tagged parameters, then code, or markdown after a ``#``."""
     made = [
         nbformat.v4.new_markdown_cell(f"# {title}"),
         nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
@@ -50,3 +75,24 @@ def write_plan(root: Path, text: str) -> None:
     """Write ``reports/plan.yml``."""
     (root / "reports").mkdir(exist_ok=True)
     (root / "reports" / "plan.yml").write_text(text)
+
+
+def write_project(root: Path) -> None:
+    """Write three studies, three notebooks of which one fails and one stops, and a plan."""
+    for name in ("alpha", "beta"):
+        write_study(root, name)
+    write_study(root, "gamma", rows=None)
+    write_notebook(root, "10_data", "What is there?", DECLARED, TABLE)
+    write_notebook(
+        root, "30_risk", "Who will leave?", 'study: str = "alpha"\nrate: float = 0.5', FAULTS
+    )
+    write_notebook(root, "40_survival", "When?", 'study: str = "alpha"', STOP)
+    write_plan(root, PLAN)
+    (root / "code.py").write_text("x = 1\n")
+    (root / "requirements.lock").write_text("pandas==2.3.3\n")
+
+
+def enter(patch: pytest.MonkeyPatch, root: Path) -> None:
+    """Work in a project whose package is one file, so that edits of the real one don't matter."""
+    patch.setenv("RESEARCH_HOME", str(root))
+    patch.setattr(records, "list_sources", lambda: [root / "code.py"])

@@ -1,76 +1,23 @@
-import fcntl
+"""A batch: what it leaves, and what makes a job run again."""
+
 import json
 import os
 import shutil
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
-import papermill
 import pytest
-from projects import ROWS, write_notebook, write_plan, write_study
+from projects import ROWS, enter, write_plan, write_project
 
-from research.batch import notebooks, plan, records, snakemake
+from research.batch import records, snakemake
 from research.batch import run as batch_run
-from research.batch.job import StudyError, _execute, _refuse_clashes
 from research.errors import UsageError
-
-PLAN = """
-notebooks: [10_data]
-studies:
-  alpha:
-    runs:
-      default: {}
-      more: {rows: 5}
-  beta: {notebooks: [10_data, 30_risk, 40_survival]}
-  gamma: {}
-"""
-DECLARED = (
-    'study: str = "alpha"  # folder\nrows: int = 3  # rows = lines of the table\nlabel: str | None'
-    " = None\nshares: list[float] = [0.5]"
-)
-TABLE = (
-    "import pandas as pd\nfrom research.reporting.results import"
-    " save_table\nsave_table(pd.DataFrame({'number': range(rows), 'name': study}), 'numbers')"
-)
-FAULTS = (
-    "from research.errors import StudyError\nraise StudyError('first <b>fault</b>; mend it',"
-    " 'second fault; mend that')"
-)
-STOP = (
-    "from research.errors import NotApplicable\nraise NotApplicable('expected a table contracts;"
-    " this study has none')"
-)
-
-
-def write_project(root: Path) -> None:
-    for name in ("alpha", "beta"):
-        write_study(root, name)
-    write_study(root, "gamma", rows=None)
-    write_notebook(root, "10_data", "What is there?", DECLARED, TABLE)
-    write_notebook(
-        root, "30_risk", "Who will leave?", 'study: str = "alpha"\nrate: float = 0.5', FAULTS
-    )
-    write_notebook(root, "40_survival", "When?", 'study: str = "alpha"', STOP)
-    write_plan(root, PLAN)
-    (root / "code.py").write_text("x = 1\n")
-    (root / "requirements.lock").write_text("pandas==2.3.3\n")
-
-
-def enter(patch: pytest.MonkeyPatch, root: Path) -> None:
-    """Work in a project whose package is one small file, so that edits of the real one don't
-    disturb.
-    """
-    patch.setenv("RESEARCH_HOME", str(root))
-    patch.setattr(records, "list_sources", lambda: [root / "code.py"])
 
 
 @pytest.fixture(scope="module")
 def first_batch(tmp_path_factory):
-    """All of the plan, once: two runs of alpha, beta with a failing notebook, gamma without its
-    file.
-    """
+    """All of the plan, once: alpha twice, beta with a failing notebook, gamma without its file."""
     root = tmp_path_factory.mktemp("batch")
     write_project(root)
     with pytest.MonkeyPatch.context() as patch:
@@ -87,176 +34,31 @@ def made_project(first_batch, tmp_path, monkeypatch):
     return root
 
 
-@pytest.fixture
-def fresh(tmp_path, monkeypatch):
-    write_project(tmp_path)
-    enter(monkeypatch, tmp_path)
-    return tmp_path
-
-
 def read(path: Path) -> dict:
     return json.loads(path.read_text())
 
 
 def stale(study: str, monkeypatch) -> list[str]:
     """Return the jobs that a batch would run."""
-    found = []
+    outdated = []
 
-    def note(wanted, cores, lock):
-        found.extend(key for key, job in wanted.items() if not records.is_current(job))
+    def note(jobs, cores, lock):
+        outdated.extend(key for key, job in jobs.items() if not records.is_current(job))
         return ""
 
-    monkeypatch.setattr(snakemake, "make", note)
-    monkeypatch.setattr(batch_run, "_settle", lambda job, words: "unchanged")
+    monkeypatch.setattr(snakemake, "run_jobs", note)
+    monkeypatch.setattr(batch_run, "_conclude", lambda job, output: "unchanged")
     batch_run.run(study, {}, 1)
-    return found
+    return outdated
 
 
 # What a request may ask for
 
 
-def refuse(chosen=None, cores=1, **settings) -> str:
-    with pytest.raises(UsageError) as error:
-        batch_run.run(chosen, settings, cores)
-    return str(error.value)
-
-
-def test_an_unknown_parameter_is_refused_before_anything_runs(fresh):
-    told = refuse("alpha", rovs="4")
-    assert (
-        told == "--set: expected a parameter that one of 10_data declares, got 'rovs'; did you mean"
-        " 'rows'?"
-    )
-    assert not (fresh / "reports" / "alpha").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "declared"), [("four", "int"), ("4.5", "int"), ("true", "int"), ("", "int")]
-)
-def test_a_value_of_the_wrong_type_is_refused(fresh, text, declared):
-    assert f"expected rows as {declared}, got " in refuse("alpha", rows=text)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("rows", "4", 4),
-        ("label", "true", "true"),
-        ("label", "2025-06-30", "2025-06-30"),
-        ("label", "none", None),
-        ("shares", "[0.1, 1]", [0.1, 1.0]),
-    ],
-)
-def test_a_setting_is_read_as_the_type_that_the_notebook_declares(fresh, name, text, value):
-    (run,) = plan.arrange("alpha", {name: text})
-    assert run.values["10_data"] == {name: value}
-
-
-def test_all_faults_of_a_request_are_told_at_once(fresh):
-    told = refuse("alpha", rovs="4", rows="x", study="beta").splitlines()
-    assert len(told) == 3
-
-
-def test_an_unknown_study_is_refused_with_the_closest_name(fresh):
-    assert "did you mean 'alpha'?" in refuse("alpa")
-
-
 @pytest.mark.parametrize("cores", [0, -1, 1.5, True])
 def test_fewer_than_one_job_is_refused(fresh, cores):
-    assert "--jobs: expected a whole number of at least 1" in refuse("alpha", cores)
-
-
-def test_a_study_that_the_plan_does_not_name_runs_the_notebooks_of_the_plan(fresh):
-    write_study(fresh, "delta")
-    (run,) = plan.arrange("delta", {})
-    assert (run.name, list(run.values)) == ("default", ["10_data"])
-
-
-def test_each_notebook_gets_only_what_it_declares(fresh):
-    (run,) = plan.arrange("beta", {"rows": "4", "rate": "0.25"})
-    assert run.values == {"10_data": {"rows": 4}, "30_risk": {"rate": 0.25}, "40_survival": {}}
-
-
-def test_settings_lie_on_top_of_the_default_run_of_the_plan_and_name_the_run(fresh):
-    write_plan(
-        fresh,
-        "notebooks: [10_data]\nstudies: {alpha: {runs: {default: {label: north}, other: {rows:"
-        " 9}}}}",
-    )
-    (run,) = plan.arrange("alpha", {"shares": "[0.5, 0.75]", "rows": "4"})
-    assert run.parameters == {"label": "north", "rows": 4, "shares": [0.5, 0.75]}
-    assert run.name.startswith("rows=4,shares=")
-    assert run.command == "research run alpha --set 'shares=[0.5, 0.75]' --set rows=4"
-
-
-@pytest.mark.parametrize("value", ["../../etc", "a b", "", "x" * 300, "a/b", "é"])
-def test_no_value_makes_a_folder_name_that_is_unsafe(value):
-    assert notebooks.SAFE_VALUE.fullmatch(
-        notebooks.name_run({"label": value}).removeprefix("label=")
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("notebooks: [10_data]\nstudys: {}\n", "key studies: expected"),
-        ("notebooks: []\nstudies: {}\n", "key notebooks: expected"),
-        (
-            "notebooks: [10_date]\nstudies: {alpha: {}}\n",
-            "got '10_date'; did you mean '10_data'?",
-        ),
-        ("notebooks: [10_data]\nstudies: {alpa: {}}\n", "got 'alpa'; did you mean 'alpha'?"),
-        (
-            "notebooks: [10_data]\nstudies: {alpha: {runs: {../x: {}}}}\n",
-            "key studies.alpha.runs.../x",
-        ),
-        (
-            "notebooks: [10_data]\nstudies: {alpha: {runs: {a: {rows: '4'}}}}\n",
-            "studies.alpha.runs.a: expected rows as int, got '4'",
-        ),
-        (
-            "notebooks: [10_data]\nstudies: {alpha: {runs: {a: {rovs: 4}}}}\n",
-            "studies.alpha.runs.a: expected a parameter that one of 10_data declares",
-        ),
-        ("notebooks: [10_data\n", "expected valid YAML"),
-    ],
-)
-def test_each_fault_of_the_plan_is_a_sentence(fresh, text, told):
-    write_plan(fresh, text)
-    sentence = refuse()
-    assert told in sentence
-    assert "; " in sentence
-
-
-def test_a_date_in_the_plan_reaches_a_text_parameter_as_it_was_written(fresh):
-    write_plan(
-        fresh, "notebooks: [10_data]\nstudies: {alpha: {runs: {default: {label: 2025-06-30}}}}"
-    )
-    assert plan.arrange("alpha", {})[0].parameters == {"label": "2025-06-30"}
-
-
-def test_a_parameter_that_is_computed_is_refused(fresh):
-    write_notebook(fresh, "10_data", "What is there?", "rows: int = 3\ntwice: int = 2 * rows")
-    assert (
-        "expected 'name: type = literal' on each line of the cell tagged parameters, got"
-        " 'twice: int = 2 * rows'" in refuse("alpha")
-    )
-
-
-def test_a_second_batch_in_the_same_project_is_refused(fresh):
-    with snakemake.alone():
-        assert f"expected to be the only batch at work here, got process {os.getpid()}" in refuse(
-            "alpha"
-        )
-
-
-def test_the_lock_of_a_batch_that_was_killed_is_free(fresh):
-    lock = fresh / "reports" / ".batch" / "lock"
-    lock.parent.mkdir()
-    lock.write_text("process 1, at work since 2020-01-01")
-    with snakemake.alone() as held, lock.open() as other, pytest.raises(BlockingIOError):
-        assert held.name == str(lock)
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(UsageError, match="--jobs: expected a whole number of at least 1, got "):
+        batch_run.run("alpha", {}, cores)
 
 
 # What a batch leaves
@@ -290,7 +92,7 @@ def test_a_study_whose_data_are_missing_fails_alone_and_says_why(first_batch):
     run = read(first_batch[0] / "reports" / "gamma" / "default" / "run.json")
     assert run["outcome"] == "failed"
     assert (
-        "expected the file data/gamma/raw/rows.csv, which is not there"
+        "expected the file data/gamma/raw/rows.csv, but it does not exist"
         in run["notebooks"]["10_data"]["error"]
     )
 
@@ -487,7 +289,7 @@ def test_a_job_that_is_killed_counts_as_failed_and_leaves_earlier_results(made_p
         "import os; os.kill(os.getppid(), 9); import pandas as pd",
     )
     assert batch_run.run("alpha", {}, 1) == 1
-    assert "expected the job to say how it ended, got nothing" in capfd.readouterr().err
+    assert "expected a record of how the job ended, got none" in capfd.readouterr().err
     assert (made_project / "reports" / "alpha" / "default" / "10_data.html").exists()
 
 
@@ -511,59 +313,3 @@ def test_a_run_whose_data_were_missing_for_a_night_is_done_again_without_work(ma
     made = page.stat().st_mtime_ns
     assert batch_run.run("alpha", {}, 1) == 0
     assert (read(summary)["outcome"], page.stat().st_mtime_ns) == ("done", made)
-
-
-# One job
-
-
-def job(root: Path) -> dict:
-    return {"study": "alpha", "run": "default", "notebook": "10_data", "values": {}}
-
-
-def test_a_kernel_that_found_its_port_taken_is_started_once_more(fresh, monkeypatch):
-    calls = []
-
-    def execute(*arguments, **options):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise RuntimeError("Kernel died before replying to kernel_info: Address already in use")
-        return "made"
-
-    monkeypatch.setattr(papermill, "execute_notebook", execute)
-    (fresh / "kernel.log").touch()
-    assert _execute(job(fresh), fresh) == "made"
-    assert len(calls) == 2
-
-
-def test_another_failure_to_start_is_not_tried_again(fresh, monkeypatch):
-    def execute(*arguments, **options):
-        raise RuntimeError("Kernel died before replying to kernel_info")
-
-    monkeypatch.setattr(papermill, "execute_notebook", execute)
-    (fresh / "kernel.log").touch()
-    with pytest.raises(RuntimeError):
-        _execute(job(fresh), fresh)
-
-
-@pytest.mark.parametrize(
-    ("content", "fingerprint", "refused"),
-    [("number\n1\n", "b", True), ("number\n0\n", "b", False), ("number\n1\n", "a", False)],
-)
-def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
-    tmp_path, content, fingerprint, refused
-):
-    # 10_data left 'numbers' holding 0, made from fingerprint b; where b is no longer wanted,
-    # 10_data will be made again and counts for nothing
-    for folder, text in (("run", "number\n0\n"), ("scratch", content)):
-        (tmp_path / folder / "tables").mkdir(parents=True)
-        (tmp_path / folder / "tables" / "numbers.csv").write_text(text)
-    job, others = (
-        {"notebook": "30_risk", "siblings": {"10_data": fingerprint}},
-        {"10_data": {"fingerprint": "b", "files": ["tables/numbers.csv"]}},
-    )
-    told = (
-        r"expected equal tables under one name, got another numbers.csv than that of 10_data;"
-        r" rename them"
-    )
-    with pytest.raises(StudyError, match=told) if refused else nullcontext():
-        _refuse_clashes(job, tmp_path / "scratch", tmp_path / "run", ["numbers.csv"], others)

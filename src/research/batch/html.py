@@ -1,47 +1,21 @@
-"""HTML of notebooks made safe and regular: nothing that acts, tables that align and scroll, figures
-that say what they are.
-"""
+"""HTML of notebooks made safe and regular: no active content, aligned tables, named figures."""
 
 import re
 
 from bs4 import BeautifulSoup, Tag
 
-ACTING = [
-    "script",
-    "iframe",
-    "frame",
-    "object",
-    "embed",
-    "applet",
-    "link",
-    "meta",
-    "base",
-    "form",
-    "input",
-    "button",
-    "textarea",
-    "select",
-    "audio",
-    "video",
-]
-ADDRESSES = (
-    "href",
-    "src",
-    "action",
-    "formaction",
-    "xlink:href",
-    "poster",
-    "srcset",
-    "background",
-    "data",
-    "ping",
-)
+EMBEDDED = ["script", "iframe", "frame", "object", "embed", "applet", "audio", "video"]
+OF_FORMS = ["form", "input", "button", "textarea", "select"]
+ACTIVE = [*EMBEDDED, *OF_FORMS, "link", "meta", "base"]
+SENDING = ["href", "xlink:href", "action", "formaction", "ping"]
+LOADING = ["src", "srcset", "poster", "background", "data"]
 HARMLESS = re.compile(
     r"\s*(#|https?://|mailto:|data:image/(png|jpeg|gif|svg\+xml)[;,]|[\w.~/-]+(#[\w-]*)?\s*$)",
     re.IGNORECASE,
 )
 NUMBER = re.compile(
-    r"\s*[-+−]?[$€£]?\s?[\d.,\s]*\d\s*([eE][-+]?\d+)?\s*(%|[$€£])?\s*|\s*(nan|None|NaN|NaT|<NA>|–|-)?\s*"
+    r"\s*[-+−]?[$€£]?\s?[\d.,\s]*\d\s*([eE][-+]?\d+)?\s*(%|[$€£])?\s*"
+    r"|\s*(nan|None|NaN|NaT|<NA>|–|-)?\s*"
 )
 LONG_TEXT = 32
 
@@ -52,7 +26,7 @@ def clean_html(html: str) -> str:
     Unclosed and surplus tags end with the fragment, so that one output cannot swallow the page.
     """
     soup = BeautifulSoup(html, "html.parser")
-    for tag in soup.find_all(ACTING):
+    for tag in soup.find_all(ACTIVE):
         tag.decompose()
     for tag in soup.find_all(True):
         _strip(tag)
@@ -62,35 +36,27 @@ def clean_html(html: str) -> str:
 
 
 def _strip(tag: Tag) -> None:
-    """Take away event handlers, and addresses that are neither pictures in the page nor plain
-    links.
-    """
+    """Remove event handlers, and addresses other than plain links and images in the page."""
     for name in list(tag.attrs):
-        value = tag.attrs[name]
-        acting = name.lower().startswith("on") or (
-            name.lower() in ADDRESSES and not HARMLESS.match(str(value))
-        )
-        if acting or (
-            tag.name != "a"
-            and name.lower() in ADDRESSES
-            and not str(value).lower().startswith(("data:image/", "#"))
-        ):
+        value = str(tag.attrs[name])
+        handler, address = name.lower().startswith("on"), name.lower() in SENDING + LOADING
+        inside = value.lower().startswith(("data:image/", "#"))
+        harmless = HARMLESS.match(value) and (tag.name == "a" or inside)
+        if handler or (address and not harmless):
             del tag.attrs[name]
     if tag.name == "a":
         tag.attrs["rel"] = "noreferrer"
 
 
 def _tidy_table(soup: BeautifulSoup, table: Tag) -> None:
-    """Give a table the page's own look, numbers to the right, and a wrapper of its own to scroll
-    in.
-    """
+    """Give a table the style of the page, right-aligned numbers, and a wrapper that scrolls."""
     classes = table.get("class") or []
     table.attrs.pop("border", None)
     if "dataframe" in classes:
         _simplify_index(table)
         _align_numbers(table)
     if {"dataframe", "gt_table"} & {*classes}:
-        _drop_own_look(table)
+        _remove_styles(table)
     for cell in table.find_all("td"):
         if len(cell.get_text()) > LONG_TEXT:
             cell["class"] = [*(cell.get("class") or []), "long"]
@@ -103,7 +69,7 @@ def _tidy_table(soup: BeautifulSoup, table: Tag) -> None:
         )
 
 
-def _drop_own_look(table: Tag) -> None:
+def _remove_styles(table: Tag) -> None:
     box = table.find_parent("div")
     if box is not None:
         box.attrs.pop("style", None)
@@ -115,28 +81,30 @@ def _drop_own_look(table: Tag) -> None:
 
 
 def _simplify_index(table: Tag) -> None:
-    """Leave out an index that only counts the rows, and put the name of another one beside the
-    names of the columns.
-    """
     heads = [row.find_all("th", recursive=False) for row in table.select("thead tr")]
-    labels = [row.find("th") for row in table.select("tbody tr")]
-    if (
-        len(heads) == 1
-        and not heads[0][0].text
-        and [label and label.text for label in labels]
-        == [str(place) for place in range(len(labels))]
-    ):
-        for cell in (heads[0][0], *labels):
-            cell.decompose()
+    if len(heads) == 1 and not heads[0][0].text:
+        _remove_counter(table, heads[0][0])
     if len(heads) == 2 and len(heads[0]) == len(heads[1]):
-        names = [cell for cell in heads[1] if cell.text]
-        if (
-            not any(cell.text for cell in heads[0][: len(names)])
-            and heads[1][: len(names)] == names
-        ):
-            for blank, name in zip(heads[0], names, strict=False):
-                blank.string = name.text
-            heads[1][0].parent.decompose()
+        _raise_index_name(*heads)
+
+
+def _remove_counter(table: Tag, corner: Tag) -> None:
+    """Remove an index that only counts the rows."""
+    labels = [row.find("th") for row in table.select("tbody tr")]
+    counts = [str(place) for place in range(len(labels))]
+    if [label and label.text for label in labels] == counts:
+        for cell in (corner, *labels):
+            cell.decompose()
+
+
+def _raise_index_name(columns: list[Tag], index: list[Tag]) -> None:
+    """Put the name of the index into the row with the names of the columns."""
+    names = [cell for cell in index if cell.text]
+    free = not any(cell.text for cell in columns[: len(names)])
+    if free and index[: len(names)] == names:
+        for blank, name in zip(columns, names, strict=False):
+            blank.string = name.text
+        index[0].parent.decompose()
 
 
 def _align_numbers(table: Tag) -> None:
@@ -163,14 +131,14 @@ def _is_number(cell: Tag) -> bool:
 
 
 def outline(html: str) -> tuple[str, str, list[tuple[str, str]]]:
-    """Take the title out of a report's body, and number its headings and pictures.
+    """Take the title out of a report's body, and number its headings.
 
     Returns
     -------
     title : str
         The text of the first H1, empty where there is none.
     body : str
-        The rest; every H2 has an id of its own, every picture an alternative text after the heading
+        The rest; every H2 has an id of its own, every image an alternative text from the heading
         above it.
     contents : list of (id, text)
         The H2 in order.
@@ -182,11 +150,11 @@ def outline(html: str) -> tuple[str, str, list[tuple[str, str]]]:
     for number, section in enumerate(soup.find_all("h2"), 1):
         section["id"] = f"section-{number}"
         contents.append((section["id"], section.get_text(" ", strip=True)))
-    _name_parts(soup, title)
+    _name_figures_and_tables(soup, title)
     return title, str(soup), contents
 
 
-def _name_parts(soup: BeautifulSoup, title: str) -> None:
+def _name_figures_and_tables(soup: BeautifulSoup, title: str) -> None:
     for image in soup.find_all("img"):
         if not image.get("alt"):
             image["alt"] = f"Figure: {_heading_above(image, title)}"

@@ -1,7 +1,7 @@
 """One job: execute one notebook for one run, and publish its page, tables and record together.
 
 ``python -m research.batch.job JOBS.json STUDY/RUN/NOTEBOOK`` is the whole command, here or on
-another machine that sees the same folder.
+another machine that has access to the same folder.
 """
 
 import json
@@ -17,6 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# On import, jsonschema parses a grammar of web addresses for 2.5 s, which no notebook needs, unless
+# this module can't be imported; so this stands before the other imports.
+# ruff: noqa: E402
+sys.modules.setdefault("rfc3987_syntax", None)
+
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
@@ -27,16 +32,13 @@ from research.batch import pages, records
 from research.errors import NotApplicable, StudyError, UsageError
 from research.study import project_root
 
-# ruff: noqa: E402
-# On import, jsonschema has a grammar of web addresses parsed for 2.5 s, which no notebook needs; it
-# does without where it isn't found.
-sys.modules.setdefault("rfc3987_syntax", None)
 SENTENCES = {StudyError.__name__, UsageError.__name__}
 START_SECONDS = 120
-# a cell, a study or the page's size; a kernel that dies or doesn't start; a disk; a file that isn't
-# what it should be. Any other error is a
-# fault of this package: it ends the job with its traceback, which the batch keeps as the details of
-# a job that gave no account of itself
+LOG, EXECUTED = "kernel.log", "notebook.ipynb"  # in the scratch folder
+PORT_TAKEN = "Address already in use"
+# What may go wrong in a cell, a study or a page, in a kernel that dies or doesn't start, or on a
+# disk. Any other error is a fault of this package: it ends the job with its traceback, which the
+# batch keeps as the details of a job that left no record.
 FAILURES = (PapermillException, StudyError, RuntimeError, OSError, ValueError, MemoryError)
 
 
@@ -47,31 +49,26 @@ def main() -> int:
 
 
 def run_job(job: dict[str, Any]) -> int:
-    """Execute and publish one notebook, or keep what is known of its failure; return the exit
-    code.
-    """
+    """Execute and publish one notebook, or record its failure; return the exit code."""
     started, clock = records.now(), time.monotonic()
-    with _staging(job) as scratch, _captured(scratch / "kernel.log") as tell:
-        say = partial(_say, tell, job)
-        say("…")
+    with _make_scratch(job) as scratch, _redirect_output(scratch / LOG) as write:
+        report = partial(_report_progress, write, job)
+        report("…")
         try:
-            record = _make(job, scratch, started, clock)
+            record = _execute_and_publish(job, scratch, started, clock)
         except FAILURES as error:
-            record = records.describe(
-                job, started, time.monotonic() - clock, "failed", explain(error)
-            )
-            records.write_failure(job, record, _details(error, scratch), scratch / "notebook.ipynb")
-            say(f"… failed after {record['seconds']:.0f} s: {record['error']}")
+            seconds, reason = time.monotonic() - clock, describe_failure(error)
+            record = records.describe(job, started, seconds, "failed", reason)
+            records.write_failure(job, record, _list_details(error, scratch), scratch / EXECUTED)
+            report(f"… failed after {record['seconds']:.0f} s: {record['error']}")
             return 1
-        say(f"… {record['outcome']} in {record['seconds']:.0f} s")
+        report(f"… {record['outcome']} in {record['seconds']:.0f} s")
     return 0
 
 
 @contextmanager
-def _staging(job: dict[str, Any]) -> Iterator[Path]:
-    """Give a folder beside the run's results, on the same disk, so that each result is published by
-    one rename.
-    """
+def _make_scratch(job: dict[str, Any]) -> Iterator[Path]:
+    """Yield a folder next to the run's results; from the same disk, publishing is one rename."""
     folder = records.run_folder(job)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".staging-"))
@@ -84,32 +81,31 @@ def _staging(job: dict[str, Any]) -> Iterator[Path]:
 
 
 @contextmanager
-def _captured(log: Path) -> Iterator[Callable[[str], None]]:
-    """Send what this process and its kernel write to ``log``; give a function that still reaches
-    the terminal.
-    """
+def _redirect_output(log: Path) -> Iterator[Callable[[str], None]]:
+    """Write this process's and its kernel's output to ``log``; yield a writer to the terminal."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    terminal = os.dup(1), os.dup(2)
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     try:
-        yield lambda text: os.write(kept[1], text.encode()) and None
+        yield lambda text: os.write(terminal[1], text.encode()) and None
     finally:
-        for number, saved in zip((1, 2), kept, strict=True):
+        for number, saved in zip((1, 2), terminal, strict=True):
             os.dup2(saved, number)
             os.close(saved)
 
 
-def _say(tell: Callable[[str], None], job: dict[str, Any], text: str) -> None:
-    """Tell the batch, in one line and one write, how the job fares; the batch knows such lines by
-    their first word.
-    """
-    tell(f"job {job['study']}/{job['run']} {job['notebook']} {' | '.join(text.splitlines())}\n")
+def _report_progress(write: Callable[[str], None], job: dict[str, Any], text: str) -> None:
+    """Write one line for the batch, which recognises it by its first word."""
+    line = " | ".join(text.splitlines())
+    write(f"job {job['study']}/{job['run']} {job['notebook']} {line}\n")
 
 
-def _make(job: dict[str, Any], scratch: Path, started: str, clock: float) -> dict[str, Any]:
+def _execute_and_publish(
+    job: dict[str, Any], scratch: Path, started: str, clock: float
+) -> dict[str, Any]:
     outcome, reason = "done", ""
     try:
         notebook = _execute(job, scratch)
@@ -117,22 +113,20 @@ def _make(job: dict[str, Any], scratch: Path, started: str, clock: float) -> dic
         if error.ename != NotApplicable.__name__:
             raise
         outcome, reason = "not applicable", error.evalue
-        notebook = _cut(nbformat.read(scratch / "notebook.ipynb", as_version=4), reason)
+        notebook = _cut_after_reason(nbformat.read(scratch / EXECUTED, as_version=4), reason)
     record = records.describe(job, started, time.monotonic() - clock, outcome, reason)
     return _publish(job, scratch, notebook, record)
 
 
 def _execute(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
-    """Execute the notebook; a kernel that found its port taken, as one in a hundred does beside
-    others, is started once more.
-    """
+    """Execute the notebook; a kernel that found its port taken by another is started once more."""
     for attempt in (1, 2):
         try:
             return _execute_once(job, scratch)
         except PapermillExecutionError:
             raise
         except (RuntimeError, OSError) as error:
-            if attempt == 2 or "Address already in use" not in f"{error} {_log(scratch)}":
+            if attempt == 2 or PORT_TAKEN not in f"{error} {_read_log(scratch)}":
                 raise
     raise AssertionError("unreachable")
 
@@ -140,8 +134,8 @@ def _execute(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
 def _execute_once(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
     folder = project_root() / "notebooks"
     return papermill.execute_notebook(
-        _literally(folder / f"{job['notebook']}.ipynb"),
-        _literally(scratch / "notebook.ipynb"),
+        _escape_braces(folder / f"{job['notebook']}.ipynb"),
+        _escape_braces(scratch / EXECUTED),
         parameters=job["values"],
         kernel_name="python3",
         language="python",
@@ -151,35 +145,32 @@ def _execute_once(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
     )
 
 
-def _literally(path: Path) -> str:
-    """Papermill fills braces in a path with parameters; doubled, they stand for themselves."""
+def _escape_braces(path: Path) -> str:
+    """Double the braces in a path, which papermill would fill with parameters."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _cut(notebook: nbformat.NotebookNode, reason: str) -> nbformat.NotebookNode:
-    """Keep a notebook up to the cell that found it not applicable, and say so in that cell's
-    place.
-    """
+def _cut_after_reason(notebook: nbformat.NotebookNode, reason: str) -> nbformat.NotebookNode:
+    """Keep a notebook up to the cell that raised ``NotApplicable``, and put the reason there."""
     cells = [
         cell
         for cell in notebook.cells
         if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])
     ]
-    stop = next(
+    raised = next(
         place
         for place, cell in enumerate(cells)
         if any(output.output_type == "error" for output in cell.get("outputs", []))
     )
-    notebook.cells = [*cells[:stop], nbformat.v4.new_markdown_cell(f"*Not applicable: {reason}*")]
+    last = nbformat.v4.new_markdown_cell(f"*Not applicable: {reason}*")
+    notebook.cells = [*cells[:raised], last]
     return notebook
 
 
 def _publish(
     job: dict[str, Any], scratch: Path, notebook: nbformat.NotebookNode, record: dict[str, Any]
 ) -> dict[str, Any]:
-    """Move page, tables and record to their places, each by a rename; tables that this notebook no
-    longer leaves go.
-    """
+    """Move page, tables and record to their places, each by a rename, and remove old tables."""
     folder, name = records.run_folder(job), job["notebook"]
     tables = sorted(path.name for path in (scratch / "tables").glob("*"))
     record |= {
@@ -213,16 +204,14 @@ def _refuse_clashes(
     tables: list[str],
     others: dict[str, dict[str, Any]],
 ) -> None:
-    """Refuse a table that another notebook of this run left under the same name with other content;
-    equal ones are shared.
-    """
+    """Refuse a table that differs from another notebook's table of the same name."""
     current = {
         name: record["files"]
         for name, record in others.items()
         if record["fingerprint"] == job["siblings"].get(name)
     }
     clashes = [
-        f"another {table} than that of {name}"
+        f"a {table} that differs from that of {name}"
         for name, files in current.items()
         for table in tables
         if f"tables/{table}" in files
@@ -230,44 +219,41 @@ def _refuse_clashes(
     ]
     if clashes:
         raise StudyError(
-            f"notebooks/{job['notebook']}.ipynb: expected equal tables under one name, got"
-            f" {', '.join(clashes)}; rename them"
+            f"notebooks/{job['notebook']}.ipynb: expected tables of the same name to be equal, got"
+            f" {', '.join(clashes)}; rename it"
         )
 
 
-def explain(error: Exception) -> str:
-    """Return an error as its reader needs it: a StudyError's own sentences, else the last line."""
+def describe_failure(error: Exception) -> str:
+    """Return an error for a reader: the sentences of a ``StudyError``, else its last line."""
     if isinstance(error, PapermillExecutionError):
-        return (
-            error.evalue
-            if error.ename in SENTENCES
-            else _last_line(f"{error.ename}: {strip_ansi(error.evalue)}")
-        )
+        if error.ename in SENTENCES:
+            return error.evalue
+        return _find_last_line(f"{error.ename}: {strip_ansi(error.evalue)}")
     if isinstance(error, StudyError):
         return str(error)
     if isinstance(error, DeadKernelError):
         return (
-            "expected a kernel that lives until the last cell, got its death on the way, mostly"
-            " for lack of memory; run it again with fewer --jobs"
+            "expected the kernel to run to the last cell, but it died on the way, most often for"
+            " lack of memory; run it again with fewer --jobs"
         )
-    return _last_line("".join(traceback.format_exception_only(error)))
+    return _find_last_line("".join(traceback.format_exception_only(error)))
 
 
-def _last_line(text: str) -> str:
+def _find_last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
-def _details(error: Exception, scratch: Path) -> str:
-    trace = (
-        str(error)
-        if isinstance(error, PapermillExecutionError)
-        else "".join(traceback.format_exception(error))
-    )
-    return f"{strip_ansi(trace).strip()}\n\nWhat the kernel wrote:\n{_log(scratch) or 'nothing'}\n"
+def _list_details(error: Exception, scratch: Path) -> str:
+    """Return the traceback and the kernel's output."""
+    in_cell = isinstance(error, PapermillExecutionError)
+    trace = str(error) if in_cell else "".join(traceback.format_exception(error))
+    output = _read_log(scratch) or "nothing"
+    return f"{strip_ansi(trace).strip()}\n\nOutput of the kernel:\n{output}\n"
 
 
-def _log(scratch: Path) -> str:
-    return (scratch / "kernel.log").read_text(encoding="utf-8", errors="replace")
+def _read_log(scratch: Path) -> str:
+    return (scratch / LOG).read_text(encoding="utf-8", errors="replace")
 
 
 if __name__ == "__main__":

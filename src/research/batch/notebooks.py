@@ -1,6 +1,4 @@
-"""Notebooks and their parameters: what the cell tagged ``parameters`` declares, and whether a value
-fits it.
-"""
+"""Notebooks: cells, question and declared parameters, and whether a value fits a parameter."""
 
 import ast
 import difflib
@@ -9,7 +7,6 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +16,9 @@ from research.errors import UsageError
 from research.settings import require_settings
 from research.study import project_root, show_path
 
+PARAMETERS = "parameters"  # the tag of the cell that declares them
 SAFE_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}|-[0-9.]{1,20}")
+LONGEST_NAME = 100
 TYPES = {
     "int": int,
     "float": Annotated[float, AllowInfNan(False)],
@@ -33,136 +32,134 @@ WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a notebook declares: the type as Python knows it and as the notebook spells it, and the
-    default.
-    """
+    """A declared parameter: its type for Python and as the notebook spells it, and its default."""
 
     kind: Any
     spelled: str
     default: Any
 
 
-def find_notebook(name: str) -> Path:
-    """Return the path of ``notebooks/<name>.ipynb``.
-
-    Raises
-    ------
-    UsageError
-        If there is no such notebook.
-    """
-    folder = project_root() / "notebooks"
-    known = sorted(path.stem for path in folder.glob("*.ipynb"))
-    if name not in known:
-        raise UsageError(
-            f"expected a notebook of the folder {show_path(folder)}, got '{name}';"
-            f" {suggest(name, known)}"
-        )
-    return folder / f"{name}.ipynb"
-
-
 @dataclass(frozen=True)
 class Cell:
-    """What a cell is made of, without outputs."""
+    """A cell without its outputs."""
 
     kind: str
     source: str
     tags: tuple[str, ...]
 
 
-def read_cells(name: str) -> list[Cell]:
-    """Return the cells of a notebook."""
-    path = find_notebook(name)
-    return _read_cells(path, path.stat().st_mtime_ns)
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as a batch needs it; ``question`` is its title, or its name without one."""
+
+    name: str
+    path: Path
+    cells: tuple[Cell, ...]
+    question: str
+    parameters: dict[str, Parameter]
 
 
-@cache
-def _read_cells(path: Path, modified: int) -> list[Cell]:
+def read_notebook(name: str) -> Notebook:
+    """Read ``notebooks/<name>.ipynb``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such notebook, it can't be read, or its cell of parameters is wrong.
+    """
+    path = _find_path(name)
+    cells = _read_cells(path)
+    return Notebook(name, path, cells, _find_question(cells) or name, _read_parameters(name, cells))
+
+
+def _find_path(name: str) -> Path:
+    folder = project_root() / "notebooks"
+    names = sorted(path.stem for path in folder.glob("*.ipynb"))
+    if name not in names:
+        raise UsageError(
+            f"expected a notebook in the folder {show_path(folder)}, got '{name}';"
+            f" {suggest(name, names)}"
+        )
+    return folder / f"{name}.ipynb"
+
+
+def _read_cells(path: Path) -> tuple[Cell, ...]:
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [
+        return tuple(
             Cell(
                 cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", []))
             )
-            for cell in cells
-        ]
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
-            f"{show_path(path)}: expected a notebook in format 4, got {type(error).__name__} on"
-            " reading it; restore the file"
+            f"{show_path(path)}: expected a notebook in format 4, but reading it failed with"
+            f" {type(error).__name__}; restore the file"
         ) from None
 
 
-def find_question(name: str) -> str:
-    """Return the title of a notebook, which is its question; its name where it has no H1."""
-    lines = (
-        line
-        for cell in read_cells(name)
-        if cell.kind == "markdown"
-        for line in cell.source.splitlines()
-    )
-    return next((line[2:].strip() for line in lines if line.startswith("# ")), name)
+def _find_question(cells: tuple[Cell, ...]) -> str:
+    """Return the first H1 of a notebook, empty where there is none."""
+    texts = (cell.source for cell in cells if cell.kind == "markdown")
+    lines = (line for text in texts for line in text.splitlines())
+    return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
 
 
-def declare(name: str) -> dict[str, Parameter]:
-    """Return the parameters that a notebook declares in its cell tagged ``parameters``.
+def _read_parameters(name: str, cells: tuple[Cell, ...]) -> dict[str, Parameter]:
+    """Return the parameters that the cell tagged ``parameters`` declares.
 
     The cell is read as Python, since papermill's own line pattern overlooks ``str | None`` and
     lines with a second ``=``.
     """
-    source = next((cell.source for cell in read_cells(name) if "parameters" in cell.tags), "")
+    source = next((cell.source for cell in cells if PARAMETERS in cell.tags), "")
     try:
-        return dict(_declaration(statement) for statement in ast.parse(source).body)
+        return dict(_read_declaration(statement) for statement in ast.parse(source).body)
     except (SyntaxError, ValueError, KeyError) as error:
-        arrived = f"the type {error}" if isinstance(error, KeyError) else str(error)
+        found = f"the type {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(
             f"notebooks/{name}.ipynb: expected 'name: type = literal' on each line of the cell"
-            f" tagged parameters, got {arrived}; correct that cell"
+            f" tagged parameters, got {found}; correct that cell"
         ) from None
 
 
-def _declaration(statement: ast.stmt) -> tuple[str, Parameter]:
+def _read_declaration(statement: ast.stmt) -> tuple[str, Parameter]:
     try:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            return statement.target.id, Parameter(
-                _type(statement.annotation),
-                ast.unparse(statement.annotation),
-                ast.literal_eval(statement.value),
-            )
+            kind, spelled = _read_type(statement.annotation), ast.unparse(statement.annotation)
+            default = ast.literal_eval(statement.value)
+            return statement.target.id, Parameter(kind, spelled, default)
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             default = ast.literal_eval(statement.value)
-            return statement.targets[0].id, Parameter(
-                type(default), type(default).__name__, default
-            )
+            kind = type(default)
+            return statement.targets[0].id, Parameter(kind, kind.__name__, default)
     except (ValueError, TypeError):
         pass
     raise ValueError(f"'{ast.unparse(statement)[:60]}'")
 
 
-def _type(node: ast.expr) -> Any:
-    """Turn an annotation into a type: int, float, bool, str, list[...], Optional[...] and unions
-    with ``|``.
+def _read_type(node: ast.expr) -> Any:
+    """Turn an annotation into a type.
+
+    It may be int, float, bool, str, list[...], Optional[...] or a union with ``|``.
     """
     if isinstance(node, ast.BinOp):
-        return _type(node.left) | _type(node.right)
+        return _read_type(node.left) | _read_type(node.right)
     if isinstance(node, ast.Subscript):
-        inner = _type(node.slice)
-        return (
-            inner | None
-            if ast.unparse(node.value).endswith("Optional")
-            else TYPES[ast.unparse(node.value)][inner]
-        )
+        inner = _read_type(node.slice)
+        if ast.unparse(node.value).endswith("Optional"):
+            return inner | None
+        return TYPES[ast.unparse(node.value)][inner]
     return TYPES[ast.unparse(node)]
 
 
-def parse(text: str, parameter: Parameter | None) -> Any:
-    """Read a setting as its declared type says; what cannot be read stays text, which ``check``
-    then refuses.
+def parse_value(text: str, parameter: Parameter | None) -> Any:
+    """Return the value of a setting in its declared type.
+
+    What can't be read as that type stays text, which ``check_value`` then refuses.
     """
-    if (
-        parameter is None
-        or parameter.kind is str
-        or (parameter.kind == str | None and text.lower() not in ("none", "null"))
-    ):
+    if parameter is None or parameter.kind is str:
+        return text
+    if parameter.kind == str | None and text.lower() not in ("none", "null"):
         return text
     if text.lower() in WORDS:
         return WORDS[text.lower()]
@@ -172,7 +169,7 @@ def parse(text: str, parameter: Parameter | None) -> Any:
         return text
 
 
-def check(place: str, name: str, value: Any, parameter: Parameter) -> Any:
+def check_value(place: str, name: str, value: Any, parameter: Parameter) -> Any:
     """Return the value in its declared type.
 
     YAML reads 2025-06-30 as a date, which a text parameter takes as it was written.
@@ -189,10 +186,9 @@ def check(place: str, name: str, value: Any, parameter: Parameter) -> Any:
         require_settings(**{name: value})
         return value
     except ValidationError:
-        example = f"{name}={spell(parameter.default)}"
         raise UsageError(
-            f"{place}: expected {name} as {parameter.spelled}, got {value!r}; write a value"
-            f" like that of {example}"
+            f"{place}: expected {name} to be of type {parameter.spelled}, got {value!r}; write for"
+            f" example {name}={spell(parameter.default)}"
         ) from None
     except UsageError as error:
         raise UsageError(*(f"{place}: {fault}" for fault in error.faults)) from None
@@ -209,21 +205,23 @@ def name_run(parameters: dict[str, Any]) -> str:
     >>> name_run({"lead_days": 7, "horizon_days": 60})
     'horizon_days=60,lead_days=7'
     """
-    name = ",".join(f"{key}={_safe(spell(value))}" for key, value in sorted(parameters.items()))
-    return name if len(name) <= 100 else digest(name)
+    name = ",".join(
+        f"{key}={_make_safe(spell(value))}" for key, value in sorted(parameters.items())
+    )
+    return name if len(name) <= LONGEST_NAME else hash_text(name)
 
 
-def _safe(text: str) -> str:
-    return text if SAFE_VALUE.fullmatch(text) else digest(text)
+def _make_safe(text: str) -> str:
+    return text if SAFE_VALUE.fullmatch(text) else hash_text(text)
 
 
-def digest(text: str, length: int = 12) -> str:
+def hash_text(text: str, length: int = 12) -> str:
     """Return the first hexadecimal digits of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def suggest(name: str, known: list[str]) -> str:
-    """Return the remedy for a wrong name: the closest known one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=1)
-    remedy = f"choose one of {', '.join(known)}" if known else "there is none yet, so add it"
-    return f"did you mean '{close[0]}'?" if close else remedy
+def suggest(name: str, names: list[str]) -> str:
+    """Return what to do about a wrong name: take the most similar of ``names``, or any of them."""
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"did you mean '{close[0]}'?"
+    return f"choose one of {', '.join(names)}" if names else "there is none yet, so add it"

@@ -22,9 +22,7 @@ from research.batch.html import clean_html, outline
 from research.batch.notebooks import spell
 from research.errors import StudyError
 
-if (
-    TYPE_CHECKING
-):  # nbconvert and nbformat take seconds to import, which the index should not wait for
+if TYPE_CHECKING:  # they take seconds to import, which the index should not wait for
     from nbconvert import HTMLExporter
     from nbformat import NotebookNode
 TEMPLATES = Path(__file__).parent / "templates"
@@ -58,7 +56,7 @@ def render(notebook: "NotebookNode", record: dict[str, Any]) -> str:
     notebook : executed notebook
         Its first markdown cell holds the title, an H1.
     record : dict
-        The provenance for the foot of the page; see ``research.records``.
+        The provenance for the foot of the page; see ``research.batch.records``.
 
     Raises
     ------
@@ -99,21 +97,15 @@ def _exporter() -> "HTMLExporter":
 
 
 def _as_image(svg: str) -> str:
-    """Return an SVG as an address within the page; as a picture it can neither run scripts nor load
-    anything.
-    """
+    """Return an SVG as an image in the page, which can neither run scripts nor load anything."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(TEMPLATES)
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, **options
     )
     environment.filters.update(
         day=_day,
@@ -143,7 +135,7 @@ def _duration(seconds: float) -> str:
 
 
 def _version(code: str) -> str:
-    """Shorten a git commit as git does, and keep what stands around one."""
+    """Return a code version with its git commit shortened as git does."""
     return re.sub(r"[0-9a-f]{40}", lambda commit: commit[0][:12], code)
 
 

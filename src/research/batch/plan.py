@@ -1,52 +1,76 @@
 """The batch plan: ``reports/plan.yml``, and the runs that a request asks for.
 
-Everything that can be wrong with a request is found here, before anything runs, and listed at once.
+Everything that can be wrong with a request is found here, before anything runs, and reported at
+once.
 """
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from research.batch.notebooks import Parameter, check, declare, name_run, parse, spell, suggest
+from research.batch.notebooks import (
+    Notebook,
+    Parameter,
+    check_value,
+    name_run,
+    parse_value,
+    read_notebook,
+    spell,
+    suggest,
+)
 from research.errors import StudyError, UsageError, describe_faults
 from research.study import list_studies, project_root, read_yaml, show_path
 from research.study_schema import Part
 
+DEFAULT = "default"  # the run whose parameters all runs of a study start from
+STUDY = "study"  # the parameter that the batch sets itself
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}$")]
-Notebooks = Annotated[list[str], Field(min_length=1)]
+NotebookNames = Annotated[list[str], Field(min_length=1)]
+Parameters = dict[str, Any]
 
 
 class StudyPlan(Part):
-    """The runs of one study by name, each with its parameters on top of those of the run
-    ``default``.
-    """
+    """The runs of one study by name; their parameters are added to those of the run ``default``."""
 
-    notebooks: Notebooks | None = None
-    runs: Annotated[dict[RunName, dict[str, Any]], Field(min_length=1)] = {"default": {}}
+    notebooks: NotebookNames | None = None
+    runs: Annotated[dict[RunName, Parameters], Field(min_length=1)] = {DEFAULT: {}}
 
 
 class Plan(Part):
-    """A validated plan.yml: the notebooks that every study runs unless it names its own, and the
-    studies.
-    """
+    """A validated plan.yml: the notebooks of every study that names none, and the studies."""
 
-    notebooks: Notebooks
+    notebooks: NotebookNames
     studies: Annotated[dict[str, StudyPlan], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One study under one set of parameters: ``values`` holds, for each notebook, those that it
-    declares.
+    """One study with one set of parameters; ``values`` are those that each notebook declares."""
+
+    study: str
+    name: str
+    parameters: Parameters
+    values: dict[str, Parameters]
+    command: str
+    notebooks: dict[str, Notebook]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What one run is asked to be: parameters of its own on top of the default ones.
+
+    ``place`` is where the request stands, as a fault names it.
     """
 
     study: str
     name: str
-    parameters: dict[str, Any]
-    values: dict[str, dict[str, Any]]
-    command: str
+    default: Parameters
+    own: Parameters
+    place: str
+    notebooks: dict[str, Notebook]
 
 
 def read_plan() -> Plan:
@@ -54,7 +78,7 @@ def read_plan() -> Plan:
     path = project_root() / "reports" / "plan.yml"
     if not path.exists():
         raise UsageError(
-            "expected the file reports/plan.yml, which is not there; write 'notebooks: [10_data,"
+            "expected the file reports/plan.yml, but it does not exist; write 'notebooks: [10_data,"
             " 30_risk]' and 'studies: {demo: {}}' into it"
         )
     try:
@@ -65,8 +89,8 @@ def read_plan() -> Plan:
         raise UsageError(*error.faults) from None
 
 
-def arrange(study: str | None, settings: dict[str, str]) -> list[Run]:
-    """Return the runs that a request asks for.
+def list_runs(study: str | None, settings: dict[str, str]) -> list[Run]:
+    """Return the runs that a request asks for; each notebook is read once.
 
     Parameters
     ----------
@@ -74,8 +98,8 @@ def arrange(study: str | None, settings: dict[str, str]) -> list[Run]:
         One study; all studies of the plan unless given. A study that the plan does not name runs
         the plan's notebooks once.
     settings : dict of str by parameter
-        Put on top of the plan's ``default`` parameters, as one run named after them. Without
-        settings, all runs of the plan are made.
+        Added to the plan's ``default`` parameters, as one run named after them. Without settings,
+        all runs of the plan are made.
 
     Raises
     ------
@@ -83,127 +107,117 @@ def arrange(study: str | None, settings: dict[str, str]) -> list[Run]:
         One sentence for every study, notebook, parameter or value that is wrong.
     """
     plan = read_plan()
-    chosen = {
-        name: _study_plan(plan, name) for name in (plan.studies if study is None else [study])
-    }
-    _refuse([fault for name, part in chosen.items() for fault in _missing(name, part)])
-    faults: list[str] = []
-    runs = [
-        run for name, part in chosen.items() for run in _arrange_study(name, part, settings, faults)
+    names = plan.studies if study is None else [study]
+    chosen = {name: _plan_study(plan, name) for name in names}
+    notebooks = _read_notebooks(chosen)
+    requests = [
+        request
+        for name, part in chosen.items()
+        for request in _list_requests(
+            name, part, settings, {each: notebooks[each] for each in part.notebooks}
+        )
     ]
-    _refuse(faults)
-    return runs
+    checked = [_check_values(request) for request in requests]
+    _refuse(fault for _, faults in checked for fault in faults)
+    return [
+        _make_run(request, values) for request, (values, _) in zip(requests, checked, strict=True)
+    ]
 
 
-def _study_plan(plan: Plan, study: str) -> StudyPlan:
+def _plan_study(plan: Plan, study: str) -> StudyPlan:
     part = plan.studies.get(study, StudyPlan())
     return part.model_copy(update={"notebooks": part.notebooks or plan.notebooks})
 
 
-def _refuse(faults: list[str]) -> None:
-    if faults:
-        raise UsageError(*dict.fromkeys(faults))
+def _refuse(faults: Iterable[str]) -> None:
+    distinct = dict.fromkeys(faults)
+    if distinct:
+        raise UsageError(*distinct)
 
 
-def _missing(study: str, part: StudyPlan) -> list[str]:
-    """Return a sentence for a study folder that is not there and for each notebook that cannot be
-    read.
+def _read_notebooks(chosen: dict[str, StudyPlan]) -> dict[str, Notebook]:
+    """Read the notebooks of all studies chosen.
+
+    Raises
+    ------
+    UsageError
+        One sentence for every study that doesn't exist and every notebook that can't be read.
     """
-    faults, known = [], list_studies()
-    if study not in known:
-        faults.append(
-            f"expected a study with a folder data/<study> and a study.yml in it, got '{study}';"
-            f" {suggest(study, known)}"
-        )
-    for notebook in part.notebooks:
+    studies, notebooks = list_studies(), {}
+    faults = [
+        f"expected a study in data/<study>/study.yml, got '{study}'; {suggest(study, studies)}"
+        for study in chosen
+        if study not in studies
+    ]
+    for name in dict.fromkeys(name for part in chosen.values() for name in part.notebooks):
         try:
-            declare(notebook)
+            notebooks[name] = read_notebook(name)
         except UsageError as error:
             faults += error.faults
-    return faults
+    _refuse(faults)
+    return notebooks
 
 
-def _arrange_study(
-    study: str, part: StudyPlan, settings: dict[str, str], faults: list[str]
-) -> list[Run]:
-    default = part.runs.get("default", {})
+def _list_requests(
+    study: str, part: StudyPlan, settings: dict[str, str], notebooks: dict[str, Notebook]
+) -> list[_Request]:
+    default = part.runs.get(DEFAULT, {})
     if settings:
-        parsed = {key: parse(text, _declared(key, part)) for key, text in settings.items()}
-        return [_arrange_run(study, part, name_run(parsed), default, parsed, "--set", faults)]
+        declared = _merge_declarations(notebooks)
+        own = {name: parse_value(text, declared.get(name)) for name, text in settings.items()}
+        return [_Request(study, name_run(own), default, own, "--set", notebooks)]
     place = f"reports/plan.yml, key studies.{study}.runs"
     return [
-        _arrange_run(
-            study,
-            part,
-            name,
-            default,
-            given if name != "default" else {},
-            f"{place}.{name}",
-            faults,
-        )
-        for name, given in part.runs.items()
+        _Request(study, name, default, {} if name == DEFAULT else own, f"{place}.{name}", notebooks)
+        for name, own in part.runs.items()
     ]
 
 
-def _declared(name: str, part: StudyPlan) -> Parameter | None:
-    return next(
-        (declare(notebook)[name] for notebook in part.notebooks if name in declare(notebook)), None
-    )
-
-
-def _arrange_run(
-    study: str,
-    part: StudyPlan,
-    name: str,
-    default: dict[str, Any],
-    own: dict[str, Any],
-    place: str,
-    faults: list[str],
-) -> Run:
-    parameters = {**default, **own}
-    faults += [
-        _unknown(place, key, part)
-        for key in parameters
-        if key == "study" or _declared(key, part) is None
-    ]
-    values = {
-        notebook: _values(place, parameters, declare(notebook), faults)
-        for notebook in part.notebooks
+def _merge_declarations(notebooks: dict[str, Notebook]) -> dict[str, Parameter]:
+    """Return every parameter as the first notebook that declares it does."""
+    return {
+        name: parameter
+        for notebook in reversed(notebooks.values())
+        for name, parameter in notebook.parameters.items()
     }
-    typed = {key: value for given in values.values() for key, value in given.items()}
-    command = " ".join(
-        [
-            "research run",
-            study,
-            *(f"--set {shlex.quote(f'{key}={spell(typed.get(key))}')}" for key in own),
-        ]
-    )
-    return Run(study, name, typed, values, command)
 
 
-def _unknown(place: str, key: str, part: StudyPlan) -> str:
-    if key == "study":
-        return (
-            f"{place}: expected a parameter other than 'study', got 'study'; name the study as"
-            " in 'research run <study>'"
-        )
-    known = sorted({name for notebook in part.notebooks for name in declare(notebook)} - {"study"})
-    return (
-        f"{place}: expected a parameter that one of {', '.join(part.notebooks)} declares, got"
-        f" '{key}'; {suggest(key, known)}"
-    )
+def _check_values(request: _Request) -> tuple[dict[str, Parameters], list[str]]:
+    """Return the values that each notebook takes from a request, and a sentence for each fault."""
+    parameters = request.default | request.own
+    faults = _list_unknown(request, list(parameters))
+    values: dict[str, Parameters] = {name: {} for name in request.notebooks}
+    for notebook in request.notebooks.values():
+        for name in (name for name in parameters if name in notebook.parameters):
+            if name == STUDY:
+                continue
+            declared = notebook.parameters[name]
+            try:
+                values[notebook.name][name] = check_value(
+                    request.place, name, parameters[name], declared
+                )
+            except UsageError as error:
+                faults += error.faults
+    return values, faults
 
 
-def _values(
-    place: str, parameters: dict[str, Any], declared: dict[str, Parameter], faults: list[str]
-) -> dict[str, Any]:
-    """Return the parameters that one notebook declares, typed; what does not fit is added to
-    ``faults``.
-    """
-    values = {}
-    for key in (key for key in parameters if key in declared and key != "study"):
-        try:
-            values[key] = check(place, key, parameters[key], declared[key])
-        except UsageError as error:
-            faults += error.faults
-    return values
+def _list_unknown(request: _Request, names: list[str]) -> list[str]:
+    declared = _merge_declarations(request.notebooks)
+    known = sorted({*declared} - {STUDY})
+    notebooks = " or ".join(request.notebooks)
+    return [
+        f"{request.place}: expected a parameter other than 'study', got 'study'; name the study as"
+        " in 'research run <study>'"
+        if name == STUDY
+        else f"{request.place}: expected a parameter that {notebooks} declares, got '{name}';"
+        f" {suggest(name, known)}"
+        for name in names
+        if name == STUDY or name not in declared
+    ]
+
+
+def _make_run(request: _Request, values: dict[str, Parameters]) -> Run:
+    typed = {name: value for each in values.values() for name, value in each.items()}
+    settings = [f"--set {shlex.quote(f'{name}={spell(typed[name])}')}" for name in request.own]
+    command = " ".join(["research run", request.study, *settings])
+    return Run(request.study, request.name, typed, values, command, request.notebooks)

@@ -1,6 +1,6 @@
-"""Records of runs: what made a page, how it ended, and the one ``run.json`` that sums up a run.
+"""Records of runs: what made a page, how it ended, and the ``run.json`` that summarises a run.
 
-Each notebook of a run leaves its own record, ``records/<notebook>.json`` where it ended well and
+Each notebook of a run leaves its own record, ``records/<notebook>.json`` where it succeeded and
 ``failed/<notebook>.json`` where it did not; ``run.json`` and the index follow from them alone, so
 they can be written again at any time.
 """
@@ -22,29 +22,11 @@ from research.study import project_root
 
 PACKAGE = Path(__file__).parents[1]
 FAILED_SUFFIXES = (".json", ".txt", ".ipynb")
-RUN_KEYS = (
-    "study",
-    "title",
-    "run",
-    "command",
-    "data_hash",
-    "data_hashes",
-    "code_version",
-    "python",
-    "packages",
-)
-NOTEBOOK_KEYS = (
-    "outcome",
-    "error",
-    "question",
-    "parameters",
-    "seconds",
-    "started",
-    "finished",
-    "tables",
-    "data_hash",
-    "code_version",
-)
+SOURCES = ("*.py", "*.j2", "*.css", "*.mplstyle", "conf.json")
+OF_RUN = ("study", "title", "run", "command", "data_hashes", "python", "packages")
+OF_NOTEBOOK = ("outcome", "error", "question", "parameters", "seconds", "started", "finished")
+OF_BOTH = ("data_hash", "code_version")
+INNER = ("inputs", "values", "refused", "siblings")  # keys of a job that its record leaves out
 
 
 def reports() -> Path:
@@ -62,17 +44,11 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 def list_sources() -> list[Path]:
     """Return the files of the package that a page is made with."""
-    return sorted(
-        path
-        for suffix in ("*.py", "*.j2", "*.css", "*.mplstyle", "conf.json")
-        for path in PACKAGE.rglob(suffix)
-    )
+    return sorted(path for pattern in SOURCES for path in PACKAGE.rglob(pattern))
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the code version, the Python version and the versions of the packages that the project
-    names as its own.
-    """
+    """Return the versions of the code, of Python and of the packages that the project names."""
     return {
         "code_version": _code_version(),
         "python": platform.python_version(),
@@ -81,17 +57,15 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _code_version() -> str:
-    """Return the git commit, with ``-dirty`` where package or notebooks differ from it; a hash of
-    the sources where git knows neither.
+    """Return the git commit, with ``-dirty`` where package or notebooks differ from it.
+
+    Without git, it is a hash of the sources.
     """
     commit, tracked = _git("rev-parse", "HEAD"), _git("ls-files", __file__)
     if not commit or not tracked:
         return f"sources-{hash_files(list_sources())[:12]}"
-    return (
-        f"{commit}-dirty"
-        if _git("status", "--porcelain", "--", str(PACKAGE), ":/notebooks")
-        else commit
-    )
+    changed = _git("status", "--porcelain", "--", str(PACKAGE), ":/notebooks")
+    return f"{commit}-dirty" if changed else commit
 
 
 def _git(*arguments: str) -> str:
@@ -119,7 +93,7 @@ def now() -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside ``path`` and rename, so that readers see the whole file or the one before."""
+    """Write next to ``path`` and rename, so that readers see the whole new file or the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -145,11 +119,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def describe(
     job: dict[str, Any], started: str, seconds: float, outcome: str, error: str = ""
 ) -> dict[str, Any]:
-    """Return the record of one notebook in one run: the job without its inner workings, and how it
-    ended.
-    """
-    inner = ("inputs", "values", "refused", "siblings")
-    facts = {key: value for key, value in job.items() if key not in inner}
+    """Return the record of one notebook in one run: the job, and how it ended."""
+    facts = {key: value for key, value in job.items() if key not in INNER}
     return {
         **facts,
         "started": started,
@@ -168,9 +139,7 @@ def run_folder(job: dict[str, Any]) -> Path:
 def write_failure(
     job: dict[str, Any], record: dict[str, Any], details: str, executed: Path | None = None
 ) -> None:
-    """Keep what is known of a failure in ``failed/``: record, details, and the notebook as far as
-    it got. Earlier results stay.
-    """
+    """Write record, details and the notebook so far to ``failed/``; earlier results stay."""
     forget_failure(job)
     place = run_folder(job) / "failed" / job["notebook"]
     if executed is not None and executed.exists():
@@ -181,7 +150,7 @@ def write_failure(
 
 
 def forget_failure(job: dict[str, Any]) -> None:
-    """Remove what an earlier failure of this notebook left."""
+    """Remove the files of an earlier failure of this notebook."""
     folder = run_folder(job) / "failed"
     for suffix in FAILED_SUFFIXES:
         (folder / f"{job['notebook']}{suffix}").unlink(missing_ok=True)
@@ -190,9 +159,7 @@ def forget_failure(job: dict[str, Any]) -> None:
 
 
 def is_current(job: dict[str, Any]) -> bool:
-    """Say whether the job's last success had this fingerprint, and every file that it published is
-    still there.
-    """
+    """Return whether the job's last success has this fingerprint and all its files still exist."""
     folder = run_folder(job)
     record = read_json(folder / "records" / f"{job['notebook']}.json")
     return record.get("fingerprint") == job["fingerprint"] and all(
@@ -201,15 +168,13 @@ def is_current(job: dict[str, Any]) -> bool:
 
 
 def made_in(job: dict[str, Any], kind: str) -> bool:
-    """Say whether the job's record of a kind, ``records`` or ``failed``, comes from this batch."""
-    return (
-        read_json(run_folder(job) / kind / f"{job['notebook']}.json").get("batch") == job["batch"]
-    )
+    """Return whether the job's record in ``records`` or ``failed`` comes from this batch."""
+    record = read_json(run_folder(job) / kind / f"{job['notebook']}.json")
+    return record.get("batch") == job["batch"]
 
 
 def summarise(folder: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says of a run folder, from the records of its notebooks; nothing
-    where there is none.
+    """Return the content of ``run.json``, from the records of a run's notebooks; empty without any.
 
     The run's own facts are those of the notebook that ended last; each notebook keeps its own where
     they may differ.
@@ -226,7 +191,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         name: _summarise_notebook(record, done.get(name, {})) for name, record in records.items()
     }
     return {
-        **{key: latest[key] for key in RUN_KEYS},
+        **{key: latest[key] for key in (*OF_RUN, *OF_BOTH)},
         "parameters": latest["run_parameters"],
         "outcome": "failed" if failed else "done",
         "started": min(record["started"] for record in records.values()),
@@ -237,9 +202,8 @@ def summarise(folder: Path) -> dict[str, Any]:
 
 
 def _summarise_notebook(record: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
-    facts = {key: record.get(key) for key in NOTEBOOK_KEYS}
     return {
-        **facts,
+        **{key: record.get(key) for key in (*OF_NOTEBOOK, *OF_BOTH)},
         "tables": record.get("tables", []),
         "page": f"{record['notebook']}.html" if done else None,
         "page_finished": done.get("finished"),
@@ -248,6 +212,6 @@ def _summarise_notebook(record: dict[str, Any], done: dict[str, Any]) -> dict[st
 
 
 def list_runs() -> list[dict[str, Any]]:
-    """Return what each ``run.json`` below the reports says; a damaged one is left out."""
-    found = (read_json(path) for path in sorted(reports().glob("*/*/run.json")))
-    return [run for run in found if run]
+    """Return the content of each ``run.json`` below the reports; a damaged one is left out."""
+    runs = (read_json(path) for path in sorted(reports().glob("*/*/run.json")))
+    return [run for run in runs if run]

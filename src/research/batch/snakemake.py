@@ -1,6 +1,4 @@
-"""Snakemake at work: one batch at a time, its progress shown, its processes taken along when the
-batch is told to stop.
-"""
+"""Runs jobs with Snakemake: one batch at a time, with its progress, and stopped as a whole."""
 
 import fcntl
 import os
@@ -22,22 +20,24 @@ from research.study import project_root, show_path
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"
 PROGRESS = re.compile(r"job (\S+ \S+) (.*)")
 GRACE_SECONDS = 10
+POLL_SECONDS = 0.1
+RERUN = ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "params"]
+OPTIONS = [*RERUN, "--nolock", "--quiet", "host", "progress", "reason", "rules"]
 
 
 def inner_folder() -> Path:
-    """Return the folder of what a batch needs to know and no reader does."""
+    """Return the folder of a batch's own files, which no reader needs."""
     return records.reports() / ".batch"
 
 
 @contextmanager
-def alone() -> Iterator[TextIO]:
-    """Hold the project's lock; the system lets go of it when the last process of the batch ends,
-    however it ends.
+def lock_project() -> Iterator[TextIO]:
+    """Lock the project; the system unlocks it when the last process of the batch has ended.
 
     Raises
     ------
     UsageError
-        If another batch holds it.
+        If another batch has locked it.
     """
     path = inner_folder() / "lock"
     try:
@@ -45,8 +45,8 @@ def alone() -> Iterator[TextIO]:
         opened = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"{show_path(path)}: expected a file that can be written, got {error.strerror};"
-            " free that place"
+            f"{show_path(path)}: expected to write this file, but that failed: {error.strerror};"
+            " make room there"
         ) from None
     with opened as lock:
         try:
@@ -54,29 +54,29 @@ def alone() -> Iterator[TextIO]:
         except BlockingIOError:
             lock.seek(0)
             raise UsageError(
-                f"{show_path(path)}: expected to be the only batch at work here, got"
-                f" {lock.read()}; wait for it to end, or stop it"
+                f"{show_path(path)}: expected no other batch to be running in this project, found"
+                f" {lock.read()}; wait until it has finished, or stop it"
             ) from None
-        _note(lock, os.getpid())
+        _write_holder(lock, os.getpid())
         yield lock
 
 
-def _note(lock: TextIO, process: int) -> None:
+def _write_holder(lock: TextIO, process: int) -> None:
     lock.truncate(0)
-    lock.write(f"process {process}, at work since {records.now()}")
+    lock.write(f"process {process}, running since {records.now()}")
     lock.flush()
 
 
-def make(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
+def run_jobs(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
     """Let Snakemake run the jobs that are not up to date.
 
     Returns
     -------
     str
-        What was said beside the progress of the jobs, which goes to the terminal as it comes.
+        Snakemake's output but for the progress of the jobs, which is shown as it comes.
     """
     for job in jobs.values():
-        _sweep(job)
+        _remove_leftovers(job)
     total = sum(not stamp(job).exists() for job in jobs.values())
     if total == 0:
         return ""
@@ -89,19 +89,20 @@ def make(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
     log = inner_folder() / "log"
     with log.open("w", encoding="utf-8") as file:
         process = _start(listing, cores, lock, file)
-    _note(lock, process.pid)
-    with _interruptible(process), log.open(encoding="utf-8", errors="replace") as file:
-        return _listen(_follow(file, process), total)
+    _write_holder(lock, process.pid)
+    with _stopped_together(process), log.open(encoding="utf-8", errors="replace") as file:
+        return _show_progress(_read_lines(file, process), total)
 
 
 def stamp(job: dict[str, Any]) -> Path:
-    """Return the file that Snakemake knows a job by."""
+    """Return the file that is a job's output for Snakemake."""
     return inner_folder() / "stamps" / job["study"] / job["run"] / job["notebook"]
 
 
-def _sweep(job: dict[str, Any]) -> None:
-    """Remove what a killed job left half-made, and let a job run again whose published files are
-    gone or of another fingerprint.
+def _remove_leftovers(job: dict[str, Any]) -> None:
+    """Remove what a killed job left unfinished, and the stamp of a job that must run again.
+
+    That is one whose published files are missing or of another fingerprint.
     """
     for scratch in records.run_folder(job).glob(".staging-*"):
         shutil.rmtree(scratch, ignore_errors=True)
@@ -110,36 +111,17 @@ def _sweep(job: dict[str, Any]) -> None:
 
 
 def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.Popen[bytes]:
-    """Start Snakemake in a group of its own; it shares the lock, so that the lock outlives this
-    process if Snakemake does.
+    """Start Snakemake in a process group of its own.
+
+    It inherits the lock, which thus outlives this process if Snakemake does.
     """
-    quiet = ["--quiet", "host", "progress", "reason", "rules"]
-    options = [
-        "--cores",
-        str(cores),
-        "--jobs",
-        str(cores),
-        "--keep-going",
-        "--rerun-incomplete",
-        "--rerun-triggers",
-        "params",
-        "--nolock",
-        *quiet,
-    ]
+    root = str(project_root())
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
+    place = ["--directory", root, "--configfile", str(listing)]
+    limits = ["--cores", str(cores), "--jobs", str(cores)]
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(SNAKEFILE),
-            "--directory",
-            str(project_root()),
-            "--configfile",
-            str(listing),
-            *options,
-        ],
-        env={**os.environ, "RESEARCH_HOME": str(project_root())},
+        [*command, *place, *limits, *OPTIONS],
+        env={**os.environ, "RESEARCH_HOME": root},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -148,9 +130,10 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
     )
 
 
-def _follow(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield the lines of a log until the process that writes it has ended; a pipe would hold that
-    process up once nobody reads.
+def _read_lines(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield the lines of a log until the process that writes it has ended.
+
+    A pipe instead of a file would block that process once nobody reads.
     """
     line = ""
     while True:
@@ -162,31 +145,27 @@ def _follow(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
                 line = ""
         if ended:
             return
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
 
 
-def _listen(lines: Iterable[str], total: int) -> str:
-    """Show the progress of the jobs, numbered as they start; return what else was said."""
+def _show_progress(lines: Iterable[str], total: int) -> str:
+    """Print the progress of the jobs, numbered as they start, and return the other lines."""
     numbers: dict[str, int] = {}
-    rest = []
+    others = []
     for line in lines:
-        told = PROGRESS.match(line)
-        if told:
-            number = numbers.setdefault(told[1], len(numbers) + 1)
-            print(
-                f"[{number}/{max(total, number)}] {told[1]} {told[2]}", file=sys.stderr, flush=True
-            )
+        if progress := PROGRESS.match(line):
+            job, text = progress.groups()
+            number = numbers.setdefault(job, len(numbers) + 1)
+            print(f"[{number}/{max(total, number)}] {job} {text}", file=sys.stderr, flush=True)
         else:
-            rest.append(line)
-    return "".join(rest)
+            others.append(line)
+    return "".join(others)
 
 
 @contextmanager
-def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Take Snakemake and its jobs along when this process is told to stop; kernels end when their
-    job does.
-    """
-    kept = {
+def _stopped_together(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop Snakemake and its jobs when this process is stopped; kernels end with their job."""
+    handlers = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
     }
@@ -198,7 +177,7 @@ def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[None]:
             process.wait(GRACE_SECONDS)
         raise
     finally:
-        for number, handler in kept.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
