@@ -8,10 +8,10 @@ import pytest
 
 from research.data import load
 from research.lifecycle import cohorts
-from research.panel.evidence import cut_evidence
+from research.panel.evidence import evidence_as_of
 
 
-def follow(
+def retention_of(
     write_study,
     tables: dict,
     kind: str,
@@ -21,10 +21,10 @@ def follow(
     **changes,
 ):
     study = write_study(kind, name=name, tables=tables, **changes)
-    evidence = cut_evidence(load.load_tables(study), [at])
+    evidence = evidence_as_of(load.load_tables(study), [at])
     return (
-        cohorts.follow_cohorts(evidence, study, at, run_in_days),
-        cohorts.count_left_out(evidence, study, at, run_in_days)
+        cohorts.compute_retention(evidence, study, at, run_in_days),
+        cohorts.count_exclusions(evidence, study, at, run_in_days)
         .set_index("reason")
         .customers.to_dict(),
     )
@@ -69,7 +69,7 @@ def test_cover_is_asked_on_the_day_thirty_days_after_the_own_start(write_study):
         ("after", "2024-01-10", "2024-02-10"),
         ("stays", "2024-01-10", None),
     ]
-    cells, _ = follow(write_study, terms(ends), "contractual", date(2024, 3, 31))
+    cells, _ = retention_of(write_study, terms(ends), "contractual", date(2024, 3, 31))
     assert row(cells, "2024-01", "customers") == [
         4,
         4,
@@ -88,7 +88,7 @@ def test_who_came_back_counts_and_who_was_away_between_two_ages_never_left(write
         ("blink", "2024-02-10", None),
         ("gone", "2024-01-01", "2024-01-02"),
     ]
-    cells, _ = follow(write_study, terms(rows), "contractual", date(2024, 3, 31))
+    cells, _ = retention_of(write_study, terms(rows), "contractual", date(2024, 3, 31))
     assert row(cells, "2024-01") == [3, 1, 2]
 
 
@@ -102,11 +102,11 @@ def test_a_purchase_counts_in_the_window_of_its_own_age(write_study):
         "never": [],
     }
     rows = [(name, day) for name, days in bought.items() for day in ["2024-01-01", *days]]
-    cells, _ = follow(write_study, shop(rows), "non_contractual", date(2024, 4, 29), run_in_days=0)
+    cells, _ = retention_of(write_study, shop(rows), "non_contractual", date(2024, 4, 29), run_in_days=0)
     # the window of age 2 of somebody who joined on 31 January ends on 31 January + 89 days, 29
     # April
     assert row(cells, "2024-01") == [5, 3, 1]
-    shorter, _ = follow(
+    shorter, _ = retention_of(
         write_study, shop(rows), "non_contractual", date(2024, 4, 28), name="shorter", run_in_days=0
     )
     assert row(shorter, "2024-01") == [5, 3]
@@ -120,27 +120,27 @@ def test_a_cell_stands_from_the_day_on_which_the_last_possible_joiner_is_observe
     write_study, at, ages
 ):
     # the last possible joiner joins on 31 January and is 30 days old on 1 March 2024
-    cells, counts = follow(
+    cells, counts = retention_of(
         write_study,
         terms([("a", "2024-01-01", None), ("b", "2024-01-02", None)]),
         "contractual",
         at,
     )
     assert len(cells) == ages
-    assert counts["followed"] == (2 if ages else 0)
+    assert counts["in a cohort"] == (2 if ages else 0)
     assert counts["joined in a month not complete yet"] == (0 if ages else 2)
 
 
 def test_an_observed_cell_without_anybody_is_zero_and_an_unobserved_one_is_absent(write_study):
     rows = [("a", "2024-01-05", "2024-01-20"), ("b", "2024-03-05", None)]
-    cells, _ = follow(write_study, terms(rows), "contractual", date(2024, 5, 1))
+    cells, _ = retention_of(write_study, terms(rows), "contractual", date(2024, 5, 1))
     assert row(cells, "2024-01") == [1, 0, 0, 0]  # 31 January + 90 days is 30 April
     assert row(cells, "2024-03") == [1, 1]  # 31 March + 30 days is 30 April
     assert row(cells, "2024-02") == []
 
 
 def test_at_age_zero_everybody_is_there_even_who_left_on_the_first_day(write_study):
-    cells, _ = follow(
+    cells, _ = retention_of(
         write_study,
         terms([("a", "2024-01-05", "2024-01-05"), ("b", "2024-01-05", None)]),
         "contractual",
@@ -151,7 +151,7 @@ def test_at_age_zero_everybody_is_there_even_who_left_on_the_first_day(write_stu
 
 def test_a_late_joiner_is_counted_in_the_month_of_the_first_spell(write_study):
     rows = [("a", "2024-01-31", "2024-02-15"), ("a", "2024-03-20", None), ("b", "2024-02-01", None)]
-    cells, _ = follow(write_study, terms(rows), "contractual", date(2024, 4, 30))
+    cells, _ = retention_of(write_study, terms(rows), "contractual", date(2024, 4, 30))
     assert row(cells, "2024-01", "customers") == [1, 1, 1, 1]
     assert row(cells, "2024-01") == [
         1,
@@ -164,15 +164,15 @@ def test_a_late_joiner_is_counted_in_the_month_of_the_first_spell(write_study):
 
 def test_customers_from_before_the_observation_are_left_out_and_counted(write_study):
     rows = [("old", "2023-12-31", None), ("new", "2024-01-01", None), ("late", "2024-04-02", None)]
-    cells, counts = follow(
+    cells, counts = retention_of(
         write_study, terms(rows), "contractual", date(2024, 4, 29), data_start="2024-01-01"
     )
     assert row(cells, "2023-12") == []
     assert row(cells, "2024-01", "customers") == [1, 1, 1]
     assert counts == {
-        "followed": 1,
+        "in a cohort": 1,
         "joined before observation began": 1,
-        "first seen in the run-in": 0,
+        "first observed in the run-in": 0,
         "joined in a month not complete yet": 1,
     }
 
@@ -185,11 +185,11 @@ def test_a_first_purchase_within_the_run_in_proves_no_start(write_study):
     tables["customers"].loc[tables["customers"].customer_id == "known", "joined_at"] = pd.Timestamp(
         "2023-05-01"
     )
-    cells, counts = follow(write_study, tables, "non_contractual", date(2024, 4, 30))
+    cells, counts = retention_of(write_study, tables, "non_contractual", date(2024, 4, 30))
     assert {*cells.cohort} == {pd.Timestamp("2024-03-01")}
     assert row(cells, "2024-03", "customers") == [1]
     assert counts["joined before observation began"] == 1
-    assert counts["first seen in the run-in"] == 2
+    assert counts["first observed in the run-in"] == 2
 
 
 def test_a_month_is_whole_only_when_slow_rows_have_arrived(write_study):
@@ -201,7 +201,7 @@ def test_a_month_is_whole_only_when_slow_rows_have_arrived(write_study):
         (date(2024, 4, 9), 1),
         (date(2024, 4, 10), 2),
     ):
-        cells, _ = follow(write_study, tables, "contractual", at, name=f"at{at:%m%d}")
+        cells, _ = retention_of(write_study, tables, "contractual", at, name=f"at{at:%m%d}")
         assert len(cells) == ages  # 31 January + 40 days is 11 March, + 30 days is 10 April
 
 
@@ -225,7 +225,7 @@ def test_counting_by_changes_equals_asking_every_customer_at_every_age(write_stu
     contracts, at = random_terms(seed), pd.Timestamp("2024-08-31")
     known = contracts[contracts.started_at <= at]
     tables = terms(list(contracts.itertuples(index=False)))
-    cells, _ = follow(write_study, tables, "contractual", at.date(), data_end="2025-12-31")
+    cells, _ = retention_of(write_study, tables, "contractual", at.date(), data_end="2025-12-31")
     starts = known.groupby("customer_id").started_at.min()
     for cell in cells.itertuples():
         members = starts[starts.dt.to_period("M").dt.start_time == cell.cohort]
@@ -244,7 +244,7 @@ def test_counting_by_changes_equals_asking_every_customer_at_every_age(write_stu
 @pytest.mark.parametrize("seed", range(2))
 def test_what_happens_or_arrives_after_the_snapshot_never_matters(write_study, seed):
     contracts, at = random_terms(seed).assign(known_at=lambda t: t.started_at), date(2024, 6, 30)
-    here, counts = follow(
+    here, counts = retention_of(
         write_study, with_people(contracts), "contractual", at, data_end="2025-12-31"
     )
     changed = contracts[contracts.started_at <= "2024-06-30"].copy()
@@ -255,7 +255,7 @@ def test_what_happens_or_arrives_after_the_snapshot_never_matters(write_study, s
         ended_at=pd.NaT,
         known_at=pd.Timestamp("2024-07-01"),
     )
-    there, others = follow(
+    there, others = retention_of(
         write_study,
         with_people(pd.concat([changed, late])),
         "contractual",
@@ -277,11 +277,11 @@ def with_people(contracts: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def test_nobody_yet_leaves_an_empty_table(write_study):
-    cells, counts = follow(
+    cells, counts = retention_of(
         write_study, terms([("a", "2024-05-01", None)]), "contractual", date(2024, 4, 30)
     )
     assert cells.empty
-    assert list(cells.columns) == cohorts.CELLS
+    assert list(cells.columns) == cohorts.COHORT_COLUMNS
     assert sum(counts.values()) == 0
     assert cohorts.summarise_cohorts(cells).empty
 
@@ -329,8 +329,8 @@ def test_seasons_that_move_whole_months_are_no_trend():
         cohorts.summarise_cohorts(cells_of([500, 500, 500, 560, 560, 560], 1000)),
         cohorts.summarise_cohorts(cells_of([300, 700, 500, 360, 760, 560], 1000)),
     )
-    assert steady.verdict[0] == "later cohorts stay more"
-    assert moved.verdict[0] == "no difference shown"
+    assert steady.verdict[0] == "later cohorts are retained better"
+    assert moved.verdict[0] == "no significant difference"
     assert moved.difference[0] == pytest.approx(steady.difference[0])
 
 
@@ -342,4 +342,4 @@ def test_equal_halves_are_rarely_told_apart(spread):
         cohorts.summarise_cohorts(cells_of(list(rng.binomial(300, share)), 300)).verdict[0]
         for share in shares
     ]
-    assert np.mean([verdict != "no difference shown" for verdict in verdicts]) < 0.05
+    assert np.mean([verdict != "no significant difference" for verdict in verdicts]) < 0.05

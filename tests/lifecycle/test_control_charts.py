@@ -49,9 +49,9 @@ def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
     singles = np.tile(stats.norm.isf(shares / 2 / periods), len(values) // charts)
     gains = np.full(
         len(values),
-        control_charts.find_limit(control_charts.ANEW, values.shape[-1] - baseline, 0.2),
+        control_charts.find_limit(control_charts.RESTART_CHANCE, values.shape[-1] - baseline, 0.2),
     )
-    found = control_charts.follow(
+    found = control_charts.run_charts(
         values, se, np.full((len(values), 1), worse), limits, singles, gains, baseline, 0.2
     )
     return (
@@ -62,43 +62,43 @@ def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
 
 
 def test_residual_reading_and_average_worked_by_hand():
-    charted = control_charts.chart(as_series([10.0, 12, 11, 15, 14]), baseline=3)
+    charts = control_charts.compute_charts(as_series([10.0, 12, 11, 15, 14]), baseline=3)
     # means before: 10, 11, 11, 12; residuals 2/√2, 0, 4/√(1+1/3), 2/√(1+1/4)
-    assert charted.expected.tolist()[1:] == pytest.approx([10, 11, 11, 12])
-    assert charted.residual.tolist()[1:] == pytest.approx(
+    assert charts.expected.tolist()[1:] == pytest.approx([10, 11, 11, 12])
+    assert charts.residual.tolist()[1:] == pytest.approx(
         [np.sqrt(2), 0, np.sqrt(12), np.sqrt(3.2)]
     )
     # scatter before: (2+0)/2 = 1 with 2 degrees of freedom, (2+0+12)/3 with 3; the t distribution
     # with 2 is 1/2 + t/(2√(2+t²))
     first = stats.norm.ppf(0.5 + np.sqrt(12) / (2 * np.sqrt(14)))
     second = stats.norm.ppf(stats.t.cdf(np.sqrt(3.2 / (14 / 3)), 3))
-    assert charted.q.tolist()[3:] == pytest.approx([first, second])
+    assert charts.q.tolist()[3:] == pytest.approx([first, second])
     # averages 0.2 q1 and 0.8 · 0.2 q1 + 0.2 q2 over 0.2 and √(0.2² + 0.16²); readings 1 and 2 agree
     # where se is the same, 3 is larger
-    assert charted.ewma.tolist()[3:] == pytest.approx(
+    assert charts.ewma.tolist()[3:] == pytest.approx(
         [first, (0.16 * first + 0.2 * second) / np.hypot(0.2, 0.16)]
     )
-    assert charted.ewma[:3].isna().all()
+    assert charts.ewma[:3].isna().all()
 
 
 def test_earlier_values_weigh_by_their_standard_errors():
-    charted = control_charts.chart(as_series([10.0, 13, 12, 12], se=[1.0, 2, 1, 1]), baseline=3)
-    assert charted.residual[1] == pytest.approx(3 / np.sqrt(2**2 + 1))
-    assert charted.expected[2] == pytest.approx((10 + 13 / 4) / 1.25)
-    assert charted.residual[2] == pytest.approx((12 - 10.6) / np.sqrt(1 + 1 / 1.25))
+    charts = control_charts.compute_charts(as_series([10.0, 13, 12, 12], se=[1.0, 2, 1, 1]), baseline=3)
+    assert charts.residual[1] == pytest.approx(3 / np.sqrt(2**2 + 1))
+    assert charts.expected[2] == pytest.approx((10 + 13 / 4) / 1.25)
+    assert charts.residual[2] == pytest.approx((12 - 10.6) / np.sqrt(1 + 1 / 1.25))
 
 
 def test_within_the_standard_errors_nothing_is_an_alarm_however_steady_the_chart_was():
     steady = 5 + 0.01 * draw()
     steady[14:] += 0.3  # thirty times its own scatter, but a third of the standard error
-    assert not control_charts.chart(as_series(steady)).alarm.any()
-    assert control_charts.chart(as_series(steady, se=0.01)).alarm.any()
+    assert not control_charts.compute_charts(as_series(steady)).alarm.any()
+    assert control_charts.compute_charts(as_series(steady, se=0.01)).alarm.any()
 
 
 def test_readings_are_independent_and_standard_normal_while_nothing_changes():
     rng = np.random.default_rng(1)
     se = 1 / np.sqrt(rng.uniform(300, 3000, (20_000, 16)))
-    q = control_charts.follow(
+    q = control_charts.run_charts(
         3 * se * rng.standard_normal(se.shape),
         se,
         np.ones((20_000, 1)),
@@ -179,7 +179,7 @@ def test_a_shift_of_three_standard_errors_is_found_and_dated():
     for share, least in ((0.05, 0.95), (0.025 / 4, 0.8)):
         limit = control_charts.find_limit(share, 16, 0.2)
         alarm = (
-            control_charts.follow(
+            control_charts.run_charts(
                 values,
                 se,
                 np.ones((5000, 1)),
@@ -190,7 +190,7 @@ def test_a_shift_of_three_standard_errors_is_found_and_dated():
             )["ewma"]
             > limit
         )
-        since = control_charts.date_changes(values, se, np.ones((5000, 1)), alarm)[
+        since = control_charts.estimate_change_points(values, se, np.ones((5000, 1)), alarm)[
             alarm.any(axis=1)
         ]
         assert alarm.any(axis=1).mean() > least
@@ -210,7 +210,7 @@ def test_a_shift_of_three_standard_errors_is_found_and_dated():
 )
 def test_a_worsening_is_dated_by_the_step_up_to_the_first_alarm(values, alarmed, began):
     x = np.array([values], float)
-    assert control_charts.date_changes(
+    assert control_charts.estimate_change_points(
         x, np.ones_like(x), np.ones((1, 1)), np.arange(x.shape[1])[None] >= alarmed
     ).tolist() == [began]
 
@@ -218,7 +218,7 @@ def test_a_worsening_is_dated_by_the_step_up_to_the_first_alarm(values, alarmed,
 @pytest.mark.parametrize(("worse", "shift"), [(1, -5), (-1, 5)])
 def test_an_improvement_is_no_alarm(worse, shift):
     assert not any(
-        control_charts.chart(
+        control_charts.compute_charts(
             as_series(draw(seed, shift=shift), worse=worse), alarms=0.001
         ).alarm.any()
         for seed in range(20)
@@ -227,7 +227,7 @@ def test_an_improvement_is_no_alarm(worse, shift):
 
 def test_a_fall_is_found_where_a_fall_is_bad_as_a_rise_is_where_a_rise_is():
     rise, fall = (
-        control_charts.chart(as_series(sign * draw(shift=5), worse=sign)) for sign in (1, -1)
+        control_charts.compute_charts(as_series(sign * draw(shift=5), worse=sign)) for sign in (1, -1)
     )
     assert rise.alarm.any()
     pd.testing.assert_frame_equal(
@@ -237,10 +237,10 @@ def test_a_fall_is_found_where_a_fall_is_bad_as_a_rise_is_where_a_rise_is():
 
 
 def test_the_first_alarm_stops_the_learning():
-    charted = control_charts.chart(as_series(draw(shift=6)))
-    alarmed = charted.index[charted.alarm][0]
-    assert charted.expected[alarmed:].nunique() == 1
-    assert charted.alarm[alarmed:].all()
+    charts = control_charts.compute_charts(as_series(draw(shift=6)))
+    alarmed = charts.index[charts.alarm][0]
+    assert charts.expected[alarmed:].nunique() == 1
+    assert charts.alarm[alarmed:].all()
 
 
 def test_the_future_changes_no_reading_of_the_past():
@@ -248,8 +248,8 @@ def test_the_future_changes_no_reading_of_the_past():
     scrambled = np.r_[values[:16], draw(8, shift=4)[16:]]
     columns = ["expected", "residual", "q", "ewma"]
     pd.testing.assert_frame_equal(
-        control_charts.chart(as_series(values))[columns][:16],
-        control_charts.chart(as_series(scrambled))[columns][:16],
+        control_charts.compute_charts(as_series(values))[columns][:16],
+        control_charts.compute_charts(as_series(scrambled))[columns][:16],
     )
 
 
@@ -265,7 +265,7 @@ def make_report() -> pd.DataFrame:
 
 
 def test_warnings_list_totals_first_and_the_segment_that_worsened_most():
-    warnings = control_charts.list_warnings(control_charts.chart(make_report()))
+    warnings = control_charts.list_warnings(control_charts.compute_charts(make_report()))
     assert warnings[["indicator", "segment"]].to_numpy().tolist() == [
         ["churn rate", "all"],
         ["complaints", "plus"],
@@ -292,7 +292,7 @@ def test_means_before_and_now_worked_by_hand():
 def test_a_passing_worsening_is_listed_and_not_still_alarmed():
     values = draw(0, periods=36, shift=5)
     values[20:] -= 5
-    warning = control_charts.list_warnings(control_charts.chart(as_series(values))).iloc[0]
+    warning = control_charts.list_warnings(control_charts.compute_charts(as_series(values))).iloc[0]
     assert (warning.since, warning.still_alarmed) == (MONTHS[14], False)
 
 
@@ -300,7 +300,7 @@ def test_periods_that_cannot_be_measured_are_skipped():
     values = draw(0, shift=5)
     gaps = as_series(np.insert(values, [3, 15, 20], np.nan))
     gaps.loc[0:0, "se"] = 1.0
-    whole, skipped = control_charts.chart(as_series(values)), control_charts.chart(gaps)
+    whole, skipped = control_charts.compute_charts(as_series(values)), control_charts.compute_charts(gaps)
     np.testing.assert_allclose(skipped.ewma[gaps.value.notna()], whole.ewma)
     assert skipped.loc[gaps.value.isna(), ["expected", "q", "ewma", "limit"]].isna().all(axis=None)
     assert not skipped.alarm[gaps.value.isna()].any()
@@ -313,8 +313,8 @@ def test_a_standard_error_that_is_missing_or_zero_is_that_of_the_period_before()
     filled[[5, 9, 16]] = se[[4, 8, 15]]
     columns = ["expected", "q", "ewma", "alarm", "since"]
     pd.testing.assert_frame_equal(
-        control_charts.chart(as_series(values, holes))[columns],
-        control_charts.chart(as_series(values, filled))[columns],
+        control_charts.compute_charts(as_series(values, holes))[columns],
+        control_charts.compute_charts(as_series(values, filled))[columns],
     )
 
 
@@ -333,19 +333,19 @@ def test_a_standard_error_that_is_missing_or_zero_is_that_of_the_period_before()
     ids=["constant", "almost constant", "missing", "infinite", "huge", "tiny", "empty", "short"],
 )
 def test_odd_series_raise_no_alarm_and_no_error(values):
-    charted = control_charts.chart(as_series(np.array(values, float), se=0.02))
-    assert len(charted) == len(values)
-    assert not charted.alarm.any()
-    assert control_charts.list_warnings(charted).empty
+    charts = control_charts.compute_charts(as_series(np.array(values, float), se=0.02))
+    assert len(charts) == len(values)
+    assert not charts.alarm.any()
+    assert control_charts.list_warnings(charts).empty
 
 
 def test_no_standard_error_at_all_means_no_chart():
-    assert control_charts.chart(as_series(draw(shift=9), se=0.0)).limit.isna().all()
+    assert control_charts.compute_charts(as_series(draw(shift=9), se=0.0)).limit.isna().all()
 
 
 def test_charts_too_short_to_be_monitored_take_no_part_of_the_alarms():
-    alone = control_charts.chart(as_series(draw()))
-    among = control_charts.chart(
+    alone = control_charts.compute_charts(as_series(draw()))
+    among = control_charts.compute_charts(
         pd.concat(
             [
                 as_series(draw()),
@@ -363,19 +363,19 @@ def test_half_of_the_alarms_is_shared_by_the_totals_and_half_by_the_segments():
         for by, names in (("", "ab"), ("plan", "abc"))
         for name in names
     ]
-    limits = control_charts.chart(pd.concat(parts)).limit
+    limits = control_charts.compute_charts(pd.concat(parts)).limit
     assert (
         limits[23]
         == limits[47]
         == pytest.approx(
-            control_charts.find_limit(0.025 / (1 + control_charts.ANEW) / 2 / 2, 16, 0.2)
+            control_charts.find_limit(0.025 / (1 + control_charts.RESTART_CHANCE) / 2 / 2, 16, 0.2)
         )
     )
     assert (
         limits[71]
         == limits[119]
         == pytest.approx(
-            control_charts.find_limit(0.025 / (1 + control_charts.ANEW) / 3 / 2, 16, 0.2)
+            control_charts.find_limit(0.025 / (1 + control_charts.RESTART_CHANCE) / 3 / 2, 16, 0.2)
         )
     )
 
@@ -390,12 +390,12 @@ def test_half_of_the_alarms_is_shared_by_the_totals_and_half_by_the_segments():
 )
 def test_impossible_settings_are_refused(change, words):
     with pytest.raises(ValueError, match=words):
-        control_charts.chart(as_series(draw()), **change)
+        control_charts.compute_charts(as_series(draw()), **change)
 
 
 def test_all_faults_of_a_series_are_named_at_once():
     with pytest.raises(ValueError, match="one row per indicator.*\n.*worse"):
-        control_charts.chart(pd.concat([as_series(draw(), worse=0)] * 2))
+        control_charts.compute_charts(pd.concat([as_series(draw(), worse=0)] * 2))
 
 
 def test_an_improvement_is_the_level_to_hold_and_falling_back_from_it_is_a_worsening():
@@ -403,9 +403,9 @@ def test_an_improvement_is_the_level_to_hold_and_falling_back_from_it_is_a_worse
     values = (
         10 + noise - 4 * (np.arange(24) >= 10) + 4 * (np.arange(24) >= 20)
     )  # better at 10, back at 20
-    charted = control_charts.chart(as_series(values))
-    assert (charted.baseline_from[charted.alarm] > MONTHS[10]).all()
-    (warning,) = control_charts.list_warnings(charted).itertuples()
+    charts = control_charts.compute_charts(as_series(values))
+    assert (charts.baseline_from[charts.alarm] > MONTHS[10]).all()
+    (warning,) = control_charts.list_warnings(charts).itertuples()
     assert warning.since == MONTHS[20]
     assert warning.before == pytest.approx(6, abs=0.6)  # the mean of the better level alone
     assert warning.now == pytest.approx(10, abs=0.8)

@@ -112,7 +112,7 @@ def describe(columns: dict, names: list[str]) -> pd.Series:
         if name not in {feature.name for feature in NAMED}
     ]
     return (
-        persona_profiles.describe_personas(
+        persona_profiles.personas_table(
             grouped(frame, names), frame, dictionary.tabulate([*NAMED, *own])
         )
         .set_index("persona")
@@ -177,7 +177,7 @@ def test_shares_are_told_in_hundredths_and_a_scale_says_what_its_numbers_mean():
 )
 def test_a_studys_own_word_is_singular_after_one(unit, one):
     assert (
-        persona_profiles._count("1", f"{unit} in the last 30 days", unit)
+        persona_profiles._write_count("1", f"{unit} in the last 30 days", unit)
         == f"1 {one} in the last 30 days"
     )
 
@@ -267,7 +267,7 @@ def test_columns_that_are_empty_in_one_persona_do_not_break_the_words():
 
 def test_sizes_come_with_wilsons_interval():
     frame = pd.DataFrame({"customer_id": list("abcdefghij"), "age": range(10)})
-    table = persona_profiles.describe_personas(
+    table = persona_profiles.personas_table(
         grouped(frame, TWO),
         frame,
         dictionary.tabulate([Feature("age", "age", "number", "customers")]),
@@ -278,7 +278,7 @@ def test_sizes_come_with_wilsons_interval():
         "share",
         "low",
         "high",
-        "firmness",
+        "jaccard",
         "words",
     ]
     # Wilson for 6 of 10: centre (0.6 + 3.8415 / 20) / (1 + 3.8415 / 10) = 0.57225, half width
@@ -313,7 +313,7 @@ def test_one_table_holds_both_schemes_or_says_why_one_is_missing():
             "share": [1.0],
             "low": [0.5],
             "high": [1.0],
-            "firmness": [np.nan],
+            "jaccard": [np.nan],
             "words": ["all"],
         }
     )

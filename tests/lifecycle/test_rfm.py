@@ -8,7 +8,7 @@ import pytest
 
 from research.data import load
 from research.lifecycle import rfm
-from research.panel.evidence import cut_evidence
+from research.panel.evidence import evidence_as_of
 
 T = date(2024, 6, 30)
 
@@ -28,7 +28,7 @@ def score(
     write_study, tables: dict[str, pd.DataFrame], kind: str = "non_contractual", name: str = "tiny"
 ) -> pd.DataFrame:
     study = write_study(kind, name=name, tables=tables)
-    return rfm.score_rfm(cut_evidence(load.load_tables(study), [T]), study)
+    return rfm.score_rfm(evidence_as_of(load.load_tables(study), [T]), study)
 
 
 def test_recency_frequency_and_monetary_are_worked_by_hand(write_study):
@@ -148,7 +148,7 @@ def test_without_orders_usage_is_scored_and_money_is_not_measured(write_study):
         }
     )
     study = write_study("contractual", tables=subscribers(usage=used))
-    scores = rfm.score_rfm(cut_evidence(load.load_tables(study), [T]), study)
+    scores = rfm.score_rfm(evidence_as_of(load.load_tables(study), [T]), study)
     assert list(scores.frequency_days) == [2, 1]
     assert list(scores.measured) == ["uses"] * 2
     table = rfm.tabulate_rfm(scores, study)
@@ -175,11 +175,11 @@ def test_a_table_that_is_missing_or_has_stopped_is_not_scored(write_study, last,
         else {}
     )
     study = write_study("contractual", tables=subscribers(**used))
-    evidence = cut_evidence(load.load_tables(study), [T])
-    assert rfm.find_measure(evidence) == (None, f"not applicable: {reason}")
+    evidence = evidence_as_of(load.load_tables(study), [T])
+    assert rfm.explain_unmeasured(evidence) == f"not applicable: {reason}"
     scores = rfm.score_rfm(evidence, study)
     assert scores.empty
-    assert list(scores.columns) == rfm.SCORES
+    assert list(scores.columns) == rfm.SCORE_COLUMNS
     assert rfm.tabulate_rfm(scores, study).empty
 
 
@@ -190,7 +190,7 @@ def test_the_table_holds_medians_shares_and_intervals_by_hand(write_study):
         for name, day, amount in zip("abcde", days, (50.0, 40.0, 30.0, 20.0, 10.0), strict=True)
     ]
     study = write_study("non_contractual", tables=company(rows))
-    scores = rfm.score_rfm(cut_evidence(load.load_tables(study), [T]), study)
+    scores = rfm.score_rfm(evidence_as_of(load.load_tables(study), [T]), study)
     table = rfm.tabulate_rfm(scores, study).set_index("segment")
     # all bought once: F is 3 for everybody; R and M run from 5 (a) to 1 (e), so (R, mean of F and
     # M) = (5, 4), (4, 3.5), (3, 3), (2, 2.5), (1, 2)
@@ -222,6 +222,6 @@ def test_what_happens_or_arrives_after_the_snapshot_never_matters(write_study):
 
 def test_evidence_at_several_snapshots_is_refused(write_study):
     study = write_study("non_contractual", tables=company([("a", "2024-06-01", 1.0)]))
-    evidence = cut_evidence(load.load_tables(study), [date(2024, 6, 15), T])
+    evidence = evidence_as_of(load.load_tables(study), [date(2024, 6, 15), T])
     with pytest.raises(ValueError, match="expected evidence at one snapshot, got 2"):
         rfm.score_rfm(evidence, study)

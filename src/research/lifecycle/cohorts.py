@@ -1,10 +1,9 @@
-"""Cohorts: of those who joined in one month, how many are still there after 1, 2, 3 … months.
+"""Cohorts: of those who joined in one month, how many are retained after 1, 2, 3 … months.
 
 A cohort is a calendar month of joining: the month in which a customer's first spell started. A
-month of age is 30 days from the customer's own start. A cell stands only where the whole cohort was
-observed for it by the end of the snapshot; any other is absent, never 0. Where rows reach the
-company late (``known_at``), what happened lately isn't whole yet, so observation ends that much
-earlier.
+month of age is 30 days from the customer's own start. There is a cell only where the whole cohort
+was observed for it by the end of the snapshot; any other is absent, never 0. Where rows reach the
+company late (``known_at``), the latest days are incomplete, so observation ends that much earlier.
 """
 
 from datetime import date, datetime, timedelta
@@ -16,44 +15,44 @@ import pandas as pd
 from scipy.stats import t
 
 from research.data.contracts import CONTRACTS, Tables
-from research.evaluation.intervals import Z, wilson
+from research.evaluation.bootstrap import NO_DIFFERENCE
+from research.evaluation.intervals import Z, wilson_interval
+from research.panel.periods import MONTH_OF_30_DAYS
 from research.panel.spells import find_spells, is_purchase
 from research.study import Study
 
-MONTH_DAYS = 30
 KNOWN_SHARE = 0.99
-AGES = (1, 3, 6, 12)
-LEAST_COHORTS = (
-    4  # two earlier and two later ones: with fewer, the spread between cohorts is unknown
-)
-PLACES = (
-    "followed",
-    "joined before observation began",
-    "first seen in the run-in",
-    "joined in a month not complete yet",
-)
-CELLS = ["cohort", "age_months", "customers", "retained", "share", "low", "high"]
+SUMMARY_AGES = (1, 3, 6, 12)  # months
+LEAST_COHORTS = 4  # two earlier and two later ones: with fewer, their variance is unknown
+INCLUDED = "in a cohort"
+BEFORE = "joined before observation began"
+RUN_IN = "first observed in the run-in"
+INCOMPLETE = "joined in a month not complete yet"
+INCLUSION = (INCLUDED, BEFORE, RUN_IN, INCOMPLETE)
+COHORT_COLUMNS = ["cohort", "age_months", "customers", "retained", "share", "low", "high"]
+SUMMARY_COLUMNS = ["age_months", "cohorts", "customers", "retained", "share", "low", "high"]
+SUMMARY_COLUMNS += ["early_share", "late_share", "difference", "difference_low"]
+SUMMARY_COLUMNS += ["difference_high", "verdict"]
 
 
-def follow_cohorts(
+def compute_retention(
     evidence: Tables, study: Study, snapshot: date, run_in_days: int | None = None
 ) -> pd.DataFrame:
-    """Return the retention of every cohort at every age at which the whole cohort has been
-    observed.
+    """Return the retention of every cohort at every age that the whole cohort was observed for.
 
     Contractual: retained at age m is under cover on the day ``start + 30 m``; who left and came
     back counts. Non-contractual: retained is a purchase on one of the days ``[start + 30 m, start +
     30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its month plus ``30 m`` (the
-    last day of the window) to lie on or before the snapshot, less the delay of ``find_delay``; so
-    the month of the snapshot, unless complete, has no cell. Customers who joined before observation
-    began are left out, see ``count_left_out``.
+    last day of the window) to lie on or before the snapshot, less the days of
+    ``find_recording_delay``; so the month of the snapshot, unless complete, has no cell. Customers
+    who joined before observation began are left out, see ``count_exclusions``.
 
     Parameters
     ----------
-    evidence : dict of tables cut at ``snapshot``, see ``snapshots.cut_evidence``
+    evidence : tables as of ``snapshot``, see ``evidence.evidence_as_of``
     study : a contractual or non-contractual study
     snapshot : last day of the evidence, inclusive
-    run_in_days : see ``count_left_out``
+    run_in_days : see ``count_exclusions``
 
     Returns
     -------
@@ -61,28 +60,26 @@ def follow_cohorts(
         One row per cohort (first day of the month) and age; ``low`` and ``high`` are Wilson's 95 %
         interval of customers as independent.
     """
-    joined = _list_joined(evidence, study, snapshot, run_in_days).filter(
-        lambda row: row.place == "followed"
-    )
+    joined = _list_joined(evidence, study, snapshot, run_in_days)
+    joined = joined.filter(joined.inclusion == INCLUDED)
     sizes = joined.group_by("cohort").agg(customers=joined.count()).order_by("cohort").to_pandas()
     count = (
         _count_covered(evidence, study, snapshot, joined)
         if study.kind == "contractual"
-        else _count_buyers(_buy(evidence, snapshot), joined)
+        else _count_buyers(_list_purchase_days(evidence, snapshot), joined)
     )
-    until = snapshot - timedelta(days=find_delay(evidence, study, snapshot))
-    cells = _list_observed(sizes, until, 0 if study.kind == "contractual" else MONTH_DAYS - 1)
-    cells = cells.merge(count, on=["cohort", "age_months"], how="left").sort_values(
-        ["cohort", "age_months"], ignore_index=True
-    )
-    changes = cells.retained.fillna(0).astype("int64")
-    retained = changes.groupby(cells.cohort).cumsum() if study.kind == "contractual" else changes
-    cells["retained"] = retained.where(
-        cells.age_months > 0, cells.customers
-    )  # a contract that ended on its first day covers no day
+    until = snapshot - timedelta(days=find_recording_delay(evidence, study, snapshot))
+    keys = ["cohort", "age_months"]
+    cells = _list_observed(sizes, until, 0 if study.kind == "contractual" else MONTH_OF_30_DAYS - 1)
+    cells = cells.merge(count, on=keys, how="left").sort_values(keys, ignore_index=True)
+    retained = cells.retained.fillna(0).astype("int64")
+    if study.kind == "contractual":  # counted as changes from age to age
+        retained = retained.groupby(cells.cohort).cumsum()
+    # a contract that ended on its first day covers no day
+    cells["retained"] = retained.where(cells.age_months > 0, cells.customers)
     cells["share"] = cells.retained / cells.customers
-    cells["low"], cells["high"] = wilson(cells.share, cells.customers)
-    return cells[CELLS]
+    cells["low"], cells["high"] = wilson_interval(cells.share, cells.customers)
+    return cells[COHORT_COLUMNS]
 
 
 def _at(table: ir.Table, snapshot: date) -> ir.Table:
@@ -93,13 +90,12 @@ def _stamp(day: date) -> ir.Value:
     return ibis.literal(datetime(day.year, day.month, day.day))
 
 
-def find_delay(evidence: Tables, study: Study, snapshot: date) -> int:
-    """Return the days within which 99 % of the rows that tell who is a customer had reached the
-    company; 0 without ``known_at``.
+def find_recording_delay(evidence: Tables, study: Study, snapshot: date) -> int:
+    """Return the days within which 99 % of contracts or orders had reached the company.
 
-    A cohort whose slow rows are still under way is not whole, and who is missing is no chance: with
-    contracts known from their second payment on, those who pay by the year. The rows known at the
-    snapshot can't show a delay longer than they go back.
+    0 without ``known_at``. A cohort whose late rows are still to come is not complete, and its
+    missing customers are no random sample: with contracts known from their second payment on, those
+    who pay by the year. The rows known at the snapshot can't show a delay longer than they go back.
     """
     name = "contracts" if study.kind == "contractual" else "orders"
     rows = _at(evidence[name], snapshot)
@@ -110,50 +106,45 @@ def find_delay(evidence: Tables, study: Study, snapshot: date) -> int:
     return 0 if pd.isna(days) else int(np.ceil(days))
 
 
-def count_left_out(
+def count_exclusions(
     evidence: Tables, study: Study, snapshot: date, run_in_days: int | None = None
 ) -> pd.DataFrame:
-    """Count the customers in the cohorts and those whom no cohort follows, by reason.
+    """Count the customers in the cohorts and those in none, by reason.
 
     Who joined before observation began (``data_start`` of study.yml, else the day of the first
     contract or purchase) is in the data only by having stayed until then: a survivor, whose cohort
-    would look too good. For contracts the start is written down, so without ``data_start`` nobody
-    is left out. A first purchase proves no start: who bought in the days before, unseen, would be
-    no newcomer. So purchases need a run-in of ``inactive_days``, after which a purchase opens a
-    spell whatever happened unseen. Somebody whom the table customers knows from before is left out
-    as well.
+    would look too good. For contracts the start is recorded, so without ``data_start`` nobody is
+    left out. A first recorded purchase proves no start: who bought in the days before, unobserved,
+    would be no newcomer. So purchases need a run-in of ``inactive_days``, after which a purchase
+    opens a spell whatever happened unobserved. Somebody whom the table customers knows from before
+    is left out as well.
 
     Parameters
     ----------
     run_in_days : int, optional
         Non-contractual only; ``churn.inactive_days`` unless given. 0 where the data begin with the
-        company, or hold newcomers only.
+        company, or have newcomers only.
 
     Returns
     -------
     DataFrame with columns reason, customers
-        One row each for: followed, joined before observation began, first seen in the run-in,
-        joined in a month that isn't complete yet.
+        One row for each of ``INCLUSION``.
     """
     joined = _list_joined(evidence, study, snapshot, run_in_days)
-    found = (
-        joined.group_by("place")
-        .agg(customers=joined.count())
-        .to_pandas()
-        .set_index("place")
-        .customers
-    )
-    return found.reindex(PLACES, fill_value=0).rename_axis("reason").reset_index()
+    counts = joined.group_by("inclusion").agg(customers=joined.count()).to_pandas()
+    customers = counts.set_index("inclusion").customers
+    return customers.reindex(INCLUSION, fill_value=0).rename_axis("reason").reset_index()
 
 
 def _list_joined(
     evidence: Tables, study: Study, snapshot: date, run_in_days: int | None
 ) -> ir.Table:
-    """Return customer_id, start (first day of the first spell), cohort and place, one of
-    ``PLACES``.
+    """Return customer_id, start (first day of the first spell), cohort and inclusion.
+
+    ``inclusion`` is one of ``INCLUSION``.
     """
     days = (
-        _buy(evidence, snapshot)
+        _list_purchase_days(evidence, snapshot)
         if study.kind == "non_contractual"
         else _at(evidence["contracts"], snapshot).mutate(day=lambda row: row.started_at)
     )
@@ -161,21 +152,22 @@ def _list_joined(
     known = _at(evidence["customers"], snapshot).select("customer_id", "joined_at")
     first = first.join(known, "customer_id")
     opens = _find_opening(first, study)
-    late = opens + timedelta(days=_read_run_in(study, run_in_days))
-    until = snapshot - timedelta(days=find_delay(evidence, study, snapshot))
-    older = first.start < _stamp(opens)
-    older = older | (first.joined_at < _stamp(opens)) if study.kind == "non_contractual" else older
-    unfinished = first.start.truncate("M") > _stamp(_last_complete_month(until))
-    place = ibis.cases(
-        (older, PLACES[1]),
-        (first.start < _stamp(late), PLACES[2]),
-        (unfinished, PLACES[3]),
-        else_=PLACES[0],
+    run_in_end = opens + timedelta(days=_read_run_in(study, run_in_days))
+    until = snapshot - timedelta(days=find_recording_delay(evidence, study, snapshot))
+    before = first.start < _stamp(opens)
+    if study.kind == "non_contractual":
+        before = before | (first.joined_at < _stamp(opens))
+    inclusion = ibis.cases(
+        (before, BEFORE),
+        (first.start < _stamp(run_in_end), RUN_IN),
+        (first.start.truncate("M") > _stamp(_last_complete_month(until)), INCOMPLETE),
+        else_=INCLUDED,
     )
-    return first.select("customer_id", "start", cohort=first.start.truncate("M"), place=place)
+    cohort = first.start.truncate("M")
+    return first.select("customer_id", "start", cohort=cohort, inclusion=inclusion)
 
 
-def _buy(evidence: Tables, snapshot: date) -> ir.Table:
+def _list_purchase_days(evidence: Tables, snapshot: date) -> ir.Table:
     """Return customer_id and day of every purchase."""
     orders = _at(evidence["orders"], snapshot)
     return (
@@ -207,7 +199,7 @@ def _last_complete_month(until: date) -> date:
 def _count_covered(
     evidence: Tables, study: Study, snapshot: date, joined: ir.Table
 ) -> pd.DataFrame:
-    """Return how many more (or fewer) are under cover at each age than at the age before.
+    """Return how many more (or fewer) have a contract at each age than at the age before.
 
     A spell ``[started, ended)`` covers the ages from ``ceil((started - start) / 30)`` to before
     ``ceil((ended - start) / 30)``: one more at the first, one fewer at the second. So nothing grows
@@ -231,13 +223,13 @@ def _count_covered(
 
 
 def _round_up(day: ir.Value, start: ir.Value) -> ir.Value:
-    return (day.delta(start, unit="day") + MONTH_DAYS - 1) // MONTH_DAYS
+    return (day.delta(start, unit="day") + MONTH_OF_30_DAYS - 1) // MONTH_OF_30_DAYS
 
 
 def _count_buyers(bought: ir.Table, joined: ir.Table) -> pd.DataFrame:
     """Return how many of each cohort bought at each age."""
     bought = bought.join(joined, "customer_id").mutate(
-        age_months=lambda row: row.day.delta(row.start, unit="day") // MONTH_DAYS
+        age_months=lambda row: row.day.delta(row.start, unit="day") // MONTH_OF_30_DAYS
     )
     return (
         bought.group_by(["cohort", "age_months"])
@@ -247,36 +239,32 @@ def _count_buyers(bought: ir.Table, joined: ir.Table) -> pd.DataFrame:
 
 
 def _list_observed(sizes: pd.DataFrame, until: date, window_days: int) -> pd.DataFrame:
-    """Return every cohort with every age for which its last possible joiner has been observed
-    whole.
-    """
+    """Return every cohort with every age that its last possible joiner was fully observed for."""
     last_joiner = pd.to_datetime(sizes.cohort) + pd.offsets.MonthEnd(1)
     observed = (pd.Timestamp(until) - last_joiner).dt.days - window_days
-    ages = np.maximum(observed // MONTH_DAYS + 1, 0)
+    ages = np.maximum(observed // MONTH_OF_30_DAYS + 1, 0)
     cells = sizes.loc[sizes.index.repeat(ages)]
     return cells.assign(age_months=cells.groupby("cohort").cumcount().astype("int64"))
 
 
-def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = AGES) -> pd.DataFrame:
-    """Pool retention over the cohorts observed at an age, and compare the earlier half of them with
-    the later half.
+def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = SUMMARY_AGES) -> pd.DataFrame:
+    """Pool retention over the cohorts observed at an age, and compare their earlier and later half.
 
     Parameters
     ----------
-    cohorts : see ``follow_cohorts``
+    cohorts : see ``compute_retention``
     ages : months of age
 
     Returns
     -------
     DataFrame with columns age_months, cohorts, customers, retained, share, low, high, early_share,
-    late_share, difference, difference_low, \
-difference_high, verdict
+    late_share, difference, difference_low, difference_high, verdict
         One row per age that some cohort has reached. ``difference`` is later minus earlier, of
         halves with equally many cohorts (the middle one of an odd number is in neither). Its 95 %
-        interval is Newcombe's, on numbers of customers divided by how much more the cohorts of a
-        half differ than chance lets them (Pearson's statistic; Student's t for the few cohorts),
-        since seasons move whole months. The verdict takes an interval widened for the number of
-        ages (Bonferroni); it needs four cohorts.
+        interval is Newcombe's, on numbers of customers divided by the overdispersion of the cohorts
+        of a half (Pearson's statistic; Student's t for the few cohorts), since seasons move whole
+        months. The verdict takes an interval widened for the number of ages (Bonferroni); it needs
+        four cohorts.
 
     References
     ----------
@@ -288,18 +276,7 @@ difference_high, verdict
         for age in ages
         if len(part := cohorts[cohorts.age_months == age])
     ]
-    return pd.DataFrame(rows, columns=SUMMARY)
-
-
-SUMMARY = ["age_months", "cohorts", "customers", "retained", "share", "low", "high"]
-SUMMARY += [
-    "early_share",
-    "late_share",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "verdict",
-]
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
@@ -310,7 +287,7 @@ def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
         customers,
         retained,
         retained / customers,
-        *wilson(retained / customers, customers),
+        *wilson_interval(retained / customers, customers),
     )
     if len(part) < LEAST_COHORTS:
         return *pooled, *[np.nan] * 5, "too few cohorts"
@@ -320,45 +297,41 @@ def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
         *pooled,
         *shares,
         *_compare(early, late, 1),
-        _judge(*_compare(early, late, comparisons)[1:]),
+        _describe_difference(*_compare(early, late, comparisons)[1:]),
     )
 
 
 def _compare(
     early: pd.DataFrame, late: pd.DataFrame, comparisons: int
 ) -> tuple[float, float, float]:
-    """Return the difference of the halves' shares and Newcombe's interval on effective numbers of
-    customers.
+    """Return the difference of the halves' shares and its interval (Newcombe).
+
+    On effective numbers of customers: those divided by the overdispersion.
     """
-    excess = _find_excess((early, late), comparisons)
+    excess = _compute_overdispersion((early, late), comparisons)
     (p, p_low, p_high), (q, q_low, q_high) = (_share(half, excess) for half in (early, late))
     return q - p, q - p - np.hypot(q - q_low, p_high - p), q - p + np.hypot(q_high - q, p - p_low)
 
 
-def _find_excess(halves: tuple[pd.DataFrame, ...], comparisons: int) -> float:
+def _compute_overdispersion(halves: tuple[pd.DataFrame, ...], comparisons: int) -> float:
     """Return by how much the variance exceeds that of independent customers, at least 1."""
     freedom = sum(len(half) for half in halves) - len(halves)
     pearson = 0.0
     for half in halves:
         share = half.retained.sum() / half.customers.sum()
-        spread = half.customers * share * (1 - share)
-        pearson += (
-            ((half.retained - half.customers * share) ** 2 / spread).sum() if 0 < share < 1 else 0
-        )
+        variance = half.customers * share * (1 - share)
+        residual = half.retained - half.customers * share
+        pearson += (residual**2 / variance).sum() if 0 < share < 1 else 0
     tail = 0.025 / comparisons
     return max(1.0, pearson / freedom * (t.isf(tail, freedom) / Z) ** 2)
 
 
 def _share(half: pd.DataFrame, excess: float) -> tuple[float, float, float]:
     share = half.retained.sum() / half.customers.sum()
-    return share, *wilson(share, half.customers.sum() / excess)
+    return share, *wilson_interval(share, half.customers.sum() / excess)
 
 
-def _judge(low: float, high: float) -> str:
-    return (
-        "later cohorts stay more"
-        if low > 0
-        else "later cohorts stay less"
-        if high < 0
-        else "no difference shown"
-    )
+def _describe_difference(low: float, high: float) -> str:
+    if low > 0:
+        return "later cohorts are retained better"
+    return "later cohorts are retained worse" if high < 0 else NO_DIFFERENCE

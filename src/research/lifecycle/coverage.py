@@ -1,5 +1,6 @@
-"""Observation: since when and until when the tables tell of what happened, so that silence of the
-data isn't taken for silence of the customers.
+"""Since when and until when each source was recorded.
+
+So that missing records are not taken for inactive customers.
 """
 
 import ibis.expr.types as ir
@@ -13,7 +14,7 @@ from research.panel.periods import name_spans
 from research.panel.spells import is_purchase
 from research.study import Study
 
-SOURCES = {  # what an indicator looks into, in words
+SOURCE_NAMES = {  # what an indicator looks into, in words
     "spells": "customers",
     "revenue": "revenue",
     "orders": "purchases",
@@ -23,54 +24,43 @@ SOURCES = {  # what an indicator looks into, in words
     "contacts": "contacts",
     "referrals": "referrals",
 }
-FRESH = {
-    "orders",
-    "csat",
-    "nps",
-    "complaints",
-    "contacts",
-    "referrals",
-}  # falls silent when nobody records it any more
+# sources without a row where nobody records them any more; contracts go on without new rows
+CAN_BE_STALE = {"orders", "csat", "nps", "complaints", "contacts", "referrals"}
 
 
-def observe(evidence: Tables, study: Study) -> pd.DataFrame:
-    """Return since when and until when each source tells of what happened, as known at each
-    snapshot.
+def compute_coverage(evidence: Tables, study: Study) -> pd.DataFrame:
+    """Return since when and until when each source is recorded, as known at each snapshot.
 
-    Who is a non-contractual customer can be said only once ``inactive_days`` have been seen; before
-    ``data_start`` nothing counts as observed.
+    Who is a non-contractual customer is known only once ``inactive_days`` have been observed;
+    before ``data_start`` nothing counts as observed.
 
     Returns
     -------
     DataFrame with columns first_<source> and last_<source>, by snapshot
-        Empty where the source holds no row by then.
+        Empty where the source has no row by then.
     """
-    found = (
-        evidence["customers"]
-        .select("snapshot")
-        .distinct()
-        .order_by("snapshot")
-        .to_pandas()
-        .set_index("snapshot")
-    )
+    snapshots = evidence["customers"].select("snapshot").distinct().order_by("snapshot")
+    coverage = snapshots.to_pandas().set_index("snapshot")
     for name, events in _list_sources(evidence, study).items():
         day = events[CONTRACTS[_table_of(name, study)].dated].truncate("D")
-        days = (
-            events.group_by("snapshot")
-            .agg(first=day.min(), last=day.max())
-            .to_pandas()
-            .set_index("snapshot")
-        )
-        found[[f"first_{name}", f"last_{name}"]] = days.reindex(found.index)
-    begin = pd.Timestamp(study.data_start) if study.data_start else None
-    for column in (column for column in found if column.startswith("first_") and begin is not None):
-        found[column] = found[column].mask(
-            found[column].notna() & ((found[column] < begin) | (column == "first_spells")), begin
-        )
-    found["first_spend"] = found["first_revenue"] = found["first_spells"]
+        days = events.group_by("snapshot").agg(first=day.min(), last=day.max()).to_pandas()
+        days = days.set_index("snapshot").reindex(coverage.index)
+        coverage[[f"first_{name}", f"last_{name}"]] = days
+    if study.data_start:
+        coverage = _begin_at(coverage, pd.Timestamp(study.data_start))
+    coverage["first_spend"] = coverage["first_revenue"] = coverage["first_spells"]
     if study.kind == "non_contractual":
-        found["first_spells"] += pd.Timedelta(days=study.churn.inactive_days - 1)
-    return found
+        coverage["first_spells"] += pd.Timedelta(days=study.churn.inactive_days - 1)
+    return coverage
+
+
+def _begin_at(coverage: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
+    """Return the coverage with nothing before a day; of spells, all since exactly that day."""
+    for column in (column for column in coverage if column.startswith("first_")):
+        first = coverage[column]
+        moved = first.notna() & ((first < begin) | (column == "first_spells"))
+        coverage[column] = first.mask(moved, begin)
+    return coverage
 
 
 def _table_of(source: str, study: Study) -> str:
@@ -92,44 +82,36 @@ def _list_sources(evidence: Tables, study: Study) -> dict[str, ir.Table]:
     if "orders" in evidence:
         sources["orders"] = evidence["orders"].filter(is_purchase(evidence["orders"]))
     if "feedback" in evidence:
-        sources |= {
-            "csat": evidence["feedback"].filter(is_csat(evidence["feedback"])),
-            "nps": evidence["feedback"].filter(is_nps(evidence["feedback"])),
-        }
+        feedback = evidence["feedback"]
+        sources["csat"] = feedback.filter(is_csat(feedback))
+        sources["nps"] = feedback.filter(is_nps(feedback))
     if "contacts" in evidence:
-        sources["contacts"] = evidence["contacts"]
-        if "complaint" in evidence["contacts"].columns:
-            sources["complaints"] = evidence["contacts"].filter(
-                evidence["contacts"].complaint.notnull()
-            )
+        contacts = evidence["contacts"]
+        sources["contacts"] = contacts
+        if "complaint" in contacts.columns:
+            sources["complaints"] = contacts.filter(contacts.complaint.notnull())
     return sources | ({"referrals": evidence["referrals"]} if "referrals" in evidence else {})
 
 
-def explain(name: str, observed: pd.DataFrame, study: Study) -> pd.Series:
+def explain_unobserved(name: str, coverage: pd.DataFrame, study: Study) -> pd.Series:
     """Return why an indicator can't be known at each snapshot; empty where it can."""
-    spans, window = name_spans(study), pd.Timedelta(days=study.snapshots.every_days)
-    notes = pd.Series("", index=observed.index)
-    for source, look in DEFINITIONS[name].looks:
-        days, words = spans.get(look, look), SOURCES[source]
-        first = observed[f"first_{source}"]
-        early = f"needs {words} observed for {days} days; they are since " + first.dt.strftime(
-            "%Y-%m-%d"
-        ).fillna("")
-        late = (
-            f"stale: no {words} recorded since "
-            + observed[f"last_{source}"].dt.strftime("%Y-%m-%d").fillna("")
-            if source in FRESH
-            else ""
-        )
-        silent = (
-            (observed[f"last_{source}"] < observed.index - window)
-            if source in FRESH
-            else pd.Series(False, index=notes.index)
-        )
-        new = np.select(
-            [first.isna(), first > observed.index - pd.Timedelta(days=days), silent],
-            [f"no {words} recorded by then", early, late],
-            "",
-        )
-        notes = notes.where(notes != "", pd.Series(new, index=notes.index))
-    return notes
+    spans, reasons = name_spans(study), pd.Series("", index=coverage.index)
+    for source, span in DEFINITIONS[name].lookback:
+        missing = _explain_source(source, spans.get(span, span), coverage, study)
+        reasons = reasons.where(reasons != "", pd.Series(missing, index=reasons.index))
+    return reasons
+
+
+def _explain_source(source: str, days: int, coverage: pd.DataFrame, study: Study) -> np.ndarray:
+    """Return why a source is not observed over the days before each snapshot; empty where it is."""
+    rows, first, snapshots = SOURCE_NAMES[source], coverage[f"first_{source}"], coverage.index
+    since = first.dt.strftime("%Y-%m-%d").fillna("")
+    short = f"needs {rows} observed for {days} days; they are since " + since
+    late = first > snapshots - pd.Timedelta(days=days)
+    stale, stopped = pd.Series(False, index=snapshots), ""
+    if source in CAN_BE_STALE:
+        last = coverage[f"last_{source}"]
+        stale = last < snapshots - pd.Timedelta(days=study.snapshots.every_days)
+        stopped = f"stale: no {rows} recorded since " + last.dt.strftime("%Y-%m-%d").fillna("")
+    never = f"no {rows} recorded by then"
+    return np.select([first.isna(), late, stale], [never, short, stopped], "")

@@ -1,8 +1,12 @@
-"""What each indicator means: one definition per indicator, in the words of contractual and of
-non-contractual studies.
+"""What each indicator means: the table ``DEFINITIONS``, one record per indicator, and nothing else.
 
-The definitions are exact: SQL written from them and from the terms of ``glossary`` gives the same
-numbers. Days are whole days; a window ``(a, b]`` opens after day a and includes day b.
+Three modules share the indicators: this one defines them in text, for contractual and for
+non-contractual studies; ``indicator_glossary`` fills a study's days and currency into these texts;
+``indicator_terms`` computes the numerator and denominator of every customer that they define.
+
+The definitions are exact: SQL written from them and from ``indicator_glossary.describe_terms``
+gives the same numbers. Days are whole days; a window ``(a, b]`` opens after day a and includes
+day b.
 """
 
 from dataclasses import dataclass
@@ -10,29 +14,38 @@ from dataclasses import dataclass
 from research.panel.periods import YEAR_DAYS
 
 KINDS = ("contractual", "non_contractual")
-Words = str | dict[str, str]
+Template = str | dict[str, str]  # one text, or one by kind of study
 
 
 @dataclass(frozen=True)
 class Definition:
     """One indicator.
 
-    ``needs`` are the tables and columns without which it is not measured, ``rows`` the kind of
-    rows, ``kinds`` the studies to which it applies. ``looks`` says how far back it looks into which
-    source, as (source, days); days are a number or the name of one of ``glossary.name_spans``.
-    ``estimate`` is how value and interval come about: ratio, share (numerator part of the
-    denominator), total, mean_stay, median_stay or median_hours. ``charted``: consecutive windows
-    don't overlap, so a control chart may take the values as independent.
+    Attributes
+    ----------
+    title, definition, numerator, denominator, unit : text, with spans of days and the currency in
+        braces, see ``indicator_glossary.fill_in``
+    better : whether "lower" or "higher" values are better
+    needs : tables and columns without which it is not measured, by kind of study
+    lookback : how far back it looks into which source, as (source, days); days are a number or the
+        name of one of ``periods.name_spans``
+    estimate : how value and interval are estimated: ratio, share (the numerator is a part of the
+        denominator), total, restricted_mean, median_days or median_hours
+    charted : whether consecutive windows don't overlap, so that a control chart may take the values
+        as independent
+    scale : factor of the ratio, 100 for points
+    rows : kind of rows that it needs
+    kinds : kinds of study to which it applies
     """
 
     title: str
-    definition: Words
-    numerator: Words
-    denominator: Words
+    definition: Template
+    numerator: Template
+    denominator: Template
     unit: str
     better: str
     needs: dict[str, tuple[str, ...]]
-    looks: tuple[tuple[str, str | int], ...]
+    lookback: tuple[tuple[str, str | int], ...]
     estimate: str = "share"
     charted: bool | dict[str, bool] = True
     scale: float = 1
@@ -55,34 +68,34 @@ _YEARLY_SPEND = (
     "spend, returns taken off, in the {year} days up to the start (since the first day observed,"
     " where that is later)"
 )
-_FEE_WORDS = (
+_FEE_TEXT = (
     "The fee on a day is the sum of monthly_fee over the terms that run on it; customers for whom"
     " one of the fees needed is not recorded don't count."
 )
-_FIRST_SPELLS = "first spells of at least one day begun by T, of which at least one day was watched"
-_STAY = {
+_FIRST_SPELLS = "first spells of at least one day begun by T, observed for at least one day"
+_TENURE = {
     "contractual": (
         "The days that a customer's first spell lasts on average, of its first {year}: the area"
         " below the Kaplan-Meier curve up to that day (restricted mean)."
     ),
     "non_contractual": (
         "The days that a customer's first spell lasts on average, of its first {year}, with the"
-        " {inactive} days of silence that end it: the area below the Kaplan-Meier curve up to that"
-        " day (restricted mean)."
+        " {inactive} days of inactivity that end it: the area below the Kaplan-Meier curve up to"
+        " that day (restricted mean)."
     ),
 }
-_LATE = (
-    "Spells that run on T count as long as they were seen. A spell is watched from the latest of"
-    " its beginning, data_start and the day on which the row it begins with was known; where fewer"
-    " than 10 were watched at some early stay, the curve begins after the last such one and the"
+_LATE_ENTRY = (
+    "Spells that run on T are censored on T. A spell is observed from the latest of its beginning,"
+    " data_start and the day on which the row it begins with was known (late entry); where fewer"
+    " than 10 are at risk at some early tenure, the curve begins after the last such tenure and the"
     " average is of those who stayed that long (empty, with the median, where that is more than"
-    " half a year; the average is empty too where nobody was watched for {year} days)."
+    " half a year; the average is empty too where nobody was observed for {year} days)."
 )
-_WATCHED = {
-    "contractual": _LATE,
+_TENURE_ENTRY = {
+    "contractual": _LATE_ENTRY,
     "non_contractual": (
-        f"{_LATE} Customers who joined before data_start and whose first purchase seen lies on or"
-        " after it don't count."
+        f"{_LATE_ENTRY} Customers who joined before data_start and whose first recorded purchase"
+        " lies on or after it don't count."
     ),
 }
 DEFINITIONS: dict[str, Definition] = {
@@ -97,14 +110,14 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="lower",
         needs=_LEAVE,
-        looks=_AT_START,
+        lookback=_AT_START,
     ),
     "revenue_churn_rate": Definition(
         title="Revenue churn rate",
         definition={
             "contractual": (
                 "The share of the monthly fees at the start that was lost in the window, by"
-                f" leaving or by lower fees. {_FEE_WORDS}"
+                f" leaving or by lower fees. {_FEE_TEXT}"
             ),
             "non_contractual": (
                 "The share of the yearly spend of the customers at the start that belonged to those"
@@ -127,7 +140,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="lower",
         needs=_FEES,
-        looks=_AT_START,
+        lookback=_AT_START,
     ),
     "net_revenue_retention": Definition(
         title="Net revenue retention",
@@ -135,7 +148,7 @@ DEFINITIONS: dict[str, Definition] = {
             "contractual": (
                 "What the customers at the start pay on T against what they paid on the start:"
                 " leaving and lower fees take away, higher fees add, new customers don't count; it"
-                f" can exceed 100 %. {_FEE_WORDS}"
+                f" can exceed 100 %. {_FEE_TEXT}"
             ),
             "non_contractual": (
                 "What customers who bought in the {retention} days up to T − {retention} spent in"
@@ -157,7 +170,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_FEES,
-        looks=(("revenue", "revenue"),),
+        lookback=(("revenue", "revenue"),),
         estimate="ratio",
         charted={"contractual": True, "non_contractual": False},
     ),
@@ -172,19 +185,19 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_LEAVE,
-        looks=(("spells", "retention"),),
+        lookback=(("spells", "retention"),),
         charted=False,
     ),
     "retention_time": Definition(
         title="Retention time within the first year",
-        definition={kind: f"{_STAY[kind]} {_WATCHED[kind]}" for kind in KINDS},
+        definition={kind: f"{_TENURE[kind]} {_TENURE_ENTRY[kind]}" for kind in KINDS},
         numerator="first spells that ended by T",
         denominator=_FIRST_SPELLS,
         unit="days",
         better="higher",
         needs=_LEAVE,
-        looks=_AT_START,
-        estimate="mean_stay",
+        lookback=_AT_START,
+        estimate="restricted_mean",
         charted=False,
     ),
     "retention_time_median": Definition(
@@ -199,8 +212,8 @@ DEFINITIONS: dict[str, Definition] = {
         unit="days",
         better="higher",
         needs=_LEAVE,
-        looks=_AT_START,
-        estimate="median_stay",
+        lookback=_AT_START,
+        estimate="median_days",
         charted=False,
     ),
     "repeat_purchase_rate": Definition(
@@ -214,7 +227,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_same("orders"),
-        looks=(("orders", YEAR_DAYS),),
+        lookback=(("orders", YEAR_DAYS),),
         charted=False,
     ),
     "purchase_frequency": Definition(
@@ -228,7 +241,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="purchase days per customer in {window} days",
         better="higher",
         needs=_same("orders"),
-        looks=(*_AT_START, ("orders", "window")),
+        lookback=(*_AT_START, ("orders", "window")),
         estimate="ratio",
     ),
     "csat": Definition(
@@ -244,7 +257,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_same("feedback.score", "feedback.score_max"),
-        looks=(("csat", "window"),),
+        lookback=(("csat", "window"),),
         rows="kind csat",
     ),
     "nps": Definition(
@@ -260,7 +273,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="points from −100 to 100",
         better="higher",
         needs=_same("feedback.kind", "feedback.score"),
-        looks=(("nps", "window"),),
+        lookback=(("nps", "window"),),
         estimate="ratio",
         scale=100,
         rows="kind nps",
@@ -275,7 +288,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="lower",
         needs=_same("contacts.complaint"),
-        looks=(*_AT_START, ("complaints", "window")),
+        lookback=(*_AT_START, ("complaints", "window")),
     ),
     "resolution_time": Definition(
         title="Median time to resolution",
@@ -289,7 +302,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="hours",
         better="lower",
         needs=_same("contacts.resolved_at"),
-        looks=(("contacts", "window"),),
+        lookback=(("contacts", "window"),),
         estimate="median_hours",
         charted=False,
     ),
@@ -306,7 +319,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_same("contacts.resolved_at"),
-        looks=(("contacts", "window3"),),
+        lookback=(("contacts", "window3"),),
     ),
     "referral_rate": Definition(
         title="Referral rate",
@@ -319,14 +332,14 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_same("referrals"),
-        looks=(*_AT_START, ("referrals", "window")),
+        lookback=(*_AT_START, ("referrals", "window")),
     ),
     "cost_of_churn": Definition(
         title="Cost of churn",
         definition={
             "contractual": (
                 "The yearly revenue that left with the customers who left in the window: 12 times"
-                f" their monthly fee on the start. {_FEE_WORDS}"
+                f" their monthly fee on the start. {_FEE_TEXT}"
             ),
             "non_contractual": (
                 "The yearly revenue that left with the customers at the start whose spell ended in"
@@ -338,7 +351,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="{currency} a year",
         better="lower",
         needs=_FEES,
-        looks=_AT_START,
+        lookback=_AT_START,
         estimate="total",
         charted=False,
     ),
@@ -353,7 +366,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="{currency} a year per customer",
         better="lower",
         needs=_FEES,
-        looks=_AT_START,
+        lookback=_AT_START,
         estimate="ratio",
     ),
     "reasons_recorded": Definition(
@@ -368,7 +381,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="higher",
         needs=_same("contracts.ended_at", "contracts.end_reason"),
-        looks=_AT_START,
+        lookback=_AT_START,
         charted=False,
         kinds=("contractual",),
     ),
@@ -383,7 +396,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit="share",
         better="lower",
         needs=_same("contracts.ended_at", "contracts.voluntary"),
-        looks=_AT_START,
+        lookback=_AT_START,
         kinds=("contractual",),
     ),
 }

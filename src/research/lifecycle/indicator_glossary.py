@@ -1,11 +1,12 @@
-"""Glossary: the definitions in the words of a study, with its days, its currency and what it
-lacks.
+"""The definitions of the indicators as text for one study: its days, its currency, what it lacks.
+
+``indicator_definitions`` holds the templates, ``indicator_terms`` the computation.
 """
 
 import pandas as pd
 
 from research.errors import StudyError
-from research.lifecycle.indicator_definitions import DEFINITIONS, Words
+from research.lifecycle.indicator_definitions import DEFINITIONS, Template
 from research.panel.periods import name_spans
 from research.study import Study, show_path
 
@@ -17,7 +18,7 @@ TERMS = {
     ),
     "non_contractual": (
         "A customer on day d is one with a purchase (a positive amount, no return) in (d −"
-        " {inactive}, d], known by the end of d. A spell holds purchase days no more than"
+        " {inactive}, d], known by the end of d. A spell consists of purchase days no more than"
         " {inactive} days apart; it starts on the first and ends {inactive} days after the last,"
         " once that day has come. Spend is the sum of all amounts, returns included, and at least 0"
         " for each customer. "
@@ -32,34 +33,33 @@ INTERVALS = {
     "share": "Wilson's, on the effective number of customers",
     "ratio": "symmetric, from the linearised variance over customers",
     "total": "symmetric, from the variance over customers, at least 0",
-    "mean_stay": "symmetric, from Greenwood's variance",
-    "median_stay": "where the log-log bounds of the curve reach one half",
+    "restricted_mean": "symmetric, from Greenwood's variance",
+    "median_days": "where the log-log bounds of the curve reach one half",
     "median_hours": "where the log-log bounds of the curve reach one half; contacts as independent",
 }
 
 
-def word(study: Study, words: Words) -> str:
-    """Return a definition's words for the kind of a study, with its days and currency filled in."""
-    text = words if isinstance(words, str) else words[study.kind]
+def fill_in(study: Study, template: Template) -> str:
+    """Return the text of a template for the kind of a study, its days and currency filled in."""
+    text = template if isinstance(template, str) else template[study.kind]
     return text.format(**name_spans(study), currency=study.economics.currency)
 
 
 def is_charted(name: str, study: Study) -> bool:
-    """Say whether an indicator's windows of consecutive snapshots are apart, so that a control
-    chart may show it.
-    """
+    """Return whether a control chart may show an indicator: its windows don't overlap."""
     charted = DEFINITIONS[name].charted
     return charted if isinstance(charted, bool) else charted[study.kind]
 
 
 def describe_terms(study: Study) -> str:
     """Return what customer, start, window and spend mean in the definitions of a study."""
-    return word(study, TERMS) + word(study, COMMON_TERMS)
+    return fill_in(study, TERMS) + fill_in(study, COMMON_TERMS)
 
 
 def describe_needs(name: str, study: Study) -> str:
-    """Return the tables and columns that an indicator needs in a study, as in ``table feedback with
-    kind, score and rows of kind nps``.
+    """Return the tables and columns that an indicator needs in a study.
+
+    As in ``table feedback with kind, score and rows of kind nps``.
     """
     columns: dict[str, list[str]] = {}
     for need in DEFINITIONS[name].needs[study.kind]:
@@ -85,20 +85,20 @@ def list_missing(name: str, study: Study, tables: dict) -> list[str]:
     return missing if study.kind in DEFINITIONS[name].kinds else [*missing, "a contractual study"]
 
 
-def list_definitions(study: Study) -> pd.DataFrame:
-    """Return every indicator's definition in the words of the study's kind.
+def definitions_table(study: Study) -> pd.DataFrame:
+    """Return every indicator's definition for the kind of the study.
 
     Returns
     -------
     DataFrame with columns indicator, title, definition, numerator, denominator, unit, interval,
     better, needs, charted
         One row per indicator, in the order of ``DEFINITIONS``; ``describe_terms`` explains the
-        words they share.
+        terms they share.
     """
     fields = ("title", "definition", "numerator", "denominator", "unit")
     rows = [
         {"indicator": name}
-        | {field: word(study, getattr(spec, field)) for field in fields}
+        | {field: fill_in(study, getattr(spec, field)) for field in fields}
         | {
             "interval": INTERVALS[spec.estimate],
             "better": spec.better,

@@ -1,7 +1,7 @@
-"""Ledgers: what each customer adds to numerator and denominator of each indicator at each snapshot,
-as expressions on cut evidence.
+"""The numerator and denominator of each indicator per customer and snapshot, as expressions.
 
-``definitions`` says in words what the expressions here compute. Nothing here takes an uncut table.
+``indicator_definitions`` describes in text what the expressions here compute;
+``indicators`` adds them up. Every table here is point-in-time data (evidence).
 """
 
 import ibis
@@ -24,15 +24,15 @@ from research.panel.spells import (
 from research.panel.windows import KEYS, join
 from research.study import Study
 
-Pairs = dict[str, tuple[ir.Value, ir.Value]]
+Ratios = dict[str, tuple[ir.Value, ir.Value]]  # numerator and denominator by indicator
 
 
-def find_standing(evidence: Tables, study: Study) -> ir.Table:
-    """Return who was a customer when.
+def find_customer_status(evidence: Tables, study: Study) -> ir.Table:
+    """Return who was a customer at the start of the window, at its end, and a retention span ago.
 
     A customer on a day is one whose spell runs on it, and who was known as such by the end of that
     day: to count those whom a later row reveals would count, among the customers of that day, only
-    those who stayed to be revealed.
+    those who stayed to be revealed (survivorship bias).
 
     Returns
     -------
@@ -41,47 +41,42 @@ def find_standing(evidence: Tables, study: Study) -> ir.Table:
         ``left``: and that spell ended by T; ``at_end``: a customer on T; ``earlier``: a customer on
         T − retention_days.
     """
-    source, spans = (
-        evidence["contracts" if study.kind == "contractual" else "orders"],
-        name_spans(study),
-    )
+    source = evidence["contracts" if study.kind == "contractual" else "orders"]
+    spans = name_spans(study)
     days = {"at_start": spans["window"], "at_end": 0, "earlier": spans["retention"]}
-    source = source.mutate(**{name: _stands(source, study, back) for name, back in days.items()})
+    flags = {name: _makes_customer(source, study, back) for name, back in days.items()}
+    source = source.mutate(**flags)
     source = source.filter(source.at_start | source.at_end | source.earlier)
-    standing = source.group_by(KEYS).agg(**{name: source[name].any() for name in days})
+    status = source.group_by(KEYS).agg(**{name: source[name].any() for name in days})
     ends = find_ends(evidence, study, spans["window"]).select(KEYS).distinct().mutate(ends=True)
-    standing = standing.left_join(ends, KEYS)
-    return standing.select(*KEYS, *days, left=standing.at_start & standing.ends.fill_null(False))
+    status = status.left_join(ends, KEYS)
+    return status.select(*KEYS, *days, left=status.at_start & status.ends.fill_null(False))
 
 
-def _stands(source: ir.Table, study: Study, back: int) -> ir.BooleanValue:
-    """Say which rows make a customer so many days before T, and were known by the end of that day:
-    a term that runs, a purchase in the days before.
+def _makes_customer(source: ir.Table, study: Study, back: int) -> ir.BooleanValue:
+    """Return which rows make a customer ``back`` days before T, and were known on that day.
+
+    A term of a contract that runs, or a purchase in the ``inactive_days`` before.
     """
     day = days_before(source, back)
     if study.kind == "contractual":
-        stands = runs_on(source.started_at.truncate("D"), end_day(source), day)
+        current = runs_on(source.started_at.truncate("D"), end_day(source), day)
     else:
         bought = source.ordered_at.truncate("D")
-        stands = (
-            is_purchase(source)
-            & (bought <= day)
-            & (bought > day - ibis.interval(days=study.churn.inactive_days))
-        )
-    return (
-        stands & (source.known_at < days_before(source, back - 1))
-        if "known_at" in source.columns
-        else stands
-    )
+        recently = bought > day - ibis.interval(days=study.churn.inactive_days)
+        current = is_purchase(source) & (bought <= day) & recently
+    if "known_at" not in source.columns:
+        return current
+    return current & (source.known_at < days_before(source, back - 1))
 
 
 def sum_fees(contracts: ir.Table, study: Study) -> ir.Table:
-    """Return the monthly fees of the terms that run on T − w and on T; empty where one of them is
-    not recorded.
+    """Return the monthly fees of the terms that run on T − w and on T.
 
     Returns
     -------
     table with columns snapshot, customer_id, fee_start, fee_end
+        Empty where a fee is not recorded.
     """
     start, ended = days_before(contracts, name_spans(study)["window"]), end_day(contracts)
     sums = {}
@@ -109,13 +104,9 @@ def sum_spend(orders: ir.Table, study: Study, opens: pd.DataFrame) -> ir.Table:
         (T − 2r, T − r]; ``bought``: a purchase in that time.
     """
     spans = name_spans(study)
-    firsts = ibis.memtable(opens.astype("datetime64[us]"))
-    orders = orders.join(firsts, "snapshot")
-    day, start, middle = (
-        orders.ordered_at.truncate("D"),
-        days_before(orders, spans["window"]),
-        days_before(orders, spans["retention"]),
-    )
+    orders = orders.join(ibis.memtable(opens.astype("datetime64[us]")), "snapshot")
+    day, start = orders.ordered_at.truncate("D"), days_before(orders, spans["window"])
+    middle = days_before(orders, spans["retention"])
     former = (day > days_before(orders, spans["retention2"])) & (day <= middle)
     observed = start.delta(orders.opens, unit="day").max()
     sums = {
@@ -132,12 +123,9 @@ def sum_spend(orders: ir.Table, study: Study, opens: pd.DataFrame) -> ir.Table:
 
 
 def count_purchases(orders: ir.Table, study: Study) -> ir.Table:
-    """Return on how many days customers bought: columns snapshot, customer_id, days_in_year,
-    days_in_window.
-    """
-    days = orders.filter(is_purchase(orders)).select(
-        *KEYS, day=lambda t: t.ordered_at.truncate("D")
-    )
+    """Return the days with a purchase: snapshot, customer_id, days_in_year, days_in_window."""
+    purchases = orders.filter(is_purchase(orders))
+    days = purchases.select(*KEYS, day=purchases.ordered_at.truncate("D"))
     days = days.filter(days.day > days_before(days, YEAR_DAYS)).distinct()
     return days.group_by(KEYS).agg(
         days_in_year=days.count(),
@@ -146,13 +134,17 @@ def count_purchases(orders: ir.Table, study: Study) -> ir.Table:
 
 
 def count_answers(feedback: ir.Table, study: Study) -> ir.Table:
-    """Return answers in the window: columns snapshot, customer_id, satisfied, csat, promoters,
-    detractors, nps (empty where a column lacks).
+    """Return the number of answers in the window, by kind and score.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, satisfied, csat, promoters, detractors, nps
+        0 where the study lacks the column of the score.
     """
     inside = feedback.given_at.truncate("D") > days_before(feedback, name_spans(study)["window"])
-    nobody = ibis.null("float64")
+    missing = ibis.null("float64")
     score, most = (
-        feedback[name] if name in feedback.columns else nobody for name in ("score", "score_max")
+        feedback[name] if name in feedback.columns else missing for name in ("score", "score_max")
     )
     csat = inside & is_csat(feedback) & score.notnull() & (most > 0).fill_null(False)
     nps = inside & is_nps(feedback) & score.notnull()
@@ -170,12 +162,12 @@ def count_answers(feedback: ir.Table, study: Study) -> ir.Table:
 
 
 def is_csat(feedback: ir.Table) -> ir.BooleanValue:
-    """Say which answers are about satisfaction; all of them where the table has no kind."""
+    """Return which answers are about satisfaction; all where the table has no kind."""
     return _is_kind(feedback, "csat") if "kind" in feedback.columns else ibis.literal(True)
 
 
 def is_nps(feedback: ir.Table) -> ir.BooleanValue:
-    """Say which answers are about recommending."""
+    """Return which answers are about recommending."""
     return _is_kind(feedback, "nps") if "kind" in feedback.columns else ibis.literal(False)
 
 
@@ -184,26 +176,26 @@ def _is_kind(feedback: ir.Table, kind: str) -> ir.BooleanValue:
 
 
 def count_contacts(contacts: ir.Table, study: Study) -> ir.Table:
-    """Return complaints in the window, and contacts up to three days before T with those resolved
-    in 72 hours.
+    """Return complaints in the window, and contacts with those of them resolved in 72 hours.
 
     Returns
     -------
-    table with columns snapshot, customer_id, complaints, ripe, ripe_resolved
+    table with columns snapshot, customer_id, complaints, due, due_resolved
+        ``due``: contacts up to three days before T, which all have had the 72 hours.
     """
     day, spans = contacts.contacted_at.truncate("D"), name_spans(study)
     complaint = contacts.complaint if "complaint" in contacts.columns else ibis.literal(False)
-    ripe = (day > days_before(contacts, spans["window3"])) & (
+    due = (day > days_before(contacts, spans["window3"])) & (
         day <= days_before(contacts, RESOLVED_DAYS)
     )
     limit = contacts.contacted_at + ibis.interval(days=RESOLVED_DAYS)
-    soon = (
+    in_time = (
         contacts.resolved_at <= limit if "resolved_at" in contacts.columns else ibis.literal(False)
     )
     flags = {
         "complaints": complaint.fill_null(False) & (day > days_before(contacts, spans["window"])),
-        "ripe": ripe,
-        "ripe_resolved": ripe & soon,
+        "due": due,
+        "due_resolved": due & in_time,
     }
     return contacts.group_by(KEYS).agg(
         **{name: contacts.count(where=flag) for name, flag in flags.items()}
@@ -219,48 +211,49 @@ def count_referrals(referrals: ir.Table, study: Study) -> ir.Table:
 
 
 def count_leavers(evidence: Tables, study: Study) -> ir.Table:
-    """Return spells ended in the window: columns snapshot, customer_id, leavers, with_reason, told,
-    involuntary.
+    """Return the number of spells ended in the window.
+
+    Returns
+    -------
+    table with columns snapshot, customer_id, leavers, with_reason, with_will, involuntary
+        ``with_will``: those for which it is recorded whether the customer wanted to leave.
     """
-    found = find_leavers(evidence, study, name_spans(study)["window"])
+    leavers = find_leavers(evidence, study, name_spans(study)["window"])
     flags = {
         "leavers": ibis.literal(True),
-        "with_reason": found.reason.notnull(),
-        "told": found.voluntary.notnull(),
-        "involuntary": ~found.voluntary,
+        "with_reason": leavers.reason.notnull(),
+        "with_will": leavers.voluntary.notnull(),
+        "involuntary": ~leavers.voluntary,
     }
-    return found.group_by(KEYS).agg(
-        **{name: found.count(where=flag) for name, flag in flags.items()}
+    return leavers.group_by(KEYS).agg(
+        **{name: leavers.count(where=flag) for name, flag in flags.items()}
     )
 
 
-def build_ledger(
+def build_terms(
     evidence: Tables, study: Study, opens: pd.DataFrame, segment_by: str = ""
-) -> tuple[ir.Table, Pairs]:
-    """Return one row per snapshot and customer known, and the numerator and denominator of each
-    indicator on it.
+) -> tuple[ir.Table, Ratios]:
+    """Return what each customer adds to the indicators, and which columns form each of them.
 
     Parameters
     ----------
-    evidence : see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.evidence_as_of``
     opens : see ``sum_spend``; used for non-contractual studies only
     segment_by : see ``find_segments``
 
     Returns
     -------
-    ledger : table with columns snapshot, customer_id, segment and what the blocks above return
-    pairs : dict by indicator of (numerator, denominator), for ``ratios.add_up``
+    terms : table with columns snapshot, customer_id, segment and what the functions above return
+        One row per snapshot and customer known by then.
+    ratios : dict by indicator of (numerator, denominator), for ``intervals.sum_moments``
     """
-    blocks = [find_standing(evidence, study)]
+    blocks = [find_customer_status(evidence, study)]
     if study.kind == "non_contractual":
         blocks.append(sum_spend(evidence["orders"], study, opens))
     if study.kind == "contractual":
         blocks.append(count_leavers(evidence, study))
-        blocks += (
-            [sum_fees(evidence["contracts"], study)]
-            if "monthly_fee" in evidence["contracts"].columns
-            else []
-        )
+        if "monthly_fee" in evidence["contracts"].columns:
+            blocks.append(sum_fees(evidence["contracts"], study))
     counts = {
         "orders": count_purchases,
         "feedback": count_answers,
@@ -268,54 +261,55 @@ def build_ledger(
         "referrals": count_referrals,
     }
     blocks += [count(evidence[name], study) for name, count in counts.items() if name in evidence]
-    ledger = find_segments(evidence, study, segment_by)
+    terms = find_segments(evidence, study, segment_by)
     for block in blocks:
-        ledger = join(ledger, block)
-    return ledger, _pair_up(ledger, study)
+        terms = join(terms, block)
+    return terms, _form_ratios(terms, study)
 
 
-def _pair_up(ledger: ir.Table, study: Study) -> Pairs:
-    """Return numerator and denominator by indicator; an empty denominator leaves the customer out,
-    and so does 0 / 0.
+def _form_ratios(terms: ir.Table, study: Study) -> Ratios:
+    """Return numerator and denominator by indicator.
+
+    An empty denominator leaves the customer out, and so does 0 / 0.
     """
-    customer, left, one = (as_number(ledger[name]) for name in ("at_start", "left", "earlier"))
-    pairs = {
+    customer, left, earlier = (as_number(terms[name]) for name in ("at_start", "left", "earlier"))
+    ratios = {
         "customer_churn_rate": (left, customer),
-        "retention_rate": (one * as_number(ledger.at_end), one),
+        "retention_rate": (earlier * as_number(terms.at_end), earlier),
     }
-    if "yearly" in ledger.columns:
-        pairs |= _spend_pairs(ledger, customer, left)
-    if "fee_start" in ledger.columns:
-        pairs |= _fee_pairs(ledger, customer, left)
-    if "days_in_year" in ledger.columns:
-        pairs["repeat_purchase_rate"] = (
-            as_number(ledger.days_in_year >= 2),
-            as_number(ledger.days_in_year >= 1),
+    if "yearly" in terms.columns:
+        ratios |= _spend_ratios(terms, customer, left)
+    if "fee_start" in terms.columns:
+        ratios |= _fee_ratios(terms, customer, left)
+    if "days_in_year" in terms.columns:
+        ratios["repeat_purchase_rate"] = (
+            as_number(terms.days_in_year >= 2),
+            as_number(terms.days_in_year >= 1),
         )
-        pairs["purchase_frequency"] = (customer * ledger.days_in_window.fill_null(0), customer)
-    if "csat" in ledger.columns:
-        pairs |= {
-            "csat": (ledger.satisfied, ledger.csat),
-            "nps": (ledger.promoters - ledger.detractors, ledger.nps),
+        ratios["purchase_frequency"] = (customer * terms.days_in_window.fill_null(0), customer)
+    if "csat" in terms.columns:
+        ratios |= {
+            "csat": (terms.satisfied, terms.csat),
+            "nps": (terms.promoters - terms.detractors, terms.nps),
         }
-    if "ripe" in ledger.columns:
-        pairs |= {
-            "complaint_rate": (customer * as_number(ledger.complaints > 0), customer),
-            "resolved_within_72h": (ledger.ripe_resolved, ledger.ripe),
+    if "due" in terms.columns:
+        ratios |= {
+            "complaint_rate": (customer * as_number(terms.complaints > 0), customer),
+            "resolved_within_72h": (terms.due_resolved, terms.due),
         }
-    if "referrals" in ledger.columns:
-        pairs["referral_rate"] = (customer * as_number(ledger.referrals > 0), customer)
-    if "leavers" in ledger.columns:
-        pairs |= {
-            "reasons_recorded": (ledger.with_reason, ledger.leavers),
-            "involuntary_share": (ledger.involuntary, ledger.told),
+    if "referrals" in terms.columns:
+        ratios["referral_rate"] = (customer * as_number(terms.referrals > 0), customer)
+    if "leavers" in terms.columns:
+        ratios |= {
+            "reasons_recorded": (terms.with_reason, terms.leavers),
+            "involuntary_share": (terms.involuntary, terms.with_will),
         }
-    return pairs
+    return ratios
 
 
-def _fee_pairs(ledger: ir.Table, customer: ir.Value, left: ir.Value) -> Pairs:
-    """Customers without the fees that an indicator needs drop out: their denominator is empty."""
-    start, end = ledger.fee_start, ledger.fee_end
+def _fee_ratios(terms: ir.Table, customer: ir.Value, left: ir.Value) -> Ratios:
+    """Return the ratios of fees; customers without a fee that one needs have no denominator."""
+    start, end = terms.fee_start, terms.fee_end
     lost = (left > 0).ifelse(start, (end < start).ifelse(start - end, 0))
     known = start.notnull() & ((left > 0) | end.notnull())
     cost = (12 * start * left, customer * as_number(start.notnull()))
@@ -330,12 +324,12 @@ def _fee_pairs(ledger: ir.Table, customer: ir.Value, left: ir.Value) -> Pairs:
     }
 
 
-def _spend_pairs(ledger: ir.Table, customer: ir.Value, left: ir.Value) -> Pairs:
-    former = ledger.former * as_number(ledger.bought)
-    cost = (ledger.yearly * left, customer)
+def _spend_ratios(terms: ir.Table, customer: ir.Value, left: ir.Value) -> Ratios:
+    former = terms.former * as_number(terms.bought)
+    cost = (terms.yearly * left, customer)
     return {
-        "revenue_churn_rate": (ledger.yearly * left, ledger.yearly * customer),
-        "net_revenue_retention": (ledger.recent * as_number(ledger.bought), former),
+        "revenue_churn_rate": (terms.yearly * left, terms.yearly * customer),
+        "net_revenue_retention": (terms.recent * as_number(terms.bought), former),
         "cost_of_churn": cost,
         "cost_of_churn_per_customer": cost,
     }

@@ -1,8 +1,7 @@
-"""Indicators of churn and loyalty: measured at every snapshot from what was known by then, with
-their intervals.
+"""Indicators of churn and loyalty at every snapshot, from what was known by then, with intervals.
 
-What each of them means stands in ``definitions``; ``ledger`` and ``durations`` compute them where
-the data are, and only sums and counts come back.
+``indicator_definitions`` defines them, ``indicator_terms`` and ``survival.kaplan_meier`` compute
+their parts in the engine, and only sums and counts come back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,52 +13,39 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import StudyError
-from research.evaluation.intervals import SUMS, add_up, estimate_ratio, widen
-from research.lifecycle.coverage import explain, observe
+from research.evaluation.intervals import SUMS, estimate_ratio, sum_moments, t_quantile
+from research.lifecycle.coverage import compute_coverage, explain_unobserved
 from research.lifecycle.indicator_definitions import DEFINITIONS
-from research.lifecycle.indicator_glossary import is_charted, list_missing, require_targets, word
-from research.lifecycle.indicator_terms import build_ledger
-from research.panel.evidence import cut_evidence
+from research.lifecycle.indicator_glossary import fill_in, is_charted, list_missing, require_targets
+from research.lifecycle.indicator_terms import build_terms
+from research.panel.evidence import evidence_as_of
 from research.panel.periods import YEAR_DAYS
 from research.panel.segments import list_segment_columns
 from research.study import Study
 from research.survival.kaplan_meier import (
     EMPTY,
-    begin_soundly,
+    compute_median,
+    compute_restricted_mean,
     condition,
     count_contacting,
     count_resolutions,
-    count_stays,
-    find_median,
-    fit_curve,
-    restrict_mean,
+    count_tenures,
+    find_conditioning_time,
+    fit_kaplan_meier,
 )
 
-LEAST_CHARTED, LEAST_EVENTS = 30, 5
-COLUMNS = [
-    "indicator",
-    "segment_by",
-    "segment",
-    "snapshot",
-    "value",
-    "low",
-    "high",
-    "se",
-    "numerator",
-    "denominator",
-    "n",
-    "unit",
-    "worse",
-    "note",
-]
-LEDGER_ROWS = 4_000_000  # customers times snapshots in one portion
+FIGURES = ["value", "low", "high", "se", "numerator", "denominator", "n"]
+INDICATOR_COLUMNS = ["indicator", "segment_by", "segment", "snapshot", *FIGURES]
+INDICATOR_COLUMNS += ["unit", "worse", "note"]
+LEAST_CHARTED, LEAST_EVENTS = 30, 5  # customers, and events of either kind, of a charted value
+MOST_TERM_ROWS = 4_000_000  # customers times snapshots in one batch of snapshots
 
 
-def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
-    """Return the snapshots at which indicators are measured: the last one and those before it,
-    ``every_days`` apart, oldest first.
+def list_snapshots(tables: Tables, study: Study, periods: int) -> list[date]:
+    """Return the snapshots at which indicators are computed, oldest first.
 
-    Snapshots whose window would begin before the first observed day are left out.
+    The last one and those before it, ``every_days`` apart, at most ``periods`` of them. Snapshots
+    whose window would begin before the first observed day are left out.
 
     Raises
     ------
@@ -67,29 +53,27 @@ def list_periods(tables: Tables, study: Study, periods: int) -> list[date]:
         If the last snapshot lies after the data end, or no window lies within the data.
     """
     _require_dated(study)
-    step, last = (
-        timedelta(days=study.snapshots.every_days),
-        study.lifecycle.last or study.snapshots.last,
-    )
+    step = timedelta(days=study.snapshots.every_days)
+    last = study.lifecycle.last or study.snapshots.last
     first = study.data_start or find_data_start(tables, study)
-    found = [
+    snapshots = [
         last - step * back for back in reversed(range(periods)) if last - step * (back + 1) >= first
     ]
     _require_observed(tables, study, [last])
-    if not found:
+    if not snapshots:
         raise StudyError(
             f"study {study.name}: expected a window of {step.days} days within the data, which"
             f" begin {first}, got the last day {last}; use lifecycle.last on or after"
             f" {first + step}, and at least 1 period"
         )
-    return found
+    return snapshots
 
 
 def _require_dated(study: Study) -> None:
     if study.kind == "flat":
         raise StudyError(
-            f"study {study.name}: expected dated tables to measure indicators over time, got a"
-            " flat study; use a dated one"
+            f"study {study.name}: expected dated tables, without which there are no indicators over"
+            " time, got a flat study; use a dated one"
         )
 
 
@@ -108,16 +92,16 @@ def _require_observed(tables: Tables, study: Study, snapshots: Sequence[date]) -
         )
 
 
-def measure(
+def compute_indicators(
     tables: Tables, study: Study, snapshots: Sequence[date], segment_by: str = ""
 ) -> pd.DataFrame:
-    """Measure every indicator whose tables the study has, at every snapshot.
+    """Return every indicator whose tables the study has, at every snapshot.
 
     Parameters
     ----------
     tables : contract tables; only what was known by each snapshot is used
-    segment_by : one of ``slices.list_segment_columns``; empty measures the whole company, as the
-        one segment "all"
+    segment_by : one of ``segments.list_segment_columns``; empty takes the whole company as the one
+        segment "all"
 
     Returns
     -------
@@ -132,7 +116,7 @@ def measure(
     ------
     StudyError
         If a snapshot lies before the first day or after the data end, or ``segment_by`` is no
-        column to tell customers apart by.
+        column to segment customers by.
     """
     require_targets(study)
     _require_observed(tables, study, snapshots)
@@ -144,74 +128,81 @@ def measure(
         )
     parts = [
         part
-        for days in _share_out(tables, snapshots)
-        for part in _measure_some(tables, study, days, segment_by)
+        for days in _batch_snapshots(tables, snapshots)
+        for part in _compute_batch(tables, study, days, segment_by)
     ]
-    return (
-        _order(pd.concat(parts, ignore_index=True), study, segment_by)
-        if parts
-        else pd.DataFrame(columns=COLUMNS)
-    )
+    if not parts:
+        return pd.DataFrame(columns=INDICATOR_COLUMNS)
+    return _complete(pd.concat(parts, ignore_index=True), study, segment_by)
 
 
-def _share_out(tables: Tables, snapshots: Sequence[date]) -> list[list[date]]:
-    """Return the snapshots in portions of which the engine can hold the ledgers."""
-    size, days = (
-        max(1, LEDGER_ROWS // max(int(tables["customers"].count().execute()), 1)),
-        sorted(set(snapshots)),
-    )
+def compute_with_segments(tables: Tables, study: Study, snapshots: Sequence[date]) -> pd.DataFrame:
+    """Return the indicators of the whole company, then those of every segment.
+
+    Segments are the values of each of ``segments.list_segment_columns``.
+
+    Returns
+    -------
+    DataFrame, see ``compute_indicators``
+    """
+    columns = ["", *list_segment_columns(tables, study)]
+    return pd.concat([compute_indicators(tables, study, snapshots, name) for name in columns])
+
+
+def _batch_snapshots(tables: Tables, snapshots: Sequence[date]) -> list[list[date]]:
+    """Return the snapshots in batches whose terms fit into the engine's memory."""
+    customers = int(tables["customers"].count().execute())
+    size, days = max(1, MOST_TERM_ROWS // max(customers, 1)), sorted(set(snapshots))
     return [days[begin : begin + size] for begin in range(0, len(days), size)]
 
 
-def _measure_some(
+def _compute_batch(
     tables: Tables, study: Study, snapshots: Sequence[date], segment_by: str
 ) -> Iterator[pd.DataFrame]:
-    evidence = cut_evidence(tables, snapshots)
-    observed = observe(evidence, study)
+    evidence = evidence_as_of(tables, snapshots)
+    coverage = compute_coverage(evidence, study)
     for part in (
-        *_measure_ratios(evidence, study, observed, segment_by),
-        *_measure_durations(evidence, study, segment_by),
+        *_compute_ratios(evidence, study, coverage, segment_by),
+        *_compute_durations(evidence, study, segment_by),
     ):
         name = part.indicator.iloc[0] if len(part) else ""
         if name and not list_missing(name, study, tables):
-            yield _blank(part, explain(name, observed, study))
+            yield _blank_unobserved(part, explain_unobserved(name, coverage, study))
 
 
-def _measure_ratios(
-    evidence: Tables, study: Study, observed: pd.DataFrame, segment_by: str
+def _compute_ratios(
+    evidence: Tables, study: Study, coverage: pd.DataFrame, segment_by: str
 ) -> Iterator[pd.DataFrame]:
-    ledger, pairs = build_ledger(evidence, study, _open_year(observed, study), segment_by)
+    terms, ratios = build_terms(evidence, study, _open_year(coverage, study), segment_by)
     keys = ["segment", "snapshot"]
-    sums = ledger.group_by(keys).agg(
+    sums = terms.group_by(keys).agg(
         **{
             name: value
-            for i, pair in enumerate(pairs.values())
-            for name, value in add_up(ledger, *pair, f"i{i}_").items()
+            for i, ratio in enumerate(ratios.values())
+            for name, value in sum_moments(terms, *ratio, f"i{i}_").items()
         }
     )
     frame = sums.order_by(keys).to_pandas()
-    for i, name in enumerate(pairs):
+    for i, name in enumerate(ratios):
         own = frame[[f"i{i}_{key}" for key in SUMS]].set_axis(list(SUMS), axis=1)
+        counts = {"numerator": own.y, "denominator": own.x, "n": own.n}
         values = _estimate(own, name)
-        yield (
-            frame[keys]
-            .assign(indicator=name, numerator=own.y, denominator=own.x, n=own.n, note="")
-            .join(values)
-        )
+        yield frame[keys].assign(indicator=name, **counts, note="").join(values)
 
 
-def _open_year(observed: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the day after which yearly spend is summed up: a year before the start, but not before
-    observation began.
+def _open_year(coverage: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return the day after which yearly spend is summed up at each snapshot.
+
+    A year before the start of the window, but not before observation began.
     """
-    start = observed.index - pd.Timedelta(days=study.snapshots.every_days)
+    start = coverage.index - pd.Timedelta(days=study.snapshots.every_days)
     year = start - pd.Timedelta(days=YEAR_DAYS)
     first = (
-        pd.DatetimeIndex(observed["first_spend"]) - pd.Timedelta(days=1)
-        if "first_spend" in observed
+        pd.DatetimeIndex(coverage["first_spend"]) - pd.Timedelta(days=1)
+        if "first_spend" in coverage
         else year
     )
-    return pd.DataFrame({"snapshot": observed.index, "opens": np.where(first > year, first, year)})
+    return pd.DataFrame({"snapshot": coverage.index, "opens": np.where(first > year, first, year)})
 
 
 def _estimate(sums: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -228,139 +219,116 @@ def _estimate(sums: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _estimate_total(sums: pd.DataFrame) -> pd.DataFrame:
-    """Return totals over customers, with the symmetric interval of a sum of independent customers,
-    cut off at 0.
+    """Return totals over customers and their symmetric interval, at least 0.
+
+    The interval is that of a sum over independent customers.
     """
-    spread = (
-        (sums.yy - sums.y**2 / sums.n.clip(1)).clip(0) * sums.n / (sums.n - 1).where(sums.n >= 2)
-    )
-    se = np.sqrt(spread.where(spread > 0).astype(float))
+    squares = (sums.yy - sums.y**2 / sums.n.clip(1)).clip(0)
+    variance = squares * sums.n / (sums.n - 1).where(sums.n >= 2)
+    se = np.sqrt(variance.where(variance > 0).astype(float))
     value = sums.y.where(sums.n > 0)
-    half = widen(sums.n.to_numpy(float)) * se
+    half = t_quantile(sums.n.to_numpy(float)) * se
     return pd.DataFrame(
         {"value": value, "low": (value - half).clip(0), "high": value + half, "se": se}
     )
 
 
-def _measure_durations(evidence: Tables, study: Study, segment_by: str) -> Iterator[pd.DataFrame]:
-    yield from _read_curves(count_stays(evidence, study, segment_by).to_pandas(), _read_stays)
+def _compute_durations(evidence: Tables, study: Study, segment_by: str) -> Iterator[pd.DataFrame]:
+    yield from _read_curves(count_tenures(evidence, study, segment_by).to_pandas(), _read_tenure)
     if "contacts" in evidence and "resolved_at" in evidence["contacts"].columns:
-        found = [
-            *_read_curves(
-                count_resolutions(evidence, study, segment_by).to_pandas(), _read_resolutions
-            )
-        ]
+        counts = count_resolutions(evidence, study, segment_by).to_pandas()
+        parts = [*_read_curves(counts, _read_resolutions)]
         n = count_contacting(evidence, study, segment_by).to_pandas()
-        yield from (part.drop(columns="n").merge(n, on=["segment", "snapshot"]) for part in found)
+        yield from (part.drop(columns="n").merge(n, on=["segment", "snapshot"]) for part in parts)
 
 
 def _read_curves(
     counts: pd.DataFrame, read: Callable[[pd.DataFrame], dict[str, dict]]
 ) -> Iterator[pd.DataFrame]:
-    """Yield one table per indicator, with what is read off the curve of each segment and
-    snapshot.
-    """
+    """Yield one table per indicator: the estimates from the curve of each segment and snapshot."""
     rows = []
     for (segment, snapshot), part in counts.groupby(["segment", "snapshot"], sort=True):
         total, ends = part.rows.sum(), part.rows[part.ended].sum()
-        base = {
-            "segment": segment,
-            "snapshot": snapshot,
-            "numerator": ends,
-            "denominator": total,
-            "n": total,
-        }
-        rows += [
-            base | {"indicator": name} | found
-            for name, found in read(part.sort_values(["entry", "duration", "ended"])).items()
-        ]
+        base = {"segment": segment, "snapshot": snapshot}
+        base |= {"numerator": ends, "denominator": total, "n": total}
+        estimates = read(part.sort_values(["entry", "duration", "ended"]))
+        rows += [base | {"indicator": name} | estimate for name, estimate in estimates.items()]
     if rows:
         yield from (part for _, part in pd.DataFrame(rows).groupby("indicator", sort=False))
 
 
-def _read_stays(counts: pd.DataFrame) -> dict[str, dict]:
-    """Return mean and median stay, of those who stayed until enough were watched."""
-    begin = begin_soundly(counts, YEAR_DAYS)
+def _read_tenure(counts: pd.DataFrame) -> dict[str, dict]:
+    """Return mean and median tenure, of those who stayed until enough were at risk."""
+    begin = find_conditioning_time(counts, YEAR_DAYS)
     rest = condition(counts, begin)
-    note = f"of customers who stayed {begin:.0f} days: too few were watched before" if begin else ""
     if 2 * begin > YEAR_DAYS or rest.empty:
-        return dict.fromkeys(
-            ["retention_time", "retention_time_median"],
-            EMPTY | {"note": "too few customers were watched from their first days on"},
-        )
-    curve = fit_curve(rest)
-    mean, median = restrict_mean(curve, YEAR_DAYS - begin), find_median(curve)
-    thin = begin_soundly(rest, median["value"]) > 0
+        note = "too few customers were observed from their first days on"
+        return dict.fromkeys(["retention_time", "retention_time_median"], EMPTY | {"note": note})
+    curve = fit_kaplan_meier(rest)
+    mean, median = compute_restricted_mean(curve, YEAR_DAYS - begin), compute_median(curve)
+    few = find_conditioning_time(rest, median["value"]) > 0
+    no_mean = f"nobody has been observed for {YEAR_DAYS} days"
+    no_median = "too few were observed at some time before" if few else "fewer than half have left"
     return {
-        "retention_time": _shift(
-            mean, begin, note, f"nobody has been watched for {YEAR_DAYS} days"
-        ),
-        "retention_time_median": _shift(
-            EMPTY if thin else median,
-            begin,
-            note,
-            "too few were watched at some time before" if thin else "fewer than half have left",
-        ),
+        "retention_time": _add_begin(mean, begin, no_mean),
+        "retention_time_median": _add_begin(EMPTY if few else median, begin, no_median),
     }
 
 
-def _shift(found: dict[str, float], begin: float, note: str, otherwise: str) -> dict:
-    """Count from the beginning again, and say on what the estimate is conditional or why there is
-    none.
+def _add_begin(estimate: dict[str, float], begin: float, no_value: str) -> dict:
+    """Return an estimate counted from day 0 again, with the note that belongs to it.
+
+    Parameters
+    ----------
+    begin : tenure, in days, on which the estimate is conditional
+    no_value : the note where there is no estimate
     """
-    shifted = {name: value if name == "se" else value + begin for name, value in found.items()}
-    return shifted | {"note": note if np.isfinite(found["value"]) else otherwise}
+    shifted = {name: value if name == "se" else value + begin for name, value in estimate.items()}
+    if not np.isfinite(estimate["value"]):
+        return shifted | {"note": no_value}
+    stayed = f"of customers who stayed {begin:.0f} days: too few were observed before"
+    return shifted | {"note": stayed if begin else ""}
 
 
 def _read_resolutions(counts: pd.DataFrame) -> dict[str, dict]:
-    found = find_median(fit_curve(counts))
-    return {
-        "resolution_time": found
-        | {"note": "" if np.isfinite(found["value"]) else "fewer than half are resolved"}
-    }
+    median = compute_median(fit_kaplan_meier(counts))
+    note = "" if np.isfinite(median["value"]) else "fewer than half are resolved"
+    return {"resolution_time": median | {"note": note}}
 
 
-def _blank(part: pd.DataFrame, unseen: pd.Series) -> pd.DataFrame:
-    """Blank what can't be known at a snapshot, and say why."""
-    known, reason = part.denominator > 0, part.snapshot.map(unseen)
+def _blank_unobserved(part: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    """Return the part without the figures that can't be known at a snapshot, with the reason."""
+    known, reason = part.denominator > 0, part.snapshot.map(reasons)
     note = np.where(reason != "", reason, np.where(known, part.note, "nobody to count"))
-    figures = ["value", "low", "high", "se", "numerator", "denominator", "n"]
-    return part.assign(
-        known=known,
-        note=note,
-        **{name: part[name].astype(float).where(reason == "") for name in figures},
-    )
+    figures = {name: part[name].astype(float).where(reason == "") for name in FIGURES}
+    return part.assign(known=known, note=note, **figures)
 
 
-def _order(table: pd.DataFrame, study: Study, segment_by: str) -> pd.DataFrame:
-    """Add what the definitions say, and bring rows and columns into their order; segments in which
-    nobody ever counts tell nothing.
+def _complete(table: pd.DataFrame, study: Study, segment_by: str) -> pd.DataFrame:
+    """Return the table with unit and direction, rows and columns in their order.
+
+    Segments in which nobody ever counts are left out.
     """
-    table = (
-        table[table.groupby(["indicator", "segment"]).known.transform("any")]
-        if segment_by
-        else table
-    )
+    if segment_by:
+        table = table[table.groupby(["indicator", "segment"]).known.transform("any")]
+    units = {name: fill_in(study, spec.unit) for name, spec in DEFINITIONS.items()}
+    worse = {name: 1 if spec.better == "lower" else -1 for name, spec in DEFINITIONS.items()}
     table = table.assign(
         segment_by=segment_by,
-        unit=table.indicator.map(
-            {name: word(study, spec.unit) for name, spec in DEFINITIONS.items()}
-        ),
-        worse=table.indicator.map(
-            {name: 1 if spec.better == "lower" else -1 for name, spec in DEFINITIONS.items()}
-        ),
+        unit=table.indicator.map(units),
+        worse=table.indicator.map(worse),
         place=table.indicator.map({name: i for i, name in enumerate(DEFINITIONS)}),
     )
-    return table.sort_values(["place", "segment", "snapshot"], ignore_index=True)[COLUMNS]
+    ordered = table.sort_values(["place", "segment", "snapshot"], ignore_index=True)
+    return ordered[INDICATOR_COLUMNS]
 
 
 def select_charted(measured: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the rows that a control chart may show: values known, of indicators whose consecutive
-    windows don't overlap, of enough customers.
+    """Return the rows that a control chart may show: known values of enough customers.
 
-    A chart is of enough customers if half of its windows hold at least ``LEAST_CHARTED`` and, for
-    shares, at least ``LEAST_EVENTS`` of either kind: below that a standard error says too little
-    about the next value.
+    Of indicators whose consecutive windows don't overlap. A chart is of enough customers if half of
+    its windows count at least ``LEAST_CHARTED`` and, for shares, at least ``LEAST_EVENTS`` of
+    either kind: with fewer, a standard error is a poor guide to the next value.
     """
     charted = [name for name in DEFINITIONS if is_charted(name, study)]
     rows = measured[measured.indicator.isin(charted) & measured.value.notna()]

@@ -1,5 +1,4 @@
-"""RFM: who bought lately (recency), often (frequency) and for much (monetary), in quintile scores
-and named segments.
+"""RFM: recency, frequency and monetary value of customers, in quintile scores and named segments.
 
 The scores compare customers with one another at one snapshot; they describe and don't predict.
 """
@@ -10,43 +9,23 @@ import numpy as np
 import pandas as pd
 
 from research.data.contracts import CONTRACTS, Tables
-from research.evaluation.intervals import wilson
+from research.evaluation.intervals import wilson_interval
 from research.panel.spells import find_spells, is_purchase, net_amount
 from research.panel.windows import KEYS, join
 from research.study import Study
 
 WINDOW_DAYS = 365
-MEASURES = {"orders": "purchases", "usage": "uses"}
-SCORES = [
-    "customer_id",
-    "recency_days",
-    "frequency_days",
-    "monetary",
-    "r_score",
-    "f_score",
-    "m_score",
-    "segment",
-    "measured",
-]
-TEXTS = ("customer_id", "segment", "measured")
-TABLE = [
-    "segment",
-    "customers",
-    "share",
-    "low",
-    "high",
-    "recency_days",
-    "frequency_days",
-    "monetary",
-    "unit",
-    "monetary_share",
-    "measured",
-]
-# a table whose newest row of all customers is older than this has stopped: nobody's recency says
+MEASURES = {"orders": "purchases", "usage": "uses"}  # what R and F count, by table
+TEXT_COLUMNS = ("customer_id", "segment", "measured")
+SCORE_COLUMNS = ["customer_id", "recency_days", "frequency_days", "monetary"]
+SCORE_COLUMNS += ["r_score", "f_score", "m_score", "segment", "measured"]
+RFM_COLUMNS = ["segment", "customers", "share", "low", "high", "recency_days", "frequency_days"]
+RFM_COLUMNS += ["monetary", "unit", "monetary_share", "measured"]
+# a table whose newest row of all customers is older than this has stopped: nobody's recency means
 # anything
-SILENT_DAYS = 90
-# the grid: least R, least mean of F and M, name; the first line that fits names the customer
-GRID = (
+STALE_DAYS = 90
+# least R, least mean of F and M, segment; a customer is in the first segment that fits
+SEGMENT_RULES = (
     (4, 4.0, "champions"),
     (4, 2.5, "promising"),
     (4, 0.0, "new or rare"),
@@ -56,12 +35,11 @@ GRID = (
     (1, 2.5, "at risk"),
     (1, 0.0, "hibernating"),
 )
-SEGMENTS = tuple(name for *_, name in GRID)
+SEGMENTS = tuple(name for *_, name in SEGMENT_RULES)
 
 
 def find_customers(evidence: Tables, study: Study) -> ir.Table:
-    """Return who is a customer at each snapshot: under cover by a contract, or not gone (see
-    ``spells.find_spells``).
+    """Return who is a customer at each snapshot: whose spell has not ended, see ``find_spells``.
 
     Returns
     -------
@@ -77,28 +55,33 @@ def find_customers(evidence: Tables, study: Study) -> ir.Table:
     )
 
 
-def find_measure(evidence: Tables) -> tuple[str | None, str]:
-    """Return the table that R and F are measured on, orders where the study has them, else usage;
-    or None, with the reason.
-    """
-    ages = {name: _find_silence(evidence[name], name) for name in MEASURES if name in evidence}
-    alive = [name for name, age in ages.items() if age <= SILENT_DAYS]
-    if alive:
-        return alive[0], ""
+def find_measured_table(evidence: Tables) -> str | None:
+    """Return the table that R and F are measured on: orders, else usage, unless it is stale."""
+    ages = _find_ages(evidence)
+    return next((name for name, age in ages.items() if age <= STALE_DAYS), None)
+
+
+def explain_unmeasured(evidence: Tables) -> str:
+    """Return why RFM is not measured; empty where it is."""
+    if find_measured_table(evidence):
+        return ""
     stopped = " and ".join(
-        (
-            f"the last row of {name} is {age:,.0f} days old"
-            if np.isfinite(age)
-            else f"{name} has no row yet"
-        )
-        for name, age in ages.items()
+        f"the last row of {name} is {age:,.0f} days old"
+        if np.isfinite(age)
+        else f"{name} has no row yet"
+        for name, age in _find_ages(evidence).items()
     )
-    return None, f"not applicable: {stopped or 'RFM needs the table orders or usage'}"
+    return f"not applicable: {stopped or 'RFM needs the table orders or usage'}"
 
 
-def _find_silence(events: ir.Table, name: str) -> float:
-    days = events.agg(age=_age(events, name).min()).to_pandas().age.iloc[0]
-    return np.inf if pd.isna(days) else float(days)
+def _find_ages(evidence: Tables) -> dict[str, float]:
+    """Return the age in days of the newest row of each table, infinite without a row."""
+    ages = {}
+    for name in (name for name in MEASURES if name in evidence):
+        events = evidence[name]
+        age = events.agg(age=_age(events, name).min()).to_pandas().age.iloc[0]
+        ages[name] = np.inf if pd.isna(age) else float(age)
+    return ages
 
 
 def _age(events: ir.Table, name: str) -> ir.Value:
@@ -110,7 +93,7 @@ def score_rfm(evidence: Tables, study: Study) -> pd.DataFrame:
 
     Parameters
     ----------
-    evidence : of one snapshot, see ``snapshots.cut_evidence``
+    evidence : of one snapshot, see ``snapshots.evidence_as_of``
     study : a contractual or non-contractual study
 
     Returns
@@ -121,49 +104,44 @@ def score_rfm(evidence: Tables, study: Study) -> pd.DataFrame:
         purchase, empty where there was none; ``frequency_days``: days with a purchase in the last
         365 days; ``monetary``: the sum of all order lines of the last 365 days, returns included,
         in the study's currency. Scores run from 1 to 5 (best), see ``score_quintiles``; the
-        segments are those of ``GRID``. Without orders R and F are of usage and M is empty
+        segments are those of ``SEGMENT_RULES``. Without orders R and F are of usage and M is empty
         (``measured`` is "uses"); without either, or where they have stopped, the frame has no rows,
-        and ``find_measure`` says why.
+        and ``explain_unmeasured`` gives the reason.
 
     References
     ----------
     Hughes, A. M. (1994). Strategic Database Marketing, Probus: quintile scores. Fader, P. S.,
     Hardie, B. G. S. and Lee, K. L. (2005). doi:10.1509/jmkr.2005.42.4.415: what recency, frequency
-    and monetary value tell together.
+    and monetary value predict together.
     """
-    name, _ = find_measure(evidence)
+    name = find_measured_table(evidence)
     if name is None:
-        return pd.DataFrame(
-            {column: pd.Series(dtype=object if column in TEXTS else float) for column in SCORES}
-        )
+        kinds = {name: object if name in TEXT_COLUMNS else float for name in SCORE_COLUMNS}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
     frame = _measure(evidence, study, name).order_by(KEYS).to_pandas()
     _require_one_snapshot(frame)
     frame["monetary"] = frame.monetary.astype(float)
     frame["r_score"] = score_quintiles(-frame.recency_days.fillna(np.inf))
     frame["f_score"] = score_quintiles(frame.frequency_days)
     frame["m_score"] = score_quintiles(frame.monetary) if name == "orders" else np.nan
-    return frame.assign(
-        segment=name_segments(frame.r_score, frame.f_score, frame.m_score), measured=MEASURES[name]
-    )[SCORES]
+    segment = name_segments(frame.r_score, frame.f_score, frame.m_score)
+    return frame.assign(segment=segment, measured=MEASURES[name])[SCORE_COLUMNS]
 
 
 def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
     events = evidence[name]
     events = events.mutate(age=_age(events, name))
-    real = is_purchase(events) if name == "orders" else ibis.literal(True)
-    recent = events.age < WINDOW_DAYS
-    spent = (
-        net_amount(events).sum(where=recent).round(6) if name == "orders" else ibis.null("float64")
-    )
+    recent, counted, spent = events.age < WINDOW_DAYS, ibis.literal(True), ibis.null("float64")
+    zeros = {"frequency_days": 0}
+    if name == "orders":
+        counted, spent = is_purchase(events), net_amount(events).sum(where=recent).round(6)
+        zeros["monetary"] = 0.0
     sums = events.group_by(KEYS).agg(
-        recency_days=events.age.min(where=real),
-        frequency_days=events.age.nunique(where=real & recent),
+        recency_days=events.age.min(where=counted),
+        frequency_days=events.age.nunique(where=counted & recent),
         monetary=spent,
     )
-    customers = join(find_customers(evidence, study), sums)
-    return customers.fill_null(
-        {"frequency_days": 0} | ({"monetary": 0.0} if name == "orders" else {})
-    )
+    return join(find_customers(evidence, study), sums).fill_null(zeros)
 
 
 def _require_one_snapshot(frame: pd.DataFrame) -> None:
@@ -179,26 +157,22 @@ def score_quintiles(values: pd.Series) -> pd.Series:
 
     Equal values get the same score: that of the quintile in which the middle of their ranks lies.
     So the half of all customers who bought once share the score 2 (their middle is at 25 %), and
-    values that are all equal score 3. Without ties every score holds a fifth.
+    values that are all equal score 3. Without ties every score has a fifth of the values.
     """
-    middle = (2 * values.rank(method="average")).astype(
-        "int64"
-    )  # twice the mean rank is whole, so no rounding moves a border
+    # twice the mean rank is whole, so no rounding moves a border
+    middle = (2 * values.rank(method="average")).astype("int64")
     return 5 * (middle - 1) // (2 * max(len(values), 1)) + 1
 
 
 def name_segments(r_score: pd.Series, f_score: pd.Series, m_score: pd.Series) -> pd.Series:
-    """Return each customer's segment by the grid of R and the mean of F and M; of F alone where M
-    is not measured.
-    """
-    worth = pd.concat([f_score, m_score], axis=1).astype(float).mean(axis=1)
-    fits = [(r_score >= least_r) & (worth >= least_worth) for least_r, least_worth, _ in GRID]
+    """Return each customer's segment by ``SEGMENT_RULES``; of F alone where M is not measured."""
+    mean_fm = pd.concat([f_score, m_score], axis=1).astype(float).mean(axis=1)
+    fits = [(r_score >= r) & (mean_fm >= fm) for r, fm, _ in SEGMENT_RULES]
     return pd.Series(np.select(fits, SEGMENTS, default=SEGMENTS[-1]), index=r_score.index)
 
 
 def tabulate_rfm(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return the segments' sizes and medians, in the order of the grid; segments without customers
-    are left out.
+    """Return sizes and medians of the segments that have customers, in the order of the rules.
 
     Parameters
     ----------
@@ -218,20 +192,16 @@ def tabulate_rfm(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
     table.insert(0, "customers", grouped.size())
     total = scores.monetary.sum()
     table["monetary_share"] = grouped.monetary.sum() / total if total > 0 else np.nan
-    table = (
-        table.reindex([name for name in SEGMENTS if name in table.index])
-        .rename_axis("segment")
-        .reset_index()
-    )
-    table = add_shares(table)
+    occurring = [name for name in SEGMENTS if name in table.index]
+    table = add_shares(table.reindex(occurring).rename_axis("segment").reset_index())
     measured = scores.measured.iloc[0] if len(scores) else ""
     table["unit"] = study.economics.currency if measured == MEASURES["orders"] else "not measured"
-    return table.assign(measured=measured)[TABLE]
+    return table.assign(measured=measured)[RFM_COLUMNS]
 
 
 def add_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with each row's share of all customers and its Wilson interval."""
     total = max(table.customers.sum(), 1)
     share = table.customers / total
-    low, high = wilson(share, total)
+    low, high = wilson_interval(share, total)
     return table.assign(share=share, low=low, high=high)

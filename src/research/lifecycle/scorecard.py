@@ -1,6 +1,4 @@
-"""Scorecards: every indicator against its target, what is not measured and why, and how each
-changed.
-"""
+"""Scorecards: every indicator against its target, its changes, and why it is not measured."""
 
 import numpy as np
 import pandas as pd
@@ -9,28 +7,37 @@ from research.data.contracts import Tables
 from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.indicator_glossary import (
     describe_needs,
+    fill_in,
     list_missing,
     require_targets,
-    word,
 )
+from research.lifecycle.indicators import FIGURES
 from research.panel.periods import YEAR_DAYS
 from research.study import Study
 
+MEASURED, NOT_MEASURED = "measured", "not measured"  # status
+MET, MISSED, INCONCLUSIVE = "met", "missed", "inconclusive"  # verdict on a target
+CHANGES = ["change", "change_low", "change_high"]
+YEAR_CHANGES = ["change_year", "change_year_low", "change_year_high"]
+SCORE_COLUMNS = ["indicator", "title", "snapshot", "value", "low", "high", "numerator"]
+SCORE_COLUMNS += ["denominator", "n", "unit", "target", "verdict", "status", "needs", "note"]
+SUMMARY_COLUMNS = ["indicator", "title", "unit", "snapshot", "value", "low", "high", *CHANGES]
+SUMMARY_COLUMNS += [*YEAR_CHANGES, "target", "verdict", "status", "needs", "note"]
 
-def list_indicators(measured: pd.DataFrame, study: Study, tables: Tables) -> pd.DataFrame:
-    """Return the report's table: every defined indicator of the whole company at every snapshot,
-    against its target.
+
+def indicators_table(measured: pd.DataFrame, study: Study, tables: Tables) -> pd.DataFrame:
+    """Return every defined indicator of the whole company at every snapshot, with its target.
 
     Parameters
     ----------
-    measured : DataFrame, see ``measure``, of the whole company
+    measured : DataFrame, see ``compute_indicators``; rows of segments are left out
 
     Returns
     -------
     DataFrame with columns indicator, title, snapshot, value, low, high, numerator, denominator, n,
     unit, target, verdict, status, needs, note
         ``verdict`` is met or missed where the whole interval lies on one side of the target, else
-        "not shown"; empty without a target. ``status`` is measured or "not measured"; an indicator
+        inconclusive; empty without a target. ``status`` is measured or "not measured"; an indicator
         that is measured at no snapshot has one row without a snapshot, whose ``needs`` names the
         tables that it takes.
 
@@ -44,67 +51,47 @@ def list_indicators(measured: pd.DataFrame, study: Study, tables: Tables) -> pd.
     rows = [_list_one(name, whole[whole.indicator == name], study, tables) for name in DEFINITIONS]
     table = pd.concat(rows, ignore_index=True)
     table["title"] = table.indicator.map(
-        {name: word(study, spec.title) for name, spec in DEFINITIONS.items()}
+        {name: fill_in(study, spec.title) for name, spec in DEFINITIONS.items()}
     )
     table["target"] = table.indicator.map(study.lifecycle.targets).astype(float)
-    table["verdict"] = _judge(table)
-    columns = [
-        "indicator",
-        "title",
-        "snapshot",
-        "value",
-        "low",
-        "high",
-        "numerator",
-        "denominator",
-        "n",
-    ]
-    return table[[*columns, "unit", "target", "verdict", "status", "needs", "note"]]
+    table["verdict"] = _compare_with_target(table)
+    return table[SCORE_COLUMNS]
 
 
 def _list_one(name: str, rows: pd.DataFrame, study: Study, tables: Tables) -> pd.DataFrame:
-    unit, missing = word(study, DEFINITIONS[name].unit), list_missing(name, study, tables)
+    """Return the rows of one indicator; one row without a snapshot where it is never measured."""
     known = rows.value.notna()
     if known.any():
-        return rows.assign(status=np.where(known, "measured", "not measured"), needs="")
+        return rows.assign(status=np.where(known, MEASURED, NOT_MEASURED), needs="")
+    missing = list_missing(name, study, tables)
     note = (
         f"the study lacks {', '.join(missing)}"
         if missing
         else (rows.note.iloc[-1] if len(rows) else "nobody to count")
     )
     needs = describe_needs(name, study) if missing or note.startswith("no ") else ""
-    empty = dict.fromkeys(["value", "low", "high", "se", "numerator", "denominator", "n"], np.nan)
-    row = {
-        "indicator": name,
-        "snapshot": pd.NaT,
-        "unit": unit,
-        "status": "not measured",
-        "needs": needs,
-        "note": note,
-    } | empty
+    row = {"indicator": name, "snapshot": pd.NaT, "unit": fill_in(study, DEFINITIONS[name].unit)}
+    row |= {"status": NOT_MEASURED, "needs": needs, "note": note} | dict.fromkeys(FIGURES, np.nan)
     return pd.DataFrame([row]).astype({"snapshot": "datetime64[us]"})
 
 
-def _judge(table: pd.DataFrame) -> np.ndarray:
-    """Return met, missed or "not shown" by the interval; nothing where there is no target or no
-    value.
-    """
+def _compare_with_target(table: pd.DataFrame) -> np.ndarray:
+    """Return the verdict by the interval; nothing where there is no target or no value."""
     lower = table.indicator.map(
         {name: spec.better == "lower" for name, spec in DEFINITIONS.items()}
     ).astype(bool)
     met = np.where(lower, table.high <= table.target, table.low >= table.target)
     missed = np.where(lower, table.low > table.target, table.high < table.target)
-    return np.select(
-        [table.target.isna() | table.value.isna(), met, missed], ["", "met", "missed"], "not shown"
-    )
+    without = table.target.isna() | table.value.isna()
+    return np.select([without, met, missed], ["", MET, MISSED], INCONCLUSIVE)
 
 
-def summarise(indicators: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return one row per indicator: where it stands at the last snapshot, and how it changed.
+def summarise_indicators(indicators: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return one row per indicator: its value at the last snapshot, and its changes.
 
     Parameters
     ----------
-    indicators : DataFrame, see ``list_indicators``
+    indicators : DataFrame, see ``indicators_table``
 
     Returns
     -------
@@ -122,56 +109,26 @@ def summarise(indicators: pd.DataFrame, study: Study) -> pd.DataFrame:
     from the intervals of its parts.
     """
     last, step = indicators.snapshot.max(), pd.Timedelta(days=study.snapshots.every_days)
-    rows = []
+    year_ago, rows = last - pd.Timedelta(days=YEAR_DAYS), []
     for _, part in indicators.groupby("indicator", sort=False):
-        known = part.set_index("snapshot")
-        now = part[part.snapshot == last].iloc[0] if (part.snapshot == last).any() else part.iloc[0]
-        before = _compare(now, known, last - step, pd.Timedelta(0))
-        year = _compare(now, known, last - pd.Timedelta(days=YEAR_DAYS), step / 2)
-        rows.append(
-            now.to_dict()
-            | dict(zip(["change", "change_low", "change_high"], before, strict=True))
-            | _name_year(year)
-        )
-    own = [
-        "indicator",
-        "title",
-        "unit",
-        "snapshot",
-        "value",
-        "low",
-        "high",
-        "change",
-        "change_low",
-        "change_high",
-    ]
-    return pd.DataFrame(rows)[
-        [
-            *own,
-            "change_year",
-            "change_year_low",
-            "change_year_high",
-            "target",
-            "verdict",
-            "status",
-            "needs",
-            "note",
-        ]
-    ]
+        by_snapshot = part.set_index("snapshot")
+        at_last = part[part.snapshot == last]
+        now = (at_last if len(at_last) else part).iloc[0]
+        step_change = _compute_change(now, by_snapshot, last - step, pd.Timedelta(0))
+        year_change = _compute_change(now, by_snapshot, year_ago, step / 2)
+        changes = zip([*CHANGES, *YEAR_CHANGES], [*step_change, *year_change], strict=True)
+        rows.append(now.to_dict() | dict(changes))
+    return pd.DataFrame(rows)[SUMMARY_COLUMNS]
 
 
-def _name_year(year: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip(["change_year", "change_year_low", "change_year_high"], year, strict=True))
-
-
-def _compare(
-    now: pd.Series, known: pd.DataFrame, day: pd.Timestamp, slack: pd.Timedelta
+def _compute_change(
+    now: pd.Series, by_snapshot: pd.DataFrame, day: pd.Timestamp, tolerance: pd.Timedelta
 ) -> tuple[float, float, float]:
     """Return the change since the snapshot closest to a day, with its interval."""
-    away = pd.Series(abs(known.index - day), index=range(len(known)))
-    if pd.isna(now.snapshot) or not len(away) or away.min() > slack:
+    distance = pd.Series(abs(by_snapshot.index - day), index=range(len(by_snapshot)))
+    if pd.isna(now.snapshot) or not len(distance) or distance.min() > tolerance:
         return np.nan, np.nan, np.nan
-    then = known.iloc[int(away.argmin())]
+    then = by_snapshot.iloc[int(distance.argmin())]
     change = now.value - then.value
     down = np.hypot(now.value - now.low, then.high - then.value)
     up = np.hypot(now.high - now.value, then.value - then.low)

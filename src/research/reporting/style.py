@@ -1,16 +1,19 @@
-"""Pictures of result tables: each function draws one table on one Axes, and neither fits nor writes
-anything.
+"""The one style of all pictures, and what every plot function needs.
 
-Colours are those of Okabe and Ito (2008), which survive colour blindness; markers differ too, so
-greyscale print does.
+A plot function draws one result table and neither fits nor writes anything. Colours are those of
+Okabe and Ito (2008), which survive colour blindness; markers differ too, so greyscale print does.
+Intervals are those of the table, drawn as they are.
 """
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from numpy.typing import ArrayLike
 
 FAMILY_COLOURS = {
     "reference": "#6b7280",
@@ -19,7 +22,11 @@ FAMILY_COLOURS = {
     "survival": "#009E73",
     "stacked": "#CC79A7",
 }
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#6b7280")
+INK, GREY = "#30343b", "#6b7280"  # reference lines; what is compared with
+DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
+BOUNDS = {"estimator": "median", "errorbar": ("pi", 100)}  # see ``stack_bounds``
 
 
 def use_style() -> None:
@@ -28,14 +35,45 @@ def use_style() -> None:
     set_matplotlib_formats("svg")
 
 
-def get_axes(ax: Axes | None) -> Axes:
-    return plt.subplots()[1] if ax is None else ax
+def get_axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
+    """Return the given axes, or those of a new figure of the given size in inches."""
+    return plt.subplots(figsize=figsize)[1] if ax is None else ax
+
+
+def draw_sentence(sentence: str, ax: Axes | None = None) -> Axes:
+    """Draw a sentence in place of a picture that has nothing to show."""
+    ax = get_axes(ax, (8, 0.6))
+    ax.set_axis_off()
+    ax.text(0, 0.5, sentence, transform=ax.transAxes, va="center", color=INK)
+    return ax
+
+
+def draw_intervals(
+    ax: Axes, x: ArrayLike, value: ArrayLike, low: ArrayLike, high: ArrayLike, **line
+) -> ErrorbarContainer:
+    """Draw values with their given intervals as vertical lines; ``line`` styles the values."""
+    return ax.errorbar(x, value, yerr=[value - low, high - value], **line)
+
+
+def draw_band(
+    ax: Axes, x: ArrayLike, value: ArrayLike, low: ArrayLike, high: ArrayLike, **line
+) -> None:
+    """Draw a line of values in the band of their given intervals; ``line`` styles the values."""
+    (drawn,) = ax.plot(x, value, **line)
+    ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.18, linewidth=0)
+
+
+def stack_bounds(table: pd.DataFrame, value: str = "value") -> pd.DataFrame:
+    """Return each row three times, with ``low``, ``value`` and ``high`` in the column ``value``.
+
+    seaborn draws the given intervals from it with ``**BOUNDS``: the median of the three is the
+    value, and their range is the interval. A missing bound draws no interval.
+    """
+    bounds = ("low", value, "high")
+    return pd.concat([table.assign(**{value: table[name]}) for name in bounds], ignore_index=True)
 
 
 def show_months(ax: Axes, most: int = 9) -> None:
+    """Label the x axis with months and years, at most ``most`` of them."""
     ax.xaxis.set_major_locator(AutoDateLocator(maxticks=most))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
-
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#6b7280")
-DASHES = ("-", "--", "-.", ":")

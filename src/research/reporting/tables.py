@@ -11,7 +11,7 @@ import pandas as pd
 from great_tables import GT, loc, style
 from IPython.display import Markdown
 
-from research.reporting.format import write_number, write_quantity
+from research.reporting.format import write_number
 from research.reporting.metric import REGISTERED, find_metric
 
 HEADINGS = {
@@ -150,64 +150,6 @@ def stack(told: str) -> str:
     below.
     """
     return told.replace(" (", "<br><small>").replace(")", "</small>")
-
-
-def _write_range(value: float, low: float, high: float, unit: str) -> str:
-    if not np.isfinite(value):
-        return "–"
-    between = (
-        f"<br><small>{write_quantity(low, unit)} to {write_quantity(high, unit)}</small>"
-        if np.isfinite([low, high]).any()
-        else ""
-    )
-    return write_quantity(value, unit) + between
-
-
-def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
-    """Return the last value of every indicator with its interval, its changes, and its target; what
-    is not measured stands last.
-
-    Parameters
-    ----------
-    summary : DataFrame, see ``scorecard.summarise``
-    """
-    summary = summary.sort_values("status", key=lambda status: status != "measured", kind="stable")
-    change_unit = summary.unit.replace({"share": "points"})
-    keys = {
-        "value": ("value", summary.unit),
-        "change": ("change", change_unit),
-        "against a year ago": ("change_year", change_unit),
-    }
-    cells = {name: _write_ranges(summary, column, unit) for name, (column, unit) in keys.items()}
-    table = pd.DataFrame(
-        {"indicator": summary.title, "unit": summary.unit.replace({"share": ""}), **cells}
-    )
-    if summary.target.notna().any():
-        table["target"] = [
-            write_quantity(row.target, row.unit) if pd.notna(row.target) else ""
-            for row in summary.itertuples()
-        ]
-    why = np.where(summary.needs != "", "needed: " + summary.needs, summary.note)
-    table["verdict"] = np.where(
-        summary.status == "measured",
-        summary.verdict,
-        "not measured; " + pd.Series(why, summary.index),
-    )
-    return (
-        show(table, note=note)
-        .fmt(lambda cell: cell, columns=list(cells))
-        .cols_align("right", columns=list(cells))
-    )
-
-
-def _write_ranges(summary: pd.DataFrame, column: str, units: pd.Series) -> list[str]:
-    bounds = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
-    return [
-        _write_range(*numbers, unit)
-        for *numbers, unit in zip(
-            *(summary[name].astype(float) for name in (column, *bounds)), units, strict=True
-        )
-    ]
 
 
 def show_ranges(

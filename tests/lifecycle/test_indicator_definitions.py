@@ -444,11 +444,11 @@ class Bench:
                 if name == "crooked_contracts"
                 else load.adapt(self.study)
             )
-            self.measured = self.measure(SNAPSHOTS[name])
+            self.measured = self.compute_indicators(SNAPSHOTS[name])
         self.workbook = Workbook(self.study, self.tables)
 
-    def measure(self, snapshots: tuple[date, ...], segment_by: str = "") -> pd.DataFrame:
-        measured = indicators.measure(self.tables, self.study, snapshots, segment_by)
+    def compute_indicators(self, snapshots: tuple[date, ...], segment_by: str = "") -> pd.DataFrame:
+        measured = indicators.compute_indicators(self.tables, self.study, snapshots, segment_by)
         return measured.assign(snapshot=pd.to_datetime(measured.snapshot).dt.date).set_index(
             ["indicator", "segment", "snapshot"]
         )
@@ -551,7 +551,7 @@ def test_every_indicator_that_is_measured_has_a_query(name, open_bench):
 
 def test_an_indicator_of_a_segment_is_that_of_its_customers_alone(open_bench):
     bench, snapshot = open_bench("demo"), SNAPSHOTS["demo"][-1]
-    measured = bench.measure((snapshot,), "region")
+    measured = bench.compute_indicators((snapshot,), "region")
     regions = {
         region
         for (region,) in bench.workbook.con.execute(

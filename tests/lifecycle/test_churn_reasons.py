@@ -1,0 +1,66 @@
+"""Reasons for leaving, counted by hand."""
+
+import pytest
+from subscribers import OLD, T, frame, people
+
+from research.data import load
+from research.lifecycle import churn_reasons
+from research.panel import evidence
+
+
+def test_reasons_are_those_of_the_term_with_which_cover_ended(write_study):
+    contracts = frame(
+        "customer_id started_at ended_at end_reason voluntary",
+        ("a", OLD, "2024-06-10", "renewed", None),  # no leave
+        ("a", "2024-06-10", "2024-06-20", "price", True),
+        (
+            "b",
+            OLD,
+            "2024-06-20",
+            "renewed",
+            None,
+        ),  # renewed and cancelled on the same day: the term begun last counts
+        ("b", "2024-06-20", "2024-06-20", "price", True),
+        ("c", OLD, "2024-06-20", " ", None),  # blank
+        ("d", OLD, "2024-06-20", "payment failed", False),
+        ("e", OLD, "2024-06-20", "price", False),  # the same reason, not by own will
+        ("f", OLD, "2023-07-10", "moved", True),  # within the year only
+        ("f", "2024-01-01", None, None, None),
+    )
+    study = write_study(tables={"customers": people(), "contracts": contracts})
+    found = churn_reasons.tabulate_reasons(
+        evidence.evidence_as_of(load.load_tables(study), [T]), study
+    )
+    month = found[found.window_days == 30]
+    assert [
+        (row.reason, row.voluntary, row.leavers, row.all_leavers) for row in month.itertuples()
+    ] == [
+        ("price", "both", 3, 5),
+        ("not recorded", "", 1, 5),
+        ("payment failed", "no", 1, 5),
+    ]
+    assert month.share.sum() == pytest.approx(1)
+    assert dict(found[found.window_days == 365].set_index("reason").leavers) == {
+        "price": 3,
+        "moved": 1,
+        "not recorded": 1,
+        "payment failed": 1,
+    }
+
+
+def test_rare_reasons_are_put_together(write_study):
+    ids = [f"c{i:02d}" for i in range(30)]
+    contracts = frame(
+        "customer_id started_at ended_at end_reason",
+        *((name, OLD, "2024-06-20", f"because {i:02d}") for i, name in enumerate(ids)),
+    )
+    study = write_study(tables={"customers": people(ids), "contracts": contracts})
+    found = churn_reasons.tabulate_reasons(
+        evidence.evidence_as_of(load.load_tables(study), [T]), study
+    ).query("window_days == 30")
+    assert (found.reason.iloc[0], found.leavers.iloc[0], len(found), found.leavers.sum()) == (
+        "other reasons",
+        10,
+        21,
+        30,
+    )
