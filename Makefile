@@ -1,29 +1,39 @@
-# Everything sets itself up: a .venv from requirements.lock with this package in it, remade only when the lock or pyproject.toml changes.
+# Every target first sets up .venv from requirements.lock with this package in it; it is made again
+# only when the lock or pyproject.toml changes.
 STUDY ?= demo
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 BIN := .venv/bin
 READY := .venv/.ready
-STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution"
+STRIP := --keep-id \
+	--extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution"
 SUITABLE := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do $$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+CANDIDATES := python3 python3.13 python3.12 python3.11 python
+PYTHON ?= $(shell for p in $(CANDIDATES); do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+NO_PYTHON := expected Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: \
+	make PYTHON=<python>
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --extra dev --extra spark --quiet
 
-.PHONY: reports test bench bench-scores bench-value bench-uplift lint format picture lab lock clean help
-reports: $(READY)  ## run the notebooks of STUDY (demo unless given, all for every study) into reports/
+.PHONY: reports test bench bench-scores bench-value bench-uplift lint format picture lab lock
+.PHONY: clean help
+reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
 test: $(READY)  ## run all tests, the notebooks included
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-bench-scores: $(READY)  ## measure scores beside others' models, and the boosted hazard; takes two hours, wants RESEARCH_MIRROR for real studies
+bench-scores: $(READY)  ## compare scores with others' models; two hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/scores.py $(BENCH)
 
-bench-value: $(READY)  ## measure how long 200,000 buyers take to fit and value, and how much memory; takes two minutes
+bench-value: $(READY)  ## measure time and memory to value 200,000 buyers; two minutes
 	$(BIN)/python benchmarks/value.py $(BENCH)
 
-bench-uplift: $(READY)  ## measure effects and lists by effect beside others' models and the truth; takes hours, most of them others', wants RESEARCH_MIRROR
+bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/uplift.py $(BENCH)
 
-bench: $(READY)  ## measure speed and memory against other ways, on generated data; takes most of an hour
+bench: $(READY)  ## measure speed and memory against alternatives on simulated data; about an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 lint: $(READY)  ## check code, notebooks and their outputs
@@ -31,7 +41,7 @@ lint: $(READY)  ## check code, notebooks and their outputs
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --verify $(STRIP) notebooks/*.ipynb
 
-format: $(READY)  ## put code and notebooks into the house's form
+format: $(READY)  ## format code and notebooks
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout $(STRIP) notebooks/*.ipynb
@@ -40,19 +50,19 @@ picture: $(READY)  ## draw the packages of src/research from their imports, for 
 	$(BIN)/python docs/draw_packages.py
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "expected Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: make PYTHON=<python>" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-lock:  ## resolve requirements.lock anew, for all three Pythons at once; needs uv
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev --extra spark --quiet pyproject.toml -o requirements.lock
+lock:  ## resolve requirements.lock again, for all three Pythons at once; needs uv
+	$(RESOLVE) pyproject.toml -o requirements.lock
 
-clean:  ## clear what is built: environment, caches, reports; raw data stay
+clean:  ## remove what was built: environment, caches, reports; raw data stay
 	rm -rf .venv .snakemake .pytest_cache .ruff_cache build src/*.egg-info
 	find reports -mindepth 1 ! -name plan.yml -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

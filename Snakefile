@@ -1,8 +1,10 @@
-"""One job for each notebook of each run; `research run` writes the list of jobs and calls this file.
+"""One job for each notebook of each run; `research run` writes the list of jobs and calls this.
 
-A job depends on its fingerprint alone, a hash over package, notebook, data, parameters and versions, so that dates of files play no part
-(`ancient`). Its output is a stamp outside the run's folder: Snakemake removes the outputs of a job before it starts, and the results of an
-earlier run must outlive a failure. The command is self-contained, so any executor of Snakemake can run it where the project's folder is seen.
+A job depends on its fingerprint alone, a hash over package, notebook, data, parameters and
+versions, so that dates of files play no part (`ancient`). Its output is a stamp outside the run's
+folder: Snakemake removes the outputs of a job before it starts, and the results of an earlier run
+must survive a failure. The command is self-contained, so any executor of Snakemake can run it where
+the project's folder is accessible.
 """
 
 
@@ -27,4 +29,5 @@ rule notebook:
         run="[^/]+",
         notebook="[^/]+",
     shell:
-        "{config[python]:q} -m research.batch.job {config[listing]:q} {wildcards.study:q}/{wildcards.run:q}/{wildcards.notebook:q}"
+        "{config[python]:q} -m research.batch.job {config[listing]:q}"
+        " {wildcards.study:q}/{wildcards.run:q}/{wildcards.notebook:q}"

@@ -1,4 +1,4 @@
--- One row per customer. Row number and surname stay out: they say nothing of the next customer.
+-- One row per customer. Row number and surname are left out: they predict nothing.
 SELECT
     CAST(CustomerId AS VARCHAR) AS customer_id,
     Exited = 1 AS churned,

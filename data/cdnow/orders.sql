@@ -1,5 +1,6 @@
--- One row per order. Several orders of a customer on one day stay apart here; the models count days with a purchase.
--- The 8 orders of nothing get a cent, so that they stay a purchase, as in the published fits: 0 would be none.
+-- One row per order. Several orders of a customer on one day are separate rows; the models count
+-- days with a purchase. The 8 orders with an amount of 0 get one cent, so that they count as a
+-- purchase, as in the published fits.
 SELECT
     CAST(masterid AS VARCHAR) AS customer_id,
     strptime(CAST(date AS VARCHAR), '%Y%m%d') AS ordered_at,

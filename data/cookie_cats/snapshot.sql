@@ -1,4 +1,5 @@
--- One row per player. Nothing is known from before the assignment: sum_gamerounds counts the two weeks after it and stays out.
+-- One row per player. There is no pre-treatment data: sum_gamerounds counts the two weeks after the
+-- assignment and is left out.
 SELECT
     userid AS customer_id,
     NOT retention_7 AS churned,

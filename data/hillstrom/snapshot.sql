@@ -1,8 +1,13 @@
--- One row per customer, numbered in the order of the file, which names nobody. history_segment is history in ranges and stays out.
+-- One row per customer, numbered in the order of the file, which has no identifier. history_segment
+-- is history in ranges and is left out.
 SELECT
     CAST(row_number() OVER () AS VARCHAR) AS customer_id,
     conversion = 0 AS churned,
-    CASE segment WHEN 'No E-Mail' THEN 'control' WHEN 'Mens E-Mail' THEN 'mens' WHEN 'Womens E-Mail' THEN 'womens' END AS arm,
+    CASE segment
+        WHEN 'No E-Mail' THEN 'control'
+        WHEN 'Mens E-Mail' THEN 'mens'
+        WHEN 'Womens E-Mail' THEN 'womens'
+    END AS arm,
     visit AS outcome,
     CAST(spend AS DOUBLE) AS value,
     recency,

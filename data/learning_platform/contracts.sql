@@ -1,6 +1,7 @@
--- Subscriptions inferred from payments. The file names no plan: the distance between two payments tells it, so a subscription
--- becomes known (known_at) with its second payment. It ends where no payment follows within one billing cycle and 7 days of grace
--- after the last one; an end that would lie after the data is still open. One row per run of payments on the same plan.
+-- Subscriptions inferred from payments. The file names no plan: it follows from the time between two
+-- payments, so a subscription becomes known (known_at) with its second payment. It ends if no
+-- payment follows within one billing cycle and 7 days of grace after the last one; an end after the
+-- end of the data is still open. One row per run of payments on the same plan.
 WITH days AS (
     SELECT DISTINCT student_id, date_purchased FROM raw_purchases
 ),
@@ -29,7 +30,12 @@ runs AS (
     FROM cycles
 ),
 subscriptions AS (
-    SELECT student_id, cycle_days, MIN(previous) AS started_at, MIN(paid) AS known_at, MAX(paid) + cycle_days + 7 AS runs_out
+    SELECT
+        student_id,
+        cycle_days,
+        MIN(previous) AS started_at,
+        MIN(paid) AS known_at,
+        MAX(paid) + cycle_days + 7 AS runs_out
     FROM runs
     WHERE cycle_days IS NOT NULL
     GROUP BY student_id, cycle_days, run

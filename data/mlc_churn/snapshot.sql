@@ -1,4 +1,5 @@
--- One row per customer, numbered in the order of the file, which names nobody. Each charge is its minutes at a fixed rate, rounded to cents, and stays out.
+-- One row per customer, numbered in the order of the file, which has no identifier. Each charge is
+-- its minutes at a fixed rate, rounded to cents, and is left out.
 SELECT
     CAST(row_number() OVER () AS VARCHAR) AS customer_id,
     churn = 'yes' AS churned,

@@ -1,4 +1,5 @@
--- One row per customer with at least one product line sold; the country is that of the first line, so it was known from the start.
+-- One row per customer with at least one product line sold; the country is that of the first line,
+-- so it was known from the start.
 SELECT
     CAST(CAST(CustomerID AS BIGINT) AS VARCHAR) AS customer_id,
     MIN(InvoiceDate) AS joined_at,

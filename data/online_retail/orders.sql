@@ -1,4 +1,5 @@
--- One row per invoice line of a product. Invoices that start with C take goods back: their quantity and amount are negative.
+-- One row per invoice line of a product. Invoices that start with C are returns: their quantity and
+-- amount are negative.
 SELECT
     CAST(CAST(CustomerID AS BIGINT) AS VARCHAR) AS customer_id,
     InvoiceDate AS ordered_at,

@@ -1,5 +1,6 @@
--- One row per account at the data end, 2024-12-31, over everything that the five files tell of it. Columns that look like knowledge of
--- the outcome (ended subscriptions, churn events, refunds, stated reasons) stay in on purpose; see README.md for what they are worth.
+-- One row per account at the end of the data, 2024-12-31, from all five files. Columns that look
+-- like target leakage (ended subscriptions, churn events, refunds, stated reasons) are kept on purpose;
+-- README.md says how much they predict.
 WITH subscriptions AS (
     SELECT
         account_id,
@@ -49,7 +50,8 @@ ends AS (
         COUNT(*) AS n_churn_events,
         SUM(refund_amount_usd) AS refunds,
         ARG_MAX(reason_code, (churn_date, churn_event_id)) AS last_churn_reason,
-        ARG_MAX(COALESCE(feedback_text, 'no answer'), (churn_date, churn_event_id)) AS last_churn_feedback,
+        ARG_MAX(COALESCE(feedback_text, 'no answer'), (churn_date, churn_event_id))
+            AS last_churn_feedback,
         BOOL_OR(is_reactivation) AS reactivated
     FROM raw_churn_events
     GROUP BY account_id

@@ -1,4 +1,5 @@
--- One row per customer. TotalCharges is text in the file, blank for the 11 customers in their first month: those become null.
+-- One row per customer. TotalCharges is text in the file, blank for the 11 customers in their first
+-- month, where it becomes null.
 SELECT
     customerID AS customer_id,
     Churn = 'Yes' AS churned,

@@ -1,5 +1,6 @@
--- One row per customer, the four files joined by customer id. Where two files tell the same, the main one is taken; see README.md.
--- The columns that know the outcome are given on purpose: the leak gate must stop them.
+-- One row per customer, the four files joined by customer id. Where two files have the same column,
+-- the main one is taken; see README.md. Columns with target leakage are kept on purpose: the leakage
+-- checks must exclude them.
 SELECT
     m.CustomerID AS customer_id,
     m."Churn Value" = 1 AS churned,
