@@ -18,6 +18,7 @@ TABLES = (
     "campaigns",
     "snapshot",
 )
+ACTIVITY_TABLES = ("usage", "orders")  # either shows how active a customer is; the first is preferred
 OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
 CONTROL = "control"  # the arm of those who were not contacted
 TRAPS = (
@@ -204,7 +205,7 @@ class Lifecycle(Part):
     noise: Annotated[float, Field(ge=0, le=5)] = 1.645
     silence_gaps: Annotated[float, Field(ge=1)] = 3.0
     silence_days: Days | None = None
-    activity: Literal["usage", "orders"] | None = None
+    activity: Literal[ACTIVITY_TABLES] | None = None
     retention_days: Days = 365
     segments: list[str] | None = None
     targets: dict[str, float] = {}

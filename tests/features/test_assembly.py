@@ -67,7 +67,9 @@ def test_parts_together_are_the_whole(monkeypatch, part):
     monkeypatch.setattr(assembly, "PART", part)
     rows = rows_of([MAY, JUNE, JUNE, JUNE], [3, 0, 1, 3], ["d", "a", "b", "d"], people=4)
     blocks = [block([MAY, MAY, JUNE, JUNE], [3, 0, 3, 1])]
-    parts = [assembly.assemble(*pieces).to_pandas() for pieces in assembly.cut_parts(rows, blocks)]
+    parts = [
+        assembly.assemble(*pieces).to_pandas() for pieces in assembly.divide_parts(rows, blocks)
+    ]
     pd.testing.assert_frame_equal(
         pd.concat(parts, ignore_index=True), assembly.assemble(rows, blocks).to_pandas()
     )
@@ -75,7 +77,7 @@ def test_parts_together_are_the_whole(monkeypatch, part):
 
 def test_nobody_makes_an_empty_panel_with_all_columns():
     rows = rows_of([], [], [], people=0)
-    parts = [assembly.assemble(*pieces) for pieces in assembly.cut_parts(rows, [block([], [])])]
+    parts = [assembly.assemble(*pieces) for pieces in assembly.divide_parts(rows, [block([], [])])]
     assert [part.shape for part in parts] == [(0, 6)] * 2
 
 
@@ -84,7 +86,7 @@ def test_rows_of_a_day_that_the_evidence_does_not_have_are_refused():
         ValueError,
         match=(
             "expected rows of the evidence's snapshots 2024-05-31, 2024-06-30, got 2024-06-01;"
-            " cut the evidence there"
+            " make the evidence as of those days"
         ),
     ):
         rows_of([datetime(2024, 6, 1)], [0], ["a"], people=1)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from research.features.attributes import build_stage, build_terms
-from research.features.events import build_activity
-from research.panel.evidence import cut_evidence
-from research.panel.windows import place_marks
+from research.features.context import BuildContext
+from research.features.events import build_events
+from research.panel.evidence import evidence_as_of
 from research.study import Study
 
 T = date(2024, 6, 30)
@@ -31,21 +31,17 @@ def make_study(kind: str = "contractual") -> Study:
     )
 
 
-def cut_tables(day: date, **tables: pd.DataFrame):
+def make_evidence(day: date, **tables: pd.DataFrame):
     frames = {
         name: frame.astype(dict.fromkeys(frame.select_dtypes("datetime"), "datetime64[us]"))
         for name, frame in tables.items()
     }
-    return cut_evidence({name: ibis.memtable(frame) for name, frame in frames.items()}, [day])
+    return evidence_as_of({name: ibis.memtable(frame) for name, frame in frames.items()}, [day])
 
 
 def read_terms(contracts: pd.DataFrame, day: date = T) -> pd.Series:
-    study = make_study()
-    return (
-        build_terms(cut_tables(day, contracts=contracts), study, place_marks([day], (30, 90)))
-        .table.to_pandas()
-        .iloc[0]
-    )
+    context = BuildContext(make_evidence(day, contracts=contracts), make_study())
+    return build_terms(context).table.to_pandas().iloc[0]
 
 
 def contract(*started: str, **more) -> pd.DataFrame:
@@ -54,13 +50,8 @@ def contract(*started: str, **more) -> pd.DataFrame:
 
 def read_activity(name: str, dated: str, days: list[str], **more) -> pd.Series:
     events = pd.DataFrame({"customer_id": "a", dated: pd.to_datetime(days, format="mixed"), **more})
-    return (
-        build_activity(
-            cut_tables(T, **{name: events}), name, make_study(), place_marks([T], (30, 90))
-        )
-        .table.to_pandas()
-        .iloc[0]
-    )
+    context = BuildContext(make_evidence(T, **{name: events}), make_study())
+    return build_events(context, name).table.to_pandas().iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +270,5 @@ def test_only_who_is_not_in_the_control_arm_is_treated():
 )
 def test_the_stage_of_contracts_worked_by_hand(started, ended, stage):
     contracts = contract(started, ended_at=pd.to_datetime([ended]))
-    assert build_stage(
-        cut_tables(T, contracts=contracts), make_study()
-    ).table.to_pandas().lifecycle_stage.tolist() == [stage]
+    context = BuildContext(make_evidence(T, contracts=contracts), make_study())
+    assert build_stage(context).table.to_pandas().lifecycle_stage.tolist() == [stage]

@@ -13,13 +13,16 @@ import pytest
 from futures import Futures, futures
 from hypothesis import HealthCheck, Phase, given, settings
 
-from research.features import build, custom_sql
+from research.data.contracts import list_event_tables
+from research.features import build
 from research.features.attributes import build_attributes, build_stage, build_terms
-from research.features.events import ACTIVITIES, build_activity
-from research.features.text import build_moods
-from research.panel.evidence import cut_evidence
+from research.features.context import BuildContext
+from research.features.custom_sql import build_custom_features
+from research.features.events import build_events
+from research.features.text import build_sentiment
+from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population
-from research.panel.windows import KEYS, place_marks
+from research.panel.windows import KEYS
 from research.study import Study
 
 DAYS = [date(2024, 5, 31), date(2024, 6, 15), date(2024, 6, 30)]
@@ -60,34 +63,33 @@ class Bench:
 
     def measure(self, days: list[date], day: date) -> dict[str, pd.DataFrame]:
         """Return the features of each block at one of the days, made for all of them."""
-        evidence = cut_evidence(self._tables, days)
+        evidence = evidence_as_of(self._tables, days)
         if tuple(days) not in self._views:
             self._views[tuple(days)] = [
                 (name, block, self.backend.create_view(ibis.util.gen_name(name), block))
                 for name, block in self._list(evidence)
             ]
         tables = {name: view for name, _, view in self._views[tuple(days)]}
-        tables["own"] = custom_sql.build_own(evidence, self.study).table
-        tables["moods"] = build_moods(
-            evidence, self.study, place_marks(days, self.study.features.windows)
-        ).table
+        context = BuildContext(evidence, self.study)
+        tables["own"] = build_custom_features(context).table
+        tables["sentiment"] = build_sentiment(context).table
         return {name: _read(table, day) for name, table in tables.items()}
 
     def load(self, days: list[date], day: date) -> pd.DataFrame:
         """Return the whole panel at one of the days, as the models get it, made for all of them."""
-        evidence = cut_evidence(self._tables, days)
+        evidence = evidence_as_of(self._tables, days)
         frame = build.load_features(evidence, find_population(evidence, self.study), self.study)
         frame = frame.astype(dict.fromkeys(frame.select_dtypes(["number", "bool"]), "float64"))
         return frame[frame.snapshot == pd.Timestamp(day)].reset_index(drop=True)
 
     def _list(self, evidence) -> Iterator[tuple[str, ibis.Table]]:
-        marks = place_marks(evidence.snapshots, self.study.features.windows)
+        context = BuildContext(evidence, self.study)
         yield "population", find_population(evidence, self.study)
-        yield "attributes", build_attributes(evidence, self.study).table
-        yield "terms", build_terms(evidence, self.study, marks).table
-        yield "stage", build_stage(evidence, self.study).table
-        for name in ACTIVITIES:
-            yield name, build_activity(evidence, name, self.study, marks).table
+        yield "attributes", build_attributes(context).table
+        yield "terms", build_terms(context).table
+        yield "stage", build_stage(context).table
+        for name in list_event_tables():
+            yield name, build_events(context, name).table
 
 
 def _read(table: ibis.Table, day: date) -> pd.DataFrame:

@@ -5,13 +5,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from small_companies import T, company
 
 from research.data import load
 from research.errors import StudyError
 from research.features import assembly
 from research.features.build import KEYS, LABELS, list_features, load_flat, load_panel, write_panel
 
-T = date(2024, 6, 30)
 DAYS = [date(2024, 4, 30), date(2024, 5, 31), T]
 SENSITIVE = ["gender", "region"]
 EVENTS = {
@@ -20,50 +20,6 @@ EVENTS = {
     "contacts": "contacted_at",
     "feedback": "given_at",
 }
-
-
-def company(seed: int = 0, people: int = 40) -> dict[str, pd.DataFrame]:
-    """A company with every kind of event before and after the snapshot."""
-    rng = np.random.default_rng(seed)
-    ids = np.array([f"c{i:02d}" for i in range(people)])
-
-    def when(rows: int) -> pd.DatetimeIndex:
-        return pd.Timestamp("2024-01-01") + pd.to_timedelta(
-            rng.integers(0, 365 * 24, rows), unit="h"
-        )
-
-    def rows(count: int, column: str) -> dict:
-        return {"customer_id": rng.choice(ids, count), column: when(count)}
-
-    contacts = pd.DataFrame(rows(150, "contacted_at") | {"complaint": rng.random(150) < 0.3})
-    return {
-        "customers": pd.DataFrame(
-            {
-                "customer_id": ids,
-                "joined_at": pd.Timestamp("2023-05-01"),
-                "region": rng.choice(["north", "south"], people),
-            }
-        ),
-        "contracts": pd.DataFrame(
-            {
-                "customer_id": ids,
-                "started_at": pd.Timestamp("2024-01-01"),
-                "ended_at": when(people),
-                "monthly_fee": 10.0,
-                "plan": "basic",
-            }
-        ),
-        "orders": pd.DataFrame(
-            rows(300, "ordered_at") | {"amount": rng.normal(20, 15, 300).round(2)}
-        ),
-        "usage": pd.DataFrame(rows(600, "used_at")),
-        "contacts": contacts.assign(
-            resolved_at=contacts.contacted_at + pd.to_timedelta(rng.integers(1, 40, 150), unit="D")
-        ),
-        "feedback": pd.DataFrame(
-            rows(100, "given_at") | {"score": rng.integers(1, 6, 100).astype(float)}
-        ),
-    }
 
 
 def people_of_all_kinds() -> dict[str, pd.DataFrame]:

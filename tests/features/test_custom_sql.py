@@ -9,7 +9,8 @@ import pytest
 from research.data import load
 from research.errors import StudyError
 from research.features import custom_sql
-from research.panel.evidence import cut_evidence
+from research.features.context import BuildContext
+from research.panel.evidence import evidence_as_of
 from research.study_schema import OWN_FEATURES
 
 DAYS = [date(2024, 5, 31), date(2024, 6, 30)]
@@ -37,7 +38,7 @@ def build(write_study):
     def run(query: str, days: list[date] = DAYS) -> pd.DataFrame:
         (study.folder / OWN_FEATURES).write_text(query)
         return (
-            custom_sql.build_own(cut_evidence(loaded, days), study)
+            custom_sql.build_custom_features(BuildContext(evidence_as_of(loaded, days), study))
             .table.order_by(["snapshot", "customer_id"])
             .to_pandas()
         )
@@ -368,6 +369,8 @@ def test_sums_are_the_same_to_the_bit_in_any_order_of_rows(write_study, call):
             f"SELECT customer_id, {call} FROM orders GROUP BY customer_id"
         )
         found.append(
-            custom_sql.build_own(cut_evidence(load.adapt(study), DAYS[:1]), study).table.to_pandas()
+            custom_sql.build_custom_features(
+                BuildContext(evidence_as_of(load.adapt(study), DAYS[:1]), study)
+            ).table.to_pandas()
         )
     pd.testing.assert_frame_equal(*found, check_exact=True)

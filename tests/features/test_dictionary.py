@@ -7,7 +7,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from test_features import T, company
+from small_companies import T, company
 
 from research.data import load
 from research.errors import StudyError
@@ -166,7 +166,7 @@ def test_a_table_is_read_back_as_it_was_written():
         Feature("n_usage_30d", "uses in the last 30 days", "uses", "usage", 30, True),
         Feature("age", "age", "number", "customers"),
     ]
-    assert [*dictionary.read(dictionary.tabulate(written)).values()] == written
+    assert [*dictionary.read_features(dictionary.tabulate(written)).values()] == written
 
 
 @pytest.mark.parametrize(

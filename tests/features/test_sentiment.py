@@ -10,7 +10,7 @@ import pytest
 from research.errors import StudyError
 from research.evaluation import calibration_bins
 from research.features import sentiment
-from research.panel.evidence import cut
+from research.panel.evidence import filter_as_of
 
 WORDS = {  # high, low, either
     "English": (
@@ -104,20 +104,20 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
         "given_at": pd.to_datetime(reviews.review_creation_date),
         "known_at": pd.to_datetime(reviews.review_answer_timestamp),
     }
-    texts = sentiment.read_texts(ibis.memtable(pd.DataFrame(columns | dated)))
+    texts = sentiment.load_texts(ibis.memtable(pd.DataFrame(columns | dated)))
     past, later, day = sentiment.split_texts(texts)
     assert 0.3 * len(texts) <= len(later) < 0.31 * len(texts)
     assert past.known_at.max() < pd.Timestamp(day) + pd.Timedelta(days=1) <= later.given_at.min()
-    model = sentiment.learn_sentiment(past, 0)
-    scores = sentiment.judge_sentiment(sentiment.rate_texts(model, later), past, resamples=200)[
-        0
-    ].set_index(["model", "metric"])
+    model = sentiment.fit_sentiment(past, 0)
+    scores = sentiment.score_sentiment(
+        sentiment.predict_sentiment(model, later), past, resamples=200
+    )[0].set_index(["model", "metric"])
     assert scores.value[sentiment.MODEL, "auc"] >= 0.97
     assert scores.value["rule on text length", "auc"] < 0.8
     assert scores.value["base rate", "auc"] == 0.5
     listed = sentiment.list_markers(model, past, 40)
     assert (
-        (listed.positive_share > sentiment.take_sides(past).is_positive.mean())
+        (listed.positive_share > sentiment.find_clear_scores(past).is_positive.mean())
         == (listed.side == "high")
     ).all()
     markers = listed.groupby("side").marker.agg(set)
@@ -128,10 +128,10 @@ def test_low_and_high_scores_of_the_olist_sample_are_told_apart_forward_in_time(
 @pytest.mark.parametrize("language", WORDS)
 def test_the_model_reads_any_language_and_shows_its_words(language):
     past, later, _ = sentiment.split_texts(make_texts(language))
-    model = sentiment.learn_sentiment(past, 0)
-    rated = sentiment.rate_texts(model, later)
+    model = sentiment.fit_sentiment(past, 0)
+    rated = sentiment.predict_sentiment(model, later)
     scores = (
-        sentiment.judge_sentiment(rated, past, resamples=50)[0].set_index(["model", "metric"]).value
+        sentiment.score_sentiment(rated, past, resamples=50)[0].set_index(["model", "metric"]).value
     )
     assert scores[sentiment.MODEL, "auc"] > 0.99
     assert scores[sentiment.MODEL, "brier"] < scores["base rate", "brier"] / 2
@@ -158,8 +158,7 @@ def test_texts_after_the_split_day_never_change_the_model(what):
     )
     scrambled.loc[unknown, "share"] = 1.2 - texts.share[unknown]
     models = [
-        sentiment.learn_sentiment(sentiment.split_texts(frame)[0], 0)
-        for frame in (texts, scrambled)
+        sentiment.fit_sentiment(sentiment.split_texts(frame)[0], 0) for frame in (texts, scrambled)
     ]
     np.testing.assert_array_equal(models[0][-1].coef_, models[1][-1].coef_)
     assert models[0][1].vocabulary_ == models[1][1].vocabulary_
@@ -194,7 +193,7 @@ def test_a_text_known_at_the_end_of_the_split_day_teaches_and_one_second_later_n
 
 
 def test_only_feedback_with_text_is_read_in_the_order_of_time():
-    texts = sentiment.read_texts(
+    texts = sentiment.load_texts(
         as_feedback(text=["late", " \u200f\n", "early"], score=[4.0, 1, 2], score_max=[5.0, 5, 0])
     )
     assert texts.text.tolist() == ["early", "late"]
@@ -205,14 +204,18 @@ def test_only_feedback_with_text_is_read_in_the_order_of_time():
 def test_of_several_snapshots_the_last_one_is_read():
     feedback = as_feedback(text=["x", "y", "z"], score=[4.0, 1, 2], score_max=[5.0, 5, 5])
     assert (
-        len(sentiment.read_texts(cut(feedback, "feedback", [date(2024, 1, 1), date(2024, 1, 2)])))
+        len(
+            sentiment.load_texts(
+                filter_as_of(feedback, "feedback", [date(2024, 1, 1), date(2024, 1, 2)])
+            )
+        )
         == 2
     )
 
 
 def test_a_text_is_known_from_the_later_of_both_days_and_never_if_that_is_empty():
     known = pd.to_datetime(["2024-02-01", "2023-01-01", None])
-    texts = sentiment.read_texts(
+    texts = sentiment.load_texts(
         as_feedback(text=["x", "y", "z"], score=[4.0, 1, 2], score_max=[5.0, 5, 5], known_at=known)
     ).set_index("text")
     assert texts.known_at[["x", "y"]].tolist() == [
@@ -224,18 +227,18 @@ def test_a_text_is_known_from_the_later_of_both_days_and_never_if_that_is_empty(
 
 def test_scores_between_teach_nothing():
     texts = pd.DataFrame({"share": [0.4, 0.41, 0.79, 0.8, np.nan]})
-    assert sentiment.take_sides(texts).is_positive.to_dict() == {0: False, 3: True}
+    assert sentiment.find_clear_scores(texts).is_positive.to_dict() == {0: False, 3: True}
 
 
 def test_hostile_texts_are_rated_and_learned_from():
     past = make_texts()
-    model = sentiment.learn_sentiment(past, 0)
-    rated = sentiment.rate_texts(model, pd.DataFrame({"text": HOSTILE}))
+    model = sentiment.fit_sentiment(past, 0)
+    rated = sentiment.predict_sentiment(model, pd.DataFrame({"text": HOSTILE}))
     assert rated.positive.between(0, 1).all()
     mixed = past.assign(text=[*HOSTILE, *past.text[len(HOSTILE) :]])
-    assert not sentiment.list_markers(sentiment.learn_sentiment(mixed, 0), mixed).empty
+    assert not sentiment.list_markers(sentiment.fit_sentiment(mixed, 0), mixed).empty
     odd = make_texts().assign(text=[HOSTILE[row % 3] for row in range(400)])
-    assert len(sentiment.rate_texts(sentiment.learn_sentiment(odd, 0), odd)) == 400
+    assert len(sentiment.predict_sentiment(sentiment.fit_sentiment(odd, 0), odd)) == 400
 
 
 def test_a_text_is_read_in_one_form_and_not_beyond_its_bound():
@@ -253,7 +256,9 @@ def test_no_text_at_all_is_rated_and_split_without_error():
     texts = make_texts()[:0]
     assert sentiment.split_texts(texts)[2] is None
     assert (
-        sentiment.rate_texts(sentiment.learn_sentiment(make_texts(), 0), texts).positive.tolist()
+        sentiment.predict_sentiment(
+            sentiment.fit_sentiment(make_texts(), 0), texts
+        ).positive.tolist()
         == []
     )
 
@@ -264,7 +269,7 @@ def test_too_few_texts_are_explained_and_refused():
     assert "at least 50" in few
     assert f"{(texts.share <= 0.4).sum()} and {(texts.share >= 0.8).sum()}" in few
     with pytest.raises(StudyError, match="at least 50"):
-        sentiment.learn_sentiment(texts, 0)
+        sentiment.fit_sentiment(texts, 0)
     assert sentiment.explain_few(make_texts()) == ""
 
 
@@ -286,18 +291,20 @@ def test_what_a_study_lacks_is_said():
 @pytest.mark.parametrize("kept", [[0.2, 0.4], [0.6], []])
 def test_later_texts_of_one_side_or_none_give_a_table_without_auc(kept):
     past, later, _ = sentiment.split_texts(make_texts())
-    rated = sentiment.rate_texts(sentiment.learn_sentiment(past, 0), later[later.share.isin(kept)])
-    scores, differences = sentiment.judge_sentiment(rated, past, resamples=20)
+    rated = sentiment.predict_sentiment(
+        sentiment.fit_sentiment(past, 0), later[later.share.isin(kept)]
+    )
+    scores, differences = sentiment.score_sentiment(rated, past, resamples=20)
     assert scores.value[scores.metric == "auc"].isna().all()
     assert len(scores) == (15 if 0.2 in kept else 0)
 
 
 def test_predictions_have_the_form_of_the_comparison():
     past, later, _ = sentiment.split_texts(make_texts())
-    predictions = sentiment.compare_ratings(
-        sentiment.rate_texts(sentiment.learn_sentiment(past, 0), later), past
+    predictions = sentiment.predict_clear_scores(
+        sentiment.predict_sentiment(sentiment.fit_sentiment(past, 0), later), past
     )
-    sides = sentiment.take_sides(past).is_positive
+    sides = sentiment.find_clear_scores(past).is_positive
     assert predictions["base rate"].unique().tolist() == pytest.approx([sides.mean()])
     assert calibration_bins.bin_reliability(predictions, [sentiment.MODEL]).n.sum() == len(
         predictions
@@ -307,21 +314,21 @@ def test_predictions_have_the_form_of_the_comparison():
 def test_from_many_texts_a_lot_is_drawn_by_the_seed(monkeypatch):
     monkeypatch.setattr(sentiment, "MOST", 150)
     first, again, other = (
-        sentiment.learn_sentiment(make_texts(), seed)[-1].coef_ for seed in (0, 0, 1)
+        sentiment.fit_sentiment(make_texts(), seed)[-1].coef_ for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or (first != other).any()
 
 
 def test_markers_are_counted_in_no_more_texts_than_are_learned_from(monkeypatch):
-    model = sentiment.learn_sentiment(make_texts(), 0)
+    model = sentiment.fit_sentiment(make_texts(), 0)
     monkeypatch.setattr(sentiment, "MOST", 40)
     assert sentiment.list_markers(model, make_texts()).texts.max() <= 40
 
 
 def test_ratings_do_not_depend_on_the_batches(monkeypatch):
     texts = make_texts()
-    model = sentiment.learn_sentiment(texts, 0)
-    whole = sentiment.rate_texts(model, texts)
+    model = sentiment.fit_sentiment(texts, 0)
+    whole = sentiment.predict_sentiment(model, texts)
     monkeypatch.setattr(sentiment, "BATCH", 7)
-    pd.testing.assert_frame_equal(sentiment.rate_texts(model, texts), whole)
+    pd.testing.assert_frame_equal(sentiment.predict_sentiment(model, texts), whole)

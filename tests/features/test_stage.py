@@ -10,8 +10,8 @@ import pytest
 from research import study_schema
 from research.data import load
 from research.features import stage
-from research.lifecycle.stages import count_stages, count_transitions, measure_stays
-from research.panel.evidence import cut_evidence
+from research.lifecycle.stages import compute_time_in_stage, count_stages, count_transitions
+from research.panel.evidence import evidence_as_of
 from research.panel.spells import find_spells
 from research.simulate import simulate, simulate_truth
 
@@ -32,7 +32,7 @@ def _ago(days: int) -> pd.Timestamp:
 
 
 def _stages(study, days: list[date] | None = None) -> pd.DataFrame:
-    evidence = cut_evidence(load.load_tables(study), days or [LAST.date()])
+    evidence = evidence_as_of(load.load_tables(study), days or [LAST.date()])
     return stage.assign_stages(evidence, study).order_by(["snapshot", "customer_id"]).to_pandas()
 
 
@@ -196,7 +196,7 @@ def test_without_a_table_of_activity_only_time_tells(write_study):
         "new": "introduction",
         "left": "gone",
     }
-    evidence = cut_evidence(load.load_tables(study), [LAST.date()])
+    evidence = evidence_as_of(load.load_tables(study), [LAST.date()])
     assert list(stage.describe_rule(evidence, study).stage) == [
         "gone",
         "won back",
@@ -253,7 +253,7 @@ def test_every_stage_of_the_rule_is_told_in_words_with_the_own_thresholds(write_
         lifecycle={"introduction_days": 33, "silence_days": 77},
     )
     rule = (
-        stage.describe_rule(cut_evidence(load.load_tables(study), [LAST.date()]), study)
+        stage.describe_rule(evidence_as_of(load.load_tables(study), [LAST.date()]), study)
         .set_index("stage")
         .rule
     )
@@ -308,7 +308,7 @@ def test_stages_are_shares_of_those_who_are_customers(write_study):
         [("a", 400, None), ("b", 400, None), ("c", 10, None), ("d", 10, None), ("e", 400, 3)],
     )
     counts = count_stages(
-        stage.assign_stages(cut_evidence(load.load_tables(study), [LAST.date()]), study)
+        stage.assign_stages(evidence_as_of(load.load_tables(study), [LAST.date()]), study)
     ).set_index("stage")
     assert dict(counts.customers) == {
         "introduction": 2,
@@ -333,7 +333,7 @@ def _moving(write_study):
     """
     study = _company(write_study, [("a", 120, None), ("b", 45, None), ("c", 400, 40)])
     days = [_ago(days).date() for days in (90, 60, 30, 0)]
-    return study, stage.assign_stages(cut_evidence(load.load_tables(study), days), study)
+    return study, stage.assign_stages(evidence_as_of(load.load_tables(study), days), study)
 
 
 def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
@@ -361,7 +361,7 @@ def test_the_shares_out_of_a_stage_add_up_to_one(write_study):
 
 def test_stays_begin_within_the_snapshots_and_those_that_last_are_censored(write_study):
     _, stages = _moving(write_study)
-    stays = measure_stays(stages, 30).set_index("stage")
+    stays = compute_time_in_stage(stages, 30).set_index("stage")
     assert dict(stays.stays) == {
         "introduction": 1,
         "maturity": 1,
@@ -381,8 +381,8 @@ def test_the_median_stay_is_that_of_kaplan_meier(write_study):
     ]
     study = _company(write_study, spells)
     days = [_ago(days).date() for days in range(180, -1, -30)]
-    stays = measure_stays(
-        stage.assign_stages(cut_evidence(load.load_tables(study), days), study), 30
+    stays = compute_time_in_stage(
+        stage.assign_stages(evidence_as_of(load.load_tables(study), days), study), 30
     ).set_index("stage")
     assert tuple(stays.loc["introduction", ["stays", "finished", "median_days"]]) == (5, 4, 90)
 
@@ -390,7 +390,7 @@ def test_the_median_stay_is_that_of_kaplan_meier(write_study):
 def test_a_spell_is_found_for_each_unbroken_cover(write_study):
     study = _company(write_study, [("a", 400, 300), ("a", 300, 200), ("a", 100, None)])
     spells = (
-        find_spells(cut_evidence(load.load_tables(study), [LAST.date()]), study)
+        find_spells(evidence_as_of(load.load_tables(study), [LAST.date()]), study)
         .order_by("started")
         .to_pandas()
     )

@@ -10,7 +10,7 @@ import pytest
 from research.data import coverage, load
 from research.errors import StudyError
 from research.panel import splits
-from research.panel.evidence import cut, cut_evidence
+from research.panel.evidence import evidence_as_of, filter_as_of
 from research.panel.labels import find_population
 from research.panel.splits import Split
 
@@ -252,12 +252,12 @@ def test_a_wait_runs_from_the_end_of_the_lead_to_the_end_of_cover_or_of_sight(wr
         *(contract(name, "2024-01-01", end) for name, end in ends.items()),
         churn={"horizon_days": 30, "lead_days": 7},
     )
-    assert dict(labels.wait_days) == {
+    assert dict(labels.time_to_event_days) == {
         "in lead": 0,
         "leaves": 1,
         "stays": 177,
     }  # from 7 July, to 8 July, to 31 December: 24 + 31 + 30 + 31 + 30 + 31
-    assert dict(labels.waited) == {"in lead": True, "leaves": True, "stays": False}
+    assert dict(labels.event_observed) == {"in lead": True, "leaves": True, "stays": False}
 
 
 def test_a_wait_for_a_buyer_runs_to_the_next_purchase_after_the_lead(write_study):
@@ -268,11 +268,11 @@ def test_a_wait_for_a_buyer_runs_to_the_next_purchase_after_the_lead(write_study
     )
     churn = {"horizon_days": 30, "lead_days": 7, "active_days": 90, "inactive_days": 60}
     labels = label_orders(write_study, *rows, churn=churn)
-    assert dict(labels.wait_days) == {
+    assert dict(labels.time_to_event_days) == {
         "back": 13,
         "lead": 177,
     }  # 7 to 20 July; to the end of the data
-    assert dict(labels.waited) == {"back": True, "lead": False}
+    assert dict(labels.event_observed) == {"back": True, "lead": False}
 
 
 def test_durations_and_waits_for_training_end_where_training_knows_no_more(write_study):
@@ -281,10 +281,10 @@ def test_durations_and_waits_for_training_end_where_training_knows_no_more(write
         contract("sooner", "2024-01-01", "2024-08-01"),
     )
     labels = label_contracts(write_study, *rows, known_by=date(2024, 8, 31))
-    assert dict(labels.event) == dict(labels.waited) == {"later": False, "sooner": True}
+    assert dict(labels.event) == dict(labels.event_observed) == {"later": False, "sooner": True}
     assert labels.leaves_in_data.all()  # what the leak gate may know, and no model
     assert (
-        dict(labels.duration_days) == dict(labels.wait_days) == {"later": 62, "sooner": 32}
+        dict(labels.duration_days) == dict(labels.time_to_event_days) == {"later": 62, "sooner": 32}
     )  # 30 June to 31 August, to 1 August
 
 
@@ -295,7 +295,7 @@ def test_a_wait_for_a_purchase_ends_where_training_knows_no_more(write_study):
         order("z", "2024-12-31"),
         known_by=date(2024, 8, 31),
     )
-    assert (labels.wait_days["later"], labels.waited["later"]) == (62, False)
+    assert (labels.time_to_event_days["later"], labels.event_observed["later"]) == (62, False)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -304,7 +304,8 @@ def test_the_wait_decides_churn(write_study, seed, lead):
     study, tables = random_company(write_study, seed, churn={"horizon_days": 30, "lead_days": lead})
     labels = splits.label_panel(tables, study, [T])[1].to_pandas()
     assert (
-        labels.churned == (labels.waited & (labels.wait_days <= 30) & ~labels.left_in_lead)
+        labels.churned
+        == (labels.event_observed & (labels.time_to_event_days <= 30) & ~labels.left_in_lead)
     ).all()
 
 
@@ -353,7 +354,7 @@ def test_evidence_hides_an_end_with_its_reason_until_the_day_it_happens(write_st
         "contractual", tables={"customers": customers("before", "after"), "contracts": table}
     )
     seen = (
-        cut_evidence(load.load_tables(study), [T])["contracts"]
+        evidence_as_of(load.load_tables(study), [T])["contracts"]
         .to_pandas()
         .set_index("customer_id")[column]
     )
@@ -370,7 +371,7 @@ def test_evidence_hides_a_resolution_until_the_day_it_happens():
             }
         )
     )
-    seen = cut(contacts, "contacts", [T]).to_pandas().set_index("customer_id").resolved_at
+    seen = filter_as_of(contacts, "contacts", [T]).to_pandas().set_index("customer_id").resolved_at
     assert seen.notna().to_dict() == {"a": True, "b": False}
 
 
@@ -393,7 +394,7 @@ def test_evidence_is_cut_on_the_day_and_on_the_arrival(used, known, seen):
             }
         )
     )
-    assert (cut(usage, "usage", [T]).count().execute() == 1) == seen
+    assert (filter_as_of(usage, "usage", [T]).count().execute() == 1) == seen
 
 
 @pytest.mark.parametrize("noise_seed", range(3))
@@ -420,7 +421,7 @@ def test_the_future_never_matters_to_evidence_and_population(write_study, noise_
 
 
 def evidence_and_population(study, tables) -> list[pd.DataFrame]:
-    evidence = cut_evidence(tables, [T])
+    evidence = evidence_as_of(tables, [T])
     found = [evidence["contracts"], find_population(evidence, study)]
     return [table.to_pandas().sort_values("customer_id", ignore_index=True) for table in found]
 
@@ -509,6 +510,6 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
 
 def test_a_data_end_that_has_not_come_yet_is_refused(write_study):
     with pytest.raises(
-        StudyError, match="key data_end: expected a day that has passed, got 2199-01-01"
+        StudyError, match="key data_end: expected a day that is not in the future, got 2199-01-01"
     ):
         label_contracts(write_study, contract("a", "2024-01-01", None), data_end="2199-01-01")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from research.features import build
-from research.panel.evidence import cut_evidence, follow
-from research.panel.windows import KEYS, Measure, place_marks, roll, roll_days
+from research.panel.evidence import evidence_as_of, find_known_rows
+from research.panel.windows import KEYS, Measure, plan_windows, roll_days, roll_rows
 from research.study import Study
 
 DAYS = [date(2024, 5, 31), date(2024, 6, 15), date(2024, 6, 30)]
@@ -80,16 +80,16 @@ def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late, sn
         events.astype(dict.fromkeys(events.select_dtypes("datetime"), "datetime64[us]"))
     )
     rows, days = (
-        follow(table, "usage", snapshots[-1]),
-        cut_evidence({"usage": table.filter(table.real)}, snapshots).list_days("usage"),
+        find_known_rows(table, "usage", snapshots[-1]),
+        evidence_as_of({"usage": table.filter(table.real)}, snapshots).find_active_days("usage"),
     )
-    marks = place_marks(snapshots, WINDOWS)
-    rolled = roll(
+    plan = plan_windows(snapshots, WINDOWS)
+    rolled = roll_rows(
         rows,
-        marks,
+        plan,
         rows.real,
         {"amount": Measure(rows.amount), "large": Measure(rows.amount > 20)},
-        roll_days(days, marks, WINDOWS[-1]),
+        roll_days(days, plan, WINDOWS[-1]),
     )
     found = rolled.to_pandas().set_index(KEYS).sort_index()
     plain = (
@@ -116,30 +116,28 @@ def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late, sn
     ],
 )
 def test_a_measure_that_looks_at_other_rows_is_refused(looks):
-    rows = follow(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
+    rows = find_known_rows(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
     with pytest.raises(
         TypeError,
         match=(
             "expected a measure of each row's own columns, got 'amount', which looks at other rows"
         ),
     ):
-        roll(rows, place_marks(DAYS, WINDOWS), None, {"amount": Measure(looks(rows))})
+        roll_rows(rows, plan_windows(DAYS, WINDOWS), None, {"amount": Measure(looks(rows))})
 
 
 def test_a_choice_of_rows_that_looks_at_other_rows_is_refused():
-    rows = follow(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
+    rows = find_known_rows(ibis.memtable(random_events(0, False)), "usage", DAYS[-1])
     with pytest.raises(TypeError, match="got 'counted', which looks at other rows"):
-        roll(rows, place_marks(DAYS, WINDOWS), rows.amount > rows.amount.mean(), {})
+        roll_rows(rows, plan_windows(DAYS, WINDOWS), rows.amount > rows.amount.mean(), {})
 
 
 def test_features_take_nothing_but_evidence():
     tables = {"usage": ibis.memtable(random_events(0, False))}
     study = Study.model_construct(kind="contractual")
-    for uncut in (tables, dict(cut_evidence(tables, DAYS))):
+    for unfiltered in (tables, dict(evidence_as_of(tables, DAYS))):
         with pytest.raises(
             TypeError,
-            match=(
-                "expected evidence cut at snapshots, got dict; cut it with snapshots.cut_evidence"
-            ),
+            match=("expected evidence as of snapshots, got dict; make it with evidence_as_of"),
         ):
-            build.load_features(uncut, ibis.memtable({"customer_id": ["a"]}), study)
+            build.load_features(unfiltered, ibis.memtable({"customer_id": ["a"]}), study)

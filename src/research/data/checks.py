@@ -15,7 +15,7 @@ import pandera.ibis as pa
 from pandera.engines import ibis_engine
 from pandera.errors import SchemaErrors
 
-from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, SUMMED, TIMELINE, Column
+from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, Column
 from research.errors import StudyError
 
 EXAMPLES = 3
@@ -115,7 +115,7 @@ def _check_table(
             yield from _check_column(name, table, column, spec, faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
         yield _check_unique(name, table)
-    for column in SUMMED.get(name, ()):
+    for column in CONTRACTS[name].summed:
         if column in table.columns and (column, WRONG_TYPE) not in faults:
             yield _check_totals(name, table, column)
     for rule in _list_checks(name, table, customers, today):
@@ -259,7 +259,7 @@ def _list_checks(
     yield from _list_finite_checks(name, table)
     yield from _list_attribute_date_checks(name, table)
     yield from _list_range_checks(name)
-    yield from _list_score_checks(name, table)
+    yield from _list_bound_checks(name)
     yield from _list_time_checks(name, today)
     yield from _list_key_checks(name, customers)
 
@@ -303,13 +303,14 @@ def _list_range_checks(name: str) -> Iterator[Check]:
             yield Check(column, required, remedy, lambda t, c=column, high=spec.high: t[c] <= high)
 
 
-def _list_score_checks(name: str, table: ir.Table) -> Iterator[Check]:
-    if name == "feedback" and "score_max" in table.columns and table.score_max.type().is_numeric():
+def _list_bound_checks(name: str) -> Iterator[Check]:
+    for column, bound in CONTRACTS[name].at_most:
         yield Check(
-            "score",
-            "values of at most score_max",
-            "correct the score or the scale in the SQL",
-            lambda t: (t.score_max == 0) | (t.score.abs() <= t.score_max),
+            column,
+            f"values of at most {bound}",
+            f"correct the {column} or the scale in the SQL",
+            lambda t, c=column, b=bound: (t[b] == 0) | (t[c].abs() <= t[b]),
+            needs=bound,
         )
 
 
@@ -323,7 +324,7 @@ def _list_time_checks(name: str, today: date) -> Iterator[Check]:
                 "make a placeholder null, or drop these rows",
                 lambda t, c=column: t[c] >= EARLIEST,
             )
-            ends = column in ("ended_at", "resolved_at")
+            ends = column in CONTRACTS[name].later
             yield Check(
                 column,
                 f"dates up to today ({today})",
@@ -347,7 +348,7 @@ def _list_key_checks(name: str, customers: ir.Table | None) -> Iterator[Check]:
         "trim them in the SQL",
         lambda t: (t.customer_id.strip() == t.customer_id) & (t.customer_id != ""),
     )
-    if name in TIMELINE and customers is not None and _has_text_keys(customers):
+    if not CONTRACTS[name].unique and customers is not None and _has_text_keys(customers):
         listed = customers.filter(customers.customer_id.notnull()).customer_id
         yield Check(
             "customer_id",

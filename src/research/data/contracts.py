@@ -1,12 +1,20 @@
-"""Contract tables: what columns they hold, and how what a study's SQL returns is brought to their
-types; ``promises`` checks the rows.
+"""Contract tables: one record each, with all that other packages need to know of a table, and the
+conversion of what a study's SQL returns to the types of its columns.
+
+A new table is one record in ``CONTRACTS``, whose name ``study_schema.TABLES`` lists. Checks, data
+known at a snapshot, counts and recency features with their descriptions, and the tests of leakage
+over time follow from the record. Features of its own need one builder, see
+``features.event_details``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+
+from research.study_schema import TABLES
 
 MOST = 1e12  # amounts are summed in whole millionths, of which 64 bits hold nine times as many
 LONGEST_TERM = 1200  # months; a longer term is a placeholder
@@ -19,8 +27,8 @@ RESERVED = {
     "age_days",
     "duration_days",
     "event",
-    "wait_days",
-    "waited",
+    "time_to_event_days",
+    "event_observed",
     "leaves_in_data",
     "tenure_days",
 }  # what evidence, labels and features add to a table
@@ -31,12 +39,18 @@ KINDS = {
     "text": "string",
     "flag": "boolean",
 }
+GRAINS = {
+    "customer": "one row per customer",
+    "contract": "one row per contract term",
+    "event": "one row per event, from which features are counted",
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One contract column: its kind, whether it must exist, and its range. A required column holds
-    no nulls.
+    """One contract column: its kind, whether it must exist, and its range.
+
+    A required column holds no nulls.
     """
 
     kind: str
@@ -46,15 +60,149 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Contract:
-    """One contract table: its columns, its key, the column that dates a row, and pairs of columns
-    that must be in order.
+class Resolution:
+    """What a row says of a later day than its own, and so is empty until that day.
+
+    ``at``: the column that holds the day. ``details``: columns that are written with it.
     """
 
-    columns: dict[str, Column]
-    unique: bool = False
+    at: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Words:
+    """What feature descriptions and reports call the rows of an event table.
+
+    Attributes
+    ----------
+    rows : "order lines"; a study may use its own word, ``features.words`` in study.yml
+    one : one of them as an event, "purchase"
+    never : who has none, "never bought"
+    active_days : days with one, "days with a purchase"; only where the days of a customer's rows
+        have a rhythm, whose gaps then become features
+    """
+
+    rows: str = ""
+    one: str = ""
+    never: str = ""
+    active_days: str = ""
+
+
+@dataclass(frozen=True)
+class ContractTable:
+    """One contract table.
+
+    Attributes
+    ----------
+    name : as in ``study_schema.TABLES``; a study gives the table as ``<name>.sql``
+    grain : one of ``GRAINS``
+    columns : by name
+    dated : the column with a row's own day; none where rows have no date
+    resolved : what a row says of a later day
+    summed : amounts that are added up, so that each customer's total must fit into 64 bits
+    at_most : pairs of a number and the column that bounds it, unless that is 0
+    words : of an event table
+    timed : whether the time of day of a row means something, so that shares of times become
+        features
+    by_company : whether the company decides when a customer has a row, so that the first one says
+        nothing about how long the customer has been there
+    own_features : whether ``features.event_details`` has a builder of features for this table
+
+    Raises
+    ------
+    ValueError
+        If a part is missing or doesn't fit the others: one sentence with the table and the part.
+    """
+
+    name: str
+    grain: str = ""
+    columns: Mapping[str, Column] = field(default_factory=dict)
     dated: str | None = None
-    ordered: tuple[tuple[str, str], ...] = ()
+    resolved: Resolution | None = None
+    summed: tuple[str, ...] = ()
+    at_most: tuple[tuple[str, str], ...] = ()
+    words: Words | None = None
+    timed: bool = False
+    by_company: bool = False
+    own_features: bool = False
+
+    def __post_init__(self):
+        if faults := [f"contract table {self.name}: {fault}" for fault in _list_faults(self)]:
+            raise ValueError("\n".join(faults))
+
+    @property
+    def unique(self) -> bool:
+        """Whether a customer has one row at most."""
+        return self.grain == "customer"
+
+    @property
+    def ordered(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of dates of which the second is never before the first."""
+        later = [self.resolved.at] if self.resolved else []
+        later += ["known_at"] if "known_at" in self.columns else []
+        return tuple((self.dated, column) for column in later)
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Columns that are empty until a later day than the row's own."""
+        return (self.resolved.at, *self.resolved.details) if self.resolved else ()
+
+    @property
+    def rhythmic(self) -> bool:
+        """Whether the days of a customer's rows have a rhythm, whose gaps become features."""
+        return self.words is not None and bool(self.words.active_days)
+
+
+def _list_faults(table: ContractTable) -> Iterator[str]:
+    """Yield what a record lacks, or what doesn't fit, in sentences."""
+    if table.grain not in GRAINS:
+        yield f"expected a grain among {', '.join(GRAINS)}, got {table.grain!r}; name what a row is"
+    yield from _list_column_faults(table)
+    if table.grain == "event":
+        yield from _list_event_faults(table)
+    elif table.words or table.timed or table.by_company or table.own_features:
+        given = ", ".join(
+            part
+            for part in ("words", "timed", "by_company", "own_features")
+            if getattr(table, part)
+        )
+        yield f"expected parts of an event table with the grain event alone, got {given}; remove it"
+
+
+def _list_column_faults(table: ContractTable) -> Iterator[str]:
+    """Check that the columns exist, with the kinds that other parts of the record need."""
+    kinds = {name: column.kind for name, column in table.columns.items()}
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            yield f"expected a kind among {', '.join(KINDS)}, got {kind!r} for {name}; correct it"
+    wanted = {"customer_id": "key"}
+    if table.dated is not None:
+        wanted |= {table.dated: "time", "known_at": "time"}
+    if table.resolved:
+        wanted |= {table.resolved.at: "time"}
+        wanted |= dict.fromkeys(table.resolved.details, "")
+    wanted |= dict.fromkeys(
+        [*table.summed, *(name for pair in table.at_most for name in pair)], "number"
+    )
+    for name, kind in wanted.items():
+        if name not in kinds or kind not in ("", kinds[name]):
+            kind, given = f" of kind {kind}" if kind else "", kinds.get(name, "no such column")
+            yield f"expected a column {name}{kind}, got {given}; add it to its columns"
+    if table.resolved and table.dated is None:
+        yield "expected the column that dates a row (dated), got none; what it resolves needs one"
+
+
+def _list_event_faults(table: ContractTable) -> Iterator[str]:
+    """Check what counts and recency features of an event table are made of."""
+    if table.dated is None:
+        yield "expected the column that dates a row (dated), got none; name it"
+    missing = [part for part in ("rows", "one", "never") if not getattr(table.words, part, "")]
+    if missing:
+        yield (
+            f"expected words for its rows (words), got none for {', '.join(missing)}; they stand in"
+            " the description of every feature"
+        )
 
 
 def _optional(kind: str, low: float | None = None, high: float | None = None) -> Column:
@@ -65,71 +213,113 @@ def _amount(required: bool = False, low: float = -MOST) -> Column:
     return Column("number", required, low, MOST)
 
 
-def _events(dated: str, later: tuple[str, ...] = (), **columns: Column) -> Contract:
-    """Return the contract of an event table; its rows may carry ``known_at``, never before the
-    event itself.
-    """
-    named = {
-        "customer_id": Column("key"),
-        dated: Column("time"),
-        **columns,
-        "known_at": _optional("time"),
-    }
-    return Contract(
-        named, dated=dated, ordered=tuple((dated, column) for column in (*later, "known_at"))
-    )
+def _columns(dated: str, **columns: Column) -> dict[str, Column]:
+    """Return the columns of a table whose rows have a date and may carry ``known_at``."""
+    known = {"known_at": _optional("time")}
+    return {"customer_id": Column("key"), dated: Column("time"), **columns, **known}
 
 
-CONTRACTS: dict[str, Contract] = {
-    "customers": Contract(
-        {"customer_id": Column("key"), "joined_at": Column("time"), "known_at": _optional("time")},
-        unique=True,
-        dated="joined_at",
-        ordered=(("joined_at", "known_at"),),
+RECORDS = (
+    ContractTable("customers", grain="customer", columns=_columns("joined_at"), dated="joined_at"),
+    ContractTable(
+        "contracts",
+        grain="contract",
+        columns=_columns(
+            "started_at",
+            ended_at=_optional("time"),
+            plan=_optional("text"),
+            monthly_fee=_amount(low=0),
+            term_months=_optional("number", low=0, high=LONGEST_TERM),
+            end_reason=_optional("text"),
+            voluntary=_optional("flag"),
+        ),
+        dated="started_at",
+        resolved=Resolution("ended_at", details=("end_reason", "voluntary")),
     ),
-    "contracts": _events(
-        "started_at",
-        later=("ended_at",),
-        ended_at=_optional("time"),
-        plan=_optional("text"),
-        monthly_fee=_amount(low=0),
-        term_months=_optional("number", low=0, high=LONGEST_TERM),
-        end_reason=_optional("text"),
-        voluntary=_optional("flag"),
+    ContractTable(
+        "orders",
+        grain="event",
+        columns=_columns(
+            "ordered_at",
+            amount=_amount(required=True),
+            product=_optional("text"),
+            quantity=_optional("number"),
+            returned=_optional("flag"),
+        ),
+        dated="ordered_at",
+        summed=("amount",),
+        words=Words("order lines", "purchase", "never bought", "days with a purchase"),
+        timed=True,
+        own_features=True,
     ),
-    "orders": _events(
-        "ordered_at",
-        amount=_amount(required=True),
-        product=_optional("text"),
-        quantity=_optional("number"),
-        returned=_optional("flag"),
+    ContractTable(
+        "usage",
+        grain="event",
+        columns=_columns("used_at", kind=_optional("text"), amount=_amount()),
+        dated="used_at",
+        summed=("amount",),
+        words=Words("uses", "use", "never used it", "days with use"),
+        timed=True,
+        own_features=True,
     ),
-    "usage": _events("used_at", kind=_optional("text"), amount=_amount()),
-    "contacts": _events(
-        "contacted_at",
-        later=("resolved_at",),
-        channel=_optional("text"),
-        topic=_optional("text"),
-        complaint=_optional("flag"),
-        resolved_at=_optional("time"),
+    ContractTable(
+        "contacts",
+        grain="event",
+        columns=_columns(
+            "contacted_at",
+            channel=_optional("text"),
+            topic=_optional("text"),
+            complaint=_optional("flag"),
+            resolved_at=_optional("time"),
+        ),
+        dated="contacted_at",
+        resolved=Resolution("resolved_at"),
+        words=Words("contacts with service", "contact with service", "never contacted service"),
+        timed=True,
+        own_features=True,
     ),
-    "feedback": _events(
-        "given_at",
-        kind=_optional("text"),
-        score=_amount(),
-        score_max=_amount(low=0),
-        text=_optional("text"),
+    ContractTable(
+        "feedback",
+        grain="event",
+        columns=_columns(
+            "given_at",
+            kind=_optional("text"),
+            score=_amount(),
+            score_max=_amount(low=0),
+            text=_optional("text"),
+        ),
+        dated="given_at",
+        at_most=(("score", "score_max"),),
+        words=Words("answers", "answer", "never gave an answer"),
+        own_features=True,
     ),
-    "referrals": _events("referred_at"),
-    "campaigns": _events(
-        "assigned_at",
-        campaign=Column("text"),
-        arm=Column("text"),
-        cost=_amount(low=0),
-        propensity=_optional("number", low=0, high=1),
+    ContractTable(
+        "referrals",
+        grain="event",
+        columns=_columns("referred_at"),
+        dated="referred_at",
+        words=Words("referrals", "referral", "never referred anybody"),
     ),
-    "snapshot": Contract(
-        {
+    ContractTable(
+        "campaigns",
+        grain="event",
+        columns=_columns(
+            "assigned_at",
+            campaign=Column("text"),
+            arm=Column("text"),
+            cost=_amount(low=0),
+            propensity=_optional("number", low=0, high=1),
+        ),
+        dated="assigned_at",
+        summed=("cost",),
+        words=Words("campaigns", "campaign", "were in no campaign"),
+        by_company=True,
+        own_features=True,
+    ),
+    ContractTable(
+        "snapshot",
+        grain="customer",
+        columns={
             "customer_id": Column("key"),
             "churned": Column("flag"),
             "duration": _optional("number", low=0),
@@ -138,11 +328,35 @@ CONTRACTS: dict[str, Contract] = {
             "outcome": _amount(),
             "value": _amount(),
         },
-        unique=True,
     ),
-}
-SUMMED = {"orders": ("amount",), "usage": ("amount",), "campaigns": ("cost",)}
-TIMELINE = ("contracts", "orders", "usage", "contacts", "feedback", "referrals", "campaigns")
+)
+
+
+def index_records(
+    records: Iterable[ContractTable], names: Iterable[str] = TABLES
+) -> dict[str, ContractTable]:
+    """Return records by their names, which must be those that a study may use.
+
+    Raises
+    ------
+    ValueError
+        If a record is missing, or a name that studies know nothing of is given, in one sentence.
+    """
+    records, names = {table.name: table for table in records}, [*names]
+    if [*records] != names:
+        raise ValueError(
+            "study_schema.TABLES: expected the names of the records in data/contracts.py, in their"
+            f" order ({', '.join(records)}), got {', '.join(names)}; write both alike"
+        )
+    return records
+
+
+CONTRACTS = index_records(RECORDS)
+
+
+def list_event_tables() -> list[str]:
+    """Return the tables of events, from whose rows features are counted, in their order."""
+    return [name for name, table in CONTRACTS.items() if table.grain == "event"]
 
 
 def conform(table: ir.Table, name: str) -> ir.Table:

@@ -1,6 +1,6 @@
-"""Assembly: features of many sources put beside labelled rows, each column once, without a join.
+"""Assembly: features of many sources joined to labelled rows, each column copied once.
 
-Customers have numbers (see ``snapshots.number``), so the row of a snapshot and customer is found by
+Customers have numbers (see ``evidence.number_rows``), so the row of a snapshot and customer is found by
 counting instead of by a join of all columns.
 """
 
@@ -34,7 +34,7 @@ class Rows:
     people: int
     places: np.ndarray
 
-    def cut(self, start: int, stop: int) -> "Rows":
+    def slice(self, start: int, stop: int) -> "Rows":
         """Return the rows from ``start`` to below ``stop``."""
         return replace(
             self, labels=self.labels.slice(start, stop - start), places=self.places[start:stop]
@@ -72,19 +72,20 @@ def _place(
     day = np.searchsorted(days, stamps)
     alien = np.unique(stamps[days[np.minimum(day, len(days) - 1)] != stamps])
     if len(alien):
-        told = [
-            ", ".join(str(one) for one in some.astype("datetime64[D]")) for some in (days, alien)
-        ]
+        wanted, given = (
+            ", ".join(str(day) for day in part.astype("datetime64[D]")) for part in (days, alien)
+        )
         raise ValueError(
-            f"expected rows of the evidence's snapshots {told[0]}, got {told[1]}; cut the"
-            " evidence there"
+            f"expected rows of the evidence's snapshots {wanted}, got {given}; make the evidence as"
+            " of those days"
         )
     return day.astype("int64") * people + number.to_numpy()
 
 
 def assemble(rows: Rows, blocks: Iterable[Block]) -> pa.Table:
-    """Put the features of each block beside the labels; who has no row in it gets 0 where the
-    feature says so, else nothing.
+    """Add the features of each block to the labels.
+
+    Who has no row in it gets 0 where the feature says so, else nothing.
 
     Parameters
     ----------
@@ -99,38 +100,40 @@ def assemble(rows: Rows, blocks: Iterable[Block]) -> pa.Table:
     return panel
 
 
-def cut_parts(rows: Rows, blocks: Sequence[Block]) -> Iterator[tuple[Rows, list[Block]]]:
-    """Yield rows and blocks of at most ``PART`` customers of one snapshot at a time, in their
-    order.
-    """
+def divide_parts(rows: Rows, blocks: Sequence[Block]) -> Iterator[tuple[Rows, list[Block]]]:
+    """Yield rows and blocks of at most ``PART`` customers of one snapshot, in their order."""
     edges = np.searchsorted(rows.places // max(rows.people, 1), np.arange(len(rows.snapshots) + 1))
     for snapshot, (first, last) in zip(rows.snapshots.tolist(), pairwise(edges), strict=True):
         for start in range(first, max(last, first + 1), PART):
-            part = rows.cut(start, min(start + PART, last))
+            part = rows.slice(start, min(start + PART, last))
             yield (
                 part,
                 [
                     replace(
-                        block, table=_cut(block.table, snapshot, part.places % max(rows.people, 1))
+                        block,
+                        table=_select_part(
+                            block.table, snapshot, part.places % max(rows.people, 1)
+                        ),
                     )
                     for block in blocks
                 ],
             )
 
 
-def _cut(table: ir.Table, snapshot: datetime, numbers: np.ndarray) -> ir.Table:
+def _select_part(table: ir.Table, snapshot: datetime, numbers: np.ndarray) -> ir.Table:
     low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
     return table.filter(table.snapshot == snapshot, table.customer_id.between(low, high))
 
 
 def _align(rows: Rows, block: Block) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Yield the columns of a block in the order of the rows; its rows are read one column at a
-    time, which holds no second copy.
+    """Yield the columns of a block in the order of the rows.
+
+    They are read one at a time, which holds no second copy.
     """
-    found = block.table.to_pyarrow()
-    at = _find(rows, _place(found["snapshot"], found["customer_id"], rows.snapshots, rows.people))
+    table = block.table.to_pyarrow()
+    at = _find(rows, _place(table["snapshot"], table["customer_id"], rows.snapshots, rows.people))
     for feature in block.features:
-        column = pc.take(found[feature.name].combine_chunks(), at)
+        column = pc.take(table[feature.name].combine_chunks(), at)
         yield feature.name, column.fill_null(0) if feature.zero else column
 
 

@@ -1,11 +1,11 @@
-"""Features: one row per snapshot and customer, made from cut evidence only.
+"""Features: one row per snapshot and customer, made from evidence (point-in-time data) only.
 
-Features are built from ``snapshots.Evidence`` and nothing else, so none can see past its snapshot.
+Features are built from ``Evidence`` and nothing else, so none can see past its snapshot.
 A count of what never happened is 0; the days since something that never happened are empty.
 ``describe_features`` says what each is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
@@ -16,53 +16,41 @@ import ibis.expr.types as ir
 import pandas as pd
 from pyarrow.parquet import ParquetWriter
 
-from research.data import engines
-from research.data.contracts import Tables
+from research.data.contracts import Tables, list_event_tables
 from research.data.engines import Workbench
 from research.errors import StudyError
-from research.features.assembly import Rows, assemble, cut_parts, load_rows
+from research.features.assembly import Rows, assemble, divide_parts, load_rows
 from research.features.attributes import build_attributes, build_stage, build_terms
-from research.features.custom_sql import build_own
+from research.features.context import BuildContext
+from research.features.custom_sql import build_custom_features
 from research.features.dictionary import Block, Feature, reword, tabulate
-from research.features.events import ACTIVITIES, RHYTHMIC, build_activity, roll_rhythm
-from research.features.stage import find_activity
-from research.features.text import build_moods, describe_moods
-from research.panel.evidence import NUMBER, Evidence, cut_evidence, number
-from research.panel.spells import find_spells
+from research.features.events import build_events
+from research.features.text import build_sentiment, describe_sentiment
+from research.panel.evidence import NUMBER, Evidence, evidence_as_of, number_rows
+from research.panel.labels import LABELS
 from research.panel.splits import label_panel, plan_split
-from research.panel.windows import KEYS, place_marks
+from research.panel.windows import KEYS
 from research.study import Study
 from research.study_schema import OWN_FEATURES
 
-LABELS = [
-    "churned",
-    "left_in_lead",
-    "duration_days",
-    "event",
-    "wait_days",
-    "waited",
-    "leaves_in_data",
-]
-Keep = Callable[[ir.Table, str], ir.Table]
-ROWS = (
-    20_480  # of a row group in a Parquet file: as wide as a panel is, more would only take memory
-)
+ROWS = 20_480  # in a row group of a Parquet file: a panel is wide, more would only take memory
 FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "value")
 
 
 def load_panel(
     tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None
 ) -> pd.DataFrame:
-    """Return labels and features of every population member at every snapshot, in the order of
-    snapshot and customer.
+    """Return labels and features of every population member at every snapshot.
+
+    In the order of snapshot and customer.
 
     Parameters
     ----------
-    tables, study, snapshots, known_by : see ``panels.label_panel``
+    tables, study, snapshots, known_by : see ``splits.label_panel``
 
     Returns
     -------
-    DataFrame with columns snapshot, customer_id, the labels (see ``snapshots.label``) and the
+    DataFrame with columns snapshot, customer_id, the labels (see ``labels.label_churn``) and the
     features
         One row per snapshot and customer.
     """
@@ -71,8 +59,9 @@ def load_panel(
 
 
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:
-    """Return ``labels`` with the features of its customers, in the order of snapshot and customer;
-    its snapshots are those of the evidence.
+    """Return ``labels`` with the features of its customers, in the order of snapshot and customer.
+
+    Its snapshots are those of the evidence.
     """
     with Workbench() as workbench:
         panel = assemble(*build_features(evidence, labels, study, workbench))
@@ -80,31 +69,32 @@ def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.Data
 
 
 def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: Path) -> None:
-    """Write what ``load_panel`` returns to a Parquet file, ``PART`` customers at a time, so that
-    the panel needn't fit into memory.
+    """Write what ``load_panel`` returns to a Parquet file, without holding it in memory.
+
+    ``assembly.PART`` customers of a snapshot are put together at a time.
     """
     evidence, labels = label_panel(tables, study, snapshots)
     with Workbench() as workbench, ExitStack() as stack:
         rows, blocks = build_features(evidence, labels, study, workbench)
-        kept, writer = (
-            [replace(block, table=workbench.keep(block.table, "block")) for block in blocks],
-            None,
-        )
-        for part in (assemble(*part) for part in cut_parts(rows, kept)):
+        kept = [replace(block, table=workbench.keep(block.table, "block")) for block in blocks]
+        writer = None
+        for part in (assemble(*part) for part in divide_parts(rows, kept)):
             writer = writer or stack.enter_context(ParquetWriter(path, part.schema))
             writer.write_table(part, row_group_size=ROWS)
 
 
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
-    """Return the snapshot table of a flat study, in the order of customers; see ``list_features``
-    for what may enter a model.
+    """Return the snapshot table of a flat study, in the order of customers.
+
+    See ``list_features`` for what may enter a model.
     """
     return tidy(tables["snapshot"].order_by("customer_id").to_pandas())
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give columns the types that models expect: numbers as float or integer, everything else as
-    text, nothing as a date.
+    """Give columns the types that models expect: numbers as float or integer, all else as text.
+
+    Dates are dropped.
     """
     dates = [
         column for column in frame.select_dtypes(["datetime", "datetimetz"]) if column != "snapshot"
@@ -115,8 +105,9 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
-    """Return the columns that may enter a model: no key, no label, no other role, nothing that the
-    study calls sensitive.
+    """Return the columns that may enter a model.
+
+    No key, no label, no other role, nothing that the study calls sensitive.
     """
     closed = {*KEYS, *LABELS, *FLAT_ROLES, *study.sensitive}
     return [column for column in frame.columns if column not in closed]
@@ -125,29 +116,29 @@ def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
 def build_features(
     evidence: Evidence, labels: ir.Table, study: Study, workbench: Workbench
 ) -> tuple[Rows, Iterator[Block]]:
-    """Return the labelled population and the features of each source, which ``assemble`` puts
-    beside it; each is built when its turn comes.
+    """Return the labelled population, and the features of each source for ``assemble``.
+
+    Each block is built when its turn comes.
 
     Parameters
     ----------
-    evidence : see ``snapshots.cut_evidence``; nothing else is taken, so no feature sees past its
-        snapshot
+    evidence : see ``evidence_as_of``; nothing else is taken, so no feature sees past its snapshot
     labels : table with columns snapshot, customer_id and the labels
-    workbench : where is laid down what several sources need; the features are good while it is open
+    workbench : where tables are kept that several sources need; the features are good while it is
+        open
     """
     if not isinstance(evidence, Evidence):
         raise TypeError(
-            f"expected evidence cut at snapshots, got {type(evidence).__name__}; cut it with"
-            " snapshots.cut_evidence"
+            f"expected evidence as of snapshots, got {type(evidence).__name__}; make it with"
+            " evidence_as_of"
         )
     labels = workbench.keep(labels, "labels")
     people = workbench.keep(number_customers(labels), "people")
+    context = BuildContext(evidence, study, people, workbench.keep)
     rows = load_rows(
         labels.join(people, "customer_id"), evidence.snapshots, people.count().execute()
     )
-    return rows, _require_new_names(
-        {*labels.columns}, _build_all(evidence, study, people, workbench.keep)
-    )
+    return rows, _require_new_names({*labels.columns}, _build_all(context))
 
 
 def number_customers(labels: ir.Table) -> ir.Table:
@@ -158,48 +149,30 @@ def number_customers(labels: ir.Table) -> ir.Table:
     )
 
 
-def _build_blocks(
-    evidence: Evidence, study: Study, people: ir.Table, keep: Keep | None = None
-) -> Iterator[Block]:
-    """Yield the features of each source, in the order of their columns, under the customers'
-    numbers; ``keep`` computes once what several need.
-    """
-    marks, own = place_marks(evidence.snapshots, study.features.windows), evidence.among(people)
-    rhythms = {
-        name: _lay_down_rhythm(own, name, study, keep) for name in RHYTHMIC if keep and name in own
-    }
-    spells = keep(find_spells(own, study), "spells") if keep else None
-    yield build_attributes(own, study)
-    if "contracts" in evidence:
-        yield build_terms(own, study, marks, spells if study.kind == "contractual" else None)
-    yield build_stage(own, study, spells, rhythms.get(find_activity(own, study)))
-    yield from (
-        build_activity(own, name, study, marks, rhythms.get(name))
-        for name in ACTIVITIES
-        if name in evidence
-    )
-    if (own_features := build_own(evidence, study, keep or engines.keep)) is not None:
-        yield _number_block(own_features, people)
-
-
-def _lay_down_rhythm(evidence: Evidence, name: str, study: Study, keep: Keep) -> ir.Table:
-    evidence.lay_down_days(name, keep)
-    return keep(roll_rhythm(evidence, name, study), "rhythm")
-
-
-def _number_block(block: Block, people: ir.Table) -> Block:
-    return Block(number(block.table, people), block.features)
-
-
-def _build_all(evidence: Evidence, study: Study, people: ir.Table, keep: Keep) -> Iterator[Block]:
+def _build_all(context: BuildContext) -> Iterator[Block]:
     """Yield the features of each source and those of the texts, which a model rates."""
-    yield from _build_blocks(evidence, study, people, keep)
-    if (
-        moods := build_moods(
-            evidence, study, place_marks(evidence.snapshots, study.features.windows)
-        )
-    ) is not None:
-        yield _number_block(moods, people)
+    yield from _build_blocks(context)
+    if (sentiment := build_sentiment(context)) is not None:
+        yield _number_block(sentiment, context)
+
+
+def _build_blocks(context: BuildContext) -> Iterator[Block]:
+    """Yield the features of each source, in the order of their columns, under the customers'
+    numbers.
+    """
+    yield build_attributes(context)
+    if "contracts" in context.given:
+        yield build_terms(context)
+    yield build_stage(context)
+    for name in list_event_tables():
+        if name in context.given:
+            yield build_events(context, name)
+    if (custom := build_custom_features(context)) is not None:
+        yield _number_block(custom, context)
+
+
+def _number_block(block: Block, context: BuildContext) -> Block:
+    return Block(number_rows(block.table, context.people), block.features)
 
 
 def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Block]:
@@ -231,7 +204,7 @@ def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
 
     Parameters
     ----------
-    tables : contract tables, uncut
+    tables : contract tables, unfiltered
 
     Returns
     -------
@@ -241,12 +214,10 @@ def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
     if study.kind == "flat":
         return _describe_flat(tables["snapshot"], study)
     split = plan_split(study)
-    evidence = cut_evidence(tables, [*split.train, *split.test])
-    blocks = _build_blocks(evidence, study, number_customers(evidence["customers"]))
-    moods = describe_moods(evidence, study, place_marks(evidence.snapshots, study.features.windows))
-    return tabulate(
-        reword([*(feature for block in blocks for feature in block.features), *moods], study)
-    )
+    evidence = evidence_as_of(tables, [*split.train, *split.test])
+    context = BuildContext(evidence, study, number_customers(evidence["customers"]))
+    built = [feature for block in _build_blocks(context) for feature in block.features]
+    return tabulate(reword([*built, *describe_sentiment(context)], study))
 
 
 def _describe_flat(table: ir.Table, study: Study) -> pd.DataFrame:

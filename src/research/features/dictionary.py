@@ -14,30 +14,11 @@ from datetime import date
 import ibis.expr.types as ir
 import pandas as pd
 
+from research.data.contracts import CONTRACTS, list_event_tables
 from research.errors import StudyError
 from research.study import Study
 
 COLUMNS = ["feature", "description", "unit", "window_days", "source", "when_nothing"]
-THINGS = {
-    "orders": "order lines",
-    "usage": "uses",
-    "contacts": "contacts with service",
-    "feedback": "answers",
-    "referrals": "referrals",
-    "campaigns": "campaigns",
-}
-ACTIVE_DAYS = {"orders": "days with a purchase", "usage": "days with use"}
-NEVER = {
-    "orders": "never bought",
-    "usage": "never used it",
-    "contacts": "never contacted service",
-    "feedback": "never gave an answer",
-    "referrals": "never referred anybody",
-    "campaigns": "were in no campaign",
-}
-TENURE = {"tenure_days", "contract_age_days"} | {
-    f"days_since_first_{table}" for table in THINGS if table != "campaigns"
-}  # how long a customer
 EXAMPLES = 2
 LAST_DAYS = re.compile(r",? (in the )?last \d+ days")
 
@@ -68,9 +49,27 @@ class Block:
     features: tuple[Feature, ...]
 
 
-def name_things(study: Study, table: str) -> str:
-    """Return what the rows of a table are called, in the study's own words where it has them."""
-    return study.features.words.get(table, THINGS[table])
+def name_rows(study: Study, table: str) -> str:
+    """Return what the rows of an event table are called, in the study's own words where it has
+    them.
+    """
+    return study.features.words.get(table, CONTRACTS[table].words.rows)
+
+
+def is_tenure(feature: Feature) -> bool:
+    """Return whether a feature says how long somebody has been a customer."""
+    first = {
+        f"days_since_first_{table}"
+        for table in list_event_tables()
+        if not CONTRACTS[table].by_company
+    }
+    return feature.name in {"tenure_days", "contract_age_days"} | first
+
+
+def describe_never(table: str) -> str:
+    """Return what is said of customers without a row in an event table; nothing for others."""
+    words = CONTRACTS[table].words if table in CONTRACTS else None
+    return words.never if words else ""
 
 
 def reword(features: Iterable[Feature], study: Study) -> list[Feature]:
@@ -83,7 +82,7 @@ def reword(features: Iterable[Feature], study: Study) -> list[Feature]:
         would never be read.
     """
     features, words = list(features), study.features.words
-    known = {feature.name for feature in features} | {*THINGS}
+    known = {feature.name for feature in features} | {*list_event_tables()}
     wrong = [name for name in words if name not in known]
     if wrong:
         hints = [
@@ -118,7 +117,7 @@ def tabulate(features: Sequence[Feature]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"window_days": "Int64"})
 
 
-def read(dictionary: pd.DataFrame) -> dict[str, Feature]:
+def read_features(dictionary: pd.DataFrame) -> dict[str, Feature]:
     """Return the features of a dictionary by their names; see ``tabulate``."""
     rows = dictionary[COLUMNS].itertuples(index=False)
     return {
@@ -161,7 +160,7 @@ def summarise(dictionary: pd.DataFrame, history: dict[str, int] | None = None) -
         long = [window for window in windows if days is not None and window > days]
         stems = {
             find_stem(feature): LAST_DAYS.sub("", split_scale(feature)[0])
-            for feature in read(part).values()
+            for feature in read_features(part).values()
         }
         rows.append(
             (
@@ -187,13 +186,13 @@ def measure_history(first_days: pd.Series, snapshot: date | None) -> dict[str, i
     """Return how many days a window can look back from a snapshot, it included, before a table runs
     out of rows; 0 where rows begin later.
 
-    Campaigns come when the company decides, so that days before the first are no gap: they are left
-    out.
+    Tables whose rows come when the company decides are left out: days before the first campaign are
+    no gap.
     """
     dated = {
         table: first.normalize()
         for table, first in first_days.items()
-        if snapshot and table != "campaigns" and pd.notna(first)
+        if snapshot and not CONTRACTS[table].by_company and pd.notna(first)
     }
     return {
         table: max((pd.Timestamp(snapshot) - first).days + 1, 0) for table, first in dated.items()

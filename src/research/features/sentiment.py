@@ -27,13 +27,14 @@ MODEL = "character n-grams"
 FAMILIES = {"base rate": "reference", "rule on text length": "reference", MODEL: "text"}
 MOST = 20_000  # texts to learn from, drawn by lot: bounds time and memory
 BATCH = 10_000  # texts rated at once
+MARKER_COLUMNS = ["side", "marker", "positive", "texts", "positive_share"]
 METRICS = ("auc", "log_loss", "brier", "calibration_slope", "calibration_intercept")
 UNSPACED = (  # scripts without a space between words
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
 )
 
 
-def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
+def fit_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
     """Fit the model that tells texts of high scores from those of low ones.
 
     Logistic regression on TF-IDF weights of character n-grams (1 to 4, within words where there are
@@ -58,7 +59,7 @@ def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
     """
     if reason := explain_few(past):
         raise StudyError(reason)
-    rows = take_sides(past)
+    rows = find_clear_scores(past)
     rows = rows.sample(MOST, random_state=seed).sort_index() if len(rows) > MOST else rows
     grams = TfidfVectorizer(
         analyzer="char_wb",
@@ -74,7 +75,7 @@ def learn_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
     ).fit(rows.text.tolist(), rows.is_positive)
 
 
-def rate_texts(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
+def predict_sentiment(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
     """Return ``texts`` with a column ``positive``: the probability that the text came with a high
     score rather than a low one.
     """
@@ -85,7 +86,7 @@ def rate_texts(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
     return texts.assign(positive=np.concatenate(batches).astype(float) if batches else np.empty(0))
 
 
-def compare_ratings(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
+def predict_clear_scores(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
     """Return the later texts with a clear score beside what the model and two references predict.
 
     The base rate is the share of high scores among the past texts; the rule gives the share among
@@ -97,7 +98,7 @@ def compare_ratings(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
         The form of ``research.comparison``: ``churned`` holds the outcome predicted, here whether
         the score was high.
     """
-    rows, taught = take_sides(rated), take_sides(past)
+    rows, taught = find_clear_scores(rated), find_clear_scores(past)
     rule = DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05, random_state=0).fit(
         _measure(taught), taught.is_positive
     )
@@ -119,7 +120,7 @@ def _measure(texts: pd.DataFrame) -> np.ndarray:
     return texts.text.str.len().to_numpy(float)[:, None]
 
 
-def judge_sentiment(
+def score_sentiment(
     rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score how well texts of high scores are told from those of low ones, beside a base rate and a
@@ -133,7 +134,7 @@ def judge_sentiment(
     differences : DataFrame, see ``comparison.tabulate_differences``
         The model against both references, on the same resamples.
     """
-    predictions = compare_ratings(rated, past)
+    predictions = predict_clear_scores(rated, past)
     resampled = resample_scores(predictions, resamples, seed) if len(predictions) else {}
     customers, references = (
         predictions.customer_id.nunique(),
@@ -163,14 +164,14 @@ def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFra
         the word alone, ``texts`` counts the past texts that hold it, ``positive_share`` is the
         share of high scores among them.
     """
-    rows = take_sides(past)[-MOST:]
+    rows = find_clear_scores(past)[-MOST:]
     counter = CountVectorizer(
         analyzer=_list_words, binary=True, min_df=max(5, int(np.ceil(0.005 * len(rows))))
     )
     try:
         held = counter.fit_transform(clean_texts(rows.text))
     except ValueError:  # no word is in enough texts
-        return pd.DataFrame(columns=["side", "marker", "positive", "texts", "positive_share"])
+        return pd.DataFrame(columns=MARKER_COLUMNS)
     texts, positive = (
         np.asarray(held.sum(axis=0))[0],
         np.asarray(held[rows.is_positive.to_numpy()].sum(axis=0))[0],
@@ -190,9 +191,7 @@ def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFra
         (words.positive > 0.5) & (words.positive_share > rows.is_positive.mean())
     ].sort_values(["positive", "marker"], ascending=[False, True])
     sides = [low.head(n).assign(side="low"), high.head(n).assign(side="high")]
-    return pd.concat(sides, ignore_index=True)[
-        ["side", "marker", "positive", "texts", "positive_share"]
-    ]
+    return pd.concat(sides, ignore_index=True)[MARKER_COLUMNS]
 
 
 def _list_words(text: str) -> list[str]:
@@ -242,7 +241,7 @@ def explain_missing(tables: dict[str, ir.Table]) -> str:
     return f"sentiment needs {lacking} {', '.join(missing)}" if missing else ""
 
 
-def read_texts(feedback: ir.Table) -> pd.DataFrame:
+def load_texts(feedback: ir.Table) -> pd.DataFrame:
     """Return the feedback that has text, in the order of time.
 
     Parameters
@@ -292,7 +291,7 @@ def split_texts(
 
     Parameters
     ----------
-    texts : see ``read_texts``
+    texts : see ``load_texts``
     share : float
         Part of the texts that lies at most in the past; the texts of one day stay together.
 
@@ -313,7 +312,7 @@ def split_texts(
     return past, texts[texts.given_at >= first_later], (first_later - pd.Timedelta(days=1)).date()
 
 
-def take_sides(texts: pd.DataFrame) -> pd.DataFrame:
+def find_clear_scores(texts: pd.DataFrame) -> pd.DataFrame:
     """Return the texts with a clearly low or high score, and a column ``is_positive``; those
     between teach nothing.
     """
@@ -325,7 +324,7 @@ def explain_few(past: pd.DataFrame) -> str:
     """Say in one sentence that there are too few scored texts to learn from; empty if there are
     enough.
     """
-    positive = take_sides(past).is_positive
+    positive = find_clear_scores(past).is_positive
     counts = int((~positive).sum()), int(positive.sum())
     if min(counts) >= FEWEST:
         return ""

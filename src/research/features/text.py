@@ -1,5 +1,5 @@
-"""Features of what customers write: the sentiment of their feedback, rated by a model that only the
-past has taught.
+"""Features of what customers write: the sentiment of their feedback, as a model learned from the
+past predicts it.
 
 The model learns from the texts and scores known by one day, at the latest the first snapshot: each
 snapshot of a panel is rated alike, and none by what came after it.
@@ -13,25 +13,25 @@ import ibis
 import numpy as np
 import pandas as pd
 
+from research.features.context import BuildContext
 from research.features.dictionary import Block, Feature
-from research.features.sentiment import explain_few, explain_missing, read_texts
+from research.features.sentiment import explain_few, explain_missing, load_texts
 from research.panel.evidence import Evidence
-from research.panel.splits import plan_split
-from research.panel.windows import Marks
-from research.study import Study
 
 UNIT = "probability of a high score"
 
 
-def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -> Block | None:
-    """Return the sentiment of the latest text and the mean of each window; None where the study
-    turns it off or its texts can't teach it.
+def build_sentiment(context: BuildContext, seed: int = 0) -> Block | None:
+    """Return the sentiment of the latest text and the mean of each window.
+
+    None where the study turns it off, or where its texts are too few to learn from. Customers have
+    their own ids.
 
     Parameters
     ----------
     seed : draws the texts learned from, where there are very many
     """
-    past = _find_school(evidence, study)
+    past = _load_past(context)
     if past is None:
         return None
     from research.features import (
@@ -39,43 +39,34 @@ def build_moods(evidence: Evidence, study: Study, marks: Marks, seed: int = 0) -
         sentiment,
     )
 
-    model = sentiment.learn_sentiment(past, seed)
-    texts = read_texts(evidence.only(evidence.snapshots[-1])["feedback"])
-    rated = _rate_once(partial(sentiment.rate_texts, model), texts)
-    table = pd.concat(
-        [_sum_up(rated, day, marks.windows) for day in evidence.snapshots], ignore_index=True
-    )
+    model, days = sentiment.fit_sentiment(past, seed), context.given.snapshots
+    texts = load_texts(context.given.at(days[-1])["feedback"])
+    rated = _rate_once(partial(sentiment.predict_sentiment, model), texts)
+    windows = context.windows.days
+    table = pd.concat([_average(rated, day, windows) for day in days], ignore_index=True)
     return Block(
-        ibis.memtable(table.astype({"snapshot": "datetime64[us]"})),
-        tuple(_name_features(marks.windows)),
+        ibis.memtable(table.astype({"snapshot": "datetime64[us]"})), tuple(_name_features(windows))
     )
 
 
-def describe_moods(evidence: Evidence, study: Study, marks: Marks) -> list[Feature]:
-    """Return what ``build_moods`` would build, without rating a text."""
-    return [] if _find_school(evidence, study) is None else _name_features(marks.windows)
+def describe_sentiment(context: BuildContext) -> list[Feature]:
+    """Return the features that ``build_sentiment`` would build, without rating a text."""
+    return [] if _load_past(context) is None else _name_features(context.windows.days)
 
 
-def _find_school(evidence: Evidence, study: Study) -> pd.DataFrame | None:
-    """Return the texts that teach; None where the study turns sentiment off or they are too few."""
-    if not study.features.sentiment or explain_missing(evidence):
+def _load_past(context: BuildContext) -> pd.DataFrame | None:
+    """Return the texts to learn from; None where the study turns sentiment off or they are too
+    few.
+    """
+    if not context.study.features.sentiment or explain_missing(context.given):
         return None
-    past = _read(evidence, find_school_day(evidence, study))
+    past = _load_until(context.given, context.sentiment_day)
     return None if explain_few(past) else past
 
 
-def find_school_day(evidence: Evidence, study: Study) -> date:
-    """Return the last day whose texts may teach: the study's first training snapshot, or the first
-    snapshot of the evidence if that is earlier.
-    """
-    return min(evidence.snapshots[0], plan_split(study).train[0])
-
-
-def _read(evidence: Evidence, day: date) -> pd.DataFrame:
-    texts = read_texts(evidence.only(evidence.snapshots[0])["feedback"])
-    return texts[
-        (texts[["given_at", "known_at"]] < pd.Timestamp(day + timedelta(days=1))).all(axis=1)
-    ]
+def _load_until(evidence: Evidence, day: date) -> pd.DataFrame:
+    texts, after = load_texts(evidence.at(evidence.snapshots[0])["feedback"]), day + timedelta(1)
+    return texts[(texts[["given_at", "known_at"]] < pd.Timestamp(after)).all(axis=1)]
 
 
 def _rate_once(rate: Callable[[pd.DataFrame], pd.DataFrame], texts: pd.DataFrame) -> pd.DataFrame:
@@ -85,16 +76,16 @@ def _rate_once(rate: Callable[[pd.DataFrame], pd.DataFrame], texts: pd.DataFrame
     return texts.assign(positive=texts.text.map(ratings))
 
 
-def _sum_up(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.DataFrame:
-    """Return each customer's sentiment at one snapshot; of several texts given at the same time,
-    the last is the one of highest sentiment.
+def _average(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.DataFrame:
+    """Return each customer's sentiment at one snapshot.
+
+    Of several texts given at the same time, the last is the one of highest sentiment.
     """
     after = pd.Timestamp(day + timedelta(days=1))
     known = rated[(rated.given_at < after) & (rated.known_at < after)].sort_values(
         ["customer_id", "given_at", "positive"], kind="stable"
     )
-    own = known.groupby("customer_id").positive
-    table = pd.DataFrame({"last_sentiment": own.last()})
+    table = pd.DataFrame({"last_sentiment": known.groupby("customer_id").positive.last()})
     micros = (known.positive * 1e6).round().astype("int64")
     for window in windows:
         recent = known.given_at >= after - pd.Timedelta(days=window)
@@ -104,23 +95,10 @@ def _sum_up(rated: pd.DataFrame, day: date, windows: tuple[int, ...]) -> pd.Data
 
 
 def _name_features(windows: tuple[int, ...]) -> list[Feature]:
-    features = [
-        Feature(
-            "last_sentiment",
-            "sentiment of the latest text: 0 is like texts of low scores, 1 like those of high"
-            " ones",
-            UNIT,
-            "feedback",
-        )
-    ]
-    words = (
-        "mean sentiment of the texts in the last {} days: 0 is like texts of low scores, 1 like"
-        " those of high ones"
-    )
-    return [
-        *features,
-        *(
-            Feature(f"mean_sentiment_{days}d", words.format(days), UNIT, "feedback", days)
-            for days in windows
-        ),
-    ]
+    scale = "0 is like texts of low scores, 1 like those of high ones"
+    last = f"sentiment of the latest text: {scale}"
+    features = [Feature("last_sentiment", last, UNIT, "feedback")]
+    for days in windows:
+        words = f"mean sentiment of the texts in the last {days} days: {scale}"
+        features.append(Feature(f"mean_sentiment_{days}d", words, UNIT, "feedback", days))
+    return features

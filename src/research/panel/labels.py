@@ -1,4 +1,7 @@
-"""Who can churn after a snapshot, and who did."""
+"""Who can churn after a snapshot, and who did.
+
+The label window is half-open, ``(T + lead, T + lead + horizon]``.
+"""
 
 from datetime import date, timedelta
 
@@ -8,9 +11,21 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
-from research.panel.evidence import Evidence, stamp
-from research.panel.spells import is_purchase, join_terms
+from research.panel.evidence import Evidence, as_timestamp
+from research.panel.spells import days_before, is_purchase, join_terms
+from research.panel.windows import KEYS
 from research.study import Study
+
+LABELS = [
+    "churned",
+    "left_in_lead",
+    "duration_days",
+    "event",
+    "time_to_event_days",
+    "event_observed",
+    "leaves_in_data",
+]
+NEVER = date(9999, 1, 1)
 
 
 def find_population(evidence: Evidence, study: Study) -> ir.Table:
@@ -26,32 +41,29 @@ def find_population(evidence: Evidence, study: Study) -> ir.Table:
         One row per snapshot and customer.
     """
     if study.kind == "contractual":
-        contracts = evidence["contracts"]
-        active = (
-            contracts.filter(contracts.ended_at.isnull())
-            if "ended_at" in contracts.columns
-            else contracts
-        )
+        active = evidence["contracts"]
+        if "ended_at" in active.columns:
+            active = active.filter(active.ended_at.isnull())
     else:
         orders = evidence["orders"]
-        opens = orders.snapshot - ibis.interval(days=study.churn.active_days - 1)
+        opens = days_before(orders, study.churn.active_days - 1)
         active = orders.filter(is_purchase(orders), orders.ordered_at >= opens)
-    keys = ["snapshot", "customer_id"]
-    return active.select(keys).distinct().semi_join(evidence["customers"], keys)
+    return active.select(KEYS).distinct().semi_join(evidence["customers"], KEYS)
 
 
-def label(
+def label_churn(
     tables: Tables, population: ir.Table, study: Study, known_by: date | None = None
 ) -> ir.Table:
     """Label a population with what happened after its snapshots.
 
     Contractual: the customer leaves on the day on which unbroken cover by contracts ends; churned
-    is an end in ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is told apart
-    as ``left_in_lead``. Non-contractual: churned is no order of a positive amount in the window.
+    is an end in ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is counted
+    apart as ``left_in_lead``. Non-contractual: churned is no order of a positive amount in the
+    window.
 
     Parameters
     ----------
-    tables : contract tables, uncut
+    tables : contract tables, unfiltered
     population : table with columns snapshot, customer_id
     known_by : date, optional
         Rows that reached the company after this day are unknown to the label: what a model trained
@@ -59,24 +71,24 @@ def label(
 
     Returns
     -------
-    table with columns snapshot, customer_id, churned, left_in_lead, duration_days, event,
-    wait_days, waited, leaves_in_data
-        One row per row of the population. ``duration_days`` runs from T to the event, or to the end
-        of what can be known (``event`` false): the end of the data, or ``known_by`` before it, for
-        lapses ``inactive_days`` before that. ``wait_days`` runs from T + lead to what decides
-        churn: the end of cover, or the first purchase; ``waited`` says whether it was seen, else
-        the wait is cut off. ``leaves_in_data`` says whether the event lies in the data at all, also
-        after ``known_by``: for the leak gate, and never for a model.
+    table with columns snapshot, customer_id and ``LABELS``
+        One row per row of the population. ``duration_days`` runs from T to the event, or is
+        censored (``event`` false) where the follow-up ends: at the end of the data, or at
+        ``known_by`` before it, for lapses ``inactive_days`` before that. ``time_to_event_days``
+        runs from T + lead to what decides churn: the end of cover, or the first purchase;
+        ``event_observed`` says whether it was observed, else the time is censored.
+        ``leaves_in_data`` says whether the customer leaves in the data at all, also after
+        ``known_by``: for the leakage checks, and never for a model.
     """
-    ends_at = find_data_end(tables, study)
-    sight = min(ends_at, known_by or ends_at)
-    known = {name: _known_by(table, known_by) for name, table in tables.items()}
+    data_end = find_data_end(tables, study)
+    followed_until = min(data_end, known_by or data_end)
+    known = {name: _find_known(table, known_by) for name, table in tables.items()}
     if study.kind == "contractual":
-        return _label_ends(known["contracts"], population, study, ends_at, sight)
-    return _label_lapses(known["orders"], population, study, ends_at, sight)
+        return _label_ends(known["contracts"], population, study, data_end, followed_until)
+    return _label_lapses(known["orders"], population, study, data_end, followed_until)
 
 
-def _known_by(table: ir.Table, known_by: date | None) -> ir.Table:
+def _find_known(table: ir.Table, known_by: date | None) -> ir.Table:
     if known_by is None or "known_at" not in table.columns:
         return table
     return table.filter(table.known_at < pd.Timestamp(known_by + timedelta(days=1)).to_pydatetime())
@@ -87,9 +99,10 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
 
 
 def _label_ends(
-    contracts: ir.Table, population: ir.Table, study: Study, ends_at: date, sight: date
+    contracts: ir.Table, population: ir.Table, study: Study, data_end: date, followed_until: date
 ) -> ir.Table:
-    spells = join_terms(contracts, ["customer_id"], ends_at)
+    """Label a contractual population: churn is the end of unbroken cover."""
+    spells = join_terms(contracts, ["customer_id"], data_end)
     at = population.left_join(
         spells,
         [
@@ -100,37 +113,41 @@ def _label_ends(
     ).select(population.snapshot, population.customer_id, left=spells.ended)
     opens = _add_days(at.snapshot, study.churn.lead_days)
     closes = _add_days(opens, study.churn.horizon_days)
-    seen = _hide_after(at.left, sight)
+    observed = _censor_after(at.left, followed_until)
     return at.select(
-        "snapshot",
-        "customer_id",
+        *KEYS,
         churned=((at.left > opens) & (at.left <= closes)).fill_null(False),
         left_in_lead=(at.left <= opens).fill_null(False),
-        duration_days=seen.fill_null(stamp(sight)).delta(at.snapshot, unit="day"),
-        event=seen.notnull(),
-        **_wait(seen, opens, sight),
+        duration_days=observed.fill_null(as_timestamp(followed_until)).delta(
+            at.snapshot, unit="day"
+        ),
+        event=observed.notnull(),
+        **_time_to_event(observed, opens, followed_until),
         leaves_in_data=at.left.notnull(),
     )
 
 
-def _hide_after(day: ir.Value, sight: date) -> ir.Value:
-    return (day <= stamp(sight)).ifelse(day, ibis.null(day.type()))
+def _censor_after(day: ir.Value, followed_until: date) -> ir.Value:
+    """Return a day, empty where it lies after the end of the follow-up."""
+    return (day <= as_timestamp(followed_until)).ifelse(day, ibis.null(day.type()))
 
 
-def _wait(seen: ir.Value, opens: ir.Value, sight: date) -> dict[str, ir.Value]:
-    """Return the days from the end of the lead to what is waited for, or to where sight ends, and
-    whether it was seen.
+def _time_to_event(
+    observed: ir.Value, opens: ir.Value, followed_until: date
+) -> dict[str, ir.Value]:
+    """Return the days from the end of the lead to an event, or to the end of the follow-up, and
+    whether the event was observed.
     """
-    days = seen.fill_null(stamp(sight)).delta(opens, unit="day")
-    return {"wait_days": ibis.greatest(days, 0), "waited": seen.notnull()}
+    days = observed.fill_null(as_timestamp(followed_until)).delta(opens, unit="day")
+    return {"time_to_event_days": ibis.greatest(days, 0), "event_observed": observed.notnull()}
 
 
 def _label_lapses(
-    orders: ir.Table, population: ir.Table, study: Study, ends_at: date, sight: date
+    orders: ir.Table, population: ir.Table, study: Study, data_end: date, followed_until: date
 ) -> ir.Table:
-    keys = ["snapshot", "customer_id"]
+    """Label a non-contractual population: churn is no purchase in the window."""
     bought = orders.filter(
-        is_purchase(orders), orders.ordered_at < stamp(ends_at + timedelta(days=1))
+        is_purchase(orders), orders.ordered_at < as_timestamp(data_end + timedelta(days=1))
     )
     bought = bought.select("customer_id", day=bought.ordered_at.truncate("D")).distinct()
     after = population.join(
@@ -139,57 +156,43 @@ def _label_lapses(
     after = after.select(population.snapshot, population.customer_id, bought.day)
     back = (
         after.filter(after.day > _add_days(after.snapshot, study.churn.lead_days))
-        .group_by(keys)
+        .group_by(KEYS)
         .agg(back=lambda t: t.day.min())
     )
-    at = population.left_join(back, keys).select(population, "back")
+    at = population.left_join(back, KEYS).select(population, "back")
     opens = _add_days(at.snapshot, study.churn.lead_days)
     in_window = (at.back <= _add_days(opens, study.churn.horizon_days)).fill_null(False)
-    durations = _lapse_durations(population, after, study, ends_at, sight)
+    durations = _lapse_durations(population, after, study, data_end, followed_until)
     labels = at.select(
-        *keys,
+        *KEYS,
         churned=~in_window,
         left_in_lead=False,
-        **_wait(_hide_after(at.back, sight), opens, sight),
+        **_time_to_event(_censor_after(at.back, followed_until), opens, followed_until),
     )
-    order = [
-        "churned",
-        "left_in_lead",
-        "duration_days",
-        "event",
-        "wait_days",
-        "waited",
-        "leaves_in_data",
-    ]
-    return labels.join(durations, keys).select(*keys, *order)
+    return labels.join(durations, KEYS).select(*KEYS, *LABELS)
 
 
 def _lapse_durations(
-    population: ir.Table, after: ir.Table, study: Study, ends_at: date, sight: date
+    population: ir.Table, after: ir.Table, study: Study, data_end: date, followed_until: date
 ) -> ir.Table:
     """Return the days from T to the first day, T included, that ``inactive_days`` without an order
     follow; censored where unknown.
     """
+    inactive_days = study.churn.inactive_days
     starts = population.mutate(day=population.snapshot)
     days = starts.union(after.select(starts.columns).cast(starts.schema()))
-    following = days.day.lead().over(
-        ibis.window(group_by=["snapshot", "customer_id"], order_by="day")
-    )
-    gap = following.fill_null(stamp(date(9999, 1, 1))).delta(days.day, unit="day")
-    silent = days.mutate(
-        lapse=(gap > study.churn.inactive_days).ifelse(days.day, ibis.null("timestamp(6)"))
-    )
-    lapses = silent.group_by(["snapshot", "customer_id"]).agg(lapse=silent.lapse.min())
+    following = days.day.lead().over(ibis.window(group_by=KEYS, order_by="day"))
+    gap = following.fill_null(as_timestamp(NEVER)).delta(days.day, unit="day")
+    inactive = days.mutate(lapse=(gap > inactive_days).ifelse(days.day, ibis.null("timestamp(6)")))
+    lapses = inactive.group_by(KEYS).agg(lapse=inactive.lapse.min())
     latest, limit = (
-        stamp(day - timedelta(days=study.churn.inactive_days)) for day in (ends_at, sight)
+        as_timestamp(day - timedelta(days=inactive_days)) for day in (data_end, followed_until)
     )
     known = (lapses.lapse <= limit).fill_null(False)
     duration = ibis.ifelse(known, lapses.lapse, limit).delta(lapses.snapshot, unit="day")
-    ever = (lapses.lapse <= latest).fill_null(False)
     return lapses.select(
-        "snapshot",
-        "customer_id",
+        *KEYS,
         duration_days=ibis.greatest(duration, 0),
         event=known,
-        leaves_in_data=ever,
+        leaves_in_data=(lapses.lapse <= latest).fill_null(False),
     )

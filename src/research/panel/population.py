@@ -3,7 +3,7 @@
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.panel.evidence import cut
+from research.panel.evidence import filter_as_of
 
 
 def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -17,7 +17,7 @@ def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         team could act, ``judged`` is who remains.
     """
     known = (
-        cut(tables["customers"], "customers", sorted(panel.snapshot.unique()))
+        filter_as_of(tables["customers"], "customers", sorted(panel.snapshot.unique()))
         .group_by("snapshot")
         .agg(customers_known=lambda t: t.count())
     )

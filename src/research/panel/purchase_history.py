@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 
 from research.data.contracts import Tables
 from research.errors import StudyError
-from research.panel.evidence import cut_evidence
+from research.panel.evidence import evidence_as_of
 from research.panel.spells import is_purchase
 from research.study import Study
 
@@ -36,7 +36,7 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
             f"expected the table orders, got {', '.join(tables)}; histories of purchases need"
             f" them in study {study.name}"
         )
-    orders = cut_evidence(tables, snapshots)["orders"]
+    orders = evidence_as_of(tables, snapshots)["orders"]
     days = (
         orders.filter(is_purchase(orders))
         .select("snapshot", "customer_id", day=lambda t: t.ordered_at.truncate("D"))

@@ -25,6 +25,11 @@ def is_purchase(orders: ir.Table) -> ir.BooleanValue:
     )
 
 
+def find_active(rows: ir.Table, name: str) -> ir.BooleanValue | None:
+    """Return which rows of a table show a customer active: the purchases of orders, else all."""
+    return is_purchase(rows) if name == "orders" else None
+
+
 def net_amount(orders: ir.Table) -> ir.NumericValue:
     """Return the amount by which an order line changes what was spent: what is marked as a return
     is taken off, whatever its sign.
@@ -140,7 +145,7 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
 
     Parameters
     ----------
-    evidence : see ``snapshots.cut_evidence``
+    evidence : see ``snapshots.evidence_as_of``
     study : a contractual or non-contractual study
 
     Returns

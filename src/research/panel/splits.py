@@ -12,8 +12,8 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import StudyError
-from research.panel.evidence import Evidence, cut_evidence
-from research.panel.labels import find_population, label
+from research.panel.evidence import Evidence, evidence_as_of
+from research.panel.labels import find_population, label_churn
 from research.study import Study
 
 
@@ -101,12 +101,12 @@ def label_panel(
 
     Returns
     -------
-    evidence : see ``cut_evidence``
+    evidence : see ``evidence_as_of``
     labels : table, see ``label``
     """
     require_windows(tables, study, snapshots)
-    evidence = cut_evidence(tables, snapshots)
-    return evidence, label(tables, find_population(evidence, study), study, known_by)
+    evidence = evidence_as_of(tables, snapshots)
+    return evidence, label_churn(tables, find_population(evidence, study), study, known_by)
 
 
 def require_disjoint(train: pd.DataFrame, test: pd.DataFrame) -> None:

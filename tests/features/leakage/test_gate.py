@@ -343,9 +343,7 @@ def test_the_first_judged_day_is_the_first_test_snapshot_of_the_studys_split(com
         snapshots = study.snapshots.model_copy(update={"last": last, "test": 1})
         moved = study.model_copy(update={"snapshots": snapshots})
         assert check_panel(tables, moved, train).excluded == excluded
-    two = study.snapshots.model_copy(
-        update={"last": date(2024, 6, 1), "test": 2, "every_days": 13}
-    )
+    two = study.snapshots.model_copy(update={"last": date(2024, 6, 1), "test": 2, "every_days": 13})
     assert not check_panel(tables, study.model_copy(update={"snapshots": two}), train).excluded
 
 

@@ -12,7 +12,7 @@ from research import cli
 from research.data.load import load_tables
 from research.features import build
 from research.features.leakage import time_travel
-from research.panel.evidence import cut, cut_evidence
+from research.panel.evidence import evidence_as_of, filter_as_of
 from research.panel.labels import find_population
 
 T = date(2024, 5, 31)
@@ -71,7 +71,7 @@ def tables(write_study):
 @pytest.mark.parametrize("name", ["customers", "contracts", "orders"])
 def test_a_future_leaves_the_evidence_as_it_is_and_the_table_not(tables, name, future):
     changed = time_travel.FUTURES[future](tables[name], name, T)
-    here, there = (_read(cut(table, name, [T])) for table in (tables[name], changed))
+    here, there = (_read(filter_as_of(table, name, [T])) for table in (tables[name], changed))
     if name == "customers":  # a date that lies ahead is no evidence, see terms.build_attributes
         here, there = (
             table.assign(upgraded_on=table.upgraded_on.where(table.upgraded_on < "2024-06-01"))
@@ -186,7 +186,7 @@ def test_a_changed_population_is_caught(write_study):
     study = write_company(write_study)
     days = [date(2024, 6, 30)]
     loaded = load_tables(study)
-    evidence = cut_evidence(loaded, days)
+    evidence = evidence_as_of(loaded, days)
     here = (
         find_population(evidence, study)
         .to_pandas()

@@ -15,7 +15,7 @@ from scipy import stats
 from research.data.contracts import Tables
 from research.features.leakage.binning import RANGES, cut_groups, view_groups
 from research.features.leakage.identifiers import CHANCE, LEAST_CUSTOMERS
-from research.panel.evidence import cut_evidence
+from research.panel.evidence import evidence_as_of
 from research.panel.spells import find_spells
 from research.study import Study
 
@@ -56,7 +56,7 @@ def load_reference_population(
     """
     if study.kind == "flat" or day is None:
         return None
-    evidence = cut_evidence(
+    evidence = evidence_as_of(
         {
             name: tables[name]
             for name in ("customers", "contracts", "orders", "campaigns")

@@ -17,7 +17,7 @@ from research.data.contracts import CONTRACTS, Tables
 from research.data.engines import Workbench
 from research.errors import StudyError
 from research.features import build
-from research.panel.evidence import RESOLVED_LATER, cut_evidence
+from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population
 from research.panel.splits import plan_split
 from research.panel.windows import KEYS
@@ -100,7 +100,7 @@ def explain_flat(study: Study) -> str:
 
 
 def _measure(tables: Tables, study: Study, days: Sequence[date]) -> pd.DataFrame:
-    evidence = cut_evidence(tables, days)
+    evidence = evidence_as_of(tables, days)
     return (
         build.load_features(evidence, find_population(evidence, study), study)
         .assign(**{POPULATION: True})
@@ -247,13 +247,14 @@ def _settle(
     """Change what past rows say of the days after: ends and resolutions with their details, and
     dates among the attributes of customers.
     """
-    resolved, details = RESOLVED_LATER.get(name, ("", ()))
+    resolution = CONTRACTS[name].later
+    resolved = resolution[0] if resolution and resolution[0] in past.columns else None
     dates = {
         column: (column,)
         for column in past.columns
         if column not in CONTRACTS[name].columns and _is_time(past[column])
     }
-    hidden = {resolved: (resolved, *details)} if resolved in past.columns else dates
+    hidden = {resolved: resolution} if resolved else dates
     known = {
         first: (past[first] < _literal(day + STEP)).fill_null(first != resolved) for first in hidden
     }
@@ -287,11 +288,7 @@ def _move(table: ir.Table, name: str, day: date) -> dict[str, ir.Value]:
     """
     columns = [
         CONTRACTS[name].dated,
-        *(
-            column
-            for column in ("known_at", RESOLVED_LATER.get(name, ("",))[0])
-            if column in table.columns
-        ),
+        *(column for column in ("known_at", *CONTRACTS[name].later[:1]) if column in table.columns),
     ]
     return dict.fromkeys(columns, _later(table, day))
 

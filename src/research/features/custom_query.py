@@ -1,0 +1,345 @@
+"""The query of a study's own features: checked so that it reads evidence alone and gives the same
+whatever the order of rows, and rewritten where DuckDB's sums would depend on that order.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import ibis
+import sqlglot
+from sqlglot import exp
+
+from research.data.readers import read_sql
+from research.errors import StudyError
+from research.study import show_path
+
+CLOCK = {
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "now",
+    "today",
+    "get_current_time",
+}
+CLOCK |= {"ago", "pg_conf_load_time", "pg_postmaster_start_time"}
+CLOCK |= {
+    "get_current_timestamp",
+    "transaction_timestamp",
+    "current_localtime",
+    "current_localtimestamp",
+    "statement_timestamp",
+    "clock_timestamp",
+}
+CHANCE = {
+    "random",
+    "rand",
+    "randn",
+    "setseed",
+    "uuid",
+    "uuidv4",
+    "uuidv7",
+    "gen_random_uuid",
+    "reservoir_quantile",
+}
+OUTSIDE = {
+    "getenv",
+    "getvariable",
+    "current_setting",
+    "nextval",
+    "currval",
+    "setval",
+    "txid_current",
+    "current_query",
+    "current_query_id",
+    "write_log",
+}
+OUTSIDE |= {
+    "current_transaction_id",
+    "current_connection_id",
+    "current_user",
+    "session_user",
+    "current_database",
+    "current_schema",
+    "current_schemas",
+}
+OUTSIDE |= {"user", "pg_get_viewdef", "pg_get_constraintdef", "get_block_size"}
+OUTSIDE |= {
+    "current_catalog",
+    "in_search_path",
+    "sleep_ms",
+    "stats",
+    "vector_type",
+    "query",
+    "query_table",
+    "version",
+}  # what isn't evidence either
+REFUSED = CLOCK | CHANCE | OUTSIDE
+ORDERED = {
+    "first",
+    "last",
+    "any_value",
+    "arbitrary",
+    "list",
+    "array_agg",
+    "group_concat",
+    "string_agg",
+    "listagg",
+}  # aggregates that take the rows in turn
+PLACED = {"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"}
+ADDED = {
+    "sum",
+    "avg",
+    "mean",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "variance",
+    "variance_pop",
+    "var_pop",
+    "var_samp",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+}
+ADDED |= {
+    "fsum",
+    "sumkahan",
+    "kahan_sum",
+    "favg",
+    "product",
+    "skewness",
+    "kurtosis",
+    "kurtosis_pop",
+    "geomean",
+    "geometric_mean",
+    "sem",
+}
+ADDED |= {
+    "mode",
+    "arg_max",
+    "arg_min",
+    "max_by",
+    "min_by",
+    "approx_quantile",
+    "entropy",
+}  # of equals, the first would win
+ADDED |= {
+    f"regr_{name}" for name in ("slope", "intercept", "r2", "avgx", "avgy", "sxx", "sxy", "syy")
+}
+WHOLE = (exp.DataType.Type.DECIMAL, *exp.DataType.INTEGER_TYPES)
+
+
+def parse_query(path: Path, tables: Collection[str], dialect: str) -> exp.Query:
+    """Return the query of a file, sure to read the given tables alone.
+
+    Parameters
+    ----------
+    path : the file of SQL
+    tables : names of the tables of the evidence, which may be read
+    dialect : of the SQL
+
+    Raises
+    ------
+    StudyError
+        If the file isn't one SELECT, reads other tables, asks the clock or a generator of random
+        numbers, or takes whatever row comes first: one sentence for each fault.
+    """
+    parsed = [
+        statement
+        for statement in sqlglot.parse(read_sql(path), read=dialect)
+        if statement is not None
+    ]
+    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
+        kinds = ", ".join(
+            "SELECT" if isinstance(statement, exp.Query) else statement.key.upper()
+            for statement in parsed
+        )
+        raise StudyError(
+            f"{show_path(path)}: expected exactly one SELECT, got {kinds or 'nothing'}; keep one"
+            " SELECT"
+        )
+    faults = [
+        *_list_name_faults(parsed[0]),
+        *_list_other_tables(parsed[0], tables),
+        *_list_refused_calls(parsed[0]),
+        *_list_unordered(parsed[0]),
+    ]
+    if faults:
+        raise StudyError(*(f"{show_path(path)}: {fault}" for fault in dict.fromkeys(faults)))
+    return _rename_steps(parsed[0])
+
+
+def _list_name_faults(query: exp.Query) -> Iterator[str]:
+    """A column is found by its name alone, and engines don't tell capitals from small letters."""
+    names = [name.lower() for name in query.named_selects if name != "*"]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    yield from (
+        f"expected each column once, got '{name}' more than once; rename it" for name in twice
+    )
+    if "customer_id" not in names and not query.is_star:
+        yield f"expected the column customer_id, got {', '.join(names)}; add it"
+
+
+def _list_other_tables(query: exp.Query, tables: Collection[str]) -> Iterator[str]:
+    steps = {step.alias_or_name.lower() for step in query.find_all(exp.CTE)}
+    yield from (
+        f"expected names of its WITH parts unlike the tables, got '{name}'; rename it"
+        for name in sorted(steps & {*tables})
+    )
+    others = query.find_all(exp.DML, exp.DDL, exp.Command, exp.Describe, exp.Summarize)
+    yield from (f"expected SELECTs alone, got {node.key.upper()}; remove it" for node in others)
+    allowed, remedy = steps | {*tables}, "read those alone"
+    for table in query.find_all(exp.Table):
+        plain = (
+            isinstance(table.this, exp.Identifier)
+            and not table.db
+            and not table.catalog
+            and not table.args.get("version")
+            and not table.args.get("when")
+        )
+        if not plain or table.name.lower() not in allowed:
+            yield (
+                f"expected tables of the evidence ({', '.join(tables)}), got"
+                f" {table.sql()[:60]}; {remedy}"
+            )
+    for lateral in query.find_all(exp.Lateral):
+        if not isinstance(lateral.this, exp.Subquery | exp.Explode | exp.Unnest):
+            yield (
+                f"expected tables of the evidence ({', '.join(tables)}), got"
+                f" {lateral.sql()[:60]}; {remedy}"
+            )
+
+
+def _name_call(call: exp.Func) -> str:
+    return (
+        call.name if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) else call.sql_name()
+    ).lower()
+
+
+def _list_refused_calls(query: exp.Query) -> Iterator[str]:
+    for call in query.find_all(exp.Func):
+        name = _name_call(call)
+        if name in REFUSED or (name == "age" and len(call.expressions) == 1):
+            yield (
+                f"expected features of the evidence alone, got {name}(), which changes from run"
+                " to run; count from the column snapshot instead"
+            )
+
+
+def _list_unordered(query: exp.Query) -> Iterator[str]:
+    """Yield what takes whichever row comes first.
+
+    Its outcome would depend on the order of rows, and so on rows after the snapshot.
+    """
+    chance, remedy = "which takes whatever row comes first", "add an ORDER BY"
+    for select in query.find_all(exp.Query):
+        cut = [key.upper() for key in ("limit", "offset") if select.args.get(key)] + (
+            ["DISTINCT ON"] if _is_distinct_on(select) else []
+        )
+        if cut and not select.args.get("order"):
+            yield f"expected an order of rows, got {cut[0]} without one, {chance}; {remedy}"
+    if query.find(exp.TableSample):
+        yield "expected all rows, got a sample, which changes from run to run; remove it"
+    if any(
+        (join.args.get("method") or join.args.get("kind") or "").upper() == "POSITIONAL"
+        for join in query.find_all(exp.Join)
+    ):
+        yield (
+            "expected joins by columns, got POSITIONAL JOIN, which pairs rows by their"
+            " position; join by customer_id"
+        )
+    for call in query.find_all(exp.Func):
+        name, window = _name_call(call), _find_window(call)
+        if (
+            name in ORDERED
+            and not call.find(exp.Order)
+            and not (window and window.args.get("order"))
+        ):
+            yield (
+                f"expected an order of rows, got {name}() without one, {chance}; write {name}(…"
+                " ORDER BY …)"
+            )
+        if name in PLACED and window and not window.args.get("order"):
+            yield (
+                f"expected an order of rows, got {name}() OVER () without one, {chance}; {remedy}"
+            )
+
+
+def _is_distinct_on(select: exp.Query) -> bool:
+    distinct = select.args.get("distinct")
+    return isinstance(distinct, exp.Distinct) and bool(distinct.args.get("on"))
+
+
+def _find_window(call: exp.Func) -> exp.Window | None:
+    """Return the OVER clause of a call, which stands around it and around its FILTER."""
+    parent = call.parent
+    while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
+        parent = parent.parent
+    return parent if isinstance(parent, exp.Window) else None
+
+
+def _rename_steps(query: exp.Query) -> exp.Query:
+    """Give the WITH parts names that nothing else has.
+
+    Read outside the WITH that defines it, a part's old name could be another table's.
+    """
+    names = {
+        step.alias_or_name.lower(): ibis.util.gen_name(f"step_{step.alias_or_name}")
+        for step in query.find_all(exp.CTE)
+    }
+    for table in query.find_all(exp.Table):
+        if table.name.lower() in names:
+            table.set(
+                "alias",
+                table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)),
+            )
+            table.set("this", exp.to_identifier(names[table.name.lower()], quoted=True))
+    for step in query.find_all(exp.CTE):
+        step.args["alias"].set(
+            "this", exp.to_identifier(names[step.alias_or_name.lower()], quoted=True)
+        )
+    return query
+
+
+def order_sums(query: exp.Query) -> exp.Query:
+    """Let sums and means of DuckDB add numbers up in the order of their size.
+
+    In floating point, another order is another last bit.
+    """
+    for call in [
+        call
+        for call in _keep_names(query).find_all(exp.Func)
+        if _name_call(call) in ADDED and not call.find(exp.Order, exp.Distinct)
+    ]:
+        window, values = (
+            _find_window(call),
+            call.expressions
+            or [value for value in (call.args.get("this"), call.args.get("expression")) if value],
+        )
+        if values and not (window and window.args.get("order")) and not all(map(_is_whole, values)):
+            last, order = values[-1], [exp.Ordered(this=value.copy()) for value in values]
+            last.replace(exp.Order(this=last.copy(), expressions=order))
+    return query
+
+
+def _keep_names(query: exp.Query) -> exp.Query:
+    """Name columns without a name after what was written."""
+    for column in [
+        column
+        for select in query.find_all(exp.Select)
+        for column in select.expressions
+        if isinstance(column, exp.Func | exp.Binary | exp.Window)
+    ]:
+        column.replace(exp.alias_(column.copy(), column.sql(dialect="duckdb").lower(), quoted=True))
+    return query
+
+
+def _is_whole(value: exp.Expression) -> bool:
+    """Return whether a value is sure to be a whole or decimal number, whose sum doesn't depend on
+    the order.
+    """
+    if isinstance(value, exp.Cast):
+        return value.to.this in WHOLE
+    return isinstance(value, exp.Count) or (isinstance(value, exp.Literal) and value.is_int)
