@@ -1,4 +1,4 @@
-"""Pictures of the survival tables show what the tables hold."""
+"""Pictures of the survival tables draw what the tables say, intervals included."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +46,7 @@ def test_curves_show_each_segment_and_how_many_are_at_risk():
     assert ax.get_xlabel() == "days since joining"
 
 
-def test_curves_of_late_entries_say_of_whom_they_hold():
+def test_curves_with_late_entry_name_their_condition():
     assert (
         plot_curves(curves(40), "tier").get_xlabel()
         == "days since joining (of those there after 40)"
@@ -66,7 +66,7 @@ def test_incidence_has_one_line_per_reason():
     assert [line.get_ydata()[-1] for line in plot_incidence(table).lines] == [0.2, 0.4]
 
 
-def test_ratios_stand_in_the_order_of_the_table_beside_the_line_of_no_difference():
+def test_ratios_are_in_the_order_of_the_table_with_their_intervals_and_the_line_of_no_difference():
     table = pd.DataFrame(
         {
             "column": ["x", "y", "none"],
@@ -76,8 +76,15 @@ def test_ratios_stand_in_the_order_of_the_table_beside_the_line_of_no_difference
         }
     )
     ax = plot_ratios(table)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"]
-    assert ax.lines[1].get_xdata() == [1, 1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["x", "y"]
+    assert ax.yaxis_inverted()  # the first row on top
+    points, *intervals, no_difference = ax.lines
+    assert list(points.get_xdata()) == pytest.approx([2, 0.5])
+    assert [sorted(line.get_xdata()) for line in intervals] == [
+        pytest.approx([1.5, 3]),
+        pytest.approx([0.4, 0.6]),
+    ]
+    assert list(no_difference.get_xdata()) == [1, 1]
 
 
 def test_periods_keep_their_order():
@@ -111,7 +118,8 @@ def test_scores_over_time_leave_out_those_of_the_whole_curve():
         "brier",
         "Brier",
     )
-    assert all(len(container.lines[0].get_xdata()) == 2 for container in ax.containers)
+    curves = [line for line in ax.lines if line.get_marker() != "None"]
+    assert [len(line.get_xdata()) for line in curves] == [2, 2]
     assert list(ax.get_xticks()) == [10, 20]
 
 
@@ -136,3 +144,15 @@ def test_lifetimes_count_those_whose_lifetime_is_known():
         pd.DataFrame({"restricted_mean_days": [10.0, 80, np.nan], "until_days": [90.0, 90, np.nan]})
     )
     assert sum(patch.get_height() for patch in ax.patches) == 2
+
+
+@pytest.mark.parametrize(
+    ("plot", "sentence"),
+    [
+        (plot_incidence, "No reason"),
+        (plot_ratios, "No hazard ratio"),
+        (plot_periods, "No ratio is shown"),
+    ],
+)
+def test_an_empty_table_is_drawn_as_a_sentence(plot, sentence):
+    assert plot(pd.DataFrame()).texts[0].get_text().startswith(sentence)

@@ -104,27 +104,27 @@ def test_the_interval_of_the_median_covers_the_truth_about_as_often_as_it_says()
     assert 43 <= hits <= 50
 
 
-def test_nobody_is_predicted_by_a_model_that_saw_them_and_the_longest_stays_get_nothing():
-    stays = pd.DataFrame(
+def test_lifetimes_are_out_of_fold_and_the_longest_tenures_get_none():
+    tenures = pd.DataFrame(
         {"customer_id": range(40), "duration": np.arange(1.0, 41), "ended": np.arange(40) % 2 == 0}
     )
-    outcome = frame_outcome(stays.ended, stays.duration)
+    outcome = frame_outcome(tenures.ended, tenures.duration)
     seen = {}
 
-    class Watched(Rate):
+    class Checked(Rate):
         def predict_survival(self, columns, days):
             assert not {*columns.customer} & {*self.seen}
             seen.update(dict.fromkeys(columns.customer))
             return super().predict_survival(columns, days)
 
         def __sklearn_clone__(self):
-            return Watched()
+            return Checked()
 
     table = predict_cross_fitted(
-        Watched(), pd.DataFrame({"customer": range(40)}), stays, outcome, 10, 35, 4, 2, 0
+        Checked(), pd.DataFrame({"customer": range(40)}), tenures, outcome, 10, 35, 4, 2, 0
     )
     assert sorted(table.index) == list(range(1, 40, 2)) == sorted(seen)
-    assert (table.restricted_mean_days.notna() == (stays.duration[table.index] <= 25)).all()
+    assert (table.restricted_mean_days.notna() == (tenures.duration[table.index] <= 25)).all()
 
 
 def test_smaller_resamples_spread_more_and_are_scaled_back():
@@ -147,7 +147,7 @@ def test_where_few_leave_the_intervals_of_a_shipped_model_still_cover_the_truth(
     covered = []
     for seed in range(
         100, 104
-    ):  # customers share the luck of a sample: 92 of 100 are covered over many
+    ):  # customers share a sample's error: 92 of 100 are covered over many
         rng = np.random.default_rng(seed)
         x = pd.DataFrame(rng.normal(size=(12_000, 8)), columns=[f"x{place}" for place in range(8)])
         rate = np.exp(0.8 * x.x0 - 0.4 * x.x1) / 5000

@@ -1,4 +1,4 @@
-"""Stays since joining: boundary tables for each kind of study, curves by segment."""
+"""Tenures since joining: boundary tables for each kind of study, curves by segment."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,12 @@ import pytest
 from research.data.load import load_tables
 from research.survival.tenure import (
     compare_segments,
-    tabulate_follow_up,
     list_segment_attributes,
     load_tenures,
     pool_small_segments,
     summarise_tenures,
     tabulate_curves,
+    tabulate_follow_up,
 )
 
 
@@ -24,7 +24,7 @@ def load(study):
     return load_tenures(load_tables(study), study).set_index("customer_id")
 
 
-def test_a_contractual_stay_ends_with_unbroken_cover_for_the_reason_recorded_then(write_study):
+def test_a_contractual_tenure_ends_with_unbroken_cover_for_the_reason_recorded_then(write_study):
     people = pd.DataFrame(
         {
             "customer_id": list("abc"),
@@ -50,18 +50,18 @@ def test_a_contractual_stay_ends_with_unbroken_cover_for_the_reason_recorded_the
             "voluntary": pd.array([None, False, True, None, None], dtype="boolean"),
         }
     )
-    stays = load(write_study(tables={"customers": people, "contracts": contracts}))
+    tenures = load(write_study(tables={"customers": people, "contracts": contracts}))
     # a: two terms that touch, 100 days; b: 31 days, the second spell doesn't count; c: running,
     # 2024-02-01 to 2024-12-31 = 334 days
-    assert stays.duration.tolist() == [100, 31, 334]
-    assert stays.ended.tolist() == [True, True, False]
-    assert stays.reason.tolist() == ["involuntary", "voluntary", None]
-    assert stays.plan.tolist() == ["basic", "basic", "premium"]
-    assert stays.monthly_fee.tolist() == [10, 10, 30]
-    assert (stays.entry == 0).all()
+    assert tenures.duration.tolist() == [100, 31, 334]
+    assert tenures.ended.tolist() == [True, True, False]
+    assert tenures.reason.tolist() == ["involuntary", "voluntary", None]
+    assert tenures.plan.tolist() == ["basic", "basic", "premium"]
+    assert tenures.monthly_fee.tolist() == [10, 10, 30]
+    assert (tenures.entry == 0).all()
 
 
-def test_who_joined_before_the_data_began_is_watched_from_then_on(write_study):
+def test_who_joined_before_the_data_began_enters_late(write_study):
     people = pd.DataFrame(
         {"customer_id": ["a", "b"], "joined_at": days("2023-12-02", "2024-01-05")}
     )
@@ -72,17 +72,17 @@ def test_who_joined_before_the_data_began_is_watched_from_then_on(write_study):
             "ended_at": days("2024-02-01", "2024-02-01"),
         }
     )
-    stays = load(
+    tenures = load(
         write_study(tables={"customers": people, "contracts": contracts}, data_start="2024-01-01")
     )
-    assert stays.entry.tolist() == [30, 0]
-    assert stays.duration.tolist() == [61, 27]
+    assert tenures.entry.tolist() == [30, 0]
+    assert tenures.duration.tolist() == [61, 27]
 
 
-def test_a_lapse_is_on_the_day_from_which_the_silence_follows_and_is_known_only_when_it_is_complete(
+def test_a_lapse_is_where_the_inactivity_begins_and_is_known_only_when_it_is_complete(
     write_study,
 ):
-    # inactive_days 60, data end 2024-12-31: silence that begins by 2024-11-01 is complete
+    # inactive_days 60, data end 2024-12-31: inactivity that begins by 2024-11-01 is complete
     people = pd.DataFrame({"customer_id": list("abcd"), "joined_at": days(*["2024-01-01"] * 4)})
     bought = {
         "a": ["2024-03-01", "2024-03-31"],
@@ -94,12 +94,12 @@ def test_a_lapse_is_on_the_day_from_which_the_silence_follows_and_is_known_only_
         [(who, pd.Timestamp(day), 5.0) for who, list_ in bought.items() for day in list_],
         columns=["customer_id", "ordered_at", "amount"],
     )
-    stays = load(write_study("non_contractual", tables={"customers": people, "orders": orders}))
+    tenures = load(write_study("non_contractual", tables={"customers": people, "orders": orders}))
     # a lapsed 30 days after the first purchase; b on the first day itself, 61 days and more passed
     # before the next; c was still there on
-    # 2024-11-01, 52 days on; d was not watched for as long as one silence
-    assert stays.duration.to_dict() == {"a": 30, "b": 0, "c": 52}
-    assert stays.ended.to_dict() == {"a": True, "b": True, "c": False}
+    # 2024-11-01, 52 days on; d was not observed for inactive_days
+    assert tenures.duration.to_dict() == {"a": 30, "b": 0, "c": 52}
+    assert tenures.ended.to_dict() == {"a": True, "b": True, "c": False}
 
 
 def test_a_flat_study_gives_durations_itself_and_rows_without_one_are_left_out(write_study):
@@ -112,10 +112,10 @@ def test_a_flat_study_gives_durations_itself_and_rows_without_one_are_left_out(w
             "gender": ["f", "m", "f"],
         }
     )
-    stays = load(write_study("flat", tables={"snapshot": rows}, sensitive=["gender"]))
-    assert stays.duration.tolist() == [3, 5]
-    assert stays.ended.tolist() == [True, False]
-    assert "gender" not in stays
+    tenures = load(write_study("flat", tables={"snapshot": rows}, sensitive=["gender"]))
+    assert tenures.duration.tolist() == [3, 5]
+    assert tenures.ended.tolist() == [True, False]
+    assert "gender" not in tenures
 
 
 def many(rng, rate: dict[str, float], n: int = 400) -> pd.DataFrame:
@@ -132,28 +132,31 @@ def many(rng, rate: dict[str, float], n: int = 400) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def test_segments_that_leave_at_another_pace_are_told_from_a_column_of_noise():
+def test_segments_with_another_hazard_are_told_from_a_column_of_noise():
     rng = np.random.default_rng(0)
-    stays = many(rng, {"gold": 0.01, "tin": 0.02}).assign(
+    tenures = many(rng, {"gold": 0.01, "tin": 0.02}).assign(
         colour=lambda table: rng.choice(["red", "blue"], len(table))
     )
-    tests = compare_segments(stays, ["colour", "tier"]).set_index("segment_by")
+    tests = compare_segments(tenures, ["colour", "tier"]).set_index("segment_by")
     assert tests.index.tolist() == ["tier", "colour"]
-    assert tests.verdict.to_dict() == {"tier": "curves differ", "colour": "no difference shown"}
+    assert tests.verdict.to_dict() == {
+        "tier": "curves differ",
+        "colour": "no significant difference",
+    }
     assert tests.p_adjusted["tier"] == pytest.approx(2 * tests.p_value["tier"])
 
 
-def test_the_pace_of_noise_is_found_to_differ_about_once_in_twenty_times():
+def test_a_column_of_noise_is_significant_about_once_in_twenty_times():
     rng, found = np.random.default_rng(1), 0
     for _ in range(80):
-        stays = many(rng, {"all": 0.02}, 150).assign(
+        tenures = many(rng, {"all": 0.02}, 150).assign(
             colour=lambda table: rng.choice(["red", "blue"], len(table))
         )
-        found += compare_segments(stays, ["colour"]).p_value[0] < 0.05
+        found += compare_segments(tenures, ["colour"]).p_value[0] < 0.05
     assert 1 <= found <= 10
 
 
-def test_curves_hold_the_survival_of_each_segment_with_how_many_are_at_risk():
+def test_curves_are_the_survival_of_each_segment_with_the_numbers_at_risk():
     table = tabulate_curves(
         many(np.random.default_rng(2), {"gold": 0.005, "tin": 0.02}, 3000), ["tier"]
     )
@@ -166,31 +169,30 @@ def test_curves_hold_the_survival_of_each_segment_with_how_many_are_at_risk():
     assert tin.at_risk.is_monotonic_decreasing
 
 
-def test_curves_of_late_entries_begin_where_enough_were_watched():
-    # nobody is watched before day 100: the curves say so, and are conditional on having lasted so
-    # long
+def test_curves_with_late_entry_begin_where_enough_are_at_risk():
+    # nobody is observed before day 100: the curves are conditional on that tenure
     rng = np.random.default_rng(3)
     life = 100 + np.ceil(rng.exponential(50, 500))
-    stays = pd.DataFrame(
+    tenures = pd.DataFrame(
         {"customer_id": range(500), "entry": 100.0, "duration": life, "ended": True, "reason": None}
     )
-    table = tabulate_curves(stays)
+    table = tabulate_curves(tenures)
     assert (table.given_days == 100).all()
     assert table.days.iloc[0] == 100
     assert table.survival.iloc[0] == 1
-    assert summarise_tenures(stays).median_days[0] == pytest.approx(50 * np.log(2), abs=6)
+    assert summarise_tenures(tenures).median_days[0] == pytest.approx(50 * np.log(2), abs=6)
 
 
-def test_small_and_many_segments_are_put_together():
-    stays = pd.DataFrame({"town": ["a"] * 40 + ["b"] * 29 + [None] * 31})
-    assert pool_small_segments(stays, "town").value_counts().to_dict() == {
+def test_small_and_many_segments_are_pooled():
+    tenures = pd.DataFrame({"town": ["a"] * 40 + ["b"] * 29 + [None] * 31})
+    assert pool_small_segments(tenures, "town").value_counts().to_dict() == {
         "a": 40,
         "not known": 31,
         "other": 29,
     }
 
 
-def test_only_honest_texts_of_few_values_make_segments(write_study):
+def test_only_allowed_texts_of_few_values_make_segments(write_study):
     rows = pd.DataFrame(
         {
             "customer_id": range(20),
@@ -204,9 +206,13 @@ def test_only_honest_texts_of_few_values_make_segments(write_study):
     rows["customer_id"] = rows.customer_id.astype(str)
     study = write_study("flat", tables={"snapshot": rows})
     tables = load_tables(study)
-    assert list_segment_attributes(load_tenures(tables, study), tables, study, ["plan", "name"]) == ["plan"]
+    assert list_segment_attributes(
+        load_tenures(tables, study), tables, study, ["plan", "name"]
+    ) == ["plan"]
 
 
-def test_the_description_counts_late_entries_and_ends():
-    stays = pd.DataFrame({"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]})
-    assert tabulate_follow_up(stays).customers.tolist() == [3, 2, 2, 1]
+def test_the_follow_up_counts_late_entries_and_ends():
+    tenures = pd.DataFrame(
+        {"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]}
+    )
+    assert tabulate_follow_up(tenures).customers.tolist() == [3, 2, 2, 1]

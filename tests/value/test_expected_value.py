@@ -155,7 +155,9 @@ def test_the_model_with_the_least_aic_is_chosen_and_one_that_needs_differing_amo
     )
     assert [*expected_value.fit_purchase_models(rows)] == ["BG/NBD", "Pareto/NBD"]
     assert [
-        *expected_value.fit_purchase_models(rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows))))
+        *expected_value.fit_purchase_models(
+            rows.assign(first_amount=np.linspace(1e-6, 2e-6, len(rows)))
+        )
     ] == [
         "BG/NBD",
         "Pareto/NBD",

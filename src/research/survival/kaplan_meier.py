@@ -1,8 +1,7 @@
-"""How long until: durations counted where the data are, Kaplan-Meier curves from the counts, and
-the numbers read off them.
+"""Kaplan-Meier curves from counted durations, and the numbers read off them.
 
-The engine counts how many entered, lasted and ended alike; a curve needs no more than that,
-whatever the number of customers.
+The engine counts the rows with the same entry, duration and end where the data are; a curve needs
+no more than these counts, whatever the number of customers.
 """
 
 from datetime import datetime
@@ -22,39 +21,39 @@ from research.panel.windows import KEYS, join
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
 
-LEAST_AT_RISK = 10
+MIN_AT_RISK = 10
 ROUNDING = 1e-9  # of a survival of exactly one half, which lifelines sums up in logarithms
+COUNTED = ["snapshot", "segment", "entry", "duration", "ended"]
 Estimate = dict[str, float]
 EMPTY: Estimate = {"value": np.nan, "low": np.nan, "high": np.nan, "se": np.nan}
 
 
 def fit_kaplan_meier(counts: pd.DataFrame) -> KaplanMeierFitter:
-    """Return the Kaplan-Meier curve of durations that may enter late.
+    """Return the Kaplan-Meier curve of durations with late entry.
 
     Parameters
     ----------
     counts : DataFrame with columns entry, duration, ended, rows
-        How many were watched from ``entry`` on (0: from their beginning) to ``duration``, and
-        whether they ended with it or were lost from sight. Who enters on a day is at risk from the
-        following one. The curve ends where nobody is left to be watched; who enters later tells
-        nothing of the stretch between.
+        Number of rows observed from ``entry`` (0: from the start) to ``duration``, and whether they
+        ended then or were censored. A late entrant is at risk from the day after ``entry``. The
+        curve ends where nobody is at risk any more; later entries say nothing about the gap.
 
     References
     ----------
     Kaplan, E. L. and Meier, P. (1958), doi:10.1080/01621459.1958.10501452; late entry after Klein,
     J. P. and Moeschberger, M. L. (2003), Survival Analysis, 2nd ed., Springer, section 4.6.
     """
-    watched = _watch(counts)
-    counts = counts[counts.entry < watched.index[watched == 0].min()]
+    observed = _count_observed(counts)
+    counts = counts[counts.entry < observed.index[observed == 0].min()]
     late = counts.entry if (counts.entry > 0).any() else None
     return KaplanMeierFitter().fit(counts.duration, counts.ended, entry=late, weights=counts.rows)
 
 
 def compute_restricted_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
-    """Return the restricted mean: the area below the curve up to ``until``, with its 95 % interval.
+    """Return the restricted mean: the area under the curve up to ``until``, with its interval.
 
-    Empty where nobody was watched that long while some had not ended; the interval is empty where
-    nobody ended.
+    Empty where follow-up ends before ``until`` while some had not ended; the 95 % interval is empty
+    where nobody ended.
 
     References
     ----------
@@ -63,37 +62,34 @@ def compute_restricted_mean(curve: KaplanMeierFitter, until: float) -> Estimate:
     """
     table = curve.event_table
     survival = curve.survival_function_.iloc[:, 0].reindex(table.index).ffill()
-    alone = table.index[table.at_risk - table.removed == 0].min()  # nobody is watched after it
-    if alone < until and survival[alone] > ROUNDING:
+    last = table.index[table.at_risk - table.removed == 0].min()  # nobody is observed after it
+    if last < until and survival[last] > ROUNDING:
         return EMPTY
     steps = survival[survival.index < until]
     area = steps.to_numpy() * np.diff(np.append(steps.index, until))
     value = area.sum()
-    died, risk = (
-        column.reindex(steps.index).to_numpy(float) for column in (table.observed, _at_risk(table))
+    events, at_risk = (
+        column.reindex(steps.index).to_numpy(float)
+        for column in (table.observed, _find_at_risk(table))
     )
-    left = value - np.cumsum(area) + area  # the area from each day on
-    spread = (left**2 * died / np.where(risk > died, risk * (risk - died), np.inf)).sum()
-    se = np.sqrt(spread) if spread > 0 else np.nan
-    return {
-        "value": value,
-        "low": max(value - Z * se, 0.0),
-        "high": min(value + Z * se, until),
-        "se": se,
-    }
+    remaining = value - np.cumsum(area) + area  # the area from each day on
+    denominator = np.where(at_risk > events, at_risk * (at_risk - events), np.inf)
+    variance = (remaining**2 * events / denominator).sum()
+    se = np.sqrt(variance) if variance > 0 else np.nan
+    low, high = max(value - Z * se, 0.0), min(value + Z * se, until)
+    return {"value": value, "low": low, "high": high, "se": se}
 
 
-def _at_risk(table: pd.DataFrame) -> pd.Series:
-    """Return how many were at risk on each day: those who entered before it, or at the very
-    beginning.
-    """
+def _find_at_risk(table: pd.DataFrame) -> pd.Series:
+    """Return how many were at risk on each day: who entered before it, or at the very start."""
     entered = table.entrance.where(np.arange(len(table)) > 0, 0)
     return table.at_risk - entered
 
 
 def compute_median(curve: KaplanMeierFitter) -> Estimate:
-    """Return the first time by which half have ended, with the times at which the bounds of the
-    curve reach one half; empty where they don't.
+    """Return the median, with the times at which the bounds of the curve reach one half.
+
+    Each is empty where it isn't reached.
 
     References
     ----------
@@ -101,45 +97,43 @@ def compute_median(curve: KaplanMeierFitter) -> Estimate:
     """
     bounds = curve.confidence_interval_survival_function_
     value, low, high = (
-        _first_half(column)
+        _cross_half(column)
         for column in (curve.survival_function_.iloc[:, 0], bounds.iloc[:, 0], bounds.iloc[:, 1])
     )
     return {"value": value, "low": low, "high": high, "se": np.nan} if np.isfinite(value) else EMPTY
 
 
-def _first_half(survival: pd.Series) -> float:
+def _cross_half(survival: pd.Series) -> float:
     reached = survival.index[survival <= 0.5 + ROUNDING]
     return float(reached[0]) if len(reached) else np.nan
 
 
-def find_conditioning_time(counts: pd.DataFrame, until: float, least: int = LEAST_AT_RISK) -> float:
-    """Return the time from which on, until the last late entry, at least ``least`` were watched; 0
-    where nobody enters late.
+def find_conditioning_time(counts: pd.DataFrame, until: float, least: int = MIN_AT_RISK) -> float:
+    """Return the time from which on at least ``least`` were at risk until the last late entry.
 
-    A curve multiplies what it sees from its beginning on: one end among two who happen to be in
-    sight halves it for all who enter later. Curves of late entries are therefore conditional on a
-    time that enough were seen to pass (Klein and Moeschberger 2003, section 4.6). Entries after
-    ``until`` don't matter.
+    0 where nobody enters late. A curve multiplies from its start on: one end among two early rows
+    halves it for all who enter later. Curves with late entry are therefore conditional on a time
+    that enough rows passed under observation (Klein and Moeschberger 2003, section 4.6). Entries
+    after ``until`` don't matter.
     """
     late = counts.entry[(counts.entry > 0) & (counts.entry < until)]
     if late.empty:
         return float(counts.entry.min())
-    watched = _watch(counts)
-    watched = watched if 0 in watched.index else pd.concat([pd.Series({0: 0}), watched])
-    thin = watched.index[(watched < least) & (watched.index < late.max())]
-    return float(watched.index[watched.index > thin.max()].min()) if len(thin) else 0.0
+    observed = _count_observed(counts)
+    if 0 not in observed.index:
+        observed = pd.concat([pd.Series({0: 0}), observed])
+    thin = observed.index[(observed < least) & (observed.index < late.max())]
+    return float(observed.index[observed.index > thin.max()].min()) if len(thin) else 0.0
 
 
-def _watch(counts: pd.DataFrame) -> pd.Series:
-    """Return how many were watched after each time at which somebody came or went."""
+def _count_observed(counts: pd.DataFrame) -> pd.Series:
+    """Return how many were observed after each time at which somebody entered or ended."""
     moves = pd.concat([counts.groupby("entry").rows.sum(), -counts.groupby("duration").rows.sum()])
     return moves.groupby(level=0).sum().sort_index().cumsum()
 
 
 def condition(counts: pd.DataFrame, begin: float) -> pd.DataFrame:
-    """Return the counts of those who were watched beyond a time, their durations counted from
-    it.
-    """
+    """Return the counts of rows that lasted beyond a time, their durations counted from it."""
     beyond = counts[counts.duration > begin]
     return beyond.assign(
         entry=(beyond.entry - begin).clip(lower=0), duration=beyond.duration - begin
@@ -147,35 +141,31 @@ def condition(counts: pd.DataFrame, begin: float) -> pd.DataFrame:
 
 
 def count_tenures(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
-    """Count the first spells that entered, lasted and ended alike.
+    """Count first spells by entry, duration and end.
 
     Returns
     -------
     table with columns snapshot, segment, entry, duration, ended, rows
-        Days from the beginning of a first spell to its end or to T, ``entry`` those before
-        ``data_start`` or before the row that it begins with was known. By plan, a spell belongs to
-        the plan with which it began: a later one would have been reached only by those who stayed.
+        Days from the start of a first spell to its end or to T; ``entry`` are those before
+        ``data_start`` or before its first row was known. By plan, a spell belongs to the plan with
+        which it began: only those who stayed would reach a later one.
     """
-    first = _drop_unseen_beginnings(_find_first(evidence, study), evidence["customers"], study)
-    stays = _add_delay(
-        first.join(_segments_of_stays(first, evidence, study, segment_by), KEYS), evidence, study
+    first = _drop_unknown_starts(_find_first(evidence, study), evidence["customers"], study)
+    tenures = _add_delay(
+        first.join(_find_first_segments(first, evidence, study, segment_by), KEYS), evidence, study
     )
-    unseen = [_stamp(study).delta(stays.started, unit="day")] if study.data_start else []
-    stays = stays.mutate(
-        entry=ibis.greatest(stays.delay, 0, *unseen),
-        duration=stays.ended.fill_null(stays.snapshot).delta(stays.started, unit="day"),
-        ended=stays.ended.notnull(),
+    unobserved = [_stamp(study).delta(tenures.started, unit="day")] if study.data_start else []
+    tenures = tenures.mutate(
+        entry=ibis.greatest(tenures.delay, 0, *unobserved),
+        duration=tenures.ended.fill_null(tenures.snapshot).delta(tenures.started, unit="day"),
+        ended=tenures.ended.notnull(),
     )
-    stays = stays.filter(stays.duration > stays.entry)
-    return stays.group_by(["snapshot", "segment", "entry", "duration", "ended"]).agg(
-        rows=stays.count()
-    )
+    tenures = tenures.filter(tenures.duration > tenures.entry)
+    return tenures.group_by(COUNTED).agg(rows=tenures.count())
 
 
 def _find_first(evidence: Tables, study: Study) -> ir.Table:
-    """Return everybody's first spell of at least one day: columns snapshot, customer_id, started,
-    ended.
-    """
+    """Return first spells of at least a day: snapshot, customer_id, started, ended."""
     if study.kind == "contractual":
         terms = evidence["contracts"]
         begun = terms.filter((end_day(terms) > terms.started_at.truncate("D")).fill_null(True))
@@ -197,8 +187,8 @@ def _stamp(study: Study) -> ir.Value:
     )
 
 
-def _add_delay(stays: ir.Table, evidence: Tables, study: Study) -> ir.Table:
-    """Add the days from the beginning of a spell until the row that it begins with was known."""
+def _add_delay(tenures: ir.Table, evidence: Tables, study: Study) -> ir.Table:
+    """Add the days from the start of a spell until its first row was known."""
     name = "contracts" if study.kind == "contractual" else "orders"
     source = (
         evidence[name]
@@ -206,31 +196,32 @@ def _add_delay(stays: ir.Table, evidence: Tables, study: Study) -> ir.Table:
         else evidence[name].filter(is_purchase(evidence[name]))
     )
     if "known_at" not in source.columns:
-        return stays.mutate(delay=0)
+        return tenures.mutate(delay=0)
     rows = source.select(
         *KEYS,
         started=source[CONTRACTS[name].dated].truncate("D"),
         known=source.known_at.truncate("D"),
     )
     known = rows.group_by([*KEYS, "started"]).agg(known=rows.known.min())
-    found = stays.join(known, [*KEYS, "started"])
-    return found.mutate(delay=found.known.delta(found.started, unit="day")).drop("known")
+    dated = tenures.join(known, [*KEYS, "started"])
+    return dated.mutate(delay=dated.known.delta(dated.started, unit="day")).drop("known")
 
 
-def _drop_unseen_beginnings(first: ir.Table, people: ir.Table, study: Study) -> ir.Table:
-    """Leave out buyers who joined before observation began, but whose first purchase seen lies
-    after that: when their spell began nobody knows.
+def _drop_unknown_starts(first: ir.Table, people: ir.Table, study: Study) -> ir.Table:
+    """Leave out buyers who joined before ``data_start`` but first bought after it.
+
+    Nobody knows when their spell began.
     """
     if study.kind == "contractual" or study.data_start is None:
         return first
-    begin = _stamp(study)
-    older = people.filter(people.joined_at < begin)
+    start = _stamp(study)
+    older = people.filter(people.joined_at < start)
     return first.anti_join(older, KEYS).union(
-        first.filter(first.started < begin).semi_join(older, KEYS)
+        first.filter(first.started < start).semi_join(older, KEYS)
     )
 
 
-def _segments_of_stays(
+def _find_first_segments(
     first: ir.Table, evidence: Tables, study: Study, segment_by: str
 ) -> ir.Table:
     people = evidence["customers"]
@@ -250,32 +241,31 @@ def _segments_of_stays(
 
 
 def count_resolutions(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
-    """Count the contacts of the window that took equally long, in whole minutes, to be resolved or,
-    still open, until the end of T.
+    """Count the contacts of the window by their time to resolution, in whole minutes.
+
+    Contacts still open are censored at the end of T.
 
     Returns
     -------
     table with columns snapshot, segment, entry, duration, ended, rows
         ``duration`` in hours, ``entry`` always 0.
     """
-    contacts = _window_contacts(evidence, study, segment_by)
+    contacts = _find_window_contacts(evidence, study, segment_by)
     until = contacts.resolved_at.fill_null(contacts.snapshot + ibis.interval(days=1))
     minutes = ibis.greatest(until.delta(contacts.contacted_at, unit="second"), 0) // 60
     timed = contacts.mutate(
         duration=minutes.cast("float64") / 60, ended=contacts.resolved_at.notnull(), entry=0
     )
-    return timed.group_by(["snapshot", "segment", "entry", "duration", "ended"]).agg(
-        rows=timed.count()
-    )
+    return timed.group_by(COUNTED).agg(rows=timed.count())
 
 
 def count_contacting(evidence: Tables, study: Study, segment_by: str = "") -> ir.Table:
     """Return how many customers made the contacts of the window: columns snapshot, segment, n."""
-    contacts = _window_contacts(evidence, study, segment_by)
+    contacts = _find_window_contacts(evidence, study, segment_by)
     return contacts.group_by(["snapshot", "segment"]).agg(n=contacts.customer_id.nunique())
 
 
-def _window_contacts(evidence: Tables, study: Study, segment_by: str) -> ir.Table:
+def _find_window_contacts(evidence: Tables, study: Study, segment_by: str) -> ir.Table:
     contacts = evidence["contacts"]
     inside = contacts.filter(
         contacts.contacted_at.truncate("D") > days_before(contacts, name_spans(study)["window"])

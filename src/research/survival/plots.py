@@ -1,22 +1,41 @@
-"""Pictures of the tables of ``40_survival``; as in ``plots``, each draws one table on one Axes, and
-neither fits nor writes anything.
+"""Pictures of the tables of ``40_survival``: each draws one table on one Axes.
+
+Intervals are those of the table, drawn as they are. A table without rows is drawn as a sentence
+that says so.
 """
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, PercentFormatter
 
-from research.reporting.style import COLOURS, DASHES, FAMILY_COLOURS, MARKERS, get_axes
+from research.models.registry import BASELINE
+from research.reporting.style import (
+    BOUNDS,
+    COLOURS,
+    DASHES,
+    FAMILY_COLOURS,
+    INK,
+    MARKERS,
+    draw_sentence,
+    get_axes,
+    stack_bounds,
+)
 
 TICKS = 5
-NARROW = 25  # letters of a name beside an axis
+MAX_LETTERS = 25  # of a name beside an axis
+RATIO_LIMITS = (0.01, 100)  # hazard ratios beyond are drawn at the limit
+RATIO_TICKS = (0.01, 0.03, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 30, 100)
+CLOSE_TICKS = (0.8, 1.25)  # only on an axis that is not wide
+REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2, "zorder": 0}
 
 
 def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | None = None) -> Axes:
-    """Draw the survival curves of one attribute's segments with their 95 % bands; below the axis,
-    how many are at risk.
+    """Draw the survival curves of one attribute's segments with their 95 % bands.
+
+    Below the axis stand the numbers at risk.
 
     Parameters
     ----------
@@ -29,25 +48,15 @@ def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | No
     names, start, late = list(rows.segment.unique()), rows.given_days.min(), rows.given_days.max()
     days = np.linspace(start, rows.days.max(), TICKS).round()
     for number, name in enumerate(names):
-        part, colour = rows[rows.segment == name], COLOURS[number % len(COLOURS)]
-        ax.fill_between(
-            part.days, part.low, part.high, step="post", color=colour, alpha=0.15, linewidth=0
-        )
-        ax.step(
-            part.days,
-            part.survival,
-            where="post",
-            color=colour,
-            linestyle=DASHES[number % len(DASHES)],
-            label=_shorten(name),
-        )
-        _write_at_risk(ax, part, days, colour, number)
+        part = rows[rows.segment == name]
+        _draw_steps(ax, part, "survival", _shorten(name), number, alpha=0.15)
+        _write_at_risk(ax, part, days, number)
     ax.text(-0.01, -0.27, "at risk", transform=ax.transAxes, fontsize=8, ha="right", va="top")
     ax.set(
         xticks=days,
         ylim=(0, 1.02),
         ylabel="still there",
-        xlabel=f"{unit} since joining" + _tell_start(start, late),
+        xlabel=f"{unit} since joining" + _name_start(start, late),
     )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title("all customers" if by == "all" else by.replace("_", " "))
@@ -56,37 +65,42 @@ def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | No
     return ax
 
 
-def _tell_start(first: float, last: float) -> str:
+def _draw_steps(
+    ax: Axes, part: pd.DataFrame, value: str, label: str, number: int, alpha: float
+) -> None:
+    """Draw a step function with its band in the look of the ``number``-th line."""
+    colour = COLOURS[number % len(COLOURS)]
+    ax.fill_between(
+        part.days, part.low, part.high, step="post", color=colour, alpha=alpha, linewidth=0
+    )
+    look = {"color": colour, "linestyle": DASHES[number % len(DASHES)]}
+    ax.step(part.days, part[value], where="post", label=label, **look)
+
+
+def _name_start(first: float, last: float) -> str:
     after = f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}, by segment"
     return f" (of those there after {after})" if last else ""
 
 
-def _write_at_risk(
-    ax: Axes, part: pd.DataFrame, days: np.ndarray, colour: str, number: int
-) -> None:
-    """Write how many are at risk at each tick, one line per segment; nothing beyond the end of a
-    curve.
-    """
+def _write_at_risk(ax: Axes, part: pd.DataFrame, days: np.ndarray, number: int) -> None:
+    """Write how many are at risk at each tick, one line per segment, as far as its curve goes."""
     for day in days[(days <= part.days.max()) & (days >= part.days.min())]:
-        watched = (
-            part.at_risk[part.days <= day].iloc[-1]
-            if (part.days < day).any()
-            else part.at_risk.iloc[0]
-        )
-        place = (day, -0.27 - 0.085 * number)
+        before = part.at_risk[part.days <= day]
+        at_risk = before.iloc[-1] if (part.days < day).any() else part.at_risk.iloc[0]
         ax.text(
-            *place,
-            f"{watched:,.0f}",
+            day,
+            -0.27 - 0.085 * number,
+            f"{at_risk:,.0f}",
             transform=ax.get_xaxis_transform(),
             fontsize=8,
-            color=colour,
+            color=COLOURS[number % len(COLOURS)],
             ha="center",
             va="top",
         )
 
 
 def _shorten(name: str) -> str:
-    return name if len(name) <= NARROW else name[: NARROW - 1] + "…"
+    return name if len(name) <= MAX_LETTERS else name[: MAX_LETTERS - 1] + "…"
 
 
 def plot_incidence(reasons: pd.DataFrame, unit: str = "days", ax: Axes | None = None) -> Axes:
@@ -96,20 +110,11 @@ def plot_incidence(reasons: pd.DataFrame, unit: str = "days", ax: Axes | None = 
     ----------
     reasons : DataFrame with columns reason, days, share, low, high
     """
+    if reasons.empty:
+        return draw_sentence("No reason for leaving is recorded.", ax)
     ax = get_axes(ax)
     for number, (name, part) in enumerate(reasons.groupby("reason", sort=False)):
-        colour = COLOURS[number % len(COLOURS)]
-        ax.fill_between(
-            part.days, part.low, part.high, step="post", color=colour, alpha=0.18, linewidth=0
-        )
-        ax.step(
-            part.days,
-            part.share,
-            where="post",
-            color=colour,
-            linestyle=DASHES[number % len(DASHES)],
-            label=name,
-        )
+        _draw_steps(ax, part, "share", name, number, alpha=0.18)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set(xlabel=f"{unit} since joining", ylabel="has left for this reason", ylim=(0, None))
     ax.legend(loc="upper left")
@@ -117,137 +122,128 @@ def plot_incidence(reasons: pd.DataFrame, unit: str = "days", ax: Axes | None = 
 
 
 def plot_ratios(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw hazard ratios with their 95 % intervals on a logarithmic axis; the dotted line is 1: no
-    difference.
+    """Draw hazard ratios with their 95 % intervals on a logarithmic axis.
+
+    The dotted line is 1: no difference.
 
     Parameters
     ----------
     ratios : DataFrame with columns column, hazard_ratio, low, high
     """
-    ax, rows = get_axes(ax), ratios[ratios.hazard_ratio.notna()].iloc[::-1].reset_index(drop=True)
-    low, high = rows.low.clip(lower=0.01), rows.high.clip(upper=100)
-    ax.hlines(rows.index, low, high, color="#0072B2", linewidth=2.2)
-    ax.plot(
-        rows.hazard_ratio.clip(0.01, 100),
-        rows.index,
-        marker="o",
-        linestyle="none",
-        color="#0072B2",
-        markersize=6,
-    )
-    ax.axvline(1, color="#30343b", linestyle=":", linewidth=1.2, zorder=0)
-    ax.set(
-        xscale="log",
-        yticks=rows.index,
-        yticklabels=rows.column,
-        xlabel="hazard ratio (above 1: leave sooner)",
-        ylim=(-0.6, len(rows) - 0.4),
-    )
-    _tick_ratios(ax.xaxis, low.min(), high.max())
+    rows = _clip_ratios(ratios)
+    if rows.empty:
+        return draw_sentence("No hazard ratio can be estimated.", ax)
+    ax = get_axes(ax, (8, 0.8 + 0.26 * len(rows)))
+    ax.set_xscale("log")
+    points = {"linestyle": "none", "markersize": 6, "err_kws": {"linewidth": 2.2}}
+    bounds = stack_bounds(rows, "hazard_ratio")
+    sns.pointplot(bounds, x="hazard_ratio", y="column", color=COLOURS[0], ax=ax, **points, **BOUNDS)
+    ax.axvline(1, **REFERENCE_LINE)
+    ax.set(xlabel="hazard ratio (above 1: leave sooner)", ylabel="")
+    _tick_ratios(ax.xaxis, rows.low.min(), rows.high.max())
     ax.grid(axis="y", visible=False)
     return ax
 
 
+def _clip_ratios(ratios: pd.DataFrame) -> pd.DataFrame:
+    """Return the estimated ratios and their bounds within the limits of the axis."""
+    if ratios.empty:
+        return ratios
+    low, high = RATIO_LIMITS
+    names = ["low", "hazard_ratio", "high"]
+    rows = ratios[ratios.hazard_ratio.notna()]
+    return rows.assign(**{name: rows[name].clip(low, high) for name in names})
+
+
 def _tick_ratios(axis: Axis, low: float, high: float) -> None:
-    ticks = [
-        tick
-        for tick in (0.01, 0.03, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 30, 100)
-        if low / 1.5 <= tick <= high * 1.5
-    ]
+    ticks = [tick for tick in RATIO_TICKS if low / 1.5 <= tick <= high * 1.5]
     wide = high / low > 8
     axis.set_major_locator(
-        FixedLocator([tick for tick in ticks if not wide or tick not in (0.8, 1.25)])
+        FixedLocator([tick for tick in ticks if not wide or tick not in CLOSE_TICKS])
     )
     axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the hazard ratios of one column in each period, with 95 % intervals; columns as in
-    ``plot_ratios``, named "level, period".
+    """Draw the hazard ratios of one attribute in each period, with 95 % intervals.
+
+    Parameters
+    ----------
+    ratios : DataFrame with the columns of ``plot_ratios``, named "level, period"
     """
-    ax, rows = get_axes(ax), ratios[ratios.hazard_ratio.notna()]
-    level, period = (
-        rows.column.str.rsplit(", ", n=1).str[0],
-        rows.column.str.rsplit(", ", n=1).str[1],
-    )
-    periods, levels = list(dict.fromkeys(period)), list(dict.fromkeys(level))
-    for number, name in enumerate(levels):
-        part = rows[level == name]
-        at = period[level == name].map(periods.index) + 0.08 * (number - (len(levels) - 1) / 2)
-        colour, clipped = (
-            COLOURS[number % len(COLOURS)],
-            part[["low", "hazard_ratio", "high"]].clip(0.01, 100),
-        )
-        ax.vlines(at, clipped.low, clipped.high, color=colour, linewidth=2)
-        ax.plot(
-            at,
-            clipped.hazard_ratio,
-            marker=MARKERS[number % len(MARKERS)],
-            color=colour,
-            linestyle="none",
-            label=_shorten(name.split(": ", 1)[-1]),
-        )
-    ax.axhline(1, color="#30343b", linestyle=":", linewidth=1.2, zorder=0)
-    ax.set(
-        yscale="log",
-        xticks=range(len(periods)),
-        xticklabels=periods,
-        xlim=(-0.5, len(periods) - 0.5),
-        ylabel="hazard ratio",
-    )
-    _tick_ratios(ax.yaxis, rows.low.clip(lower=0.01).min(), rows.high.clip(upper=100).max())
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    rows = _clip_ratios(ratios)
+    if rows.empty:
+        return draw_sentence("No ratio is shown to change over time.", ax)
+    ax, named = get_axes(ax), rows.column.str.rsplit(", ", n=1)
+    levels = named.str[0].str.split(": ", n=1).str[-1].map(_shorten)
+    rows = rows.assign(period=named.str[1], level=levels)
+    ax.set_yscale("log")
+    _draw_groups(ax, rows, "period", "hazard_ratio", "level", linestyles="none")
+    ax.axhline(1, **REFERENCE_LINE)
+    ax.set(xlabel="", ylabel="hazard ratio")
+    _tick_ratios(ax.yaxis, rows.low.min(), rows.high.max())
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), fontsize=9, title=None)
     return ax
+
+
+def _draw_groups(ax: Axes, rows: pd.DataFrame, x: str, y: str, hue: str, **look) -> None:
+    """Draw values with their intervals side by side, a colour and a marker for each group."""
+    groups = rows[hue].nunique()
+    shape = {
+        "palette": list(COLOURS[:groups]),
+        "markers": list(MARKERS[:groups]),
+        "dodge": 0.08 * (groups - 1) if groups > 1 else False,
+        "err_kws": {"linewidth": 1.2},
+    }
+    sns.pointplot(stack_bounds(rows, y), x=x, y=y, hue=hue, ax=ax, **BOUNDS, **(shape | look))
 
 
 def plot_scores_over_time(
     scores: pd.DataFrame, metric: str, label: str, unit: str = "days", ax: Axes | None = None
 ) -> Axes:
-    """Draw one score of every model at each day, side by side with 95 % intervals; the reference is
-    grey and dotted.
+    """Draw one score of every model at each day, side by side with 95 % intervals.
+
+    The baseline is grey and dotted.
 
     Parameters
     ----------
     scores : DataFrame with columns model, family, metric, days, value, low, high
     """
-    ax, rows = (
-        get_axes(ax),
-        scores[(scores.metric == metric) & scores.days.notna() & scores.value.notna()],
+    inside = (scores.metric == metric) & scores.days.notna() & scores.value.notna()
+    ax, rows = get_axes(ax), scores[inside]
+    baseline = rows.drop_duplicates("model").family.to_numpy() == BASELINE
+    colours = [
+        FAMILY_COLOURS[BASELINE] if grey else COLOURS[(number - 1) % len(COLOURS)]
+        for number, grey in enumerate(baseline)
+    ]
+    _draw_groups(
+        ax,
+        rows,
+        "days",
+        "value",
+        "model",
+        palette=colours,
+        linestyles=[":" if grey else "-" for grey in baseline],
+        dodge=0.6 if len(baseline) > 1 else False,
+        native_scale=True,
+        markersize=4.5,
+        linewidth=1.1,
+        err_kws={"linewidth": 1},
+        legend=ax.get_legend() is None,
     )
-    models = list(rows.model.unique())
-    step = np.diff(np.unique(rows.days)).min(initial=rows.days.max()) * 0.6 / max(len(models), 1)
-    for number, name in enumerate(models):
-        part, dotted = (
-            rows[rows.model == name],
-            rows.family[rows.model == name].iloc[0] == "reference",
-        )
-        colour, shift = (
-            FAMILY_COLOURS["reference"] if dotted else COLOURS[number - 1],
-            (number - (len(models) - 1) / 2) * step,
-        )
-        ax.errorbar(
-            part.days + shift,
-            part.value,
-            yerr=np.maximum([part.value - part.low, part.high - part.value], 0),
-            color=colour,
-            linestyle=":" if dotted else "-",
-            linewidth=1.1,
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4.5,
-            elinewidth=1,
-            label=name,
-        )
     if metric == "calibration":
-        ax.axhline(0, color="#30343b", linewidth=1, zorder=0)
+        ax.axhline(0, color=INK, linewidth=1, zorder=0)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set(xlabel=f"{unit} on the clock of the models", ylabel=label, xticks=np.unique(rows.days))
+    ax.get_legend().remove()
     return ax
 
 
 def plot_survival_calibration(bins: pd.DataFrame, model: str, ax: Axes | None = None) -> Axes:
-    """Draw one model's predicted against observed shares who left by each day, with the diagonal of
-    perfect calibration.
+    """Draw one model's predicted against observed shares who left by each day.
+
+    The dotted diagonal is perfect calibration.
 
     Parameters
     ----------
@@ -256,30 +252,26 @@ def plot_survival_calibration(bins: pd.DataFrame, model: str, ax: Axes | None = 
     """
     ax, rows = get_axes(ax), bins[bins.model == model]
     top = min(1.05 * max(bins.predicted.max(), bins.high.max()), 1.02)
-    ax.plot([0, top], [0, top], color="#30343b", linestyle=":", linewidth=1.2)
-    for number, (day, part) in enumerate(rows.groupby("days")):
-        spread = [part.observed - part.low, part.high - part.observed]
-        colour = COLOURS[number % len(COLOURS)]
-        ax.errorbar(
-            part.predicted,
-            part.observed,
-            yerr=np.maximum(spread, 0),
-            marker=MARKERS[number],
-            markersize=4.5,
-            color=colour,
-            linewidth=1,
-            label=f"{day:g}",
-        )
+    ax.plot([0, top], [0, top], color=INK, linestyle=":", linewidth=1.2)
+    days = rows.days.map("{:g}".format)
+    look = {"markersize": 4.5, "linewidth": 1, "err_style": "bars", "dashes": False, "mew": 0}
+    sns.lineplot(
+        stack_bounds(rows.assign(days=days), "observed"),
+        x="predicted",
+        y="observed",
+        hue="days",
+        style="days",
+        palette=list(COLOURS[: days.nunique()]),
+        markers=list(MARKERS[: days.nunique()]),
+        ax=ax,
+        **look,
+        **BOUNDS,
+    )
+    ax.get_legend().remove()
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set(
-        title=model,
-        xlabel="predicted to have left",
-        ylabel="observed",
-        xlim=(0, top),
-        ylim=(0, top),
-        aspect="equal",
-    )
+    ax.set(title=model, xlabel="predicted to have left", ylabel="observed")
+    ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")
     return ax
 
 
@@ -290,10 +282,18 @@ def plot_lifetimes(lifetimes: pd.DataFrame, unit: str = "days", ax: Axes | None 
     ----------
     lifetimes : DataFrame with columns restricted_mean_days, until_days
     """
-    ax, known = get_axes(ax), lifetimes[lifetimes.restricted_mean_days.notna()]
-    ax.hist(known.restricted_mean_days, bins=30, range=(0, known.until_days.max()), color="#0072B2")
-    ax.set(
-        xlabel=f"expected {unit} from now on, of the next {known.until_days.max():,.0f}",
-        ylabel="customers",
+    estimated = lifetimes[lifetimes.restricted_mean_days.notna()]
+    if estimated.empty:
+        return draw_sentence("No remaining lifetime can be estimated.", ax)
+    ax, until = get_axes(ax), estimated.until_days.max()
+    sns.histplot(
+        estimated,
+        x="restricted_mean_days",
+        bins=30,
+        binrange=(0, until),
+        color=COLOURS[0],
+        edgecolor="white",
+        ax=ax,
     )
+    ax.set(xlabel=f"expected {unit} from now on, of the next {until:,.0f}", ylabel="customers")
     return ax

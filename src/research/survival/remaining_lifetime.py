@@ -1,9 +1,7 @@
-"""Remaining lifetime of each customer, by a survival model: the mean up to a stated day, and the
-median, with intervals.
+"""Remaining lifetime of each customer by a survival model: restricted mean and median.
 
-The intervals carry what the model doesn't know of its curves because it saw a sample of customers
-(bootstrap), not how widely single customers scatter around their curve, and not whether the model
-is of the right kind.
+The intervals carry the sampling error of the training customers (bootstrap), not how widely single
+customers scatter around their curve, and not whether the model is of the right kind.
 """
 
 from collections.abc import Sequence
@@ -15,11 +13,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 
 from research.evaluation.intervals import Z
+from research.survival.follow_up import SurvivalPanel, find_longest_follow_up
 
-STEPS = 90
-PART = 20_000  # rows predicted at once
-MOST_CUSTOMERS = 1000  # of a resample, or as many as it takes for
-LEAST_EVENTS = 200  # in it
+GRID_STEPS = 90
+CHUNK_ROWS = 20_000  # predicted at once
+MAX_CUSTOMERS = 1000  # of a resample, or as many as it takes for
+MIN_EVENTS = 200  # in it
+EDGE = 1e-9  # a survival stays that far from 0 and 1 in log(-log S)
 COLUMNS = [
     "restricted_mean_days",
     "low_mean_days",
@@ -33,13 +33,63 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Refits:
-    """A model fitted to all rows, the same fitted to resamples of the customers, and by what their
-    spread is to be multiplied.
+    """A model fitted to all rows, and the same fitted to resamples of the customers.
+
+    ``scale`` is what deviations of the resampled models are multiplied by.
     """
 
     model: BaseEstimator
     resampled: tuple[BaseEstimator, ...] = ()
     scale: float = 1.0
+
+
+def predict_remaining_lifetimes(
+    panel: SurvivalPanel,
+    features: Sequence[str],
+    tenures: pd.DataFrame,
+    model: BaseEstimator,
+    until: float,
+    folds: int,
+    refits: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Return how long the customers of the last snapshot are expected to stay from then on.
+
+    Dated: by a model of the training rows. Flat: of all whose tenure goes on, out of fold.
+
+    Parameters
+    ----------
+    tenures : see ``tenure.load_tenures``
+    until : see ``follow_up.choose_restriction_time``
+    folds, refits : of a flat study, and resamples behind the intervals
+
+    Returns
+    -------
+    DataFrame with column customer_id and those of ``predict_lifetimes``, one row per customer
+    """
+    columns = [*features]
+    if panel.dated:
+        present = panel.present
+        customers = panel.train.customer_id
+        fitted = fit_resampled(
+            model, panel.train[columns], panel.train_outcome, customers, refits, seed
+        )
+        lifetimes = predict_lifetimes(fitted, present[columns], until)
+    else:
+        reach = find_longest_follow_up(panel.test_outcome)
+        lifetimes = predict_cross_fitted(
+            model,
+            panel.train[columns],
+            tenures,
+            panel.test_outcome,
+            until,
+            reach,
+            folds,
+            refits,
+            seed,
+        )
+    lifetimes.insert(0, "customer_id", panel.test.customer_id.loc[lifetimes.index])
+    return lifetimes.reset_index(drop=True)
 
 
 def fit_resampled(
@@ -49,23 +99,20 @@ def fit_resampled(
     customers: Sequence,
     refits: int,
     seed: int,
-    most: int = MOST_CUSTOMERS,
+    most: int = MAX_CUSTOMERS,
 ) -> Refits:
     """Fit a model to all rows, then to resamples of the customers, a customer's rows together.
 
-    A resample holds as many customers as there are, at most ``most``, or as many as it takes for
-    ``LEAST_EVENTS`` events: m of n, which spread sqrt(n / m) times as widely.
+    A resample has as many customers as there are, at most ``most``, or as many as it takes for
+    ``MIN_EVENTS`` events: the m out of n bootstrap, whose deviations are sqrt(n / m) times as wide.
 
     References
     ----------
     Bickel, P. J., Götze, F. and van Zwet, W. R. (1997), Statistica Sinica 7, 1-31.
     """
     codes, names = pd.factorize(np.asarray(customers))
-    order, sizes, count = (
-        np.argsort(codes, kind="stable"),
-        np.bincount(codes),
-        _count_drawn(outcome, len(names), most),
-    )
+    order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes)
+    count = _choose_resample_size(outcome, len(names), most)
     starts, rng = np.cumsum(sizes) - sizes, np.random.default_rng(seed)
     fitted = []
     for _ in range(refits):
@@ -75,16 +122,13 @@ def fit_resampled(
         )
         rows = order[np.repeat(starts[drawn], sizes[drawn]) + offsets]
         fitted.append(clone(model).fit(columns.iloc[rows], outcome[rows]))
-    return Refits(
-        clone(model).fit(columns, outcome), tuple(fitted), float(np.sqrt(count / len(names)))
-    )
+    whole = clone(model).fit(columns, outcome)
+    return Refits(whole, tuple(fitted), float(np.sqrt(count / len(names))))
 
 
-def _count_drawn(outcome: np.ndarray, customers: int, most: int) -> int:
-    return min(
-        customers,
-        max(most, int(np.ceil(LEAST_EVENTS * customers / max(outcome["event"].sum(), 1)))),
-    )
+def _choose_resample_size(outcome: np.ndarray, customers: int, most: int) -> int:
+    enough = int(np.ceil(MIN_EVENTS * customers / max(outcome["event"].sum(), 1)))
+    return min(customers, max(most, enough))
 
 
 def predict_lifetimes(
@@ -97,7 +141,7 @@ def predict_lifetimes(
     fitted : see ``fit_resampled``
     columns : features of the customers, one row each
     until : the day, counted from now, up to which the mean is taken; no model can be asked beyond
-        what it saw
+        its longest follow-up
     given : how long each has lasted already on the clock of the model, 0 unless given: the curves
         are then conditional on it
 
@@ -117,8 +161,10 @@ def predict_lifetimes(
     """
     lasted = np.zeros(len(columns)) if given is None else np.asarray(given, float)
     parts = [
-        _predict_part(fitted, columns.iloc[at : at + PART], until, lasted[at : at + PART])
-        for at in range(0, len(columns), PART)
+        _predict_chunk(
+            fitted, columns.iloc[at : at + CHUNK_ROWS], until, lasted[at : at + CHUNK_ROWS]
+        )
+        for at in range(0, len(columns), CHUNK_ROWS)
     ]
     return pd.concat(parts).set_axis(columns.index)
 
@@ -126,7 +172,7 @@ def predict_lifetimes(
 def predict_cross_fitted(
     model: BaseEstimator,
     columns: pd.DataFrame,
-    stays: pd.DataFrame,
+    tenures: pd.DataFrame,
     outcome: np.ndarray,
     until: float,
     reach: float,
@@ -134,95 +180,88 @@ def predict_cross_fitted(
     refits: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return the remaining lifetimes of all whose stay goes on, each by models that were fitted
-    without the customer.
+    """Return the remaining lifetimes of all whose tenure goes on, out of fold.
 
     Parameters
     ----------
-    stays : DataFrame with columns customer_id, duration, ended, in the order of ``columns`` and
+    tenures : DataFrame with columns customer_id, duration, ended, in the order of ``columns`` and
         ``outcome``
     reach : the longest duration that a model can be asked for; who would pass it within ``until``
         gets no lifetime
 
     Returns
     -------
-    DataFrame as from ``predict_lifetimes``, one row per stay that goes on
+    DataFrame as from ``predict_lifetimes``, one row per tenure that goes on
     """
     parts = []
     for train, test in KFold(folds, shuffle=True, random_state=seed).split(columns):
-        rows = test[~stays.ended.to_numpy(bool)[test]]
-        fitted = fit_resampled(
-            model, columns.iloc[train], outcome[train], stays.customer_id.iloc[train], refits, seed
-        )
-        found = predict_lifetimes(fitted, columns.iloc[rows], until, stays.duration.iloc[rows])
-        parts.append(found.where(stays.duration.iloc[rows] + until <= reach))
+        rows = test[~tenures.ended.to_numpy(bool)[test]]
+        customers = tenures.customer_id.iloc[train]
+        fitted = fit_resampled(model, columns.iloc[train], outcome[train], customers, refits, seed)
+        lasted = tenures.duration.iloc[rows]
+        lifetimes = predict_lifetimes(fitted, columns.iloc[rows], until, lasted)
+        parts.append(lifetimes.where(lasted + until <= reach))
     return pd.concat(parts).sort_index()
 
 
-def _predict_part(
+def _predict_chunk(
     fitted: Refits, columns: pd.DataFrame, until: float, lasted: np.ndarray
 ) -> pd.DataFrame:
-    days = np.linspace(0, until, STEPS + 1)
+    days = np.linspace(0, until, GRID_STEPS + 1)
     curves = np.stack(
         [predict_from(model, columns, days, lasted) for model in (fitted.model, *fitted.resampled)]
     )
     means = np.trapezoid(curves, days, axis=2)
-    value, rest = curves[0], np.clip(curves[1:], 1e-9, 1 - 1e-9)
-    spread = (
-        np.log(-np.log(rest)).std(axis=0, ddof=1) * fitted.scale
-        if len(rest) > 1
-        else np.full(value.shape, np.nan)
-    )
-    error = (
-        means[1:].std(axis=0, ddof=1) * fitted.scale
-        if len(rest) > 1
-        else np.full(len(columns), np.nan)
-    )
-    inside = np.clip(value, 1e-9, 1 - 1e-9)
+    value, resampled = curves[0], np.clip(curves[1:], EDGE, 1 - EDGE)
+    spread = _find_spread(np.log(-np.log(resampled)), fitted.scale)
+    error = _find_spread(means[1:], fitted.scale)
+    inside = np.clip(value, EDGE, 1 - EDGE)
     low, high = (inside ** np.exp(side * Z * spread) for side in (1, -1))
-    mean = (means[0], np.maximum(means[0] - Z * error, 0), np.minimum(means[0] + Z * error, until))
-    return pd.DataFrame(
-        dict(
-            zip(
-                COLUMNS,
-                (
-                    *mean,
-                    np.full(len(columns), float(until)),
-                    *(_cross_half(curve, days) for curve in (value, low, high)),
-                ),
-                strict=True,
-            )
-        )
+    numbers = (
+        means[0],
+        np.maximum(means[0] - Z * error, 0),
+        np.minimum(means[0] + Z * error, until),
+        np.full(len(columns), float(until)),
+        *(_cross_half(curve, days) for curve in (value, low, high)),
     )
+    return pd.DataFrame(dict(zip(COLUMNS, numbers, strict=True)))
+
+
+def _find_spread(resampled: np.ndarray, scale: float) -> np.ndarray:
+    """Return the standard deviation over resamples; empty for fewer than two."""
+    if len(resampled) < 2:
+        return np.full(resampled.shape[1:], np.nan)
+    return resampled.std(axis=0, ddof=1) * scale
 
 
 def predict_from(
     model: BaseEstimator, columns: pd.DataFrame, days: np.ndarray, lasted: np.ndarray
 ) -> np.ndarray:
-    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted),
-    shape (rows, days).
+    """Return the survival of ``days`` more, given what has lasted: S(lasted + days) / S(lasted).
+
+    Shape (rows, days).
     """
     if not lasted.any():
         return model.predict_survival(columns, days)
-    clock = np.linspace(0, lasted.max() + days.max(), 4 * STEPS + 1)
+    clock = np.linspace(0, lasted.max() + days.max(), 4 * GRID_STEPS + 1)
     curves = model.predict_survival(columns, clock)
     place = np.minimum((lasted[:, None] + days) / clock[1], len(clock) - 1)
     below = np.minimum(place.astype(int), len(clock) - 2)
-    ahead = np.take_along_axis(curves, below, 1) * (1 - (place - below)) + np.take_along_axis(
-        curves, below + 1, 1
-    ) * (place - below)
+    share = place - below
+    before, after = (np.take_along_axis(curves, below + step, 1) for step in (0, 1))
+    ahead = before * (1 - share) + after * share
     return np.clip(ahead / np.maximum(ahead[:, :1], 1e-12), 0, 1)
 
 
 def _cross_half(curves: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """Return the day on which each falling curve reaches one half, between two days by the straight
-    line; empty where it doesn't.
+    """Return the day on which each falling curve reaches one half, interpolated linearly.
+
+    Empty where it doesn't.
     """
     reached = curves <= 0.5
     after = np.where(reached.any(axis=1), reached.argmax(axis=1), 0)
     before, rows = np.maximum(after - 1, 0), np.arange(len(curves))
     top, bottom = curves[rows, before], curves[rows, after]
     share = np.divide(top - 0.5, top - bottom, out=np.zeros(len(rows)), where=top > bottom)
-    return np.where(
-        reached.any(axis=1), days[before] + share * (days[after] - days[before]), np.nan
-    )
+    crossed = days[before] + share * (days[after] - days[before])
+    return np.where(reached.any(axis=1), crossed, np.nan)

@@ -1,279 +1,299 @@
-"""Verdicts of ``40_survival`` in words, computed from its tables; "nothing found" is one that each
-of them can reach.
+"""Sentences and tables of ``40_survival`` for its readers, computed from the result tables.
+
+Each verdict can be that nothing significant was found.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from research.evaluation.intervals import Z
+from research.models.registry import BASELINE
 from research.reporting.format import join_words, write_interval, write_plain, write_quantity
+from research.survival.evaluate import find_best_model
+from research.survival.non_proportional import ALPHA, BY_PERIOD, NONE, STRATIFIED
 
-LEVEL = 0.05
-SURE = 0.001
-RELATED = (
-    "But who is lost from sight early differs from who is watched long in what the model sees."
-    " Kaplan-Meier, and the weights behind the Brier score and Uno's concordance, take them as"
-    " alike: these scores are off by an amount that the data don't tell, and the mean prediction"
-    " isn't judged. Groups of like predictions (pictures of predicted against observed) suffer"
-    " less."
+CERTAIN = 0.001  # p-value of dependent censoring below which the mean prediction is not judged
+MAX_NAMED = 4
+MIN_OBSERVED = 50  # customers at risk on the day of which a sentence speaks
+DEPENDENT_CENSORING = (
+    "But censoring depends on the predicted risk: customers who are censored early differ from"
+    " those followed for long. Kaplan-Meier, and the weights behind the Brier score and Uno's"
+    " concordance, assume that it doesn't: these scores are biased by an unknown amount, and the"
+    " mean prediction isn't judged. Groups of similar predictions (pictures of predicted against"
+    " observed) suffer less."
 )
-MOST_NAMED = 4
-WHOLE = {
+SCORE_WORDS = {
     "integrated_brier": "integrated Brier score",
     "uno_c": "concordance (Uno)",
     "harrell_c": "concordance (Harrell)",
 }
-
-
-def describe_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
-    """Say which segments leave at another pace, with the longest and the shortest stay of the
-    clearest attribute.
-
-    Parameters
-    ----------
-    tests : see ``stays.compare_segments``
-    summary : see ``stays.summarise_tenures``
-    """
-    found = tests[tests.p_adjusted < LEVEL]
-    if found.empty:
-        return (
-            f"**No attribute tells who leaves sooner**: of {len(tests)} tried, the log-rank test"
-            " shows no difference between the segments of any."
-        )
-    first = found.iloc[0]
-    rows = summary[(summary.segment_by == first.segment_by) & summary.mean_low.notna()].sort_values(
-        "mean_days"
-    )
-    rows = rows[
-        rows.given_days == rows.given_days.min()
-    ]  # what has lasted longer is not to be compared
-    names = ", ".join(_plain(name) for name in found.segment_by[:MOST_NAMED])
-    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    start = (
-        f"**Customers leave at another pace by {names}{more}** ({len(found)} of {len(tests)}"
-        " attributes tried, log-rank, p below 5 % after Holm's correction)."
-    )
-    if len(rows) < 2:
-        return start
-    ends = [
-        f"{write_plain(row.segment)}: {_say(row, 'mean_days', 'mean_low', 'mean_high')}"
-        for row in (rows.iloc[-1], rows.iloc[0])
-    ]
-    return (
-        f"{start} By {_plain(first.segment_by)}, of the first {rows.until_days.iloc[0]:,.0f}"
-        f" {unit}{_given(rows)} they stay on average {'; '.join(ends)}."
-    )
-
-
-def _given(rows: pd.DataFrame) -> str:
-    return f" after day {rows.given_days.iloc[0]:.0f}" if rows.given_days.iloc[0] > 0 else ""
-
-
-def _say(row: pd.Series, value: str, low: str, high: str) -> str:
-    return write_interval(row[value], row[low], row[high], 0 if row[value] >= 20 else 1)
-
-
-def _plain(name: str) -> str:
-    return str(name).replace("_", " ")
-
-
-def describe_proportionality(tests: pd.DataFrame, worst: str | None, remedies: pd.DataFrame) -> str:
-    """Say whether hazard ratios stay the same over time, and what the remedies gain.
-
-    Parameters
-    ----------
-    tests : see ``proportional.check_proportionality``
-    worst : the term whose ratio changes most surely, or none
-    remedies : see ``remedies.compare_alternatives``, empty where there is none
-    """
-    tried, joint = int((tests.term != "all").sum()), tests[tests.term == "all"].iloc[0]
-    if worst is None:
-        return (
-            f"**No hazard ratio is shown to change over time** ({tried}"
-            f" attribute{'s' if tried > 1 else ''} tested, jointly p = {joint.p_value:.2g}): the"
-            " ratios above can be read as they stand, as far as these data tell."
-        )
-    row, by = tests.set_index("term").loc[worst], remedies.set_index("remedy")
-    beyond = int((tests.p_value[tests.term != "all"] * tried < LEVEL).sum())
-    words = [
-        f"**The hazard ratios of {_plain(worst)} change over time** (chi² {row.chi2:.1f} on"
-        f" {row.df:.0f}, p = {row.p_value:.1g}): one ratio for all times misleads. So surely do"
-        f" those of {beyond} of {tried} attributes; the clearest is taken here."
-    ]
-    gain = by.loc["periods"]
-    judged = (
-        "so do read it by period"
-        if gain.p_value < LEVEL
-        else "which is not more than chance would give"
-    )
-    words.append(
-        f"Told apart in periods, it gains {gain.gain:.1f} in twice the log-likelihood for"
-        f" {gain.df:.0f} more coefficients (p = {gain.p_value:.1g}), {judged}."
-    )
-    if "strata" in by.index and np.isfinite(by.still_changing["strata"]):
-        still = "still change" if by.still_changing["strata"] < LEVEL else "are not shown to change"
-        before, after = by.still_changing["none"], by.still_changing["strata"]
-        words.append(
-            f"With {_plain(worst)} as strata, the ratios of the other attributes {still} (jointly p"
-            f" = {after:.1g}, before p = {before:.1g})."
-        )
-    return " ".join(words)
-
-
-def describe_reasons(reasons: pd.DataFrame) -> str:
-    """Say which share leaves for which reason by the last day on which at least 50 were watched."""
-    watched = reasons[reasons.at_risk >= 50]
-    watched = watched if len(watched) else reasons
-    rows = watched[watched.days == watched.days.max()].sort_values("share", ascending=False)
-    parts = [f"{row.reason} {_range(row)}" for row in rows.itertuples()]
-    return f"By day {rows.days.iloc[0]:,.0f} of a stay, so many have left: {'; '.join(parts)}."
-
-
-def _range(row) -> str:
-    return (
-        f"{write_quantity(row.share, 'share')} ({write_quantity(row.low, 'share')} to"
-        f" {write_quantity(row.high, 'share')})"
-    )
-
-
-def survival_score_table(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
-    """Return the scores of the whole curve, or their differences to the reference, with models as
-    rows, each as "value (low to high)".
-    """
-    names = (
-        ("difference", "difference_low", "difference_high")
-        if differences
-        else ("value", "low", "high")
-    )
-    rows = scores[scores.days.isna() & ((scores.family != "reference") | (not differences))]
-    cells = rows.assign(
-        cell=[write_interval(*numbers) for numbers in rows[list(names)].itertuples(index=False)]
-    )
-    table = cells.pivot(index="model", columns="metric", values="cell").loc[
-        rows.model.unique(), list(WHOLE)
-    ]
-    return table.rename(columns=WHOLE).rename_axis(columns=None).reset_index()
-
-
-def find_best(scores: pd.DataFrame) -> str:
-    """Return the model, no reference, with the lowest integrated Brier score."""
-    rows = scores[(scores.metric == "integrated_brier") & (scores.family != "reference")]
-    return rows.model[rows.value.idxmin()]
-
-
-def describe_separation(ratios: pd.DataFrame) -> str:
-    """Name the columns for which no hazard ratio can be told; see
-    ``proportional.tabulate_hazard_ratios``.
-    """
-    names = [write_plain(name, 60) for name in ratios.column[ratios.separated]]
-    return (
-        f"No ratio can be told for {join_words(names)}: all of those customers, or none of them,"
-        " left before the others."
-        if names
-        else ""
-    )
+UNIT_HEADS = {
+    "given_days": "given {}",
+    "median_days": "median, {}",
+    "until_days": "until {}",
+    "mean_days": "mean {}",
+    "longest_days": "longest observed, {}",
+}
 
 
 def rename_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Return a table whose columns of days are headed by the unit that a flat study counts in."""
-    heads = {
-        "given_days": "given {}",
-        "median_days": "median, {}",
-        "until_days": "until {}",
-        "mean_days": "mean {}",
-        "longest_days": "longest seen, {}",
-    }
-    return (
-        table
-        if unit == "days"
-        else table.rename(columns={name: head.format(unit) for name, head in heads.items()})
-    )
+    if unit == "days":
+        return table
+    return table.rename(columns={name: head.format(unit) for name, head in UNIT_HEADS.items()})
 
 
-def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
-    """Say whether the best model beats Kaplan-Meier in probabilities and in ranking, and whether
-    its probabilities hold at each day.
+def survival_score_table(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
+    """Return the scores of the whole curve, one row per model, as "value (low to high)".
 
     Parameters
     ----------
-    scores : see ``censored.score_models``
-    censoring : p-value of ``survival.check_independent_censoring``; below 0.1 % the mean is not compared with
-        Kaplan-Meier
+    scores : see ``survival_metrics.score_models``
+    differences : to the baseline, in place of the scores
     """
-    best = find_best(scores)
+    prefix = "difference_" if differences else ""
+    names = ["difference" if differences else "value", f"{prefix}low", f"{prefix}high"]
+    rows = scores[scores.days.isna() & ((scores.family != BASELINE) | (not differences))]
+    cells = rows.assign(
+        cell=[write_interval(*numbers) for numbers in rows[names].itertuples(index=False)]
+    )
+    table = cells.pivot(index="model", columns="metric", values="cell").loc[
+        rows.model.unique(), list(SCORE_WORDS)
+    ]
+    return table.rename(columns=SCORE_WORDS).rename_axis(columns=None).reset_index()
+
+
+def describe_proxies(proxies: Sequence[str]) -> str:
+    """Name the columns of a flat study that stand for the duration; see ``find_duration_proxies``.
+
+    Empty where there are none.
+    """
+    if not proxies:
+        return ""
+    return f"Left out, because they stand for the duration itself: {join_words(proxies)}."
+
+
+def describe_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
+    """Return which attributes go with a different survival, and the ends of the clearest one.
+
+    Parameters
+    ----------
+    tests : see ``tenure.compare_segments``
+    summary : see ``tenure.summarise_tenures``
+    """
+    if tests.empty:
+        return ""
+    significant = tests[tests.p_adjusted < ALPHA]
+    if significant.empty:
+        return (
+            f"**Survival doesn't differ significantly by any attribute**: {len(tests)} tested"
+            " (log-rank, p-values after Holm's correction)."
+        )
+    names = [_space(name) for name in significant.segment_by[:MAX_NAMED]]
+    more = len(significant) - MAX_NAMED
+    named = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    start = (
+        f"**Survival differs significantly by {named}** ({len(significant)} of {len(tests)}"
+        " attributes tested, log-rank, p below 5 % after Holm's correction)."
+    )
+    return f"{start}{_describe_ends(summary, significant.segment_by.iloc[0], unit)}"
+
+
+def _describe_ends(summary: pd.DataFrame, by: str, unit: str) -> str:
+    """Return the longest and the shortest mean tenure of the segments of one attribute."""
+    rows = summary[(summary.segment_by == by) & summary.mean_low.notna()].sort_values("mean_days")
+    # means that are conditional on a longer tenure can't be compared with the others
+    rows = rows[rows.given_days == rows.given_days.min()]
+    if len(rows) < 2:
+        return ""
+    given = rows.given_days.iloc[0]
+    after = f" after day {given:.0f}" if given > 0 else ""
+    ends = [
+        f"{write_plain(row.segment)} {_write_days(row.mean_days, row.mean_low, row.mean_high)}"
+        for row in (rows.iloc[-1], rows.iloc[0])
+    ]
+    return (
+        f" By {_space(by)}, the restricted mean tenure over the first"
+        f" {rows.until_days.iloc[0]:,.0f} {unit}{after} is {'; '.join(ends)}."
+    )
+
+
+def _write_days(value: float, low: float, high: float) -> str:
+    return write_interval(value, low, high, 0 if value >= 20 else 1)
+
+
+def _space(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def describe_separation(ratios: pd.DataFrame) -> str:
+    """Name the columns without a hazard ratio; see ``cox.tabulate_hazard_ratios``."""
+    if ratios.empty:
+        return ""
+    names = [write_plain(name, 60) for name in ratios.column[ratios.separated]]
+    if not names:
+        return ""
+    return (
+        f"No hazard ratio can be estimated for {join_words(names)}: all of those customers, or none"
+        " of them, left before the others."
+    )
+
+
+def describe_proportionality(
+    tests: pd.DataFrame, worst: str | None, alternatives: pd.DataFrame
+) -> str:
+    """Return whether hazard ratios are constant over time, and what the alternatives gain.
+
+    Parameters
+    ----------
+    tests : see ``cox.check_proportionality``
+    worst : see ``non_proportional.find_least_proportional``
+    alternatives : see ``non_proportional.compare_alternatives``; empty where there is none
+    """
+    if tests.empty:
+        return ""
+    tested, joint = int((tests.term != "all").sum()), tests[tests.term == "all"].iloc[0]
+    if worst is None:
+        return (
+            f"**Proportional hazards are not rejected for any attribute** ({tested} tested, jointly"
+            f" p = {joint.p_value:.2g}): the ratios above can be read as constant over time."
+        )
+    row, by_model = tests.set_index("term").loc[worst], alternatives.set_index("remedy")
+    rejected = int((tests.p_value[tests.term != "all"] * tested < ALPHA).sum())
+    sentences = [
+        f"**Proportional hazards are rejected for {rejected} of {tested} attributes**, most clearly"
+        f" for {_space(worst)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_value:.1g}): one"
+        " ratio for all times misleads.",
+        _describe_periods(by_model.loc[BY_PERIOD], worst),
+    ]
+    if STRATIFIED in by_model.index and np.isfinite(by_model.still_changing[STRATIFIED]):
+        before, after = by_model.still_changing[NONE], by_model.still_changing[STRATIFIED]
+        constant = "rejected" if after < ALPHA else "not rejected"
+        sentences.append(
+            f"With {_space(worst)} as strata, proportional hazards of the other attributes are"
+            f" {constant} (jointly p = {after:.1g}, before p = {before:.1g})."
+        )
+    return " ".join(sentences)
+
+
+def _describe_periods(gain: pd.Series, term: str) -> str:
+    numbers = f"(likelihood-ratio χ² {gain.gain:.1f}, {gain.df:.0f} df, p = {gain.p_value:.1g})"
+    start = f"For {_space(term)}, separate ratios for three periods"
+    if gain.p_value < ALPHA:
+        return f"{start} fit better {numbers}: read its ratios by period."
+    return f"{start} don't fit significantly better {numbers}."
+
+
+def describe_reasons(reasons: pd.DataFrame) -> str:
+    """Return the share that left by reason, by the last day with at least 50 at risk.
+
+    Parameters
+    ----------
+    reasons : see ``cumulative_incidence.compute_cumulative_incidence``
+    """
+    if reasons.empty:
+        return "The study doesn't record who left voluntarily."
+    followed = reasons[reasons.at_risk >= MIN_OBSERVED]
+    followed = followed if len(followed) else reasons
+    rows = followed[followed.days == followed.days.max()].sort_values("share", ascending=False)
+    parts = [f"{row.reason} {_write_share(row)}" for row in rows.itertuples()]
+    return f"Share that has left by day {rows.days.iloc[0]:,.0f} since joining: {'; '.join(parts)}."
+
+
+def _write_share(row) -> str:
+    value, low, high = (
+        write_quantity(number, "share") for number in (row.share, row.low, row.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
+    """Return whether the best model beats Kaplan-Meier, and whether it is calibrated.
+
+    Parameters
+    ----------
+    scores : see ``survival_metrics.score_models``
+    censoring : p-value of ``evaluate.check_independent_censoring``; below 0.1 % the mean prediction
+        is not compared with Kaplan-Meier
+    """
+    best = find_best_model(scores)
     name, rows = best[:1].upper() + best[1:], scores[scores.model == best].set_index("metric")
     brier, rank = rows.loc["integrated_brier"], rows.loc["uno_c"]
     change = write_interval(brier.difference, brier.difference_low, brier.difference_high, 4)
     order = f"its concordance (Uno) is {write_interval(rank.value, rank.low, rank.high)}"
     if brier.verdict == "better":
-        words = (
-            f"**{name} gives better survival probabilities than Kaplan-Meier**: the integrated"
-            f" Brier score (less is better) differs by {change}; {order}."
+        verdict = (
+            f"**{name} predicts survival better than Kaplan-Meier**: the integrated Brier score"
+            f" (lower is better) differs by {change}; {order}."
         )
     elif rank.verdict == "better":
-        words = (
-            f"**{name} ranks who leaves sooner, but its probabilities are not shown to be better"
+        verdict = (
+            f"**{name} ranks who leaves sooner, but its probabilities are not significantly better"
             f" than Kaplan-Meier's**: {order}; the integrated Brier score differs by {change}."
         )
     else:
-        words = (
-            "**No model is shown to be better than Kaplan-Meier, the same curve for everybody**:"
+        verdict = (
+            "**No model is significantly better than Kaplan-Meier, the same curve for everybody**:"
             f" {best}, with the lowest integrated Brier score, differs by {change}; {order}. These"
-            " features don't tell when customers leave, or there are too few to show it."
+            " features don't predict when customers leave, or there are too few customers to show"
+            " it."
         )
-    if censoring < SURE:
-        return f"{words} {RELATED}"
-    return (
-        f"{words}"
-        f" {_say_calibration(scores[(scores.model == best) & (scores.metric == 'calibration')], unit)}"
-    )
+    if censoring < CERTAIN:
+        return f"{verdict} {DEPENDENT_CENSORING}"
+    means = scores[(scores.model == best) & (scores.metric == "calibration")]
+    return f"{verdict} {_describe_calibration(means, unit)}"
 
 
-def _say_calibration(rows: pd.DataFrame, unit: str) -> str:
-    wide = (
-        float(norm.ppf(1 - LEVEL / (2 * max(len(rows), 1)))) / Z
-    )  # the times are judged together (Bonferroni)
+def _describe_calibration(rows: pd.DataFrame, unit: str) -> str:
+    """Return on which side the mean prediction is off; days are judged together (Bonferroni)."""
+    wide = float(norm.ppf(1 - ALPHA / (2 * max(len(rows), 1)))) / Z
     off = rows[
         (rows.value > wide * (rows.value - rows.low))
         | (rows.value < -wide * (rows.high - rows.value))
     ]
     if off.empty:
         return (
-            "At none of the judged times does the mean predicted share of leavers differ from the"
-            " observed one by more than chance would give."
+            "The mean predicted share of leavers doesn't differ significantly from the observed one"
+            " at any of the judged times."
         )
     worst = off.loc[off.value.abs().idxmax()]
     side = "too many" if worst.value > 0 else "too few"
+    points = write_quantity(abs(worst.value), "share").replace(" %", " points")
     return (
-        f"It predicts {side} leavers by {worst.days:g} {unit}, by"
-        f" {write_quantity(abs(worst.value), 'share').replace(' %', ' points')} of all ({len(off)}"
-        f" of {len(rows)} times are off by more than chance): read its curves as a ranking first."
+        f"It predicts {side} leavers by {worst.days:g} {unit}, by {points} of all (significant at"
+        f" {len(off)} of {len(rows)} times): read its curves as a ranking first."
     )
 
 
 def describe_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
-    """Say how long customers are expected to stay, how far apart they are, and for how many a
-    median is reached.
+    """Return how long customers are expected to stay, and for how many a median is reached.
+
+    Parameters
+    ----------
+    lifetimes : see ``remaining_lifetime.predict_remaining_lifetimes``
     """
-    known = lifetimes[lifetimes.restricted_mean_days.notna()]
-    if known.empty:
+    estimated = lifetimes[lifetimes.restricted_mean_days.notna()]
+    if estimated.empty:
         return (
-            "**No remaining lifetime can be told**: everybody has lasted so long that nobody was"
-            " watched beyond."
+            "**No remaining lifetime can be estimated**: every tenure is already as long as the"
+            " longest follow-up."
         )
-    low, middle, high = known.restricted_mean_days.quantile([0.1, 0.5, 0.9])
-    width = (known.high_mean_days - known.low_mean_days).median()
+    low, middle, high = estimated.restricted_mean_days.quantile([0.1, 0.5, 0.9])
+    width = (estimated.high_mean_days - estimated.low_mean_days).median()
+    beyond = len(lifetimes) - len(estimated)
     left_out = (
-        f" {len(lifetimes) - len(known):,} have lasted so long that nobody was watched beyond:"
-        " empty."
-        if len(known) < len(lifetimes)
+        f" {beyond:,} have lasted as long as the longest follow-up already: empty."
+        if beyond
         else ""
     )
     return (
-        f"Of the next {known.until_days.iloc[0]:,.0f} {unit}, half of the {len(known):,} customers"
-        f" are expected to stay more than {middle:,.1f}; a tenth less than {low:,.1f}, a tenth more"
-        f" than {high:,.1f}. The interval of a single expectation is typically {width:,.1f} wide."
-        f" For {known.median_days.notna().sum():,} the median lies within that time; for the others"
-        f" it is empty, not infinite.{left_out}"
+        f"Of the next {estimated.until_days.iloc[0]:,.0f} {unit}, half of the"
+        f" {len(estimated):,} customers are expected to stay more than {middle:,.1f}; a tenth less"
+        f" than {low:,.1f}, a tenth more than {high:,.1f}. The 95 % interval of a single"
+        f" expectation is typically {width:,.1f} wide. For"
+        f" {estimated.median_days.notna().sum():,} the median lies within that time; for the others"
+        f" it is not reached, and empty.{left_out}"
     )

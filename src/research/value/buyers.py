@@ -1,9 +1,6 @@
-"""What buyers without a contract are worth, by the rhythm of their purchases and what they
-spend.
-"""
+"""The value of buyers without a contract, by their purchases and what they spend."""
 
 from datetime import date
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -12,107 +9,113 @@ from research.data.contracts import Tables
 from research.errors import StudyError
 from research.models.clv.gamma_gamma import fit_spend
 from research.models.clv.max_likelihood import Fit
+from research.models.registry import BASELINE, Model
 from research.study import Study
-from research.value.valuation import FAMILY, Valuation, Holdout, frame_values
 from research.value.contract_margins import find_last_day
-from research.value.expected_value import (
+from research.value.expected_value import value_buyers
+from research.value.holdout import predict_baselines
+from research.value.purchase_models import (
     MODELS,
     choose_purchase_model,
     fit_purchase_models,
-    load_histories,
     tabulate_parameters,
-    value_buyers,
 )
-from research.value.holdout import REFERENCE, predict_baselines, load_last_period, load_later
+from research.value.purchases import load_histories, load_last_period, load_window
+from research.value.valuation import FAMILY, Holdout, Valuation, frame_values
 
-MOST = 2_000  # customers of a resample
+MAX_CUSTOMERS = 2_000  # of a resample
 
 
 def value_non_contractual(
     tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
 ) -> Valuation:
-    """Value everybody who has bought by the snapshot; ``folds`` doesn't matter here. See
-    ``value_customers``.
+    """Value everybody who has bought by the snapshot; see ``customers.value_customers``.
+
+    ``folds`` is ignored.
     """
     histories = load_histories(tables, study, snapshot)
-    rhythms, spend = fit_purchase_models(histories), fit_spend(histories)
-    best, scale = choose_purchase_model(rhythms), np.sqrt(min(MOST, len(histories)) / len(histories))
-    found = _value_histories(histories, study, MODELS[best], rhythms[best], spend)
-    pairs = [
-        _refit(histories, MODELS[best], rhythms[best], spend, seed + number)
+    fits, spend = fit_purchase_models(histories), fit_spend(histories)
+    best = choose_purchase_model(fits)
+    model, fit = MODELS[best], fits[best]
+    scale = np.sqrt(min(MAX_CUSTOMERS, len(histories)) / len(histories))
+    by_model = _value_histories(histories, study, model, fit, spend)
+    refitted = [
+        _value_histories(
+            histories, study, model, *_refit(histories, model, fit, spend, seed + number)
+        )
         for number in range(refits)
     ]
-    again = [_value_histories(histories, study, MODELS[best], *pair) for pair in pairs]
-    drawn, kept = (
-        np.array([one[name].to_numpy() for one in again]).reshape(refits, len(histories))
+    resampled, resampled_if_kept = (
+        np.array([table[name].to_numpy() for table in refitted]).reshape(refits, len(histories))
         for name in ("value", "value_if_kept")
     )
-    silence = MODELS[best].predict_silence(
-        histories, rhythms[best], study.churn.lead_days, study.churn.horizon_days
+    risk = model.estimator.predict_silence(
+        histories, fit, study.churn.lead_days, study.churn.horizon_days
     )
-    columns = {name: found[name].to_numpy() for name in found} | {"risk": silence}
-    values = frame_values(histories.customer_id, columns, drawn, scale)
-    parts = {
-        "parameters": tabulate_parameters(rhythms, spend),
-        "rhythms": rhythms,
-        "histories": histories,
-    }
+    columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": risk}
     return Valuation(
-        values,
-        drawn,
-        kept,
+        frame_values(histories.customer_id, columns, resampled, scale),
+        resampled,
+        resampled_if_kept,
         scale,
         best,
         study.economics.currency,
-        **parts,
-        holdout=_hold_buyers(tables, study, snapshot, histories, rhythms, spend),
+        snapshot,
+        parameters=tabulate_parameters(fits, spend),
+        purchase_fits=fits,
+        histories=histories,
+        holdout=_hold_out(tables, study, snapshot, histories, fits, spend),
     )
 
 
 def _value_histories(
-    histories: pd.DataFrame, study: Study, model: ModuleType, rhythm: Fit, spend: Fit
+    histories: pd.DataFrame, study: Study, model: Model, fit: Fit, spend: Fit
 ) -> pd.DataFrame:
     terms = study.economics
-    found = value_buyers(
-        histories, model, rhythm, spend, terms.value_days, terms.margin_share, terms.discount_rate
+    values = value_buyers(
+        histories, model, fit, spend, terms.value_days, terms.margin_share, terms.discount_rate
     )
-    return found.assign(value_if_kept=found.value / np.maximum(found.alive, 1e-12))
+    return values.assign(value_if_kept=values.value / np.maximum(values.alive, 1e-12))
 
 
 def _refit(
-    histories: pd.DataFrame, model: ModuleType, rhythm: Fit, spend: Fit, seed: int
+    histories: pd.DataFrame, model: Model, fit: Fit, spend: Fit, seed: int
 ) -> tuple[Fit, Fit]:
-    """Fit both models to resampled customers; the given fits stand where the resample allows
-    none.
+    """Fit both models to resampled customers.
+
+    The given fits are kept where a resample doesn't identify the parameters.
     """
-    size = min(MOST, len(histories))
+    size = min(MAX_CUSTOMERS, len(histories))
     rows = histories.iloc[np.random.default_rng(seed).integers(len(histories), size=size)]
     try:
-        again = model.fit_rhythm(rows), fit_spend(rows)
+        refit, respend = model.estimator.fit_rhythm(rows), fit_spend(rows)
     except StudyError:
-        return rhythm, spend
-    return again if again[1].parameters[1] > 1 else (again[0], spend)
+        return fit, spend
+    has_mean = respend.parameters[1] > 1
+    return refit, respend if has_mean else spend
 
 
-def _hold_buyers(
+def _hold_out(
     tables: Tables,
     study: Study,
     snapshot: date,
     histories: pd.DataFrame,
-    rhythms: dict[str, Fit],
+    fits: dict[str, Fit],
     spend: Fit,
 ) -> Holdout | None:
+    """Return purchases and spending predicted for the days after the snapshot, and the actual."""
     until = find_last_day(tables, study, snapshot)
     if (span := (until - snapshot).days) < 1:
         return None
     customers = histories.customer_id
-    later = load_later(tables, customers, snapshot, until)
-    expected = predict_baselines(histories, load_last_period(tables, customers, snapshot, span), span)
-    families = dict.fromkeys(expected["purchases"], REFERENCE) | dict.fromkeys(rhythms, FAMILY)
-    for name, rhythm in rhythms.items():
-        found = value_buyers(histories, MODELS[name], rhythm, spend, span, 1.0, 0.0)
-        expected["purchases"][name], expected["amount"][name] = (
-            found.purchases.to_numpy(),
-            found.value.to_numpy(),
-        )
-    return Holdout(expected, {name: later[name].to_numpy() for name in expected}, families, until)
+    later = load_window(tables, customers, snapshot, until)
+    last_period = load_last_period(tables, customers, snapshot, span)
+    predicted = predict_baselines(histories, last_period, span)
+    families = dict.fromkeys(predicted["purchases"], BASELINE) | dict.fromkeys(fits, FAMILY)
+    for name, fit in fits.items():
+        # undiscounted, and all of the amount
+        values = value_buyers(histories, MODELS[name], fit, spend, span, 1.0, 0.0)
+        predicted["purchases"][name] = values.purchases.to_numpy()
+        predicted["amount"][name] = values.value.to_numpy()
+    actual = {name: later[name].to_numpy() for name in predicted}
+    return Holdout(predicted, actual, families, until)

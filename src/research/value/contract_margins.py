@@ -1,47 +1,25 @@
-"""What contracts hold: the fee and the add-ons of a day at a snapshot, the snapshots from which
-survival is learned, and what was earned after them.
-"""
+"""Margins under contract: fee and add-ons of a day at a snapshot, and what was earned later."""
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.data.coverage import find_data_end, find_data_start
-from research.errors import NotApplicable, StudyError
-from research.features.build import load_features
-from research.features.leakage.gate import check_panel
-from research.panel.evidence import cut, cut_evidence
-from research.panel.labels import find_population, label
+from research.data.coverage import find_data_end
+from research.errors import NotApplicable
+from research.panel.evidence import filter_as_of
+from research.panel.periods import MEAN_MONTH_DAYS, YEAR_DAYS
 from research.panel.spells import end_day, runs_on
 from research.study import Study
 from research.study_schema import Economics
-from research.survival.follow_up import frame_durations, require_leavers
-from research.value.holdout import load_later
-
-MONTH_DAYS = 365.25 / 12
-LEAST_HISTORY = 90  # days of evidence before the first snapshot that is learned from
-WATCHED = 365  # days over which add-ons are counted
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Rows to learn survival from and rows to value, the features that may be used, and what the
-    leak gate found.
-    """
-
-    train: pd.DataFrame
-    present: pd.DataFrame
-    outcome: np.ndarray
-    honest: list[str]
-    leaks: pd.DataFrame
+from research.value.purchases import load_window, start_after
 
 
 def require_fees(tables: Tables, study: Study) -> None:
-    """Pass a contractual study whose contracts tell a fee.
+    """Pass a contractual study whose contracts have fees.
 
     Raises
     ------
@@ -50,128 +28,88 @@ def require_fees(tables: Tables, study: Study) -> None:
     """
     if "monthly_fee" not in tables["contracts"].columns:
         raise NotApplicable(
-            f"the study {study.name} tells no prices: its contracts have no column monthly_fee"
+            f"the study {study.name} has no prices: its contracts have no column monthly_fee"
         )
     if not tables["contracts"].monthly_fee.count().execute():
         raise NotApplicable(
-            f"the study {study.name} tells no prices: monthly_fee is empty in all of its contracts"
+            f"the study {study.name} has no prices: monthly_fee is empty in all of its contracts"
         )
-
-
-def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, ...]:
-    """Return snapshots to learn from: the span of value, half of it, and lead and horizon before
-    ``snapshot``, as far as the data reach back.
-
-    The first tells how customers fare over the whole span, the last how they have fared of late;
-    each is followed to ``snapshot`` and no further.
-
-    Raises
-    ------
-    StudyError
-        If the data begin too late for any of them.
-    """
-    span, near = study.economics.value_days, study.churn.lead_days + study.churn.horizon_days
-    first = (study.data_start or find_data_start(tables, study)) + timedelta(days=LEAST_HISTORY)
-    days = sorted(
-        {snapshot - timedelta(days=back) for back in (span, span // 2, near) if back >= near}
-    )
-    if not (known := tuple(day for day in days if day >= first)):
-        raise StudyError(
-            f"expected data from {LEAST_HISTORY + near} days before the snapshot {snapshot} on to"
-            f" learn who stays, got data from {first - timedelta(days=LEAST_HISTORY)}; use a"
-            " later snapshot or a shorter horizon"
-        )
-    return known
-
-
-def load_subscribers(tables: Tables, study: Study, snapshot: date) -> Panel:
-    """Return who is under contract at the snapshot, and earlier customers to learn from, all known
-    by it.
-    """
-    train = _load_rows(tables, study, plan_landmarks(tables, study, snapshot), snapshot)
-    present = _load_rows(tables, study, (snapshot,), snapshot)
-    leakage = check_panel(tables, study, train, first_judged_day=snapshot)
-    outcome = frame_durations(train)
-    require_leavers(outcome, "training")
-    if present.empty:
-        raise StudyError(
-            f"expected customers under contract on {snapshot}, got none; use another snapshot"
-        )
-    return Panel(train, present, outcome, leakage.allowed, leakage.findings)
-
-
-def _load_rows(
-    tables: Tables, study: Study, days: tuple[date, ...], known_by: date
-) -> pd.DataFrame:
-    evidence = cut_evidence(tables, days)
-    return load_features(
-        evidence, label(tables, find_population(evidence, study), study, known_by), study
-    )
 
 
 def load_fees(tables: Tables, customers: pd.Series, snapshot: date) -> np.ndarray:
-    """Return the fee of a day under the contracts that run at the end of the snapshot, added up, in
-    the order of ``customers``.
+    """Return the fee of a day, summed over the contracts that run at the end of the snapshot.
+
+    In the order of ``customers``.
     """
-    terms = cut(tables["contracts"], "contracts", [snapshot])
+    terms = filter_as_of(tables["contracts"], "contracts", [snapshot])
     running = terms.filter(runs_on(terms.started_at.truncate("D"), end_day(terms), terms.snapshot))
-    fees = (
-        running.group_by("customer_id")
-        .agg(fee=running.monthly_fee.sum().cast("float64"))
-        .to_pandas()
-        .set_index("customer_id")
-        .fee
-    )
-    return fees.reindex(customers).fillna(0.0).to_numpy(float) / MONTH_DAYS
+    return _sum_by_customer(running, running.monthly_fee, customers) / MEAN_MONTH_DAYS
+
+
+def _sum_by_customer(table: ir.Table, amount: ir.Value, customers: pd.Series) -> np.ndarray:
+    """Return the sum of an amount in the order of ``customers``, 0 for those without a row."""
+    sums = table.group_by("customer_id").agg(total=amount.sum().cast("float64"))
+    totals = sums.to_pandas().set_index("customer_id").total
+    return totals.reindex(customers).fillna(0.0).to_numpy(float)
 
 
 def load_add_ons(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
-    """Return what the orders of each customer are expected to bring on a day, returns taken off; 0
-    where the study has no orders.
+    """Return the expected spending of each customer on a day, net of returns.
 
-    Few orders are drawn towards the mean of all: a gamma-Poisson mixture by moments over the last
-    year (Marshall 1991, doi:10.2307/2347593), times the mean of what a day with an order brings.
+    0 where the study has no orders. The number of orders is shrunk towards the mean of all by a
+    gamma-Poisson mixture of the last year, by moments (Marshall 1991, doi:10.2307/2347593), and
+    multiplied by the mean spending of a day with an order.
+
+    Parameters
+    ----------
+    present : DataFrame with columns customer_id, tenure_days
     """
     if "orders" not in tables:
         return np.zeros(len(present))
-    watched = np.clip(present.tenure_days.to_numpy(float), 1, _reach_back(tables, study, snapshot))
-    last = _load_year(tables, present.customer_id, snapshot)
-    counts = last.purchases.to_numpy()
-    brought = last.amount.sum() / max(counts.sum(), 1)
-    return shrink_rates(counts, watched) * brought
-
-
-def _reach_back(tables: Tables, study: Study, snapshot: date) -> float:
-    first = tables["orders"].ordered_at.min().execute().date()
-    return float(max(min(WATCHED, (snapshot - first).days), 1))
-
-
-def _load_year(tables: Tables, customers: pd.Series, snapshot: date) -> pd.DataFrame:
-    return load_later(
-        {"orders": cut(tables["orders"], "orders", [snapshot])},
-        customers,
-        snapshot - timedelta(days=WATCHED),
+    reach = _find_order_days(tables, snapshot)
+    observed = np.clip(present.tenure_days.to_numpy(float), 1, reach)
+    last_year = load_window(
+        {"orders": filter_as_of(tables["orders"], "orders", [snapshot])},
+        present.customer_id,
+        snapshot - timedelta(days=YEAR_DAYS),
         snapshot,
     )
+    counts = last_year.purchases.to_numpy()
+    spending = last_year.amount.sum() / max(counts.sum(), 1)
+    return shrink_rates(counts, observed) * spending
 
 
-def shrink_rates(counts: np.ndarray, watched: np.ndarray) -> np.ndarray:
-    """Return each customer's rate of a day, drawn towards that of all by as much as chance alone
-    explains the differences: (rows,).
+def _find_order_days(tables: Tables, snapshot: date) -> float:
+    """Return how many days before the snapshot have orders, at most a year."""
+    first = tables["orders"].ordered_at.min().execute().date()
+    return float(max(min(YEAR_DAYS, (snapshot - first).days), 1))
+
+
+def shrink_rates(counts: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Return each customer's rate of a day, shrunk towards the mean rate of all: (rows,).
+
+    The more, the more of the differences chance alone explains.
+
+    Parameters
+    ----------
+    counts, observed : (rows,), events, and the days in which they were counted
     """
-    mean = counts.sum() / watched.sum()
+    mean = counts.sum() / observed.sum()
     if mean == 0:
         return np.zeros(len(counts))
-    spread = max(
-        (((counts - mean * watched) ** 2).sum() - mean * watched.sum()) / (watched**2).sum(),
+    variance = max(
+        (((counts - mean * observed) ** 2).sum() - mean * observed.sum()) / (observed**2).sum(),
         mean**2 * 1e-6,
     )
-    return (mean**2 / spread + counts) / (mean / spread + watched)
+    return (mean**2 / variance + counts) / (mean / variance + observed)
 
 
-def compute_margins(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
-    """Return what remains of a day under contract: the shares of fee and add-ons that the study
-    states; in the order of ``present``.
+def compute_margins(
+    tables: Tables, study: Study, present: pd.DataFrame, snapshot: date
+) -> np.ndarray:
+    """Return the margin of a day under contract, in the order of ``present``.
+
+    The shares of fee and add-ons that study.yml states.
     """
     economics = study.economics
     return economics.fee_margin * load_fees(
@@ -182,34 +120,21 @@ def compute_margins(tables: Tables, study: Study, present: pd.DataFrame, snapsho
 def load_realised_margins(
     tables: Tables, economics: Economics, customers: pd.Series, opens: date, closes: date
 ) -> np.ndarray:
-    """Return what remained of fees and orders on the days ``(opens, closes]``, undiscounted, in the
-    order of ``customers``.
+    """Return the margin of fees and orders on the days ``(opens, closes]``, undiscounted.
 
-    A fee is earned day by day while its contract runs.
+    In the order of ``customers``. A fee is earned day by day while its contract runs.
     """
-    low, high = (
-        ibis.literal(datetime(day.year, day.month, day.day) + timedelta(days=1))
-        for day in (opens, closes)
-    )
+    low, high = (ibis.literal(start_after(day)) for day in (opens, closes))
     terms = tables["contracts"]
-    ended = end_day(terms).fill_null(high)
-    begins, ends = ibis.greatest(terms.started_at.truncate("D"), low), ibis.least(ended, high)
-    paid = terms.mutate(
-        earned=ibis.greatest(ends.delta(begins, unit="day"), 0) * terms.monthly_fee / MONTH_DAYS
-    )
-    fees = (
-        paid.group_by("customer_id")
-        .agg(earned=lambda t: t.earned.sum().cast("float64"))
-        .to_pandas()
-        .set_index("customer_id")
-        .earned
-    )
-    found = economics.fee_margin * fees.reindex(customers).fillna(0.0).to_numpy(float)
-    return found + (
-        economics.margin_share * load_later(tables, customers, opens, closes).amount.to_numpy()
-        if "orders" in tables
-        else 0
-    )
+    starts = ibis.greatest(terms.started_at.truncate("D"), low)
+    ends = ibis.least(end_day(terms).fill_null(high), high)
+    days = ibis.greatest(ends.delta(starts, unit="day"), 0)
+    paid = terms.mutate(earned=days * terms.monthly_fee / MEAN_MONTH_DAYS)
+    margin = economics.fee_margin * _sum_by_customer(paid, paid.earned, customers)
+    if "orders" not in tables:
+        return margin
+    orders = load_window(tables, customers, opens, closes)
+    return margin + economics.margin_share * orders.amount.to_numpy()
 
 
 def find_last_day(tables: Tables, study: Study, snapshot: date) -> date:

@@ -1,12 +1,13 @@
-"""Pictures of the tables of ``50_value``; as in ``plots``, each draws one table on one Axes, and
-neither fits nor writes anything.
+"""Pictures of the tables of ``50_value``: each draws one table on one Axes.
+
+Intervals are those of the table, drawn as they are.
 """
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.colors import LogNorm
 from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
@@ -15,14 +16,26 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from research.reporting.style import COLOURS, DASHES, FAMILY_COLOURS, get_axes
+from research.models.registry import BASELINE
+from research.reporting.style import (
+    BOUNDS,
+    COLOURS,
+    DASHES,
+    FAMILY_COLOURS,
+    INK,
+    draw_sentence,
+    get_axes,
+    show_months,
+    stack_bounds,
+)
 
-NARROW = 28  # letters of a name beside an axis
+MAX_LETTERS = 28  # of a name beside an axis
+LOWEST_SHARE = 0.005  # of the values, drawn together at the foot of a logarithmic axis
+REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2}
 
 
 def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
-    """Draw what came against what one model expected, per tenth of the customers by that
-    expectation, with the diagonal.
+    """Draw actual against predicted means by decile of one model's prediction, with the diagonal.
 
     Logarithmic where all means are above 0.
 
@@ -33,62 +46,61 @@ def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = 
     label : what is counted, per customer
     """
     ax, rows = get_axes(ax), table[(table.model == model) & (table.group > 0)]
-    least, top = (
-        min(rows.expected.min(), rows.actual.min()),
-        max(rows.expected.max(), rows.high.max(), 1e-9),
-    )
+    least = min(rows.expected.min(), rows.actual.min())
+    top = 1.3 * max(rows.expected.max(), rows.high.max(), 1e-9)
     bottom = least / 2 if least > 0 else min(0, rows.low.min())
-    ax.plot([bottom, 1.3 * top], [bottom, 1.3 * top], color="#30343b", linestyle=":", linewidth=1.2)
-    spread = [rows.actual - rows.low.clip(lower=bottom), rows.high - rows.actual]
-    ax.errorbar(
-        rows.expected,
-        rows.actual,
-        yerr=np.maximum(spread, 0),
-        marker="o",
-        markersize=5,
-        elinewidth=0.9,
-        linestyle="none",
-        color=COLOURS[0],
-    )
     if least > 0:
         ax.set(xscale="log", yscale="log")
         for axis in (ax.xaxis, ax.yaxis):
             _tick_log(axis)
-    ax.set(
-        title=model,
-        xlabel=f"expected {label}",
-        ylabel=f"actual {label}",
-        xlim=(bottom, 1.3 * top),
-        ylim=(bottom, 1.3 * top),
+    ax.plot([bottom, top], [bottom, top], **REFERENCE_LINE)
+    clipped = rows.assign(low=rows.low.clip(lower=bottom))
+    sns.lineplot(
+        stack_bounds(clipped, "actual"),
+        x="expected",
+        y="actual",
+        marker="o",
+        mew=0,
+        linestyle="none",
+        color=COLOURS[0],
+        err_style="bars",
+        err_kws={"elinewidth": 0.9},
+        ax=ax,
+        **BOUNDS,
     )
+    ax.set(title=model, xlabel=f"predicted {label}", ylabel=f"actual {label}")
+    ax.set(xlim=(bottom, top), ylim=(bottom, top))
     return ax
 
 
 def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> Axes:
-    """Draw repeat purchases over the weeks, expected by each model and actual; a vertical line is
-    the snapshot.
+    """Draw repeat purchases over the weeks, expected by each model and actual.
+
+    A dotted vertical line is the snapshot.
 
     Parameters
     ----------
     table : DataFrame with columns model, week_ends, expected, actual, expected_total, actual_total,
-        holdout; see ``holdout.track_purchases``
+        holdout; see ``tracking.track_purchases``
     total : cumulative, else week by week
     """
+    if table.empty:
+        return draw_sentence("No repeat purchases to track.", ax)
     ax, end = get_axes(ax), "_total" if total else ""
     first = table[table.model == table.model.iloc[0]]
-    ax.plot(first.week_ends, first[f"actual{end}"], color="#30343b", linewidth=1.8, label="actual")
+    sns.lineplot(
+        first, x="week_ends", y=f"actual{end}", color=INK, linewidth=1.8, label="actual", ax=ax
+    )
     for number, (name, rows) in enumerate(table.groupby("model", sort=False)):
-        ax.plot(
-            rows.week_ends,
-            rows[f"expected{end}"],
-            color=COLOURS[number % len(COLOURS)],
-            linestyle=DASHES[(number + 1) % len(DASHES)],
-            label=name,
-        )
-    if (known := first[~first.holdout]).size:
-        ax.axvline(known.week_ends.max(), color="#30343b", linestyle=":", linewidth=1.2)
-    ax.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+        look = {
+            "color": COLOURS[number % len(COLOURS)],
+            "linestyle": DASHES[(number + 1) % len(DASHES)],
+        }
+        sns.lineplot(rows, x="week_ends", y=f"expected{end}", label=name, ax=ax, **look)
+    if len(learned := first[~first.holdout]):
+        ax.axvline(learned.week_ends.max(), **REFERENCE_LINE)
+    ax.get_legend().remove()
+    show_months(ax, 7)
     ax.set(
         ylabel="repeat purchases so far" if total else "repeat purchases in the week",
         xlabel="week ends",
@@ -98,53 +110,43 @@ def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> A
 
 
 def plot_errors(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
-    """Draw one score of every model with its 95 % interval; the dotted line is the rule from which
-    differences count, or 0 for a total.
+    """Draw one score of every model with its 95 % interval; baselines are grey squares.
+
+    The dotted line is the baseline from which differences count, or 0 for a total.
 
     Parameters
     ----------
     scores : DataFrame with columns model, family, metric, value, low, high, reference
     """
-    ax, rows = (
-        get_axes(ax),
-        scores[(scores.metric == metric) & scores.value.notna()].iloc[::-1].reset_index(drop=True),
-    )
-    colours = np.where(rows.family == "reference", FAMILY_COLOURS["reference"], COLOURS[0])
-    ax.hlines(rows.index, rows.low, rows.high, color=colours, linewidth=2.2)
-    for at, row in rows.iterrows():
-        ax.plot(
-            row.value,
-            at,
-            marker="s" if row.family == "reference" else "o",
-            color=colours[at],
-            markersize=7,
-        )
-    share = metric.endswith("share") or metric.startswith("hit_rate")
-    against = (
-        rows.value[rows.model == rows.reference[rows.reference != ""].iloc[0]]
-        if (rows.reference != "").any()
-        else rows.value[:0]
-    )
-    if len(against):
-        ax.axvline(
-            0 if metric == "total_error_share" else against.item(),
-            color="#30343b",
-            linestyle=":",
-            linewidth=1.2,
-            zorder=0,
-        )
+    ax, rows = get_axes(ax), scores[(scores.metric == metric) & scores.value.notna()]
+    order = [_shorten(name) for name in rows.model]
+    points = {"linestyle": "none", "markersize": 7, "err_kws": {"linewidth": 2.2}}
+    for baseline, colour, marker in (
+        (True, FAMILY_COLOURS[BASELINE], "s"),
+        (False, COLOURS[0], "o"),
+    ):
+        part = rows[(rows.family == BASELINE) == baseline]
+        bounds = stack_bounds(part.assign(model=part.model.map(_shorten)))
+        look = {"color": colour, "marker": marker, **points, **BOUNDS}
+        sns.pointplot(bounds, x="value", y="model", order=order, ax=ax, **look)
+    _draw_reference(ax, rows, metric)
     ax.xaxis.set_major_locator(MaxNLocator(5))
+    share = metric.endswith("share") or metric.startswith("hit_rate")
     ax.xaxis.set_major_formatter(
         PercentFormatter(1, decimals=0) if share else FuncFormatter(_write_tick)
     )
-    ax.set(
-        yticks=rows.index,
-        yticklabels=[_shorten(name) for name in rows.model],
-        ylim=(-0.6, len(rows) - 0.4),
-        xlabel=label,
-    )
+    ax.set(xlabel=label, ylabel="")
     ax.grid(axis="y", visible=False)
     return ax
+
+
+def _draw_reference(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
+    """Draw the value of the reference, 0 for a total; nothing where it is not known."""
+    references = rows.reference[rows.reference != ""]
+    value = rows.value[rows.model == references.iloc[0]] if len(references) else rows.value[:0]
+    if len(value):
+        at = 0 if metric == "total_error_share" else value.item()
+        ax.axvline(at, zorder=0, **REFERENCE_LINE)
 
 
 def _write_tick(value: float, _: int) -> str:
@@ -158,90 +160,94 @@ def _tick_log(axis: Axis) -> None:
 
 
 def _shorten(name: str) -> str:
-    return str(name) if len(str(name)) <= NARROW else str(name)[: NARROW - 1] + "…"
+    return str(name) if len(str(name)) <= MAX_LETTERS else str(name)[: MAX_LETTERS - 1] + "…"
 
 
 def plot_concentration(shares: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the share of all value that the most valuable customers hold; the dotted line is the
-    same value for all.
+    """Draw the share of all value by share of customers; the dotted line is equal value.
 
     Parameters
     ----------
     shares : DataFrame with columns customers_share, value_share
     """
     ax = get_axes(ax)
-    ax.plot([0, 1], [0, 1], color="#30343b", linestyle=":", linewidth=1.2)
-    ax.plot(shares.customers_share, shares.value_share, marker="o", markersize=4, color=COLOURS[0])
+    ax.plot([0, 1], [0, 1], **REFERENCE_LINE)
+    look = {"marker": "o", "markersize": 4, "mew": 0, "color": COLOURS[0], "estimator": None}
+    sns.lineplot(shares, x="customers_share", y="value_share", ax=ax, **look)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set(
-        xlabel="customers, the most valuable first",
-        ylabel="share of all value",
-        xlim=(0, 1),
-        ylim=(0, 1.02),
-    )
+    ax.set(xlabel="customers, the most valuable first", ylabel="share of all value")
+    ax.set(xlim=(0, 1), ylim=(0, 1.02))
     return ax
 
 
 def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw customers by risk and value, the darker the more of them; who is worth nothing is left
-    out of a logarithmic axis.
+    """Draw customers by risk and value, the darker the more of them.
+
+    Values are on a logarithmic axis, which leaves out those of 0.
 
     Parameters
     ----------
     values : DataFrame with columns risk, value
     """
-    ax, rows = get_axes(ax), values[values.value > 0]
+    rows = values[values.value > 0]
     if rows.empty:
-        return ax
-    low = rows.value.quantile(0.005)
-    ax.hexbin(
-        rows.risk,
-        rows.value.clip(lower=low),
-        yscale="log",
-        gridsize=32,
-        mincnt=1,
-        bins="log",
-        cmap="Blues",
-        linewidths=0.1,
-    )
+        return draw_sentence("No customer has a value.", ax)
+    ax, low = get_axes(ax), rows.value.quantile(LOWEST_SHARE)
+    cells = {"bins": 32, "cmap": "Blues", "norm": LogNorm(), "vmin": None, "vmax": None}
+    drawn = rows.assign(value=rows.value.clip(lower=low))
+    sns.histplot(drawn, x="risk", y="value", log_scale=(False, True), ax=ax, **cells)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _tick_log(ax.yaxis)
     ax.set(xlabel="risk", ylabel=f"value, {currency} (log scale)")
     return ax
 
 
-def plot_cost_of_churn(stakes: pd.DataFrame, by: str, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw what churn is expected to take from each segment of one attribute, with 95 % intervals,
-    and the part of the segment's value that it is.
+def list_plotted_attributes(by_segment: pd.DataFrame, most: int = 4) -> list[str]:
+    """Return the attributes with several segments, none where churn costs nothing.
 
     Parameters
     ----------
-    stakes : DataFrame with columns segment_by, segment, cost_of_churn, cost_low, cost_high,
+    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    """
+    if by_segment.cost_of_churn.iloc[0] < 1:
+        return []
+    segments = by_segment.groupby("segment_by", sort=False).size()
+    return list(segments.index[segments > 1])[:most]
+
+
+def plot_cost_of_churn(
+    by_segment: pd.DataFrame, by: str, currency: str, ax: Axes | None = None
+) -> Axes:
+    """Draw the expected cost of churn by segment of one attribute, with 95 % intervals.
+
+    The number beside a bar is the share of the segment's value.
+
+    Parameters
+    ----------
+    by_segment : DataFrame with columns segment_by, segment, cost_of_churn, cost_low, cost_high,
         cost_share
     """
-    ax, rows = get_axes(ax), stakes[stakes.segment_by == by].iloc[::-1].reset_index(drop=True)
-    ax.barh(rows.index, rows.cost_of_churn, color=COLOURS[0], height=0.62)
-    if rows.cost_low.notna().any():
-        ax.hlines(rows.index, rows.cost_low, rows.cost_high, color="#30343b", linewidth=1.6)
+    ax, rows = get_axes(ax), by_segment[by_segment.segment_by == by].reset_index(drop=True)
+    names = rows.segment.map(_shorten)
+    bounds = rows.assign(segment=names, low=rows.cost_low, high=rows.cost_high)
+    bars = {"color": COLOURS[0], "saturation": 1, "width": 0.62}
+    sns.barplot(
+        stack_bounds(bounds, "cost_of_churn"),
+        x="cost_of_churn",
+        y="segment",
+        err_kws={"color": INK, "linewidth": 1.6},
+        ax=ax,
+        **bars,
+        **BOUNDS,
+    )
     ends = rows[["cost_of_churn", "cost_high"]].max(axis=1)
-    for at, row in rows.iterrows():
-        ax.annotate(
-            f"{row.cost_share:.0%}",
-            (ends[at], at),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
+    beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+    for at, share in rows.cost_share.items():
+        ax.annotate(f"{share:.0%}", (ends[at], at), **beside)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(FuncFormatter(_write_tick))
-    ax.set(
-        yticks=rows.index,
-        yticklabels=[_shorten(name) for name in rows.segment],
-        title=by.replace("_", " "),
-        xlim=(0, 1.15 * max(ends.max(), 1e-9)),
-    )
-    ax.set_xlabel(f"cost of churn, {currency}")
+    ax.set(title=by.replace("_", " "), xlim=(0, 1.15 * max(ends.max(), 1e-9)))
+    ax.set(xlabel=f"cost of churn, {currency}", ylabel="")
     ax.grid(axis="y", visible=False)
     return ax

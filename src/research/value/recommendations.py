@@ -1,75 +1,93 @@
-"""The next offer of each customer, with a reason, and which products go together: tables for
-readers, from the baskets of ``research.offers``.
-"""
+"""The next products to offer to each customer, with a reason, and pairs that go together."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from research.evaluation.intervals import wilson
-from research.value.recommender import ITEM, OF_LATE, PART, POPULAR, Baskets, score_products, compute_similarity
+from research.data.contracts import Tables
+from research.evaluation.intervals import wilson_interval
+from research.panel.evidence import evidence_as_of
+from research.panel.labels import find_population
+from research.study import Study
+from research.value.baskets import Baskets
+from research.value.recommender import (
+    CHUNK_ROWS,
+    ITEM_TO_ITEM,
+    POPULARITY,
+    RECENT_POPULARITY,
+    Evaluation,
+    compute_similarity,
+    score_products,
+)
 
-LEAST_BOTH = 5  # customers who bought both products of a pair that is told
-COLUMNS = ["customer_id", "rank", "product", "score", "typical_amount", "model", "reason"]
+MIN_BOTH = 5  # customers who bought both products of a pair
+PAIR_SIMILARITY = ("cosine", 5.0)
+OFFERS = ["customer_id", "rank", "product", "score", "typical_amount", "model", "reason"]
 
 
-def tabulate_pairs(baskets: Baskets, most: int = 15) -> pd.DataFrame:
-    """Return the pairs of products that go together most clearly, by the similarity (cosine, shrunk
-    by 5) of who bought them.
+def tabulate_pairs(evaluation: Evaluation, most: int = 15) -> pd.DataFrame:
+    """Return the pairs of products with the highest similarity (cosine, shrunk by 5).
 
     Returns
     -------
     DataFrame with columns product, also_bought, customers_both, share, low_share, high_share,
     usual_share, lift
         ``share`` of the buyers of ``product`` who also bought the other, with its Wilson interval,
-        beside ``usual_share`` of all customers; ``lift`` their ratio. The clearest of very many
-        pairs look clearer than they are.
+        against ``usual_share`` of all customers; ``lift`` their ratio. Selected as the highest of
+        very many pairs, they look clearer than they are. Without columns where nothing can be
+        offered.
     """
-    similar, buyers, people = (
-        np.triu(compute_similarity(baskets, "cosine", 5.0)),
-        baskets.buyers,
-        len(baskets.customers),
-    )
+    if evaluation.missing:
+        return pd.DataFrame()
+    baskets = evaluation.baskets
+    similarity = np.triu(compute_similarity(baskets, *PAIR_SIMILARITY))
     both = (baskets.bought.T @ baskets.bought).toarray()
-    similar[both < LEAST_BOTH] = 0
-    order = np.argsort(-similar, axis=None, kind="stable")[: most * 2]
-    one, other = np.unravel_index(order[similar.ravel()[order] > 0][:most], similar.shape)
+    similarity[both < MIN_BOTH] = 0
+    order = np.argsort(-similarity, axis=None, kind="stable")[: most * 2]
+    one, other = np.unravel_index(order[similarity.ravel()[order] > 0][:most], similarity.shape)
+    buyers = baskets.buyers
     smaller = np.where(buyers[one] <= buyers[other], one, other)
     larger = np.where(buyers[one] <= buyers[other], other, one)
     share = both[smaller, larger] / buyers[smaller]
-    low, high = wilson(share, buyers[smaller])
-    usual = buyers[larger] / people
+    low, high = wilson_interval(share, buyers[smaller])
+    usual = buyers[larger] / len(baskets.customers)
     columns = {
         "product": baskets.products[smaller],
         "also_bought": baskets.products[larger],
         "customers_both": both[smaller, larger].astype(int),
+        "share": share,
+        "low_share": low,
+        "high_share": high,
+        "usual_share": usual,
+        "lift": share / usual,
     }
-    return pd.DataFrame(
-        columns
-        | {
-            "share": share,
-            "low_share": low,
-            "high_share": high,
-            "usual_share": usual,
-            "lift": share / usual,
-        }
-    )
+    return pd.DataFrame(columns)
+
+
+def recommend_to_population(
+    evaluation: Evaluation, tables: Tables, study: Study, snapshot: date | None, count: int
+) -> pd.DataFrame:
+    """Return the products to offer to everybody in the population at the snapshot.
+
+    See ``recommend_products``; without columns where nothing can be offered.
+    """
+    if evaluation.missing:
+        return pd.DataFrame()
+    population = find_population(evidence_as_of(tables, [snapshot]), study)
+    customers = population.customer_id.to_pandas().sort_values()
+    return recommend_products(evaluation, evaluation.chosen, customers, count)
 
 
 def recommend_products(
-    baskets: Baskets,
-    recent: np.ndarray,
-    way: tuple[str, float],
-    model: str,
-    customers: Sequence,
-    count: int,
+    evaluation: Evaluation, model: str, customers: Sequence, count: int
 ) -> pd.DataFrame:
     """Return the products to offer to each customer next.
 
     Parameters
     ----------
-    model : item to item, or a rule of popularity
+    model : item to item, or popularity
     customers : whom to offer something; who has bought nothing yet is offered what is popular
     count : products offered to each, fewer where a customer has bought nearly all
 
@@ -77,114 +95,97 @@ def recommend_products(
     -------
     DataFrame with columns customer_id, rank, product, score, typical_amount, model, reason
         One row per customer and offer. ``score`` is comparable between the offers of one customer;
-        ``typical_amount`` the median of what a line of the product brings.
+        ``typical_amount`` the median amount of a line of the product.
     """
-    names = pd.Series(np.arange(len(baskets.customers)), index=baskets.customers)
-    known = np.array([name for name in customers if name in names.index], dtype=object)
-    new = [name for name in customers if name not in names.index]
-    tables = [_offer_new(baskets, recent, model if model != ITEM else POPULAR, new, count)]
-    similar = compute_similarity(baskets, *way)
-    for at in range(0, len(known), PART):
-        rows = names.loc[known[at : at + PART]].to_numpy()
-        scores = score_products(baskets, recent, way, rows, 0)[model]
+    baskets, recent = evaluation.baskets, evaluation.recent
+    places = pd.Series(np.arange(len(baskets.customers)), index=baskets.customers)
+    known = np.array([name for name in customers if name in places.index], dtype=object)
+    new = [name for name in customers if name not in places.index]
+    popular = POPULARITY if model == ITEM_TO_ITEM else model
+    tables = [_offer_popular(baskets, recent, popular, new, count)]
+    similarity = compute_similarity(baskets, *evaluation.similarity)
+    for at in range(0, len(known), CHUNK_ROWS):
+        chunk = known[at : at + CHUNK_ROWS]
+        rows = places.loc[chunk].to_numpy()
+        scores = score_products(baskets, recent, evaluation.similarity, rows, 0)[model]
         scores = np.where(baskets.bought[rows].toarray() > 0, -np.inf, scores)
-        tables.append(
-            _pick(
-                baskets,
-                recent,
-                scores,
-                model,
-                known[at : at + PART],
-                count,
-                similar if model == ITEM else None,
-                rows,
-            )
+        best = _find_best(scores, count)
+        reasons = (
+            _name_partners(baskets, similarity, np.repeat(rows, best.shape[1]), best.ravel())
+            if model == ITEM_TO_ITEM
+            else _name_popularity(baskets, recent, model, best.ravel())
         )
+        tables.append(_list_offers(baskets, scores, best, model, chunk, reasons))
     tables = [table for table in tables if len(table)] or tables[:1]
-    return pd.concat(tables, ignore_index=True).sort_values(
-        ["customer_id", "rank"], ignore_index=True
-    )[COLUMNS]
+    offers = pd.concat(tables, ignore_index=True)
+    return offers.sort_values(["customer_id", "rank"], ignore_index=True)[OFFERS]
 
 
-def _offer_new(
+def _offer_popular(
     baskets: Baskets, recent: np.ndarray, model: str, customers: list, count: int
 ) -> pd.DataFrame:
-    scores = np.tile(recent if model == OF_LATE else baskets.buyers, (len(customers), 1)).astype(
-        float
-    )
-    return _pick(
-        baskets,
-        recent,
-        scores,
-        model,
-        np.array(customers, dtype=object),
-        count,
-        None,
-        np.zeros(0, int),
-    )
+    """Return offers to customers who have bought nothing yet."""
+    popularity = recent if model == RECENT_POPULARITY else baskets.buyers
+    scores = np.tile(popularity, (len(customers), 1)).astype(float)
+    best = _find_best(scores, count)
+    reasons = _name_popularity(baskets, recent, model, best.ravel())
+    return _list_offers(baskets, scores, best, model, np.array(customers, dtype=object), reasons)
 
 
-def _pick(
+def _find_best(scores: np.ndarray, count: int) -> np.ndarray:
+    """Return the products with the highest scores for each customer: (customers, count)."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, : min(count, scores.shape[1])]
+
+
+def _list_offers(
     baskets: Baskets,
-    recent: np.ndarray,
     scores: np.ndarray,
+    best: np.ndarray,
     model: str,
     customers: np.ndarray,
-    count: int,
-    similar: np.ndarray | None,
-    rows: np.ndarray,
+    reasons: list[str],
 ) -> pd.DataFrame:
-    count = min(count, scores.shape[1])
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    who, place = (
-        np.repeat(np.arange(len(customers)), count),
-        np.tile(np.arange(count), len(customers)),
-    )
-    what, value = best.ravel(), np.take_along_axis(scores, best, axis=1).ravel()
-    table = pd.DataFrame(
-        {
-            "customer_id": customers[who],
-            "rank": place + 1,
-            "product": baskets.products[what],
-            "score": value,
-            "model": model,
-        }
-    )
-    table["typical_amount"] = baskets.amounts[what]
-    table["reason"] = (
-        _tell_popular(baskets, recent, model, what)
-        if similar is None
-        else _tell_partner(baskets, similar, rows[who], what)
-    )
-    return table[np.isfinite(value)]
+    """Return one row per customer and product, without products that the customer has bought."""
+    count, values = best.shape[1], np.take_along_axis(scores, best, axis=1).ravel()
+    columns = {
+        "customer_id": np.repeat(customers, count),
+        "rank": np.tile(np.arange(count), len(customers)) + 1,
+        "product": baskets.products[best.ravel()],
+        "score": values,
+        "model": model,
+        "typical_amount": baskets.amounts[best.ravel()],
+        "reason": reasons,
+    }
+    return pd.DataFrame(columns)[np.isfinite(values)]
 
 
-def _tell_popular(baskets: Baskets, recent: np.ndarray, model: str, what: np.ndarray) -> list[str]:
-    if model == OF_LATE:
-        return [f"bought by {number:,.0f} customers of late" for number in recent[what]]
-    return [
-        f"bought by {share:.0%} of customers"
-        for share in baskets.buyers[what] / len(baskets.customers)
-    ]
-
-
-def _tell_partner(
-    baskets: Baskets, similar: np.ndarray, rows: np.ndarray, what: np.ndarray
+def _name_popularity(
+    baskets: Baskets, recent: np.ndarray, model: str, products: np.ndarray
 ) -> list[str]:
-    """Name the product, of those the customer has bought, that speaks most for each offer."""
-    found = []
-    for at in range(0, len(rows), PART):
-        owned = baskets.bought[rows[at : at + PART]].toarray()
-        speaks = owned * similar[:, what[at : at + PART]].T
-        best = speaks.argmax(axis=1)
-        told = zip(best, speaks[np.arange(len(best)), best], what[at : at + PART], strict=True)
-        share = baskets.buyers / len(baskets.customers)
-        found += [
-            (
-                f"bought together with {baskets.products[one]}"
-                if value > 0
-                else f"bought by {share[other]:.0%} of customers"
-            )
-            for one, value, other in told
+    if model == RECENT_POPULARITY:
+        return [f"bought by {number:,.0f} customers recently" for number in recent[products]]
+    return [_name_share(share) for share in baskets.buyers[products] / len(baskets.customers)]
+
+
+def _name_share(share: float) -> str:
+    return f"bought by {share:.0%} of customers"
+
+
+def _name_partners(
+    baskets: Baskets, similarity: np.ndarray, rows: np.ndarray, products: np.ndarray
+) -> list[str]:
+    """Name the product bought by the customer that is most similar to each offer."""
+    reasons, share = [], baskets.buyers / len(baskets.customers)
+    for at in range(0, len(rows), CHUNK_ROWS):
+        offered = products[at : at + CHUNK_ROWS]
+        owned = baskets.bought[rows[at : at + CHUNK_ROWS]].toarray()
+        weights = owned * similarity[:, offered].T
+        best = weights.argmax(axis=1)
+        highest = weights[np.arange(len(best)), best]
+        reasons += [
+            f"bought together with {baskets.products[partner]}"
+            if weight > 0
+            else _name_share(share[product])
+            for partner, weight, product in zip(best, highest, offered, strict=True)
         ]
-    return found
+    return reasons

@@ -1,10 +1,13 @@
-"""Verdicts of ``50_value`` in words, computed from its tables; "no better than a rule" and "can't
-be told" are ones that they can reach.
+"""Sentences and tables of ``50_value`` for its readers, computed from the result tables.
+
+Each verdict can be that a baseline is as good, or that the data don't tell.
 """
 
 import numpy as np
 import pandas as pd
 
+from research.evaluation.bootstrap import BETTER, WORSE
+from research.models.clv.gamma_gamma import correlate
 from research.reporting.format import (
     join_words,
     write_interval,
@@ -14,95 +17,175 @@ from research.reporting.format import (
 )
 from research.reporting.tables import blank_repeats
 from research.study_schema import Economics
+from research.survival.tenure import ALL
+from research.value.holdout import METRICS
+from research.value.purchase_models import GAMMA_GAMMA, WITH_FIRST_AMOUNT
+from research.value.recommender import (
+    HIT_RATE,
+    RANDOM,
+    RECIPROCAL_RANK,
+    Evaluation,
+    find_item_to_item,
+)
+from research.value.subscribers import SINGLE_CURVE
+from research.value.valuation import Valuation
 
-SCORE_WORDS = {
-    "rmse": "RMSE",
-    "mae": "absolute error",
-    "total_error_share": "total off by",
-    "correlation": "correlation",
-    "mean_reciprocal_rank": "mean reciprocal rank",
+METHOD_NOTES = {
+    "contractual": (
+        "Margin of a day: the share of the running fees that remains, and of add-ons at the"
+        " customer's own rate, shrunk towards the mean of all."
+    ),
+    "non_contractual": (
+        "Alive: the probability of not having dropped out. Purchases are days with one within the"
+        " span; amount is that of one."
+    ),
+    "flat": (
+        "Margin of a day: the share of the monthly fee that remains. Only customers who are still"
+        " there."
+    ),
 }
-HIT = "hit_rate_at_"
+SCORE_WORDS = {name: metric.words for name, metric in METRICS.items()} | {
+    RECIPROCAL_RANK: "mean reciprocal rank"
+}
 OUTCOMES = {"purchases": "purchase days", "amount": "spending, {}", "margin": "margin, {}"}
+PER_CUSTOMER = {
+    "purchases": "days with a purchase per customer",
+    "amount": "{} per customer",
+    "margin": "{} of margin per customer",
+}
+OUTCOME_NOUNS = {"purchases": "purchases", "amount": "spending", "margin": "margins"}
+DROPOUT_PARAMETERS = ["a", "b", "s", "beta"]
+UNCORRELATED = 0.1  # rank correlation of frequency and amount that Gamma-Gamma can live with
+NEGLIGIBLE = 0.0005  # share of the value that counts as nothing
+LOSS_WORDS = {
+    "contractual": "The expected cost of churn up to the end of the label window is",
+    "non_contractual": "Customers who may have dropped out by the snapshot take away",
+    "flat": "The expected cost of churn within the span is",
+}
+KEPT_WORDS = {
+    "contractual": "if nobody left by then",
+    "non_contractual": "if all were known to be still customers",
+    "flat": "if nobody left",
+}
+Cells = tuple[pd.DataFrame, list[str]]  # a table, and its columns of cells with intervals
 
 
-def holdout_table(
-    scores: pd.DataFrame, currency: str, counts: str = "rmse"
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return scores of a holdout, one row per outcome and model, and which columns hold cells with
-    intervals.
+def valued_table(valuation: Valuation) -> pd.DataFrame:
+    """Return how many customers are valued, and the means of what values are made of.
+
+    Returns
+    -------
+    DataFrame with columns what, value (text)
+    """
+    rows, unit = valuation.values, valuation.currency
+    parts = {
+        "alive": ("probability of being alive", "share"),
+        "purchases": ("purchases expected", ""),
+        "amount": (f"amount of a purchase, {unit}", ""),
+        "margin_per_day": (f"margin of a day, {unit}", ""),
+        "risk": ("risk", "share"),
+        "value": (f"value, {unit}", ""),
+    }
+    at = f" at {valuation.snapshot}" if valuation.snapshot else ""
+    counts = [("customers valued" + at, f"{len(rows):,}")]
+    histories = valuation.histories
+    if once := int((histories.n_repeat == 0).sum()) if len(histories) else 0:
+        counts.append(("bought on one day only", f"{once:,}"))
+    means = [
+        (f"mean {words}", write_quantity(rows[column].mean(), kind))
+        for column, (words, kind) in parts.items()
+        if rows[column].notna().any()
+    ]
+    return pd.DataFrame(counts + means, columns=["what", "value"])
+
+
+def leaks_table(valuation: Valuation) -> pd.DataFrame:
+    """Return the findings of the leakage checks on the features of the survival model."""
+    columns = ["column", "evidence", "reason", "decision"]
+    return valuation.leaks[columns] if len(valuation.leaks) else pd.DataFrame(columns=columns)
+
+
+def holdout_table(scores: pd.DataFrame, currency: str, compared: str = "rmse") -> Cells:
+    """Return the scores of a holdout, one row per outcome and model.
 
     Parameters
     ----------
-    scores : see ``holdout.score_holdout`` and ``offers.score_recommenders``, with a column outcome, which
-        is shown where there are several
-    counts : the score whose differences and verdict are told
+    scores : see ``holdout.score_valuation`` and ``recommender.score_recommenders``; a column
+        outcome is shown where there are several
+    compared : the score whose differences and verdict are shown
     """
-    rows, shown = [], scores[scores.metric != "correlation"]
-    for (outcome, model), part in shown.groupby(["outcome", "model"], sort=False):
-        first, words = (
-            part[part.metric == counts].iloc[0],
-            OUTCOMES.get(outcome, outcome).format(currency),
-        )
-        cells = {
-            _name_score(row.metric): _write_score(row.metric, row.value, row.low, row.high)
-            for row in part.itertuples()
-        }
-        change = (
-            _write_score(
-                first.metric, first.difference, first.difference_low, first.difference_high
-            )
-            if first.reference
-            else ""
-        )
-        told = {
-            f"{_name_score(first.metric)}, less that of the best rule": change,
-            "verdict": first.verdict or "the best rule",
-        }
-        rows.append({"outcome": words, "model": model} | cells | told)
-    table = pd.DataFrame(rows)
-    table = (
-        blank_repeats(table, "outcome")
-        if table.outcome.nunique() > 1
-        else table.drop(columns="outcome")
+    if scores.empty:
+        return scores, []
+    outcomes = scores.outcome if "outcome" in scores else pd.Series("", index=scores.index)
+    shown = scores.assign(outcome=outcomes)[scores.metric != "correlation"]
+    table = pd.DataFrame(
+        [
+            {"outcome": OUTCOMES.get(outcome, outcome).format(currency), "model": model}
+            | _write_model(part, compared)
+            for (outcome, model), part in shown.groupby(["outcome", "model"], sort=False)
+        ]
     )
+    if table.outcome.nunique() > 1:
+        table = blank_repeats(table, "outcome")
+    else:
+        table = table.drop(columns="outcome")
     return table, [name for name in table if name not in ("outcome", "model", "verdict")]
 
 
-def _name_score(metric: str) -> str:
-    return (
-        f"hit rate, first {metric.removeprefix(HIT)}"
-        if metric.startswith(HIT)
-        else SCORE_WORDS[metric]
+def _write_model(part: pd.DataFrame, compared: str) -> dict[str, str]:
+    """Return the cells of one model: its scores, then difference and verdict of one of them."""
+    cells = {
+        _name_score(row.metric): _write_score(row.metric, row.value, row.low, row.high)
+        for row in part.itertuples()
+    }
+    row = part[part.metric == compared].iloc[0]
+    difference = (
+        _write_score(row.metric, row.difference, row.difference_low, row.difference_high)
+        if row.reference
+        else ""
     )
+    return cells | {
+        f"{_name_score(compared)}, difference to the best baseline": difference,
+        "verdict": row.verdict or "the best baseline",
+    }
+
+
+def _name_score(metric: str) -> str:
+    if metric.startswith(HIT_RATE):
+        return f"hit rate, first {metric.removeprefix(HIT_RATE)}"
+    return SCORE_WORDS[metric]
 
 
 def _write_score(metric: str, value: float, low: float, high: float) -> str:
     if not np.isfinite(value):
         return "–"
-    if metric.endswith("share") or metric.startswith(HIT):
-        return write_range(*(write_quantity(number, "share") for number in (value, low, high)))
-    return write_range(
-        *(
-            _write_plain(number, max(abs(value), abs(low), abs(high)))
-            for number in (value, low, high)
-        )
-    )
+    numbers = (value, low, high)
+    if metric.endswith("share") or metric.startswith(HIT_RATE):
+        return write_range(*(write_quantity(number, "share") for number in numbers))
+    size = max(abs(value), abs(low), abs(high))
+    return write_range(*(_write_number(number, size) for number in numbers))
 
 
-def _write_plain(number: float, size: float) -> str:
+def _write_number(number: float, size: float) -> str:
+    """Return a number with the digits that fit its size."""
     digits = 3 if size < 10 else 1 if size < 1000 else 0
     return f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def parameter_table(parameters: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the parameters of models, see ``value.tabulate_parameters``, with a model and its AIC named
-    once, and which columns hold cells with intervals.
+def parameter_table(parameters: pd.DataFrame, assumptions: pd.DataFrame) -> Cells:
+    """Return the parameters of models, a model and its AIC named once.
+
+    Parameters
+    ----------
+    parameters : see ``purchase_models.tabulate_parameters``
+    assumptions : shown where no model has parameters
     """
+    if parameters.empty:
+        return assumptions, []
     cells = [
         write_range(
             *(
-                _write_plain(number, row.value) if np.isfinite(number) else ""
+                _write_number(number, row.value) if np.isfinite(number) else ""
                 for number in (row.value, row.low, row.high)
             )
         )
@@ -113,97 +196,151 @@ def parameter_table(parameters: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         "parameter": parameters.parameter.str.replace("_", " "),
         "unit": parameters.unit,
         "value": cells,
+        "customers": parameters.n,
+        "AIC": parameters.aic.round(0),
     }
-    again = parameters.model == parameters.model.shift()
-    table = pd.DataFrame(columns | {"customers": parameters.n, "AIC": parameters.aic.round(0)})
-    table.loc[again, ["customers", "AIC"]] = np.nan
+    table = pd.DataFrame(columns)
+    table.loc[parameters.model == parameters.model.shift(), ["customers", "AIC"]] = np.nan
     return blank_repeats(table, "model").reset_index(drop=True), ["value"]
 
 
-PLAIN, FIRST = "Pareto/NBD", "Pareto/NBD, first amount"
-WHAT = {
-    "purchases": "days with a purchase per customer",
-    "amount": "{} per customer",
-    "margin": "{} of margin per customer",
-}
-UNSEEN = 0.0005  # a part of the value that is nothing
-LOSES = {
-    "contractual": "Churn up to the end of the label window is expected to take",
-    "non_contractual": "Who may have dropped out unseen by the snapshot takes away",
-    "flat": "Churn within the span is expected to take",
-}
-KEPT = {
-    "contractual": "if nobody left by then",
-    "non_contractual": "if all were known to be still customers",
-    "flat": "if nobody left",
-}
-LABELS = {"purchases": "days with a purchase", "amount": "spending, {}", "margin": "margin, {}"}
+def value_at_risk_table(by_segment: pd.DataFrame) -> Cells:
+    """Return value and cost of churn by segment, an attribute named once.
+
+    Parameters
+    ----------
+    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    """
+    columns = {
+        "segmented by": by_segment.segment_by.str.replace("_", " "),
+        "segment": by_segment.segment,
+        "customers": by_segment.customers,
+        "mean risk share": by_segment.mean_risk_share,
+        "value": _write_sums(by_segment, "value", "low", "high"),
+        "value at risk": by_segment.value_at_risk.round(0),
+        "cost of churn": _write_sums(by_segment, "cost_of_churn", "cost_low", "cost_high"),
+        "cost share": by_segment.cost_share,
+    }
+    return blank_repeats(pd.DataFrame(columns), "segmented by"), ["value", "cost of churn"]
 
 
-def describe_assumptions(economics: Economics, kind: str) -> str:
-    """Say what value rests on that no model has found."""
-    parts = [_say_share("a fee", economics.fee_margin)] if kind != "non_contractual" else []
-    parts += [_say_share("an order's amount", economics.margin_share)] if kind != "flat" else []
-    same = economics.margin_share == 1 and economics.fee_margin == 1
-    turnover = " `study.yml` states no margin, so value is turnover, not profit." if same else ""
-    return (
-        f"Assumed, not found: {join_words(parts)}; money is discounted by"
-        f" {100 * economics.discount_rate:.3g} % a year; value looks {economics.value_days:,} days"
-        f" ahead and no further, in {economics.currency}.{turnover} Customers yet to come, what"
-        " they cost to win, and what others bring through them are left out."
+def _write_sums(table: pd.DataFrame, *columns: str) -> list[str]:
+    return [
+        write_range(*(f"{number:,.0f}" if np.isfinite(number) else "" for number in numbers))
+        for numbers in table[[*columns]].itertuples(index=False)
+    ]
+
+
+def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """Return a table for readers: money and purchases to one decimal, margins of a day to two."""
+    money = [name for name in table if name.endswith(f"_{currency.lower()}")]
+    return table.round(
+        {name: 2 if name.startswith("margin") else 1 for name in money} | {"purchases": 1}
     )
 
 
-def _say_share(what: str, share: float) -> str:
+def describe_assumptions(economics: Economics, kind: str) -> str:
+    """Return what value rests on that no model estimates."""
+    shares = []
+    if kind != "non_contractual":
+        shares.append(_describe_margin("a fee", economics.fee_margin))
+    if kind != "flat":
+        shares.append(_describe_margin("an order's amount", economics.margin_share))
+    whole = economics.margin_share == 1 and economics.fee_margin == 1
+    turnover = " `study.yml` states no margin, so value is turnover, not profit." if whole else ""
+    return (
+        f"Assumed, not estimated: {join_words(shares)}; money is discounted by"
+        f" {100 * economics.discount_rate:.3g} % a year; value looks {economics.value_days:,} days"
+        f" ahead and no further, in {economics.currency}.{turnover} New customers, the cost of"
+        " winning them, and the value of referrals are left out."
+    )
+
+
+def _describe_margin(what: str, share: float) -> str:
     return f"all of {what} remains" if share == 1 else f"{share:.0%} of {what} remains"
 
 
-def describe_purchase_model(parameters: pd.DataFrame, chosen: str, correlation: float) -> str:
-    """Say which model of purchases was chosen and why, whether dropping out shows, and whether
-    amounts go with how often a customer buys.
+def describe_purchase_model(valuation: Valuation) -> str:
+    """Return which purchase model was chosen and why, and whether the data identify it.
+
+    Empty where no buyers were valued.
     """
-    table = parameters.drop_duplicates("model").set_index("model").aic
-    aic = table.drop("Gamma-Gamma", errors="ignore").sort_values()
-    words = [
-        f"**{chosen}** values the customers: of {len(aic)} models it has the least AIC on the"
-        " histories up to the snapshot, the holdout unseen"
-    ]
-    if len(aic) > 1:
-        words[0] += f" ({aic.iloc[0]:,.0f}; next {aic.index[1]}, {aic.iloc[1]:,.0f})"
+    if valuation.parameters.empty:
+        return ""
+    parameters, chosen = valuation.parameters, valuation.model
     rows = parameters[parameters.model == chosen].set_index("parameter")
-    if (leaves := rows[rows.index.isin(["a", "b", "s", "beta"])]).low.isna().any():
-        words.append(
-            "The histories don't tell how customers drop out: the parameters"
-            f" {join_words(list(leaves.index))} have no interval, and chances of being alive mean"
-            " little here"
-        )
-    if chosen == FIRST and np.isfinite(rows.low.get("buys_more", np.nan)):
-        row = rows.loc["buys_more"]
-        words.append(
-            "A first amount 2.7 times as large goes with"
-            f" {write_interval(row.value, row.low, row.high, 2)} times as many purchases"
-        )
-    if np.isfinite(correlation):
-        harm = (
-            "about what the model asks for"
-            if abs(correlation) < 0.1
-            else (
-                "so amounts are not free of how often a customer buys, as Gamma-Gamma takes them"
-                " to be"
-            )
-        )
-        words.append(
-            f"The rank correlation of frequency and mean amount is {correlation:.2f}".replace(
-                "-", "−"
-            )
-            + f": {harm}"
-        )
-    return ". ".join(words) + "."
+    sentences = [
+        _describe_aic(parameters, chosen),
+        _describe_dropout(rows),
+        _describe_covariate(rows, chosen),
+        _describe_correlation(correlate(valuation.histories)),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def describe_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: str, days: int) -> str:
-    """Say whether the model is nearer to what came than the best rule, and whether its total is
-    right.
+def _describe_aic(parameters: pd.DataFrame, chosen: str) -> str:
+    by_model = parameters.drop_duplicates("model").set_index("model").aic
+    aic = by_model.drop(GAMMA_GAMMA, errors="ignore").sort_values()
+    second = f" ({aic.iloc[0]:,.0f}; next {aic.index[1]}, {aic.iloc[1]:,.0f})" * (len(aic) > 1)
+    return (
+        f"**{chosen}** values the customers: of {len(aic)} models it has the lowest AIC on the"
+        f" histories up to the snapshot{second}. The holdout was not used."
+    )
+
+
+def _describe_dropout(rows: pd.DataFrame) -> str:
+    dropout = rows[rows.index.isin(DROPOUT_PARAMETERS)]
+    if not dropout.low.isna().any():
+        return ""
+    return (
+        "The histories don't identify how customers drop out: the parameters"
+        f" {join_words(list(dropout.index))} have no interval, and probabilities of being alive"
+        " mean little here."
+    )
+
+
+def _describe_covariate(rows: pd.DataFrame, chosen: str) -> str:
+    if chosen != WITH_FIRST_AMOUNT or not np.isfinite(rows.low.get("buys_more", np.nan)):
+        return ""
+    row = rows.loc["buys_more"]
+    return (
+        "A first amount 2.7 times as large goes with"
+        f" {write_interval(row.value, row.low, row.high, 2)} times as many purchases."
+    )
+
+
+def _describe_correlation(correlation: float) -> str:
+    if not np.isfinite(correlation):
+        return ""
+    meaning = (
+        "about what Gamma-Gamma assumes"
+        if abs(correlation) < UNCORRELATED
+        else "so amounts are not independent of frequency, as Gamma-Gamma assumes"
+    )
+    value = f"{correlation:.2f}".replace("-", "−")
+    return f"The rank correlation of frequency and mean amount is {value}: {meaning}."
+
+
+def describe_holdouts(scores: pd.DataFrame, valuation: Valuation) -> list[str]:
+    """Return a verdict on the holdout for each outcome; see ``describe_holdout``.
+
+    Parameters
+    ----------
+    scores : see ``holdout.score_valuation``; no verdict without any
+    """
+    if scores.empty:
+        return []
+    model, currency, days = valuation.model, valuation.currency, valuation.holdout_days
+    return [
+        describe_holdout(rows, outcome, model, currency, days)
+        for outcome, rows in scores.groupby("outcome", sort=False)
+    ]
+
+
+def describe_holdout(
+    scores: pd.DataFrame, outcome: str, model: str, currency: str, days: int
+) -> str:
+    """Return whether the model beats the best baseline, and whether its total is off.
 
     Parameters
     ----------
@@ -211,294 +348,311 @@ def describe_holdout(scores: pd.DataFrame, outcome: str, model: str, currency: s
     days : of the holdout
     """
     rows = scores[scores.model == model].set_index("metric")
-    squared, total, absolute = rows.loc["rmse"], rows.loc["total_error_share"], rows.loc["mae"]
-    unit, rule = WHAT[outcome].format(currency), squared.reference
-    digits, name = 2 if squared.value < 100 else 0, model[:1].upper() + model[1:]
-    other = scores[(scores.model == rule) & (scores.metric == "rmse")].value.item()
-    numbers = (
-        f"over {days} days its root mean squared error is {squared.value:,.{digits}f} {unit}, that"
-        f" of the rule “{rule}” {other:,.{digits}f}; "
-        "the difference is"
-        f" {write_interval(squared.difference, squared.difference_low, squared.difference_high, digits)}"
-    )
-    start = {
-        "better": f"**{name} foretells {_name(outcome)} better than the best rule**: ",
-        "worse": (
-            f"**{name} foretells {_name(outcome)} worse than the rule “{rule}”: use the rule.** "
+    squared, absolute = rows.loc["rmse"], rows.loc["mae"]
+    baseline = squared.reference
+    digits = 2 if squared.value < 100 else 0
+    other = scores[(scores.model == baseline) & (scores.metric == "rmse")].value.item()
+    sentences = [
+        _start_holdout(model, OUTCOME_NOUNS[outcome], squared.verdict, baseline),
+        (
+            f"Over {days} days its root mean squared error is {squared.value:,.{digits}f}"
+            f" {PER_CUSTOMER[outcome].format(currency)}, that of the baseline “{baseline}”"
+            f" {other:,.{digits}f}; the difference is {_write_difference(squared, digits)}."
         ),
-    }.get(
-        squared.verdict,
-        f"**{name} is not shown to foretell {_name(outcome)} better than the rule “{rule}”**: ",
-    )
-    words = [
-        start + (numbers if start.endswith(": ") else numbers[:1].upper() + numbers[1:]),
-        _say_total(total),
+        _describe_total(rows.loc["total_error_share"]),
     ]
-    if absolute.verdict == "worse":
-        words.append(
-            "In absolute error it is worse than that rule"
-            f" ({write_interval(absolute.difference, absolute.difference_low, absolute.difference_high, digits)})"
+    if absolute.verdict == WORSE:
+        sentences.append(
+            "Its absolute error is significantly worse than that baseline's"
+            f" ({_write_difference(absolute, digits)})."
         )
-    return ". ".join(words) + "."
+    return " ".join(sentences)
 
 
-def _name(outcome: str) -> str:
-    return {"purchases": "purchases", "amount": "spending", "margin": "margins"}[outcome]
+def _start_holdout(model: str, outcome: str, verdict: str, baseline: str) -> str:
+    name = model[:1].upper() + model[1:]
+    if verdict == BETTER:
+        return f"**{name} predicts {outcome} significantly better than the best baseline.**"
+    if verdict == WORSE:
+        return (
+            f"**{name} predicts {outcome} significantly worse than the baseline “{baseline}”: use"
+            " the baseline.**"
+        )
+    return f"**{name} doesn't predict {outcome} significantly better than “{baseline}”.**"
 
 
-def _say_total(row: pd.Series) -> str:
-    told = (
-        f"({write_quantity(row.value, 'share')}, 95 % interval {write_quantity(row.low, 'share')}"
-        f" to {write_quantity(row.high, 'share')})"
-    )
+def _write_difference(row: pd.Series, digits: int) -> str:
+    return write_interval(row.difference, row.difference_low, row.difference_high, digits)
+
+
+def _describe_total(row: pd.Series) -> str:
     if not np.isfinite(row.value):
-        return "Nothing came, so no share of it can be off"
+        return "Nothing came, so its total can't be compared."
+    low, high = (write_quantity(number, "share") for number in (row.low, row.high))
+    interval = f"({write_quantity(row.value, 'share')}, 95 % CI {low} to {high})"
     if row.low <= 0 <= row.high:
-        return f"Its total is not shown to be off {told}"
+        return f"Its total is not significantly off {interval}."
     side = "more" if row.value > 0 else "less"
-    return f"**Its total is off**: {side} was expected than came {told}"
+    return f"**Its total is off**: {side} was predicted than came {interval}."
 
 
 def describe_first_amount(scores: pd.DataFrame) -> str:
-    """Say whether the first amount betters Pareto/NBD on the holdout.
+    """Return whether the first amount improves Pareto/NBD on the holdout.
 
     Parameters
     ----------
-    scores : see ``holdout.score_holdout``, of purchases, with differences to Pareto/NBD
+    scores : see ``holdout.score_purchase_models``
     """
-    row = scores[(scores.model == FIRST) & (scores.metric == "rmse")]
-    if row.empty:
+    if scores.empty:
         return ""
-    row = row.iloc[0]
-    change = write_interval(row.difference, row.difference_low, row.difference_high, 4)
-    told = {"better": "is better than", "worse": "is worse than"}.get(
-        row.verdict, "is not shown to be better than"
+    rows = scores[(scores.model == WITH_FIRST_AMOUNT) & (scores.metric == "rmse")]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    verdict = {BETTER: "is significantly better than", WORSE: "is significantly worse than"}.get(
+        row.verdict, "is not significantly better than"
     )
     return (
-        f"**The model with the first amount {told} Pareto/NBD on the holdout**: its root mean"
-        f" squared error is {row.value:.3f}, the paired difference {change}."
+        f"**The model with the first amount {verdict} Pareto/NBD on the holdout**: its root mean"
+        f" squared error is {row.value:.3f}, the paired difference {_write_difference(row, 4)}."
     )
 
 
 def describe_error_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) -> str:
-    """Say how much of the error is luck: what the model would score if it were true.
+    """Return how much of the error is irreducible: the error that the model has if it is true.
 
     Parameters
     ----------
-    floor : see ``holdout.simulate_error_floor``
+    floor : see ``tracking.simulate_valuation_floor``; no sentence without any
+    scores : see ``holdout.score_valuation``
     """
-    found, row = scores[scores.model == model].set_index("metric"), floor.set_index("metric")
-    squared, total = row.loc["rmse"], row.loc["total_error_share"]
-    inside = squared.low <= found.value["rmse"] <= squared.high
-    gap = max(1 - squared.value / found.value["rmse"], 0)
-    room = (
-        f"by this reckoning a better view of the same histories could win about {gap:.0%} of it"
-        if gap >= 0.005
-        else "there is no room left to win by this reckoning"
-    )
-    told = (
-        "within what luck allows"
-        if inside
-        else (
-            "more than luck gives" if found.value["rmse"] > squared.high else "less than luck gives"
-        )
-    )
-    luck = write_interval(squared.value, squared.low, squared.high, 2)
+    if floor.empty:
+        return ""
+    rows = scores[(scores.model == model) & (scores.outcome == "purchases")]
+    actual, limits = rows.set_index("metric").value, floor.set_index("metric")
+    squared, total = limits.loc["rmse"], limits.loc["total_error_share"]
     start = (
-        f"Were {model} true to the letter, its root mean squared error would be {luck} by luck"
-        f" alone. The {found.value['rmse']:.2f} found is {told}; {room}."
+        f"If {model} were exactly true, chance alone would leave a root mean squared error of"
+        f" {write_interval(squared.value, squared.low, squared.high, 2)}."
+        f" {_describe_gap(actual['rmse'], squared)}"
     )
-    if total.low <= found.value["total_error_share"] <= total.high:
+    if total.low <= actual["total_error_share"] <= total.high:
         return start
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
-    change = "so something changed after the snapshot that the model doesn't know, such as a season"
-    return f"{start} Its total would be off by {between}; it is off by more, {change}."
+    return (
+        f"{start} Its total would be off by {between}; it is off by more, so something changed"
+        " after the snapshot that the model doesn't know, such as a season."
+    )
+
+
+def _describe_gap(error: float, floor: pd.Series) -> str:
+    gap = max(1 - floor.value / error, 0)
+    room = (
+        f"better use of the same histories could reduce it by about {gap:.0%}"
+        if gap >= 0.005
+        else "better use of the same histories could not reduce it"
+    )
+    place = "above" if error > floor.high else "below" if error < floor.low else "within"
+    return f"The actual {error:.2f} lies {place} that interval; by this simulation {room}."
 
 
 def describe_values(
-    values: pd.DataFrame,
-    stakes: pd.DataFrame,
+    valuation: Valuation,
+    by_segment: pd.DataFrame,
     shares: pd.DataFrame,
     scores: pd.DataFrame,
-    model: str,
-    currency: str,
     kind: str,
 ) -> str:
-    """Say what all customers are worth, how unequally, and what churn is expected to take, or with
-    buyers to have taken unseen.
+    """Return the value of all customers, its concentration, and the expected cost of churn.
 
     Parameters
     ----------
-    scores : of the holdout, empty where there is none: where its total was off, the interval of the
-        value is too narrow, and that is said
+    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    shares : see ``value_at_risk.compute_concentration``
+    scores : of the holdout, empty where there is none: where its total was off, so may the value be
+    kind : of the study
     """
-    row = stakes.iloc[0]
+    values, currency, row = valuation.values, valuation.currency, by_segment.iloc[0]
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
-    nothing = int((values.value <= 0).sum())
-    none = (
-        f" {nothing:,} are worth nothing: they brought no margin, or took back as much as they"
-        " bought."
-        if nothing
-        else ""
-    )
-    loses = (
-        f"{LOSES[kind]} {_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)}, or"
-        f" {row.cost_share:.1%} of what they would be worth {KEPT[kind]}."
-        if row.cost_share >= UNSEEN
-        else (
-            "Nothing is at stake."
-            if row.value <= 0
-            else (
-                "What churn takes can't be told, so silent customers are probably worth less than"
-                " they look."
-            )
+    sentences = [
+        (
+            f"**The value of the {len(values):,} customers is"
+            f" {_write_money(row.value, row.low, row.high, currency)}**; the 10 % with the highest"
+            f" value account for {tenth:.0%} of it."
+        ),
+        _describe_loss(row, currency, kind),
+        f"Value at risk (risk times value) is {row.value_at_risk:,.0f} {currency}.",
+    ]
+    if nothing := int((values.value <= 0).sum()):
+        sentences.append(
+            f"{nothing:,} have no value: they brought no margin, or returned as much as they"
+            " bought."
         )
-    )
+    sentences.append(_warn_of_total(scores, valuation.model))
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _describe_loss(row: pd.Series, currency: str, kind: str) -> str:
+    if row.cost_share >= NEGLIGIBLE:
+        cost = _write_money(row.cost_of_churn, row.cost_low, row.cost_high, currency)
+        return (
+            f"{LOSS_WORDS[kind]} {cost}, or {row.cost_share:.1%} of the value {KEPT_WORDS[kind]}."
+        )
+    if row.value <= 0:
+        return "There is no value at risk."
     return (
-        f"**The {len(values):,} customers are worth"
-        f" {_money(row.value, row.low, row.high, currency)}**; the tenth with the highest value"
-        f" holds {tenth:.0%} of it. {loses} Risk times value adds up to {row.value_at_risk:,.0f}"
-        f" {currency}.{none}{_warn_of_total(scores, model)}"
+        "The cost of churn can't be estimated, so the value of inactive customers is probably lower"
+        " than shown."
     )
 
 
 def _warn_of_total(scores: pd.DataFrame, model: str) -> str:
-    """Say that the interval of the value doesn't hold what the holdout showed of the money."""
+    """Return a warning where the interval of the value can't cover the error of the holdout."""
     if scores.empty:
         return ""
-    row = scores[
-        (scores.model == model)
-        & (scores.metric == "total_error_share")
-        & scores.outcome.isin(["amount", "margin"])
-    ].iloc[0]
-    if not (row.low > 0 or row.high < 0):
+    rows = scores[(scores.model == model) & (scores.metric == "total_error_share")]
+    row = rows[rows.outcome.isin(["amount", "margin"])].iloc[0]
+    if row.low <= 0 <= row.high or not np.isfinite(row.value):
         return ""
     return (
-        " The interval carries only the luck of who was learned from: in the holdout the money"
-        f" expected was off by {write_quantity(row.value, 'share')}, and the value may be so too."
+        "The confidence interval covers training-sample uncertainty only: in the holdout the"
+        f" predicted money was off by {write_quantity(row.value, 'share')}, and the value may be"
+        " off by as much."
     )
 
 
-def _money(value: float, low: float, high: float, currency: str) -> str:
-    return f"{value:,.0f} {currency}" + (
-        f" ({low:,.0f} to {high:,.0f})" if np.isfinite([low, high]).all() else ""
-    )
+def _write_money(value: float, low: float, high: float, currency: str) -> str:
+    bounds = f" ({low:,.0f} to {high:,.0f})" if np.isfinite([low, high]).all() else ""
+    return f"{value:,.0f} {currency}{bounds}"
 
 
-def describe_value_at_risk(stakes: pd.DataFrame, currency: str) -> str:
-    """Say where churn costs most: per attribute, the segment that loses the largest part of its
-    value, where the intervals tell the ends apart.
-    """
-    if stakes.cost_share.iloc[0] < UNSEEN:
-        return (
-            "No cost of churn can be told: the model sees nobody drop out in these histories, which"
-            " is not the same as nobody leaving."
-        )
-    parts, alike = [], []
-    for by, rows in stakes[stakes.segment_by != "all"].groupby("segment_by", sort=False):
-        if len(rows) < 2:
-            continue
-        kept = (rows.value + rows.cost_of_churn).where(lambda sums: sums > 0)
-        most, least = rows.cost_share.idxmax(), rows.cost_share.idxmin()
-        if not (rows.cost_low / kept)[most] > (rows.cost_high / kept)[least]:
-            alike.append(write_plain(by))
-            continue
-        first, last = rows.loc[most], rows.loc[least]
-        parts.append(
-            f"by {write_plain(by)}, “{write_plain(first.segment)}” loses the largest part"
-            f" ({first.cost_share:.1%}, {first.cost_of_churn:,.0f} {currency}),"
-            f" “{write_plain(last.segment)}” the smallest ({last.cost_share:.1%},"
-            f" {last.cost_of_churn:,.0f} {currency})"
-        )
-    same = (
-        f" No segment by {join_words(alike)} is shown to lose a larger part of its value than"
-        " another."
-        if alike
-        else ""
-    )
-    if not parts:
-        return (
-            same.strip()
-            or "Nothing tells these customers apart, so churn costs the same everywhere as far as these tables tell."
-        )
-    return "Where churn costs most: " + "; ".join(parts) + "." + same
+def describe_value_at_risk(by_segment: pd.DataFrame, currency: str) -> str:
+    """Return where churn costs most: by attribute, the segments with the largest and smallest loss.
 
-
-def describe_ground_truth(grades: pd.DataFrame, model: str, rival: str, days: float, currency: str) -> str:
-    """Say how near values come to the true ones, which only a generated company knows, beside one
-    curve for all.
-    """
-    rows, other = (grades[grades.model == name].set_index("metric") for name in (model, rival))
-    one, two = rows.loc["spread_explained_share"], other.loc["spread_explained_share"]
-    apart = "more" if one.low > two.high else "less" if one.high < two.low else "not clearly more"
-    total, rank = rows.loc["total_error_share"], rows.loc["rank_correlation"]
-    off = (
-        " The intervals of values carry only the luck of who was learned from, so the sum below may"
-        " lie as far off." * bool(total.low > 0 or total.high < 0)
-    )
-    return (
-        f"**Graded by the truth over {days:.0f} days** ({int(one.n):,} customers): the values"
-        f" explain {_share(one)} of the differences between the true ones, {apart} than {rival}"
-        f" ({_share(two)}); the rank correlation is"
-        f" {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error"
-        f" {rows.value['rmse']:,.0f} {currency}, and the total is off by {_share(total)}.{off}"
-    )
-
-
-def _share(row: pd.Series) -> str:
-    return (
-        f"{write_quantity(row.value, 'share')} ({write_quantity(row.low, 'share')} to"
-        f" {write_quantity(row.high, 'share')})"
-    )
-
-
-def choose_recommender(scores: pd.DataFrame, length: int) -> str:
-    """Return by which model offers are made: item to item where it is shown to be better than the
-    best rule, else that rule.
-    """
-    row = scores[(scores.family != "reference") & (scores.metric == f"hit_rate_at_{length}")].iloc[
-        0
-    ]
-    return row.model if row.verdict == "better" else row.reference
-
-
-def describe_recommender(scores: pd.DataFrame, length: int, days: int, customers: int) -> str:
-    """Say whether item to item finds the next product more often than popularity does.
+    Only where their intervals don't overlap.
 
     Parameters
     ----------
-    scores : see ``offers.score_recommenders``
-    customers : with a purchase by the snapshot
+    by_segment : see ``value_at_risk.tabulate_value_at_risk``
     """
-    row = scores[(scores.family != "reference") & (scores.metric == f"hit_rate_at_{length}")].iloc[
-        0
-    ]
-    rule = scores[
-        (scores.model == row.reference) & (scores.metric == f"hit_rate_at_{length}")
-    ].iloc[0]
-    lot = scores[(scores.model == "by lot") & (scores.metric == f"hit_rate_at_{length}")].iloc[0]
-    list_words = (
-        "the first product offered is"
-        if length == 1
-        else f"one of the first {length} products offered is"
+    if by_segment.cost_share.iloc[0] < NEGLIGIBLE:
+        return (
+            "The cost of churn can't be estimated: the model sees nobody drop out in these"
+            " histories, which doesn't mean that nobody leaves."
+        )
+    differing, alike = [], []
+    for by, rows in by_segment[by_segment.segment_by != ALL].groupby("segment_by", sort=False):
+        if len(rows) < 2:
+            continue
+        ends = _find_clear_ends(rows)
+        if ends is None:
+            alike.append(write_plain(by))
+        else:
+            differing.append(_describe_ends(by, *ends, currency))
+    sentences = [f"Where churn costs most: {'; '.join(differing)}."] if differing else []
+    if alike:
+        sentences.append(
+            f"The share of value lost doesn't differ significantly by {join_words(alike)}."
+        )
+    return " ".join(sentences) or (
+        "There are no segments to compare: as far as these tables show, churn costs the same"
+        " everywhere."
     )
-    start = {
-        "better": "**Item to item finds the next product more often than popularity does**: ",
-        "worse": (
-            "**Item to item finds the next product less often than popularity does**, which makes"
-            " the offers below: "
-        ),
-    }.get(
-        row.verdict,
-        "**Item to item is not shown to find the next product more often than popularity does**,"
-        " which makes the offers below: ",
+
+
+def _find_clear_ends(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
+    """Return the segments with the largest and smallest share lost, none where they overlap."""
+    if_kept = (rows.value + rows.cost_of_churn).where(lambda sums: sums > 0)
+    most, least = rows.cost_share.idxmax(), rows.cost_share.idxmin()
+    clear = (rows.cost_low / if_kept)[most] > (rows.cost_high / if_kept)[least]
+    return (rows.loc[most], rows.loc[least]) if clear else None
+
+
+def _describe_ends(by: str, first: pd.Series, last: pd.Series, currency: str) -> str:
+    return (
+        f"by {write_plain(by)}, “{write_plain(first.segment)}” loses the largest part of its value"
+        f" ({first.cost_share:.1%}, {first.cost_of_churn:,.0f} {currency}),"
+        f" “{write_plain(last.segment)}” the smallest ({last.cost_share:.1%},"
+        f" {last.cost_of_churn:,.0f} {currency})"
+    )
+
+
+def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days: float) -> str:
+    """Return how far values are from the true ones of a generated company; empty without them.
+
+    Parameters
+    ----------
+    truth_scores : see ``truth.score_against_truth``, of the model and of one curve for all
+    days : for which the true values are known
+    """
+    if truth_scores.empty:
+        return ""
+    by_model = {name: rows.set_index("metric") for name, rows in truth_scores.groupby("model")}
+    rows, single = by_model[valuation.model], by_model[SINGLE_CURVE]
+    explained, by_single = (table.loc["spread_explained_share"] for table in (rows, single))
+    comparison = (
+        "more than"
+        if explained.low > by_single.high
+        else "less than"
+        if explained.high < by_single.low
+        else "not clearly more than"
+    )
+    total, rank = rows.loc["total_error_share"], rows.loc["rank_correlation"]
+    warning = (
+        " The confidence intervals cover training-sample uncertainty only; the total below may be"
+        f" off by a similar {write_quantity(abs(total.value), 'share')}."
     )
     return (
-        f"{start}of the {int(row.n):,} customers (of {customers:,}) who took a further product"
-        f" within {days} days, {list_words} among them for {_share(row)}, by the rule"
-        f" “{row.reference}” for {_share(rule)}, by lot for {write_quantity(lot.value, 'share')};"
-        f" the paired difference is {write_quantity(row.difference, 'points')}"
-        f" ({write_quantity(row.difference_low, 'points')} to"
-        f" {write_quantity(row.difference_high, 'points')}). It foretells what is bought anyway;"
-        " whether an offer changes it, only a test with a control group can show."
+        f"**Compared with the true values over {days:.0f} days** ({int(explained.n):,} customers):"
+        f" the values explain {_write_share(explained)} of the variance of the true ones,"
+        f" {comparison} {SINGLE_CURVE} ({_write_share(by_single)}); the rank correlation is"
+        f" {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error"
+        f" {rows.value['rmse']:,.0f} {valuation.currency}, and the total is off by"
+        f" {_write_share(total)}."
+        f"{warning if total.low > 0 or total.high < 0 else ''}"
+    )
+
+
+def _write_share(row: pd.Series) -> str:
+    value, low, high = (
+        write_quantity(number, "share") for number in (row.value, row.low, row.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def describe_recommender(evaluation: Evaluation) -> str:
+    """Return whether item to item finds the next product more often than popularity does.
+
+    Empty where nothing can be offered.
+    """
+    if evaluation.missing:
+        return ""
+    scores = evaluation.scores[evaluation.scores.metric == evaluation.metric]
+    row = find_item_to_item(scores, evaluation.metric)
+    baseline, at_random = (scores[scores.model == name].iloc[0] for name in (row.reference, RANDOM))
+    length = evaluation.length
+    hit = "the first product is" if length == 1 else f"one of the first {length} products is"
+    low, high = (
+        write_quantity(number, "points") for number in (row.difference_low, row.difference_high)
+    )
+    return (
+        f"{_start_recommender(row.verdict)} Of the {int(row.n):,} customers (of"
+        f" {len(evaluation.baskets.customers):,}) who bought a further product within"
+        f" {evaluation.days} days, {hit} among them for {_write_share(row)}, with"
+        f" “{row.reference}” for {_write_share(baseline)}, with a random list for"
+        f" {write_quantity(at_random.value, 'share')}; the paired difference is"
+        f" {write_quantity(row.difference, 'points')} ({low} to {high}). It predicts what is bought"
+        " anyway; whether an offer changes it, only a randomised test can show."
+    )
+
+
+def _start_recommender(verdict: str) -> str:
+    if verdict == BETTER:
+        return (
+            "**Item to item finds the next product significantly more often than popularity does.**"
+        )
+    often = "significantly less often" if verdict == WORSE else "not significantly more often"
+    return (
+        f"**Item to item finds the next product {often} than popularity does**, so popularity makes"
+        " the offers below."
     )

@@ -1,0 +1,150 @@
+"""Sentences of 40_survival: each says what its table says, and can say that nothing was found."""
+
+import numpy as np
+import pandas as pd
+from exponential_lives import TrueRate, score_by_name
+
+from research.survival.predict import KAPLAN_MEIER, KaplanMeier
+from research.survival.report import (
+    describe_lifetimes,
+    describe_proportionality,
+    describe_proxies,
+    describe_reasons,
+    describe_scores,
+    describe_segments,
+    describe_separation,
+    rename_units,
+    survival_score_table,
+)
+
+
+def test_the_verdict_names_a_model_that_beats_kaplan_meier():
+    scores = score_by_name({KAPLAN_MEIER: KaplanMeier(), "truth": TrueRate()})
+    verdict = describe_scores(scores)
+    assert verdict.startswith("**Truth predicts survival better than Kaplan-Meier**")
+    assert "doesn't differ significantly from the observed one at any" in verdict
+
+
+def test_the_verdict_is_not_significant_where_a_model_knows_nothing():
+    verdict = describe_scores(score_by_name({KAPLAN_MEIER: KaplanMeier(), "copy": KaplanMeier()}))
+    assert verdict.startswith("**No model is significantly better than Kaplan-Meier")
+
+
+def test_the_verdict_says_on_which_side_probabilities_are_off():
+    verdict = describe_scores(score_by_name({KAPLAN_MEIER: KaplanMeier(), "off": TrueRate(1.3)}))
+    assert "It predicts too many leavers by" in verdict
+
+
+def test_where_censoring_depends_on_the_risk_the_mean_is_not_judged():
+    scores = score_by_name({KAPLAN_MEIER: KaplanMeier(), "truth": TrueRate()})
+    verdict = describe_scores(scores, censoring=1e-7)
+    assert "isn't judged" in verdict
+    assert "any of the judged times" not in verdict
+
+
+def test_segments_name_the_slowest_and_the_fastest_and_how_many_were_tested():
+    tests = pd.DataFrame({"segment_by": ["tier", "colour"], "p_adjusted": [0.001, 0.8]})
+    columns = [
+        "segment_by",
+        "segment",
+        "given_days",
+        "until_days",
+        "mean_days",
+        "mean_low",
+        "mean_high",
+    ]
+    summary = pd.DataFrame(
+        [("tier", "gold", 0, 100, 80.0, 78, 82), ("tier", "tin", 0, 100, 40.0, 37, 43)],
+        columns=columns,
+    )
+    sentences = describe_segments(tests, summary)
+    assert "by tier** (1 of 2 attributes tested" in sentences
+    assert "first 100 days is gold 80 (78 to 82); tin 40 (37 to 43)" in sentences
+    assert describe_segments(tests.assign(p_adjusted=1.0), summary).startswith(
+        "**Survival doesn't differ significantly by any attribute**: 2 tested"
+    )
+    assert describe_segments(tests[:0], summary) == ""
+
+
+def test_proportionality_names_a_change_with_its_alternatives_or_that_none_is_significant():
+    tests = pd.DataFrame(
+        {"term": ["plan", "all"], "chi2": [20.0, 21.0], "df": [1, 2], "p_value": [1e-5, 1e-4]}
+    )
+    columns = ["remedy", "gain", "df", "p_value", "still_changing"]
+    alternatives = pd.DataFrame(
+        [
+            ("none", np.nan, 0, np.nan, 0.01),
+            ("periods", 18.2, 2, 1e-4, np.nan),
+            ("strata", np.nan, 0, np.nan, 0.6),
+        ],
+        columns=columns,
+    )
+    sentences = describe_proportionality(tests, "plan", alternatives)
+    assert "Proportional hazards are rejected for 1 of 1 attributes**, most clearly for plan" in (
+        sentences
+    )
+    assert "(likelihood-ratio χ² 18.2, 2 df, p = 0.0001): read its ratios by period" in sentences
+    assert "are not rejected (jointly p = 0.6, before p = 0.01)" in sentences
+    weak = alternatives.assign(p_value=0.3)
+    assert "don't fit significantly better" in describe_proportionality(tests, "plan", weak)
+    assert "Proportional hazards are not rejected for any attribute" in describe_proportionality(
+        tests, None, pd.DataFrame()
+    )
+
+
+def test_reasons_are_those_of_the_last_day_with_fifty_at_risk():
+    columns = ["reason", "days", "share", "low", "high", "at_risk"]
+    table = pd.DataFrame(
+        [("a", 5, 0.1, 0.05, 0.2, 80), ("b", 5, 0.3, 0.2, 0.4, 80), ("a", 9, 0.9, 0.1, 1, 3)],
+        columns=columns,
+    )
+    assert (
+        describe_reasons(table)
+        == "Share that has left by day 5 since joining: b 30.0 % (20.0 % to 40.0 %); a 10.0 % (5.0"
+        " % to 20.0 %)."
+    )
+    assert describe_reasons(table[:0]) == "The study doesn't record who left voluntarily."
+
+
+def test_lifetimes_count_the_medians_and_those_beyond_the_longest_follow_up():
+    columns = [
+        "restricted_mean_days",
+        "low_mean_days",
+        "high_mean_days",
+        "until_days",
+        "median_days",
+    ]
+    table = pd.DataFrame(
+        [(10.0, 8, 12, 90, 7), (50.0, 45, 55, 90, 60), (88.0, 86, 90, 90, np.nan), (np.nan,) * 5],
+        columns=columns,
+    )
+    sentences = describe_lifetimes(table)
+    assert "half of the 3 customers are expected to stay more than 50.0" in sentences
+    assert "For 2 the median" in sentences
+    assert "1 have lasted as long" in sentences
+    assert "No remaining lifetime" in describe_lifetimes(table[3:])
+
+
+def test_columns_that_separate_are_named_and_others_are_not():
+    ratios = pd.DataFrame({"column": ["plan: pro", "fee"], "separated": [True, False]})
+    assert "can be estimated for plan pro:" in describe_separation(ratios)
+    assert describe_separation(ratios[1:]) == ""
+
+
+def test_proxies_of_the_duration_are_named():
+    assert describe_proxies([]) == ""
+    assert describe_proxies(["tenure", "total"]).endswith("itself: tenure and total.")
+
+
+def test_days_of_a_flat_study_are_headed_by_its_unit():
+    table = pd.DataFrame({"mean_days": [1.0], "part": ["a"]})
+    assert list(rename_units(table, "months")) == ["mean months", "part"]
+    assert list(rename_units(table, "days")) == ["mean_days", "part"]
+
+
+def test_differences_leave_out_the_baseline():
+    scores = score_by_name({KAPLAN_MEIER: KaplanMeier(), "truth": TrueRate()})
+    assert survival_score_table(scores).model.tolist() == [KAPLAN_MEIER, "truth"]
+    differences = survival_score_table(scores, differences=True)
+    assert differences.model.tolist() == ["truth"]
+    assert differences["integrated Brier score"][0].startswith("−0.")

@@ -1,0 +1,64 @@
+"""The value of buyers: odd customers, no margin, and histories that identify nothing."""
+
+import pandas as pd
+import pytest
+from valued_companies import T, draw_orders, write_orders
+
+from research.errors import StudyError
+from research.study import Study
+from research.value import customers, report, value_at_risk
+from research.value.valuation import Valuation
+
+
+def sum_up(
+    valuation: Valuation, tables: dict, study: Study
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    segments = value_at_risk.load_customer_segments(valuation, tables, study)
+    return (
+        value_at_risk.tabulate_value_at_risk(valuation, segments),
+        value_at_risk.compute_concentration(valuation.values),
+    )
+
+
+def test_buyers_are_valued_to_the_last_one_and_without_margin_there_is_no_value(write_study):
+    orders = draw_orders()
+    back = pd.DataFrame(
+        {
+            "customer_id": "back",
+            "ordered_at": pd.to_datetime(["2024-02-01", "2024-03-01", "2024-03-09"]),
+            "amount": [20.0, 10.0, -90.0],
+        }
+    )
+    once = pd.DataFrame(
+        {"customer_id": ["once"], "ordered_at": [pd.Timestamp("2024-02-01")], "amount": [20.0]}
+    )
+    late = pd.DataFrame(
+        {"customer_id": ["late"], "ordered_at": [pd.Timestamp("2024-07-01")], "amount": [20.0]}
+    )
+    study, tables = write_orders(
+        write_study, pd.concat([orders, back, once, late], ignore_index=True)
+    )
+    valuation = customers.value_customers(tables, study, T, 3, 2, 0)
+    rows = valuation.values.set_index("customer_id")
+    assert len(rows) == 402
+    assert "late" not in rows.index
+    assert rows.value["back"] == 0
+    assert rows.value["once"] > 0
+    assert rows[["alive", "risk"]].stack().between(0, 1).all()
+    assert (rows.value_if_kept + 1e-9 >= rows.value).all()
+    sentences = report.describe_values(
+        valuation, *sum_up(valuation, tables, study), pd.DataFrame(), study.kind
+    )
+    assert "1 have no value" in sentences
+    free, loaded = write_orders(write_study, orders, margin_share=0)
+    nothing = customers.value_customers(loaded, free, T, 0, 2, 0)
+    assert (nothing.values.value == 0).all()
+    assert (value_at_risk.compute_concentration(nothing.values).value_share == 0).all()
+    assert sum_up(nothing, loaded, free)[0].cost_share.eq(0).all()
+
+
+def test_a_company_in_which_nobody_comes_back_is_one_sentence(write_study):
+    orders = draw_orders(30).drop_duplicates("customer_id")
+    study, tables = write_orders(write_study, orders)
+    with pytest.raises(StudyError, match="expected some customers with a repeat purchase"):
+        customers.load_values(tables, study, T, 0)

@@ -1,0 +1,48 @@
+"""The value of contracts: what the hazard of a plan implies, and the sums by segment."""
+
+import numpy as np
+import pytest
+from valued_companies import T, draw_contracts, write_contracts
+
+from research.value import customers, report, value_at_risk
+from research.value.expected_value import discount
+
+
+@pytest.fixture(scope="module")
+def contracts(write_shared):
+    return write_contracts(write_shared, draw_contracts())
+
+
+def test_the_loose_plan_has_less_value_and_costs_more_by_about_what_its_hazard_implies(contracts):
+    study, tables = contracts
+    valuation = customers.value_customers(tables, study, T, 3, 2, 0)
+    values = valuation.values
+    plans = tables["contracts"].select("customer_id", "plan").to_pandas()
+    rows = values.merge(plans, on="customer_id").groupby("plan").value.mean()
+    days = np.linspace(0, 90, 91)
+    true = {
+        plan: 0.8 * np.trapezoid(np.exp(-days / life) * discount(days, 0.1), days)
+        for plan, life in {"loose": 150, "bound": 900}.items()
+    }
+    assert rows["loose"] == pytest.approx(true["loose"], rel=0.08)
+    assert rows["bound"] == pytest.approx(true["bound"], rel=0.05)
+    assert (values.low <= values.value).all()
+    assert (values.value <= values.high).all()
+    assert (values.value <= values.value_if_kept + 1e-9).all()
+    assert values.value_at_risk.to_numpy() == pytest.approx((values.risk * values.value).to_numpy())
+    assert {*valuation.holdout.predicted["margin"]} == {
+        "zero",
+        "same as the last period",
+        "nobody leaves",
+        "one curve for all",
+        valuation.model,
+    }
+    assert valuation.holdout_days == 90
+    table = value_at_risk.tabulate_value_at_risk(
+        valuation, value_at_risk.load_customer_segments(valuation, tables, study)
+    ).set_index(["segment_by", "segment"])
+    assert table.cost_share["plan", "loose"] > 3 * table.cost_share["plan", "bound"]
+    for column in ("customers", "value", "cost_of_churn", "value_at_risk"):
+        assert table[column]["plan"].sum() == pytest.approx(table[column]["all", "all"])
+    sentence = report.describe_value_at_risk(table.reset_index(), "EUR")
+    assert "“loose” loses the largest part" in sentence
