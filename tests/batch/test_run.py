@@ -220,17 +220,6 @@ def test_a_change_makes_those_jobs_run_again_that_depend_on_it(
     assert stale("alpha", monkeypatch) == expected
 
 
-def test_the_files_that_a_page_is_made_with_are_code_and_templates():
-    named = {path.relative_to(records.PACKAGE).as_posix() for path in records.list_sources()}
-    assert {
-        "batch/run.py",
-        "study.py",
-        "batch/templates/style.css",
-        "batch/templates/page.html.j2",
-        "batch/templates/report/index.html.j2",
-    } <= named
-
-
 def test_a_changed_parameter_runs_that_run_alone_and_its_old_tables_go(made_project, capfd):
     edit(made_project / "reports" / "plan.yml", "rows: 5", "rows: 6")
     edit(

@@ -1,353 +1,20 @@
-"""Contract tables: every broken promise is named, with counts and examples, all at once."""
-
-from datetime import date
+"""Contract tables: what a study's SQL returns is brought to the types of the columns."""
 
 import ibis
 import pandas as pd
 import pytest
+from contract_tables import adapted, customers, register
 
-from research.data import checks, contracts, load
-from research.errors import StudyError
-
-TODAY = date(2024, 12, 31)
-
-
-def days(*texts: str | None) -> pd.Series:
-    return pd.Series(pd.to_datetime(texts, format="ISO8601")).astype("datetime64[us]")
-
-
-def customers(**changes) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"customer_id": ["a", "b"], "joined_at": days("2023-01-01", "2023-02-01")} | changes
-    )
-
-
-def running(**changes) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "customer_id": ["a", "b"],
-            "started_at": days("2023-01-01", "2023-02-01"),
-            "ended_at": days("2024-07-10", None),
-        }
-        | changes
-    )
-
-
-def register(backend, **frames: pd.DataFrame) -> dict[str, ibis.Table]:
-    """Return the tables of frames, in the types that the adapters give them."""
-    for name, frame in frames.items():
-        backend.con.register(f"raw_{name}", frame)
-    return {
-        name: backend.create_table(name, contracts.conform(backend.table(f"raw_{name}"), name))
-        for name in frames
-    }
-
-
-def faults_of(today: date = TODAY, **frames: pd.DataFrame) -> tuple[str, ...]:
-    """Return the sentences for tables given as frames."""
-    try:
-        checks.require_passed(checks.check(register(ibis.duckdb.connect(), **frames), today))
-    except StudyError as error:
-        return error.faults
-    return ()
-
-
-def test_tables_that_keep_their_promises_pass():
-    assert faults_of(customers=customers(), contracts=running()) == ()
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        (
-            {"customer_id": ["a", "a"]},
-            (
-                "table customers, column customer_id: expected one row per customer, got 1 repeated"
-                " row, for example of a; keep one row per customer in the SQL"
-            ),
-        ),
-        (
-            {"customer_id": ["a", None]},
-            (
-                "table customers, column customer_id: expected no empty values, got null in 1"
-                " row; drop these rows in the SQL or fill them from the source"
-            ),
-        ),
-        (
-            {"customer_id": [1.5, 2.5]},
-            (
-                "table customers, column customer_id: expected a column of identifiers, got"
-                " float64; cast it in customers.sql"
-            ),
-        ),
-        (
-            {"joined_at": ["2023-01-01", "2023-02-01"]},
-            (
-                "table customers, column joined_at: expected a column of dates or times, got"
-                " string; cast it in customers.sql"
-            ),
-        ),
-        (
-            {"joined_at": days("2023-01-01", "2025-01-01")},
-            (
-                "table customers, column joined_at: expected dates up to today (2024-12-31),"
-                " got 2025-01-01 00:00:00 in 1 row; drop or correct these rows"
-            ),
-        ),
-        (
-            {"joined_at": days("2023-01-01", None)},
-            (
-                "table customers, column joined_at: expected no empty values, got null in 1"
-                " row; drop these rows in the SQL or fill them from the source"
-            ),
-        ),
-        (
-            {"known_at": days("2022-12-31", "2023-02-01")},
-            (
-                "table customers, column known_at: expected dates on or after joined_at, got"
-                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
-            ),
-        ),
-        (
-            {"snapshot": [1, 2]},
-            (
-                "table customers: expected no column named age_days, churned, duration_days, event,"
-                " event_observed, leaves_in_data, left_in_lead, n_repeat, recency_days, snapshot,"
-                " tenure_days, time_to_event_days or *_right, got snapshot; rename it in"
-                " customers.sql"
-            ),
-        ),
-        (
-            {"tags": [["x"], ["y"]]},
-            (
-                "table customers: expected columns of single values, got tags (array<string>);"
-                " split it in customers.sql or leave it out"
-            ),
-        ),
-    ],
+from research.data.contracts import (
+    CONTRACTS,
+    Column,
+    ContractTable,
+    Resolution,
+    Words,
+    index_records,
+    list_event_tables,
 )
-def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
-    assert faults_of(customers=customers(**changes)) == (sentence,)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        (
-            {"customer_id": ["a", "stranger"]},
-            (
-                "table contracts, column customer_id: expected customers listed in the table"
-                " customers, got stranger in 1 row; add them there or drop these rows"
-            ),
-        ),
-        (
-            {"ended_at": days("2022-12-31", None)},
-            (
-                "table contracts, column ended_at: expected dates on or after started_at, got"
-                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
-            ),
-        ),
-        (
-            {"ended_at": days("2025-01-01", None)},
-            (
-                "table contracts, column ended_at: expected dates up to today (2024-12-31), got"
-                " 2025-01-01 00:00:00 in 1 row; leave it empty until it happens"
-            ),
-        ),
-        (
-            {"known_at": days("2022-12-31", "2023-02-01")},
-            (
-                "table contracts, column known_at: expected dates on or after started_at, got"
-                " 2022-12-31 00:00:00 in 1 row; drop or correct these rows"
-            ),
-        ),
-        (
-            {"monthly_fee": [-1.0, 5.0]},
-            (
-                "table contracts, column monthly_fee: expected values of at least 0, got -1.0"
-                " in 1 row; correct them in the SQL"
-            ),
-        ),
-        (
-            {"monthly_fee": ["1 €", "2 €"]},
-            (
-                "table contracts, column monthly_fee: expected a column of numbers, got string;"
-                " cast it in contracts.sql"
-            ),
-        ),
-        (
-            {"plan": [["x"], ["y"]]},
-            (
-                "table contracts, column plan: expected a column of texts, got array<string>; cast"
-                " it in contracts.sql"
-            ),
-        ),
-        (
-            {"voluntary": [0, 2]},
-            (
-                "table contracts, column voluntary: expected a column of flags (true or false), got"
-                " int64; cast it in contracts.sql"
-            ),
-        ),
-    ],
-)
-def test_a_fault_of_the_contracts_is_one_sentence(changes, sentence):
-    assert faults_of(customers=customers(), contracts=running(**changes)) == (sentence,)
-
-
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_a_number_must_be_finite(value):
-    backend = ibis.duckdb.connect()
-    backend.raw_sql(
-        "CREATE TABLE orders AS SELECT 'a' AS customer_id, TIMESTAMP '2024-01-01' AS ordered_at,"
-        f" CAST('{value}' AS DOUBLE) AS amount"
-    )
-    with pytest.raises(
-        StudyError,
-        match=(
-            f"table orders, column amount: expected finite numbers, got {value} in 1 row; make"
-            " them null in the SQL"
-        ),
-    ):
-        checks.require_passed(
-            checks.check({"orders": contracts.conform(backend.table("orders"), "orders")}, TODAY)
-        )
-
-
-@pytest.mark.parametrize(("propensity", "limit"), [(-0.1, "at least 0"), (1.1, "at most 1")])
-def test_a_propensity_is_a_probability(propensity, limit):
-    campaigns = pd.DataFrame(
-        {
-            "customer_id": ["a"],
-            "campaign": ["x"],
-            "assigned_at": days("2024-01-01"),
-            "arm": ["control"],
-            "propensity": [propensity],
-        }
-    )
-    (fault,) = faults_of(customers=customers(), campaigns=campaigns)
-    assert (
-        fault == f"table campaigns, column propensity: expected values of {limit}, got {propensity}"
-        " in 1 row; correct them in the SQL"
-    )
-
-
-def test_an_event_today_is_no_fault_and_one_of_tomorrow_is():
-    late = running(ended_at=days("2024-12-31 23:59:59", None))
-    assert faults_of(date(2024, 12, 31), customers=customers(), contracts=late) == ()
-    assert (
-        "expected dates up to today (2024-12-30)"
-        in faults_of(date(2024, 12, 30), customers=customers(), contracts=late)[0]
-    )
-
-
-def test_an_end_at_an_earlier_hour_of_the_day_of_the_start_is_in_order():
-    noon = running(
-        started_at=days("2023-01-01 12:00", "2023-02-01"), ended_at=days("2023-01-01", None)
-    )
-    assert faults_of(customers=customers(), contracts=noon) == ()
-
-
-def test_missing_columns_are_named_with_those_that_arrived():
-    assert faults_of(customers=pd.DataFrame({"id": ["a"], "Joined_At": ["x"]})) == (
-        (
-            "table customers, column customer_id: expected a column of identifiers, got only the"
-            " columns id, Joined_At; select it in customers.sql"
-        ),
-        (
-            "table customers, column joined_at: expected a column of dates or times, got only the"
-            " columns id, Joined_At; select it in customers.sql"
-        ),
-    )
-
-
-def test_keys_that_became_floats_beside_an_empty_one_are_named_on_both_counts():
-    assert faults_of(customers=customers(customer_id=[1.0, float("nan")])) == (
-        (
-            "table customers, column customer_id: expected a column of identifiers, got float64;"
-            " cast it in customers.sql"
-        ),
-        (
-            "table customers, column customer_id: expected no empty values, got null in 1 row;"
-            " drop these rows in the SQL or fill them from the source"
-        ),
-    )
-
-
-@pytest.mark.parametrize("name", ["customers", "contracts"])
-def test_an_empty_table_is_a_fault_and_no_crash(name):
-    frames = {"customers": customers(), "contracts": running()}
-    found = faults_of(**(frames | {name: frames[name].head(0)}))
-    assert (
-        f"table {name}: expected at least one row, got an empty table; check the SQL's filters"
-        " and the raw files" in found
-    )
-
-
-def test_an_empty_table_of_campaigns_is_a_fault_as_well():
-    campaigns = pd.DataFrame(
-        {
-            "customer_id": ["a"],
-            "campaign": ["x"],
-            "assigned_at": days("2024-01-01"),
-            "arm": ["control"],
-        }
-    ).head(0)
-    assert faults_of(customers=customers(), campaigns=campaigns)[0].startswith(
-        "table campaigns: expected at least one row, got an empty table"
-    )
-
-
-def test_all_faults_of_a_table_are_listed_at_once_with_counts_and_few_examples():
-    many = pd.DataFrame(
-        {
-            "customer_id": [f"x{i}" for i in range(9)],
-            "started_at": days(*["2023-01-01"] * 9),
-            "ended_at": days(*["2022-01-01"] * 9),
-            "monthly_fee": -1,
-        }
-    )
-    found = faults_of(customers=customers(), contracts=many.assign(voluntary="no"))
-    assert [fault.split(", got")[0] for fault in found] == [
-        "table contracts, column voluntary: expected a column of flags (true or false)",
-        "table contracts, column monthly_fee: expected values of at least 0",
-        "table contracts, column ended_at: expected dates on or after started_at",
-        "table contracts, column customer_id: expected customers listed in the table customers",
-    ]
-    assert "got x0, x1, x2 in 9 rows;" in found[-1]
-
-
-def test_a_null_among_the_customers_does_not_hide_a_stranger():
-    found = faults_of(
-        customers=customers(customer_id=["a", None]),
-        contracts=running(customer_id=["a", "stranger"]),
-    )
-    assert [fault.split(", got")[0] for fault in found] == [
-        "table customers, column customer_id: expected no empty values",
-        "table contracts, column customer_id: expected customers listed in the table customers",
-    ]
-
-
-@pytest.mark.parametrize("changes", [{"customer_id": [1.5, 2.5]}, {"customer_id": [["a"], ["b"]]}])
-def test_keys_of_a_wrong_type_do_not_stop_the_check_of_the_other_tables(changes):
-    found = faults_of(customers=customers(**changes), contracts=running(monthly_fee=[-1, -1]))
-    assert [fault.split(":")[0] for fault in found] == [
-        "table customers, column customer_id",
-        "table contracts, column monthly_fee",
-    ]
-
-
-def adapted(write_study, sql: str, frame: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the customers that an adapter gives, after its promises were checked."""
-    study = write_study(
-        "flat",
-        tables={
-            "snapshot": pd.DataFrame({"customer_id": ["a"], "churned": [True]}),
-            "customers": frame if frame is not None else customers(),
-        },
-    )
-    (study.folder / "customers.sql").write_text(sql)
-    return load.load_tables(study)["customers"].order_by("customer_id").execute()
+from research.study_schema import TABLES
 
 
 def test_numbers_as_keys_become_text(write_study):
@@ -379,45 +46,10 @@ def test_columns_with_quotes_and_letters_of_any_script_pass_untouched(write_stud
     assert [*found.columns[2:]] == ["a\"b'c", "größe ☃"]
 
 
-@pytest.mark.parametrize("placeholder", ["0001-01-01", "1899-12-31", "-infinity"])
-def test_a_placeholder_for_a_date_is_refused(write_study, placeholder):
-    with pytest.raises(
-        StudyError,
-        match=(
-            r"column joined_at: expected dates from 1900-01-01 on, got .* in 2 rows; make a"
-            r" placeholder null, or drop these rows"
-        ),
-    ):
-        adapted(
-            write_study,
-            f"SELECT customer_id, TIMESTAMP '{placeholder}' AS joined_at FROM raw_customers",
-        )
-
-
-@pytest.mark.parametrize("placeholder", ["9999-12-31", "infinity"])
-def test_a_placeholder_for_never_is_refused(write_study, placeholder):
-    with pytest.raises(
-        StudyError,
-        match=r"column known_at: expected dates up to today \(.*\), got .* in 2 rows",
-    ):
-        adapted(write_study, f"SELECT *, TIMESTAMP '{placeholder}' AS known_at FROM raw_customers")
-
-
 def test_an_optional_column_may_be_null_in_every_row(write_study):
     assert (
         adapted(write_study, "SELECT *, NULL AS known_at FROM raw_customers").known_at.isna().all()
     )
-
-
-def test_a_required_column_that_is_null_in_every_row_is_a_fault(write_study):
-    with pytest.raises(
-        StudyError,
-        match=(
-            "column joined_at: expected no empty values, got null in 2 rows; drop these rows in"
-            " the SQL or fill them"
-        ),
-    ):
-        adapted(write_study, "SELECT customer_id, NULL AS joined_at FROM raw_customers")
 
 
 def test_a_flag_of_zeros_and_ones_becomes_true_and_false():
@@ -425,3 +57,129 @@ def test_a_flag_of_zeros_and_ones_becomes_true_and_false():
     assert register(ibis.duckdb.connect(), snapshot=flat)[
         "snapshot"
     ].churned.execute().tolist() == [False, True, False]
+
+
+def visits(**changes) -> ContractTable:
+    """Return a record of a table that no study has, with some parts changed."""
+    columns = {
+        "customer_id": Column("key"),
+        "visited_at": Column("time"),
+        "left_at": Column("time", required=False),
+        "spent": Column("number", required=False),
+        "known_at": Column("time", required=False),
+    }
+    parts = {
+        "grain": "event",
+        "columns": columns,
+        "dated": "visited_at",
+        "resolved": Resolution("left_at"),
+        "summed": ("spent",),
+        "words": Words("visits", "visit", "never visited"),
+    }
+    return ContractTable("visits", **parts | changes)
+
+
+def without(*names: str) -> dict[str, Column]:
+    """Return the columns of the record but some."""
+    return {name: column for name, column in visits().columns.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"grain": ""},
+            "expected a grain among customer, contract, event, got ''; name what a row is",
+        ),
+        (
+            {"columns": without("customer_id")},
+            "expected a column customer_id of kind key, got no such column; add it to its columns",
+        ),
+        (
+            {"columns": without("visited_at")},
+            "expected a column visited_at of kind time, got no such column; add it to its columns",
+        ),
+        (
+            {"columns": without("known_at")},
+            "expected a column known_at of kind time, got no such column; add it to its columns",
+        ),
+        (
+            {"columns": without("left_at")},
+            "expected a column left_at of kind time, got no such column; add it to its columns",
+        ),
+        (
+            {"resolved": Resolution("left_at", details=("mood",))},
+            "expected a column mood, got no such column; add it to its columns",
+        ),
+        (
+            {"summed": ("left_at",)},
+            "expected a column left_at of kind number, got time; add it to its columns",
+        ),
+        (
+            {"columns": visits().columns | {"spent": Column("money")}, "summed": ()},
+            "expected a kind among key, time, number, text, flag, got 'money' for spent;"
+            " correct it",
+        ),
+        (
+            {"dated": None, "resolved": None},
+            "expected the column that dates a row (dated), got none; name it",
+        ),
+        (
+            {"words": None},
+            "expected words for its rows (words), got none for rows, one, never; they stand in the"
+            " description of every feature",
+        ),
+        (
+            {"words": Words("visits", "visit")},
+            "expected words for its rows (words), got none for never; they stand in the"
+            " description of every feature",
+        ),
+        (
+            {"grain": "customer"},
+            "expected parts of an event table with the grain event alone, got words; remove it",
+        ),
+    ],
+)
+def test_a_record_without_a_part_is_refused_with_the_table_and_the_part(changes, sentence):
+    with pytest.raises(ValueError) as refusal:
+        visits(**changes)
+    assert str(refusal.value) == f"contract table visits: {sentence}"
+
+
+def test_a_record_with_several_faults_names_all_of_them():
+    with pytest.raises(ValueError) as refusal:
+        ContractTable("visits", grain="event")
+    assert [line.split(": ")[0] for line in str(refusal.value).split("\n")] == (
+        ["contract table visits"] * 3
+    )
+
+
+def test_a_record_that_studies_know_nothing_of_is_refused():
+    with pytest.raises(ValueError) as refusal:
+        index_records([*CONTRACTS.values(), visits()])
+    assert str(refusal.value) == (
+        "study_schema.TABLES: expected the names of the records in data/contracts.py, in their"
+        f" order ({', '.join(TABLES)}, visits), got {', '.join(TABLES)}; write both alike"
+    )
+
+
+def test_dates_are_in_order_and_what_is_resolved_later_comes_from_the_record():
+    assert visits().ordered == (("visited_at", "left_at"), ("visited_at", "known_at"))
+    assert visits().later == ("left_at",)
+    assert CONTRACTS["contracts"].later == ("ended_at", "end_reason", "voluntary")
+    assert CONTRACTS["snapshot"].ordered == CONTRACTS["snapshot"].later == ()
+
+
+def test_a_customer_has_one_row_where_a_row_is_a_customer():
+    assert [name for name, table in CONTRACTS.items() if table.unique] == ["customers", "snapshot"]
+
+
+def test_features_are_counted_from_tables_of_events():
+    assert list_event_tables() == [
+        "orders",
+        "usage",
+        "contacts",
+        "feedback",
+        "referrals",
+        "campaigns",
+    ]

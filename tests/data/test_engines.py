@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from research.data import checks, engines, fetch, load, profile, spark
+from research.data import checks, engines, fetch, load, profile
 from research.errors import StudyError
 from research.features import build, stage
 from research.panel import evidence, splits
@@ -304,33 +304,6 @@ def test_keys_that_an_engine_cannot_use_are_refused(engine, key, given, remedy, 
         StudyError, match=rf"expected no key '{name}' with the engine \w+, got {given}; {remedy}"
     ):
         write_study("flat", engine=engine, **key)
-
-
-def test_spark_without_its_package_or_without_java_is_one_sentence(
-    write_study, monkeypatch, tmp_path
-):
-    study = write_study("flat", engine="spark")
-    monkeypatch.setattr(spark, "_LAUNCHED", [])
-    monkeypatch.setattr(spark, "_find_running", lambda place: None)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(
-        StudyError,
-        match=(
-            "key engine: expected Java 17 or later for the engine spark, found none on JAVA_HOME"
-            " .*; install a Java"
-        ),
-    ):
-        engines.connect(study)
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(
-        StudyError,
-        match=(
-            "expected pyspark for the engine spark, but it is not installed; install it with 'pip"
-            r" install research\[spark\]'"
-        ),
-    ):
-        spark.open_session(study.engine, "data/tiny/study.yml, key engine")
 
 
 def test_variables_in_an_address_come_from_the_environment_and_unset_ones_are_named(monkeypatch):
