@@ -1,6 +1,4 @@
-"""Whether two ways to the same features agree: whole numbers, texts and dates exactly, other
-numbers to 1e-9.
-"""
+"""Whether two tables of features agree: floating-point numbers to 1e-9, all else exactly."""
 
 import numpy as np
 import pandas as pd
@@ -9,9 +7,7 @@ CLOSE = 1e-9  # relative; also the absolute difference by which sums that cancel
 
 
 def find_differences(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
-    """Return one sentence for every column that differs, nothing where the tables agree; both are
-    in the order of customers.
-    """
+    """Return one sentence for every column that differs; both tables are in the same order."""
     if [*first] != [*second]:
         return [
             f"columns: {', '.join(sorted({*first} ^ {*second})[:5]) or 'the same in another order'}"

@@ -1,11 +1,10 @@
-"""Measure the package's speed and memory side by side with other ways to the same features, and
-write ``RESULTS.md``.
+"""Measure speed and memory against other ways to the same features, and write ``RESULTS.md``.
 
     python benchmarks/bench.py [--quick] [--only SECTION ...] [--rest SECONDS] [--scratch DIR]
     [--out FILE]
 
 The full run needs about 8 GB in the scratch folder, where generated companies stay for the next
-run. Sections that aren't asked for stand as they were measured before.
+run. Sections that aren't asked for stay as they were measured before.
 """
 
 import argparse
@@ -47,18 +46,18 @@ def _name_processor() -> str:
             if line.startswith("model name")
         ]
         return names[0] if names else platform.machine()
-    found = subprocess.run(
+    sysctl = subprocess.run(
         ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
     )
-    return found.stdout.strip() or platform.machine()
+    return sysctl.stdout.strip() or platform.machine()
 
 
 def describe_versions(featuretools: dict[str, str]) -> str:
     """Return the versions in one line."""
-    own = {"DuckDB": "duckdb", "Ibis": "ibis-framework", "pandas": "pandas", "numpy": "numpy"}
-    told = [
+    packages = {"DuckDB": "duckdb", "Ibis": "ibis-framework", "pandas": "pandas", "numpy": "numpy"}
+    ours = [
         f"Python {platform.python_version()}",
-        *(f"{name} {version(package)}" for name, package in own.items()),
+        *(f"{name} {version(package)}" for name, package in packages.items()),
     ]
     theirs = (
         [
@@ -68,13 +67,11 @@ def describe_versions(featuretools: dict[str, str]) -> str:
         if featuretools
         else []
     )
-    return ", ".join(told + theirs)
+    return ", ".join(ours + theirs)
 
 
 def measure(bench: Bench, wanted: list[str]) -> Iterator[tuple[str, Section, dict[str, str]]]:
-    """Run the wanted sections; yield each with its name, and featuretools' versions where they
-    matter.
-    """
+    """Run the wanted sections; yield name, section, and featuretools' versions where used."""
     against = (
         *(["by hand"] if "hand" in wanted else []),
         *(["pandas", "pandas, numbered"] if "pandas" in wanted else []),
@@ -93,7 +90,7 @@ def measure(bench: Bench, wanted: list[str]) -> Iterator[tuple[str, Section, dic
 
 
 def keep(path: Path, name: str, section: Section, facts: str) -> dict[str, dict]:
-    """Put a section in the place of what was measured before, and return all that are kept."""
+    """Replace what was measured of a section before, and return all sections."""
     kept = json.loads(path.read_text()) if path.exists() else {}
     kept |= {name: asdict(section) | {"facts": facts}}
     path.write_text(json.dumps(kept, indent=1))

@@ -1,5 +1,4 @@
-"""What featuretools can say of the same customers by cutoff time: counts, sums, means, gaps and
-trends by window, and the time since the first and last.
+"""Features by featuretools with cutoff times: counts, sums, means, gaps, trends and recency.
 
 Runs in an environment of its own (``requirements.txt``), in a process like those of
 ``contender.py`` and with the same one line of JSON.
@@ -54,9 +53,7 @@ def read_entities(company: Path, customers):
 
 
 def build_features(entities, cutoffs):
-    """Return the features of every customer and cutoff, by window, the longest once more, and over
-    the whole history.
-    """
+    """Return the features of every customer and cutoff, by window and over the whole history."""
     import featuretools
     import pandas as pd
 

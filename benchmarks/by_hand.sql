@@ -1,8 +1,10 @@
--- The features of one snapshot of a contractual study, as one would write them by hand in DuckDB: no package, no generality.
--- Reads the contract tables and `labels` (snapshot, customer_id and the labels of the population). Before it: SET VARIABLE day = <snapshot>.
--- An event of the snapshot's own day has age 0; a window of w days holds the ages below w.
+-- The features of one snapshot of a contractual study, written by hand for DuckDB.
+-- Reads the contract tables and `labels` (snapshot, customer_id and the labels of the population).
+-- Before it: SET VARIABLE day = <snapshot>.
+-- An event of the snapshot's own day has age 0; a window of w days contains the ages below w.
 
--- Changes of a daily rate, (recent - earlier) / (recent + earlier), from sums over the last `a` and the last `b` days.
+-- Changes of a daily rate, (recent - earlier) / (recent + earlier), from sums over the last `a`
+-- and the last `b` days.
 CREATE OR REPLACE TEMP MACRO change_of_rate(recent, whole, a, b) AS
     (recent * (b - a) - (whole - recent) * a) / nullif(recent * (b - a) + (whole - recent) * a, 0);
 
@@ -22,7 +24,8 @@ steps AS (
         lag(plan) OVER in_turn AS plan_before,
         row_number() OVER in_turn AS place,
         coalesce(started_at::DATE > max(coalesce(ended_at::DATE, DATE '9999-01-01'))
-            OVER (PARTITION BY customer_id ORDER BY started_at, monthly_fee, plan ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS opens
+            OVER (PARTITION BY customer_id ORDER BY started_at, monthly_fee, plan
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS opens
     FROM terms
     WINDOW in_turn AS (PARTITION BY customer_id ORDER BY started_at, monthly_fee, plan)
 ),
@@ -31,7 +34,8 @@ contract_history AS (
     SELECT
         customer_id,
         count(*) AS n_contracts,
-        count(*) FILTER (WHERE opens) - 1 AS n_earlier_spells,  -- a contract of everyone here still runs, so the last spell does
+        -- a contract of everyone here still runs, so the last spell does
+        count(*) FILTER (WHERE opens) - 1 AS n_earlier_spells,
         min(age) FILTER (WHERE opens) AS spell_age,
         count(*) FILTER (WHERE monthly_fee > fee_before AND age < 30) AS n_fee_rises_30d,
         count(*) FILTER (WHERE monthly_fee < fee_before AND age < 30) AS n_fee_cuts_30d,
@@ -46,26 +50,31 @@ contract_history AS (
         count(*) FILTER (WHERE plan != plan_before AND age < 90) AS n_plan_changes_90d,
         count(*) FILTER (WHERE plan != plan_before AND age < 180) AS n_plan_changes_180d,
         count(*) FILTER (WHERE plan != plan_before AND age < 365) AS n_plan_changes_365d,
-        arg_max_null(monthly_fee / nullif(fee_before, 0) - 1, place) FILTER (WHERE monthly_fee != fee_before) AS last_fee_change
+        arg_max_null(monthly_fee / nullif(fee_before, 0) - 1, place)
+            FILTER (WHERE monthly_fee != fee_before) AS last_fee_change
     FROM steps
     GROUP BY customer_id
 ),
 
 running AS (
     SELECT
-        customer_id, age AS contract_age_days, monthly_fee, plan, term_months, date_trunc('day', started_at) AS started,
+        customer_id, age AS contract_age_days, monthly_fee, plan, term_months,
+        date_trunc('day', started_at) AS started,
         term_months::INTEGER AS term,
-        (year(getvariable('day')) - year(started_at)) * 12 + month(getvariable('day')) - month(started_at) AS months
+        (year(getvariable('day')) - year(started_at)) * 12
+            + month(getvariable('day')) - month(started_at) AS months
     FROM terms
     WHERE ended_at IS NULL
-    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY started_at DESC, monthly_fee DESC, plan DESC, term_months DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY started_at DESC, monthly_fee DESC,
+        plan DESC, term_months DESC) = 1
 ),
 
 running_terms AS (  -- the next day on which a whole number of terms has passed
     SELECT
         * EXCLUDE (started, term, months),
         date_diff('day', getvariable('day'), CASE
-            WHEN started + to_months(months // term * term) > getvariable('day') THEN started + to_months(months // term * term)
+            WHEN started + to_months(months // term * term) > getvariable('day')
+                THEN started + to_months(months // term * term)
             ELSE started + to_months(months // term * term + term)
         END) AS days_to_renewal
     FROM running
@@ -76,10 +85,12 @@ order_lines AS (
         customer_id, ordered_at, amount,
         date_diff('day', ordered_at, getvariable('day')) AS age,
         amount > 0 AND NOT coalesce(returned, false) AS bought,
-        ordered_at != date_trunc('day', ordered_at) AS timed,  -- midnight exactly: a date without a time
+        -- midnight exactly: a date without a time
+        ordered_at != date_trunc('day', ordered_at) AS timed,
         hour(ordered_at) AS hour
     FROM orders SEMI JOIN labels USING (customer_id)
-    WHERE ordered_at < getvariable('day') + INTERVAL 1 DAY AND known_at < getvariable('day') + INTERVAL 1 DAY
+    WHERE ordered_at < getvariable('day') + INTERVAL 1 DAY
+        AND known_at < getvariable('day') + INTERVAL 1 DAY
 ),
 
 order_sums AS (
@@ -104,7 +115,8 @@ order_sums AS (
         count(*) FILTER (WHERE bought AND age < 365 AND isodow(ordered_at) >= 6) AS weekend,
         count(*) FILTER (WHERE bought AND age < 365 AND timed) AS timed,
         count(*) FILTER (WHERE bought AND age < 365 AND timed AND hour BETWEEN 6 AND 11) AS morning,
-        count(*) FILTER (WHERE bought AND age < 365 AND timed AND hour BETWEEN 12 AND 17) AS afternoon,
+        count(*) FILTER (WHERE bought AND age < 365 AND timed
+            AND hour BETWEEN 12 AND 17) AS afternoon,
         count(*) FILTER (WHERE bought AND age < 365 AND timed AND hour BETWEEN 18 AND 23) AS evening
     FROM order_lines
     GROUP BY customer_id
@@ -153,9 +165,12 @@ usage_sums AS (
         avg(amount) AS mean_usage_amount_365d,
         count(*) FILTER (WHERE isodow(used_at) >= 6) AS weekend,
         count(*) FILTER (WHERE used_at != date_trunc('day', used_at)) AS timed,
-        count(*) FILTER (WHERE used_at != date_trunc('day', used_at) AND hour(used_at) BETWEEN 6 AND 11) AS morning,
-        count(*) FILTER (WHERE used_at != date_trunc('day', used_at) AND hour(used_at) BETWEEN 12 AND 17) AS afternoon,
-        count(*) FILTER (WHERE used_at != date_trunc('day', used_at) AND hour(used_at) BETWEEN 18 AND 23) AS evening
+        count(*) FILTER (WHERE used_at != date_trunc('day', used_at)
+            AND hour(used_at) BETWEEN 6 AND 11) AS morning,
+        count(*) FILTER (WHERE used_at != date_trunc('day', used_at)
+            AND hour(used_at) BETWEEN 12 AND 17) AS afternoon,
+        count(*) FILTER (WHERE used_at != date_trunc('day', used_at)
+            AND hour(used_at) BETWEEN 18 AND 23) AS evening
     FROM uses
     WHERE age < 365
     GROUP BY customer_id
@@ -193,9 +208,11 @@ rhythm AS (  -- days seen before the recent 90, at most 90; z compares the two a
         least(seen - 90, 90) AS before_seen,
         90 / (90 + before_seen) AS share,
         CASE WHEN before_seen > 0
-            THEN (recent - (recent + before) * share) / nullif(sqrt((recent + before) * share * (1 - share)), 0) END AS z,
+            THEN (recent - (recent + before) * share)
+                / nullif(sqrt((recent + before) * share * (1 - share)), 0) END AS z,
         (recent / 90) / nullif(before / nullif(before_seen, 0), 0) AS change
-    FROM usage_days JOIN contract_history USING (customer_id) CROSS JOIN (SELECT min(used_at) AS opened FROM usage)
+    FROM usage_days JOIN contract_history USING (customer_id)
+        CROSS JOIN (SELECT min(used_at) AS opened FROM usage)
 ),
 
 stages AS (
@@ -205,7 +222,8 @@ stages AS (
             WHEN n_earlier_spells > 0 AND spell_age < 180 THEN 'won back'
             WHEN n_earlier_spells = 0 AND spell_age < 90 THEN 'introduction'
             WHEN before_seen * 2 >= 90 AND change <= 0.6 AND z < -1.645 THEN 'decline'
-            WHEN spell_days >= 3 AND silent_days > 3 * (first_age - silent_days) / (spell_days - 1) AND silent_days >= 30 THEN 'decline'
+            WHEN spell_days >= 3 AND silent_days > 3 * (first_age - silent_days) / (spell_days - 1)
+                AND silent_days >= 30 THEN 'decline'
             WHEN before_seen * 2 >= 90 AND (change >= 1.5 OR before = 0) AND z > 1.645 THEN 'growth'
             ELSE 'maturity'
         END AS lifecycle_stage
@@ -218,10 +236,12 @@ calls AS (
         date_diff('day', contacted_at, getvariable('day')) AS age,
         contacted_at != date_trunc('day', contacted_at) AS timed,
         hour(contacted_at) AS hour,
-        CASE WHEN resolved_at < getvariable('day') + INTERVAL 1 DAY THEN resolved_at END AS resolved_at,
+        CASE WHEN resolved_at < getvariable('day') + INTERVAL 1 DAY THEN resolved_at END
+            AS resolved_at,
         date_diff('day', resolved_at, getvariable('day')) AS resolved_age
     FROM contacts SEMI JOIN labels USING (customer_id)
-    WHERE contacted_at < getvariable('day') + INTERVAL 1 DAY AND known_at < getvariable('day') + INTERVAL 1 DAY
+    WHERE contacted_at < getvariable('day') + INTERVAL 1 DAY
+        AND known_at < getvariable('day') + INTERVAL 1 DAY
 ),
 
 contact_features AS (
@@ -244,18 +264,24 @@ contact_features AS (
         max(age) AS days_since_first_contacts,
         count(*) FILTER (WHERE resolved_at IS NULL) AS n_unresolved,
         max(age) FILTER (WHERE resolved_at IS NULL) AS days_unresolved,
-        avg(date_diff('second', contacted_at, resolved_at)) FILTER (WHERE resolved_age < 30) / 3600 AS mean_resolution_hours_30d,
-        avg(date_diff('second', contacted_at, resolved_at)) FILTER (WHERE resolved_age < 90) / 3600 AS mean_resolution_hours_90d,
-        avg(date_diff('second', contacted_at, resolved_at)) FILTER (WHERE resolved_age < 180) / 3600 AS mean_resolution_hours_180d,
-        avg(date_diff('second', contacted_at, resolved_at)) FILTER (WHERE resolved_age < 365) / 3600 AS mean_resolution_hours_365d
+        avg(date_diff('second', contacted_at, resolved_at))
+            FILTER (WHERE resolved_age < 30) / 3600 AS mean_resolution_hours_30d,
+        avg(date_diff('second', contacted_at, resolved_at))
+            FILTER (WHERE resolved_age < 90) / 3600 AS mean_resolution_hours_90d,
+        avg(date_diff('second', contacted_at, resolved_at))
+            FILTER (WHERE resolved_age < 180) / 3600 AS mean_resolution_hours_180d,
+        avg(date_diff('second', contacted_at, resolved_at))
+            FILTER (WHERE resolved_age < 365) / 3600 AS mean_resolution_hours_365d
     FROM calls
     GROUP BY customer_id
 ),
 
 answers AS (
-    SELECT customer_id, given_at, score / nullif(score_max, 0) AS share, date_diff('day', given_at, getvariable('day')) AS age
+    SELECT customer_id, given_at, score / nullif(score_max, 0) AS share,
+        date_diff('day', given_at, getvariable('day')) AS age
     FROM feedback SEMI JOIN labels USING (customer_id)
-    WHERE given_at < getvariable('day') + INTERVAL 1 DAY AND known_at < getvariable('day') + INTERVAL 1 DAY
+    WHERE given_at < getvariable('day') + INTERVAL 1 DAY
+        AND known_at < getvariable('day') + INTERVAL 1 DAY
 ),
 
 feedback_features AS (
@@ -271,7 +297,8 @@ feedback_features AS (
         avg(share) FILTER (WHERE age < 365) AS mean_score_365d,
         mean_score_30d - avg(share) FILTER (WHERE age BETWEEN 30 AND 89) AS trend_score_30d_90d,
         mean_score_90d - avg(share) FILTER (WHERE age BETWEEN 90 AND 179) AS trend_score_90d_180d,
-        mean_score_180d - avg(share) FILTER (WHERE age BETWEEN 180 AND 364) AS trend_score_180d_365d,
+        mean_score_180d - avg(share)
+            FILTER (WHERE age BETWEEN 180 AND 364) AS trend_score_180d_365d,
         min(age) AS days_since_last_feedback,
         max(age) AS days_since_first_feedback,
         arg_max(share, (given_at, share)) FILTER (WHERE share IS NOT NULL) AS last_score
@@ -288,7 +315,8 @@ referral_features AS (
         count(*) FILTER (WHERE age < 365) AS n_referrals_365d,
         min(age) AS days_since_last_referrals,
         max(age) AS days_since_first_referrals
-    FROM (SELECT customer_id, date_diff('day', referred_at, getvariable('day')) AS age FROM referrals WHERE referred_at < getvariable('day') + INTERVAL 1 DAY)
+    FROM (SELECT customer_id, date_diff('day', referred_at, getvariable('day')) AS age
+        FROM referrals WHERE referred_at < getvariable('day') + INTERVAL 1 DAY)
     SEMI JOIN labels USING (customer_id)
     GROUP BY customer_id
 ),
@@ -320,7 +348,8 @@ campaign_features AS (
 
 SELECT
     l.*,
-    c.name, c.age, c.income_band, c.region, c.acquisition_channel, c.payment_method, c.retention_offer_code,
+    c.name, c.age, c.income_band, c.region, c.acquisition_channel, c.payment_method,
+    c.retention_offer_code,
     date_diff('day', c.joined_at, getvariable('day')) AS tenure_days,
     h.n_contracts, h.n_earlier_spells,
     r.contract_age_days, r.monthly_fee, r.plan, r.term_months, r.days_to_renewal,
@@ -357,9 +386,12 @@ SELECT
     change_of_rate(o.n_orders_30d, o.n_orders_90d, 30, 90) AS trend_n_orders_30d_90d,
     change_of_rate(o.n_orders_90d, o.n_orders_180d, 90, 180) AS trend_n_orders_90d_180d,
     change_of_rate(o.n_orders_180d, o.n_orders_365d, 180, 365) AS trend_n_orders_180d_365d,
-    change_of_rate(coalesce(o.paid_30d, 0), coalesce(o.paid_90d, 0), 30, 90) AS trend_amount_30d_90d,
-    change_of_rate(coalesce(o.paid_90d, 0), coalesce(o.paid_180d, 0), 90, 180) AS trend_amount_90d_180d,
-    change_of_rate(coalesce(o.paid_180d, 0), coalesce(o.paid_365d, 0), 180, 365) AS trend_amount_180d_365d,
+    change_of_rate(coalesce(o.paid_30d, 0), coalesce(o.paid_90d, 0), 30, 90)
+        AS trend_amount_30d_90d,
+    change_of_rate(coalesce(o.paid_90d, 0), coalesce(o.paid_180d, 0), 90, 180)
+        AS trend_amount_90d_180d,
+    change_of_rate(coalesce(o.paid_180d, 0), coalesce(o.paid_365d, 0), 180, 365)
+        AS trend_amount_180d_365d,
     od.days_since_last_orders, od.days_since_first_orders,
 
     coalesce(u.n_usage_30d, 0) AS n_usage_30d,
@@ -403,7 +435,8 @@ SELECT
     change_of_rate(k.n_contacts_180d, k.n_contacts_365d, 180, 365) AS trend_n_contacts_180d_365d,
     k.days_since_last_contacts, k.days_since_first_contacts,
     coalesce(k.n_unresolved, 0) AS n_unresolved,
-    k.days_unresolved, k.mean_resolution_hours_30d, k.mean_resolution_hours_90d, k.mean_resolution_hours_180d, k.mean_resolution_hours_365d,
+    k.days_unresolved, k.mean_resolution_hours_30d, k.mean_resolution_hours_90d,
+    k.mean_resolution_hours_180d, k.mean_resolution_hours_365d,
 
     coalesce(f.n_feedback_30d, 0) AS n_feedback_30d,
     coalesce(f.n_feedback_90d, 0) AS n_feedback_90d,

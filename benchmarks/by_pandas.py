@@ -1,5 +1,4 @@
-"""The features of one snapshot of a contractual study by pandas group-bys: vectorised, no function
-called per customer.
+"""The features of one snapshot of a contractual study by vectorised pandas group-bys.
 
 The same columns as ``by_hand.sql``, from the same tables as frames. ``numbered`` gives customers
 numbers first, which pandas groups faster than texts.
@@ -57,7 +56,9 @@ def build_features(
     """Return ``labels`` with the features of its customers, in the order of customers."""
     labels = labels.sort_values("customer_id", ignore_index=True)
     people, day = pd.Index(labels.customer_id), snapshot.astype("datetime64[D]")
-    labels = labels if numbered else labels.set_index("customer_id", drop=False).rename_axis("who")
+    labels = (
+        labels if numbered else labels.set_index("customer_id", drop=False).rename_axis("customer")
+    )
     seen = {
         name: _cut(tables[name], column, people, day, numbered) for name, column in DATED.items()
     }
@@ -98,9 +99,7 @@ def _age(times: pd.Series | pd.Timestamp, day: np.datetime64) -> np.ndarray:
 def _cut(
     table: pd.DataFrame, column: str, people: pd.Index, day: np.datetime64, numbered: bool
 ) -> pd.DataFrame:
-    """Return the rows of these people known by the end of the day, with ``who`` and the age in
-    days.
-    """
+    """Return the rows known by the end of the day, with ``customer`` and the age in days."""
     after = pd.Timestamp(day + 1)
     known = table[column] < after
     if "known_at" in table:
@@ -108,11 +107,11 @@ def _cut(
     rows = (
         table[known]
         .drop(columns="known_at", errors="ignore")
-        .rename(columns={"customer_id": "who"})
+        .rename(columns={"customer_id": "customer"})
     )
     if numbered:
-        rows["who"] = people.get_indexer(rows.who)
-    rows = rows[rows.who >= 0] if numbered else rows[rows.who.isin(people)]
+        rows["customer"] = people.get_indexer(rows.customer)
+    rows = rows[rows.customer >= 0] if numbered else rows[rows.customer.isin(people)]
     return rows.assign(age=_age(rows[column], day))
 
 
@@ -128,21 +127,19 @@ def _build_attributes(
 
 
 def _build_terms(terms: pd.DataFrame, day: np.datetime64) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the features of contracts, and the number of earlier spells and age of the present
-    one.
-    """
+    """Return the features of contracts, and of spells the number of earlier ones and the age."""
     terms = terms.assign(ended_at=terms.ended_at.where(terms.ended_at < pd.Timestamp(day + 1)))
-    terms = terms.sort_values(["who", "started_at", "monthly_fee", "plan"], ignore_index=True)
-    own = terms.groupby("who")
+    terms = terms.sort_values(["customer", "started_at", "monthly_fee", "plan"], ignore_index=True)
+    own = terms.groupby("customer")
     fee, plan = own.monthly_fee.shift(), own.plan.shift()
     ended = terms.ended_at.dt.normalize()
     until = pd.Series(np.where(ended.isna(), FOREVER, -_age(ended.fillna(terms.started_at), day)))
-    reach = until.groupby(terms.who).cummax().groupby(terms.who).shift()
+    reach = until.groupby(terms.customer).cummax().groupby(terms.customer).shift()
     opens = reach.isna() | (-terms.age > reach)
     spells = pd.DataFrame(
         {
-            "earlier": opens.groupby(terms.who).sum() - 1,
-            "spell_age": terms.age[opens].groupby(terms.who[opens]).min(),
+            "earlier": opens.groupby(terms.customer).sum() - 1,
+            "spell_age": terms.age[opens].groupby(terms.customer[opens]).min(),
         }
     )
     changed = terms.monthly_fee.ne(fee) & fee.notna() & terms.monthly_fee.notna()
@@ -152,30 +149,30 @@ def _build_terms(terms: pd.DataFrame, day: np.datetime64) -> tuple[pd.DataFrame,
         "plan_changes": terms.plan.ne(plan) & plan.notna() & terms.plan.notna(),
     }
     counts = {
-        f"n_{name}_{days}d": (flag & (terms.age < days)).groupby(terms.who).sum()
+        f"n_{name}_{days}d": (flag & (terms.age < days)).groupby(terms.customer).sum()
         for name, flag in flags.items()
         for days in WINDOWS
     }
     fees = [name for days in WINDOWS for name in (f"n_fee_rises_{days}d", f"n_fee_cuts_{days}d")]
     moved = pd.DataFrame(
-        {"who": terms.who, "age": terms.age, "change": terms.monthly_fee / fee - 1}
-    )[changed].groupby("who")
-    found = pd.DataFrame({"n_contracts": own.size(), "n_earlier_spells": spells.earlier})
-    found = found.join(_read_running(terms, day)).assign(
+        {"customer": terms.customer, "age": terms.age, "change": terms.monthly_fee / fee - 1}
+    )[changed].groupby("customer")
+    features = pd.DataFrame({"n_contracts": own.size(), "n_earlier_spells": spells.earlier})
+    features = features.join(_read_running(terms, day)).assign(
         **{name: counts[name] for name in fees}, days_since_fee_change=moved.age.min()
     )
-    found = found.assign(
+    features = features.assign(
         **{f"n_plan_changes_{days}d": counts[f"n_plan_changes_{days}d"] for days in WINDOWS},
         last_fee_change=moved.change.last(),
     )
-    return found, spells
+    return features, spells
 
 
 def _read_running(terms: pd.DataFrame, day: np.datetime64) -> pd.DataFrame:
     running = (
         terms[terms.ended_at.isna()]
-        .sort_values(["who", "started_at", "monthly_fee", "plan", "term_months"])
-        .drop_duplicates("who", keep="last")
+        .sort_values(["customer", "started_at", "monthly_fee", "plan", "term_months"])
+        .drop_duplicates("customer", keep="last")
     )
     started = running.started_at.to_numpy().astype("datetime64[D]")
     month, term = (
@@ -184,16 +181,14 @@ def _read_running(terms: pd.DataFrame, day: np.datetime64) -> pd.DataFrame:
     )
     passed = (day.astype("datetime64[M]") - month).astype("int64") // term * term
     due, later = (_add_months(started, month + months) for months in (passed, passed + term))
-    found = running.set_index("who")[["age", "monthly_fee", "plan", "term_months"]].rename(
+    features = running.set_index("customer")[["age", "monthly_fee", "plan", "term_months"]].rename(
         columns={"age": "contract_age_days"}
     )
-    return found.assign(days_to_renewal=(np.where(due > day, due, later) - day).astype("int64"))
+    return features.assign(days_to_renewal=(np.where(due > day, due, later) - day).astype("int64"))
 
 
 def _add_months(started: np.ndarray, month: np.ndarray) -> np.ndarray:
-    """Return the day of the month on which something started in another month, at most that month's
-    last.
-    """
+    """Return the same day in another month, or its last where the month is too short."""
     last = (month + 1).astype("datetime64[D]") - 1
     return np.minimum(
         month.astype("datetime64[D]")
@@ -203,28 +198,29 @@ def _add_months(started: np.ndarray, month: np.ndarray) -> np.ndarray:
 
 
 def _count(rows: pd.DataFrame, name: str, counted: pd.Series | None = None) -> dict[str, pd.Series]:
-    who = rows if counted is None else rows[counted]
+    chosen = rows if counted is None else rows[counted]
     return {
-        f"n_{name}_{days}d": who.who[who.age < days].value_counts(sort=False) for days in WINDOWS
+        f"n_{name}_{days}d": chosen.customer[chosen.age < days].value_counts(sort=False)
+        for days in WINDOWS
     }
 
 
 def _sum(rows: pd.DataFrame, column: str, days: int, how: str = "sum") -> pd.Series:
-    return rows[rows.age < days].groupby("who")[column].agg(how)
+    return rows[rows.age < days].groupby("customer")[column].agg(how)
 
 
 def _share_times(rows: pd.DataFrame, column: str, name: str) -> dict[str, pd.Series]:
     recent = rows[rows.age < 365]
-    at, n = recent[column], recent.who.value_counts(sort=False)
+    at, n = recent[column], recent.customer.value_counts(sort=False)
     hour, timed = at.dt.hour, at != at.dt.normalize()
-    of = recent.who[timed].value_counts(sort=False)
+    of = recent.customer[timed].value_counts(sort=False)
     parts = {"weekend": (at.dt.dayofweek >= 5, n)}
     parts |= {
         part: (timed & (hour >= start) & (hour < start + 6), of)
         for part, start in (("morning", 6), ("afternoon", 12), ("evening", 18))
     }
     return {
-        f"share_{part}_{name}_365d": (inside.groupby(recent.who).sum() / whole)
+        f"share_{part}_{name}_365d": (inside.groupby(recent.customer).sum() / whole)
         for part, (inside, whole) in parts.items()
     }
 
@@ -232,17 +228,17 @@ def _share_times(rows: pd.DataFrame, column: str, name: str) -> dict[str, pd.Ser
 def _build_days(rows: pd.DataFrame) -> pd.DataFrame:
     """Return active days with the gap before each."""
     days = (
-        rows[["who", "age"]]
+        rows[["customer", "age"]]
         .drop_duplicates()
-        .sort_values(["who", "age"], ascending=[True, False], ignore_index=True)
+        .sort_values(["customer", "age"], ascending=[True, False], ignore_index=True)
     )
-    return days.assign(gap=-days.groupby("who").age.diff())
+    return days.assign(gap=-days.groupby("customer").age.diff())
 
 
 def _rhythm(days: pd.DataFrame, name: str) -> dict[str, pd.Series]:
-    gaps = days[days.age < 365].groupby("who").gap
+    gaps = days[days.age < 365].groupby("customer").gap
     mean, spread = gaps.mean(), gaps.std()
-    silence = _divide(days.groupby("who").age.min(), mean)
+    silence = _divide(days.groupby("customer").age.min(), mean)
     names = ("mean_gap", "sd_gap", "variation_gap")
     return dict(
         zip(
@@ -254,20 +250,20 @@ def _rhythm(days: pd.DataFrame, name: str) -> dict[str, pd.Series]:
 
 
 def _trends(sums: list[pd.Series], label: str) -> dict[str, pd.Series]:
-    found = {}
+    features = {}
     for (recent, late), (days, whole) in pairwise(
         zip(WINDOWS, (series.astype("float64") for series in sums), strict=True)
     ):
         late = late.reindex(whole.index, fill_value=0)
         early = (whole - late) * recent
-        found[f"trend_{label}_{recent}d_{days}d"] = _divide(
+        features[f"trend_{label}_{recent}d_{days}d"] = _divide(
             late * (days - recent) - early, late * (days - recent) + early
         )
-    return found
+    return features
 
 
 def _dates(rows: pd.DataFrame, name: str) -> dict[str, pd.Series]:
-    ages = rows.groupby("who").age
+    ages = rows.groupby("customer").age
     return {f"days_since_last_{name}": ages.min(), f"days_since_first_{name}": ages.max()}
 
 
@@ -278,15 +274,17 @@ def _build_orders(orders: pd.DataFrame) -> pd.DataFrame:
         orders[bought],
     )
     counts, days = _count(purchases, "orders"), _build_days(purchases)
-    found = counts | _count(days, "orders_days")
+    features = counts | _count(days, "orders_days")
     paid = [_sum(purchases, "amount", window) for window in WINDOWS]
     for window, amounts in zip(WINDOWS, paid, strict=True):
-        found[f"sum_amount_{window}d"] = _sum(orders, "amount", window)
-        found[f"mean_amount_{window}d"] = amounts / counts[f"n_orders_{window}d"]
-        found[f"n_returns_{window}d"] = returns.who[returns.age < window].value_counts(sort=False)
-    found |= _share_times(purchases, "ordered_at", "orders") | _rhythm(days, "orders")
+        features[f"sum_amount_{window}d"] = _sum(orders, "amount", window)
+        features[f"mean_amount_{window}d"] = amounts / counts[f"n_orders_{window}d"]
+        features[f"n_returns_{window}d"] = returns.customer[returns.age < window].value_counts(
+            sort=False
+        )
+    features |= _share_times(purchases, "ordered_at", "orders") | _rhythm(days, "orders")
     return pd.DataFrame(
-        found
+        features
         | _trends([*counts.values()], "n_orders")
         | _trends(paid, "amount")
         | _dates(days, "orders")
@@ -297,27 +295,27 @@ def _build_usage(
     usage: pd.DataFrame, spells: pd.DataFrame, opened: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts, days = _count(usage, "usage"), _build_days(usage)
-    found = counts | _count(days, "usage_days")
+    features = counts | _count(days, "usage_days")
     for window in WINDOWS:
-        found[f"sum_usage_amount_{window}d"] = _sum(usage, "amount", window)
-        found[f"mean_usage_amount_{window}d"] = _sum(usage, "amount", window, "mean")
-    found |= (
+        features[f"sum_usage_amount_{window}d"] = _sum(usage, "amount", window)
+        features[f"mean_usage_amount_{window}d"] = _sum(usage, "amount", window, "mean")
+    features |= (
         _share_times(usage, "used_at", "usage")
         | _rhythm(days, "usage")
         | _trends([*counts.values()], "n_usage")
         | _dates(days, "usage")
     )
-    return pd.DataFrame(found), _assign_stages(days, spells, int(opened))
+    return pd.DataFrame(features), _assign_stages(days, spells, int(opened))
 
 
 def _assign_stages(days: pd.DataFrame, spells: pd.DataFrame, opened: int) -> pd.DataFrame:
-    days = days[days.age.to_numpy() <= spells.spell_age.reindex(days.who).to_numpy()]
-    who, age = days.who, days.age
+    days = days[days.age.to_numpy() <= spells.spell_age.reindex(days.customer).to_numpy()]
+    customer, age = days.customer, days.age
     recent, before = (
-        inside.groupby(who).sum().reindex(spells.index, fill_value=0)
+        inside.groupby(customer).sum().reindex(spells.index, fill_value=0)
         for inside in (age < 90, (age >= 90) & (age < 180))
     )
-    ages = age.groupby(who).agg(["size", "min", "max"]).reindex(spells.index)
+    ages = age.groupby(customer).agg(["size", "min", "max"]).reindex(spells.index)
     before_seen = (np.minimum(spells.spell_age, opened) + 1 - 90).clip(upper=90)
     share = 90 / (90 + before_seen)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -343,21 +341,23 @@ def _assign_stages(days: pd.DataFrame, spells: pd.DataFrame, opened: int) -> pd.
 
 def _build_contacts(contacts: pd.DataFrame, day: np.datetime64) -> pd.DataFrame:
     counts = _count(contacts, "contacts")
-    found = counts | _count(contacts, "complaints", contacts.complaint.fillna(False).astype(bool))
-    found |= (
+    features = counts | _count(
+        contacts, "complaints", contacts.complaint.fillna(False).astype(bool)
+    )
+    features |= (
         _share_times(contacts, "contacted_at", "contacts")
         | _trends([*counts.values()], "n_contacts")
         | _dates(contacts, "contacts")
     )
     is_open = ~(contacts.resolved_at < pd.Timestamp(day + 1))
-    waiting, closed = contacts[is_open].groupby("who").age, contacts[~is_open]
-    found |= {"n_unresolved": waiting.size(), "days_unresolved": waiting.max()}
+    waiting, closed = contacts[is_open].groupby("customer").age, contacts[~is_open]
+    features |= {"n_unresolved": waiting.size(), "days_unresolved": waiting.max()}
     seconds = closed.resolved_at.dt.floor("s") - closed.contacted_at.dt.floor("s")
     closed = closed.assign(
         age=_age(closed.resolved_at, day), hours=seconds.dt.total_seconds() / 3600
     )
     return pd.DataFrame(
-        found
+        features
         | {
             f"mean_resolution_hours_{days}d": _sum(closed, "hours", days, "mean")
             for days in WINDOWS
@@ -367,20 +367,20 @@ def _build_contacts(contacts: pd.DataFrame, day: np.datetime64) -> pd.DataFrame:
 
 def _build_feedback(feedback: pd.DataFrame) -> pd.DataFrame:
     answers = feedback.assign(share=_divide(feedback.score, feedback.score_max))
-    found = _count(answers, "feedback") | {
+    features = _count(answers, "feedback") | {
         f"mean_score_{days}d": _sum(answers, "share", days, "mean") for days in WINDOWS
     }
     for recent, days in pairwise(WINDOWS):
-        found[f"trend_score_{recent}d_{days}d"] = found[f"mean_score_{recent}d"] - _sum(
+        features[f"trend_score_{recent}d_{days}d"] = features[f"mean_score_{recent}d"] - _sum(
             answers[answers.age >= recent], "share", days, "mean"
         )
-    found |= _dates(answers, "feedback")
+    features |= _dates(answers, "feedback")
     last = (
         answers[answers.share.notna()]
-        .sort_values(["who", "given_at", "share"])
-        .drop_duplicates("who", keep="last")
+        .sort_values(["customer", "given_at", "share"])
+        .drop_duplicates("customer", keep="last")
     )
-    return pd.DataFrame(found | {"last_score": last.set_index("who").share})
+    return pd.DataFrame(features | {"last_score": last.set_index("customer").share})
 
 
 def _build_referrals(referrals: pd.DataFrame) -> pd.DataFrame:
@@ -389,8 +389,10 @@ def _build_referrals(referrals: pd.DataFrame) -> pd.DataFrame:
 
 def _build_campaigns(campaigns: pd.DataFrame) -> pd.DataFrame:
     treated = campaigns[campaigns.arm.ne("control") & campaigns.arm.notna()]
-    found = _count(campaigns, "campaigns")
+    features = _count(campaigns, "campaigns")
     for days in WINDOWS:
-        found[f"n_treated_{days}d"] = treated.who[treated.age < days].value_counts(sort=False)
-        found[f"sum_campaign_cost_{days}d"] = _sum(campaigns, "cost", days)
-    return pd.DataFrame(found | _dates(campaigns, "campaigns"))
+        features[f"n_treated_{days}d"] = treated.customer[treated.age < days].value_counts(
+            sort=False
+        )
+        features[f"sum_campaign_cost_{days}d"] = _sum(campaigns, "cost", days)
+    return pd.DataFrame(features | _dates(campaigns, "campaigns"))

@@ -1,5 +1,4 @@
-"""One contender in a process of its own: loads the tables, starts the clock, makes the features,
-stops the clock, writes them.
+"""One contender in a process of its own: loads tables, makes features under a clock, writes them.
 
     python benchmarks/contender.py '{"contender": "package", "study": ..., "company": ...,
     "snapshots": [...], "labels": ..., "out": ...}'
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-TO_GB = (
-    1024**3 if sys.platform == "darwin" else 1024**2
-)  # ru_maxrss: bytes there, kilobytes elsewhere
+# ru_maxrss: bytes there, kilobytes elsewhere
+TO_GB = 1024**3 if sys.platform == "darwin" else 1024**2
 
 
 class Clock:
@@ -41,7 +39,7 @@ class Clock:
 
 
 def measure_peak_gb() -> float:
-    """Return the most memory that this process has held, loading included."""
+    """Return the peak memory of this process, loading included."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / TO_GB
 
 
@@ -51,9 +49,7 @@ def _cpu_seconds() -> float:
 
 
 def _prepare(spec: dict, clock: Clock):
-    """Load the tables, with every promise checked where the spec says so, and lay down the labelled
-    population, which all contenders start from.
-    """
+    """Load the tables, with data checks if asked, and the labelled population of all contenders."""
     from research.data import engines, load
     from research.panel import splits
     from research.study import load_study

@@ -1,10 +1,9 @@
-"""The gradient-boosted hazard against LightGBM itself on the same person-period table: one
-contender in a process of its own.
+"""The boosted hazard against LightGBM on the same person-period table, one contender a process.
 
     python benchmarks/hazard.py '{"contender": "package" | "lightgbm" | "million", ...}'
 
 Prints one line of JSON: seconds and CPU seconds of fitting and of scoring at fixed horizons, rows
-of the table, and the most memory held.
+of the table, and peak memory.
 """
 
 import json
@@ -20,18 +19,19 @@ LEARNED = 20_000  # customers that the model behind them has learned from
 
 
 def draw_customers(customers: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return features, days and whether they ended with leaving; the hazard depends on five
-    features and falls with time.
+    """Return features, days and whether they ended in churn.
+
+    The hazard depends on five features and falls with time.
     """
     rng = np.random.default_rng(seed)
     columns = rng.standard_normal((customers, FEATURES), dtype="float32")
-    lean = (
+    log_hazard = (
         columns[:, 0]
         - 0.7 * columns[:, 1]
         + 0.5 * columns[:, 2] * columns[:, 3]
         + 0.4 * (columns[:, 4] > 1)
     )
-    days = np.ceil(400 * (rng.exponential(size=customers) * np.exp(-lean)) ** 1.2)
+    days = np.ceil(400 * (rng.exponential(size=customers) * np.exp(-log_hazard)) ** 1.2)
     end = rng.integers(200, 731, customers)
     return (
         pd.DataFrame(columns, columns=[f"x{place}" for place in range(FEATURES)]),
@@ -61,16 +61,14 @@ def run_package(spec: dict, clock: Clock) -> dict:
 
 
 def run_lightgbm(spec: dict, clock: Clock) -> dict:
-    """Fit LightGBM on the person-period table, laid out beforehand, and score every customer's
-    intervals up to the last horizon in one call.
-    """
-    from research.models.survival import expand
+    """Fit LightGBM on the person-period table, expanded beforehand, and score it in one call."""
+    from research.models.survival import make_person_periods
     from research.models.survival_at_horizon import frame_outcome
     from research.models.trees import make_boosting
 
     columns, days, left = draw_customers(spec["customers"], SEED)
     edges = np.asarray(spec["edges"])
-    rows, interval, event, share = expand(frame_outcome(left, days), edges)
+    rows, interval, event, share = make_person_periods(frame_outcome(left, days), edges)
     matrix = np.column_stack([columns.to_numpy()[rows], interval.astype("float32")])
     needed = int(np.searchsorted(edges, max(HORIZONS))) + 1
     asked = np.column_stack(

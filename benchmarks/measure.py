@@ -13,14 +13,12 @@ HERE = Path(__file__).resolve().parent
 
 
 class Failed(Exception):
-    """A contender that didn't finish, with the end of what it said."""
+    """A contender that didn't finish, with the last line of its error."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Where contenders find their project and leave what they make, and how many seconds the
-    machine rests before each.
-    """
+    """The project of contenders, the folder of what they make, and idle seconds before each."""
 
     home: Path
     scratch: Path
@@ -64,13 +62,13 @@ def _run(command: list[str], environment: dict[str, str]) -> dict:
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    said, complaint = process.communicate()
+    output, error = process.communicate()
     seconds = time.monotonic() - began
     if process.returncode:
         raise Failed(
-            " ".join(complaint.strip().splitlines()[-1:]) or f"ended with {process.returncode}"
+            " ".join(error.strip().splitlines()[-1:]) or f"ended with {process.returncode}"
         )
-    return json.loads(said.strip().splitlines()[-1]) | {"process_seconds": seconds}
+    return json.loads(output.strip().splitlines()[-1]) | {"process_seconds": seconds}
 
 
 def middle(runs: list[dict], fact: str) -> float:
@@ -79,8 +77,6 @@ def middle(runs: list[dict], fact: str) -> float:
 
 
 def compare(over: list[dict], under: list[dict], fact: str) -> tuple[float, float, float]:
-    """Return the median, lowest and highest ratio of a fact, between runs that stood side by
-    side.
-    """
+    """Return the median, lowest and highest ratio of a fact between runs of the same turn."""
     ratios = [a[fact] / b[fact] for a, b in zip(over, under, strict=True)]
     return median(ratios), min(ratios), max(ratios)

@@ -1,10 +1,9 @@
-"""What others' models say of the same customers in the same parts: explainable boosting, LightGBM
-and CatBoost, by their own defaults and tuned.
+"""Predictions of explainable boosting, LightGBM and CatBoost, by their defaults and tuned.
 
 Runs in an environment of its own (``requirements-peers.txt``), in a process like those of
 ``contender.py`` and with the same one line of JSON. A setting is tuned by log-loss in a threefold
-cross-validation over all rows of the study once, so the rows that judge have had a say in it: their
-luck favours the peers.
+cross-validation over all rows of the study once, so the judged rows have influenced it, which
+favours the peers.
 """
 
 import json
@@ -38,18 +37,14 @@ def make_model(name: str, settings: dict, texts: list[str]):
 
 
 def prepare(columns: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the columns as a peer takes them: categories for LightGBM, words for an empty text
-    elsewhere.
-    """
+    """Return the columns as a peer takes them: categories for LightGBM, else texts without gaps."""
     texts = columns.select_dtypes(exclude="number").columns
     filled = columns.astype(dict.fromkeys(texts, "object")).fillna(dict.fromkeys(texts, "missing"))
     return filled.astype(dict.fromkeys(texts, "category" if name == "LightGBM" else "str"))
 
 
 def draw_settings(name: str, seed: int) -> list[dict]:
-    """Return the settings to try: the defaults first, then draws from the ranges that are usual for
-    tables of this size.
-    """
+    """Return the settings to try: the defaults, then random draws from usual ranges."""
     rng, drawn = np.random.default_rng(seed), [{}]
     for _ in range(SETTINGS[name]):
         if name == "LightGBM":
@@ -130,13 +125,13 @@ def main() -> None:
     spec, clock, settings = json.loads(sys.argv[1]), Clock(), {}
     frame, parts = pd.read_parquet(spec["frame"]), pd.read_parquet(spec["parts"]).to_numpy()
     columns, churned = frame.drop(columns=["customer_id", "churned"]), frame.churned.to_numpy(int)
-    found = {}
-    for words in spec["models"]:
-        name, tuned = words.removeprefix("tuned "), words.startswith("tuned ")
-        found[words], settings[words] = clock.time(
-            words, lambda name=name, tuned=tuned: predict(columns, churned, parts, name, tuned)
+    risks = {}
+    for model in spec["models"]:
+        name, tuned = model.removeprefix("tuned "), model.startswith("tuned ")
+        risks[model], settings[model] = clock.time(
+            model, lambda name=name, tuned=tuned: predict(columns, churned, parts, name, tuned)
         )
-    pd.DataFrame(found).to_parquet(spec["out"], index=False)
+    pd.DataFrame(risks).to_parquet(spec["out"], index=False)
     versions = {
         name: version(name) for name in ("interpret-core", "lightgbm", "catboost", "scikit-learn")
     }

@@ -1,12 +1,11 @@
-"""Measure what the models score on published tasks beside others' models, and how fast the boosted
-hazard is, and write ``SCORES.md``.
+"""Compare scores with other packages' models, time the boosted hazard, and write ``SCORES.md``.
 
     RESEARCH_MIRROR=<folder of the real files> python benchmarks/scores.py [--only SECTION ...]
     [--resamples N] [--scratch DIR] [--out FILE]
 
 Others' models run in an environment of their own, made below ``.venv-bench`` on first use. Sections
-that aren't asked for stand as they were measured before. A task whose files can't be had says so in
-a sentence.
+that aren't asked for stay as they were measured before. A task whose files can't be fetched has a
+sentence instead of a table.
 """
 
 import argparse
@@ -18,10 +17,10 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import judgements
 import numpy as np
+import score_sections
+import survival_tasks
 import tasks
-import waits
 from bench import describe_machine, keep
 from measure import Failed, Runner, compare, middle
 from sections import Section, judge, show
@@ -30,22 +29,23 @@ from research.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 HAZARD = ("hazard", "million")
-SURVIVAL = tuple(f"survival-{name}" for name in waits.STUDIES)
+SURVIVAL = tuple(f"survival-{name}" for name in survival_tasks.STUDIES)
 NAMES = (*tasks.TASKS, *SURVIVAL, *HAZARD)
 CUSTOMERS, TURNS = 220_000, 3  # whose person-period table has a little over a million rows
 SLOWER, FIT_GB, SCORE_GB = 1.3, 4, 2  # the bounds
 CHOSEN = (
     "The package's models have the same settings in every study. They were chosen by reasoning, and"
-    " one (`pairs.DOUBT`) between two values in five inner folds of what the first of the ten folds"
-    " learns from, after a draft's scores on the same parts had been seen; the other folds judge"
-    " rows that it was chosen on. Peers that are tuned choose over all rows of the study, the"
-    " judged ones included: their luck."
+    " one (`logistic_pairs.PRIOR_COLUMNS`) between two values in five inner folds of what the first of the"
+    " ten folds learns from, after a draft's scores on the same parts had been seen; the other"
+    " folds judge rows that it was chosen on. Peers that are tuned choose over all rows of the"
+    " study, the judged ones included, which favours them."
 )
 
 
 def make_environment(name: str = "peers") -> tuple[Path, str]:
-    """Return the Python of others' models, its environment made unless it is there, and a sentence
-    where it can't be made.
+    """Return the Python of others' models, and a sentence where it can't be installed.
+
+    Its environment is made unless it is there.
     """
     folder, wanted = ROOT / ".venv-bench" / name, ROOT / "benchmarks" / f"requirements-{name}.txt"
     python, done = folder / "bin" / "python", folder / ".ready"
@@ -71,13 +71,11 @@ def make_environment(name: str = "peers") -> tuple[Path, str]:
 
 
 def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
-    """Fit all contenders of a task on the same parts and score them together; return also the
-    versions of others' models.
-    """
+    """Fit all contenders of a task on the same parts; return their section and versions."""
     task = tasks.TASKS[name]
-    python, sorry = make_environment()
-    if sorry:
-        return Section(task.title, sorry, (), ()), {}
+    python, problem = make_environment()
+    if problem:
+        return Section(task.title, problem, (), ()), {}
     try:
         study, frame, features = tasks.load_rows(task.study)
     except StudyError as error:
@@ -89,30 +87,33 @@ def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, di
     predictions = tasks.join_peers(predictions, facts["out"])
     seconds |= {peer: facts[f"{peer}_seconds"] / len(parts) for peer in task.peers}
     return (
-        judgements.tell(task, predictions, seconds, facts["settings"], resamples),
+        score_sections.build_section(task, predictions, seconds, facts["settings"], resamples),
         facts["versions"],
     )
 
 
 def measure_survival(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[str, str]]:
-    """Fit all survival models of a study on the same rows and score them together; return also the
-    versions of others' models.
-    """
-    python, sorry = make_environment()
-    if sorry:
-        return Section(f"Survival, {name}", sorry, (), ()), {}
+    """Fit all survival models of a study on the same rows; return their section and versions."""
+    python, problem = make_environment()
+    if problem:
+        return Section(f"Survival, {name}", problem, (), ()), {}
     try:
-        task = waits.load_waits(name)
+        task = survival_tasks.load_task(name)
     except StudyError as error:
         return Section(f"Survival, {name}", f"Not run: {error.faults[0]}.", (), ()), {}
-    curves, seconds = waits.predict_own(task)
+    curves, seconds = survival_tasks.predict_own(task)
     facts = runner.run(
-        "survival peers", python, "survival_peers.py", **waits.write_parts(task, runner.scratch)
+        "survival peers",
+        python,
+        "survival_peers.py",
+        **survival_tasks.write_parts(task, runner.scratch),
     )
     peers = dict(np.load(facts["out"].replace(".parquet", ".npz")))
     seconds |= {peer: facts[f"{peer}_seconds"] for peer in peers}
     return (
-        waits.tell(name, task, curves | peers, seconds, facts["failed"], resamples),
+        survival_tasks.build_section(
+            name, task, curves | peers, seconds, facts["failed"], resamples
+        ),
         facts["versions"],
     )
 
@@ -159,7 +160,7 @@ def measure_hazard(runner: Runner) -> Section:
         f"`DiscreteHazard` with LightGBM behind it, from the features and days of {CUSTOMERS:,}"
         " generated customers to survival at five horizons, against LightGBM with the same"
         f" settings on the person-period table of {theirs[0]['table']:,} rows by"
-        f" {judgements.HAZARD_FEATURES} features and the number of the interval, laid out"
+        f" {score_sections.HAZARD_FEATURES} features and the number of the interval, expanded"
         " beforehand, and scoring the same customers and intervals in one call. One thread; each"
         " run is a process of its own."
     )
@@ -205,7 +206,7 @@ def measure(name: str, runner: Runner, resamples: int) -> tuple[Section, dict[st
 def write_scores(path: Path, kept: dict[str, dict]) -> None:
     """Write the whole file, or nothing."""
     lines = [
-        "# Scores beside others' models, and the speed of the boosted hazard",
+        "# Scores compared with other packages, and the speed of the boosted hazard",
         "",
         "Written by `benchmarks/scores.py`; never edited by hand.",
         "",

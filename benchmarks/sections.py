@@ -1,6 +1,4 @@
-"""What is measured: one function per section of ``RESULTS.md``, each returning its sentences and
-its table.
-"""
+"""What is measured: one function per section of ``RESULTS.md``."""
 
 import subprocess
 import sys
@@ -35,9 +33,7 @@ QUICK = Sizes(6_000, (1_500, 6_000), 6_000, ((1_000, 1), (1_000, 3)))
 
 @dataclass(frozen=True)
 class Section:
-    """A section: what was compared and how in ``words``, the table's ``head`` and ``rows``, and
-    remarks found on the way.
-    """
+    """A section: what was compared in ``words``, ``head`` and ``rows`` of the table, remarks."""
 
     title: str
     words: str
@@ -57,7 +53,7 @@ class Bench:
     def prepare(
         self, customers: int, memory_gb: float | None = None, snapshots: int = 1
     ) -> tuple[dict, int]:
-        """Return what a contender must know of a company, and its event rows."""
+        """Return the specification of a company for a contender, and its number of event rows."""
         company, rows = companies.make_company(customers, self.runner.scratch)
         last = date.fromisoformat(companies.SNAPSHOT)
         days = [str(last - timedelta(days=MONTHLY * back)) for back in reversed(range(snapshots))]
@@ -72,7 +68,7 @@ class Bench:
 
 
 def judge(met: bool) -> str:
-    """Say whether a bound is met."""
+    """Return whether a bound is met, in a word."""
     return "met" if met else "**missed**"
 
 
@@ -82,25 +78,23 @@ def show(ratio: tuple[float, float, float]) -> str:
 
 
 def measure_side_by_side(bench: Bench, against: tuple[str, ...]) -> dict[str, Section]:
-    """Measure the package against hand-written SQL and pandas, the contenders in turn within one
-    run; the sections by name.
-    """
+    """Measure the package against hand-written SQL and pandas, in turn; return sections by name."""
     spec, events = bench.prepare(bench.sizes.side_by_side)
     runs, remarks = _take_turns(bench, spec, against)
     where = (
         f"{events:,} event rows, {runs['package'][0]['rows']:,} customers at one snapshot,"
         f" {runs['package'][0]['columns']} columns"
     )
-    found = {}
+    measured = {}
     if "by hand" in runs:
-        found["hand"] = _tell_hand(
+        measured["hand"] = _describe_hand(
             runs, where, tuple(remarks[name] for name in remarks if name == "by hand")
         )
     if others := [name for name in runs if name.startswith("pandas")]:
-        found["pandas"] = _tell_pandas(
+        measured["pandas"] = _describe_pandas(
             runs, others, where, tuple(remarks[name] for name in remarks if name != "by hand")
         )
-    return found
+    return measured
 
 
 def _take_turns(
@@ -123,12 +117,14 @@ def _take_turns(
                 del runs[name]
         if turn == 0:
             remarks |= {
-                name: _say_agreement(bench.runner, name, runs) for name in runs if name != "package"
+                name: _describe_agreement(bench.runner, name, runs)
+                for name in runs
+                if name != "package"
             }
     return runs, remarks
 
 
-def _say_agreement(runner: Runner, name: str, runs: dict[str, list[dict]]) -> str:
+def _describe_agreement(runner: Runner, name: str, runs: dict[str, list[dict]]) -> str:
     differences = runner.agree(runs["package"][0], runs[name][0])
     return (
         f"**{name} and the package differ** in {'; '.join(differences)}."
@@ -152,7 +148,7 @@ HEAD = ("contender", "seconds", "CPU seconds", "peak memory, GB", "loading, seco
 RATIO = ("ratio (range)", "in CPU seconds", "required", "")
 
 
-def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]) -> Section:
+def _describe_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]) -> Section:
     ratio = compare(runs["package"], runs["by hand"], "features_seconds")
     work = show(compare(runs["package"], runs["by hand"], "features_cpu_seconds"))
     rows = (
@@ -166,28 +162,31 @@ def _tell_hand(runs: dict[str, list[dict]], where: str, remarks: tuple[str, ...]
     words = (
         "The package's `load_features` against `by_hand.sql`, run in the same kind of DuckDB"
         f" connection on the same tables, each to a pandas frame: {where}. Each run is a process of"
-        f" its own, {len(runs['package'])} of each in turn; loading and laying down the population"
+        f" its own, {len(runs['package'])} of each in turn; loading and labelling the population"
         " are not in the seconds, and the ratio is the package's seconds over those by hand."
     )
     return Section("Against hand-written SQL", words, (*HEAD, *RATIO), rows, remarks)
 
 
-def _tell_pandas(
+def _describe_pandas(
     runs: dict[str, list[dict]], others: list[str], where: str, remarks: tuple[str, ...]
 ) -> Section:
     rows = [
         _describe("package", runs["package"], ("",) * 4),
-        _describe(f"{LEAN}, DuckDB held to {LEAN_GB} GB", runs[LEAN], ("",) * 4),
+        _describe(f"{LEAN}, DuckDB limited to {LEAN_GB} GB", runs[LEAN], ("",) * 4),
     ]
     for name in others:
-        told = [*_rate(runs[name], runs["package"], ""), *_rate(runs[name], runs[LEAN], f" {LEAN}")]
-        rows.append(_describe(name, runs[name], told[0]))
-        rows += [("",) * 5 + more for more in told[1:]]
+        ratios = [
+            *_rate(runs[name], runs["package"], ""),
+            *_rate(runs[name], runs[LEAN], f" {LEAN}"),
+        ]
+        rows.append(_describe(name, runs[name], ratios[0]))
+        rows += [("",) * 5 + more for more in ratios[1:]]
     words = (
         "The package's `load_features` against `by_pandas.py`, on frames read from the same files"
         f" with no column more than needed: {where}. A ratio is pandas' seconds, or the peak memory"
-        " of its whole process, over the package's in the run beside it; `numbered` gives"
-        " customers numbers before grouping, which an experienced hand would do, and the other"
+        " of its whole process, over the package's in the same turn; `numbered` gives"
+        " customers numbers before grouping, as an experienced analyst would, and the other"
         " groups by the ids as they are. The package runs twice: to a frame with all the memory it"
         f" wants, and with `memory_gb: {LEAN_GB}` to a Parquet file, whose writing is then in its"
         " seconds and not in those of pandas."
@@ -205,7 +204,7 @@ def _rate(theirs: list[dict], own: list[dict], to: str) -> list[tuple[str, ...]]
 
 
 def measure_growth_with_events(bench: Bench) -> Section:
-    """Measure the whole way from files to a file at several sizes."""
+    """Measure all steps from files to a file at several sizes."""
     facts = []
     for customers in bench.sizes.growth:
         spec, events = bench.prepare(customers)
@@ -213,7 +212,7 @@ def measure_growth_with_events(bench: Bench) -> Section:
     spec, events = bench.prepare(bench.sizes.growth[-1], LIMIT_GB)
     facts.append(
         (
-            f"{events:,}, DuckDB held to {LIMIT_GB:g} GB",
+            f"{events:,}, DuckDB limited to {LIMIT_GB:g} GB",
             events,
             bench.runner.run("package", **spec, checked=True),
         )
@@ -241,8 +240,8 @@ def measure_growth_with_events(bench: Bench) -> Section:
             )
         )
     words = (
-        "From the files to a Parquet file of the features at one snapshot: loading with every"
-        " promise of the tables checked, features to a pandas frame, writing. One run per size;"
+        "From the files to a Parquet file of the features at one snapshot: loading with all data"
+        " checks, features to a pandas frame, writing. One run per size;"
         " from each size to the next, time must grow at most as the events do, and the largest"
         f" company must stay within {MEMORY_GB} GB, as it is or with `memory_gb` under `engine` in"
         " study.yml."
@@ -311,8 +310,9 @@ def measure_growth_with_snapshots(bench: Bench) -> Section:
 
 
 def make_environment(root: Path) -> tuple[Path, str]:
-    """Return the Python of featuretools' environment, made unless it is there, and a sentence where
-    it can't be made.
+    """Return the Python of featuretools, and a sentence where it can't be installed.
+
+    Its environment is made unless it is there.
     """
     folder = root / ".venv-bench"
     python, done = folder / "bin" / "python", folder / ".ready"
@@ -342,16 +342,14 @@ def make_environment(root: Path) -> tuple[Path, str]:
 
 
 def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, str]]:
-    """Measure the package against featuretools with cutoff times; return also the versions
-    there.
-    """
+    """Measure the package against featuretools with cutoff times; return section and versions."""
     title, head = (
         "Against featuretools",
         ("company", "contender", "features", "seconds", "CPU seconds", "peak memory, GB", *RATIO),
     )
-    python, sorry = make_environment(root)
-    if sorry:
-        return Section(title, sorry, (), ()), {}
+    python, problem = make_environment(root)
+    if problem:
+        return Section(title, problem, (), ()), {}
     rows, versions = [], {}
     for place, (customers, snapshots) in enumerate(bench.sizes.featuretools, start=1):
         spec, _ = bench.prepare(customers, snapshots=snapshots)
@@ -387,6 +385,6 @@ def measure_featuretools(bench: Bench, root: Path) -> tuple[Section, dict[str, s
         " the same customers, with every snapshot as their cutoff time. Loading is not in the"
         " seconds; the ratio is featuretools' seconds over the package's. Below some ten thousand"
         " rows the two to three seconds in which the package's expressions become SQL decide; the"
-        " bound is asked of the largest company."
+        " bound applies to the largest company."
     )
     return Section(title, words, head, tuple(rows)), versions

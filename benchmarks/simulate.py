@@ -1,5 +1,4 @@
-"""Measure ``research simulate``: seconds, peak memory and rows at the demo's size, and with
-``--million`` at a million customers.
+"""Measure ``research simulate`` at the demo's size, with ``--million`` at a million customers.
 
     python benchmarks/simulate.py [--million] [--scratch DIR]
 
@@ -51,8 +50,8 @@ def measure(customers: int, scratch: Path) -> dict[str, float]:
         "customers": customers,
         "seconds": seconds,
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_gb": after.ru_maxrss
-        / 1024**2,  # of the largest child so far: sizes are measured in ascending order
+        # of the largest child so far: sizes are measured in ascending order
+        "peak_gb": after.ru_maxrss / 1024**2,
         "event_rows": sum(rows[name] for name in EVENTS),
         "all_rows": sum(rows.values()),
         "files_gb": sum(files) / 1e9,
@@ -82,10 +81,10 @@ def main() -> None:
     )
     for name in ("demo", "million")[: 1 + options.million]:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-            found = measure(SIZES[name], Path(scratch))
+            facts = measure(SIZES[name], Path(scratch))
         print(
             "| {customers:,} | {event_rows:,} | {all_rows:,} | {seconds:.1f} | {cpu_seconds:.1f} |"
-            " {peak_gb:.2f} | {files_gb:.2f} |".format(**found),
+            " {peak_gb:.2f} | {files_gb:.2f} |".format(**facts),
             flush=True,
         )
 

@@ -1,8 +1,7 @@
-"""What others' survival models say of the same rows: lifelines and scikit-survival by their own
-defaults.
+"""Survival curves of lifelines and scikit-survival for the same rows, by their own defaults.
 
 Runs in the environment of ``requirements-peers.txt``, in a process like those of ``contender.py``
-and with the same one line of JSON. A model that can't be fitted says why instead.
+and with the same one line of JSON. For a model that can't be fitted it has the reason instead.
 """
 
 import json
@@ -80,31 +79,31 @@ MODELS = {
 
 def predict(name: str, parts: list[str], at: Array) -> Array:
     """Return the survival of the judged rows of all parts."""
-    found = []
+    predicted = []
     for path in parts:
         part = np.load(path)
-        found.append(
+        predicted.append(
             MODELS[name](part["learned"].astype(float), part["days"], part["event"], at)(
                 part["asked"].astype(float)
             )
         )
-    curves = np.vstack(found)
+    curves = np.vstack(predicted)
     if not np.isfinite(curves).all():
-        raise ValueError("its curves hold no numbers")
+        raise ValueError("its curves are not finite")
     return np.clip(curves, 0, 1)
 
 
 def main() -> None:
     """Fit what was asked for and write the curves."""
     warnings.simplefilter("ignore")
-    spec, clock, failed, found = json.loads(sys.argv[1]), Clock(), {}, {}
+    spec, clock, failed, curves = json.loads(sys.argv[1]), Clock(), {}, {}
     at = np.array(spec["days"], float)
     for name in spec["models"]:
         try:
-            found[name] = clock.time(name, lambda name=name: predict(name, spec["parts"], at))
-        except Exception as error:  # whatever a peer raises is a finding: it is written down
+            curves[name] = clock.time(name, lambda name=name: predict(name, spec["parts"], at))
+        except Exception as error:  # whatever a peer raises is a result: it is written down
             failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    np.savez(spec["out"].replace(".parquet", ".npz"), **found)
+    np.savez(spec["out"].replace(".parquet", ".npz"), **curves)
     versions = {name: version(name) for name in ("lifelines", "scikit-survival", "scikit-learn")}
     print(
         json.dumps(

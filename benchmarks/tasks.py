@@ -1,6 +1,4 @@
-"""The published tasks: which rows, which parts, which contenders; and what the package's own models
-say of them.
-"""
+"""The published tasks: rows, parts, contenders, and the package's own predictions."""
 
 import time
 from collections.abc import Callable
@@ -30,8 +28,9 @@ Parts = list[np.ndarray]
 
 
 def split_shuffled(frame: pd.DataFrame) -> Parts:
-    """Return the judged rows of three random quarters, as in the benchmarks of interpret (Nori et
-    al. 2019, arXiv:1909.09223).
+    """Return the judged rows of three random quarters.
+
+    As in the benchmarks of interpret (Nori et al. 2019, arXiv:1909.09223).
     """
     return [
         judged
@@ -53,8 +52,9 @@ def split_folds(frame: pd.DataFrame) -> Parts:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its study, its parts, and the AUC and log-loss that an interpretable model must
-    reach, where a paper or a peer has set them.
+    """A task: its study, its parts, its peers, and the bounds for an interpretable model.
+
+    ``auc`` and ``log_loss`` are such bounds where a paper or a peer has set them.
     """
 
     title: str
@@ -76,8 +76,9 @@ TASKS = {
 
 
 def load_rows(name: str) -> tuple[Study, pd.DataFrame, list[str]]:
-    """Return a flat study, its rows in the order of its file, which published splits refer to, and
-    the columns that every contender gets.
+    """Return a flat study, its rows, and the columns that every contender gets.
+
+    Rows are in the order of the file, which published splits refer to.
     """
     study = load_study(name)
     fetch.fetch(study)
@@ -103,9 +104,7 @@ def list_contenders(study: Study, columns: list[str]) -> dict[str, Model]:
 def predict_own(
     study: Study, frame: pd.DataFrame, columns: list[str], parts: Parts
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the risks of all parts, a part as a repeat, and the seconds of each contender per
-    part.
-    """
+    """Return the risks of all parts, a part as a repeat, and seconds per part by contender."""
     rows, seconds = frame.assign(left_in_lead=False), {}
     tables: dict[str, pd.DataFrame] = {}
     contenders = list_contenders(study, columns)
@@ -114,7 +113,7 @@ def predict_own(
             time.monotonic(),
             {member: contenders[member] for member in (*contender.members, name)},
         )
-        found = [
+        predicted = [
             predict.predict_out_of_time(
                 rows.drop(index=rows.index[part]), rows.iloc[part], columns, needed
             )
@@ -122,7 +121,8 @@ def predict_own(
         ]
         seconds[name] = (time.monotonic() - began) / len(parts)
         tables[name] = pd.concat(
-            [table.assign(repeat=number) for number, table in enumerate(found)], ignore_index=True
+            [table.assign(repeat=number) for number, table in enumerate(predicted)],
+            ignore_index=True,
         )
         print(f"{time.strftime('%H:%M:%S')} {study.name}: {name} {seconds[name]:.1f} s", flush=True)
     keys = next(iter(tables.values()))[["repeat", "customer_id", "churned"]]
@@ -143,5 +143,5 @@ def write_rows(
 
 
 def join_peers(predictions: pd.DataFrame, path: str) -> pd.DataFrame:
-    """Return the predictions with those of others' models, which stand in the same order."""
+    """Return the predictions with those of others' models, which are in the same order."""
     return predictions.join(pd.read_parquet(path))

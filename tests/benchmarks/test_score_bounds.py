@@ -42,8 +42,8 @@ def task(**changes):
     ("loss", "auc", "verdict"),
     [(0.34, 0.86, "met"), (0.36, 0.86, "**missed**"), (0.34, 0.84, "**missed**")],
 )
-def test_half_the_gap_is_asked_of_ranking_and_of_log_loss(loss, auc, verdict):
-    import judgements
+def test_half_the_gap_must_be_closed_in_auc_and_in_log_loss(loss, auc, verdict):
+    import score_sections
 
     # from .80 and .40 to .90 and .30: .86 is 60 % of the way, .84 is 40 %; .34 is 60 % of the way,
     # .36 is 40 %
@@ -53,25 +53,25 @@ def test_half_the_gap_is_asked_of_ranking_and_of_log_loss(loss, auc, verdict):
         "tuned LightGBM": score(0.9, 0.3),
         "EBM": score(0.95, 0.2),
     }
-    (said,) = judgements.judge_gap(task(), scores)
-    assert f"tuned LightGBM: {verdict}" in said
+    (sentence,) = score_sections.describe_gap(task(), scores)
+    assert f"tuned LightGBM: {verdict}" in sentence
 
 
-def test_a_model_is_level_unless_an_interval_says_that_it_is_worse():
-    import judgements
+def test_a_model_is_not_worse_unless_the_interval_of_a_difference_excludes_zero():
+    import score_sections
 
     paired = {
         "gradient boosting": score(0.9, 0.3, 0.002),
         "tuned LightGBM": score(0.901, 0.299, 0.0005),
         "EBM": score(0.5, 0.9),
     }
-    assert "LightGBM: met" in judgements.judge_level(task(), paired)[0]
+    assert "LightGBM: met" in score_sections.describe_tuned_peers(task(), paired)[0]
     paired["tuned LightGBM"] = score(0.901, 0.295, 0.0005)
-    assert "LightGBM: **missed**" in judgements.judge_level(task(), paired)[0]
+    assert "LightGBM: **missed**" in score_sections.describe_tuned_peers(task(), paired)[0]
 
 
-def test_a_published_bound_asks_both_scores_of_the_same_interpretable_model():
-    import judgements
+def test_a_published_bound_must_be_met_in_both_scores_by_the_same_interpretable_model():
+    import score_sections
 
     scores = {
         "elastic net": score(0.86, 0.42),
@@ -79,11 +79,14 @@ def test_a_published_bound_asks_both_scores_of_the_same_interpretable_model():
         "gradient boosting": score(0.9, 0.3),
         "EBM": score(0.85, 0.41),
     }
-    assert ": **missed**;" in judgements.judge_published(task(auc=0.854, log_loss=0.406), scores)[0]
+    assert (
+        ": **missed**;"
+        in score_sections.describe_published_bound(task(auc=0.854, log_loss=0.406), scores)[0]
+    )
     scores["elastic net"] = score(0.854, 0.406)
     assert (
         ": met; elastic net"
-        in judgements.judge_published(task(auc=0.854, log_loss=0.406), scores)[0]
+        in score_sections.describe_published_bound(task(auc=0.854, log_loss=0.406), scores)[0]
     )
 
 

@@ -1,6 +1,4 @@
-"""The survival tasks: which rows are learned from and which are judged, over which days; and what
-the package's own models say of them.
-"""
+"""The survival tasks: training and judged rows, evaluation days, the package's predictions."""
 
 import time
 from dataclasses import dataclass
@@ -8,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from judgements import write
-from sections import Section
+from score_sections import write_interval
+from sections import Section, judge
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
@@ -21,7 +19,7 @@ from research.features.leakage import gate
 from research.models.preprocessing import prepare_scaled
 from research.models.survival_at_horizon import frame_outcome
 from research.study import Study, load_study
-from research.survival import follow_up, tenure
+from research.survival import follow_up, predict, tenure
 
 STUDIES = ("learning_platform", "demo", "telco")
 FOLDS, SEED = 5, 0
@@ -47,10 +45,8 @@ INTEGRATED, UNO = ("integrated_brier", np.nan), ("uno_c", np.nan)
 
 
 @dataclass(frozen=True)
-class Waits:
-    """Rows with their outcome: ``parts`` holds the places that are learned from and those that are
-    judged.
-    """
+class SurvivalTask:
+    """Rows with their outcome; ``parts`` has the places of training rows and of judged rows."""
 
     rows: pd.DataFrame
     outcome: Array
@@ -59,15 +55,15 @@ class Waits:
     days: tuple[int, ...]
 
 
-def load_waits(name: str) -> Waits:
-    """Return what the notebook 40_survival learns from and judges, in a dated or a flat study."""
+def load_task(name: str) -> SurvivalTask:
+    """Return the training and judged rows of the notebook 40_survival, for any kind of study."""
     study = load_study(name)
     fetch.fetch(study)
     tables = load.load_tables(study)
     return _load_flat(tables, study) if study.kind == "flat" else _load_dated(tables, study)
 
 
-def _load_dated(tables: Tables, study: Study) -> Waits:
+def _load_dated(tables: Tables, study: Study) -> SurvivalTask:
     plan = follow_up.plan_follow_up(tables, study)
     train, test = (
         build.load_panel(tables, study, plan.train, known_by=min(plan.test)),
@@ -76,7 +72,7 @@ def _load_dated(tables: Tables, study: Study) -> Waits:
     leakage = gate.check_panel(tables, study, train, first_judged_day=min(plan.test))
     rows = pd.concat([train, test], ignore_index=True)
     places = np.arange(len(rows))
-    return Waits(
+    return SurvivalTask(
         rows,
         follow_up.frame_durations(rows),
         [(places[: len(train)], places[len(train) :])],
@@ -85,108 +81,109 @@ def _load_dated(tables: Tables, study: Study) -> Waits:
     )
 
 
-def _load_flat(tables: Tables, study: Study) -> Waits:
+def _load_flat(tables: Tables, study: Study) -> SurvivalTask:
     rows = build.load_flat(tables, study).dropna(subset=["duration"]).reset_index(drop=True)
     everyone, leakage = tenure.load_tenures(tables, study), gate.check_panel(tables, study, rows)
     clocks = follow_up.find_duration_proxies(rows, leakage.columns)
-    honest = [name for name in leakage.allowed if name not in clocks]
+    allowed = [name for name in leakage.allowed if name not in clocks]
     parts = [*KFold(FOLDS, shuffle=True, random_state=SEED).split(rows)]
-    return Waits(
+    return SurvivalTask(
         rows,
         frame_outcome(everyone.ended, everyone.duration),
         parts,
-        honest,
+        allowed,
         follow_up.choose_evaluation_days(everyone),
     )
 
 
-def predict_own(waits: Waits) -> tuple[dict[str, Array], dict[str, float]]:
-    """Return by model the survival of all judged rows, part after part, and the seconds that it
-    took.
-    """
+def predict_own(task: SurvivalTask) -> tuple[dict[str, Array], dict[str, float]]:
+    """Return by model the survival curves of all judged rows, part after part, and seconds."""
     curves, seconds = {}, {}
-    for name, model in follow_up.list_models(waits.days, SEED).items():
-        began, found = time.monotonic(), []
-        for learn, judged in waits.parts:
+    for name, model in predict.list_models(task.days, SEED).items():
+        began, predicted = time.monotonic(), []
+        for learn, judged in task.parts:
             fitted = clone(model.estimator).fit(
-                waits.rows.iloc[learn][waits.columns], waits.outcome[learn]
+                task.rows.iloc[learn][task.columns], task.outcome[learn]
             )
-            found.append(
-                follow_up.predict_curves(fitted, waits.rows.iloc[judged][waits.columns], waits.days)
+            predicted.append(
+                predict.predict_curves(fitted, task.rows.iloc[judged][task.columns], task.days)
             )
-        curves[name], seconds[name] = np.vstack(found), time.monotonic() - began
+        curves[name], seconds[name] = np.vstack(predicted), time.monotonic() - began
     return curves, seconds
 
 
-def write_parts(waits: Waits, scratch: Path) -> dict[str, object]:
-    """Write for others' models what the package's Cox model learns from, scaled by the rows learned
-    from, and return where it lies.
+def write_parts(task: SurvivalTask, scratch: Path) -> dict[str, object]:
+    """Write the columns of the package's Cox model for others' models; return the paths.
+
+    They are scaled by the training rows.
     """
     paths = []
-    for number, (learn, judged) in enumerate(waits.parts):
-        prepare = prepare_scaled().fit(waits.rows.iloc[learn][waits.columns])
+    for number, (learn, judged) in enumerate(task.parts):
+        prepare = prepare_scaled().fit(task.rows.iloc[learn][task.columns])
         learned, asked = (
-            np.asarray(prepare.transform(waits.rows.iloc[place][waits.columns]), "float32")
+            np.asarray(prepare.transform(task.rows.iloc[place][task.columns]), "float32")
             for place in (learn, judged)
         )
-        paths.append(str(scratch / f"waits-{number}.npz"))
+        paths.append(str(scratch / f"survival-{number}.npz"))
         np.savez(
             paths[-1],
             learned=learned,
             asked=asked,
-            days=np.maximum(waits.outcome["days"][learn], 0.5),
-            event=waits.outcome["event"][learn],
+            days=np.maximum(task.outcome["days"][learn], 0.5),
+            event=task.outcome["event"][learn],
         )
-    return {"parts": paths, "days": list(waits.days), "models": list(PEERS)}
+    return {"parts": paths, "days": list(task.days), "models": list(PEERS)}
 
 
-def tell(
+def build_section(
     name: str,
-    waits: Waits,
+    task: SurvivalTask,
     curves: dict[str, Array],
     seconds: dict[str, float],
     failed: dict[str, str],
     resamples: int,
 ) -> Section:
-    """Score all models on the same resamples of customers and hold the best of the package's
-    against the best of the others'.
-    """
-    judged = np.concatenate([part for _, part in waits.parts])
-    learned = waits.parts[0][0] if len(waits.parts) == 1 else judged
-    who = waits.rows.customer_id.iloc[judged]
+    """Score all models on the same resamples of customers, and compare the best of both sides."""
+    judged = np.concatenate([part for _, part in task.parts])
+    learned = task.parts[0][0] if len(task.parts) == 1 else judged
+    customers = task.rows.customer_id.iloc[judged]
     scores = survival_metrics.resample_curves(
-        waits.outcome[learned], waits.outcome[judged], curves, waits.days, who, resamples, SEED
+        task.outcome[learned], task.outcome[judged], curves, task.days, customers, resamples, SEED
     )
     order = sorted(scores, key=lambda model: scores[model][INTEGRATED][0])
     best = next(model for model in order if model in PEERS)
     own = next(model for model in order if model not in PEERS)
-    apart = scores[own][INTEGRATED] - scores[best][INTEGRATED]
-    met = "met" if np.percentile(apart[1:], 2.5) <= 0 else "**missed**"
+    difference = scores[own][INTEGRATED] - scores[best][INTEGRATED]
+    met = judge(np.percentile(difference[1:], 2.5) <= 0)
     rows = [_describe(model, scores, best, seconds) for model in order]
     remarks = [
-        f"{own}, the best of ours, at least level with {best}: {met}; the difference is"
-        f" {write(apart)}."
+        f"{own}, the best of ours, not significantly worse than {best}: {met}; the difference is"
+        f" {write_interval(difference)}."
     ]
     remarks += [f"{model} did not finish: {reason}" for model, reason in failed.items()]
     words = (
-        f"Integrated Brier score up to {waits.days[-1]}"
-        f" {'units of duration' if len(waits.parts) > 1 else 'days'} of {len(judged):,} rows of"
-        f" {who.nunique():,} customers of `data/{name}`, weighed for censoring, as the notebook"
-        " 40_survival judges its models. Others' models run with their own defaults, on the"
-        " columns that the package's Cox model gets (numbers scaled, categories as columns). Less"
-        " is better."
+        f"Integrated Brier score up to {task.days[-1]}"
+        f" {'units of duration' if len(task.parts) > 1 else 'days'} of {len(judged):,} rows of"
+        f" {customers.nunique():,} customers of `data/{name}`, weighted for censoring, as the"
+        " notebook 40_survival judges its models. Others' models run with their own defaults, on"
+        " the columns that the package's Cox model gets (numbers scaled, categories as columns)."
+        " Less is better."
     )
     return Section(f"Survival, {name}", words, HEAD, tuple(rows), tuple(remarks))
 
 
 def _describe(model: str, scores: dict, best: str, seconds: dict[str, float]) -> tuple[str, ...]:
-    whose = "peer" if model in PEERS else "reference" if model == follow_up.KAPLAN_MEIER else "ours"
-    apart = "" if model == best else write(scores[model][INTEGRATED] - scores[best][INTEGRATED])
+    whose = "peer" if model in PEERS else "reference" if model == predict.KAPLAN_MEIER else "ours"
+    difference = (
+        ""
+        if model == best
+        else write_interval(scores[model][INTEGRATED] - scores[best][INTEGRATED])
+    )
     return (
         model,
         whose,
-        write(scores[model][INTEGRATED]),
-        apart,
-        write(scores[model][UNO]),
+        write_interval(scores[model][INTEGRATED]),
+        difference,
+        write_interval(scores[model][UNO]),
         f"{seconds[model]:.1f}",
     )

@@ -1,4 +1,4 @@
-"""What the scores of a task say: a table of all contenders, and of each bound whether it is met."""
+"""The section of a task: a table of all contenders, and for each bound whether it is met."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,8 @@ from tasks import PLAIN, Task
 
 from research.evaluation import bootstrap
 
-INTERPRETABLE = (
-    "logistic regression",
-    "elastic net",
-    "logistic with pairs",
-    "single tree",
-)  # sums of curves and surfaces, or a few rules
+# sums of curves and surfaces, or a few rules
+INTERPRETABLE = ("logistic regression", "elastic net", "logistic with pairs", "single tree")
 LOGISTIC = INTERPRETABLE[:3]
 HAZARD_FEATURES = 30
 HEAD = (
@@ -26,16 +22,14 @@ HEAD = (
 Scores = dict[str, dict[str, np.ndarray]]
 
 
-def tell(
+def build_section(
     task: Task,
     predictions: pd.DataFrame,
     seconds: dict[str, float],
     settings: dict[str, dict],
     resamples: int,
 ) -> Section:
-    """Score all contenders on the same resamples of customers and hold them against the task's
-    bounds.
-    """
+    """Score all contenders on the same resamples of customers; compare them with the bounds."""
     scores = bootstrap.resample_scores(predictions, resamples, seed=0)
     best = min(task.peers, key=lambda name: scores[name]["log_loss"][0])
     rows = [
@@ -43,22 +37,25 @@ def tell(
         for name in sorted(scores, key=lambda name: scores[name]["log_loss"][0])
     ]
     bounds = (
-        judge_published(task, scores)
+        describe_published_bound(task, scores)
         if task.auc
-        else [*judge_level(task, scores), *judge_gap(task, scores)]
+        else [*describe_tuned_peers(task, scores), *describe_gap(task, scores)]
     )
     chosen = [f"{name} was tuned to {settings[name]}." for name in task.peers if settings.get(name)]
-    return Section(task.title, _say_rows(task, predictions), HEAD, tuple(rows), (*bounds, *chosen))
+    return Section(
+        task.title, _describe_rows(task, predictions), HEAD, tuple(rows), (*bounds, *chosen)
+    )
 
 
-def _say_rows(task: Task, predictions: pd.DataFrame) -> str:
+def _describe_rows(task: Task, predictions: pd.DataFrame) -> str:
     rows, parts = len(predictions), predictions.repeat.nunique()
     return (
         f"{rows:,} rows judged in {parts} parts, each by models that learned from the study's other"
         " rows; a score is the mean over the parts. All contenders get the same columns of"
         f" `data/{task.study}`, without what the study calls sensitive; peers run with their own"
         " defaults unless tuned. Intervals are percentiles of resamples of the judged customers"
-        " within each part, the same for all; they don't carry the luck of who was learned from."
+        " within each part, the same for all; they don't include the sampling error of the"
+        " training rows."
     )
 
 
@@ -72,29 +69,27 @@ def _describe(
         if name in (PLAIN, "base rate") or name.startswith("rule on")
         else "ours"
     )
-    apart = "" if name == best else write(scores[name]["log_loss"] - scores[best]["log_loss"])
+    difference = (
+        "" if name == best else write_interval(scores[name]["log_loss"] - scores[best]["log_loss"])
+    )
     return (
         name,
         whose,
-        write(scores[name]["auc"]),
-        write(scores[name]["log_loss"]),
-        apart,
+        write_interval(scores[name]["auc"]),
+        write_interval(scores[name]["log_loss"]),
+        difference,
         f"{seconds.get(name, np.nan):.1f}",
     )
 
 
-def write(values: np.ndarray) -> str:
-    """Write a score or difference with its interval: the sample's value first, the resamples
-    after.
-    """
+def write_interval(values: np.ndarray) -> str:
+    """Write a score or difference with its interval; the sample's value is the first."""
     low, high = np.percentile(values[1:], (2.5, 97.5))
     return f"{values[0]:.4f} ({low:.4f} to {high:.4f})".replace("-", "−")
 
 
-def judge_published(task: Task, scores: Scores) -> list[str]:
-    """Say whether an interpretable model reaches both scores, and by how much it differs from the
-    first peer.
-    """
+def describe_published_bound(task: Task, scores: Scores) -> list[str]:
+    """Return whether an interpretable model reaches both scores, and its lead on the first peer."""
     own = [name for name in INTERPRETABLE if name in scores]
     reaches = [
         name
@@ -103,8 +98,9 @@ def judge_published(task: Task, scores: Scores) -> list[str]:
     ]
     name = min(reaches or own, key=lambda name: scores[name]["log_loss"][0])
     peer = task.peers[0]
-    apart = {
-        score: write(scores[name][score] - scores[peer][score]) for score in ("auc", "log_loss")
+    difference = {
+        score: write_interval(scores[name][score] - scores[peer][score])
+        for score in ("auc", "log_loss")
     }
     return [
         (
@@ -113,38 +109,40 @@ def judge_published(task: Task, scores: Scores) -> list[str]:
             f" and {scores[name]['log_loss'][0]:.4f}, {peer} here {scores[peer]['auc'][0]:.4f} and"
             f" {scores[peer]['log_loss'][0]:.4f}."
         ),
-        f"{name} minus {peer}: {apart['auc']} in AUC, {apart['log_loss']} in log-loss.",
+        f"{name} minus {peer}: {difference['auc']} in AUC, {difference['log_loss']} in log-loss.",
     ]
 
 
-def judge_level(task: Task, scores: Scores) -> list[str]:
-    """Say of each tuned peer whether our best model is at least level with it: no interval says
-    that it is worse.
-    """
+def describe_tuned_peers(task: Task, scores: Scores) -> list[str]:
+    """Return for each tuned peer whether our best model is not significantly worse."""
     own = min(
         (name for name in scores if name not in task.peers),
         key=lambda name: scores[name]["log_loss"][0],
     )
-    said = []
+    sentences = []
     for peer in (name for name in task.peers if name.startswith("tuned")):
-        apart = {score: scores[own][score] - scores[peer][score] for score in ("auc", "log_loss")}
+        difference = {
+            score: scores[own][score] - scores[peer][score] for score in ("auc", "log_loss")
+        }
         worse = (
-            np.percentile(apart["auc"][1:], 97.5) < 0
-            or np.percentile(apart["log_loss"][1:], 2.5) > 0
+            np.percentile(difference["auc"][1:], 97.5) < 0
+            or np.percentile(difference["log_loss"][1:], 2.5) > 0
         )
         gain = (
-            f"the difference is {write(apart['auc'])} in AUC, {write(apart['log_loss'])} in"
-            " log-loss"
+            f"the difference is {write_interval(difference['auc'])} in AUC,"
+            f" {write_interval(difference['log_loss'])} in log-loss"
         )
-        said.append(
-            f"{own}, the best of ours, at least level with {peer}: {judge(not worse)}; {gain}."
+        sentences.append(
+            f"{own}, the best of ours, not significantly worse than {peer}: {judge(not worse)};"
+            f" {gain}."
         )
-    return said
+    return sentences
 
 
-def judge_gap(task: Task, scores: Scores) -> list[str]:
-    """Say how much of the way from plain logistic regression to the best tuned boosting the best
-    logistic model goes.
+def describe_gap(task: Task, scores: Scores) -> list[str]:
+    """Return the share of the gap from plain logistic regression to boosting that is closed.
+
+    It is that of the best logistic model, to the best tuned boosting.
     """
     logistic = min(
         (name for name in LOGISTIC if name in scores), key=lambda name: scores[name]["log_loss"][0]
@@ -161,5 +159,6 @@ def judge_gap(task: Task, scores: Scores) -> list[str]:
     return [
         f"{logistic} closes at least half the gap from {PLAIN} to {boosting}:"
         f" {judge(all(share[0] >= 0.5 for share in shares.values()))}; it goes"
-        f" {write(shares['auc'])} of the way in AUC, {write(shares['log_loss'])} in log-loss."
+        f" {write_interval(shares['auc'])} of the way in AUC,"
+        f" {write_interval(shares['log_loss'])} in log-loss."
     ]
