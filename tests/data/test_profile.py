@@ -1,6 +1,4 @@
-"""What the tables hold: facts, counts, gaps, months and freshness, counted by hand on a few
-rows.
-"""
+"""What the tables contain: facts, counts, gaps, months, freshness, counted by hand on few rows."""
 
 import ibis
 import pandas as pd
@@ -135,7 +133,7 @@ def test_a_flat_study_has_no_months(write_study):
 
 
 @pytest.mark.parametrize(
-    ("last_use", "silent_days", "verdict"),
+    ("last_use", "days_before", "verdict"),
     [
         ("2024-07-04", 0, "fresh at the snapshot"),  # after the snapshot of 30 June
         ("2024-06-30 18:00", 0, "fresh at the snapshot"),
@@ -143,13 +141,13 @@ def test_a_flat_study_has_no_months(write_study):
         ("2024-05-30", 31, "stale at the snapshot"),
     ],
 )
-def test_a_table_that_falls_silent_a_month_before_the_snapshot_is_stale(
-    write_study, last_use, silent_days, verdict
+def test_a_table_that_ends_more_than_30_days_before_the_snapshot_is_stale(
+    write_study, last_use, days_before, verdict
 ):
     usage = pd.DataFrame({"customer_id": ["a"], "used_at": days(last_use)})
     study = write_study(tables={"customers": CUSTOMERS, "contracts": CONTRACTS, "usage": usage})
     found = profile.freshness_table(load.load_tables(study), study).set_index("table").loc["usage"]
-    assert (found.days_before_snapshot, found.verdict) == (silent_days, verdict)
+    assert (found.days_before_snapshot, found.verdict) == (days_before, verdict)
     assert (
         found.days_before_data_end
         == (pd.Timestamp("2024-12-31") - pd.Timestamp(last_use).normalize()).days

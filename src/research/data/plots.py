@@ -1,9 +1,9 @@
-"""Pictures of what arrived, drawn from result tables."""
+"""Plots of the data, drawn from result tables."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from research.reporting.style import MARKERS, get_axes, show_months
+from research.reporting.style import INK, MARKERS, get_axes, show_months
 
 
 def plot_months(
@@ -27,20 +27,24 @@ def plot_months(
             markersize=4,
             label=name,
         )
-    for number, (words, day) in enumerate((marks or {}).items()):
-        ax.axvline(day, color="#30343b", linestyle=":", linewidth=1.2)
-        ax.annotate(
-            words,
-            (day, 1 - 0.07 * number),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4, -2),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=9,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        )
+    for number, (name, day) in enumerate((marks or {}).items()):
+        _draw_mark(ax, name, day, 1 - 0.07 * number)
     ax.set(yscale="log", ylabel="rows per month (log scale)", xlabel="month")
     show_months(ax)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax
+
+
+def _draw_mark(ax: Axes, name: str, day: pd.Timestamp, height: float) -> None:
+    ax.axvline(day, color=INK, linestyle=":", linewidth=1.2)
+    ax.annotate(
+        name,
+        (day, height),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4, -2),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )

@@ -1,8 +1,12 @@
-"""What a study's tables hold: run facts, counts, missing values, duplicates, freshness, all counted
-by the engine.
+"""What a study's tables contain, counted by the engine.
+
+Run facts, rows, missing values, duplicates, rows per month, and how recent each table is.
 """
 
+from collections.abc import Callable
+
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from research.data.contracts import CONTRACTS, Tables
@@ -10,12 +14,16 @@ from research.data.coverage import find_data_end
 from research.data.fetch import data_hash
 from research.study import Study
 
+COUNTS = ["table", "rows", "customers", "duplicates", "first", "last"]
 FRESHNESS = ["table", "last", "days_before_snapshot", "days_before_data_end", "verdict"]
+STALE_DAYS = 30
+FRESH, STALE = "fresh at the snapshot", "stale at the snapshot"
 
 
 def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
-    """Return the facts that identify a run, one row each: study, parameters, rows, customers, first
-    and last day, data hash.
+    """Return the facts that identify a run, one row each.
+
+    They are the study, rows, customers, first and last day, data hash and parameters.
 
     Returns
     -------
@@ -49,45 +57,35 @@ def count_rows(tables: Tables) -> pd.DataFrame:
         ``duplicates`` counts the rows beyond the first of each set of equal ones; ``last`` is the
         last day that any column but ``known_at`` names. Days are empty for tables without dates.
     """
-    rows = []
-    for name, table in tables.items():
-        dated = CONTRACTS[name].dated
-        times = [
-            column
-            for column, spec in CONTRACTS[name].columns.items()
-            if spec.kind == "time" and column != "known_at" and column in table.columns
-        ]
-        latest = [table[column].max() for column in times]
-        days = (
-            {
-                "first": table[dated].min(),
-                "last": ibis.greatest(*latest) if len(latest) > 1 else latest[0],
-            }
-            if dated
-            else {}
-        )
-        found = (
-            table.agg(rows=table.count(), customers=table.customer_id.nunique(), **days)
-            .execute()
-            .iloc[0]
-        )
-        distinct = table.distinct().count().execute()
-        rows.append(
-            (
-                name,
-                found.rows,
-                found.customers,
-                found.rows - distinct,
-                found.get("first"),
-                found.get("last"),
-            )
-        )
     counts = pd.DataFrame(
-        rows, columns=["table", "rows", "customers", "duplicates", "first", "last"]
+        [_count_table(name, table) for name, table in tables.items()], columns=COUNTS
     )
     return counts.astype({"rows": "int64", "customers": "int64", "duplicates": "int64"}).assign(
         first=pd.to_datetime(counts["first"]), last=pd.to_datetime(counts["last"])
     )
+
+
+def _count_table(name: str, table: ir.Table) -> tuple:
+    days = _first_and_last(name, table)
+    counts = table.agg(rows=table.count(), customers=table.customer_id.nunique(), **days)
+    counted = counts.execute().iloc[0]
+    distinct = table.distinct().count().execute()
+    first, last = counted.get("first"), counted.get("last")
+    return name, counted.rows, counted.customers, counted.rows - distinct, first, last
+
+
+def _first_and_last(name: str, table: ir.Table) -> dict[str, ir.Value]:
+    """Return the first day of a dated table and the last that any column names, as expressions."""
+    contract = CONTRACTS[name]
+    if not contract.dated:
+        return {}
+    times = [
+        table[column].max()
+        for column, spec in contract.columns.items()
+        if spec.kind == "time" and column != "known_at" and column in table.columns
+    ]
+    last = ibis.greatest(*times) if len(times) > 1 else times[0]
+    return {"first": table[contract.dated].min(), "last": last}
 
 
 def count_missing(tables: Tables) -> pd.DataFrame:
@@ -99,53 +97,41 @@ def count_missing(tables: Tables) -> pd.DataFrame:
     """
     rows = []
     for name, table in tables.items():
-        shares = (
-            table.agg(
-                **{f"m{i}": table[column].isnull().mean() for i, column in enumerate(table.columns)}
-            )
-            .execute()
-            .iloc[0]
-        )
-        distinct = (
-            table.agg(
-                **{f"d{i}": table[column].nunique() for i, column in enumerate(table.columns)}
-            )
-            .execute()
-            .iloc[0]
-        )
+        shares = _aggregate(table, lambda column: column.isnull().mean())
+        distinct = _aggregate(table, lambda column: column.nunique())
         rows += [
-            (name, column, float(shares[f"m{i}"]), int(distinct[f"d{i}"]))
-            for i, column in enumerate(table.columns)
+            (name, column, float(share), int(values))
+            for column, share, values in zip(table.columns, shares, distinct, strict=True)
         ]
     return pd.DataFrame(rows, columns=["table", "column", "missing_share", "distinct"])
 
 
+def _aggregate(table: ir.Table, measure: Callable[[ir.Value], ir.Scalar]) -> list:
+    """Return one measure of every column, in order."""
+    values = {f"c{place}": measure(table[name]) for place, name in enumerate(table.columns)}
+    return table.agg(**values).execute().iloc[0].to_list()
+
+
 def count_by_month(tables: Tables) -> pd.DataFrame:
-    """Return how many rows of each dated table fall into each calendar month, months without rows
-    included as 0.
+    """Return the rows of each dated table per calendar month, 0 for months without rows.
 
     Returns
     -------
     DataFrame with columns table, month (first day), rows
     """
-    parts = []
-    for name, table in tables.items():
-        dated = CONTRACTS[name].dated
-        if dated:
-            month = (
-                table.group_by(month=table[dated].truncate("M"))
-                .agg(rows=lambda t: t.count())
-                .order_by("month")
-                .execute()
-            )
-            parts.append(
-                month.set_index("month").asfreq("MS", fill_value=0).reset_index().assign(table=name)
-            )
-    return (
-        pd.concat(parts, ignore_index=True)[["table", "month", "rows"]]
-        if parts
-        else pd.DataFrame(columns=["table", "month", "rows"])
-    )
+    parts = [
+        _count_months(table, CONTRACTS[name].dated).assign(table=name)
+        for name, table in tables.items()
+        if CONTRACTS[name].dated
+    ]
+    columns = ["table", "month", "rows"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _count_months(table: ir.Table, dated: str) -> pd.DataFrame:
+    months = table.group_by(month=table[dated].truncate("M")).agg(rows=lambda t: t.count())
+    counts = months.order_by("month").execute().set_index("month")
+    return counts.asfreq("MS", fill_value=0).reset_index()
 
 
 def find_marks(tables: Tables, study: Study) -> dict[str, pd.Timestamp]:
@@ -157,31 +143,26 @@ def find_marks(tables: Tables, study: Study) -> dict[str, pd.Timestamp]:
 
 
 def freshness_table(tables: Tables, study: Study) -> pd.DataFrame:
-    """Return how long before the last snapshot and before the data's end each dated table falls
-    silent; a flat study has no such table.
+    """Return how long before the last snapshot and the end of the data each dated table ends.
 
     Returns
     -------
     DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict
-        ``days_before_snapshot`` is 0 where rows reach the snapshot. A table is stale where it stops
-        more than a month before it: its recent windows would say "nothing happened" where nothing
-        was recorded. Campaigns come when the company decides, so their silence says nothing: they
-        are left out.
+        No rows for a flat study. ``days_before_snapshot`` is 0 where rows reach the snapshot. A
+        table that ends more than 30 days before it is stale: its recent windows would count zero
+        where nothing was recorded. Campaigns are left out, since the company decides when they are.
     """
     if study.kind == "flat":
         return pd.DataFrame(columns=FRESHNESS)
-    ends_at, snapshot = (
-        pd.Timestamp(find_data_end(tables, study)),
-        pd.Timestamp(study.snapshots.last),
-    )
-    counts = count_rows(tables).dropna(subset="last").query("table != 'campaigns'")
+    ends_at = pd.Timestamp(find_data_end(tables, study))
+    snapshot = pd.Timestamp(study.snapshots.last)
+    counts = count_rows(tables).dropna(subset="last")
+    counts = counts[[not CONTRACTS[name].by_company for name in counts.table]]
     last = counts["last"].dt.normalize()
     table = counts[["table"]].assign(
         last=last,
         days_before_snapshot=(snapshot - last).dt.days.clip(lower=0),
         days_before_data_end=(ends_at - last).dt.days.clip(lower=0),
     )
-    stale = table.days_before_snapshot > 30
-    return table.assign(
-        verdict=stale.map({True: "stale at the snapshot", False: "fresh at the snapshot"})
-    ).reset_index(drop=True)
+    stale = table.days_before_snapshot > STALE_DAYS
+    return table.assign(verdict=stale.map({True: STALE, False: FRESH})).reset_index(drop=True)
