@@ -213,24 +213,29 @@ def test_no_file_names_a_package_index_or_a_folder_of_some_machine():
     assert named == []
 
 
+def tables_of(notebook: Path) -> set[str]:
+    """Return the names under which a notebook saves tables, itself or by an object of its run."""
+    cells = json.loads(notebook.read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("rs.save", "save_table"):
+            names.add(node.args[1].value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "run.features":
+            given = [key.value.value for key in node.keywords if key.arg == "table"]
+            names.add(given[0] if given else "leaks")
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "panel.population":
+            names.add("population")
+    return names
+
+
 def test_notebooks_of_a_run_leave_different_tables():
     """Tables of one name must be equal, or the second notebook fails; these two are made of the
     same rows.
     """
     owners: dict[str, set[str]] = {}
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        code = "\n".join(
-            "".join(cell["source"])
-            for cell in json.loads(path.read_text())["cells"]
-            if cell["cell_type"] == "code"
-        )
-        for call in (
-            node
-            for node in ast.walk(ast.parse(code))
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save_table"
-        ):
-            owners.setdefault(call.args[1].value, set()).add(path.stem)
-    assert {name for name, notebooks in owners.items() if len(notebooks) > 1} == {
-        "leaks",
-        "population",
-    }
+    for notebook in NOTEBOOKS:
+        for name in tables_of(notebook):
+            owners.setdefault(name, set()).add(notebook.stem)
+    shared = {name for name, notebooks in owners.items() if len(notebooks) > 1}
+    assert shared == {"leaks", "population"}
