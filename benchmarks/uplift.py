@@ -1,12 +1,12 @@
-"""Measure effects and lists by effect where others' models or the truth can be set beside them, and
+"""Measure effects and lists by effect against other libraries' models and against the truth, and
 write ``UPLIFT.md``.
 
     RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift.py [--only SECTION ...]
-    [--as-found] [--scratch DIR] [--out FILE]
+    [--stored-only] [--scratch DIR] [--out FILE]
 
-Others' models run in an environment of their own, made below ``.venv-bench`` on first use, and take
-hours. Every fit is a file in the scratch folder and isn't made again; ``--as-found`` fits nothing
-and tells what is there. Sections that aren't asked for stand as they were measured before.
+Other libraries run in an environment of their own, made below ``.venv-bench`` on first use, and
+take hours. Every fit is a file in the scratch folder and isn't made again; ``--stored-only`` fits
+nothing and reports what is there. Sections that aren't asked for stay as they were measured before.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from research.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage")
-ABOUT = (
+SETTINGS = (
     "The package has the same settings in every study, and its choice is that of the averaged"
     " effects. Where that average starts from, and how far its weights may move from there (a"
     " standard deviation of 0.25, rather than 0.5 or 0.12), was chosen on companies of 2,000 and"
     " 10,000 assignments of the kinds below: the drawn ones with other seeds, the generated one the"
-    " same, its customers drawn anew. Hillstrom's campaign had no part in it, though scores by an"
+    " same, its customers drawn again. Hillstrom's campaign had no part in it, though scores by an"
     " earlier average had been seen. Every fit is kept, so the minutes of a section are those of"
     " what was still to do."
 )
@@ -46,22 +46,22 @@ TERMS = (
 )
 DRAWN = (
     "Companies drawn by `benchmarks/uplift_companies.py`: twelve features that hold all causes,"
-    " two offers beside control, worth that varies between customers. In the one kind the effect"
+    " two offers besides control, a value that varies between customers. In the one kind the effect"
     " is not in proportion to risk, and below 0 for more than a quarter; in the other, offers"
     f" shift everybody's log-odds alike, so that effects go with risk. {TERMS}"
 )
 MADE = (
-    "The generated company of the package (40,000 customers, seed 1; customers drawn by lot),"
-    f" whose causes lie behind the features: habits and moods that leave traces. {TERMS} The last"
-    " column is a ceiling: the same list by a large regression (LightGBM, 600 trees of 63 leaves,"
-    " cross-fitted in three) of the true effects themselves on the same features, which no trial"
-    " can see."
+    "The simulated company of the package (40,000 customers, seed 1; customers drawn at random),"
+    f" whose causes are not among the features: habits and sentiments that leave traces. {TERMS}"
+    " The last column is a ceiling: the same list by a large regression (LightGBM, 600 trees of 63"
+    " leaves, cross-fitted in three) of the true effects themselves on the same features, which no"
+    " trial can see."
 )
 
 
 def run_peers(scratch: Path) -> str:
-    """Fit others' models on the halves, as far as that isn't done; return why not, where their
-    packages can't be had.
+    """Fit other libraries' models on the halves, as far as that isn't done; return why not, where
+    their packages can't be had.
     """
     python, sorry = make_environment("uplift")
     if not sorry:
@@ -77,59 +77,61 @@ def run_peers(scratch: Path) -> str:
     return sorry
 
 
-def measure_hillstrom(scratch: Path, as_found: bool, splits: int) -> dict[str, Section]:
+def measure_hillstrom(scratch: Path, stored_only: bool, splits: int) -> dict[str, Section]:
     """Fit the package and others on halves of the campaign, and return two sections per outcome."""
-    if not as_found:
+    if not stored_only:
         uplift_halves.fit_own(scratch, splits)
-    sorry = "" if as_found else run_peers(scratch)
-    found = {}
+    sorry = "" if stored_only else run_peers(scratch)
+    sections = {}
     for outcome in OUTCOMES:
         scores = uplift_halves.score_splits(scratch, outcome)
-        found[outcome] = uplift_halves.tell_scores(scores, outcome)
-        told = uplift_halves.tell_differences(scores, outcome)
-        found[f"{outcome} against peers"] = Section(told.title, sorry, (), ()) if sorry else told
-    return found
+        sections[outcome] = uplift_halves.scores_section(scores, outcome)
+        against = uplift_halves.differences_section(scores, outcome)
+        sections[f"{outcome} against peers"] = (
+            Section(against.title, sorry, (), ()) if sorry else against
+        )
+    return sections
 
 
-def measure(name: str, scratch: Path, as_found: bool, splits: int) -> dict[str, Section]:
+def measure(name: str, scratch: Path, stored_only: bool, splits: int) -> dict[str, Section]:
     """Run what is asked for; the sections by name."""
     if name == "hillstrom":
-        return measure_hillstrom(scratch, as_found, splits)
+        return measure_hillstrom(scratch, stored_only, splits)
     if name == "placebo":
         return {
-            name: uplift_placebo.tell(
-                uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, as_found)
+            name: uplift_placebo.placebo_section(
+                uplift_placebo.run_placebos(scratch, uplift_placebo.SEEDS, stored_only)
             )
         }
     if name == "drawn":
-        shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS, as_found)
+        shares = uplift_profit.measure_drawn(scratch, uplift_profit.SEEDS, stored_only)
         return {
-            name: uplift_profit.tell_shares(
+            name: uplift_profit.shares_section(
                 shares, "Companies with all causes in the features", DRAWN, (DIFFERING,)
             )
         }
     if name == "generated":
-        shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS, as_found)
+        shares = uplift_profit.measure_generated(scratch, uplift_profit.DRAWS, stored_only)
         return {
-            name: uplift_profit.tell_shares(
-                shares, "The package's generated company", MADE, (GENERATED,)
+            name: uplift_profit.shares_section(
+                shares, "The package's simulated company", MADE, (GENERATED,)
             )
         }
     trials = {
-        kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, as_found)
+        kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, stored_only)
         for kind in (DIFFERING,)
     }
-    return {name: uplift_profit.tell_coverage(trials)}
+    return {name: uplift_profit.coverage_section(trials)}
 
 
 def write_uplift(path: Path, kept: dict[str, dict]) -> None:
     """Write the whole file, or nothing."""
     lines = [
-        "# Effects and lists by effect, beside others and beside the truth",
+        "# Effects and lists by effect, against other libraries and against the truth",
         "",
         "Written by `make bench-uplift`; never edited by hand.",
         "",
-        ABOUT,
+        SETTINGS,
     ]
     order = (
         *(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", " against peers")),
@@ -152,7 +154,7 @@ def write_uplift(path: Path, kept: dict[str, dict]) -> None:
 
 
 def list_versions() -> dict[str, str]:
-    """Return the versions of others' packages, as their requirements have them."""
+    """Return the versions of other libraries, as their requirements have them."""
     lines = (ROOT / "benchmarks" / "requirements-uplift.txt").read_text().splitlines()
     wanted = (
         line.split()[0].split("==") for line in lines if "==" in line and not line.startswith("#")
@@ -176,7 +178,7 @@ def main() -> None:
         help=", ".join(NAMES),
     )
     parser.add_argument(
-        "--as-found", action="store_true", help="fit nothing; tell what the scratch folder holds"
+        "--stored-only", action="store_true", help="fit nothing; report what the scratch folder has"
     )
     parser.add_argument(
         "--splits",
@@ -201,10 +203,10 @@ def main() -> None:
     for name in options.only:
         began, load = datetime.now(), os.getloadavg()[0]
         try:
-            found = measure(name, scratch, options.as_found, options.splits)
+            sections = measure(name, scratch, options.stored_only, options.splits)
         except StudyError as error:
-            found = {OUTCOMES[0]: Section("Hillstrom", f"Not run: {error.faults[0]}.", (), ())}
-        for part, section in found.items():
+            sections = {OUTCOMES[0]: Section("Hillstrom", f"Not run: {error.faults[0]}.", (), ())}
+        for part, section in sections.items():
             facts = describe_run(
                 began, load, list_versions() if part.endswith("against peers") else {}
             )

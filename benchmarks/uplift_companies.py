@@ -1,5 +1,5 @@
 """Companies whose true effects are known: drawn here with all causes in the features, and the
-package's own generated one.
+package's own simulated one.
 
 The drawn companies have twelve features, three of which mean nothing. The log-odds of leaving are a
 sum over features and pairs; an offer adds a shift to those of staying. Where effects differ, the
@@ -20,10 +20,10 @@ from scipy.special import expit
 
 from research.data import fetch, load
 from research.study import load_study
-from research.uplift import trials
-from research.uplift.doubly_robust import Sample, lay_out
-from research.uplift.policy import campaign
-from research.uplift.trials import BY_LOT, Trial
+from research.uplift.doubly_robust import Sample, make_sample
+from research.uplift.policy.case import find_costs
+from research.uplift.policy.true_effects import load_true_effects
+from research.uplift.trials import RANDOMISED, Trial, load_randomised
 
 Array = np.ndarray
 DIFFERING, PROPORTIONAL, GENERATED = (
@@ -40,13 +40,13 @@ FEATURES = [
     "late",
     "fee",
     "age",
-    "lot",
+    "noise",
     "dice",
     "plan",
     "channel",
     "region",
 ]
-WORTH = 8.0  # monthly fees that a customer is worth if kept
+VALUE_MONTHS = 8.0  # monthly fees that a customer brings if kept
 DEMO, STUDY = Path(__file__).resolve().parents[1] / "data" / "demo", "uplift_company"
 COMPANY = {"customers": 40_000, "months": 24, "seed": 1}
 FEE, MARGIN, MONTHS, DISCOUNT, ADD_ON = (
@@ -60,7 +60,7 @@ FEE, MARGIN, MONTHS, DISCOUNT, ADD_ON = (
 
 def draw_features(n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Return twelve features of n customers: numbers with a common cause, three categories, and a
-    region, a lot and dice that mean nothing.
+    region, a number and dice that mean nothing.
     """
     engaged = rng.normal(size=n)
     numbers = {
@@ -73,7 +73,7 @@ def draw_features(n: int, rng: np.random.Generator) -> pd.DataFrame:
         "late": rng.poisson(0.6, n).astype(float),
         "fee": np.exp(3.0 + 0.5 * rng.normal(size=n)),
         "age": rng.uniform(18, 80, n),
-        "lot": rng.normal(size=n),
+        "noise": rng.normal(size=n),
         "dice": rng.integers(1, 7, n).astype(float),
     }
     texts = {
@@ -99,8 +99,8 @@ def find_leaving(rows: pd.DataFrame) -> Array:
 def find_shifts(rows: pd.DataFrame, kind: str) -> Array:
     """Return what each offer adds to the log-odds of staying: (rows, offers).
 
-    ``effects differ``: a call helps who asked for help and troubles older customers and who uses
-    little; a discount helps who pays late or much, and reminds friends of customers that they pay.
+    ``effects differ``: a call helps customers who asked for help, and harms older ones and those
+    who use little; a discount helps those who pay late or much, and harms friends of customers.
     """
     if kind == PROPORTIONAL:
         return np.tile([0.35, 0.6], (len(rows), 1))
@@ -111,8 +111,8 @@ def find_shifts(rows: pd.DataFrame, kind: str) -> Array:
 
 
 def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
-    """Return a trial by lot, the true effect of every offer on staying, (rows, offers), and what
-    each customer is worth.
+    """Return a randomised trial, the true effect of every offer on staying, (rows, offers), and
+    the value of each customer.
     """
     rng = np.random.default_rng([seed, n])
     rows = draw_features(n, rng)
@@ -121,7 +121,7 @@ def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
     )
     arm = rng.choice(len(ARMS), n, p=SHARES)
     kept = (rng.random(n) < stay[np.arange(n), arm]).astype(float)
-    told = rows.assign(
+    rows = rows.assign(
         customer_id=np.arange(n),
         trial="drawn",
         arm=np.array(ARMS)[arm],
@@ -129,11 +129,11 @@ def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
         kept=kept,
         varies=False,
     )
-    told = told.assign(propensity=told.arm.map(told.arm.value_counts(normalize=True)))
+    rows = rows.assign(propensity=rows.arm.map(rows.arm.value_counts(normalize=True)))
     return (
-        Trial(told, FEATURES, {"kept": "stays"}, BY_LOT, pd.DataFrame()),
+        Trial(rows, FEATURES, {"kept": "stays"}, RANDOMISED, pd.DataFrame()),
         stay[:, 1:] - stay[:, :1],
-        WORTH * rows.fee.to_numpy(),
+        VALUE_MONTHS * rows.fee.to_numpy(),
     )
 
 
@@ -165,13 +165,13 @@ def main() -> None:
     """Generate the company and write its trials."""
     study = load_study(STUDY)
     fetch.fetch(study)
-    trial = trials.load_trials(load.load_tables(study), study)[BY_LOT]
-    Path(sys.argv[1]).write_bytes(pickle.dumps((trial, campaign.load_true(trial, study))))
+    trial = load_randomised(load.load_tables(study), study)
+    Path(sys.argv[1]).write_bytes(pickle.dumps((trial, load_true_effects(trial, study))))
 
 
 def take_company(generated: tuple[Trial, Array], n: int, seed: int) -> tuple[Trial, Array, Array]:
-    """Return about n assignments of customers drawn by lot, their true effects and what each
-    customer is worth.
+    """Return about n assignments of customers drawn at random, their true effects and the value
+    of each customer.
     """
     trial, true = generated
     customers = np.random.default_rng(seed).permutation(trial.rows.customer_id.unique())
@@ -179,22 +179,21 @@ def take_company(generated: tuple[Trial, Array], n: int, seed: int) -> tuple[Tri
         customers[: round(len(customers) * n / len(trial.rows))]
     ).to_numpy()
     rows = trial.rows[inside].reset_index(drop=True)
-    worth = rows.monthly_fee.fillna(FEE) * MARGIN * MONTHS * DISCOUNT + ADD_ON
+    value = rows.monthly_fee.fillna(FEE) * MARGIN * MONTHS * DISCOUNT + ADD_ON
     return (
         Trial(rows, trial.features, trial.outcomes, trial.assignment, trial.counts),
         true[inside],
-        worth.to_numpy(),
+        value.to_numpy(),
     )
 
 
-def lay_out_company(trial: Trial) -> tuple[Sample, Array, Array]:
+def make_company_sample(trial: Trial) -> tuple[Sample, Array, Array]:
     """Return the sample of staying, what every offer costs each row, and what each row's own arm
     cost.
     """
-    sample = lay_out(trial, "kept")
-    return sample, *campaign.find_costs(
-        trial, sample, load_study("demo")
-    )  # whose prices aren't asked: the trial knows its own
+    sample = make_sample(trial, "kept")
+    # the prices of the study aren't asked: the trial knows its own
+    return sample, *find_costs(trial, sample, load_study("demo"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The package's effects in the campaign of ``uplift_tasks.py`` beside others': fitted on one half
-of the customers, scored on the other, half by half.
+"""The package's effects in the campaign of ``uplift_tasks.py`` compared with other libraries':
+fitted on one half of the customers, scored on the other, half by half.
 
 Scores use outcomes alone, weighted by the inverse of the arms' shares; no model of an outcome
 enters them. What differs between two models on the same halves is put into the interval of Nadeau &
@@ -17,24 +17,26 @@ from scipy.stats import t as student
 from sections import Section, judge
 from uplift_tasks import ARMS, CONTROL, OUTCOMES, list_features, load_campaign, split_halves
 
-from research.uplift.doubly_robust import Sample, lay_out
-from research.uplift.learners import AVERAGED, LEARNERS, predict_effects
-from research.uplift.metrics import draw_curves, measure_area, rank
-from research.uplift.trials import BY_LOT, Trial
+from research.uplift.doubly_robust import Sample, make_sample
+from research.uplift.learners.average import predict_effects
+from research.uplift.learners.families import AVERAGED
+from research.uplift.learners.registry import LEARNERS
+from research.uplift.metrics import compute_area, compute_curves, rank
+from research.uplift.trials import RANDOMISED, Trial
 
 Array = np.ndarray
 SPLITS, TOP = 50, 0.3
 FEWEST = 5  # splits from which a peer is judged
 TREATED = tuple(sorted(set(ARMS.values()) - {CONTROL}))
 UNITS = {"visit": "visits", "spend": "dollars"}
-PER = 1000  # customers that scores are told for
+PER = 1000  # customers that scores are given for
 SCORES = (*(f"AUUC, {arm}" for arm in TREATED), "each the best arm", f"the top {TOP:.0%}")
 
 
 def make_trial(rows: pd.DataFrame) -> Trial:
-    """Return the campaign as a trial by lot; the chance of an arm is its share."""
+    """Return the campaign as a randomised trial; the propensity of an arm is its share."""
     shares = rows.arm.map(rows.arm.value_counts(normalize=True))
-    told = rows.assign(
+    assigned = rows.assign(
         customer_id=np.arange(len(rows)),
         trial="hillstrom",
         propensity=shares,
@@ -42,38 +44,41 @@ def make_trial(rows: pd.DataFrame) -> Trial:
         varies=False,
     )
     return Trial(
-        told, list_features(rows), {name: name for name in OUTCOMES}, BY_LOT, pd.DataFrame()
+        assigned, list_features(rows), {name: name for name in OUTCOMES}, RANDOMISED, pd.DataFrame()
     )
 
 
 def fit_own(scratch: Path, splits: int) -> None:
-    """Fit the package's learners on the first halves and write what they say of the others; a split
+    """Fit the package's learners on the first halves and write their effects on the others; a split
     that is written isn't fitted again.
     """
     rows = load_campaign()
     trial, halves = make_trial(rows), split_halves(rows.arm.to_numpy(), splits)
-    samples = {outcome: lay_out(trial, outcome) for outcome in OUTCOMES}
+    samples = {outcome: make_sample(trial, outcome) for outcome in OUTCOMES}
     for split, (learn, judged) in enumerate(halves):
         for outcome, sample in samples.items():
             path = _name(scratch, outcome, split)
             if not path.exists():
                 began = time.monotonic()
-                said = predict_effects(
-                    sample.take(learn), sample.trees[judged], sample.lines[judged], split
+                effects = predict_effects(
+                    sample.take(learn),
+                    sample.tree_features[judged],
+                    sample.linear_features[judged],
+                    split,
                 )
-                _write(path, said, time.monotonic() - began)
+                _write(path, effects, time.monotonic() - began)
 
 
 def _name(scratch: Path, outcome: str, split: int) -> Path:
     return scratch / "uplift-own" / outcome / f"{split:02d}.parquet"
 
 
-def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
+def _write(path: Path, by_model: dict[str, Array], seconds: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(
         {
             f"{model}|{arm}": effects[:, at]
-            for model, effects in said.items()
+            for model, effects in by_model.items()
             for at, arm in enumerate(TREATED)
         }
     ).astype("float32")
@@ -83,29 +88,29 @@ def _write(path: Path, said: dict[str, Array], seconds: float) -> None:
 
 
 def read_own(scratch: Path, outcome: str, split: int) -> tuple[dict[str, Array], float]:
-    """Return what the package's learners say of a split's judged rows, (rows, arms) by model, and
-    the seconds that it took.
+    """Return the package's effects on a split's judged rows, (rows, arms) by model, and the seconds
+    that they took.
     """
     frame = pd.read_parquet(_name(scratch, outcome, split)).astype(float)
-    said = {
+    by_model = {
         model: frame[[f"{model}|{arm}" for arm in TREATED]].to_numpy()
         for model in (*LEARNERS, AVERAGED)
     }
-    return said, float(frame.seconds.iloc[0])
+    return by_model, float(frame.seconds.iloc[0])
 
 
 def read_peers(scratch: Path, outcome: str, split: int, judged: Array) -> dict[str, Array]:
-    """Return what others' models say of a split's judged rows, as far as they are done: (rows,
+    """Return other libraries' effects on a split's judged rows, as far as they are done: (rows,
     arms) by model.
     """
-    said = {}
+    by_model = {}
     for path in sorted((scratch / "uplift-effects" / outcome).glob(f"*/{split:02d}.parquet")):
         frame = pd.read_parquet(path)
         wide = frame.assign(arm=frame.arm.astype(str)).pivot(
             index="row", columns="arm", values="effect"
         )
-        said[str(frame.model.iloc[0])] = wide.loc[judged, list(TREATED)].to_numpy()
-    return said
+        by_model[str(frame.model.iloc[0])] = wide.loc[judged, list(TREATED)].to_numpy()
+    return by_model
 
 
 def value_policy(chosen: Array, sample: Sample) -> float:
@@ -124,38 +129,38 @@ def choose_best(effects: Array) -> Array:
     return np.where(effects.max(axis=1) > 0, effects.argmax(axis=1) + 1, 0)
 
 
-def choose_top(effects: Array, share: float, lot: Array) -> Array:
+def choose_top(effects: Array, share: float, random: Array) -> Array:
     """Return the arm with the largest predicted effect for the share of customers where that is
-    largest, 0 for the others; ties are broken by ``lot``.
+    largest, 0 for the others; ties are broken by ``random``.
     """
-    order = np.lexsort((lot, -effects.max(axis=1)))
+    order = np.lexsort((random, -effects.max(axis=1)))
     chosen = np.zeros(len(effects), dtype=int)
     top = order[: round(share * len(effects))]
     chosen[top] = effects[top].argmax(axis=1) + 1
     return chosen
 
 
-def score_effects(effects: Array, sample: Sample, lot: Array) -> tuple[float, ...]:
+def score_effects(effects: Array, sample: Sample, random: Array) -> tuple[float, ...]:
     """Return the scores of ``SCORES`` of effects on a judged half: (rows, arms)."""
     areas = [_measure_area(effects[:, at], at + 1, sample) for at in range(effects.shape[1])]
     return (
         *areas,
         value_policy(choose_best(effects), sample),
-        value_policy(choose_top(effects, TOP, lot), sample),
+        value_policy(choose_top(effects, TOP, random), sample),
     )
 
 
 def _measure_area(effects: Array, arm: int, sample: Sample) -> float:
     inside = np.flatnonzero((sample.arm == arm) | (sample.arm == 0))
     part = sample.take(inside)
-    curves = draw_curves(
+    curves = compute_curves(
         rank(effects[inside]),
         (part.arm == arm).astype(int),
         part.outcome,
         part.propensity,
         np.ones((1, part.size)),
     )
-    return float(measure_area(curves["share"], curves["uplift"])[0])
+    return float(compute_area(curves["share"], curves["uplift"])[0])
 
 
 def score_splits(scratch: Path, outcome: str) -> pd.DataFrame:
@@ -163,32 +168,37 @@ def score_splits(scratch: Path, outcome: str) -> pd.DataFrame:
     whose, seconds and ``SCORES``, per customer.
     """
     rows = load_campaign()
-    sample, found = lay_out(make_trial(rows), outcome), []
+    sample, scores = make_sample(make_trial(rows), outcome), []
     for split, (_, judged) in enumerate(split_halves(rows.arm.to_numpy(), SPLITS)):
         if not _name(scratch, outcome, split).exists():
             continue
-        half, lot = sample.take(judged), np.random.default_rng(split).random(len(judged))
+        half, random = sample.take(judged), np.random.default_rng(split).random(len(judged))
         own, seconds = read_own(scratch, outcome, split)
         same = {
             f"all get {arm}": _give_all(half, at) for at, arm in enumerate(("nothing", *TREATED))
         }
-        for whose, said in (("ours", own), ("peer", read_peers(scratch, outcome, split, judged))):
-            found += [
-                (split, model, whose, seconds, *score_effects(effects, half, lot))
-                for model, effects in said.items()
+        for whose, by_model in (
+            ("ours", own),
+            ("peer", read_peers(scratch, outcome, split, judged)),
+        ):
+            scores += [
+                (split, model, whose, seconds, *score_effects(effects, half, random))
+                for model, effects in by_model.items()
             ]
-        found += [
+        scores += [
             (split, model, "reference", np.nan, np.nan, np.nan, value, np.nan)
             for model, value in same.items()
         ]
-    return pd.DataFrame(found, columns=["split", "model", "whose", "seconds", *SCORES])
+    return pd.DataFrame(scores, columns=["split", "model", "whose", "seconds", *SCORES])
 
 
 def _give_all(sample: Sample, arm: int) -> float:
     return value_policy(np.full(sample.size, arm), sample)
 
 
-def find_corrected(differences: Array, test_to_train: float = 1.0) -> tuple[float, float, float]:
+def compute_corrected_interval(
+    differences: Array, test_to_train: float = 1.0
+) -> tuple[float, float, float]:
     """Return the mean of paired differences over random divisions, and its 95 % interval.
 
     The variance of the differences is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau &
@@ -215,13 +225,17 @@ def pair(scores: pd.DataFrame, peer: str) -> Iterator[tuple[str, tuple[float, fl
     theirs = scores[scores.model == peer].set_index("split")
     own = scores[scores.model == AVERAGED].set_index("split").loc[theirs.index]
     for score in SCORES:
-        yield score, find_corrected((own[score] - theirs[score]).to_numpy()), len(theirs)
+        yield (
+            score,
+            compute_corrected_interval((own[score] - theirs[score]).to_numpy()),
+            len(theirs),
+        )
 
 
-def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
+def scores_section(scores: pd.DataFrame, outcome: str) -> Section:
     """Return the mean scores of all contenders, per thousand customers."""
     own, unit = scores[scores.model == AVERAGED], UNITS[outcome]
-    means = level_means(scores).sort_values(SCORES[2], ascending=False)
+    means = compute_means(scores).sort_values(SCORES[2], ascending=False)
     counts = scores.groupby("model").split.size()
     cells = [tuple(_write_mean(value) for value in row) for row in means.to_numpy()]
     rows = [
@@ -229,7 +243,7 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
         for (model, whose), more in zip(means.index, cells, strict=True)
     ]
     words = (
-        "The campaign of Hillstrom (2008): 64,000 customers in three arms by lot. Fitted on a"
+        "The campaign of Hillstrom (2008): 64,000 customers, randomised to three arms. Fitted on a"
         f" half, scored on the other, {len(own)} times with other halves. Slow models have fewer:"
         f" their means are those of {AVERAGED} less the difference on the halves that both have. In"
         f" {unit} per {PER:,} customers: **AUUC** by arm as in `docs/uplift-scores.md`; what comes"
@@ -243,7 +257,7 @@ def tell_scores(scores: pd.DataFrame, outcome: str) -> Section:
     )
 
 
-def level_means(scores: pd.DataFrame) -> pd.DataFrame:
+def compute_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean scores by model and whose it is, as over all splits: those of the averaged
     effects less the difference on the splits of both.
     """
@@ -257,28 +271,28 @@ def _write_mean(value: float) -> str:
     return "" if np.isnan(value) else f"{PER * value:.2f}".replace("-", "−")
 
 
-def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
-    """Return the paired differences to every peer, and whether the package is at least level with
-    it.
-    """
+def differences_section(scores: pd.DataFrame, outcome: str) -> Section:
+    """Return the paired differences to every peer, and whether none is significantly better."""
     rows, level = [], {}
     for peer in scores.model[scores.whose == "peer"].unique():
-        found = [*pair(scores, peer)]
-        splits = found[0][2]
-        level |= {peer: all(high >= 0 for _, (_, _, high), _ in found)} if splits >= FEWEST else {}
+        differences = [*pair(scores, peer)]
+        splits = differences[0][2]
+        level |= (
+            {peer: all(high >= 0 for _, (_, _, high), _ in differences)} if splits >= FEWEST else {}
+        )
         rows.append(
             (
                 peer,
                 str(splits),
-                *(_write_difference(*values) for _, values, _ in found),
+                *(_write_difference(*values) for _, values, _ in differences),
                 judge(level[peer]) if peer in level else "too few splits",
             )
         )
     words = (
         f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]}"
         f" per {PER:,} customers, with corrected resampled t intervals (Nadeau & Bengio 2003): 95"
-        f" %, each on its own. Level: no interval lies below 0. A peer is judged from {FEWEST}"
-        " splits on."
+        " %, each on its own. Level: the peer is not significantly better (no interval lies below"
+        f" 0). A peer is judged from {FEWEST} splits on."
     )
     head = ("peer", "splits", *SCORES, "at least level")
     return Section(
@@ -286,11 +300,11 @@ def tell_differences(scores: pd.DataFrame, outcome: str) -> Section:
         words,
         head,
         tuple(rows),
-        (_say_level(level, len(rows), outcome),),
+        (_describe_level(level, len(rows), outcome),),
     )
 
 
-def _say_level(level: dict[str, bool], peers: int, outcome: str) -> str:
+def _describe_level(level: dict[str, bool], peers: int, outcome: str) -> str:
     if not level:
         return (
             f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has"

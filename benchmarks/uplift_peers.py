@@ -1,5 +1,5 @@
-"""What others' models say of the effects in the campaign of ``uplift_tasks.py``: EconML and
-CausalML with their own defaults.
+"""Effects by other libraries in the campaign of ``uplift_tasks.py``: EconML and CausalML with their
+own defaults.
 
     python benchmarks/uplift_tasks.py <folder>                                    # writes rows and
     splits, prints the next line OMP_NUM_THREADS=1 .venv-bench/uplift/bin/python
@@ -9,12 +9,12 @@ Runs in the environment of ``requirements-uplift.txt``. Where a library wants a 
 it gets the one of its own examples: gradient boosting of 100 trees of depth 6 with leaves of a
 hundredth of the rows (EconML, notebook "Metalearners Examples"), ``XGBRegressor`` (CausalML, README
 and notebook "Meta-Learner"), for its doubly robust learner with a linear second stage (its notebook
-"DR Learner"). CausalML's learners are told the shares of the arms, which a trial knows, as its
-README does; EconML's are told where an outcome is binary. One default is changed (``TREES``), and
-slow models get fewer splits (``FEWER``). Each split of each model is a file of its own, and one
+"DR Learner"). CausalML's learners are given the shares of the arms, which a trial knows, as its
+README does; EconML's are given whether an outcome is binary. One default is changed (``TREES``),
+and slow models get fewer splits (``FEWER``). Each split of each model is a file of its own, and one
 that is there isn't fitted again; at the end all are gathered in one file per outcome,
 ``effects-<outcome>.parquet`` with split, row, arm, model, effect (units of the outcome), and a line
-of JSON tells seconds.
+of JSON has the seconds.
 """
 
 import json
@@ -84,12 +84,12 @@ def fit_causalml(name: str, learned: Array, arm: Array, outcome: Array, asked: A
     from sklearn.linear_model import LinearRegression
     from xgboost import XGBRegressor
 
-    told = {
+    settings = {
         "BaseRRegressor": {"random_state": SEED},
         "BaseDRRegressor": {"treatment_effect_learner": LinearRegression()},
     }
     model = getattr(meta, name)(
-        learner=XGBRegressor(random_state=SEED, n_jobs=1), **told.get(name, {})
+        learner=XGBRegressor(random_state=SEED, n_jobs=1), **settings.get(name, {})
     )
     model.cv_n_jobs = 1  # the R-learner else starts processes of its own for seconds of work
     counts = np.bincount(arm)
@@ -136,8 +136,8 @@ ONLY = {
     "CausalML causal tree": ("spend",),
     "CausalML causal forest": ("spend",),
 }  # outcomes a model is for
-# splits of models that take too long for all: CPU seconds of a split, both outcomes together, stand
-# beside
+# splits of models that take too long for all; CPU seconds of a split, both outcomes together, in
+# the comments
 FEWER = {
     "EconML DRLearner": 25,  # 48
     f"EconML ForestDRLearner, {TREES} trees": 15,  # 72
@@ -238,41 +238,41 @@ def gather(spec: dict, outcome: str) -> Path | None:
     """
     from pyarrow import parquet
 
-    found = [path for kind, _, _, path in list_work(spec) if kind == outcome and path.exists()]
+    fitted = [path for kind, _, _, path in list_work(spec) if kind == outcome and path.exists()]
     out = Path(spec["out"]) / f"effects-{outcome}.parquet"
-    if not found:
+    if not fitted:
         return None
     with parquet.ParquetWriter(
-        out.with_suffix(".partial"), parquet.read_schema(found[0])
+        out.with_suffix(".partial"), parquet.read_schema(fitted[0])
     ) as writer:
-        for path in found:
+        for path in fitted:
             writer.write_table(parquet.read_table(path))
     return out.with_suffix(".partial").replace(out)
 
 
 def measure_seconds(spec: dict) -> dict[str, float]:
     """Return the mean seconds and CPU seconds of a split, by outcome and model."""
-    told = [
+    fits = [
         {"fit": f"{outcome}, {model}"} | json.loads(path.with_suffix(".json").read_text())
         for outcome, model, _, path in list_work(spec)
         if path.exists()
     ]
-    return pd.DataFrame(told).groupby("fit", sort=False).mean().round(2).to_dict("index")
+    return pd.DataFrame(fits).groupby("fit", sort=False).mean().round(2).to_dict("index")
 
 
 def main() -> None:
-    """Fit what isn't there yet, gather, and tell seconds."""
+    """Fit what isn't there yet, gather, and print the seconds."""
     spec = json.loads(sys.argv[1])
     waiting = [work for work in list_work(spec) if not work[-1].exists()]
     # two jobs or more: joblib replaces a process that keeps growing, and these do, by 50 MB a fit
-    said = joblib.Parallel(n_jobs=spec.get("jobs", 1))(
+    faults = joblib.Parallel(n_jobs=spec.get("jobs", 1))(
         joblib.delayed(fit_split)(spec, *work) for work in waiting
     )
     files = {outcome: str(path) for outcome in spec["outcomes"] if (path := gather(spec, outcome))}
     versions = {name: version(name) for name in ("econml", "causalml", "xgboost", "scikit-learn")}
     facts = {
         "files": files,
-        "failed": [words for words in said if words],
+        "failed": [fault for fault in faults if fault],
         "fits": measure_seconds(spec),
         "splits_of_slow": FEWER,
     }

@@ -1,5 +1,5 @@
 """Does the package find nothing where nothing is? The whole verdict of ``60_uplift`` on the
-campaign of ``uplift_tasks.py`` with its arms dealt out anew.
+campaign of ``uplift_tasks.py`` with permuted arms.
 """
 
 import json
@@ -13,78 +13,76 @@ from sections import Section, judge
 from uplift_halves import make_trial
 from uplift_tasks import OUTCOMES, load_campaign
 
-from research.evaluation.intervals import wilson
-from research.uplift.average_effects import score_trial, tabulate_effects
+from research.evaluation.intervals import wilson_interval
+from research.uplift.average_effects import score_outcome, tabulate_effects
 from research.uplift.cross_fitting import PROCESSES
-from research.uplift.heterogeneity import judge_differences
-from research.uplift.report import decide
+from research.uplift.heterogeneity import run_test
 from research.uplift.trials import Trial
+from research.uplift.verdict import EFFECTS_DIFFER, NO_EFFECT, SAME_EFFECT, decide
 
 SEEDS, SHARE, LEAST = 40, 1 / 3, 0.95
-NOTHING = "nothing"
 
 
-def deal(trial: Trial, share: float, seed: int) -> Trial:
-    """Return a random share of a trial's customers with the arms dealt out anew among them."""
+def permute_share(trial: Trial, share: float, seed: int) -> Trial:
+    """Return a random share of a trial's customers with the arms permuted among them."""
     rng = np.random.default_rng(seed)
     rows = trial.rows.iloc[
         np.sort(rng.permutation(len(trial.rows))[: round(share * len(trial.rows))])
     ].reset_index(drop=True)
     arm = rows.arm.to_numpy()[rng.permutation(len(rows))]
-    dealt = rows.assign(arm=arm)
-    return replace(
-        trial, rows=dealt.assign(propensity=dealt.arm.map(dealt.arm.value_counts(normalize=True)))
-    )
+    permuted = rows.assign(arm=arm)
+    shares = permuted.arm.value_counts(normalize=True)
+    return replace(trial, rows=permuted.assign(propensity=permuted.arm.map(shares)))
 
 
 def decide_once(trial: Trial, seed: int) -> str:
     """Return the kind of the verdict on a trial, with one division of its customers."""
     with joblib.parallel_config(backend="sequential"):
-        scored = [score_trial(trial, outcome, seed) for outcome in OUTCOMES]
-        tests = [judge_differences(part.sample, part.outcome, 1, seed) for part in scored]
+        scored = [score_outcome(trial, outcome, seed) for outcome in OUTCOMES]
+        tests = [run_test(part.sample, part.outcome, 1, seed) for part in scored]
     return decide(tabulate_effects(trial, scored), pd.concat(tests, ignore_index=True))[0]
 
 
-def run_seed(scratch: Path, seed: int, as_found: bool = False) -> str:
+def run_seed(scratch: Path, seed: int, stored_only: bool = False) -> str:
     """Return the verdict of one seed, from its file where it is there; an empty one where it isn't
-    and ``as_found`` forbids to run it.
+    and ``stored_only`` forbids to run it.
     """
     path = scratch / "uplift-placebos" / f"{seed:03d}.json"
-    if as_found and not path.exists():
+    if stored_only and not path.exists():
         return ""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            json.dumps(decide_once(deal(make_trial(load_campaign()), SHARE, seed), seed))
+            json.dumps(decide_once(permute_share(make_trial(load_campaign()), SHARE, seed), seed))
         )
     return json.loads(path.read_text())
 
 
-def run_placebos(scratch: Path, seeds: int, as_found: bool = False) -> list[str]:
+def run_placebos(scratch: Path, seeds: int, stored_only: bool = False) -> list[str]:
     """Return the verdicts of all seeds that are there."""
-    said = joblib.Parallel(n_jobs=PROCESSES)(
-        joblib.delayed(run_seed)(scratch, seed, as_found) for seed in range(seeds)
+    verdicts = joblib.Parallel(n_jobs=PROCESSES)(
+        joblib.delayed(run_seed)(scratch, seed, stored_only) for seed in range(seeds)
     )
-    return [verdict for verdict in said if verdict]
+    return [verdict for verdict in verdicts if verdict]
 
 
-def tell(verdicts: list[str]) -> Section:
+def placebo_section(verdicts: list[str]) -> Section:
     """Return how often nothing was found."""
     n = len(verdicts)
-    counts = {kind: verdicts.count(kind) for kind in (NOTHING, "same", "differs")}
-    low, high = wilson(counts[NOTHING] / n, n)
+    counts = {kind: verdicts.count(kind) for kind in (NO_EFFECT, SAME_EFFECT, EFFECTS_DIFFER)}
+    low, high = wilson_interval(counts[NO_EFFECT] / n, n)
     words = (
-        f"{n} times a random {SHARE:.0%} of the campaign's customers with the arms dealt out anew"
-        " among them, both arms and both outcomes, and the whole decision of `60_uplift` on each,"
-        " with one division of the customers: whether an average effect is shown (same: for all),"
-        " or that it differs. Its level is 5 % in all, so a bound of 95 % asks for what is"
-        " promised, up to luck."
+        f"{n} times a random {SHARE:.0%} of the campaign's customers with permuted arms,"
+        " both arms and both outcomes, and the whole decision of `60_uplift` on each,"
+        " with one division of the customers: whether an average effect is significant (same: for"
+        " all), or that it differs. Its level is 5 % in all, so a bound of 95 % asks for what is"
+        " promised, up to sampling error."
     )
-    bound = f"“Nothing” in at least {LEAST:.0%}: {judge(counts[NOTHING] / n >= LEAST)}."
+    bound = f"“Nothing” in at least {LEAST:.0%}: {judge(counts[NO_EFFECT] / n >= LEAST)}."
     row = (
         str(n),
         *(str(count) for count in counts.values()),
-        f"{counts[NOTHING] / n:.1%} ({low:.1%} to {high:.1%})",
+        f"{counts[NO_EFFECT] / n:.1%} ({low:.1%} to {high:.1%})",
     )
     return Section(
         "Placebo",

@@ -16,23 +16,21 @@ from uplift_companies import (
     GENERATED,
     PROPORTIONAL,
     draw_company,
-    lay_out_company,
     load_generated,
+    make_company_sample,
     take_company,
 )
 
-from research.evaluation.intervals import wilson
-from research.uplift.average_effects import FOLDS
+from research.evaluation.intervals import wilson_interval
 from research.uplift.cross_fitting import cross_fit
-from research.uplift.doubly_robust import Sample, divide, expect_unseen
+from research.uplift.doubly_robust import SCORE_FOLDS, Sample, assign_folds, predict_out_of_fold
+from research.uplift.policy.case import Case, build_case
 from research.uplift.policy.policies import (
-    AT_STAKE,
+    HIGHEST_RISK,
+    NET_GAIN,
     ORACLE,
-    RISKIEST,
-    WORTHWHILE,
-    Case,
-    build_case,
-    contribute,
+    RISK_TIMES_VALUE,
+    evaluate_policies,
     resample_profit,
     tabulate_policies,
 )
@@ -46,27 +44,26 @@ FIRST = 100  # seeds below it were used to choose a setting, see ``uplift.ABOUT`
 LARGEST = max(SEEDS)
 ROOM, LEAST, PARTS = 0.085, 0.6, 3
 COVERED, TRIAL_SIZE, TRIALS, RESAMPLES = 0.9, 3_000, 60, 500
-POLICIES = (WORTHWHILE, AT_STAKE, RISKIEST)
-CEILING = "true effects, as far as the features tell them"
+POLICIES = (NET_GAIN, RISK_TIMES_VALUE, HIGHEST_RISK)
+CEILING = "true effects, as far as the features predict them"
 
 
 def build(company: Company, seed: int) -> Case:
     """Return the case of a company, with effects cross-fitted once in three parts."""
-    trial, true, worth = company
-    sample, cost, paid = lay_out_company(trial)
-    said, expected = cross_fit(sample, PARTS, 1, seed), expect_unseen(sample, FOLDS, seed)
-    cycle, money = trial.rows.trial.to_numpy(), trial.rows.kept.to_numpy() * worth
+    trial, true, value = company
+    sample, cost, paid = make_company_sample(trial)
+    predicted = predict_out_of_fold(sample, SCORE_FOLDS, seed)
     return build_case(
         sample,
-        said,
-        None,
-        worth,
-        money,
-        paid,
-        cost,
-        (expected, expected * worth[:, None]),
-        cycle,
-        true * worth[:, None] - cost,
+        cross_fit(sample, PARTS, 1, seed),
+        priced=None,
+        outcome_value=value,
+        money=trial.rows.kept.to_numpy() * value,
+        paid=paid,
+        cost=cost,
+        predicted=(predicted, predicted * value[:, None]),
+        cycle=trial.rows.trial.to_numpy(),
+        true=true * value[:, None] - cost,
     )
 
 
@@ -74,34 +71,32 @@ def set_terms(case: Case) -> tuple[float, float]:
     """Return the budget and the capacity of a cycle: 8.5 % of its customers, at what the first
     offer costs on average.
     """
-    capacity = round(ROOM * len(case.cycle) / len(np.unique(case.cycle)))
+    capacity = round(ROOM * case.cycle_size)
     return capacity * float(case.cost[:, 0].mean()), capacity
 
 
 def share_oracle(case: Case, seed: int) -> dict[str, float]:
     """Return the share of the oracle's true profit that each policy earns."""
-    found = contribute(case, *set_terms(case), seed)
-    return {
-        name: float(found[name]["true_profit"].sum() / found[ORACLE]["true_profit"].sum())
-        for name in POLICIES
-    }
+    contributions = evaluate_policies(case, *set_terms(case), seed)
+    profit = {name: parts["true_profit"].sum() for name, parts in contributions.items()}
+    return {name: float(profit[name] / profit[ORACLE]) for name in POLICIES}
 
 
 def regress_truth(sample: Sample, true: Array, seed: int) -> Array:
-    """Return the true effects as a large regression on the features says them of customers that it
-    never saw: the ceiling of what can be learned.
+    """Return the true effects as a large regression on the features predicts them out of fold: the
+    ceiling of what can be learned.
     """
-    fold, found = divide(sample, PARTS, seed), np.empty_like(true)
+    fold, effects = assign_folds(sample, PARTS, seed), np.empty_like(true)
     for number in range(PARTS):
         rest = fold == number
         for arm in range(true.shape[1]):
             model = LGBMRegressor(
                 n_estimators=600, num_leaves=63, n_jobs=1, random_state=seed, verbosity=-1
             )
-            found[rest, arm] = model.fit(sample.trees[~rest], true[~rest, arm]).predict(
-                sample.trees[rest]
+            effects[rest, arm] = model.fit(sample.tree_features[~rest], true[~rest, arm]).predict(
+                sample.tree_features[rest]
             )
-    return found
+    return effects
 
 
 def measure_share(company: Company, seed: int) -> dict[str, float]:
@@ -113,24 +108,24 @@ def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
     """Return the share that a list by effect, value and cost would earn with the effects of
     ``regress_truth``.
     """
-    trial, true, worth = company
-    sample, cost, _ = lay_out_company(trial)
-    gain = regress_truth(sample, true, seed)[None] * worth[None, :, None]
-    none, net = np.zeros((1, sample.size)), true * worth[:, None] - cost
+    trial, true, value = company
+    sample, cost, _ = make_company_sample(trial)
+    gain = regress_truth(sample, true, seed)[None] * value[None, :, None]
+    net = true * value[:, None] - cost
     case = Case(
-        trial.rows.trial.to_numpy(),
-        sample.customers,
-        none,
-        worth,
-        gain,
-        gain,
-        cost,
-        net,
-        net,
-        sample.arms[1:],
-        net,
+        cycle=trial.rows.trial.to_numpy(),
+        customers=sample.customers,
+        risk=np.zeros((1, sample.size)),
+        outcome_value=value,
+        effect=gain,
+        gain=gain,
+        cost=cost,
+        net=net,
+        kept=net,
+        arms=sample.arms[1:],
+        true=net,
     )
-    return {CEILING: share_oracle(case, seed)[WORTHWHILE]}
+    return {CEILING: share_oracle(case, seed)[NET_GAIN]}
 
 
 def measure_coverage(kind: str, seed: int) -> dict[str, float]:
@@ -139,27 +134,21 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
     """
     case = build(draw_company(TRIAL_SIZE, kind, 1000 + seed), seed)
     budget, capacity = set_terms(case)
-    found = {
-        name: parts
-        for name, parts in contribute(case, budget, capacity, seed).items()
-        if name in (WORTHWHILE, ORACLE)
-    }
-    table = tabulate_policies(
-        case, found, resample_profit(case, found, RESAMPLES, seed), budget
-    ).set_index("policy")
-    return {
-        name: float(table.loc[WORTHWHILE, name])
-        for name in ("profit", "low", "high", "true_profit")
-    }
+    policies = evaluate_policies(case, budget, capacity, seed)
+    contributions = {name: policies[name] for name in policies if name in (NET_GAIN, ORACLE)}
+    resampled = resample_profit(case, contributions, RESAMPLES, seed)
+    table = tabulate_policies(case, contributions, resampled, budget).set_index("policy")
+    columns = ["profit", "low", "high", "true_profit"]
+    return {name: float(table.loc[NET_GAIN, name]) for name in columns}
 
 
 def remember(
-    path: Path, measure: Callable[[], dict[str, float]], as_found: bool = False
+    path: Path, measure: Callable[[], dict[str, float]], stored_only: bool = False
 ) -> dict[str, float]:
     """Return what is measured, from its file where it is there; nothing where it isn't and
-    ``as_found`` forbids to measure.
+    ``stored_only`` forbids to measure.
     """
-    if as_found and not path.exists():
+    if stored_only and not path.exists():
         return {}
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +156,7 @@ def remember(
     return json.loads(path.read_text())
 
 
-def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) -> pd.DataFrame:
+def measure_drawn(scratch: Path, sizes: dict[int, int], stored_only: bool = False) -> pd.DataFrame:
     """Return kind, size, seed and the policies' shares of the oracle, of the drawn companies."""
     rows = []
     for size, kind in ((size, kind) for size in sizes for kind in (DIFFERING, PROPORTIONAL)):
@@ -178,14 +167,16 @@ def measure_drawn(scratch: Path, sizes: dict[int, int], as_found: bool = False) 
                 lambda size=size, kind=kind, seed=seed: measure_share(
                     draw_company(size, kind, seed), seed
                 ),
-                as_found,
+                stored_only,
             )
             rows.append((kind, size, seed, shares))
-    return _lay_out(rows)
+    return _frame_shares(rows)
 
 
-def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = False) -> pd.DataFrame:
-    """Return the same of the generated company, and the ceiling of its largest part."""
+def measure_generated(
+    scratch: Path, draws: dict[int, int], stored_only: bool = False
+) -> pd.DataFrame:
+    """Return the same of the simulated company, and the ceiling of its largest part."""
     rows, generated, folder = [], load_generated(scratch), scratch / "uplift-profit"
     for size, seeds in draws.items():
         for seed in range(FIRST, FIRST + seeds):
@@ -194,19 +185,19 @@ def measure_generated(scratch: Path, draws: dict[int, int], as_found: bool = Fal
                 folder / f"generated-{size}-{seed}.json",
             )
             shares = remember(
-                path, lambda company=company, seed=seed: measure_share(company, seed), as_found
+                path, lambda company=company, seed=seed: measure_share(company, seed), stored_only
             )
             if size == max(draws):
                 shares |= remember(
                     folder / f"ceiling-{size}-{seed}.json",
                     lambda company=company, seed=seed: measure_ceiling(company, seed),
-                    as_found,
+                    stored_only,
                 )
             rows.append((GENERATED, size, seed, shares))
-    return _lay_out(rows)
+    return _frame_shares(rows)
 
 
-def _lay_out(rows: list[tuple]) -> pd.DataFrame:
+def _frame_shares(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"kind": kind, "size": size, "seed": seed} | shares
@@ -216,21 +207,23 @@ def _lay_out(rows: list[tuple]) -> pd.DataFrame:
     )
 
 
-def run_trials(scratch: Path, kind: str, trials: int, as_found: bool = False) -> pd.DataFrame:
+def run_trials(scratch: Path, kind: str, trials: int, stored_only: bool = False) -> pd.DataFrame:
     """Return ``measure_coverage`` of many trials, one row each."""
     names = (
         scratch / "uplift-coverage" / f"{kind.replace(' ', '-')}-{seed}.json"
         for seed in range(trials)
     )
     with joblib.parallel_config(backend="sequential"):
-        found = [
-            remember(path, lambda seed=seed: measure_coverage(kind, seed), as_found)
+        measured = [
+            remember(path, lambda seed=seed: measure_coverage(kind, seed), stored_only)
             for seed, path in enumerate(names)
         ]
-    return pd.DataFrame([one for one in found if one])
+    return pd.DataFrame([one for one in measured if one])
 
 
-def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str, ...]) -> Section:
+def shares_section(
+    shares: pd.DataFrame, title: str, words: str, better: tuple[str, ...]
+) -> Section:
     """Return the mean shares by kind and size, and the bounds.
 
     Parameters
@@ -240,7 +233,7 @@ def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str,
     means = shares.groupby(["kind", "size"], sort=False)[
         [name for name in (*POLICIES, CEILING) if name in shares]
     ].mean()
-    errors = shares.groupby(["kind", "size"], sort=False)[WORTHWHILE].sem()
+    errors = shares.groupby(["kind", "size"], sort=False)[NET_GAIN].sem()
     counts = shares.groupby(["kind", "size"], sort=False).seed.size()
     cells = [
         (_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:]))
@@ -253,18 +246,18 @@ def tell_shares(shares: pd.DataFrame, title: str, words: str, better: tuple[str,
     bounds = [
         bound
         for kind in means.index.unique("kind")
-        for bound in _judge_shares(means.loc[kind], kind, kind in better)
+        for bound in _describe_bounds(means.loc[kind], kind, kind in better)
     ]
-    head = ("company", "assignments", "seeds", f"{WORTHWHILE} (standard error)", *means.columns[1:])
+    head = ("company", "assignments", "seeds", f"{NET_GAIN} (standard error)", *means.columns[1:])
     return Section(title, words, head, tuple(rows), tuple(bounds))
 
 
-def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
-    own, rival = means[WORTHWHILE], means[[AT_STAKE, RISKIEST]].max(axis=1)
-    told = ", ".join(_percent(value) for value in own)
+def _describe_bounds(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
+    own, by_risk = means[NET_GAIN], means[[RISK_TIMES_VALUE, HIGHEST_RISK]].max(axis=1)
+    shares = ", ".join(_percent(value) for value in own)
     yield (
-        f"{kind}: the share of “{WORTHWHILE}” rises with size:"
-        f" {judge(bool(own.is_monotonic_increasing))}; {told}."
+        f"{kind}: the share of “{NET_GAIN}” rises with size:"
+        f" {judge(bool(own.is_monotonic_increasing))}; {shares}."
     )
     if own.index[-1] < LARGEST:
         yield f"{kind}: at least {LEAST:.0%} at {LARGEST:,}: not measured."
@@ -274,10 +267,10 @@ def _judge_shares(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]
             f" {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
         )
     if better:
-        gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - rival)
+        gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - by_risk)
         yield (
             f"{kind}: better than both lists by risk at every size:"
-            f" {judge(bool((own > rival).all()))}; by {gaps} points."
+            f" {judge(bool((own > by_risk).all()))}; by {gaps} points."
         )
 
 
@@ -289,12 +282,12 @@ def _write(value: float, error: float) -> str:
     return _percent(value) if np.isnan(error) else f"{_percent(value)} ({100 * error:.1f})"
 
 
-def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
-    """Return how often the interval of profit holds the true profit, by kind of company."""
+def coverage_section(by_kind: dict[str, pd.DataFrame]) -> Section:
+    """Return how often the interval of profit covers the true profit, by kind of company."""
     rows, bounds = [], []
-    for kind, trials in found.items():
+    for kind, trials in by_kind.items():
         inside, n = trials.true_profit.between(trials.low, trials.high), len(trials)
-        low, high = wilson(inside.mean(), n)
+        low, high = wilson_interval(inside.mean(), n)
         off = (trials.profit - trials.true_profit).mean()
         width = (trials.high - trials.low).mean()
         money = (
@@ -302,12 +295,12 @@ def tell_coverage(found: dict[str, pd.DataFrame]) -> Section:
         )
         rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
         bounds.append(
-            f"{kind}: the interval holds the true profit in at least {COVERED:.0%}:"
+            f"{kind}: the interval covers the true profit in at least {COVERED:.0%}:"
             f" {judge(inside.mean() >= COVERED)}."
         )
     words = (
         f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as"
-        f" above. The 95 % interval of the profit of “{WORTHWHILE}”, from {RESAMPLES} resamples of"
+        f" above. The 95 % interval of the profit of “{NET_GAIN}”, from {RESAMPLES} resamples of"
         " customers, and the true profit of the same list: how often it lies within, and by how"
         " much the estimate is off on average."
     )

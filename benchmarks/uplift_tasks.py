@@ -1,5 +1,5 @@
 """The randomised campaign that effects are compared on: its rows, and the halves in which the
-package and others' models learn and are judged.
+package and other libraries learn and are judged.
 
     RESEARCH_MIRROR=<folder of the real files> python benchmarks/uplift_tasks.py <folder>
 
@@ -59,7 +59,7 @@ def list_features(rows: pd.DataFrame) -> list[str]:
 
 
 def split_halves(arm: np.ndarray, repeats: int = REPEATS, seed: int = SEED) -> Halves:
-    """Return the rows to learn from and the rows that judge, in halves drawn anew for each repeat.
+    """Return the rows to learn from and the rows that judge, in halves drawn again for each repeat.
 
     Every arm is halved by itself; the odd customer of an arm judges. A repeat's halves depend on
     ``seed`` and its number alone, so that fewer repeats are the first of more.
@@ -85,8 +85,8 @@ def split_halves(arm: np.ndarray, repeats: int = REPEATS, seed: int = SEED) -> H
 
 
 def write_campaign(rows: pd.DataFrame, halves: Halves, scratch: Path) -> dict:
-    """Write rows and splits for others' models, and return what ``uplift_peers.py`` is to be
-    told.
+    """Write rows and splits for other libraries, and return the request for
+    ``uplift_peers.py``.
     """
     paths = {
         "rows": scratch / "uplift-rows.parquet",
@@ -109,7 +109,7 @@ def write_campaign(rows: pd.DataFrame, halves: Halves, scratch: Path) -> dict:
 
 
 def main() -> None:
-    """Write what others' models are given."""
+    """Write what other libraries are given."""
     scratch = Path(sys.argv[1]).resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     rows = load_campaign()

@@ -162,14 +162,16 @@ class Run:
         return Features(leakage, dictionary, len(panel.train))
 
     def trial(self) -> Any:
-        """Return the customers whose arms were randomised; see ``trials.load_trials``.
+        """Return the customers whose arms were randomised; see ``trials.load_randomised``.
 
         Raises
         ------
         NotApplicable
-            If no campaign of the study was randomised.
+            If no arm of the study was randomised.
         """
-        return self._trial("BY_LOT", "their arms were chosen, see 62_observational")
+        from research.uplift.trials import load_randomised
+
+        return load_randomised(self.tables, self.study)
 
     def observational(self) -> Any:
         """Return the customers whose arms were chosen, where study.yml asks for them.
@@ -179,15 +181,9 @@ class Run:
         NotApplicable
             If study.yml doesn't say ``assignment: observational``, or no arm was chosen.
         """
-        return self._trial("BY_CHOICE", "the study asks for no comparison of arms that were chosen")
+        from research.uplift.trials import load_observational
 
-    def _trial(self, assignment: str, otherwise: str) -> Any:
-        from research.uplift import trials
-
-        trial = trials.load_trials(self.tables, self.study).get(getattr(trials, assignment))
-        if trial is None:
-            raise NotApplicable(f"the study {self.study.name} has no such campaign: {otherwise}")
-        return trial
+        return load_observational(self.tables, self.study)
 
     def values(self, refits: int, folds: int) -> Any:
         """Return the value of each customer at the last test snapshot; see ``value_customers``."""

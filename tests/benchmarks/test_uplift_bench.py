@@ -10,7 +10,8 @@ import pytest
 from scipy.special import expit
 
 from research.uplift.doubly_robust import Sample
-from research.uplift.policy.policies import AT_STAKE, RISKIEST, WORTHWHILE, Case
+from research.uplift.policy.case import Case
+from research.uplift.policy.policies import HIGHEST_RISK, NET_GAIN, RISK_TIMES_VALUE
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +24,14 @@ def test_corrected_interval_is_that_of_nadeau_and_bengio():
 
     # mean 2, variance 1, 3 divisions, as many judged as learned from: error sqrt(1/3 + 1) = 1.1547,
     # t of 2 degrees 4.3027, together 4.9683
-    assert uplift_halves.find_corrected(np.array([1.0, 2.0, 3.0])) == pytest.approx(
+    assert uplift_halves.compute_corrected_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx(
         (2.0, 2 - 4.9683, 2 + 4.9683), abs=1e-3
     )
     # half as many judged: sqrt(1/3 + 1/2) = 0.9129, together 3.9278
-    assert uplift_halves.find_corrected(np.array([1.0, 2.0, 3.0]), 0.5)[1] == pytest.approx(
-        2 - 3.9278, abs=1e-3
-    )
-    assert np.isnan(uplift_halves.find_corrected(np.array([1.0]))[1])
+    assert uplift_halves.compute_corrected_interval(np.array([1.0, 2.0, 3.0]), 0.5)[
+        1
+    ] == pytest.approx(2 - 3.9278, abs=1e-3)
+    assert np.isnan(uplift_halves.compute_corrected_interval(np.array([1.0]))[1])
 
 
 def make_sample(arm, outcome, propensity) -> Sample:
@@ -47,7 +48,7 @@ def make_sample(arm, outcome, propensity) -> Sample:
     )
 
 
-def test_value_of_a_policy_counts_who_got_what_it_wants_by_the_inverse_of_the_chance():
+def test_the_value_of_a_policy_is_weighted_by_the_inverse_of_the_propensity():
     import uplift_halves
 
     sample = make_sample([0, 1, 1, 2], [1, 2, 3, 4], [0.5, 0.25, 0.25, 0.25])
@@ -62,14 +63,14 @@ def test_the_best_arm_is_that_of_the_largest_effect_and_none_where_all_do_harm()
     assert uplift_halves.choose_best(effects).tolist() == [2, 1, 0, 0]
 
 
-def test_the_top_share_is_contacted_even_where_effects_are_negative_and_ties_are_broken_by_lot():
+def test_the_top_share_is_contacted_even_where_effects_are_negative_and_ties_are_broken_at_random():
     import uplift_halves
 
-    effects, lot = (
+    effects, random = (
         np.array([[-0.3, -0.1], [-0.2, -0.3], [-0.2, -0.5], [-0.9, -0.8]]),
         np.array([0.5, 0.9, 0.1, 0.2]),
     )
-    assert uplift_halves.choose_top(effects, 0.5, lot).tolist() == [2, 0, 1, 0]
+    assert uplift_halves.choose_top(effects, 0.5, random).tolist() == [2, 0, 1, 0]
 
 
 def test_models_are_paired_on_the_splits_that_both_have():
@@ -96,7 +97,7 @@ def test_models_are_paired_on_the_splits_that_both_have():
     assert low == pytest.approx(2 - 12.7062 * np.sqrt(1.5 * 2))  # t of one degree, variance 2
 
 
-def test_means_over_fewer_splits_are_levelled_by_the_averaged_effects():
+def test_means_over_fewer_splits_are_compared_with_the_averaged_effects():
     import uplift_halves
 
     own = pd.DataFrame(
@@ -115,7 +116,7 @@ def test_means_over_fewer_splits_are_levelled_by_the_averaged_effects():
             **dict.fromkeys(uplift_halves.SCORES, [8.0]),
         }
     )
-    means = uplift_halves.level_means(pd.concat([own, peer], ignore_index=True))[
+    means = uplift_halves.compute_means(pd.concat([own, peer], ignore_index=True))[
         uplift_halves.SCORES[0]
     ]
     assert means.to_dict() == {
@@ -145,7 +146,7 @@ def test_level_is_judged_from_the_upper_end_of_every_interval(worse, word):
             pd.DataFrame(split | {"model": "x", "whose": "peer"} | flat),
         ]
     )
-    assert word in uplift_halves.tell_differences(scores, "visit").remarks[0]
+    assert word in uplift_halves.differences_section(scores, "visit").remarks[0]
 
 
 def test_a_peer_with_few_splits_is_not_judged():
@@ -162,7 +163,7 @@ def test_a_peer_with_few_splits_is_not_judged():
         {"split": range(2), "model": uplift_halves.AVERAGED, "whose": "ours"}
         | dict.fromkeys(uplift_halves.SCORES, 1.0)
     )
-    section = uplift_halves.tell_differences(pd.concat([own, *parts]), "visit")
+    section = uplift_halves.differences_section(pd.concat([own, *parts]), "visit")
     assert section.rows[0][-1] == "too few splits"
     assert "not judged" in section.remarks[0]
 
@@ -204,7 +205,7 @@ def test_a_drawn_company_is_the_same_for_the_same_seed_and_another_for_another()
     assert not first.use.equals(other.use)
 
 
-def test_parts_of_a_company_keep_all_assignments_of_a_customer_and_its_truth_beside_it():
+def test_parts_of_a_company_keep_all_assignments_of_a_customer_with_its_truth():
     import uplift_companies
 
     trial, true, _ = uplift_companies.draw_company(200, uplift_companies.DIFFERING, 0)
@@ -225,17 +226,17 @@ def make_case(effect, true) -> Case:
     cost = np.ones((n, 1))
     effect = np.asarray(effect, float)[None, :, None]
     return Case(
-        np.zeros(n),
-        np.arange(n),
-        np.arange(n, dtype=float)[None],
-        np.full(n, 10.0),
-        effect,
-        10 * effect,
-        cost,
-        true,
-        true,
-        ("call",),
-        true,
+        cycle=np.zeros(n),
+        customers=np.arange(n),
+        risk=np.arange(n, dtype=float)[None],
+        outcome_value=np.full(n, 10.0),
+        effect=effect,
+        gain=10 * effect,
+        cost=cost,
+        net=true,
+        kept=true,
+        arms=("call",),
+        true=true,
     )
 
 
@@ -244,13 +245,13 @@ def test_lists_by_the_true_effects_earn_all_and_others_their_share(monkeypatch):
 
     monkeypatch.setattr(uplift_profit, "ROOM", 0.5)
     true = [[9.0], [4.0], [-1.0], [1.0]]  # of effects 1, 0.5, 0 and 0.2, worth 10 each, less 1
-    assert uplift_profit.share_oracle(make_case([1.0, 0.5, 0.0, 0.2], true), 0)[WORTHWHILE] == 1
+    assert uplift_profit.share_oracle(make_case([1.0, 0.5, 0.0, 0.2], true), 0)[NET_GAIN] == 1
     shares = uplift_profit.share_oracle(make_case([0.2, 0.5, 0.0, 0.4], true), 0)
-    assert shares[WORTHWHILE] == pytest.approx(5 / 13)  # 4 and 1 instead of 9 and 4
-    assert shares[RISKIEST] == pytest.approx(0)  # the last two: -1 and 1
+    assert shares[NET_GAIN] == pytest.approx(5 / 13)  # 4 and 1 instead of 9 and 4
+    assert shares[HIGHEST_RISK] == pytest.approx(0)  # the last two: -1 and 1
 
 
-def test_shares_are_judged_by_rise_size_and_rivals():
+def test_shares_are_judged_by_rise_size_and_baselines():
     import uplift_profit
 
     shares = pd.DataFrame(
@@ -258,73 +259,73 @@ def test_shares_are_judged_by_rise_size_and_rivals():
             "kind": "k",
             "size": [2000, 2000, 50_000, 50_000],
             "seed": [0, 1, 0, 1],
-            WORTHWHILE: [0.3, 0.5, 0.6, 0.7],
-            AT_STAKE: 0.5,
-            RISKIEST: 0.2,
+            NET_GAIN: [0.3, 0.5, 0.6, 0.7],
+            RISK_TIMES_VALUE: 0.5,
+            HIGHEST_RISK: 0.2,
         }
     )
-    rises, large, better = uplift_profit.tell_shares(shares, "", "", ("k",)).remarks
+    rises, large, better = uplift_profit.shares_section(shares, "", "", ("k",)).remarks
     assert "met; 40.0 %, 65.0 %" in rises
     assert "met; 65.0 %" in large
     assert "**missed**; by −10.0, 15.0 points" in better
     assert (
         "at least 60% at 50,000: not measured"
-        in uplift_profit.tell_shares(shares[:2], "", "", ()).remarks[1]
+        in uplift_profit.shares_section(shares[:2], "", "", ()).remarks[1]
     )
 
 
-def test_what_is_there_is_not_measured_again_and_what_is_not_is_left_out_as_found(tmp_path):
+def test_what_is_stored_is_not_measured_again(tmp_path):
     import uplift_profit
 
-    asked = []
-    for as_found, expected in ((True, {}), (False, {"x": 1.0}), (True, {"x": 1.0})):
+    calls = []
+    for stored_only, expected in ((True, {}), (False, {"x": 1.0}), (True, {"x": 1.0})):
         assert (
             uplift_profit.remember(
-                tmp_path / "a" / "b.json", lambda: asked.append(1) or {"x": 1.0}, as_found
+                tmp_path / "a" / "b.json", lambda: calls.append(1) or {"x": 1.0}, stored_only
             )
             == expected
         )
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
-def test_coverage_is_the_share_of_trials_whose_interval_holds_the_truth():
+def test_coverage_is_the_share_of_trials_whose_interval_covers_the_truth():
     import uplift_profit
 
     trials = pd.DataFrame(
         {"profit": 50.0, "low": [0.0, 0.0, 0.0, 9.0], "high": 10.0, "true_profit": 5.0}
     )
-    section = uplift_profit.tell_coverage({"k": trials})
+    section = uplift_profit.coverage_section({"k": trials})
     assert section.rows[0][2].startswith("75.0% (")
     assert "**missed**" in section.remarks[0]
 
 
-def test_dealing_anew_keeps_the_arms_sizes_and_every_customers_own_outcome():
+def test_permuting_keeps_the_arms_sizes_and_every_customers_own_outcome():
     import uplift_companies
     import uplift_placebo
 
     trial = uplift_companies.draw_company(600, uplift_companies.DIFFERING, 0)[0]
-    dealt = uplift_placebo.deal(trial, 0.5, 0).rows
-    before = trial.rows.set_index("customer_id").loc[dealt.customer_id]
-    assert len(dealt) == 300
-    assert dealt.arm.value_counts().to_dict() == before.arm.value_counts().to_dict()
-    assert (dealt.kept.to_numpy() == before.kept.to_numpy()).all()
+    permuted = uplift_placebo.permute_share(trial, 0.5, 0).rows
+    before = trial.rows.set_index("customer_id").loc[permuted.customer_id]
+    assert len(permuted) == 300
+    assert permuted.arm.value_counts().to_dict() == before.arm.value_counts().to_dict()
+    assert (permuted.kept.to_numpy() == before.kept.to_numpy()).all()
     assert (
-        0.5 < (dealt.arm.to_numpy() != before.arm.to_numpy()).mean() < 0.8
-    )  # two of three by luck
-    assert dealt.propensity.to_numpy() == pytest.approx(
-        dealt.arm.map(dealt.arm.value_counts() / 300).to_numpy()
+        0.5 < (permuted.arm.to_numpy() != before.arm.to_numpy()).mean() < 0.8
+    )  # two of three by chance
+    assert permuted.propensity.to_numpy() == pytest.approx(
+        permuted.arm.map(permuted.arm.value_counts() / 300).to_numpy()
     )
 
 
 def test_placebos_are_counted_and_judged():
     import uplift_placebo
 
-    section = uplift_placebo.tell(["nothing"] * 38 + ["same", "differs"])
+    section = uplift_placebo.placebo_section(["nothing"] * 38 + ["same", "differs"])
     assert section.remarks[0].endswith(": met.")
-    assert (
-        section.rows[0][-1] == "95.0% (83.5% to 98.6%)"
-    )  # Wilson's interval of 38 of 40: (0.95 + 0.0480 -+ 1.96 sqrt(0.95 0.05 / 40 + 0.0006)) / 1.0960
-    section = uplift_placebo.tell(["nothing"] * 37 + ["same"] * 3)
+    # Wilson's interval of 38 of 40:
+    # (0.95 + 0.0480 -+ 1.96 sqrt(0.95 0.05 / 40 + 0.0006)) / 1.0960
+    assert section.rows[0][-1] == "95.0% (83.5% to 98.6%)"
+    section = uplift_placebo.placebo_section(["nothing"] * 37 + ["same"] * 3)
     assert "**missed**" in section.remarks[0]
     assert section.rows[0][:4] == ("40", "37", "3", "0")
 

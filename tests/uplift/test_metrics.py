@@ -1,15 +1,22 @@
-"""Scores of rankings by effect: a curve drawn by hand, other libraries' numbers, and rankings that
-are worth nothing.
-"""
+"""Scores of rankings by effect: by hand, by other libraries, and of rankings worth nothing."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import uplift_fixture as fixture
-from trial_maker import make_trial
+from trial_maker import (
+    make_trial,
+)
 
-from research.uplift import doubly_robust, metrics
-from research.uplift.cross_fitting import Crossed
-from research.uplift.metrics import draw_curves, measure_area, rank, score_ranking
+from research.uplift import (
+    cross_fitting,
+    doubly_robust,
+    metrics,
+)
+from research.uplift.cross_fitting import CrossFit
+from research.uplift.learners import families
+from research.uplift.metrics import compute_area, compute_curves, rank, score_ranking
 
 ONE = np.ones((1, 1))
 
@@ -17,7 +24,7 @@ ONE = np.ones((1, 1))
 def curves_of(column: str) -> dict[str, np.ndarray]:
     rows = fixture.ROWS
     weights, propensity = np.ones((1, len(rows))), np.where(rows.treated == 1, 28 / 48, 20 / 48)
-    return draw_curves(
+    return compute_curves(
         rank(rows[column].to_numpy(float)),
         rows.treated.to_numpy(),
         rows.outcome.to_numpy(float),
@@ -28,12 +35,12 @@ def curves_of(column: str) -> dict[str, np.ndarray]:
 
 def area(column: str, curve: str) -> float:
     curves = curves_of(column)
-    return measure_area(curves["share"], curves[curve])[0]
+    return compute_area(curves["share"], curves[curve])[0]
 
 
 def test_curves_of_four_customers_by_hand():
     arm, outcome = np.array([1, 0, 1, 0]), np.array([1.0, 0.0, 0.0, 1.0])
-    curves = draw_curves(
+    curves = compute_curves(
         rank(np.array([4.0, 3.0, 2.0, 1.0])), arm, outcome, np.full(4, 0.5), np.ones((1, 4))
     )
     assert curves["share"].tolist() == [[0, 0.25, 0.5, 0.75, 1]]
@@ -75,8 +82,8 @@ def test_the_effect_in_the_top_is_that_of_scikit_uplift():
 
 def test_the_same_score_for_all_is_worth_exactly_nothing():
     trial, _ = make_trial(400, 0)
-    sample = doubly_robust.lay_out(trial, "kept")
-    scores = doubly_robust.score_arms(sample, np.full((400, 2), 0.5))
+    sample = doubly_robust.make_sample(trial, "kept")
+    scores = doubly_robust.compute_scores(sample, np.full((400, 2), 0.5))
     found = score_ranking(np.zeros(400), 1, sample, scores, np.ones((1, 400)))
     assert [
         found[name][0] for name in ("auuc", "qini", "adjusted_qini", "autoc", "rate_qini")
@@ -85,10 +92,10 @@ def test_the_same_score_for_all_is_worth_exactly_nothing():
 
 def test_weights_of_whole_numbers_are_rows_repeated():
     trial, _ = make_trial(300, 1)
-    sample, rng = doubly_robust.lay_out(trial, "kept"), np.random.default_rng(0)
+    sample, rng = doubly_robust.make_sample(trial, "kept"), np.random.default_rng(0)
     effects, scores = (
         rng.normal(size=300).round(1),
-        doubly_robust.score_arms(sample, np.full((300, 2), 0.5)),
+        doubly_robust.compute_scores(sample, np.full((300, 2), 0.5)),
     )
     times = rng.integers(0, 3, 300)
     again = np.repeat(np.arange(300), times)
@@ -102,37 +109,37 @@ def test_weights_of_whole_numbers_are_rows_repeated():
 
 def test_long_rankings_are_cut_into_steps_that_hardly_move_an_area():
     trial, true = make_trial(20_000, 2, lambda x: 0.1 + 0.2 * x)
-    sample = doubly_robust.lay_out(trial, "kept")
+    sample = doubly_robust.make_sample(trial, "kept")
     treated, weights = (sample.arm == 1).astype(int), np.ones((1, sample.size))
     fine = rank(true[:, 0])
-    assert fine.member.shape[1] == metrics.STEPS
-    curves = draw_curves(fine, treated, sample.outcome, sample.propensity, weights)
+    assert fine.member.shape[1] == metrics.MAX_STEPS
+    curves = compute_curves(fine, treated, sample.outcome, sample.propensity, weights)
     order = np.argsort(-true[:, 0])
     y, t = sample.outcome[order], treated[order]
     effect = np.cumsum(y * t) / np.maximum(np.cumsum(t), 1) - np.cumsum(y * (1 - t)) / np.maximum(
         np.cumsum(1 - t), 1
     )
     share = np.r_[0, np.arange(1, 20_001) / 20_000]
-    assert measure_area(curves["share"], curves["uplift"])[0] == pytest.approx(
-        measure_area(share[None], np.r_[0, share[1:] * effect][None])[0], abs=3e-4
+    assert compute_area(curves["share"], curves["uplift"])[0] == pytest.approx(
+        compute_area(share[None], np.r_[0, share[1:] * effect][None])[0], abs=3e-4
     )
 
 
-def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
+def test_a_ranking_by_the_true_effect_is_significant_and_a_random_one_is_not():
     trial, true = make_trial(20_000, 3, lambda x: 0.1 + 0.25 * x)
-    part = doubly_robust.lay_out(trial, "kept")
-    scores = doubly_robust.score_arms(part, np.full((part.size, 2), 0.5))
-    said = [
-        Crossed(
+    part = doubly_robust.make_sample(trial, "kept")
+    scores = doubly_robust.compute_scores(part, np.full((part.size, 2), 0.5))
+    cross_fits = [
+        CrossFit(
             {"random": np.random.default_rng(0).random((part.size, 1)), "truth": true},
             np.zeros(part.size, int),
         )
     ]
-    resampled, alone = (
-        metrics.resample_uplift(said, part, scores, 200, 0),
-        metrics.score_divisions(said, part, scores),
+    resampled, divisions = (
+        metrics.resample_uplift(cross_fits, part, scores, 200, 0),
+        metrics.score_divisions(cross_fits, part, scores),
     )
-    table = metrics.tabulate_uplift(resampled, alone, "kept", part.size).set_index(
+    table = metrics.tabulate_uplift(resampled, divisions, "kept", part.size).set_index(
         ["model", "metric"]
     )
     assert (
@@ -140,8 +147,8 @@ def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
         and (table.lowest == table.value).all()
         and (table.highest == table.value).all()
     )
-    # effects are even between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q (1
-    # - q), whose area is 0.25 / 6
+    # effects are uniform between -0.15 and 0.35: tau(q) = 0.35 - 0.25 q, so U(q) - q U(1) = 0.25 q
+    # (1 - q), whose area is 0.25 / 6
     low, high = table.loc[("truth", "auuc"), ["low", "high"]]
     assert low < 0.25 / 6 < high and low > 0
     assert table.loc[("truth", "slope"), "low"] < 1 < table.loc[("truth", "slope"), "high"]
@@ -151,3 +158,20 @@ def test_a_ranking_by_the_true_effect_is_found_and_one_by_lot_is_not():
     # everybody 0.1
     low, high = table.loc[("truth", "gain"), ["low", "high"]]
     assert low < 0.0225 < high
+
+
+def test_predictions_that_are_the_same_within_each_part_are_worth_exactly_nothing():
+    trial, _ = make_trial(900, 0)
+    sample = doubly_robust.make_sample(replace(trial, features=[]), "kept")
+    cross_fits = cross_fitting.cross_fit(sample, 3, 1, 0)
+    scores = doubly_robust.compute_scores(sample, doubly_robust.predict_out_of_fold(sample, 3, 0))
+    table = metrics.tabulate_uplift(
+        metrics.resample_uplift(cross_fits, sample, scores, 200, 0),
+        metrics.score_divisions(cross_fits, sample, scores),
+        "kept",
+        900,
+    )
+    assert table[
+        (table.model == families.AVERAGED)
+        & table.metric.isin(["auuc", "qini", "autoc", "rate_qini"])
+    ].value.tolist() == pytest.approx([0] * 4)

@@ -1,8 +1,7 @@
-"""Average effects of the arms of a trial: as the means differ, and adjusted for what was known
-before.
+"""Average effects of the arms of a trial: differences of means, and adjusted for the features.
 
-Adjusted is the mean of doubly robust scores. Intervals are normal, at 95 %, with errors clustered
-by customer.
+The adjusted effect is the mean of doubly robust scores. Intervals are normal, at 95 %, with errors
+clustered by customer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,16 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from research.evaluation.groups import cut_attribute
 from research.evaluation.intervals import Z
-from research.uplift.doubly_robust import Sample, contrast, expect_unseen, lay_out, score_arms
+from research.study import Study
+from research.uplift.doubly_robust import (
+    SCORE_FOLDS,
+    Sample,
+    compute_scores,
+    make_sample,
+    predict_out_of_fold,
+    subtract_control,
+)
+from research.uplift.significance import adjust_holm
 from research.uplift.trials import Trial
 
-FOLDS = 5
-PLAIN, ADJUSTED = "difference of means", "adjusted"
-ALL = "all trials"
+DIFFERENCE_OF_MEANS, ADJUSTED = "difference of means", "adjusted"
+ALL_TRIALS = "all trials"
 COLUMNS = [
     "trial",
     "outcome",
@@ -39,31 +45,52 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A trial's rows with an outcome, what is expected of them in every arm by models that never
-    saw them, and their doubly robust scores: (rows, arms).
+class ScoredOutcome:
+    """One outcome of a trial with doubly robust scores.
+
+    Attributes
+    ----------
+    outcome : its name
+    rows : the trial's rows with this outcome
+    sample : the same as models take them
+    predicted : (rows, arms), the outcome in every arm, out of fold
+    scores : (rows, arms), doubly robust
     """
 
     outcome: str
     rows: pd.DataFrame
     sample: Sample
-    expected: np.ndarray
+    predicted: np.ndarray
     scores: np.ndarray
 
 
-def score_trial(trial: Trial, outcome: str, seed: int) -> Scored:
+def score_outcome(trial: Trial, outcome: str, seed: int) -> ScoredOutcome:
     """Return the doubly robust scores of one outcome, cross-fitted in five parts."""
-    sample = lay_out(trial, outcome)
+    sample = make_sample(trial, outcome)
     rows = trial.rows[trial.rows[outcome].notna()].reset_index(drop=True)
-    expected = expect_unseen(sample, FOLDS, seed)
-    return Scored(outcome, rows, sample, expected, score_arms(sample, expected))
+    predicted = predict_out_of_fold(sample, SCORE_FOLDS, seed)
+    return ScoredOutcome(outcome, rows, sample, predicted, compute_scores(sample, predicted))
+
+
+def score_outcomes(trial: Trial, seed: int) -> list[ScoredOutcome]:
+    """Return the doubly robust scores of every outcome, the primary one first."""
+    return [score_outcome(trial, outcome, seed) for outcome in trial.outcomes]
+
+
+def find_segments(trial: Trial, study: Study) -> list[str]:
+    """Return the attributes of study.yml's ``lifecycle.segments`` that the trial's rows have."""
+    return [name for name in study.lifecycle.segments or [] if name in trial.rows]
 
 
 def tabulate_effects(
-    trial: Trial, scored: Sequence[Scored], segments: Sequence[str] = ()
+    trial: Trial, scored: Sequence[ScoredOutcome], segments: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return the average effect of every arm on every outcome, for each trial, all of them, and
-    each segment of all.
+    """Return the average effect of every arm on every outcome, for each trial, all, and segments.
+
+    Parameters
+    ----------
+    scored : outcomes of the trial
+    segments : attributes whose groups are estimated separately, all trials together
 
     Returns
     -------
@@ -74,75 +101,67 @@ def tabulate_effects(
         ``p_adjusted``: Holm's, over the adjusted effects of all customers, and over those of the
         segments of one attribute.
     """
-    names = [*trial.rows.trial.unique()]
-    tables = [row for part in scored for row in _tabulate_one(part, names, segments)]
-    found = pd.DataFrame(tables, columns=COLUMNS)
-    family = (
-        found.segment_by
-        + " "
-        + found.outcome.where(found.segment_by != "", "")
-        + (found.trial if len(names) > 1 else "")
-        + found.method
-    )
-    found["p_adjusted"] = found.groupby(family).p_value.transform(
-        lambda chances: multipletests(chances.fillna(1), method="holm")[1]
-    )
-    return found
+    names = trial.names
+    rows = [row for part in scored for row in _tabulate_outcome(part, names, segments)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    outcome = table.outcome.where(table.segment_by != "", "")
+    pooled = table.trial if len(names) > 1 else ""
+    family = table.segment_by + " " + outcome + pooled + table.method
+    return table.assign(p_adjusted=table.groupby(family).p_value.transform(adjust_holm))
 
 
-def _tabulate_one(part: Scored, names: list[str], segments: Sequence[str]) -> Iterator[tuple]:
-    groups = {(ALL if len(names) > 1 else names[0], "", "all"): np.ones(len(part.rows), bool)}
-    groups |= {
-        (name, "", "all"): (part.rows.trial == name).to_numpy() for name in names if len(names) > 1
-    }
-    first = next(iter(groups))[0]
-    for by in segments:
-        values = cut_attribute(part.rows[by])
-        groups |= {
-            (first, by, str(value)): (values == value).to_numpy()
-            for value in sorted(values.unique())
-        }
-    for (trial, by, segment), inside in groups.items():
-        for arm in range(1, len(part.sample.arms)):
-            counts = [int((part.sample.arm[inside] == code).sum()) for code in (0, arm)]
+def _tabulate_outcome(
+    part: ScoredOutcome, names: list[str], segments: Sequence[str]
+) -> Iterator[tuple]:
+    for (trial, by, segment), inside in _list_groups(part, names, segments).items():
+        for code, arm in enumerate(part.sample.arms[1:], start=1):
+            counts = [int((part.sample.arm[inside] == one).sum()) for one in (0, code)]
             if min(counts) < 2:
                 continue
-            for method, values in _measure(part, inside, arm):
+            for method, estimate in _estimate(part, inside, code):
                 if method == ADJUSTED or not by:
-                    yield (
-                        trial,
-                        part.outcome,
-                        part.sample.arms[arm],
-                        by,
-                        segment,
-                        method,
-                        *values,
-                        *counts,
-                    )
+                    yield (trial, part.outcome, arm, by, segment, method, *estimate, *counts)
 
 
-def _measure(part: Scored, inside: np.ndarray, arm: int) -> Iterator[tuple[str, tuple]]:
+def _list_groups(
+    part: ScoredOutcome, names: list[str], segments: Sequence[str]
+) -> dict[tuple[str, str, str], np.ndarray]:
+    """Return the rows of all trials together, of each trial, and of each segment: by the trial, the
+    attribute and the segment.
+    """
+    first = ALL_TRIALS if len(names) > 1 else names[0]
+    groups = {(first, "", "all"): np.ones(len(part.rows), bool)}
+    if len(names) > 1:
+        groups |= {(name, "", "all"): (part.rows.trial == name).to_numpy() for name in names}
+    for by in segments:
+        values = cut_attribute(part.rows[by])
+        for value in sorted(values.unique()):
+            groups[first, by, str(value)] = (values == value).to_numpy()
+    return groups
+
+
+def _estimate(
+    part: ScoredOutcome, inside: np.ndarray, code: int
+) -> Iterator[tuple[str, tuple[float, ...]]]:
     """Yield the mean under control, the effect with its interval and the p-value, by either
     method.
     """
     sample, scores = part.sample.take(inside), part.scores[inside]
-    means, influence = zip(*(_weigh(sample, code) for code in (0, arm)), strict=True)
-    yield (
-        PLAIN,
-        (means[0], *_test(means[1] - means[0], influence[1] - influence[0], sample.customers)),
+    (control, influence_control), (treated, influence) = (
+        _weigh_mean(sample, one) for one in (0, code)
     )
-    change = contrast(scores)[:, arm - 1]
-    yield (
-        ADJUSTED,
-        (scores[:, 0].mean(), *_test(change.mean(), change - change.mean(), sample.customers)),
-    )
+    difference = _test(treated - control, influence - influence_control, sample.customers)
+    yield DIFFERENCE_OF_MEANS, (control, *difference)
+    change = subtract_control(scores)[:, code - 1]
+    adjusted = _test(change.mean(), change - change.mean(), sample.customers)
+    yield ADJUSTED, (scores[:, 0].mean(), *adjusted)
 
 
-def _weigh(sample: Sample, arm: int) -> tuple[float, np.ndarray]:
-    """Return the mean of an arm, weighted by the inverse of the propensity (Hajek), and each row's
-    influence on it.
+def _weigh_mean(sample: Sample, code: int) -> tuple[float, np.ndarray]:
+    """Return the mean of an arm, weighted by the inverse of the propensity, and each row's
+    influence on it (Hajek 1971).
     """
-    weight = (sample.arm == arm) / sample.propensity
+    weight = (sample.arm == code) / sample.propensity
     mean = np.average(sample.outcome, weights=weight)
     return mean, weight / weight.mean() * (sample.outcome - mean)
 
@@ -150,14 +169,12 @@ def _weigh(sample: Sample, arm: int) -> tuple[float, np.ndarray]:
 def _test(
     effect: float, influence: np.ndarray, customers: np.ndarray
 ) -> tuple[float, float, float, float]:
-    error = find_error(influence, customers)
+    error = compute_standard_error(influence, customers)
     p = 2 * norm.sf(abs(effect) / error) if error > 0 else np.nan
     return effect, effect - Z * error, effect + Z * error, p
 
 
-def find_error(influence: np.ndarray, customers: np.ndarray) -> float:
-    """Return the standard error of a mean from each row's influence, a customer's rows taken
-    together.
-    """
+def compute_standard_error(influence: np.ndarray, customers: np.ndarray) -> float:
+    """Return the standard error of a mean from each row's influence, clustered by customer."""
     sums = np.bincount(pd.factorize(customers)[0], influence)
     return float(np.sqrt((sums**2).sum()) / len(influence))

@@ -1,30 +1,87 @@
-"""Whether a trial is what it says: arms of the planned size, alike before the assignment, and
-equally well followed after it.
+"""Whether a trial is sound: the planned sizes of its arms, balance before the assignment, and equal
+follow-up after it.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, chisquare, norm
 
-from research.evaluation.intervals import wilson
+from research.evaluation.intervals import wilson_interval
 from research.study import Study
 from research.study_schema import CONTROL
-from research.uplift.trials import Trial, iterate
+from research.uplift.trials import Trial
 
-SMALL = 0.1  # of a standardised difference that is called large (Austin 2009, doi:10.1002/sim.3697)
-LUCK = 0.01  # p-value of a sample ratio below which the arms are called off balance
-LEVEL, SURE = 0.05, 0.001
+# of a standardised difference that is called large (Austin 2009, doi:10.1002/sim.3697)
+LARGE_DIFFERENCE_SD = 0.1
+CHECK_LEVEL = 0.01  # of the tests of the sample ratio and of missing outcomes
+BALANCE_LEVEL = 0.05  # of the largest of all differences together
+POST_ASSIGNMENT_LEVEL = 0.001  # of the largest, for a feature to be left out of all models
+AS_PLANNED, RATIO_MISMATCH, NO_PLAN = "as planned", "sample ratio mismatch", "no plan stated"
+MISSING_UNEVENLY, MISSING_EVENLY = "more missing in one arm", "no significant difference"
+NONE_MISSING = "none missing"
+MAX_CATEGORIES = 8  # of a text that have a column of their own
 BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd"]
+SUMMARY = ["trial", "arm", "features", "large", "largest_sd", "feature", "chance_sd"]
+ATTRITION = [
+    "trial",
+    "arm",
+    "outcome",
+    "customers",
+    "missing",
+    "missing_share",
+    "p_value",
+    "worst_low",
+    "worst_high",
+    "verdict",
+]
 
 
-def check_shares(trial: Trial, study: Study) -> pd.DataFrame:
-    """Return planned against realised sizes of the arms: the test of the sample ratio.
+@dataclass(frozen=True)
+class TrialChecks:
+    """A randomised trial with what was checked before its effects are estimated.
 
-    With equal chances within an arm it is the chi-square test of the counts. Where chances differ,
-    the sums of their inverses are compared with the number of customers, arm by arm (Horvitz &
-    Thompson 1952), with the p-value of the worst arm times the number of arms.
+    Attributes
+    ----------
+    trial : without the features that were left out
+    sample_ratio : see ``check_sample_ratio``
+    balance : see ``compare_features``
+    summary : see ``summarise_balance``
+    attrition : see ``check_attrition``
+    left_out : features that the arms can't have shared before the assignment, see
+        ``drop_post_assignment``
+    """
+
+    trial: Trial
+    sample_ratio: pd.DataFrame
+    balance: pd.DataFrame
+    summary: pd.DataFrame
+    attrition: pd.DataFrame
+    left_out: list[str]
+
+
+def check_trial(trial: Trial, study: Study) -> TrialChecks:
+    """Check a randomised trial, and leave out features written after the assignment."""
+    balance = compare_features(trial)
+    kept, left_out = drop_post_assignment(trial)
+    return TrialChecks(
+        kept,
+        check_sample_ratio(trial, study),
+        balance,
+        summarise_balance(balance, trial),
+        check_attrition(trial),
+        left_out,
+    )
+
+
+def check_sample_ratio(trial: Trial, study: Study) -> pd.DataFrame:
+    """Return planned against realised sizes of the arms: the test of sample ratio mismatch.
+
+    With equal probabilities within an arm it is the chi-square test of the counts. Where
+    probabilities differ, the sums of their inverses are compared with the number of customers, arm
+    by arm (Horvitz & Thompson 1952), with the p-value of the worst arm times the number of arms.
 
     Returns
     -------
@@ -32,61 +89,52 @@ def check_shares(trial: Trial, study: Study) -> pd.DataFrame:
         ``low`` and ``high``: the 95 % interval of the realised share (Wilson). One p-value per
         trial.
     """
-    return pd.concat(
-        [_check_one(name, part.rows, study.experiment.shares) for name, part in iterate(trial)],
-        ignore_index=True,
-    )
+    tables = [
+        _check_ratio_of(name, part.rows, study.experiment.shares) for name, part in trial.iterate()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _check_one(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> pd.DataFrame:
+def _check_ratio_of(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> pd.DataFrame:
     arms = [CONTROL, *sorted({*rows.arm} - {CONTROL})]
-    counts, n = rows.arm.value_counts().reindex(arms), len(rows)
+    counts, n = rows.arm.value_counts().reindex(arms).to_numpy(), len(rows)
     if "varies" in rows and rows.varies.any():
-        planned, p = np.full(len(arms), np.nan), _weigh_inverse(rows, arms)
+        planned, p = np.full(len(arms), np.nan), _test_inverse_sums(rows, arms)
     else:
-        planned = _find_plan(rows, arms, shares)
+        planned = _find_planned_shares(rows, arms, shares)
         p = chisquare(counts, planned * n).pvalue if np.isfinite(planned).all() else np.nan
-    low, high = wilson(counts.to_numpy() / n, n)
-    verdict = "no plan stated" if np.isnan(p) else "off balance" if p < LUCK else "as planned"
-    table = {
-        "trial": name,
-        "arm": arms,
-        "customers": counts.to_numpy(),
-        "planned_share": planned,
-        "share": counts.to_numpy() / n,
-        "low": low,
-        "high": high,
-    }
-    return pd.DataFrame(table).assign(p_value=p, verdict=verdict)
+    low, high = wilson_interval(counts / n, n)
+    columns = {"customers": counts, "planned_share": planned, "share": counts / n}
+    verdict = NO_PLAN if np.isnan(p) else RATIO_MISMATCH if p < CHECK_LEVEL else AS_PLANNED
+    table = pd.DataFrame({"trial": name, "arm": arms, **columns, "low": low, "high": high})
+    return table.assign(p_value=p, verdict=verdict)
 
 
-def _find_plan(rows: pd.DataFrame, arms: list[str], shares: dict[str, float]) -> np.ndarray:
+def _find_planned_shares(
+    rows: pd.DataFrame, arms: list[str], shares: dict[str, float]
+) -> np.ndarray:
     """Return the planned share of each arm: the propensity that was written down, else the shares
-    of study.yml; empty where neither says.
+    of study.yml; empty where neither is given.
     """
-    written = (
-        rows.groupby("arm").planned.first().reindex(arms).to_numpy(float)
-        if "planned" in rows
-        else np.full(len(arms), np.nan)
-    )
-    given = (
-        written
-        if np.isfinite(written).all()
-        else np.array([shares.get(arm, np.nan) for arm in arms])
-    )
+    written = np.full(len(arms), np.nan)
+    if "planned" in rows:
+        written = rows.groupby("arm").planned.first().reindex(arms).to_numpy(float)
+    stated = np.array([shares.get(arm, np.nan) for arm in arms])
+    given = written if np.isfinite(written).all() else stated
     return given / given.sum()
 
 
-def _weigh_inverse(rows: pd.DataFrame, arms: list[str]) -> float:
+def _test_inverse_sums(rows: pd.DataFrame, arms: list[str]) -> float:
     """Return the p-value that the inverse propensities of each arm add up to the number of
     customers.
     """
-    chances = [1.0]
+    p_values = [1.0]
     for arm in arms:
-        weight = (rows.arm == arm) / rows.propensity
-        error = np.sqrt(((rows.arm == arm) * (1 - rows.propensity) / rows.propensity**2).sum())
-        chances.append(2 * norm.sf(abs(weight.sum() - len(rows)) / error))
-    return min(1.0, min(chances) * len(arms))
+        inside = rows.arm == arm
+        weight = inside / rows.propensity
+        error = np.sqrt((inside * (1 - rows.propensity) / rows.propensity**2).sum())
+        p_values.append(2 * norm.sf(abs(weight.sum() - len(rows)) / error))
+    return min(1.0, min(p_values) * len(arms))
 
 
 def compare_features(trial: Trial) -> pd.DataFrame:
@@ -99,100 +147,83 @@ def compare_features(trial: Trial) -> pd.DataFrame:
         ``difference_sd``: in standard deviations, largest first; a category is one row per value,
         an empty value one more row.
     """
-    tables = (
-        [_compare(name, part.rows, trial.features) for name, part in iterate(trial)]
-        if trial.features
-        else []
-    )
-    if not tables:
+    if not trial.features:
         return pd.DataFrame(columns=BALANCE)
-    found = pd.concat(tables, ignore_index=True)
-    return found.sort_values("difference_sd", key=np.abs, ascending=False, ignore_index=True)[
+    parts = [
+        part
+        for name, one in trial.iterate()
+        for part in _compare_arms(name, one.rows, trial.features)
+    ]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=BALANCE)
+    return table.sort_values("difference_sd", key=np.abs, ascending=False, ignore_index=True)[
         BALANCE
     ]
 
 
-def _compare(name: str, rows: pd.DataFrame, features: list[str]) -> pd.DataFrame:
+def _compare_arms(name: str, rows: pd.DataFrame, features: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield the differences of each arm of one trial to its control."""
     columns = spread_out(rows[features])
     weights = pd.get_dummies(rows.arm, dtype=float).div(rows.propensity.fillna(1), axis=0)
     means = {arm: np.average(columns, axis=0, weights=weights[arm]) for arm in weights}
-    spread = np.sqrt(
-        np.mean([columns[(rows.arm == arm).to_numpy()].var(ddof=1) for arm in weights], axis=0)
-    )
-    spread = np.where(
-        spread > 0, spread, columns.std(ddof=0)
-    )  # a column that names the arm doesn't vary within any
-    parts = []
+    variances = [columns[(rows.arm == arm).to_numpy()].var(ddof=1) for arm in weights]
+    spread = np.sqrt(np.mean(variances, axis=0))
+    # a column that names the arm doesn't vary within any
+    spread = np.where(spread > 0, spread, columns.std(ddof=0))
     for arm in sorted({*means} - {CONTROL}):
-        difference = np.divide(
-            means[arm] - means[CONTROL], spread, out=np.zeros(len(spread)), where=spread > 0
+        change = means[arm] - means[CONTROL]
+        difference = np.divide(change, spread, out=np.zeros(len(spread)), where=spread > 0)
+        yield pd.DataFrame(
+            {
+                "trial": name,
+                "arm": arm,
+                "feature": columns.columns,
+                "mean_control": means[CONTROL],
+                "mean_arm": means[arm],
+                "difference_sd": difference,
+            }
         )
-        parts.append(
-            pd.DataFrame(
-                {
-                    "arm": arm,
-                    "feature": columns.columns,
-                    "mean_control": means[CONTROL],
-                    "mean_arm": means[arm],
-                    "difference_sd": difference,
-                }
-            )
-        )
-    return pd.concat(parts).assign(trial=name)
 
 
 def spread_out(columns: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers with their means for empty values and a column that marks those, and a column
-    for each of the eight commonest categories.
+    """Return features as numbers.
+
+    Numbers have their mean in place of empty values and a column that marks those; texts have a
+    column for each of the eight commonest categories.
     """
     numbers = columns.select_dtypes("number").astype(float)
     gaps = numbers.isna().loc[:, numbers.isna().any()].add_suffix(" is empty").astype(float)
     texts = columns.drop(columns=numbers.columns).astype("object").fillna("empty").astype(str)
     common = {
-        name: values.where(values.isin(values.value_counts().index[:8]), "others")
+        name: values.where(values.isin(values.value_counts().index[:MAX_CATEGORIES]), "others")
         for name, values in texts.items()
     }
-    dummies = (
-        pd.get_dummies(pd.DataFrame(common, index=columns.index), prefix_sep=": ", dtype=float)
-        if common
-        else pd.DataFrame(index=columns.index)
-    )
+    dummies = pd.DataFrame(common, index=columns.index)
+    if common:
+        dummies = pd.get_dummies(dummies, prefix_sep=": ", dtype=float)
     return pd.concat([numbers.fillna(numbers.mean()).fillna(0), gaps, dummies], axis=1)
 
 
-def judge_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
+def summarise_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     """Return, per trial and arm, how many features differ by more than a tenth of a standard
-    deviation, and how large a difference luck explains.
+    deviation, and how large a difference chance explains.
 
     Returns
     -------
-    DataFrame with columns trial, arm, features, large, largest_sd, feature, luck_sd
-        ``luck_sd``: exceeded by the largest of so many independent differences, of all arms and
-        trials together, in one fair draw of twenty.
+    DataFrame with columns trial, arm, features, large, largest_sd, feature, chance_sd
+        ``chance_sd``: in 5 % of fair randomisations the largest of so many independent
+        differences, of all arms and trials together, exceeds it.
     """
-    rows, pairs = [], len(balance.drop_duplicates(["trial", "arm"]))
-    errors = _find_errors(trial)
+    pairs, errors = len(balance.drop_duplicates(["trial", "arm"])), _compute_errors(trial)
+    rows = []
     for (name, arm), part in balance.groupby(["trial", "arm"]):
-        error = errors[name, arm]
-        worst = part.loc[part.difference_sd.abs().idxmax()]
-        luck = error * norm.isf(LEVEL / 2 / len(part) / pairs)
-        rows.append(
-            (
-                name,
-                arm,
-                len(part),
-                int((part.difference_sd.abs() > SMALL).sum()),
-                abs(worst.difference_sd),
-                worst.feature,
-                luck,
-            )
-        )
-    return pd.DataFrame(
-        rows, columns=["trial", "arm", "features", "large", "largest_sd", "feature", "luck_sd"]
-    )
+        size = part.difference_sd.abs()
+        chance = errors[name, arm] * norm.isf(BALANCE_LEVEL / 2 / len(part) / pairs)
+        large, worst = int((size > LARGE_DIFFERENCE_SD).sum()), part.feature[size.idxmax()]
+        rows.append((name, arm, len(part), large, size.max(), worst, chance))
+    return pd.DataFrame(rows, columns=SUMMARY)
 
 
-def _find_errors(trial: Trial) -> pd.Series:
+def _compute_errors(trial: Trial) -> pd.Series:
     """Return the standard error of a standardised difference by trial and arm; unequal weights
     count as fewer customers (Kish 1965).
     """
@@ -201,102 +232,81 @@ def _find_errors(trial: Trial) -> pd.Series:
     return np.sqrt(error + error.xs(CONTROL, level="arm").reindex(error.index, level="trial"))
 
 
-def set_aside(trial: Trial) -> tuple[Trial, list[str]]:
-    """Return a trial by lot without the features that its arms can't have shared before, and their
-    names.
+def drop_post_assignment(trial: Trial) -> tuple[Trial, list[str]]:
+    """Return a randomised trial without the features written after the assignment, and their names.
 
-    What was known before a draw differs between the arms by luck alone. A feature that differs by
-    more than 0.1 standard deviations and more than luck does in one fair draw of a thousand was
-    written, or changed, after the assignment; a model that knows it takes the effect away, or turns
-    it around.
+    What was known before a randomisation differs between the arms by chance alone. A feature that
+    differs by more than 0.1 standard deviations, and by more than the largest difference in 0.1 %
+    of fair randomisations, was written, or changed, after the assignment; a model that knows it
+    takes the effect away, or turns it around.
     """
     balance = compare_features(trial)
     if balance.empty:
         return trial, []
-    errors = (
-        _find_errors(trial).reindex(pd.MultiIndex.from_frame(balance[["trial", "arm"]])).to_numpy()
-    )
-    wide = balance.difference_sd.abs() > np.maximum(
-        SMALL, errors * norm.isf(SURE / 2 / len(balance))
-    )
-    odd = {*balance.feature[wide]}
-    found = [
-        name
-        for name in trial.features
-        if any(
-            words == name or words.startswith((f"{name}: ", f"{name} is empty")) for words in odd
-        )
+    pairs = pd.MultiIndex.from_frame(balance[["trial", "arm"]])
+    errors = _compute_errors(trial).reindex(pairs).to_numpy()
+    chance = errors * norm.isf(POST_ASSIGNMENT_LEVEL / 2 / len(balance))
+    columns = balance.feature[
+        balance.difference_sd.abs() > np.maximum(LARGE_DIFFERENCE_SD, chance)
+    ].unique()
+    left_out = [
+        name for name in trial.features if any(_is_made_from(name, column) for column in columns)
     ]
-    return replace(trial, features=[name for name in trial.features if name not in found]), found
+    features = [name for name in trial.features if name not in left_out]
+    return replace(trial, features=features), left_out
+
+
+def _is_made_from(feature: str, column: str) -> bool:
+    """Return whether a column of ``spread_out`` is one of this feature."""
+    return column == feature or column.startswith((f"{feature}: ", f"{feature} is empty"))
 
 
 def check_attrition(trial: Trial) -> pd.DataFrame:
-    """Return how many outcomes are missing in each arm, and whether they are missing alike.
+    """Return how many outcomes are missing in each arm, and whether they are missing evenly.
 
     Returns
     -------
     DataFrame with columns trial, arm, outcome, customers, missing, missing_share, p_value,
     worst_low, worst_high, verdict
         ``p_value``: chi-square test of equal shares, of the trial. ``worst_low``, ``worst_high``:
-        what the difference of means to control can be at most if all that is missing went one way
-        in the arm and the other in control (Manski 1990); for outcomes between 0 and 1, else empty.
+        bounds of the difference of means to control if all missing outcomes went one way in the arm
+        and the other in control (Manski 1990); for outcomes between 0 and 1, else empty.
     """
-    return pd.concat(
-        [
-            _miss(name, part.rows, outcome)
-            for name, part in iterate(trial)
-            for outcome in trial.outcomes
-        ],
-        ignore_index=True,
-    )
+    tables = [
+        _check_attrition_of(name, part.rows, outcome)
+        for name, part in trial.iterate()
+        for outcome in trial.outcomes
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _miss(name: str, rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
+def _check_attrition_of(name: str, rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
     counts = rows.groupby("arm")[outcome].agg(customers="size", known="count", total="sum")
     missing = counts.customers - counts.known
-    p = _test_alike(missing.to_numpy(), counts.customers.to_numpy())
+    p = _test_equal_shares(missing.to_numpy(), counts.customers.to_numpy())
     low, high = counts.total / counts.customers, (counts.total + missing) / counts.customers
     bounded = outcome != "value" and rows[outcome].dropna().between(0, 1).all()
-    bounds = {"worst_low": low - high[CONTROL], "worst_high": high - low[CONTROL]}
-    bounds = {
-        side: values.where((counts.index != CONTROL) & bounded) for side, values in bounds.items()
-    }
-    table = pd.DataFrame(
-        {
-            "customers": counts.customers,
-            "missing": missing,
-            "missing_share": missing / counts.customers,
-            **bounds,
-        }
-    ).reset_index()
-    return table.assign(
+    has_bounds = (counts.index != CONTROL) & bounded
+    table = counts.assign(
         trial=name,
         outcome=outcome,
+        missing=missing,
+        missing_share=missing / counts.customers,
+        worst_low=(low - high[CONTROL]).where(has_bounds),
+        worst_high=(high - low[CONTROL]).where(has_bounds),
         p_value=p,
-        verdict=(
-            "more missing in one arm"
-            if p < LUCK
-            else "missing alike"
-            if missing.any()
-            else "none missing"
-        ),
-    )[
-        [
-            "trial",
-            "arm",
-            "outcome",
-            "customers",
-            "missing",
-            "missing_share",
-            "p_value",
-            "worst_low",
-            "worst_high",
-            "verdict",
-        ]
-    ]
+        verdict=_judge_missing(p, missing),
+    )
+    return table.reset_index()[ATTRITION]
 
 
-def _test_alike(missing: np.ndarray, customers: np.ndarray) -> float:
+def _judge_missing(p: float, missing: pd.Series) -> str:
+    if p < CHECK_LEVEL:
+        return MISSING_UNEVENLY
+    return MISSING_EVENLY if missing.any() else NONE_MISSING
+
+
+def _test_equal_shares(missing: np.ndarray, customers: np.ndarray) -> float:
     share = missing.sum() / customers.sum()
     if share in (0, 1):
         return 1.0

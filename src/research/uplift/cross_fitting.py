@@ -1,5 +1,5 @@
-"""Effects of every customer by models that never saw him or her: a trial in parts, each predicted
-from the others, again and again with other parts.
+"""Effects of every customer, out of fold: a trial in parts, each predicted from the others, again
+and again with other parts.
 """
 
 from collections.abc import Sequence
@@ -8,79 +8,77 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from research.uplift.doubly_robust import Sample, centre, divide
-from research.uplift.learners import RANDOM, RISK, prepare, teach
+from research.uplift.doubly_robust import Sample, assign_folds
+from research.uplift.learners.average import fit_all
+from research.uplift.learners.families import RANDOM, RISK
+from research.uplift.learners.training import prepare_training
 
 PROCESSES = 2
 
 
 @dataclass(frozen=True)
-class Crossed:
+class CrossFit:
     """One cross-fitting.
 
     Attributes
     ----------
-    effects : by model, (rows, arms other than control), in the outcome's unit; ``random`` and the
-        rivals are rankings, whose numbers are no effects
+    effects : by model, (rows, arms other than control), in the outcome's unit; the random ranking
+        and the heuristic one are rankings, whose numbers are no effects
     strata : (rows,), the part and the trial of each row: levels of different parts come from
-        different models, and of different trials from different weeks,
-        so that only rows of one stratum are ranked against each other
+        different models, and of different trials from different weeks, so that only rows of one
+        stratum are ranked against each other
     """
 
     effects: dict[str, np.ndarray]
     strata: np.ndarray
 
-    def rank_by(self, model: str) -> np.ndarray:
-        """Return what rows are ranked by: a model's numbers less the mean of their stratum."""
-        return centre(self.effects[model], self.strata)
-
 
 def cross_fit(
-    sample: Sample, folds: int, repeats: int, seed: int, rival: str = RISK
-) -> list[Crossed]:
-    """Return, for every repeat of a cross-fitting, what is said of each row by models that never
-    saw its customer.
+    sample: Sample, folds: int, repeats: int, seed: int, heuristic: str = RISK
+) -> list[CrossFit]:
+    """Return the effects of each row by models of other customers, for every repeat.
 
     Parameters
     ----------
-    rival : ``RISK`` ranks by the chance of a bad outcome, whatever the arm; ``RESPONSE`` by the
-        outcome expected with it
+    heuristic : ``RISK`` ranks by the probability of an unfavourable outcome, whatever the arm;
+        ``RESPONSE`` by the outcome predicted with it
     """
-    cuts = [divide(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
+    fold_of = [assign_folds(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
     tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
-    found = Parallel(n_jobs=PROCESSES)(
-        delayed(_fit_fold)(sample, cuts[repeat] == fold, seed + repeat, rival)
+    fitted = Parallel(n_jobs=PROCESSES)(
+        delayed(_fit_fold)(sample, fold_of[repeat] == fold, seed + repeat, heuristic)
         for repeat, fold in tasks
     )
-    parts = [
-        [part for (at, _), part in zip(tasks, found, strict=True) if at == repeat]
-        for repeat in range(repeats)
-    ]
-    return [
-        Crossed(
-            _join(parts[repeat], cuts[repeat], seed + repeat),
-            cuts[repeat] * (sample.trial.max() + 1) + sample.trial,
-        )
-        for repeat in range(repeats)
-    ]
+    trials = sample.trial.max() + 1
+    cross_fits = []
+    for repeat, fold in enumerate(fold_of):
+        parts = [part for (at, _), part in zip(tasks, fitted, strict=True) if at == repeat]
+        effects = _join_folds(parts, fold, seed + repeat)
+        cross_fits.append(CrossFit(effects, fold * trials + sample.trial))
+    return cross_fits
 
 
-def _fit_fold(sample: Sample, rest: np.ndarray, seed: int, rival: str) -> dict[str, np.ndarray]:
-    lesson = prepare(sample.take(~rest), sample.trees[rest], sample.lines[rest], seed)
-    ranking = (
-        np.tile(-lesson.new_prognosis[:, None], (1, len(sample.arms) - 1))
-        if rival == RISK
-        else lesson.expected[:, 1:]
+def _fit_fold(
+    sample: Sample, inside: np.ndarray, seed: int, heuristic: str
+) -> dict[str, np.ndarray]:
+    part = prepare_training(
+        sample.take(~inside), sample.tree_features[inside], sample.linear_features[inside], seed
     )
-    return {rival: ranking} | teach(lesson)
+    ranking = (
+        np.tile(-part.new_prognosis[:, None], (1, len(sample.arms) - 1))
+        if heuristic == RISK
+        else part.predicted[:, 1:]
+    )
+    return {heuristic: ranking} | fit_all(part)
 
 
-def _join(
+def _join_folds(
     parts: Sequence[dict[str, np.ndarray]], fold: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
+    """Return the effects of all rows in their order, and a random ranking first."""
     rows = np.concatenate([np.flatnonzero(fold == number) for number in range(len(parts))])
     order = np.argsort(rows)
     joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
-    shape = next(iter(joined.values())).shape
-    lot = np.random.default_rng(seed).random((shape[0], 1))
-    return {RANDOM: np.repeat(lot, shape[1], axis=1)} | joined
+    size, arms = next(iter(joined.values())).shape
+    numbers = np.random.default_rng(seed).random((size, 1))
+    return {RANDOM: np.repeat(numbers, arms, axis=1)} | joined

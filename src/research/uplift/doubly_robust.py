@@ -1,10 +1,9 @@
-"""What customers would have done in every arm: outcome models that never saw the customer, and
-scores that stay right where the models are wrong.
+"""Predicted outcomes in every arm, out of fold, and doubly robust scores made from them.
 
-A doubly robust score is the expectation of an arm plus the weighted residual of those who were in
-it: its mean is the mean outcome of the arm if either the expectation or the propensity is right
-(Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In a randomised trial the
-propensity is.
+A doubly robust score is the predicted outcome of an arm plus the weighted residual of the customers
+who were in it: its mean is the mean outcome of the arm if either the prediction or the propensity
+is right (Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In a randomised trial
+the propensity is.
 """
 
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ import pandas as pd
 from lightgbm import LGBMRegressor
 
 from research.errors import StudyError
-from research.models.preprocessing import pass_on, scale
+from research.models.preprocessing import prepare_for_trees, prepare_scaled
 from research.study_schema import CONTROL
 from research.uplift.trials import Trial
 
-LEAST_IN_ARM = 50  # customers of each arm, for models of what customers would have done
-INNER = 2  # parts within a training part, so that no residual is that of a customer the model knows
+MIN_ARM_CUSTOMERS = 50  # of each arm, for models of its outcome
+SCORE_FOLDS = 5  # of the cross-fitting behind doubly robust scores
+INNER_FOLDS = 2  # within a training part, so that no residual is that of a customer the model saw
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,19 @@ class Sample:
 
     Attributes
     ----------
-    trees : (rows, columns), numbers as they are and categories numbered
-    lines : (rows, columns), numbers in standard deviations, a column for each category
+    tree_features : (rows, columns), numbers as they are and categories numbered
+    linear_features : (rows, columns), numbers in standard deviations, a column for each category
     arm : (rows,), 0 for control, then the arms in order
     outcome : (rows,), more is better
-    propensity : (rows,), the chance of the arm that the customer got
+    propensity : (rows,), the probability of the arm that the customer got
     customers : (rows,)
     trial : (rows,), the number of the trial; of several, differences between them are no
         differences between customers
     arms : names, control first
     """
 
-    trees: np.ndarray
-    lines: np.ndarray
+    tree_features: np.ndarray
+    linear_features: np.ndarray
     arm: np.ndarray
     outcome: np.ndarray
     propensity: np.ndarray
@@ -50,11 +50,16 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> "Sample":
         """Return some of the rows."""
-        parts = (
-            getattr(self, name)[rows]
-            for name in ("trees", "lines", "arm", "outcome", "propensity", "customers", "trial")
+        columns = (
+            self.tree_features,
+            self.linear_features,
+            self.arm,
+            self.outcome,
+            self.propensity,
+            self.customers,
+            self.trial,
         )
-        return Sample(*parts, self.arms)
+        return Sample(*(column[rows] for column in columns), self.arms)
 
     @property
     def size(self) -> int:
@@ -62,9 +67,10 @@ class Sample:
         return len(self.arm)
 
 
-def lay_out(trial: Trial, outcome: str) -> Sample:
-    """Return the rows of a trial whose outcome is known; the columns are prepared without a look at
-    arms or outcomes.
+def make_sample(trial: Trial, outcome: str) -> Sample:
+    """Return the rows of a trial whose outcome is known.
+
+    The features are prepared without a look at arms or outcomes.
 
     Raises
     ------
@@ -73,40 +79,39 @@ def lay_out(trial: Trial, outcome: str) -> Sample:
     """
     rows = trial.rows[trial.rows[outcome].notna()]
     arms = (CONTROL, *trial.arms)
-    counts = rows.arm.value_counts().reindex(arms, fill_value=0)
-    if (counts < LEAST_IN_ARM).any():
-        few = ", ".join(f"{n} in {arm}" for arm, n in counts[counts < LEAST_IN_ARM].items())
-        raise StudyError(
-            f"expected at least {LEAST_IN_ARM} customers with the outcome '{outcome}' in every arm,"
-            f" got {few}; leave the arm out, or pool it"
-        )
-    columns = (
-        rows[trial.features].assign(_trial=rows.trial)
-        if rows.trial.nunique() > 1
-        else rows[trial.features]
-    )
-    trees, lines = (
-        (
-            np.asarray(make().fit_transform(columns), float)
-            if columns.shape[1]
-            else np.empty((len(rows), 0))
-        )
-        for make in (pass_on, scale)
-    )
-    codes = pd.Categorical(rows.arm, arms).codes.astype(int)
-    numbers = (rows[name].to_numpy(float) for name in (outcome, "propensity"))
+    _require_arm_sizes(rows, outcome, arms)
+    columns = rows[trial.features]
+    columns = columns.assign(_trial=rows.trial) if rows.trial.nunique() > 1 else columns
     return Sample(
-        trees,
-        lines,
-        codes,
-        *numbers,
-        rows.customer_id.to_numpy(),
-        pd.factorize(rows.trial)[0],
-        arms,
+        tree_features=_transform(prepare_for_trees(), columns),
+        linear_features=_transform(prepare_scaled(), columns),
+        arm=pd.Categorical(rows.arm, arms).codes.astype(int),
+        outcome=rows[outcome].to_numpy(float),
+        propensity=rows.propensity.to_numpy(float),
+        customers=rows.customer_id.to_numpy(),
+        trial=pd.factorize(rows.trial)[0],
+        arms=arms,
     )
 
 
-def make_regression(rows: int, columns: int, seed: int) -> LGBMRegressor:
+def _require_arm_sizes(rows: pd.DataFrame, outcome: str, arms: tuple[str, ...]) -> None:
+    counts = rows.arm.value_counts().reindex(arms, fill_value=0)
+    small = counts[counts < MIN_ARM_CUSTOMERS]
+    if len(small):
+        sizes = ", ".join(f"{n} in {arm}" for arm, n in small.items())
+        raise StudyError(
+            f"expected at least {MIN_ARM_CUSTOMERS} customers with the outcome '{outcome}' in every"
+            f" arm, got {sizes}; leave the arm out, or pool it"
+        )
+
+
+def _transform(transformer, columns: pd.DataFrame) -> np.ndarray:
+    if not columns.shape[1]:
+        return np.empty((len(columns), 0))
+    return np.asarray(transformer.fit_transform(columns), float)
+
+
+def make_outcome_model(rows: int, columns: int, seed: int) -> LGBMRegressor:
     """Return cautious gradient boosting: effects are small, and noise is large."""
     return LGBMRegressor(
         n_estimators=50,
@@ -124,69 +129,73 @@ def make_regression(rows: int, columns: int, seed: int) -> LGBMRegressor:
     )
 
 
-def regress(
-    columns: np.ndarray,
+def fit_predict(
+    features: np.ndarray,
     target: np.ndarray,
-    new: np.ndarray,
+    new_features: np.ndarray,
     seed: int,
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return what gradient boosting expects of new rows; without columns the (weighted) mean."""
-    if not columns.shape[1] or np.ptp(target) == 0:
-        return np.full(len(new), np.average(target, weights=weights))
-    return (
-        make_regression(*columns.shape, seed)
-        .fit(columns, target, sample_weight=weights)
-        .predict(new)
-    )
+    """Return predictions of gradient boosting for new rows; without columns the (weighted) mean."""
+    if not features.shape[1] or np.ptp(target) == 0:
+        return np.full(len(new_features), np.average(target, weights=weights))
+    model = make_outcome_model(*features.shape, seed)
+    return model.fit(features, target, sample_weight=weights).predict(new_features)
 
 
-def expect_outcomes(learn: Sample, new: np.ndarray, seed: int) -> np.ndarray:
-    """Return the outcome that each new row would have in every arm: (rows, arms), one model per
-    arm.
+def predict_outcomes(train: Sample, new_features: np.ndarray, seed: int) -> np.ndarray:
+    """Return the predicted outcome of each new row in every arm, one model per arm: (rows, arms).
+
+    Parameters
+    ----------
+    new_features : (rows, columns), tree features of the new rows
     """
-    parts = (learn.arm == arm for arm in range(len(learn.arms)))
+    parts = [train.arm == arm for arm in range(len(train.arms))]
     return np.column_stack(
-        [regress(learn.trees[part], learn.outcome[part], new, seed) for part in parts]
+        [
+            fit_predict(train.tree_features[part], train.outcome[part], new_features, seed)
+            for part in parts
+        ]
     )
 
 
-def divide(sample: Sample, folds: int, seed: int) -> np.ndarray:
-    """Return the fold of each row, drawn by lot: arms in equal shares, a customer's rows
-    together.
+def assign_folds(sample: Sample, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each row, drawn at random.
+
+    Arms have equal shares in every fold, and a customer's rows are in one fold.
     """
     codes, first = np.unique(sample.customers, return_index=True)
-    dealt = np.lexsort((np.random.default_rng(seed).random(len(codes)), sample.arm[first]))
+    order = np.lexsort((np.random.default_rng(seed).random(len(codes)), sample.arm[first]))
     fold = np.empty(len(codes), dtype=int)
-    fold[dealt] = np.arange(len(codes)) % folds
+    fold[order] = np.arange(len(codes)) % folds
     return fold[np.searchsorted(codes, sample.customers)]
 
 
-def expect_unseen(sample: Sample, folds: int, seed: int) -> np.ndarray:
-    """Return the outcome expected in every arm, by models fitted on other customers: (rows,
-    arms).
-    """
-    fold, expected = divide(sample, folds, seed), np.empty((sample.size, len(sample.arms)))
+def predict_out_of_fold(sample: Sample, folds: int, seed: int) -> np.ndarray:
+    """Return the predicted outcome in every arm, by models of other customers: (rows, arms)."""
+    fold = assign_folds(sample, folds, seed)
+    predicted = np.empty((sample.size, len(sample.arms)))
     for number in range(folds):
-        expected[fold == number] = expect_outcomes(
-            sample.take(fold != number), sample.trees[fold == number], seed
+        inside = fold == number
+        predicted[inside] = predict_outcomes(
+            sample.take(~inside), sample.tree_features[inside], seed
         )
-    return expected
+    return predicted
 
 
-def score_arms(sample: Sample, expected: np.ndarray) -> np.ndarray:
+def compute_scores(sample: Sample, predicted: np.ndarray) -> np.ndarray:
     """Return the doubly robust score of each row in every arm: (rows, arms).
 
     Parameters
     ----------
-    expected : (rows, arms), by models that did not see the row
+    predicted : (rows, arms), outcomes by models that did not see the row
     """
     inside = sample.arm[:, None] == np.arange(len(sample.arms))
-    residual = (sample.outcome - expected[np.arange(sample.size), sample.arm]) / sample.propensity
-    return expected + inside * residual[:, None]
+    residual = (sample.outcome - predicted[np.arange(sample.size), sample.arm]) / sample.propensity
+    return predicted + inside * residual[:, None]
 
 
-def contrast(scores: np.ndarray) -> np.ndarray:
+def subtract_control(scores: np.ndarray) -> np.ndarray:
     """Return the score of each arm less that of control: (rows, arms other than control)."""
     return scores[:, 1:] - scores[:, :1]
 

@@ -1,48 +1,50 @@
-"""Is there anything to target? Whether predicted effects come true on customers whom no model saw,
-and whether as much is found where nothing can be.
+"""Effect heterogeneity: whether effects differ between customers in a way that can be predicted.
 
-The test is sequential (Wager 2024, arXiv:2405.05534): in each part of the customers, learned from
-the parts before it alone, the slope of doubly robust scores on predicted effects over its error
-(the best linear predictor of Chernozhukov, Demirer, Duflo & Fernandez-Val 2025,
-doi:10.3982/ECTA19303) is nearly standard normal where effects are the same for all; so is the sum
-of the parts over the root of their number. Of several divisions the median counts, which errs on
-the safe side.
+The test is a sequential cross-validated one (Wager 2024, arXiv:2405.05534). In each part of the
+customers, with models of the parts before it alone, the slope of doubly robust scores on predicted
+effects over its standard error (the best linear predictor of Chernozhukov, Demirer, Duflo &
+Fernandez-Val 2025, doi:10.3982/ECTA19303) is nearly standard normal where effects are the same for
+all; so is the sum of the parts over the root of their number. Of several divisions the median
+counts, which errs on the safe side. Placebos repeat the test with permuted arms.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from research.evaluation.intervals import Z
-from research.uplift.average_effects import find_error
-from research.uplift.cross_fitting import PROCESSES, Crossed
+from research.uplift.average_effects import compute_standard_error
+from research.uplift.cross_fitting import PROCESSES, CrossFit
 from research.uplift.doubly_robust import (
     Sample,
+    assign_folds,
     centre,
-    contrast,
-    divide,
-    expect_outcomes,
-    score_arms,
+    compute_scores,
+    predict_outcomes,
+    subtract_control,
 )
-from research.uplift.learners import LEARNERS, prepare
+from research.uplift.learners.dr_learner import LINEAR_DR_LEARNER
+from research.uplift.learners.log_odds_shift import LOG_ODDS_SHIFT
+from research.uplift.learners.training import prepare_training
+from research.uplift.learners.x_learner import X_LEARNER
+from research.uplift.significance import adjust_holm
 
-TESTERS = (
-    "shift of log-odds",
-    "X-learner",
-    "DR-learner, linear",
-)  # whose effects are averaged for the test: quick, and unlike
-PARTS, FEWER = 5, 3  # of the customers in the test, and in its placebos
-GROUPS = 5
+# learners whose effects are averaged for the test: fast, and unlike each other
+TEST_LEARNERS = (LOG_ODDS_SHIFT, X_LEARNER, LINEAR_DR_LEARNER)
+TEST_PARTS, PLACEBO_PARTS = 5, 3  # of the customers
+EFFECT_GROUPS = 5
 TESTS = ["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"]
+PLACEBOS = ["outcome", "placebo", "arm", "z_effect", "z_differences"]
+GROUPS = ["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"]
 
 
-def judge_differences(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.DataFrame:
-    """Return, per arm, the test of whether the effect differs between customers in a way that can
-    be foretold.
+def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.DataFrame:
+    """Return, per arm, the test of whether the effect differs between customers in a predictable
+    way.
 
     Parameters
     ----------
@@ -51,13 +53,13 @@ def judge_differences(sample: Sample, outcome: str, divisions: int, seed: int) -
     Returns
     -------
     DataFrame with columns outcome, arm, z, p_value, p_adjusted, n, divisions
-        ``p_value`` is one-sided: only effects that come true count. ``p_adjusted`` is Holm's over
-        the arms.
+        ``p_value`` is one-sided: only predicted effects that come true count. ``p_adjusted`` is
+        Holm's over the arms.
     """
-    found = Parallel(n_jobs=PROCESSES)(
-        delayed(_test_once)(sample, seed + 1000 * number) for number in range(divisions)
+    z_values = Parallel(n_jobs=PROCESSES)(
+        delayed(compute_z)(sample, seed + 1000 * number) for number in range(divisions)
     )
-    z = np.median(found, axis=0)
+    z = np.median(z_values, axis=0)
     p = norm.sf(z)
     table = pd.DataFrame(
         {
@@ -65,34 +67,32 @@ def judge_differences(sample: Sample, outcome: str, divisions: int, seed: int) -
             "arm": sample.arms[1:],
             "z": z,
             "p_value": p,
-            "p_adjusted": multipletests(p, method="holm")[1],
+            "p_adjusted": adjust_holm(p),
         }
     )
     return table.assign(n=sample.size, divisions=divisions)[TESTS]
 
 
-def _test_once(sample: Sample, seed: int, parts: int = PARTS) -> np.ndarray:
-    """Return the z of every arm of one division."""
-    part = divide(sample, parts, seed)
+def compute_z(sample: Sample, seed: int, parts: int = TEST_PARTS) -> np.ndarray:
+    """Return the z of every arm, of one division into parts: (arms other than control,)."""
+    part = assign_folds(sample, parts, seed)
     steps = [
-        _step(sample.take(part < number), sample.take(part == number), seed)
+        _compute_step(sample.take(part < number), sample.take(part == number), seed)
         for number in range(1, parts)
     ]
     return np.sum(steps, axis=0) / np.sqrt(parts - 1)
 
 
-def _step(learn: Sample, judge: Sample, seed: int) -> np.ndarray:
-    lesson = prepare(learn, judge.trees, judge.lines, seed)
-    effects = centre(
-        np.mean([_standardise(LEARNERS[name](lesson)) for name in TESTERS], axis=0), judge.trial
-    )
-    change = centre(contrast(score_arms(judge, lesson.expected)), judge.trial)
-    return np.array(
-        [
-            _measure_slope(effects[:, arm], change[:, arm], judge.customers)
-            for arm in range(change.shape[1])
-        ]
-    )
+def _compute_step(train: Sample, test: Sample, seed: int) -> np.ndarray:
+    part = prepare_training(train, test.tree_features, test.linear_features, seed)
+    predictions = [_standardise(learner.estimator(part)) for learner in TEST_LEARNERS]
+    effects = centre(np.mean(predictions, axis=0), test.trial)
+    change = centre(subtract_control(compute_scores(test, part.predicted)), test.trial)
+    slopes = [
+        _compute_slope_z(effects[:, arm], change[:, arm], test.customers)
+        for arm in range(change.shape[1])
+    ]
+    return np.array(slopes)
 
 
 def _standardise(effects: np.ndarray) -> np.ndarray:
@@ -102,17 +102,15 @@ def _standardise(effects: np.ndarray) -> np.ndarray:
     )
 
 
-def _measure_slope(effects: np.ndarray, change: np.ndarray, customers: np.ndarray) -> float:
+def _compute_slope_z(effects: np.ndarray, change: np.ndarray, customers: np.ndarray) -> float:
     """Return the slope over its error; 0 where the predicted effect is the same for all."""
     influence = (effects - effects.mean()) * (change - change.mean())
-    error = find_error(influence, customers)
+    error = compute_standard_error(influence, customers)
     return float(influence.mean() / error) if error > 0 else 0.0
 
 
-def permute(sample: Sample, seed: int) -> Sample:
-    """Return the sample with the arms dealt out anew among all rows: whatever is found in it is
-    luck.
-    """
+def permute_arms(sample: Sample, seed: int) -> Sample:
+    """Return the sample with its arms permuted among all rows, where no arm has any effect."""
     arm = np.random.default_rng(seed).permutation(sample.arm)
     shares = np.bincount(arm, minlength=len(sample.arms)) / len(arm)
     return replace(sample, arm=arm, propensity=shares[arm])
@@ -120,45 +118,47 @@ def permute(sample: Sample, seed: int) -> Sample:
 
 def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.DataFrame:
     """Return, per placebo and arm, the z of the average effect and of the differences (in three
-    parts), with the arms dealt out anew.
+    parts), with permuted arms.
 
     Returns
     -------
     DataFrame with columns outcome, placebo, arm, z_effect, z_differences
     """
-    found = Parallel(n_jobs=PROCESSES)(
-        delayed(_run_one)(sample, seed + number) for number in range(placebos)
+    z_values = Parallel(n_jobs=PROCESSES)(
+        delayed(_run_placebo)(sample, seed + number) for number in range(placebos)
     )
     rows = [
-        (outcome, number, sample.arms[1 + arm], *values)
-        for number, pairs in enumerate(found)
-        for arm, values in enumerate(pairs)
+        (outcome, number, sample.arms[1 + arm], *pair)
+        for number, pairs in enumerate(z_values)
+        for arm, pair in enumerate(pairs)
     ]
-    return pd.DataFrame(rows, columns=["outcome", "placebo", "arm", "z_effect", "z_differences"])
+    return pd.DataFrame(rows, columns=PLACEBOS)
 
 
-def _run_one(sample: Sample, seed: int) -> list[tuple[float, float]]:
-    dealt = permute(sample, seed)
-    differences = _test_once(dealt, seed, FEWER)
-    part = divide(dealt, 2, seed)
-    expected = np.empty((dealt.size, len(dealt.arms)))
+def _run_placebo(sample: Sample, seed: int) -> list[tuple[float, float]]:
+    permuted = permute_arms(sample, seed)
+    differences = compute_z(permuted, seed, PLACEBO_PARTS)
+    part = assign_folds(permuted, 2, seed)
+    predicted = np.empty((permuted.size, len(permuted.arms)))
     for number in range(2):
-        expected[part == number] = expect_outcomes(
-            dealt.take(part != number), dealt.trees[part == number], seed
+        inside = part == number
+        predicted[inside] = predict_outcomes(
+            permuted.take(~inside), permuted.tree_features[inside], seed
         )
-    change = contrast(score_arms(dealt, expected))
+    change = subtract_control(compute_scores(permuted, predicted))
     effects = [
-        change[:, arm].mean() / find_error(change[:, arm] - change[:, arm].mean(), dealt.customers)
-        for arm in range(change.shape[1])
+        column.mean() / compute_standard_error(column - column.mean(), permuted.customers)
+        for column in change.T
     ]
     return [*zip(effects, differences, strict=True)]
 
 
-def sort_groups(
-    said: list[Crossed], model: str, sample: Sample, scores: np.ndarray, outcome: str
+def tabulate_groups(
+    cross_fits: Sequence[CrossFit], model: str, sample: Sample, scores: np.ndarray, outcome: str
 ) -> pd.DataFrame:
-    """Return the average effect among customers sorted into fifths by predicted effect within each
-    part and trial, a mean over the repeats.
+    """Return the average effect in fifths of the customers by predicted effect.
+
+    Customers are sorted within each part and trial; numbers are means over the repeats.
 
     Returns
     -------
@@ -166,50 +166,28 @@ def sort_groups(
         Group 1 has the smallest predicted effects. The interval is that of the mean error of the
         repeats: 95 %, clustered by customer.
     """
-    change, rows = contrast(scores), []
-    for arm in range(change.shape[1]):
-        found = np.mean(
-            [
-                _sort_once(one.effects[model][:, arm], change[:, arm], sample.customers, one.strata)
-                for one in said
-            ],
-            axis=0,
-        )
-        rows += [
-            (
-                outcome,
-                sample.arms[1 + arm],
-                model,
-                group + 1,
-                p,
-                e,
-                e - Z * error,
-                e + Z * error,
-                round(n),
-            )
-            for group, (p, e, error, n) in enumerate(found)
+    change, rows = subtract_control(scores), []
+    for at, arm in enumerate(sample.arms[1:]):
+        repeats = [
+            _average_groups(one.effects[model][:, at], change[:, at], sample.customers, one.strata)
+            for one in cross_fits
         ]
-    return pd.DataFrame(
-        rows,
-        columns=["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"],
-    )
+        for group, (predicted, effect, error, n) in enumerate(np.mean(repeats, axis=0), start=1):
+            interval = effect - Z * error, effect + Z * error
+            rows.append((outcome, arm, model, group, predicted, effect, *interval, round(n)))
+    return pd.DataFrame(rows, columns=GROUPS)
 
 
-def _sort_once(
+def _average_groups(
     effects: np.ndarray, change: np.ndarray, customers: np.ndarray, strata: np.ndarray
 ) -> list[tuple[float, float, float, float]]:
+    """Return the mean predicted effect, the effect, its error and the size of each group."""
     places = pd.Series(effects).groupby(strata).rank(method="first", pct=True).to_numpy()
-    group = np.ceil(places * GROUPS).astype(int) - 1
-    found = []
-    for number in range(GROUPS):
+    group = np.ceil(places * EFFECT_GROUPS).astype(int) - 1
+    averages = []
+    for number in range(EFFECT_GROUPS):
         inside = group == number
         mean = change[inside].mean()
-        found.append(
-            (
-                effects[inside].mean(),
-                mean,
-                find_error(change[inside] - mean, customers[inside]),
-                float(inside.sum()),
-            )
-        )
-    return found
+        error = compute_standard_error(change[inside] - mean, customers[inside])
+        averages.append((effects[inside].mean(), mean, error, float(inside.sum())))
+    return averages

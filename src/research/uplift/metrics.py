@@ -1,69 +1,88 @@
-"""Scores of rankings by effect, from a trial by lot: who is ranked first should be who gains most.
-``docs/uplift-scores.md`` defines them.
+"""Scores of rankings by effect in a randomised trial: who is ranked first should gain most.
 
-Curves are drawn from the outcomes of customers in the arm and in control, weighted by the inverse
-of their propensity; RATE, calibration and the gain of a policy from doubly robust scores of all
-customers. Every score is written for a matrix of weights (resamples by rows); rows that tie share
-their place.
+``docs/uplift-scores.md`` defines them. Curves are drawn from the outcomes of customers in the arm
+and in control, weighted by the inverse of their propensity; RATE, calibration and the gain of a
+policy from doubly robust scores of all customers. Every score is written for a matrix of weights
+(resamples by rows); rows that tie share their place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from research.evaluation.bootstrap import draw_weights, find_interval, judge
-from research.uplift.cross_fitting import Crossed
-from research.uplift.doubly_robust import Sample, centre, contrast
-from research.uplift.learners import FAMILIES, RANDOM, RESPONSE, RISK
+from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.uplift.cross_fitting import CrossFit
+from research.uplift.doubly_robust import Sample, centre, subtract_control
+from research.uplift.learners.families import NOT_EFFECTS, find_family
 
-STEPS = 200  # of a ranking, at most, between which a curve is taken as straight
-TOPS = (0.1, 0.3)
+MAX_STEPS = 200  # of a ranking, between which a curve is taken as straight
+TOP_SHARES = (0.1, 0.3)
 CURVES = {"auuc": "uplift", "qini": "qini", "adjusted_qini": "adjusted_qini"}
-RANKINGS = (
-    RANDOM,
-    RISK,
-    RESPONSE,
-)  # whose numbers are no effects: they have neither slope nor gain
-SCORES = ["outcome", "arm", "model", "family", "metric", "value", "low", "high", "n"]
+EFFECT_METRICS = ("slope", "gain")  # of predicted effects, not of rankings
 BEST_ARM = "best arm"
+KEYS = ["outcome", "arm", "model", "family"]
+SCORES = [
+    *KEYS,
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "divisions",
+    "lowest",
+    "highest",
+]
+DIFFERENCES = [*KEYS, "reference", "metric", "value", "low", "high", "n", "verdict"]
+Scores = dict[str, np.ndarray]  # by metric
+ScoresByModel = dict[tuple[str, str], Scores]  # by arm and model
 
 
 @dataclass(frozen=True)
-class Steps:
-    """A ranking, highest first, in steps that hold tied rows together: (rows, steps) membership,
-    and whether the first step is the top.
+class RankingSteps:
+    """A ranking, highest first, in steps that keep tied rows together.
+
+    Attributes
+    ----------
+    member : (rows, steps), 1 where a row is in a step; the first step is the top
     """
 
     member: csr_matrix
 
     def add_up(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return, for each row of weights, the sums of weight times value from the top down to the
-        end of each step: (weights, steps).
+        """Return the sums of weight times value from the top down to the end of each step:
+        (weights, steps).
         """
         return np.cumsum((self.member.multiply(values[:, None]).T.tocsr() @ weights.T).T, axis=1)
 
 
-def rank(effects: np.ndarray) -> Steps:
-    """Return the steps of a ranking of rows by effect, at most ``STEPS`` of about equally many
+def rank(effects: np.ndarray) -> RankingSteps:
+    """Return the steps of a ranking of rows by effect, at most ``MAX_STEPS`` of about equally many
     rows.
     """
     order = np.argsort(-effects, kind="stable")
     ordered, n = effects[order], len(effects)
     ends = np.r_[np.flatnonzero(np.diff(ordered) != 0), n - 1]
     step = (
-        np.ceil((ends + 1) / n * STEPS).astype(int) if len(ends) > STEPS else np.arange(len(ends))
+        np.ceil((ends + 1) / n * MAX_STEPS).astype(int)
+        if len(ends) > MAX_STEPS
+        else np.arange(len(ends))
     )
     tied = np.repeat(np.unique(step, return_inverse=True)[1], np.diff(np.r_[-1, ends]))
     code = np.empty(n, dtype=int)
     code[order] = tied
-    return Steps(csr_matrix((np.ones(n), (np.arange(n), code)), shape=(n, tied[-1] + 1)))
+    shape = (n, tied[-1] + 1)
+    return RankingSteps(csr_matrix((np.ones(n), (np.arange(n), code)), shape=shape))
 
 
-def draw_curves(
-    steps: Steps, arm: np.ndarray, outcome: np.ndarray, propensity: np.ndarray, weights: np.ndarray
+def compute_curves(
+    steps: RankingSteps,
+    arm: np.ndarray,
+    outcome: np.ndarray,
+    propensity: np.ndarray,
+    weights: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Return the uplift curve and the Qini curve of one arm, from the empty list to everybody.
 
@@ -78,7 +97,7 @@ def draw_curves(
         ``share`` of the customers listed; ``uplift``: share times the difference of mean outcomes
         on the list; ``qini``: the outcomes on the list in the arm less those in control, per
         customer of either (Radcliffe 2007); ``adjusted_qini``: the same with the arms as large as
-        they are on the list. All three are what listing so many gains per customer of all.
+        they are on the list. All three are the gain of a list of that length, per customer of all.
     """
     size = [steps.add_up(weights, (arm == code) / propensity) for code in (1, 0)]
     total = [steps.add_up(weights, (arm == code) / propensity * outcome) for code in (1, 0)]
@@ -91,20 +110,18 @@ def draw_curves(
         "qini": qini,
         "adjusted_qini": _divide(size[0], size[0][:, -1:]) * effect,
     }
-    return {
-        name: np.column_stack([np.zeros(len(weights)), values]) for name, values in curves.items()
-    }
+    start = np.zeros(len(weights))
+    return {name: np.column_stack([start, values]) for name, values in curves.items()}
 
 
 def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(
-        part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0
-    )
+    zeros = np.zeros(np.broadcast_shapes(part.shape, whole.shape))
+    return np.divide(part, whole, out=zeros, where=whole > 0)
 
 
-def measure_area(share: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Return the area between a curve and the straight line to its end, which is where lists by lot
-    lie.
+def compute_area(share: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Return the area between a curve and the straight line to its end, which is that of random
+    lists.
     """
     return np.trapezoid(curve, share, axis=1) - curve[:, -1] / 2
 
@@ -117,52 +134,56 @@ def score_ranking(
     weights: np.ndarray,
     model: str = "",
     strata: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
+) -> Scores:
     """Return every score of one arm's ranking, once for each row of ``weights``.
 
     Parameters
     ----------
     effects : (rows,), predicted, or any number to rank by
-    strata : (rows,), within which rows are ranked against each other, see
-        ``cross_fitting.Crossed``; all of them unless given
     arm : position of the arm in ``sample.arms``
     scores : (rows, arms), doubly robust
+    strata : (rows,), within which rows are ranked against each other, see
+        ``cross_fitting.CrossFit``; all of them unless given
     """
     strata = np.zeros(len(effects), int) if strata is None else strata
-    inside, ranked = (sample.arm == arm) | (sample.arm == 0), np.round(centre(effects, strata), 12)
-    steps = rank(ranked[inside])
-    curves = draw_curves(
-        steps,
+    ranked = np.round(centre(effects, strata), 12)
+    change = subtract_control(scores)[:, arm - 1]
+    values = _score_curves(ranked, arm, sample, weights)
+    values |= _compute_rate(rank(ranked), change, weights)
+    if model not in NOT_EFFECTS:
+        values["slope"] = _compute_slope(ranked, centre(change, strata), weights)
+        values["gain"] = _compute_gain(effects[:, None] > 0, change[:, None], weights)
+    return values
+
+
+def _score_curves(ranked: np.ndarray, arm: int, sample: Sample, weights: np.ndarray) -> Scores:
+    """Return the areas of the curves, and the effects among the top shares."""
+    inside = (sample.arm == arm) | (sample.arm == 0)
+    curves = compute_curves(
+        rank(ranked[inside]),
         (sample.arm[inside] == arm).astype(int),
         sample.outcome[inside],
         sample.propensity[inside],
         weights[:, inside],
     )
-    found = {name: measure_area(curves["share"], curves[curve]) for name, curve in CURVES.items()}
-    for top in TOPS:
-        at = np.array(
-            [np.interp(top, *pair) for pair in zip(curves["share"], curves["uplift"], strict=True)]
+    values = {name: compute_area(curves["share"], curves[curve]) for name, curve in CURVES.items()}
+    for top in TOP_SHARES:
+        pairs = zip(curves["share"], curves["uplift"], strict=True)
+        values[f"uplift_at_{round(100 * top)}"] = (
+            np.array([np.interp(top, *pair) for pair in pairs]) / top
         )
-        found[f"uplift_at_{round(100 * top)}"] = at / top
-    change = contrast(scores)[:, arm - 1]
-    found |= _rate(rank(ranked), change, weights)
-    if model not in RANKINGS:
-        found |= {
-            "slope": _slope(ranked, centre(change, strata), weights),
-            "gain": _gain(effects[:, None] > 0, change[:, None], weights),
-        }
-    return found
+    return values
 
 
-def _rate(steps: Steps, change: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _compute_rate(steps: RankingSteps, change: np.ndarray, weights: np.ndarray) -> Scores:
     """Return the area below the targeting operator characteristic: plain (AUTOC), and weighted by
     the share listed (Qini).
 
     Yadlowsky, Fleming, Shah, Brunskill & Wager 2025, doi:10.1080/01621459.2024.2393466.
     """
     size, total = steps.add_up(weights, np.ones(len(change))), steps.add_up(weights, change)
-    share, all_of_it = size / size[:, -1:], total[:, -1:] / size[:, -1:]
-    excess = np.where(size > 0, _divide(total, size) - all_of_it, 0)
+    share, average = size / size[:, -1:], total[:, -1:] / size[:, -1:]
+    excess = np.where(size > 0, _divide(total, size) - average, 0)
     width = np.diff(np.column_stack([np.zeros(len(weights)), share]), axis=1)
     return {
         "autoc": (width * excess).sum(axis=1),
@@ -170,7 +191,7 @@ def _rate(steps: Steps, change: np.ndarray, weights: np.ndarray) -> dict[str, np
     }
 
 
-def _slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _compute_slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the slope of doubly robust scores on predicted effects: 1 where they come true, below
     where they are too far apart.
     """
@@ -185,93 +206,107 @@ def _slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.n
     )
 
 
-def _gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return what choosing by effect gains per customer over the best that is the same for
-    everybody: one arm, or none.
+def _compute_gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the gain per customer of choosing by effect over the best uniform policy: one arm for
+    all, or none.
     """
     size = weights.sum(axis=1)
-    same = np.maximum((weights @ change / size[:, None]).max(axis=1), 0)
-    return weights @ (chosen * change).sum(axis=1) / size - same
+    uniform = np.maximum((weights @ change / size[:, None]).max(axis=1), 0)
+    return weights @ (chosen * change).sum(axis=1) / size - uniform
 
 
 def choose_arms(effects: np.ndarray) -> np.ndarray:
-    """Return whom each row gets: (rows, arms) with a 1 for the arm of the largest effect, if that
-    is above 0.
+    """Return which arm each row gets: (rows, arms) with a 1 for the arm of the largest effect, if
+    that is above 0.
     """
     best = effects.argmax(axis=1)
     return (np.arange(effects.shape[1]) == best[:, None]) & (effects > 0)
 
 
 def resample_uplift(
-    said: Sequence[Crossed], sample: Sample, scores: np.ndarray, resamples: int, seed: int
-) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    cross_fits: Sequence[CrossFit], sample: Sample, scores: np.ndarray, resamples: int, seed: int
+) -> ScoresByModel:
     """Return every score by arm and model, a mean over the repeats, on the sample (first entry) and
     on each resample of its customers.
 
     Parameters
     ----------
-    said : see ``cross_fitting.cross_fit``
+    cross_fits : see ``cross_fitting.cross_fit``
     scores : (rows, arms), doubly robust, cross-fitted
     """
     pieces: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
     for weights in draw_weights(sample.customers, resamples, seed):
-        for model in said[0].effects:
-            for arm in range(1, len(sample.arms)):
-                parts = [
-                    score_ranking(
-                        one.effects[model][:, arm - 1],
-                        arm,
-                        sample,
-                        scores,
-                        weights,
-                        model,
-                        one.strata,
-                    )
-                    for one in said
-                ]
-                _keep(pieces, (sample.arms[arm], model), parts)
-            if len(sample.arms) > 2 and model not in RANKINGS:
-                _keep(
-                    pieces,
-                    (BEST_ARM, model),
-                    [
-                        {"gain": _gain(choose_arms(one.effects[model]), contrast(scores), weights)}
-                        for one in said
-                    ],
-                )
+        for model in cross_fits[0].effects:
+            for key, repeats in _score_model(cross_fits, model, sample, scores, weights):
+                for metric in repeats[0]:
+                    mean = np.mean([values[metric] for values in repeats], axis=0)
+                    pieces.setdefault(key, {}).setdefault(metric, []).append(mean)
     return {
-        key: {name: np.concatenate(parts) for name, parts in found.items()}
-        for key, found in pieces.items()
+        key: {metric: np.concatenate(parts) for metric, parts in by_metric.items()}
+        for key, by_metric in pieces.items()
     }
 
 
-def _keep(pieces: dict, key: tuple[str, str], parts: list[dict[str, np.ndarray]]) -> None:
-    for name in parts[0]:
-        pieces.setdefault(key, {}).setdefault(name, []).append(
-            np.mean([part[name] for part in parts], axis=0)
+def _score_model(
+    cross_fits: Sequence[CrossFit],
+    model: str,
+    sample: Sample,
+    scores: np.ndarray,
+    weights: np.ndarray,
+) -> Iterator[tuple[tuple[str, str], list[Scores]]]:
+    """Yield the scores of one model by arm, one entry per repeat; of several arms also the gain of
+    giving each customer the best one.
+    """
+    for code, arm in enumerate(sample.arms[1:], start=1):
+        yield (
+            (arm, model),
+            [
+                score_ranking(
+                    one.effects[model][:, code - 1],
+                    code,
+                    sample,
+                    scores,
+                    weights,
+                    model,
+                    one.strata,
+                )
+                for one in cross_fits
+            ],
+        )
+    if len(sample.arms) > 2 and model not in NOT_EFFECTS:
+        change = subtract_control(scores)
+        yield (
+            (BEST_ARM, model),
+            [
+                {"gain": _compute_gain(choose_arms(one.effects[model]), change, weights)}
+                for one in cross_fits
+            ],
         )
 
 
 def score_divisions(
-    said: Sequence[Crossed], sample: Sample, scores: np.ndarray
-) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Return every score by arm and model on each repeat alone: what a single division of the
-    customers would have said.
+    cross_fits: Sequence[CrossFit], sample: Sample, scores: np.ndarray
+) -> ScoresByModel:
+    """Return every score by arm and model on each repeat alone: (repeats,).
+
+    It shows by how much a single division of the customers misleads.
     """
-    alone = [resample_uplift([one], sample, scores, 0, 0) for one in said]
+    single = [resample_uplift([one], sample, scores, 0, 0) for one in cross_fits]
     return {
-        key: {name: np.concatenate([one[key][name] for one in alone]) for name in found}
-        for key, found in alone[0].items()
+        key: {metric: np.concatenate([one[key][metric] for one in single]) for metric in by_metric}
+        for key, by_metric in single[0].items()
     }
 
 
-def tabulate_uplift(resampled: dict, alone: dict, outcome: str, n: int) -> pd.DataFrame:
+def tabulate_uplift(
+    resampled: ScoresByModel, divisions: ScoresByModel, outcome: str, n: int
+) -> pd.DataFrame:
     """Return the long score table.
 
     Parameters
     ----------
     resampled : see ``resample_uplift``
-    alone : see ``score_divisions``
+    divisions : see ``score_divisions``
 
     Returns
     -------
@@ -280,56 +315,43 @@ def tabulate_uplift(resampled: dict, alone: dict, outcome: str, n: int) -> pd.Da
         95 % interval; ``n``: customers judged; ``lowest`` and ``highest`` of the single divisions,
         over which ``value`` is the mean.
     """
-    rows = [
-        (
-            outcome,
-            arm,
-            model,
-            FAMILIES.get(model, "learner"),
-            metric,
-            *find_interval(values),
-            n,
-            len(each),
-            each.min(),
-            each.max(),
-        )
-        for (arm, model), found in resampled.items()
-        for metric, values in found.items()
-        for each in (alone[arm, model][metric],)
-    ]
-    return pd.DataFrame(rows, columns=[*SCORES, "divisions", "lowest", "highest"])
+    rows = []
+    for (arm, model), by_metric in resampled.items():
+        for metric, values in by_metric.items():
+            single = divisions[arm, model][metric]
+            spread = len(single), single.min(), single.max()
+            key = outcome, arm, model, find_family(model)
+            rows.append((*key, metric, *percentile_interval(values), n, *spread))
+    return pd.DataFrame(rows, columns=SCORES)
 
 
 def tabulate_uplift_differences(
-    resampled: dict, outcome: str, references: Sequence[str], n: int
+    resampled: ScoresByModel, outcome: str, references: Sequence[str], n: int
 ) -> pd.DataFrame:
-    """Return paired differences of every model to each reference on the same resamples, by arm and
-    metric; see ``comparison.tabulate_differences``.
+    """Return paired differences of every model to each baseline on the same resamples.
+
+    Parameters
+    ----------
+    references : names of the baselines
+
+    Returns
+    -------
+    DataFrame with columns outcome, arm, model, family, reference, metric, value, low, high, n,
+    verdict
+        See ``research.evaluation.bootstrap.tabulate_differences``.
     """
-    models = [*dict.fromkeys(model for _, model in resampled)]
+    comparisons = len({model for _, model in resampled}) - 1
     rows = []
-    for (arm, model), found in resampled.items():
-        for reference in (
-            name for name in references if name != model and (arm, name) in resampled
-        ):
-            for metric in (
-                name
-                for name in found
-                if name in resampled[arm, reference] and name not in ("slope", "gain")
-            ):
-                values = found[metric] - resampled[arm, reference][metric]
-                verdict = judge(values, True, len(models) - 1)
-                rows.append(
-                    (
-                        outcome,
-                        arm,
-                        model,
-                        FAMILIES.get(model, "learner"),
-                        reference,
-                        metric,
-                        *find_interval(values),
-                        n,
-                        verdict,
-                    )
-                )
-    return pd.DataFrame(rows, columns=[*SCORES[:4], "reference", *SCORES[4:], "verdict"])
+    for (arm, model), by_metric in resampled.items():
+        for reference in references:
+            if reference == model or (arm, reference) not in resampled:
+                continue
+            baseline = resampled[arm, reference]
+            for metric in by_metric:
+                if metric not in baseline or metric in EFFECT_METRICS:
+                    continue
+                values = by_metric[metric] - baseline[metric]
+                key = outcome, arm, model, find_family(model), reference, metric
+                verdict = decide_verdict(values, True, comparisons)
+                rows.append((*key, *percentile_interval(values), n, verdict))
+    return pd.DataFrame(rows, columns=DIFFERENCES)

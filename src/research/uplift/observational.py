@@ -1,11 +1,10 @@
-"""Arms that were chosen, not drawn: how far the compared customers overlap, what differs after
-adjustment, and how strong an unseen cause would have to be.
+"""Arms that were chosen: overlap, adjusted associations, and sensitivity to unobserved confounding.
 
-Nothing here is an effect unless all that decided about the arm, and also bears on the outcome,
-stands among the features; nobody can see whether it does.
+Nothing here is an effect unless every cause of the arm that also affects the outcome is among the
+features; no table can show whether that is so.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,22 +13,23 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from research.errors import StudyError
 from research.evaluation.intervals import Z
-from research.uplift.average_effects import find_error
+from research.uplift.average_effects import compute_standard_error
 from research.uplift.balance import spread_out
 from research.uplift.doubly_robust import (
+    SCORE_FOLDS,
     Sample,
-    contrast,
-    divide,
-    expect_unseen,
-    lay_out,
-    score_arms,
+    assign_folds,
+    compute_scores,
+    make_sample,
+    predict_out_of_fold,
+    subtract_control,
 )
-from research.uplift.trials import Trial, iterate
+from research.uplift.trials import Trial
 
-FOLDS = 5
-LEAST = 0.02  # chance of an arm below which a customer has nobody to be compared with
+MIN_PROPENSITY = 0.02  # of every arm, for a customer to be compared with others
+MIN_OVERLAP = 0.5  # share of the customers with that propensity of every arm
 PENALTIES = np.logspace(-3, 3, 7)
-UNLIKE = 0.1  # standard deviations that arms may differ by after weighting
+OVERLAP = ["trial", "arm", "chance_of", "median", "lowest", "highest", "rare_share"]
 ASSOCIATIONS = [
     "trial",
     "outcome",
@@ -42,71 +42,61 @@ ASSOCIATIONS = [
     "left_out",
     "robustness",
     "robustness_interval",
+    "strongest",
+    "strongest_arm",
+    "strongest_outcome",
+    "unlike_sd",
 ]
-ASSOCIATIONS += ["strongest", "strongest_arm", "strongest_outcome", "unlike_sd"]
 
 
-def estimate_chances(sample: Sample, seed: int) -> np.ndarray:
-    """Return the chance of every arm for each row, by logistic regression on other customers:
-    (rows, arms).
+@dataclass(frozen=True)
+class Associations:
+    """What differs between chosen arms, in every campaign that can be compared.
 
-    How far it is shrunk is chosen by the log-loss of customers left out.
+    Attributes
+    ----------
+    table : see ``compare_campaign``
+    overlap : see ``check_overlap``
+    faults : a sentence for each campaign that can't be compared
     """
-    search = LogisticRegressionCV(
-        Cs=PENALTIES,
-        cv=3,
-        scoring="neg_log_loss",
-        max_iter=2000,
-        l1_ratios=(0,),
-        use_legacy_attributes=False,
-    )
-    penalty = search.fit(sample.lines, sample.arm).C_
-    fold, chances = divide(sample, FOLDS, seed), np.empty((sample.size, len(sample.arms)))
-    for number in range(FOLDS):
-        rest = fold == number
-        model = LogisticRegression(C=penalty, max_iter=2000).fit(
-            sample.lines[~rest], sample.arm[~rest]
-        )
-        chances[rest] = model.predict_proba(sample.lines[rest])
-    return chances
+
+    table: pd.DataFrame
+    overlap: pd.DataFrame
+    faults: list[str]
 
 
-def check_overlap(sample: Sample, chances: np.ndarray, trial: str) -> pd.DataFrame:
-    """Return how likely each arm was for the customers of every arm.
-
-    Returns
-    -------
-    DataFrame with columns trial, arm, chance_of, median, lowest, highest, rare_share
-        ``lowest`` and ``highest``: the 1 % and 99 % quantiles; ``rare_share``: of customers whose
-        chance is below 2 %, who are left out.
-    """
-    rows = [
-        (
-            trial,
-            arm,
-            other,
-            *np.quantile(chances[sample.arm == code, at], (0.5, 0.01, 0.99)),
-            (chances[sample.arm == code, at] < LEAST).mean(),
-        )
-        for code, arm in enumerate(sample.arms)
-        for at, other in enumerate(sample.arms)
-    ]
-    return pd.DataFrame(
-        rows, columns=["trial", "arm", "chance_of", "median", "lowest", "highest", "rare_share"]
-    )
+def compare_campaigns(trial: Trial, outcome: str, seed: int) -> Associations:
+    """Return ``compare_campaign`` of every campaign, and why the others can't be compared."""
+    tables, overlaps, faults = [], [], []
+    for _, part in trial.iterate():
+        try:
+            table, overlap = compare_campaign(part, outcome, seed)
+        except StudyError as error:
+            faults += error.faults
+            continue
+        tables.append(table)
+        overlaps.append(overlap)
+    return Associations(_concat(tables, ASSOCIATIONS), _concat(overlaps, OVERLAP), faults)
 
 
-def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what differs between chosen arms after adjustment, and how they overlap; the trial is
-    one campaign.
+def _concat(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def compare_campaign(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what differs between chosen arms after adjustment, and how they overlap.
+
+    Parameters
+    ----------
+    trial : one campaign
 
     Returns
     -------
     associations : DataFrame, one row per arm
         ``plain_difference`` of means; ``adjusted_difference`` with its 95 % interval: doubly
-        robust, among customers who had a chance of at least 2 % of every arm. ``robustness``: the
-        share of what is left unexplained, both of who is in the arm and of the outcome, that an
-        unseen cause would have to explain to bring the difference to 0, ``robustness_interval`` to
+        robust, among customers with a propensity of at least 2 % for every arm. ``robustness``: the
+        share of the residual variance, both of the arm and of the outcome, that an unobserved
+        confounder would have to explain to bring the difference to 0, ``robustness_interval`` to
         bring its interval to 0 (Cinelli & Hazlett 2020, doi:10.1111/rssb.12348), of the linear
         regression on the arm and all features; ``strongest``: the feature that explains most of
         both, and the shares that it explains; ``unlike_sd``: the largest difference between the
@@ -116,118 +106,153 @@ def compare_chosen(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame,
     Raises
     ------
     StudyError
-        If nothing was known before, or fewer than half of the customers had a chance of every arm.
+        If there are no features, or fewer than half of the customers overlap.
     """
     name = str(trial.rows.trial.iloc[0])
+    _require_features(trial, name)
+    whole = make_sample(trial, outcome)
+    propensities = estimate_propensities(whole, seed)
+    overlap = check_overlap(whole, propensities, name)
+    kept = (propensities >= MIN_PROPENSITY).all(axis=1)
+    _require_overlap(kept, name)
+    own = propensities[kept, whole.arm[kept]]
+    sample = replace(whole.take(kept), propensity=np.clip(own, MIN_PROPENSITY, 1))
+    predicted = predict_out_of_fold(sample, SCORE_FOLDS, seed)
+    change = subtract_control(compute_scores(sample, predicted))
+    features = trial.rows[trial.rows[outcome].notna()][trial.features][kept]
+    rows = [
+        (
+            name,
+            outcome,
+            arm,
+            *_compare_means(sample, change[:, code - 1], code),
+            int((~kept).sum()),
+            *_compute_robustness(sample, code),
+            *_find_strongest(features, sample, code),
+            _compute_imbalance(sample, code),
+        )
+        for code, arm in enumerate(sample.arms[1:], start=1)
+    ]
+    return pd.DataFrame(rows, columns=ASSOCIATIONS), overlap
+
+
+def _require_features(trial: Trial, name: str) -> None:
     if not trial.features:
         raise StudyError(
             f"{name}: expected features that were known before the arms were chosen, got none;"
             " without them nothing can be adjusted for"
         )
-    whole = lay_out(trial, outcome)
-    chances = estimate_chances(whole, seed)
-    overlap, kept = check_overlap(whole, chances, name), (chances >= LEAST).all(axis=1)
-    if kept.mean() < 0.5:
-        arrived = (
-            f"got {1 - kept.mean():.0%} of the customers with a chance below {LEAST:.0%} of"
-            " some arm"
-        )
-        raise StudyError(f"{name}: expected arms that overlap, {arrived}; compare fewer arms")
-    sample = replace(whole.take(kept), propensity=np.clip(chances[kept, whole.arm[kept]], LEAST, 1))
-    change = contrast(score_arms(sample, expect_unseen(sample, FOLDS, seed)))
-    known, rows = trial.rows[trial.rows[outcome].notna()][trial.features][kept], []
-    for code, arm in enumerate(sample.arms[1:], start=1):
-        found = (
-            *_compare(sample, change[:, code - 1], code),
-            int((~kept).sum()),
-            *_judge_hidden(sample, code),
-        )
-        rows.append(
-            (
-                name,
-                outcome,
-                arm,
-                *found,
-                *_find_strongest(known, sample, code),
-                _compare_weighted(sample, code),
-            )
-        )
-    return pd.DataFrame(rows, columns=ASSOCIATIONS), overlap
 
 
-def _compare(
+def _require_overlap(kept: np.ndarray, name: str) -> None:
+    if kept.mean() < MIN_OVERLAP:
+        raise StudyError(
+            f"{name}: expected arms that overlap, got {1 - kept.mean():.0%} of the customers with"
+            f" a propensity below {MIN_PROPENSITY:.0%} for some arm; compare fewer arms"
+        )
+
+
+def estimate_propensities(sample: Sample, seed: int) -> np.ndarray:
+    """Return the propensity of every arm for each row, out of fold: (rows, arms).
+
+    By ridge logistic regression; the penalty is chosen by cross-validated log-loss.
+    """
+    search = LogisticRegressionCV(
+        Cs=PENALTIES,
+        cv=3,
+        scoring="neg_log_loss",
+        max_iter=2000,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
+    )
+    penalty = search.fit(sample.linear_features, sample.arm).C_
+    fold = assign_folds(sample, SCORE_FOLDS, seed)
+    propensities = np.empty((sample.size, len(sample.arms)))
+    for number in range(SCORE_FOLDS):
+        inside = fold == number
+        model = LogisticRegression(C=penalty, max_iter=2000)
+        model.fit(sample.linear_features[~inside], sample.arm[~inside])
+        propensities[inside] = model.predict_proba(sample.linear_features[inside])
+    return propensities
+
+
+def check_overlap(sample: Sample, propensities: np.ndarray, trial: str) -> pd.DataFrame:
+    """Return the propensities of each arm among the customers of every arm.
+
+    Returns
+    -------
+    DataFrame with columns trial, arm, chance_of, median, lowest, highest, rare_share
+        ``chance_of``: the arm whose propensity it is; ``lowest`` and ``highest``: the 1 % and 99 %
+        quantiles; ``rare_share``: of customers whose propensity is below 2 %, who are left out.
+    """
+    rows = []
+    for code, arm in enumerate(sample.arms):
+        for other_code, other in enumerate(sample.arms):
+            values = propensities[sample.arm == code, other_code]
+            quantiles = np.quantile(values, (0.5, 0.01, 0.99))
+            rows.append((trial, arm, other, *quantiles, (values < MIN_PROPENSITY).mean()))
+    return pd.DataFrame(rows, columns=OVERLAP)
+
+
+def _compare_means(
     sample: Sample, change: np.ndarray, code: int
 ) -> tuple[float, float, float, float, int]:
+    """Return the plain and the adjusted difference, its interval, and the customers compared."""
     plain = sample.outcome[sample.arm == code].mean() - sample.outcome[sample.arm == 0].mean()
-    error = find_error(change - change.mean(), sample.customers)
+    error = compute_standard_error(change - change.mean(), sample.customers)
     return plain, change.mean(), change.mean() - Z * error, change.mean() + Z * error, sample.size
 
 
-def _judge_hidden(sample: Sample, code: int) -> tuple[float, float]:
+def _compute_robustness(sample: Sample, code: int) -> tuple[float, float]:
     """Return the robustness values of the difference and of its interval, by ordinary least squares
     among the two arms.
     """
     part = sample.take((sample.arm == 0) | (sample.arm == code))
-    columns = np.column_stack([part.arm == code, np.ones(part.size), part.lines]).astype(float)
-    known, *_ = np.linalg.lstsq(
-        columns[:, 1:], np.column_stack([columns[:, 0], part.outcome]), rcond=None
+    columns = np.column_stack([part.arm == code, np.ones(part.size), part.linear_features]).astype(
+        float
     )
-    arm, outcome = (np.column_stack([columns[:, 0], part.outcome]) - columns[:, 1:] @ known).T
-    freedom, left = max(part.size - columns.shape[1], 1), arm @ arm
-    if left < 1e-9 or outcome @ outcome < 1e-9:
+    both = np.column_stack([columns[:, 0], part.outcome])
+    coefficients, *_ = np.linalg.lstsq(columns[:, 1:], both, rcond=None)
+    arm, outcome = (both - columns[:, 1:] @ coefficients).T
+    freedom, variation = max(part.size - columns.shape[1], 1), arm @ arm
+    if variation < 1e-9 or outcome @ outcome < 1e-9:
         return 0.0, 0.0
-    slope = arm @ outcome / left
-    t = abs(slope) / np.sqrt(((outcome - slope * arm) ** 2).sum() / freedom / left)
-    return tuple(_bound(max(value, 0) / np.sqrt(freedom)) for value in (t, t - norm.isf(0.025)))
+    slope = arm @ outcome / variation
+    t = abs(slope) / np.sqrt(((outcome - slope * arm) ** 2).sum() / freedom / variation)
+    return tuple(
+        compute_robustness_value(max(value, 0) / np.sqrt(freedom))
+        for value in (t, t - norm.isf(0.025))
+    )
 
 
-def _bound(f: float) -> float:
+def compute_robustness_value(f: float) -> float:
+    """Return the robustness value of a partial Cohen's f (Cinelli & Hazlett 2020)."""
     return float((np.sqrt(f**4 + 4 * f**2) - f**2) / 2)
 
 
-def _compare_weighted(sample: Sample, code: int) -> float:
-    """Return by how much the arms still differ in some feature after weighting, at most."""
-    sides = [sample.take(sample.arm == arm) for arm in (0, code)]
-    means = [np.average(side.lines, axis=0, weights=1 / side.propensity) for side in sides]
-    spread = np.sqrt(np.mean([side.lines.var(axis=0) for side in sides], axis=0))
-    return float(
-        np.divide(
-            np.abs(means[1] - means[0]), spread, out=np.zeros(len(spread)), where=spread > 0
-        ).max()
-    )
-
-
-def _find_strongest(known: pd.DataFrame, sample: Sample, code: int) -> tuple[str, float, float]:
+def _find_strongest(features: pd.DataFrame, sample: Sample, code: int) -> tuple[str, float, float]:
     """Return the feature that explains most both of being in the arm and of the outcome: its name
     and the two shares of variance.
     """
     inside = (sample.arm == code) | (sample.arm == 0)
-    ranks = spread_out(known)[inside].rank(pct=True)
+    ranks = spread_out(features)[inside].rank(pct=True)
     sides = {"arm": (sample.arm[inside] == code).astype(float), "outcome": sample.outcome[inside]}
-    shares = pd.DataFrame(
-        {
-            name: ranks.corrwith(pd.Series(values, ranks.index)) ** 2
-            for name, values in sides.items()
-        }
-    ).fillna(0)
+    shares = {
+        side: ranks.corrwith(pd.Series(values, ranks.index)) ** 2 for side, values in sides.items()
+    }
+    shares = pd.DataFrame(shares).fillna(0)
     best = shares.min(axis=1).idxmax()
     return best, shares.arm[best], shares.outcome[best]
 
 
-def compare_all(
-    trial: Trial, outcome: str, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return ``compare_chosen`` of every campaign that can be compared, and a sentence for each
-    that can't.
+def _compute_imbalance(sample: Sample, code: int) -> float:
+    """Return the largest difference of a feature that is left after weighting, in standard
+    deviations.
     """
-    found, faults = [], []
-    for _, part in iterate(trial):
-        try:
-            found.append(compare_chosen(part, outcome, seed))
-        except StudyError as error:
-            faults += error.faults
-    tables = [
-        pd.concat([pair[place] for pair in found], ignore_index=True) if found else pd.DataFrame()
-        for place in (0, 1)
-    ]
-    return tables[0], tables[1], faults
+    sides = [sample.take(sample.arm == one) for one in (0, code)]
+    control, treated = (
+        np.average(side.linear_features, axis=0, weights=1 / side.propensity) for side in sides
+    )
+    spread = np.sqrt(np.mean([side.linear_features.var(axis=0) for side in sides], axis=0))
+    distance = np.abs(treated - control)
+    return float(np.divide(distance, spread, out=np.zeros(len(spread)), where=spread > 0).max())

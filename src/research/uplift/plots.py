@@ -1,218 +1,218 @@
-"""Pictures of the tables of ``60_uplift`` and ``65_targeting``; as in ``plots``, each draws one
-table on one Axes, and neither fits nor writes anything.
+"""Pictures of the tables of ``60_uplift``; each draws one table, and neither fits nor writes
+anything.
 """
 
 import textwrap
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from scipy.stats import norm
 
+from research.models.registry import BASELINE
 from research.reporting.format import write_plain
-from research.reporting.style import get_axes
+from research.reporting.style import COLOURS, GREY, INK, draw_sentence, get_axes
 from research.uplift.average_effects import ADJUSTED
+from research.uplift.learners.families import AVERAGE, HEURISTIC, LEARNER
+from research.uplift.significance import FAMILY_LEVEL
+from research.uplift.trials import Trial
 
-COLOURS = {"reference": "#6b7280", "rival": "#D55E00", "learner": "#0072B2", "averaged": "#CC79A7"}
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", "-.", ":")
+FAMILY_COLOURS = {
+    BASELINE: GREY,
+    HEURISTIC: COLOURS[1],
+    LEARNER: COLOURS[0],
+    AVERAGE: COLOURS[3],
+}
+FAMILY_MARKERS = {BASELINE: "s", HEURISTIC: "s", LEARNER: "o", AVERAGE: "o"}
+MARKERS = "os^Dv"
+PANEL_INCHES = 4.6
+NO_PICTURE = "Nothing is compared."
 
 
-def plot_effects(
-    effects: pd.DataFrame, outcome: str, label: str, scale: float = 1, ax: Axes | None = None
-) -> Axes:
-    """Draw the adjusted effects of one outcome with their intervals: all customers, single trials,
-    segments.
+def describe_scale(trial: Trial, outcome: str) -> tuple[float, str]:
+    """Return what an outcome's effects are multiplied by, and the unit they then have."""
+    return (100, "percentage points") if trial.shares[outcome] else (1, trial.outcomes[outcome])
+
+
+def plot_effects(effects: pd.DataFrame, trial: Trial, ax: Axes | None = None) -> Axes:
+    """Draw the adjusted effects on the primary outcome with their intervals: all customers, single
+    trials, segments.
 
     Parameters
     ----------
-    effects : see ``effects.tabulate_effects``
-    scale : 100 tells shares in percentage points
+    effects : see ``average_effects.tabulate_effects``
     """
-    ax = get_axes(ax)
-    rows = effects[(effects.outcome == outcome) & (effects.method == ADJUSTED)].iloc[::-1]
-    names = [*dict.fromkeys(zip(rows.segment_by, rows.segment, rows.trial, strict=True))]
+    scale, unit = describe_scale(trial, trial.primary)
+    rows = effects[(effects.outcome == trial.primary) & (effects.method == ADJUSTED)].iloc[::-1]
+    keys = [*zip(rows.segment_by, rows.segment, rows.trial, strict=True)]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    ax = get_axes(ax, (8, 1.4 + 0.38 * len(places)))
     arms = sorted(rows.arm.unique())
     for number, arm in enumerate(arms):
-        part = rows[rows.arm == arm]
-        where = (
-            np.array(
-                [
-                    names.index(key)
-                    for key in zip(part.segment_by, part.segment, part.trial, strict=True)
-                ]
-            )
-            - 0.16 * (number - (len(arms) - 1) / 2) * 2
-        )
-        error = scale * np.array([part.effect - part.low, part.high - part.effect])
+        inside = (rows.arm == arm).to_numpy()
+        part = rows[inside]
+        offset = 0.32 * (number - (len(arms) - 1) / 2)
         ax.errorbar(
             scale * part.effect.to_numpy(),
-            where,
-            xerr=error,
-            fmt="os^Dv"[number % 5],
-            color=LINES[number % len(LINES)],
+            [places[key] - offset for key, here in zip(keys, inside, strict=True) if here],
+            xerr=scale * np.array([part.effect - part.low, part.high - part.effect]),
+            fmt=MARKERS[number % len(MARKERS)],
+            color=COLOURS[number % len(COLOURS)],
             markersize=5,
             elinewidth=1.4,
             label=write_plain(arm),
         )
-    ax.axvline(0, color="#30343b", linestyle=":", linewidth=1.2)
-    words = [f"{by}: {segment}" if by else write_plain(trial) for by, segment, trial in names]
-    ax.set_yticks(
-        range(len(names)),
-        [textwrap.shorten(word.replace("_", " "), 40, placeholder="…") for word in words],
-    )
+    ax.axvline(0, color=INK, linestyle=":", linewidth=1.2)
+    ax.set_yticks(range(len(places)), [_write_group(*key) for key in places])
     ax.grid(axis="y", visible=False)
-    ax.set(xlabel=label, ylim=(-0.7, len(names) - 0.3))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9) if len(arms) > 1 else None
+    label = f"effect on “{trial.outcomes[trial.primary]}”, {unit}"
+    ax.set(xlabel=label, ylim=(-0.7, len(places) - 0.3))
+    if len(arms) > 1:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return ax
+
+
+def _write_group(by: str, segment: str, trial: str) -> str:
+    words = f"{by}: {segment}" if by else write_plain(trial)
+    return textwrap.shorten(words.replace("_", " "), 40, placeholder="…")
 
 
 def plot_uplift_scores(
-    scores: pd.DataFrame,
-    arm: str,
-    metric: str,
-    label: str,
-    scale: float = 1,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw one score of every model for one arm with its interval; the dotted line is 0, where
-    lists by lot lie.
-    """
-    ax, rows = (
-        get_axes(ax),
-        scores[(scores.arm == arm) & (scores.metric == metric)].iloc[::-1].reset_index(drop=True),
-    )
-    for at, row in rows.iterrows():
-        colour = COLOURS[row.family]
-        ax.plot(
-            [scale * row.low, scale * row.high],
-            [at, at],
-            color=colour,
-            linewidth=2.2,
-            solid_capstyle="butt",
-        )
-        ax.plot(
-            scale * row.value,
-            at,
-            marker="s" if row.family in ("reference", "rival") else "o",
-            color=colour,
-            markersize=7,
-        )
-    ax.axvline(0, color="#30343b", linestyle=":", linewidth=1.2, zorder=0)
-    ax.set_yticks(range(len(rows)), rows.model)
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.grid(axis="y", visible=False)
-    ax.set_title(write_plain(arm))
-    ax.set_xlabel(label)
-    return ax
-
-
-def plot_groups(
-    groups: pd.DataFrame, arm: str, label: str, scale: float = 1, ax: Axes | None = None
-) -> Axes:
-    """Draw the effect in each fifth of the customers, sorted by predicted effect, against what was
-    predicted.
+    scores: pd.DataFrame, trial: Trial, metric: str = "auuc"
+) -> sns.FacetGrid | Axes:
+    """Draw one score of every model with its interval, a panel for each arm; the dotted line is 0,
+    where random lists lie.
 
     Parameters
     ----------
-    groups : see ``heterogeneity.sort_groups``
+    scores : of the primary outcome, see ``metrics.tabulate_uplift``
     """
-    ax, rows = get_axes(ax), groups[groups.arm == arm]
-    error = [scale * (rows.effect - rows.low), scale * (rows.high - rows.effect)]
+    rows = scores[scores.metric == metric]
+    if rows.empty:
+        return draw_sentence(NO_PICTURE)
+    scale, unit = describe_scale(trial, trial.primary)
+    models = [*rows.model.unique()][::-1]
+    rows = rows.assign(
+        arm=rows.arm.map(write_plain),
+        place=rows.model.map(models.index),
+        **{name: scale * rows[name] for name in ("value", "low", "high")},
+    )
+    grid = _make_grid(rows, height=4.4)
+    grid.map_dataframe(_draw_scores)
+    for ax in grid.axes.flat:
+        ax.axvline(0, color=INK, linestyle=":", linewidth=1.2, zorder=0)
+        ax.grid(axis="y", visible=False)
+        ax.set_yticks(range(len(models)), models)
+    return grid.set(ylim=(-0.6, len(models) - 0.4)).set_axis_labels(f"{metric.upper()}, {unit}", "")
+
+
+def _draw_scores(data: pd.DataFrame, color: str, **_) -> None:
+    """Draw the scores of one arm into the current axes."""
+    ax = sns.scatterplot(
+        data,
+        x="value",
+        y="place",
+        hue="family",
+        style="family",
+        palette=FAMILY_COLOURS,
+        markers=FAMILY_MARKERS,
+        s=60,
+        legend=False,
+        zorder=3,
+    )
+    for family, part in data.groupby("family"):
+        ax.hlines(part.place, part.low, part.high, color=FAMILY_COLOURS[family], linewidth=2.2)
+
+
+def plot_groups(groups: pd.DataFrame, trial: Trial) -> sns.FacetGrid | Axes:
+    """Draw the effect in each fifth of the customers, sorted by predicted effect, with what was
+    predicted; a panel for each arm.
+
+    Parameters
+    ----------
+    groups : see ``heterogeneity.tabulate_groups``
+    """
+    rows = groups[groups.outcome == trial.primary]
+    if rows.empty:
+        return draw_sentence(NO_PICTURE)
+    scale, unit = describe_scale(trial, trial.primary)
+    rows = rows.assign(
+        arm=rows.arm.map(write_plain),
+        **{name: scale * rows[name] for name in ("predicted", "effect", "low", "high")},
+    )
+    grid = _make_grid(rows, height=3.8)
+    grid.map_dataframe(_draw_groups)
+    grid.refline(y=0, color=INK, linestyle=":", linewidth=1.2)
+    grid.axes.flat[0].legend(fontsize=8, loc="upper left")
+    grid.set(xticks=sorted(rows.group.unique()))
+    return grid.set_axis_labels("fifth of the customers, by predicted effect", f"effect, {unit}")
+
+
+def _draw_groups(data: pd.DataFrame, color: str, **_) -> None:
+    """Draw the groups of one arm into the current axes."""
+    ax = sns.lineplot(
+        data,
+        x="group",
+        y="predicted",
+        estimator=None,
+        marker="X",
+        linestyle="--",
+        color=COLOURS[1],
+        label="predicted",
+        legend=False,
+    )
     ax.errorbar(
-        rows.group,
-        scale * rows.effect,
-        yerr=error,
+        data.group,
+        data.effect,
+        yerr=[data.effect - data.low, data.high - data.effect],
         fmt="o",
-        color=LINES[0],
+        color=COLOURS[0],
         markersize=6,
         elinewidth=1.4,
-        label="seen, 95 % interval",
+        label="estimated, 95 % interval",
     )
-    ax.plot(
-        rows.group,
-        scale * rows.predicted,
-        marker="x",
-        linestyle="--",
-        color=LINES[1],
-        label="predicted",
+
+
+def _make_grid(rows: pd.DataFrame, height: float) -> sns.FacetGrid:
+    """Return an empty panel for each arm, titled with its name."""
+    grid = sns.FacetGrid(
+        rows, col="arm", height=height, aspect=PANEL_INCHES / height, despine=False
     )
-    ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
-    ax.set(xlabel="fifth of the customers, by predicted effect", ylabel=label, xticks=rows.group)
-    ax.set_title(write_plain(arm))
-    ax.legend(fontsize=8, loc="upper left")
-    return ax
+    return grid.set_titles("{col_name}")
 
 
 def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the test of differences with the arms dealt out anew (dots) and as they were (diamonds),
-    arm by arm.
-    """
-    ax = get_axes(ax)
-    arms = [*placebos.arm.unique()]
-    for number, arm in enumerate(arms):
-        part = placebos[placebos.arm == arm]
-        rise = np.linspace(-0.22, 0.22, len(part))
-        ax.plot(
-            part.z_differences,
-            number + rise,
-            "o",
-            color="#6b7280",
-            markersize=4,
-            label="arms dealt out anew" if not number else None,
-        )
-        real = tests[(tests.arm == arm) & (tests.outcome == placebos.outcome.iloc[0])]
-        ax.plot(
-            real.z,
-            [number] * len(real),
-            "D",
-            color=LINES[1],
-            markersize=9,
-            label="as they were" if not number else None,
-        )
-    least = norm.isf(0.025 / len(tests))
-    ax.axvline(least, color="#30343b", linestyle=":", linewidth=1.2)
-    ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
-    ax.set(
-        xlabel=(
-            f"z of the test whether effects differ; dotted: {least:.2f}, which the largest of"
-            f" {len(tests)} must pass"
-        ),
-        ylim=(-0.6, len(arms) - 0.4),
-    )
-    ax.grid(axis="y", visible=False)
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25), ncols=2, fontsize=9)
-    return ax
-
-
-def plot_profit(curve: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Draw the profit of every policy over the budget, or over the contacts where they cost
-    nothing; the band is the interval of the first.
+    """Draw the test of differences with permuted arms (dots) and with the real ones (diamonds), arm
+    by arm.
 
     Parameters
     ----------
-    curve : DataFrame with columns policy, budget, profit, low, high
+    placebos : see ``heterogeneity.run_placebos``
+    tests : see ``heterogeneity.run_test``, of all outcomes tested
     """
-    ax, free = get_axes(ax), curve.budget.max() == 0
-    curve = curve.assign(budget=curve.contacted) if free else curve
-    for number, (policy, rows) in enumerate(curve.groupby("policy", sort=False)):
-        colour = LINES[number % len(LINES)]
-        ax.plot(
-            rows.budget,
-            rows.profit,
-            color=colour,
-            linestyle=DASHES[number % len(DASHES)],
-            label=policy,
-        )
-        if not number:
-            ax.fill_between(rows.budget, rows.low, rows.high, color=colour, alpha=0.15, linewidth=0)
-    ax.axhline(0, color="#30343b", linestyle=":", linewidth=1.2)
-    ax.set(
-        xlabel="contacts, which cost nothing" if free else f"budget, {currency}",
-        ylabel=f"profit against contacting nobody, {currency}",
-        xlim=(0, None),
+    if placebos.empty:
+        return draw_sentence(NO_PICTURE, ax)
+    arms = [*placebos.arm.unique()]
+    ax = get_axes(ax, (8, 1.4 + 0.7 * len(arms)))
+    real = tests[tests.outcome == placebos.outcome.iloc[0]]
+    common = {"y": "arm", "order": arms, "ax": ax}
+    sns.swarmplot(placebos, x="z_differences", color=GREY, size=4, label="permuted arms", **common)
+    sns.stripplot(
+        real, x="z", color=COLOURS[1], size=9, marker="D", jitter=False, label="real arms", **common
     )
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    threshold = norm.isf(FAMILY_LEVEL / len(tests))
+    ax.axvline(threshold, color=INK, linestyle=":", linewidth=1.2)
+    ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
+    ax.set(
+        xlabel=f"z of the test whether effects differ; dotted: {threshold:.2f}, significant for the"
+        f" largest of {len(tests)}",
+        ylabel="",
+        ylim=(-0.6, len(arms) - 0.4),
+    )
+    ax.grid(axis="y", visible=False)
+    handles = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    ax.legend(
+        handles.values(), handles, loc="upper left", bbox_to_anchor=(0, -0.25), ncols=2, fontsize=9
+    )
     return ax

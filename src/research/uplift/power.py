@@ -1,5 +1,4 @@
-"""The next test: how many customers each arm needs, and how small an effect the planned campaign
-can show.
+"""Statistical power: how many customers the next test needs, and how small an effect it can detect.
 
 Normal approximation, two-sided, for the difference of two means: n = (z_level + z_power)^2 (s0^2 +
 s1^2) / effect^2, s the standard deviation of the outcome in either arm, or of what the features
@@ -13,9 +12,10 @@ import pandas as pd
 from scipy.stats import norm
 
 from research.errors import StudyError
-from research.uplift.average_effects import ADJUSTED, Scored
+from research.uplift.average_effects import ADJUSTED, ScoredOutcome
+from research.uplift.significance import FAMILY_LEVEL
 
-LEVEL, POWER = 0.025, 0.8  # the level is that of the verdict, for all arms and outcomes together
+POWER = 0.8
 COLUMNS = [
     "outcome",
     "arm",
@@ -31,19 +31,38 @@ COLUMNS = [
 ]
 
 
-def plan_test(
-    scored: Sequence[Scored],
-    effects: pd.DataFrame,
-    planned: int,
-    level: float = LEVEL,
-    power: float = POWER,
-) -> pd.DataFrame:
-    """Return what the next test of the same arms needs and can show.
+def compute_reach(level: float, power: float) -> float:
+    """Return how many standard errors an effect must be from 0 to be detected with this power by a
+    two-sided test at this level.
+    """
+    return norm.isf(level / 2) + norm.isf(1 - power)
+
+
+def find_planned_size(planned: int, capacity: int, arms: int) -> int:
+    """Return the size of the planned campaign: as asked for, else the capacity, and at least two
+    customers for each arm.
 
     Parameters
     ----------
-    scored : see ``effects.score_trial``
-    effects : see ``effects.tabulate_effects``
+    planned : customers, control included; 0 takes the capacity
+    arms : control included
+    """
+    return planned or max(capacity, 2 * arms)
+
+
+def plan_test(
+    scored: Sequence[ScoredOutcome],
+    effects: pd.DataFrame,
+    planned: int,
+    level: float = FAMILY_LEVEL,
+    power: float = POWER,
+) -> pd.DataFrame:
+    """Return what the next test of the same arms needs and can detect.
+
+    Parameters
+    ----------
+    scored : see ``average_effects.score_outcomes``
+    effects : see ``average_effects.tabulate_effects``
     planned : customers of the planned campaign, shared out equally among all arms, control included
     level : two-sided, divided by the number of arms times outcomes (Bonferroni)
 
@@ -51,84 +70,67 @@ def plan_test(
     -------
     DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm,
     n_per_arm_adjusted, planned_per_arm, smallest_effect, smallest_share
-        ``n_per_arm``: customers in each arm that show the effect seen with the power asked for;
+        ``n_per_arm``: customers in each arm that detect the effect seen with the power asked for;
         adjusted, where the evaluation uses the features as this one does. ``smallest_effect``: that
-        the planned campaign shows with that power, adjusted; ``smallest_share``: as a share of the
-        mean under control.
+        the planned campaign detects with that power, adjusted; ``smallest_share``: as a share of
+        the mean under control.
 
     Raises
     ------
     StudyError
         If planned, level or power are out of their range.
     """
-    _require(planned, max([len(part.sample.arms) for part in scored], default=2), level, power)
-    rows, comparisons = [], sum(len(part.sample.arms) - 1 for part in scored)
+    arms = max([len(part.sample.arms) for part in scored], default=2)
+    _require_ranges(planned, arms, level, power)
+    comparisons = sum(len(part.sample.arms) - 1 for part in scored)
+    rows = []
     for part in scored:
-        for arm, name in enumerate(part.sample.arms[1:], start=1):
-            seen = effects[
-                (effects.outcome == part.outcome)
-                & (effects.arm == name)
-                & (effects.segment_by == "")
-                & (effects.method == ADJUSTED)
-            ].iloc[0]
-            rows.append(
-                (
-                    part.outcome,
-                    name,
-                    seen.mean_control,
-                    *_plan_one(part, arm, seen, planned, level / comparisons, power),
-                )
-            )
+        for code, arm in enumerate(part.sample.arms[1:], start=1):
+            seen = _find_effect(effects, part.outcome, arm)
+            plan = _plan_arm(part, code, seen, planned, level / comparisons, power)
+            rows.append((part.outcome, arm, seen.mean_control, *plan))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _plan_one(
-    part: Scored, arm: int, seen: pd.Series, planned: int, level: float, power: float
+def _find_effect(effects: pd.DataFrame, outcome: str, arm: str) -> pd.Series:
+    rows = effects[(effects.segment_by == "") & (effects.method == ADJUSTED)]
+    return rows[(rows.outcome == outcome) & (rows.arm == arm)].iloc[0]
+
+
+def _plan_arm(
+    part: ScoredOutcome, code: int, seen: pd.Series, planned: int, level: float, power: float
 ) -> tuple:
-    arms = len(part.sample.arms)
-    reach = norm.isf(level / 2) + norm.isf(1 - power)
-    plain = np.sqrt(
-        np.mean([part.sample.outcome[part.sample.arm == code].var(ddof=1) for code in (0, arm)])
-    )
-    left = np.sqrt(np.mean([_find_residual(part, code) for code in (0, arm)]))
+    reach = compute_reach(level, power)
+    outcomes = [part.sample.outcome[part.sample.arm == one] for one in (0, code)]
+    plain = np.sqrt(np.mean([values.var(ddof=1) for values in outcomes]))
+    adjusted = np.sqrt(np.mean([_compute_residual_variance(part, one) for one in (0, code)]))
     sizes = [
         2 * (reach * spread / seen.effect) ** 2 if seen.effect else np.inf
-        for spread in (plain, left)
+        for spread in (plain, adjusted)
     ]
-    each = planned // arms
-    smallest = reach * left * np.sqrt(2 / each)
-    return (
-        plain,
-        left,
-        seen.effect,
-        *np.ceil(sizes),
-        each,
-        smallest,
-        smallest / abs(seen.mean_control) if seen.mean_control else np.nan,
-    )
+    per_arm = planned // len(part.sample.arms)
+    smallest = reach * adjusted * np.sqrt(2 / per_arm)
+    share = smallest / abs(seen.mean_control) if seen.mean_control else np.nan
+    return (plain, adjusted, seen.effect, *np.ceil(sizes), per_arm, smallest, share)
 
 
-def _find_residual(part: Scored, code: int) -> float:
-    """Return the variance that the outcome models, which never saw the customer, leave in one
-    arm.
-    """
+def _compute_residual_variance(part: ScoredOutcome, code: int) -> float:
+    """Return the variance that out-of-fold outcome models leave in one arm."""
     inside = part.sample.arm == code
-    return float(
-        ((part.scores - part.expected)[inside, code] * part.sample.propensity[inside]).var(ddof=1)
-    )
+    residual = (part.scores - part.predicted)[inside, code] * part.sample.propensity[inside]
+    return float(residual.var(ddof=1))
 
 
-def _require(planned: int, arms: int, level: float, power: float) -> None:
-    faults = [
-        (
-            planned >= 2 * arms,
-            (
-                f"expected a campaign of at least {2 * arms} customers to plan for {arms} arms,"
-                f" got {planned}; raise the capacity"
-            ),
-        ),
-        (0 < level < 1, f"expected a level between 0 and 1, got {level:g}; 0.05 is usual"),
-        (0 < power < 1, f"expected a power between 0 and 1, got {power:g}; 0.8 is usual"),
-    ]
-    if broken := [words for holds, words in faults if not holds]:
-        raise StudyError(*broken)
+def _require_ranges(planned: int, arms: int, level: float, power: float) -> None:
+    faults = []
+    if planned < 2 * arms:
+        faults.append(
+            f"expected a campaign of at least {2 * arms} customers to plan for {arms} arms, got"
+            f" {planned}; raise the capacity"
+        )
+    if not 0 < level < 1:
+        faults.append(f"expected a level between 0 and 1, got {level:g}; 0.05 is usual")
+    if not 0 < power < 1:
+        faults.append(f"expected a power between 0 and 1, got {power:g}; 0.8 is usual")
+    if faults:
+        raise StudyError(*faults)

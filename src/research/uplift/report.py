@@ -1,27 +1,41 @@
-"""Tables of ``60_uplift`` as people read them, and its verdicts in words; "no effect" and "the same
-for all" are verdicts that it can reach.
+"""Tables for readers and sentences of ``60_uplift`` and ``62_observational``.
+
+"No significant effect" and "no significant difference between customers" are verdicts that they can
+reach.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
+from research.evaluation.bootstrap import BETTER
+from research.models.registry import BASELINE
 from research.reporting.format import join_words, write_interval, write_plain
 from research.reporting.tables import stack
-from research.uplift.average_effects import ADJUSTED
-from research.uplift.learners import AVERAGED, RANDOM
+from research.uplift.average_effects import ADJUSTED, DIFFERENCE_OF_MEANS
+from research.uplift.balance import (
+    LARGE_DIFFERENCE_SD,
+    MISSING_UNEVENLY,
+    NO_PLAN,
+    RATIO_MISMATCH,
+    TrialChecks,
+)
+from research.uplift.comparison import Comparison
+from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
 from research.uplift.metrics import BEST_ARM
-from research.uplift.observational import UNLIKE
+from research.uplift.significance import FAMILY_LEVEL
+from research.uplift.trials import Trial
+from research.uplift.verdict import (
+    EFFECTS_DIFFER,
+    NO_EFFECT,
+    SAME_EFFECT,
+    adjust_overall,
+    decide,
+)
 
-# of average effects, and once more of differences between customers: 5 % in all (Holm over arms and
-# outcomes)
-LEVEL = 0.025
-PLANNED = ("effect_seen", "smallest_effect")
-SHOWN = ("auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain")
-ALONE = "single divisions"
-HEADS = {
+METHODS = (DIFFERENCE_OF_MEANS, ADJUSTED)  # columns with an interval in a cell
+DIVISIONS = "single divisions"
+METRIC_HEADINGS = {
     "auuc": "AUUC",
     "qini": "Qini",
     "uplift_at_10": "effect, top 10 %",
@@ -30,35 +44,51 @@ HEADS = {
     "slope": "slope",
     "gain": "gain",
 }
+NOTHING_KNOWN = (
+    "Nothing is known of these customers before the assignment: differences between them can't be"
+    " learned."
+)
 
 
-def is_share(values: pd.Series) -> bool:
-    """Say whether an outcome is a share (between 0 and 1, and no money), whose effects are told in
-    percentage points.
-    """
-    return values.name != "value" and bool(values.dropna().between(0, 1).all())
+def effect_scale(share: bool) -> float:
+    """Return what effects are multiplied by: 100 for shares, which are given in points."""
+    return 100 if share else 1
 
 
 def write_effect(value: float, low: float, high: float, share: bool, unit: str = "") -> str:
     """Return an effect with its interval, in percentage points or in its own unit."""
-    if share:
-        return f"{write_interval(100 * value, 100 * low, 100 * high, 2)} points"
-    return f"{write_interval(value, low, high, 2)}{' ' + unit if unit else ''}"
+    scale = effect_scale(share)
+    text = write_interval(scale * value, scale * low, scale * high, 2)
+    unit = "points" if share else unit
+    return f"{text} {unit}" if unit else text
 
 
-def lay_out_effects(
-    effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]
-) -> pd.DataFrame:
-    """Return effects as a reader takes them in: an outcome, an arm and its effect by either method
-    in a row; those on shares in percentage points.
+def describe_left_out(reasons: dict[str, str]) -> str:
+    """Return which campaigns are left out, and why."""
+    return "; ".join(f"{name} is left out: {reason}" for name, reason in reasons.items())
+
+
+def describe_outcomes(trial: Trial) -> str:
+    """Return what each outcome means, and its mean."""
+    parts = []
+    for name, words in trial.outcomes.items():
+        mean = trial.rows[name].mean()
+        average = f"{mean:.1%}" if trial.shares[name] else f"{mean:,.2f}"
+        parts.append(f"**{name}**: {words} ({average} on average)")
+    return f"Outcomes: {'; '.join(parts)}."
+
+
+def effects_table(effects: pd.DataFrame, trial: Trial) -> pd.DataFrame:
+    """Return an outcome, an arm and its effect by either method in a row; effects on shares in
+    percentage points.
 
     Parameters
     ----------
-    outcomes : in words
-    shares : whether an outcome is a share
+    effects : see ``average_effects.tabulate_effects``
     """
     rows = effects[effects.segment_by == ""]
-    scale = rows.outcome.map(lambda name: 100 if shares[name] else 1)
+    shares = trial.shares
+    scale = rows.outcome.map(lambda name: effect_scale(shares[name]))
     cells = [
         stack(write_interval(*numbers, 2))
         for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)
@@ -68,403 +98,387 @@ def lay_out_effects(
         for row in rows.itertuples()
     ]
     counts = [f"{row.n_arm:,} / {row.n_control:,}" for row in rows.itertuples()]
-    keys = ["outcome", "trial", "arm"]
     table = rows.assign(
         cell=cells,
-        outcome=rows.outcome.map(outcomes),
+        outcome=rows.outcome.map(trial.outcomes),
         in_control=control,
         **{"in arm / control": counts},
     )
-    first = table[table.method == ADJUSTED].drop_duplicates(keys).set_index(keys)
+    keys = ["outcome", "trial", "arm"]
+    adjusted = table[table.method == ADJUSTED].drop_duplicates(keys).set_index(keys)
     wide = table.pivot_table(
         index=keys, columns="method", values="cell", aggfunc="first", sort=False
-    )
-    wide = wide.join(first[["in_control", "p_adjusted", "in arm / control"]])
-    order = [
-        "in_control",
-        *sorted(wide.columns.intersection(effects.method.unique()), reverse=True),
-        "p_adjusted",
-        "in arm / control",
-    ]
-    return (
-        wide[order]
-        .reset_index()
-        .drop(columns=["trial"] if first.index.unique("trial").size == 1 else [])
-    )
+    ).join(adjusted[["in_control", "p_adjusted", "in arm / control"]])
+    methods = [method for method in METHODS if method in wide]
+    wide = wide[["in_control", *methods, "p_adjusted", "in arm / control"]].reset_index()
+    return wide.drop(columns=["trial"] if wide.trial.nunique() == 1 else [])
 
 
-def lay_out_scores(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
+def uplift_scores_table(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataFrame:
     """Return models as rows and scores as columns with their intervals, and the range of AUUC over
-    single divisions; those of shares in points.
+    single divisions; scores of shares in percentage points.
+
+    Parameters
+    ----------
+    scores : of one outcome, see ``metrics.tabulate_uplift``
     """
-    rows = scores[(scores.arm == arm) & scores.metric.isin(SHOWN)]
-    scale, digits = np.where(share & (rows.metric != "slope"), 100, 1), 2
-    cells = [
-        stack(write_interval(*numbers, 2))
-        for numbers in zip(rows.value * scale, rows.low * scale, rows.high * scale, strict=True)
-    ]
+    rows = scores[(scores.arm == arm) & scores.metric.isin(METRIC_HEADINGS)]
+    if (rows.metric == "gain").all():
+        cells = [_write_score(row, share) for row in rows.itertuples()]
+        return pd.DataFrame({"model": rows.model, METRIC_HEADINGS["gain"]: cells}).reset_index(
+            drop=True
+        )
+    cells = [stack(_write_score(row, share)) for row in rows.itertuples()]
     wide = (
         rows.assign(cell=cells)
         .pivot(index="model", columns="metric", values="cell")
         .reindex(rows.model.unique())
     )
-    if (rows.metric == "gain").all():
-        return (
-            wide[["gain"]]
-            .replace({"<br><small>": " (", "</small>": ")"}, regex=True)
-            .rename(columns=HEADS)
-            .reset_index()
-        )
     areas = rows[rows.metric == "auuc"].set_index("model")
-    ends = (areas[["lowest", "highest"]] * (100 if share else 1)).round(
-        digits
-    ) + 0.0  # no zero has a sign
-    ranges = [
-        f"<small>{low:.{digits}f} to {high:.{digits}f}</small>".replace("-", "−")
-        for low, high in ends.to_numpy()
-    ]
-    wide[ALONE] = pd.Series(ranges, areas.index)
-    columns = [name for name in ("auuc", ALONE, *SHOWN[1:]) if name in wide]
-    return wide[columns].rename(columns=HEADS).fillna("").reset_index()
+    wide[DIVISIONS] = pd.Series(
+        [_write_range(row.lowest, row.highest, share) for row in areas.itertuples()], areas.index
+    )
+    first, *others = METRIC_HEADINGS
+    columns = [name for name in (first, DIVISIONS, *others) if name in wide]
+    return wide[columns].rename(columns=METRIC_HEADINGS).fillna("").reset_index()
 
 
-def lay_out_plan(
-    plan: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]
-) -> pd.DataFrame:
-    """Return what the next test needs and can show, see ``planning.plan_test``, with effects in
-    points where they are shares.
+def _write_score(row, share: bool) -> str:
+    scale = effect_scale(share and row.metric != "slope")
+    return write_interval(scale * row.value, scale * row.low, scale * row.high, 2)
+
+
+def _write_range(lowest: float, highest: float, share: bool) -> str:
+    scale = effect_scale(share)
+    ends = [round(scale * value, 2) + 0.0 for value in (lowest, highest)]  # no zero has a sign
+    return f"<small>{ends[0]:.2f} to {ends[1]:.2f}</small>".replace("-", "−")
+
+
+def plan_table(plan: pd.DataFrame, trial: Trial) -> pd.DataFrame:
+    """Return what the next test needs and can detect, see ``power.plan_test``, with effects in
+    percentage points where they are shares.
     """
-    scale = plan.outcome.map(lambda name: 100 if shares[name] else 1)
-    unit = plan.outcome.map(lambda name: " points" if shares[name] else "")
-    told = {
-        name: [
-            f"{value:.2f}{words}".replace("-", "−")
-            for value, words in zip(plan[name] * scale, unit, strict=True)
+    shares = plan.outcome.map(trial.shares)
+
+    def write(values: pd.Series) -> list[str]:
+        return [
+            f"{effect_scale(share) * value:.2f}{' points' if share else ''}".replace("-", "−")
+            for value, share in zip(values, shares, strict=True)
         ]
-        for name in PLANNED
-    }
-    columns = {
-        "outcome": plan.outcome.map(outcomes),
-        "arm": plan.arm,
-        "effect seen": told["effect_seen"],
-    }
-    columns |= {
-        "customers per arm": plan.n_per_arm,
-        "the same, adjusted": plan.n_per_arm_adjusted,
-        "planned per arm": plan.planned_per_arm,
-    }
+
     return pd.DataFrame(
-        columns
-        | {
-            "smallest effect": told["smallest_effect"],
+        {
+            "outcome": plan.outcome.map(trial.outcomes),
+            "arm": plan.arm,
+            "effect seen": write(plan.effect_seen),
+            "customers per arm": plan.n_per_arm,
+            "the same, adjusted": plan.n_per_arm_adjusted,
+            "planned per arm": plan.planned_per_arm,
+            "smallest effect": write(plan.smallest_effect),
             "of the mean in control, share": plan.smallest_share,
         }
     )
 
 
-def say_plan(plan: pd.DataFrame, outcomes: dict[str, str]) -> str:
-    """Say for which arms and outcomes the planned campaign is large enough to show what was
-    seen.
-    """
+def describe_plan(plan: pd.DataFrame, trial: Trial) -> str:
+    """Return for which arms and outcomes the planned campaign is large enough."""
     enough = plan[plan.planned_per_arm >= plan.n_per_arm_adjusted]
     if enough.empty:
-        return "**The planned campaign is too small to show any of these effects.**"
+        return "**The planned campaign is too small to detect any of these effects.**"
     names = join_words(
-        [f"{write_plain(row.arm)} on “{outcomes[row.outcome]}”" for row in enough.itertuples()]
+        [
+            f"{write_plain(row.arm)} on “{trial.outcomes[row.outcome]}”"
+            for row in enough.itertuples()
+        ]
     )
     others = "" if len(enough) == len(plan) else ", and no other"
     return (
-        "The planned campaign is large enough to show, if it is what was seen here, the effect of"
+        "The planned campaign is large enough to detect an effect as large as that seen here for"
         f" {names}{others}."
     )
 
 
-def say_trial(shares: pd.DataFrame, balance: pd.DataFrame, attrition: pd.DataFrame) -> str:
-    """Say whether the arms have the planned sizes, were alike before, and were followed alike
-    after.
+def describe_trial(checks: TrialChecks) -> str:
+    """Return whether the arms have the planned sizes, were balanced before the assignment, and were
+    followed up equally after it.
     """
-    words = []
-    off = shares[shares.verdict == "off balance"].drop_duplicates("trial")
-    if (shares.verdict == "no plan stated").any():
-        words.append(
-            "How large the arms were planned to be nobody says (experiment.shares in study.yml):"
-            " the sample ratio can't be tested."
-        )
-    elif off.empty:
-        words.append("**The arms have the sizes that were planned** (test of the sample ratio).")
-    for row in off.itertuples():
-        words.append(
-            f"**{_name(row.trial)}: the arms are off balance.** Sizes so unlike the plan come about"
-            f" by luck in {_chance(row.p_value)} of fair draws: somebody was lost or added on the"
-            " way, and whoever it was may differ. Read its effects with suspicion until the reason"
-            " is known."
-        )
-    if len(balance):
-        large = balance[balance.largest_sd > balance.luck_sd]
-        least = (
-            "no feature differs by more than luck explains (largest:"
-            f" {balance.largest_sd.max():.2f} standard deviations)"
-        )
-        most = "; ".join(
-            f"{_name(row.trial)}, {write_plain(row.arm)}: {write_plain(row.feature)} by"
-            f" {row.largest_sd:.2f} standard deviations"
-            for row in large.itertuples()
-        )
-        words.append(
-            "Before the assignment"
-            f" {least if large.empty else f'arms differ by more than luck explains: {most}'}."
-        )
-    else:
-        words.append(
-            "Nothing is known of the customers before the assignment, so whether the arms were"
-            " alike can't be seen."
-        )
-    uneven = attrition[attrition.verdict == "more missing in one arm"].drop_duplicates(
-        ["trial", "outcome"]
+    return " ".join(
+        [
+            *_describe_sample_ratio(checks.sample_ratio),
+            _describe_balance(checks.summary),
+            _describe_attrition(checks.attrition),
+        ]
     )
+
+
+def _describe_sample_ratio(ratio: pd.DataFrame) -> list[str]:
+    mismatched = ratio[ratio.verdict == RATIO_MISMATCH].drop_duplicates("trial")
+    sentences = []
+    if (ratio.verdict == NO_PLAN).any():
+        sentences.append(
+            "The planned sizes of the arms are not stated (experiment.shares in study.yml): the"
+            " sample ratio can't be tested."
+        )
+    elif mismatched.empty:
+        sentences.append("**The arms have the planned sizes** (test of the sample ratio).")
+    for row in mismatched.itertuples():
+        sentences.append(
+            f"**{_start_sentence(row.trial)}: sample ratio mismatch.** In"
+            f" {_write_probability(row.p_value)} of fair randomisations the sizes differ from the"
+            " plan by as much: customers were lost or added on the way, and they may differ from"
+            " the others. Treat its effects with caution until the reason is known."
+        )
+    return sentences
+
+
+def _describe_balance(summary: pd.DataFrame) -> str:
+    if summary.empty:
+        return (
+            "Nothing is known of the customers before the assignment: the balance of the arms can't"
+            " be tested."
+        )
+    large = summary[summary.largest_sd > summary.chance_sd]
+    if large.empty:
+        return (
+            "Before the assignment no feature differs by more than chance explains (largest:"
+            f" {summary.largest_sd.max():.2f} standard deviations)."
+        )
+    differences = "; ".join(
+        f"{_start_sentence(row.trial)}, {write_plain(row.arm)}: {write_plain(row.feature)} by"
+        f" {row.largest_sd:.2f} standard deviations"
+        for row in large.itertuples()
+    )
+    return f"Before the assignment arms differ by more than chance explains: {differences}."
+
+
+def _describe_attrition(attrition: pd.DataFrame) -> str:
+    uneven = attrition[attrition.verdict == MISSING_UNEVENLY].drop_duplicates(["trial", "outcome"])
     if len(uneven):
-        names = "; ".join(f"{_name(row.trial)}, {row.outcome}" for row in uneven.itertuples())
-        words.append(
+        names = "; ".join(
+            f"{_start_sentence(row.trial)}, {row.outcome}" for row in uneven.itertuples()
+        )
+        return (
             f"**Outcomes are missing more often in one arm than in another** ({names}): the effects"
-            " below are those on who was seen, and may mislead."
+            " below are those on the customers observed, and may mislead."
         )
-    else:
-        missing = int(attrition.missing.sum())
-        words.append(
-            "No outcome is missing."
-            if not missing
-            else f"{missing:,} outcomes are missing; no difference between the arms is shown."
-        )
-    return " ".join(words)
+    missing = int(attrition.missing.sum())
+    if not missing:
+        return "No outcome is missing."
+    return f"{missing:,} outcomes are missing, without a significant difference between the arms."
 
 
-def say_doubts(shares: pd.DataFrame, attrition: pd.DataFrame, aside: Sequence[str]) -> str:
-    """Say before a verdict what makes the trial doubtful: sizes off balance, outcomes missing
-    unevenly, features written after the assignment.
+def describe_doubts(checks: TrialChecks) -> str:
+    """Return what makes the trial doubtful, as the beginning of a verdict; empty where nothing
+    does.
+
+    It is a sample ratio mismatch, outcomes missing unevenly, or features written after the
+    assignment.
     """
-    off = [
-        f"the arms of {write_plain(name)} are off balance"
-        for name in shares.trial[shares.verdict == "off balance"].unique()
+    ratio, attrition = checks.sample_ratio, checks.attrition
+    doubts = [
+        f"{write_plain(name)} has a sample ratio mismatch"
+        for name in ratio.trial[ratio.verdict == RATIO_MISMATCH].unique()
     ]
-    uneven = attrition.trial[attrition.verdict == "more missing in one arm"].unique()
-    off += [f"outcomes of {write_plain(name)} are missing more often in one arm" for name in uneven]
-    if len(aside):
-        off.append(
-            f"{join_words([write_plain(name) for name in aside])} left out of all models: the arms"
-            " can't have differed so before the assignment"
+    doubts += [
+        f"outcomes of {write_plain(name)} are missing more often in one arm"
+        for name in attrition.trial[attrition.verdict == MISSING_UNEVENLY].unique()
+    ]
+    if checks.left_out:
+        names = join_words([write_plain(name) for name in checks.left_out])
+        doubts.append(
+            f"{names} left out of all models: before the assignment the arms can't have differed"
+            " so much"
         )
-    return f"**Read this with suspicion**: {'; '.join(off)}. " if off else ""
+    return f"**Read this with caution**: {'; '.join(doubts)}. " if doubts else ""
 
 
-def _name(trial: str) -> str:
+def _start_sentence(trial: str) -> str:
     words = write_plain(trial)
     return words[:1].upper() + words[1:]
 
 
-def _chance(p: float) -> str:
+def _write_probability(p: float) -> str:
     return "fewer than 1 in 1,000" if p < 0.001 else f"{p:.1%}"
 
 
-def adjust_overall(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return the adjusted effects on all customers with ``p_family``: Holm's over all arms and
-    outcomes.
-    """
-    rows = effects[(effects.segment_by == "") & (effects.method == ADJUSTED)]
-    rows = rows.drop_duplicates(["outcome", "arm"])  # all trials stand first
-    return rows.assign(p_family=multipletests(rows.p_value.fillna(1), method="holm")[1])
-
-
-def say_effects(effects: pd.DataFrame, outcomes: dict[str, str], shares: dict[str, bool]) -> str:
-    """Say which arms change which outcome, all customers together."""
-    words = []
+def describe_effects(effects: pd.DataFrame, trial: Trial) -> str:
+    """Return which arms change which outcome, all customers together."""
+    parts = []
     for row in adjust_overall(effects).itertuples():
-        effect = write_effect(row.effect, row.low, row.high, shares[row.outcome])
-        if row.p_family < LEVEL:
-            words.append(
-                f"**{write_plain(row.arm)} {'raises' if row.effect > 0 else 'lowers'}"
-                f" “{outcomes[row.outcome]}”**: {effect}"
-            )
+        effect = write_effect(row.effect, row.low, row.high, trial.shares[row.outcome])
+        arm, outcome = write_plain(row.arm), trial.outcomes[row.outcome]
+        if row.p_family < FAMILY_LEVEL:
+            direction = "raises" if row.effect > 0 else "lowers"
+            parts.append(f"**{arm} {direction} “{outcome}”**: {effect}")
         else:
-            words.append(
-                f"no effect of {write_plain(row.arm)} on “{outcomes[row.outcome]}” is shown:"
-                f" {effect}"
-            )
+            parts.append(f"no significant effect of {arm} on “{outcome}”: {effect}")
     return (
-        f"Per customer assigned: {'; '.join(words)}. Shown is what lies beyond luck for all arms"
-        " and outcomes together (Holm, 2.5 %)."
+        f"Per customer assigned: {'; '.join(parts)}. Significant at 2.5 % for all arms and outcomes"
+        " together (Holm)."
     )
 
 
-def judge(
-    effects: pd.DataFrame,
-    tests: pd.DataFrame,
-    outcomes: dict[str, str],
-    shares: dict[str, bool],
-    against: pd.DataFrame,
-    rival: str,
+def describe_verdict(
+    effects: pd.DataFrame, tests: pd.DataFrame, trial: Trial, differences: pd.DataFrame
 ) -> str:
-    """Return the verdict of ``decide`` in words.
+    """Return the verdict of ``verdict.decide`` in words.
 
     Parameters
     ----------
-    effects : see ``effects.tabulate_effects``
-    tests : see ``heterogeneity.judge_differences``, of all outcomes tested; empty where nothing was
-        known before the assignment
-    against : see ``ranking.tabulate_uplift_differences``
-    rival : the ranking that everyone uses
+    effects : see ``average_effects.tabulate_effects``
+    tests : see ``heterogeneity.run_test``, of all outcomes tested; empty where nothing was known
+        before the assignment
+    differences : see ``metrics.tabulate_uplift_differences``
     """
-    kind, found = decide(effects, tests)
-    told = say_effects(effects, outcomes, shares)
-    if kind == "nothing":
-        nor = (
-            "Nor is it shown that the effect differs between customers. Don't target by effect, and"
-            " don't contact for the effect's sake."
-        )
-        return f"**No evidence of an effect.** {told} {nor}"
-    if kind == "same":
+    kind, pairs = decide(effects, tests)
+    average = describe_effects(effects, trial)
+    if kind == NO_EFFECT:
         return (
-            f"**An effect, but none is shown to differ between customers.** {told} Nothing is shown"
-            " to foretell who gains more than others: contact everybody or nobody, as the average"
-            " effect and the cost decide, and don't target by effect."
+            f"**No significant effect.** {average} There is no significant evidence that the effect"
+            " differs between customers either. Don't target by effect, and don't contact for the"
+            " effect's sake."
         )
-    if kind == "unknown":
+    if kind == SAME_EFFECT:
         return (
-            f"{told} Nothing is known of the customers before the assignment, so nobody can be told"
-            " from another: an arm is for everybody or for nobody."
+            "**There is an average effect, but no significant evidence that it differs between"
+            f" customers.** {average} Don't target by effect: contact everybody or nobody, as the"
+            " average effect and the cost decide."
         )
-    where = join_words([f"{write_plain(arm)}, on “{outcomes[outcome]}”" for arm, outcome in found])
+    if kind == EFFECTS_DIFFER:
+        where = join_words(
+            [f"{write_plain(arm)}, on “{trial.outcomes[outcome]}”" for arm, outcome in pairs]
+        )
+        return (
+            f"**The effect differs between customers, and models predict for whom it is larger**"
+            f" ({where}; significant at 2.5 %, Holm). {average}"
+            f" {_describe_heuristic(differences, find_heuristic(trial.primary))} What a list by"
+            " effect earns, see `65_targeting`."
+        )
+    return f"{average} {NOTHING_KNOWN} So an arm is for everybody or for nobody."
+
+
+def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
+    rows = differences[
+        (differences.metric == "auuc")
+        & (differences.model == AVERAGED)
+        & (differences.reference == heuristic)
+        & (differences.verdict == BETTER)
+    ]
+    if len(rows):
+        arms = join_words([write_plain(arm) for arm in rows.arm.unique()])
+        return f"Averaged effects rank significantly better than {heuristic} ({arms})."
     return (
-        f"**The effect differs between customers, and that can be foretold** ({where}; at 2.5 %,"
-        f" Holm). {told} {_say_rival(against, rival)} `65_targeting` says what a list by effect"
-        " earns."
+        f"Averaged effects don't rank significantly better than {heuristic}: a list by that may do"
+        " as well."
     )
 
 
-def _say_rival(against: pd.DataFrame, rival: str) -> str:
-    rows = against[
-        (against.metric == "auuc") & (against.model == AVERAGED) & (against.reference == rival)
-    ]
-    if better := [write_plain(arm) for arm in rows.arm[rows.verdict == "better"].unique()]:
-        return f"Averaged effects are shown to rank better than {rival} ({join_words(better)})."
-    return (
-        f"Averaged effects aren't shown to rank better than {rival}, by which a list may do as"
-        " well."
-    )
-
-
-def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[tuple[str, str]]]:
-    """Return the kind of the verdict, nothing, same, differs, or unknown where no differences could
-    be tested, and the arms and outcomes with any.
-    """
-    shown = (adjust_overall(effects).p_family < LEVEL).any()
-    if tests.empty:
-        return ("unknown" if shown else "nothing"), []
-    family = multipletests(tests.p_value, method="holm")[1]
-    arms = [
-        *dict.fromkeys(
-            (row.arm, row.outcome)
-            for row, p in zip(tests.itertuples(), family, strict=True)
-            if p < LEVEL
-        )
-    ]
-    return ("differs" if arms else "same" if shown else "nothing"), arms
-
-
-def say_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
-    """Say how the real test compares with trials whose arms were dealt out anew."""
-    n, words = placebos.placebo.nunique(), []
+def describe_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
+    """Return how the test compares with the same test on permuted arms; empty without placebos."""
+    if placebos.empty:
+        return ""
+    n, parts = placebos.placebo.nunique(), []
     for row in tests[tests.outcome == placebos.outcome.iloc[0]].itertuples():
-        as_much = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
-        words.append(
-            f"{write_plain(row.arm)}: z {row.z:.2f}, reached by {as_much} of {n}".replace("-", "−")
-        )
+        reached = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
+        z = f"{row.z:.2f}".replace("-", "−")
+        parts.append(f"{write_plain(row.arm)}: z {z}, reached by {reached} of {n}")
     return (
-        "With the arms dealt out anew among the same customers, where nothing can be found:"
-        f" {'; '.join(words)} placebos."
+        "Placebo test with permuted arms among the same customers, where effects can't differ:"
+        f" {'; '.join(parts)} placebos."
     )
 
 
-def say_leaders(
-    scores: pd.DataFrame, differences: pd.DataFrame, rival: str, arms: Sequence[str]
-) -> str:
-    """Say, by area below the uplift curve, which models rank better than by lot, and than the rival
-    that everyone uses.
+def describe_score_note(comparison: Comparison) -> str:
+    """Return how the score tables are to be read, or why there are none."""
+    if not comparison.outcomes:
+        return NOTHING_KNOWN
+    return (
+        "A learner whose interval includes 0 doesn't rank significantly better than at random. The"
+        " verdict below widens intervals for the number of learners."
+    )
+
+
+def describe_leaders(comparison: Comparison) -> str:
+    """Return, by area below the uplift curve, which models rank better than at random, and than the
+    heuristic in common use; empty where nothing is compared.
     """
-    words = []
-    for arm in arms:
-        rows = scores[
-            (scores.arm == arm) & (scores.metric == "auuc") & (scores.family != "reference")
-        ]
-        best = rows.loc[rows.value.idxmax()]
-        against = differences[
-            (differences.arm == arm)
-            & (differences.metric == "auuc")
-            & (differences.verdict == "better")
-        ]
-        lot, rivals = ([*against.model[against.reference == name]] for name in (RANDOM, rival))
-        beaten = (
-            f"better than by lot: {join_words(lot)}"
-            if lot
-            else "none is shown to rank better than by lot"
+    if not comparison.outcomes:
+        return ""
+    scores, heuristic = comparison.primary_scores, comparison.outcomes[0].heuristic
+    better = comparison.primary_differences
+    better = better[(better.metric == "auuc") & (better.verdict == BETTER)]
+    parts = []
+    for arm in comparison.arms:
+        areas = scores[(scores.arm == arm) & (scores.metric == "auuc")]
+        areas = areas[areas.family != BASELINE]
+        best = areas.model[areas.value.idxmax()]
+        than_random, than_heuristic = (
+            [*better.model[(better.arm == arm) & (better.reference == name)]]
+            for name in (RANDOM, heuristic)
         )
-        beaten += (
-            f"; better than {rival}: {join_words(rivals)}"
-            if rivals
-            else f"; none better than {rival}"
+        parts.append(
+            f"**{write_plain(arm)}**: largest area {best}; significantly better than at random:"
+            f" {_join_or_none(than_random)}; than {heuristic}: {_join_or_none(than_heuristic)}"
         )
-        words.append(f"**{write_plain(arm)}**: largest area {best.model}; {beaten}")
-    return ". ".join(words) + "." + _say_gain(scores)
+    return f"{'. '.join(parts)}. {_describe_gain(scores)}"
 
 
-def _say_gain(scores: pd.DataFrame) -> str:
+def _join_or_none(names: list[str]) -> str:
+    return join_words(names) if names else "none"
+
+
+def _describe_gain(scores: pd.DataFrame) -> str:
     arm = BEST_ARM if (scores.arm == BEST_ARM).any() else scores.arm.iloc[0]
     rows = scores[(scores.metric == "gain") & (scores.arm == arm)]
-    sure = [*rows.model[rows.low > 0]]
-    if not sure:
+    significant = [*rows.model[rows.low > 0]]
+    if not significant:
         return (
-            " No model's choice of whom to contact, cost aside, is shown to do better than the best"
-            " that is the same for everybody."
+            "Cost aside, no model's choice of whom to contact does significantly better than the"
+            " best uniform policy."
         )
     return (
-        f" Cost aside, choosing by {join_words(sure)} does better than the best that is the same"
-        " for everybody (interval above 0, each model on its own)."
+        f"Cost aside, choosing by {join_words(significant)} does significantly better than the best"
+        " uniform policy (each model on its own)."
     )
 
 
-def say_associations(found: pd.DataFrame, share: bool) -> str:
-    """Say what differs between chosen arms, and how strong an unseen cause would have to be; never
-    as an effect.
+def describe_associations(associations: pd.DataFrame, share: bool) -> str:
+    """Return what differs between chosen arms, and how strong an unobserved confounder would have
+    to be; never as an effect.
     """
-    words = []
-    for row in found.itertuples():
-        plain = (
-            f"{100 * row.plain_difference:.2f} points".replace("-", "−")
-            if share
-            else f"{row.plain_difference:.2f}".replace("-", "−")
-        )
-        adjusted = write_effect(row.adjusted_difference, row.low, row.high, share)
-        unsure = row.low <= 0 <= row.high
-        hidden = (
-            "the interval includes 0, so no association is shown in the first place"
-            if unsure
-            else (
-                f"an unseen cause of {row.robustness_interval:.1%} of what is left of both, who was"
-                " chosen and the outcome, would bring the interval to 0"
-            )
-        )
-        words.append(
-            f"{write_plain(row.trial)}, {write_plain(row.arm)}: customers differ from control by"
-            f" {plain}, after adjustment by {adjusted}; {hidden} (the strongest known feature,"
-            f" {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and"
-            f" {row.strongest_outcome:.1%})"
-            + (
-                f"; after weighting the arms still differ by up to {row.unlike_sd:.2f} standard"
-                f" deviations (beyond {UNLIKE:g} is called large)" * (row.unlike_sd > UNLIKE)
-            )
-        )
+    if associations.empty:
+        return "**No association can be estimated.**"
+    parts = [_describe_association(row, share) for row in associations.itertuples()]
     return (
-        "**An association, not an effect**: "
-        + ". ".join(words)
-        + ". Whether everything that decided about the arm is among the features, no table can"
-        " show."
+        f"**An association, not an effect**: {'. '.join(parts)}. Whether every cause of the arm is"
+        " among the features, no table can show."
     )
+
+
+def _describe_association(row, share: bool) -> str:
+    plain = f"{effect_scale(share) * row.plain_difference:.2f}{' points' if share else ''}"
+    adjusted = write_effect(row.adjusted_difference, row.low, row.high, share)
+    if row.low <= 0 <= row.high:
+        confounder = "no significant association"
+    else:
+        confounder = (
+            f"an unobserved confounder that explains {row.robustness_interval:.1%} of the residual"
+            " variance of both, the arm and the outcome, would bring the interval to 0"
+        )
+    text = (
+        f"{write_plain(row.trial)}, {write_plain(row.arm)}: customers differ from control by"
+        f" {plain.replace('-', '−')}, after adjustment by {adjusted}; {confounder} (the strongest"
+        f" feature, {write_plain(row.strongest)}, explains {row.strongest_arm:.1%} and"
+        f" {row.strongest_outcome:.1%})"
+    )
+    if row.unlike_sd > LARGE_DIFFERENCE_SD:
+        text += (
+            f"; after weighting the arms still differ by up to {row.unlike_sd:.2f} standard"
+            f" deviations (large: beyond {LARGE_DIFFERENCE_SD:g})"
+        )
+    return text
+
+
+def describe_no_overlap(faults: Sequence[str]) -> str:
+    """Return why no campaign is compared."""
+    return " ".join(faults) or "No campaign can be compared."

@@ -1,18 +1,17 @@
-"""Whom to contact with which offer, given what each offer would bring and cost: within a budget and
-a number of contacts.
+"""Whom to contact with which offer, within a budget and a number of contacts.
 
-The best choice is that of a knapsack with several offers a customer, of which each takes one at
-most. Its relaxation is solved by a price of money: everybody gets the offer with the largest gain
-less price times cost, and the price rises until the budget holds (Sinha & Zoltners 1979,
-doi:10.1287/opre.27.3.503).
+The best choice is that of a multiple-choice knapsack: several offers a customer, of which each
+takes one at most. Its relaxation is solved by a price of money: everybody gets the offer with the
+largest gain less price times cost, and the price rises until the budget is kept (Sinha & Zoltners
+1979, doi:10.1287/opre.27.3.503).
 """
 
 import numpy as np
 
 from research.errors import StudyError
 
-STEPS = 60  # halvings of the price of money
-NOBODY = 0
+PRICE_HALVINGS = 60  # of the price of money
+NO_OFFER = 0
 
 
 def require_terms(cost: np.ndarray, budget: float, capacity: float) -> None:
@@ -57,7 +56,7 @@ def allocate(
     if _spend(chosen, cost) <= budget:
         return chosen
     low, high = 0.0, max(float(np.max(gain / np.maximum(cost, 1e-12))), 1.0)
-    for _ in range(STEPS):
+    for _ in range(PRICE_HALVINGS):
         middle = (low + high) / 2
         chosen = _choose_at(gain, cost, middle, capacity)
         low, high = (low, middle) if _spend(chosen, cost) <= budget else (middle, high)
@@ -74,12 +73,11 @@ def _choose_at(gain: np.ndarray, cost: np.ndarray, price: float, capacity: float
     """Return the best offers where money costs ``price`` on top of itself."""
     net = gain - (1 + price) * cost
     best = net.argmax(axis=1)
-    worth = net[np.arange(len(net)), best]
-    chosen = np.where(worth > 0, best + 1, NOBODY)
+    largest = net[np.arange(len(net)), best]
+    chosen = np.where(largest > 0, best + 1, NO_OFFER)
     if (chosen > 0).sum() > capacity:
-        chosen[
-            np.argsort(-np.where(chosen > 0, worth, -np.inf), kind="stable")[int(capacity) :]
-        ] = NOBODY
+        order = np.argsort(-np.where(chosen > 0, largest, -np.inf), kind="stable")
+        chosen[order[int(capacity) :]] = NO_OFFER
     return chosen
 
 
@@ -90,15 +88,16 @@ def _spend(chosen: np.ndarray, cost: np.ndarray) -> float:
 def _fill_up(
     tight: np.ndarray, loose: np.ndarray, gain: np.ndarray, cost: np.ndarray, budget: float
 ) -> np.ndarray:
-    """Go from the choice that holds the budget towards the next one, which doesn't, as far as money
-    reaches: customers who tie at the price.
+    """Return the choice that keeps the budget, with as many offers of the next looser one as the
+    money left allows: to customers who tie at the price.
     """
-    open_ = np.flatnonzero((tight != loose) & (loose > 0) & (tight == NOBODY))
-    extra = pick(cost, loose)[open_]
-    order = np.argsort(-(pick(gain, loose)[open_] - extra), kind="stable")
-    reach = np.cumsum(extra[order]) <= budget - _spend(tight, cost)
+    waiting = np.flatnonzero((tight != loose) & (loose > 0) & (tight == NO_OFFER))
+    extra = pick(cost, loose)[waiting]
+    order = np.argsort(-(pick(gain, loose)[waiting] - extra), kind="stable")
+    affordable = np.cumsum(extra[order]) <= budget - _spend(tight, cost)
+    added = waiting[order][affordable]
     filled = tight.copy()
-    filled[open_[order][reach]] = loose[open_[order][reach]]
+    filled[added] = loose[added]
     return filled
 
 
@@ -118,19 +117,16 @@ def fill(
 
     Parameters
     ----------
-    order_by : (customers,), highest first; whoever has no number, or minus infinity, is never
-        listed. Ties stand as they come
+    order_by : (customers,), highest first; a customer without a number, or with minus infinity, is
+        never listed. Ties stay in the order of the rows
     offer : (customers,), which offer each would get: the column + 1, 0 for none
     cost : (customers, offers)
     """
     require_terms(cost, budget, capacity)
     order = np.argsort(-np.nan_to_num(order_by, nan=-np.inf), kind="stable")
-    open_ = ((offer > 0) & np.isfinite(order_by))[order]
-    within = (
-        open_
-        & (np.cumsum(np.where(open_, pick(cost, offer)[order], 0.0)) <= budget * (1 + 1e-12))
-        & (np.cumsum(open_) <= capacity)
-    )
+    eligible = ((offer > 0) & np.isfinite(order_by))[order]
+    spent = np.cumsum(np.where(eligible, pick(cost, offer)[order], 0.0))
+    within = eligible & (spent <= budget * (1 + 1e-12)) & (np.cumsum(eligible) <= capacity)
     chosen = np.zeros(len(order), dtype=int)
     chosen[order[within]] = offer[order[within]]
     return chosen

@@ -1,26 +1,41 @@
-"""Tables of ``65_targeting`` as people read them, and its verdict in words; "contact nobody" and
-"no better than by lot" are verdicts that it can reach.
+"""Tables for readers and sentences of ``65_targeting`` and ``66_break_even``.
+
+"Contact nobody" and "not significantly better than random selection" are verdicts that they can
+reach.
 """
 
 import numpy as np
 import pandas as pd
 
-from research.reporting.format import join_words, write_plain
+from research.evaluation.bootstrap import BETTER, WORSE
+from research.reporting.format import join_words, write_plain, write_quantity
 from research.reporting.tables import stack
-from research.uplift.policy.campaign import CONTACT, LEAVE_ALONE, UNSURE
+from research.study import Study
+from research.uplift.policy.break_even import find_cost, plan_first_test
+from research.uplift.policy.case import Case
+from research.uplift.policy.contact_list import CONTACT, INCONCLUSIVE, LEAVE_ALONE
 from research.uplift.policy.policies import (
-    AT_STAKE,
     EVERYBODY,
-    LOT,
-    MOVED,
+    HIGHEST_RISK,
+    LARGEST_EFFECT,
+    NET_GAIN,
     NOBODY,
     ORACLE,
-    RISKIEST,
-    WORTHWHILE,
+    RANDOM_SELECTION,
+    RISK_TIMES_VALUE,
+    SAME_BUDGET,
 )
+from research.uplift.power import POWER
+from research.uplift.significance import FAMILY_LEVEL
 
-REFERENCES = (NOBODY, LOT, RISKIEST, AT_STAKE, MOVED, EVERYBODY)
-RIVALS = (LOT, RISKIEST, AT_STAKE)  # at the same budget
+POLICY_WORDS = {
+    NOBODY: "contacting nobody",
+    EVERYBODY: "contacting everybody",
+    RANDOM_SELECTION: "random selection",
+    HIGHEST_RISK: "selection by risk",
+    RISK_TIMES_VALUE: "selection by risk times value",
+    LARGEST_EFFECT: "selection by effect",
+}
 
 
 def write_money(value: float, low: float, high: float) -> str:
@@ -28,155 +43,60 @@ def write_money(value: float, low: float, high: float) -> str:
     if not np.isfinite(value):
         return "–"
     digits = 0 if max(abs(value), abs(low), abs(high)) >= 100 else 2
-    told = [
+    texts = [
         f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
         for number in (value, low, high)
     ]
-    return told[0] if low == high else f"{told[0]} ({told[1]} to {told[2]})"
+    return texts[0] if low == high else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
-def lay_out_policies(policies: pd.DataFrame, currency: str, kept: str) -> pd.DataFrame:
-    """Return each policy with whom it contacts, what that costs, earns and keeps."""
-    money = [stack(write_money(row.profit, row.low, row.high)) for row in policies.itertuples()]
-    more = [
-        stack(write_money(row.kept_extra, row.kept_low, row.kept_high))
-        for row in policies.itertuples()
-    ]
+def policies_table(policies: pd.DataFrame, currency: str, outcome: str) -> pd.DataFrame:
+    """Return for each policy how many it contacts, and what that costs, earns and keeps.
+
+    Parameters
+    ----------
+    policies : see ``policies.tabulate_policies``
+    outcome : the primary outcome, in words
+    """
+    rows = [*policies.itertuples()]
     table = pd.DataFrame(
         {
             "policy": policies.policy,
             "contacted": policies.contacted,
             f"cost, {currency}": policies.cost.round(0),
-            f"profit, {currency}": money,
+            f"profit, {currency}": [
+                stack(write_money(row.profit, row.low, row.high)) for row in rows
+            ],
+            f"more of “{outcome}”": [
+                stack(write_money(row.kept_extra, row.kept_low, row.kept_high)) for row in rows
+            ],
+            "cost of each": [
+                f"{row.cost_per_kept:,.2f}" if np.isfinite(row.cost_per_kept) else ""
+                for row in rows
+            ],
+            "return on cost": [
+                f"{row.return_on_cost:.2f}".replace("-", "−")
+                if np.isfinite(row.return_on_cost)
+                else ""
+                for row in rows
+            ],
         }
     )
-    table[f"more of “{kept}”"] = more
-    table["cost of each"] = [
-        f"{value:,.2f}" if np.isfinite(value) else "" for value in policies.cost_per_kept
-    ]
-    table["return on cost"] = [
-        f"{value:.2f}".replace("-", "−") if np.isfinite(value) else ""
-        for value in policies.return_on_cost
-    ]
     if "true_profit" in policies:
         table[f"true profit, {currency}"] = policies.true_profit.round(0)
         table["of the oracle's, share"] = policies.share_of_oracle
     return table
 
 
-def find_best_budget(curve: pd.DataFrame, policy: str = WORTHWHILE) -> pd.Series:
-    """Return the row of a policy's profit curve with the largest profit; the smallest budget where
-    several earn as much.
-    """
-    rows = curve[curve.policy == policy]
-    return rows.loc[rows.profit.idxmax()]
+def find_stacked(table: pd.DataFrame) -> list[str]:
+    """Return the columns of ``policies_table`` with an interval in a cell."""
+    return [name for name in table if name.startswith(("profit", "more of"))]
 
 
-def judge_policies(
-    policies: pd.DataFrame,
-    differences: pd.DataFrame,
-    curve: pd.DataFrame,
-    targets: pd.DataFrame,
-    currency: str,
-) -> str:
-    """Say what the choice by effect earns, against nobody, lots and risk, at which budget most, and
-    whom to leave alone.
-    """
-    row = policies[policies.policy == WORTHWHILE].iloc[0]
-    against = differences[differences.policy == WORTHWHILE].set_index("reference")
-    verdicts = {
-        kind: [name for name in against.index if against.verdict[name] == kind and name != NOBODY]
-        for kind in ("better", "worse")
-    }
-    level = [
-        name
-        for name in RIVALS
-        if name in against.index and name not in (*verdicts["better"], *verdicts["worse"])
-    ]
-    profit = write_money(row.profit, row.low, row.high)
-    if row.low <= 0:
-        rivals = policies[~policies.policy.isin([WORTHWHILE, ORACLE, NOBODY])]
-        sure = rivals[rivals.low > 0]
-        other = (
-            " Shown to earn, each on its own:"
-            f" {join_words([f'{one.policy} ({write_money(one.profit, one.low, one.high)})' for one in sure.itertuples()])}."
-            if len(sure)
-            else ""
-        )
-        start = (
-            "**Choosing by effect, value and cost is not shown to earn more than contacting"
-            f" nobody**: {profit} {currency} a cycle.{other}"
-        )
-    else:
-        spent = (
-            f"at a budget of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on"
-            f" {row.contacted:,} contacts"
-        )
-        start = f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** {spent}."
-    words = [
-        start,
-        *(f"It is {kind} than {join_words(names)}." for kind, names in verdicts.items() if names),
-    ]
-    words += [f"It is not shown to be better than {join_words(level)}."] if level else []
-    words.append(_say_budget(find_best_budget(curve), currency))
-    return " ".join([*words, _say_targets(targets), _say_truth(policies)])
-
-
-def _say_budget(best: pd.Series, currency: str) -> str:
-    if best.budget == 0 and best.contacted == 0:
-        return "No budget above 0 is estimated to earn anything."
-    spent = (
-        f"at a budget of {best.budget:,.0f} {currency}"
-        if best.budget
-        else f"with {best.contacted:,} contacts"
-    )
-    most = (
-        f"whatever the capacity, {write_money(best.profit, best.low, best.high)} {currency}; the"
-        " best of many points looks a little better than it is"
-    )
-    start = (
-        "No budget is shown to earn anything: the largest estimate is"
-        if best.low <= 0
-        else "Over all budgets it earns most"
-    )
-    return f"{start} {spent}, {most}."
-
-
-def _say_targets(targets: pd.DataFrame) -> str:
-    counts = targets.decision.value_counts()
-    alone = counts.get(LEAVE_ALONE, 0)
-    none = "Nobody is estimated to be harmed by every offer."
-    if unsure := counts.get(UNSURE, 0):
-        told = (
-            f"Likewise not shown, but a reason to leave {alone:,} alone: every offer is estimated"
-            " to do them harm."
-            if alone
-            else none
-        )
-        return (
-            f"This cycle's list is empty: the customers who would be on it ({unsure:,}) are marked"
-            f" as not shown to pay, for a further test. {told}"
-        )
-    told = (
-        f"**Leave {alone:,} alone**: every offer is estimated to do them harm." if alone else none
-    )
-    return (
-        f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact."
-        f" {told}"
-    )
-
-
-def _say_truth(policies: pd.DataFrame) -> str:
-    if "true_profit" not in policies:
-        return ""
-    row = policies[policies.policy == WORTHWHILE].iloc[0]
-    if not np.isfinite(row.share_of_oracle):
-        return ""
-    inside = "inside" if row.low <= row.true_profit <= row.high else "outside"
-    return (
-        f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and"
-        f" {row.share_of_oracle:.0%} of what an oracle would earn."
-    )
+def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """Return what the policy by net gain earns more than each baseline."""
+    rows = differences[differences.policy == NET_GAIN]
+    return rows.drop(columns="policy").round(0)
 
 
 def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
@@ -197,21 +117,163 @@ def count_decisions(targets: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index().round(2).assign(arm=lambda rows: rows.arm.map(write_plain))
 
 
-def say_costs(
-    case_costs: np.ndarray, arms: tuple[str, ...], worth: np.ndarray, currency: str, outcome: str
-) -> str:
-    """Say what the arms cost on average, and what a unit of the outcome that is paid for, told in
-    words, is worth.
+def first_contacts_table(targets: pd.DataFrame, n: int = 10) -> pd.DataFrame:
+    """Return the first customers of the list."""
+    return targets[targets.decision.isin([CONTACT, INCONCLUSIVE])].head(n).round(2)
+
+
+def find_best_budget(curve: pd.DataFrame, policy: str = NET_GAIN) -> pd.Series:
+    """Return the row of a policy's profit curve with the largest profit; the smallest budget where
+    several earn as much.
     """
-    costs = "; ".join(
-        f"{arm}: {cost:,.2f}"
-        for arm, cost in zip(map(write_plain, arms), case_costs.mean(axis=0), strict=True)
-    )
-    low, high = np.quantile(worth, (0.1, 0.9))
-    spread = (
-        f", {low:,.2f} to {high:,.2f} in the middle 80 % of the customers" if high > low else ""
-    )
+    rows = curve[curve.policy == policy]
+    return rows.loc[rows.profit.idxmax()]
+
+
+def describe_costs(case: Case, currency: str, outcome: str) -> str:
+    """Return what the arms cost on average, and the value of a unit of the outcome.
+
+    Parameters
+    ----------
+    outcome : that money is counted by, in words
+    """
+    means = zip(map(write_plain, case.arms), case.cost.mean(axis=0), strict=True)
+    costs = "; ".join(f"{arm}: {cost:,.2f}" for arm, cost in means)
+    low, high = np.quantile(case.outcome_value, (0.1, 0.9))
+    spread = ""
+    if high > low:
+        spread = f", {low:,.2f} to {high:,.2f} among the middle 80 % of the customers"
     return (
         f"Cost per customer assigned, {currency}: {costs}. One more of “{outcome}” is worth"
-        f" {worth.mean():,.2f} on average{spread}."
+        f" {case.outcome_value.mean():,.2f} on average{spread}."
+    )
+
+
+def describe_policies(
+    policies: pd.DataFrame,
+    differences: pd.DataFrame,
+    curve: pd.DataFrame,
+    targets: pd.DataFrame,
+    currency: str,
+) -> str:
+    """Return what the policy by net gain earns, against the baselines, at which budget most, and
+    how many customers to leave alone.
+    """
+    row = policies[policies.policy == NET_GAIN].iloc[0]
+    sentences = [
+        _describe_profit(row, policies, currency),
+        *_describe_baselines(differences),
+        _describe_budget(find_best_budget(curve), currency),
+        _describe_targets(targets),
+        _describe_true_profit(row),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _describe_profit(row: pd.Series, policies: pd.DataFrame, currency: str) -> str:
+    profit = write_money(row.profit, row.low, row.high)
+    if row.low > 0:
+        return (
+            f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** at a budget"
+            f" of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,}"
+            " contacts."
+        )
+    text = (
+        "**Choosing by effect, value and cost does not earn significantly more than contacting"
+        f" nobody**: {profit} {currency} a cycle."
+    )
+    others = policies[~policies.policy.isin([NET_GAIN, ORACLE, NOBODY])]
+    earning = [
+        f"{one.policy} ({write_money(one.profit, one.low, one.high)})"
+        for one in others[others.low > 0].itertuples()
+    ]
+    if earning:
+        text += f" With a significant profit, each on its own: {join_words(earning)}."
+    return text
+
+
+def _describe_baselines(differences: pd.DataFrame) -> list[str]:
+    """Return a sentence each for the baselines that are beaten, not beaten, and inconclusive."""
+    verdicts = differences[differences.policy == NET_GAIN].set_index("reference").verdict
+    verdicts = verdicts.drop(NOBODY, errors="ignore")
+    sentences = [
+        (f"It earns {direction} than", verdicts.index[verdicts == verdict])
+        for direction, verdict in (("more", BETTER), ("less", WORSE))
+    ]
+    decided = verdicts.isin([BETTER, WORSE])
+    inconclusive = [name for name in SAME_BUDGET if name in verdicts.index[~decided]]
+    sentences.append(("It does not earn significantly more than", inconclusive))
+    return [
+        f"{start} {join_words([POLICY_WORDS[name] for name in names])}."
+        for start, names in sentences
+        if len(names)
+    ]
+
+
+def _describe_budget(best: pd.Series, currency: str) -> str:
+    if best.budget == 0 and best.contacted == 0:
+        return "No budget above 0 has an estimated profit."
+    at = f"with {best.contacted:,} contacts"
+    if best.budget:
+        at = f"at a budget of {best.budget:,.0f} {currency}"
+    start = "Over all budgets it earns most"
+    if best.low <= 0:
+        start = "No budget has a significant profit: the largest estimate is"
+    return (
+        f"{start} {at}, whatever the capacity, {write_money(best.profit, best.low, best.high)}"
+        f" {currency}; the best of many points is estimated a little too high."
+    )
+
+
+def _describe_targets(targets: pd.DataFrame) -> str:
+    counts = targets.decision.value_counts()
+    alone, undecided = counts.get(LEAVE_ALONE, 0), counts.get(INCONCLUSIVE, 0)
+    none = "For no customer every offer has a negative estimated effect."
+    if undecided:
+        caution = (
+            f"For {alone:,} customers every offer has a negative estimated effect (not"
+            " significant); leave them out as a precaution."
+        )
+        return (
+            f"This cycle's list is empty: the {undecided:,} customers who would be on it are marked"
+            f" “{INCONCLUSIVE}”, for a further test. {caution if alone else none}"
+        )
+    leave = f"**Leave {alone:,} alone**: every offer has a negative estimated effect on them."
+    return (
+        f"This cycle's list: {counts.get(CONTACT, 0):,} of {len(targets):,} customers to contact."
+        f" {leave if alone else none}"
+    )
+
+
+def _describe_true_profit(row: pd.Series) -> str:
+    if not np.isfinite(row.get("share_of_oracle", np.nan)):
+        return ""
+    inside = "inside" if row.low <= row.true_profit <= row.high else "outside"
+    return (
+        f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and"
+        f" {row.share_of_oracle:.0%} of what an oracle would earn."
+    )
+
+
+def describe_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study, why: str) -> str:
+    """Return what contact must change to pay, and how small an effect the first test can detect.
+
+    Parameters
+    ----------
+    table : see ``break_even.tabulate_break_even``
+    values : customers with their value, see ``break_even.load_customers``
+    why : reason why there is no trial
+    """
+    first, currency = table.iloc[0], study.economics.currency
+    test = plan_first_test(values, study)
+    return (
+        f"**The effect of contact is not known here**: {why}. A contact with its offer costs"
+        f" {write_quantity(find_cost(study), currency)} {currency}; among the fifth with the"
+        " largest value at risk it pays if it raises the probability to stay by"
+        f" {first.break_even_points:.1f} percentage points, of a mean risk of"
+        f" {first.mean_risk_share:.1%}. A test of {test.per_arm:,} contacted and {test.per_arm:,}"
+        f" left alone detects an effect of {test.smallest:.1f} points (power {POWER:.0%}, level"
+        f" {FAMILY_LEVEL:.1%}): contact is shown to pay where it raises staying by about"
+        f" {test.pays + test.smallest:.1f} points; smaller gains take several cycles. The table"
+        " `first_test` randomises it. A high risk is no evidence that contact helps."
     )

@@ -1,0 +1,34 @@
+"""S-learner: one model of the outcome that takes the arm as a feature.
+
+Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116.
+"""
+
+import numpy as np
+
+from research.models.registry import Model
+from research.uplift.doubly_robust import make_outcome_model, subtract_control
+from research.uplift.learners.families import LEARNER
+from research.uplift.learners.training import TrainingPart
+
+
+def fit_s_learner(part: TrainingPart) -> np.ndarray:
+    """Return the effects of every arm: (new rows, arms other than control)."""
+    train, arms = part.train, len(part.train.arms)
+    features = np.column_stack([train.tree_features, np.eye(arms)[train.arm]])
+    model = make_outcome_model(*train.tree_features.shape, part.seed).fit(features, train.outcome)
+    indicators = [np.tile(np.eye(arms)[code], (part.new_size, 1)) for code in range(arms)]
+    predicted = [
+        model.predict(np.column_stack([part.new_tree_features, indicator]))
+        for indicator in indicators
+    ]
+    return subtract_control(np.column_stack(predicted))
+
+
+S_LEARNER = Model(
+    name="S-learner",
+    family=LEARNER,
+    task="effect",
+    estimator=fit_s_learner,
+    words="one model of the outcome that takes the arm as a feature",
+    source="Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116",
+)

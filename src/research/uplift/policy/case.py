@@ -1,0 +1,312 @@
+"""What policies may know of the customers of a trial, and what they are judged by: the value of an
+outcome, the cost of an arm, predicted effects, and doubly robust scores in money.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+from research.data.contracts import Tables
+from research.errors import NotApplicable, StudyError
+from research.evaluation.intervals import Z
+from research.study import Study
+from research.uplift.cross_fitting import CrossFit, cross_fit
+from research.uplift.doubly_robust import (
+    SCORE_FOLDS,
+    Sample,
+    compute_scores,
+    make_sample,
+    predict_out_of_fold,
+    subtract_control,
+)
+from research.uplift.learners.families import AVERAGED, RISK
+from research.uplift.learners.training import is_binary
+from research.uplift.policy.knapsack import pick
+from research.uplift.policy.true_effects import load_true_effects
+from research.uplift.trials import Trial
+from research.value.customers import load_values
+
+
+@dataclass(frozen=True)
+class Case:
+    """The customers of a trial as policies see them.
+
+    Attributes
+    ----------
+    cycle : (rows,), the trial of a row; each is a cycle with a budget and a capacity of its own
+    customers : (rows,)
+    risk : (repeats, rows), the probability that the outcome doesn't occur, whatever the arm (of
+        money: the amount expected, with its sign turned), out of fold
+    outcome_value : (rows,), money per unit of the outcome
+    effect : (repeats, rows, arms), predicted effect on the outcome
+    gain : (repeats, rows, arms), the same in money, cost not deducted
+    cost : (rows, arms)
+    net : (rows, arms), doubly robust: money earned more than in control, cost deducted
+    kept : (rows, arms), the same of the outcome itself
+    arms : names, without control
+    true : (rows, arms), the true money, cost deducted; of simulated companies
+    """
+
+    cycle: np.ndarray
+    customers: np.ndarray
+    risk: np.ndarray
+    outcome_value: np.ndarray
+    effect: np.ndarray
+    gain: np.ndarray
+    cost: np.ndarray
+    net: np.ndarray
+    kept: np.ndarray
+    arms: tuple[str, ...]
+    true: np.ndarray | None = None
+
+    @property
+    def cycles(self) -> int:
+        """How many cycles there are."""
+        return len(np.unique(self.cycle))
+
+    @property
+    def cycle_size(self) -> float:
+        """Mean number of customers in a cycle."""
+        return len(self.cycle) / self.cycles
+
+
+def build_case(
+    sample: Sample,
+    cross_fits: Sequence[CrossFit],
+    priced: Sequence[CrossFit] | None,
+    outcome_value: np.ndarray,
+    money: np.ndarray,
+    paid: np.ndarray,
+    cost: np.ndarray,
+    predicted: tuple[np.ndarray, np.ndarray],
+    cycle: np.ndarray,
+    true: np.ndarray | None = None,
+    model: str = AVERAGED,
+) -> Case:
+    """Return the case of a trial.
+
+    Parameters
+    ----------
+    cross_fits : effects on the outcome, see ``cross_fitting.cross_fit``
+    priced : effects in money; the effect times its value unless given
+    outcome_value : (rows,), money per unit of the outcome
+    money : (rows,), what each row earned, cost not deducted
+    paid : (rows,), what its own arm cost
+    cost : (rows, arms), what each arm costs
+    predicted : (rows, arms with control) of the outcome and of money, out of fold
+    true : see ``Case``
+    """
+    effect = np.array([one.effects[model] for one in cross_fits])
+    gain = effect * outcome_value[None, :, None]
+    if priced:
+        gain = np.array([one.effects[model] for one in priced])
+    costs = np.column_stack([np.zeros(sample.size), cost])
+    earned = replace(sample, outcome=money - paid)
+    risk = np.array([one.effects[RISK][:, 0] for one in cross_fits]) + is_binary(sample.outcome)
+    return Case(
+        cycle=cycle,
+        customers=sample.customers,
+        risk=risk,
+        outcome_value=outcome_value,
+        effect=effect,
+        gain=gain,
+        cost=cost,
+        net=subtract_control(compute_scores(earned, predicted[1] - costs)),
+        kept=subtract_control(compute_scores(sample, predicted[0])),
+        arms=sample.arms[1:],
+        true=true,
+    )
+
+
+def load_case(
+    trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int
+) -> Case:
+    """Return the case of a trial, with effects cross-fitted.
+
+    Raises
+    ------
+    StudyError, NotApplicable
+        See ``find_outcome_value`` and ``find_costs``.
+    """
+    trial = drop_missing_outcomes(trial)
+    sample = make_sample(trial, trial.primary)
+    value = find_outcome_value(trial, tables, study, seed)
+    cost, paid = find_costs(trial, sample, study)
+    paid_for = find_paid_outcome(trial, study)
+    money = trial.rows[paid_for].to_numpy(float) * value
+    cross_fits = cross_fit(sample, folds, repeats, seed)
+    predicted = predict_out_of_fold(sample, SCORE_FOLDS, seed)
+    priced, predicted_money = None, predicted * value[:, None]
+    if paid_for != trial.primary:
+        earned = replace(sample, outcome=money)
+        predicted_money = predict_out_of_fold(earned, SCORE_FOLDS, seed)
+        scores, money_scores = (
+            compute_scores(sample, predicted),
+            compute_scores(earned, predicted_money),
+        )
+        priced = [price_effects(one, sample, scores, money_scores) for one in cross_fits]
+    true = load_true_effects(trial, study)
+    return build_case(
+        sample,
+        cross_fits,
+        priced,
+        value,
+        money,
+        paid,
+        cost,
+        (predicted, predicted_money),
+        trial.rows.trial.to_numpy(),
+        None if true is None else true * value[:, None] - cost,
+    )
+
+
+def drop_missing_outcomes(trial: Trial) -> Trial:
+    """Return a trial without rows that miss an outcome.
+
+    Raises
+    ------
+    StudyError
+        If an arm has none left.
+    """
+    complete = trial.rows[[*trial.outcomes]].notna().all(axis=1)
+    if lost := sorted({*trial.rows.arm} - {*trial.rows.arm[complete]}):
+        raise StudyError(
+            f"expected known outcomes in every arm, got none in {', '.join(map(str, lost))}; leave"
+            " out the arm, or give its outcomes"
+        )
+    if complete.all():
+        return trial
+    return replace(trial, rows=trial.rows[complete].reset_index(drop=True))
+
+
+def find_paid_outcome(trial: Trial, study: Study) -> str:
+    """Return the outcome that money is counted by: ``value`` of a flat study that has it, else the
+    primary one.
+    """
+    return "value" if study.kind == "flat" and "value" in trial.outcomes else trial.primary
+
+
+def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) -> np.ndarray:
+    """Return the value of a unit of the primary outcome for each row, in the study's currency, as
+    known on the day before the assignment.
+
+    Dated studies: the value of the customer if kept, see ``research.value.customers.load_values``.
+    Flat studies: ``margin_per_customer``; where the trial knows the money itself (``value``), the
+    share of it that remains.
+
+    Raises
+    ------
+    NotApplicable
+        If the study gives neither amounts nor a margin.
+    StudyError
+        If the primary outcome of a dated study isn't staying.
+    """
+    if study.kind == "flat":
+        return np.full(len(trial.rows), _find_flat_value(trial, study))
+    if trial.primary != "kept":
+        raise StudyError(
+            "study.yml, key experiment.primary: expected the primary outcome 'kept', whose value"
+            f" is that of the customers, got '{trial.primary}'; leave the key out for 65_targeting"
+        )
+    value = pd.Series(np.nan, trial.rows.index)
+    for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
+        known = load_values(tables, study, (day - pd.Timedelta(days=1)).date(), seed)
+        by_customer = known.set_index("customer_id").value_if_kept
+        value[rows.index] = rows.customer_id.map(by_customer).to_numpy()
+    return value.fillna(value.median()).to_numpy()
+
+
+def _find_flat_value(trial: Trial, study: Study) -> float:
+    if "value" in trial.outcomes:
+        return study.economics.margin_share
+    if study.economics.margin_per_customer is None:
+        raise NotApplicable(
+            f"the study {study.name} has no money: its economics name no margin_per_customer, and"
+            " its snapshot has no value"
+        )
+    return study.economics.margin_per_customer
+
+
+def find_costs(trial: Trial, sample: Sample, study: Study) -> tuple[np.ndarray, np.ndarray]:
+    """Return what every arm costs each row, (rows, arms without control), and what each row's own
+    arm cost.
+
+    From the campaigns' own ``cost`` where it is known: one number, or a linear regression on the
+    features for customers in another arm. Else from study.yml: ``economics.arms``, or the contact
+    and the offer that all arms share.
+
+    Raises
+    ------
+    StudyError
+        If the cost of an arm isn't known.
+    """
+    given = np.full(sample.size, np.nan)
+    if "cost" in trial.rows:
+        given = trial.rows.cost.to_numpy(float)
+    costs = find_arm_costs(given, sample, study)
+    own = pick(costs, sample.arm)
+    return costs, np.where(np.isnan(given), own, given)
+
+
+def find_arm_costs(given: np.ndarray, sample: Sample, study: Study) -> np.ndarray:
+    """Return what every arm costs each row: (rows, arms without control).
+
+    Parameters
+    ----------
+    given : (rows,), what the own arm cost; empty where it isn't known
+    """
+    columns = [
+        _find_cost(arm, code, given, sample, study)
+        for code, arm in enumerate(sample.arms[1:], start=1)
+    ]
+    return np.column_stack(columns)
+
+
+def _find_cost(arm: str, code: int, given: np.ndarray, sample: Sample, study: Study) -> np.ndarray:
+    inside = sample.arm == code
+    known = given[inside]
+    if np.isfinite(known).all():
+        if np.ptp(known) == 0:
+            return np.full(sample.size, known[0])
+        line = LinearRegression().fit(sample.linear_features[inside], known)
+        return np.clip(line.predict(sample.linear_features), known.min(), known.max())
+    prices = study.economics.arms.get(arm, study.economics)
+    if prices.contact_cost is None:
+        raise StudyError(
+            f"study.yml, key economics: expected the costs of the arm '{arm}', got none; add"
+            f" arms: {{{arm}: {{contact_cost: ...}}}}"
+        )
+    return np.full(sample.size, prices.contact_cost + prices.offer_cost)
+
+
+def price_effects(
+    fit: CrossFit, sample: Sample, scores: np.ndarray, money_scores: np.ndarray
+) -> CrossFit:
+    """Return effects on the primary outcome in money, where the trial knows the money itself.
+
+    Effects on the money of single customers drown in the noise of a few large amounts, and so does
+    the difference between what two arms' units bring. It is assumed instead that a unit of the
+    outcome brings as much whoever it is and whatever arm brought it about. This price is learned
+    out of fold, from the arms with a significant effect on the outcome; of the others the mean
+    effect in money stands for all.
+
+    Parameters
+    ----------
+    scores, money_scores : (rows, arms), doubly robust, of the outcome and of money
+    """
+    fold = fit.strata // (sample.trial.max() + 1)
+    effects, gain = fit.effects[AVERAGED], np.empty_like(fit.effects[AVERAGED])
+    change, money_change = subtract_control(scores), subtract_control(money_scores)
+    for number in np.unique(fold):
+        inside, rest = fold == number, fold != number
+        units, money = change[rest].mean(axis=0), money_change[rest].mean(axis=0)
+        significant = np.abs(units) > Z * change[rest].std(axis=0) / np.sqrt(rest.sum())
+        price = 0.0
+        if significant.any():
+            effect = units[significant]
+            price = money[significant] @ effect / (effect @ effect)
+        gain[inside] = np.where(significant, effects[inside] * price, money)
+    return CrossFit({AVERAGED: gain}, fit.strata)

@@ -1,0 +1,152 @@
+"""The contact list of this cycle: whom to contact with which offer, and whom to leave alone."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from research.data.contracts import Tables
+from research.features.build import load_panel
+from research.study import Study
+from research.study_schema import CONTROL
+from research.uplift.doubly_robust import make_sample
+from research.uplift.learners.average import predict_effects
+from research.uplift.learners.families import AVERAGED
+from research.uplift.policy.case import Case, drop_missing_outcomes, find_arm_costs
+from research.uplift.policy.knapsack import allocate, pick
+from research.uplift.trials import Trial
+from research.value.customers import load_values
+
+CONTACT, LEAVE_ALONE = "contact", "do not contact"
+NOT_WORTH_COST, NO_ROOM = "not worth the cost", "no room"
+INCONCLUSIVE = "would contact, but profit not significant"
+ORDER = {CONTACT: 0, INCONCLUSIVE: 0, NO_ROOM: 1, NOT_WORTH_COST: 2, LEAVE_ALONE: 3}
+TARGETS = [
+    "customer_id",
+    "decision",
+    "arm",
+    "rank",
+    "effect_points",
+    "worth",
+    "gain",
+    "cost",
+    "net_gain",
+]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Customers who may be contacted this cycle.
+
+    Attributes
+    ----------
+    customers : (customers,)
+    effect : (customers, arms), predicted effect on the outcome
+    gain : (customers, arms), the same in money, cost not deducted
+    cost : (customers, arms)
+    outcome_value : (customers,), money per unit of the outcome
+    """
+
+    customers: np.ndarray
+    effect: np.ndarray
+    gain: np.ndarray
+    cost: np.ndarray
+    outcome_value: np.ndarray
+
+
+def list_targets(
+    trial: Trial,
+    tables: Tables,
+    study: Study,
+    case: Case,
+    budget: float,
+    seed: int,
+    significant: bool = True,
+) -> pd.DataFrame:
+    """Return this cycle's list: for each customer whether to contact, with which offer, and what
+    that is expected to bring.
+
+    Dated studies: everybody in the population at the study's last snapshot, by models of all
+    trials. Flat studies: the customers of the trial, out of fold.
+
+    Parameters
+    ----------
+    significant : whether the policy earns significantly more than contacting nobody
+
+    Returns
+    -------
+    DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost,
+    net_gain
+        ``decision``: contact, or would contact where the policy's profit isn't significant; do not
+        contact (every offer has a negative estimated effect); not worth the cost; no room (in
+        budget and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``:
+        on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings
+        most.
+    """
+    candidates = (
+        _take_trial(case) if study.kind == "flat" else _predict_now(trial, tables, study, seed)
+    )
+    effect, gain, cost = candidates.effect, candidates.gain, candidates.cost
+    chosen = allocate(gain, cost, budget, study.economics.capacity)
+    best = np.where(chosen > 0, chosen, 1 + (gain - cost).argmax(axis=1))
+    net = pick(gain - cost, best)
+    decision = np.select(
+        [chosen > 0, (effect < 0).all(axis=1), net <= 0],
+        [CONTACT if significant else INCONCLUSIVE, LEAVE_ALONE, NOT_WORTH_COST],
+        NO_ROOM,
+    )
+    table = pd.DataFrame(
+        {
+            "customer_id": candidates.customers,
+            "decision": decision,
+            "arm": np.array(case.arms)[best - 1],
+            "effect_points": 100 * pick(effect, best),
+            "worth": candidates.outcome_value,
+            "gain": pick(gain, best),
+            "cost": pick(cost, best),
+            "net_gain": net,
+        }
+    )
+    return _rank(table)[TARGETS]
+
+
+def _rank(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table by decision, then by what a contact brings."""
+    table = table.sort_values(
+        ["decision", "net_gain"],
+        key=lambda column: column.map(ORDER.get) if column.name == "decision" else -column,
+        kind="stable",
+    )
+    return table.assign(rank=np.arange(1, len(table) + 1)).reset_index(drop=True)
+
+
+def _take_trial(case: Case) -> Candidates:
+    """Return the customers of the trial itself, with means over the repeats."""
+    return Candidates(
+        case.customers,
+        case.effect.mean(axis=0),
+        case.gain.mean(axis=0),
+        case.cost,
+        case.outcome_value,
+    )
+
+
+def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candidates:
+    """Return the population at the last snapshot, with effects by models of all trials."""
+    trial, last = drop_missing_outcomes(trial), study.snapshots.last
+    present = load_panel(tables, study, [last])
+    as_rows = present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)
+    together = pd.concat([trial.rows, as_rows], ignore_index=True)
+    filled = together.assign(**{trial.primary: together[trial.primary].fillna(0)})
+    both = make_sample(replace(trial, rows=filled), trial.primary)
+    in_trial = np.arange(both.size) < len(trial.rows)
+    train, new = both.take(in_trial), both.take(~in_trial)
+    effects = predict_effects(train, new.tree_features, new.linear_features, seed)[AVERAGED]
+    given = np.r_[trial.rows.cost.to_numpy(float), np.full(new.size, np.nan)]
+    cost = find_arm_costs(given, both, study)[~in_trial]
+    known = load_values(tables, study, last, seed).set_index("customer_id").value_if_kept
+    value = present.customer_id.map(known)
+    value = value.fillna(value.median()).to_numpy()
+    return Candidates(
+        present.customer_id.to_numpy(), effects, effects * value[:, None], cost, value
+    )

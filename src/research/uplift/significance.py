@@ -1,0 +1,19 @@
+"""The significance level of the verdicts on effects, and its adjustment for many comparisons."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+FAMILY_LEVEL = 0.025  # of average effects, and of differences between customers: 5 % together
+
+
+def adjust_holm(p_values: Sequence[float]) -> np.ndarray:
+    """Return p-values adjusted for their number; an undefined one counts as 1.
+
+    References
+    ----------
+    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
+    of Statistics 6, 65-70.
+    """
+    return multipletests(np.nan_to_num(np.asarray(p_values, float), nan=1.0), method="holm")[1]

@@ -1,0 +1,159 @@
+"""The rows of trials: the customers assigned, what was known on the day before, and outcomes."""
+
+from datetime import timedelta
+
+import pandas as pd
+
+from research.data.contracts import Tables
+from research.data.coverage import find_data_end, find_data_start
+from research.errors import NotApplicable, StudyError
+from research.features.build import list_features, load_flat, load_panel
+from research.features.leakage.gate import check_panel
+from research.panel.periods import MEAN_MONTH_DAYS
+from research.panel.spells import is_purchase, net_amount
+from research.study import Study
+from research.uplift.trial_checks import require_one_arm_each, require_unreserved_names
+
+MAX_ASSIGNMENT_DAYS = 60  # on which the customers of all campaigns were assigned; each a snapshot
+COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_data", "analysed"]
+KEYS = ["trial", "arm"]
+TrialRows = tuple[pd.DataFrame, pd.DataFrame, list[str]]  # rows, counts, features
+
+
+def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
+    """Return the customers of a flat study as one trial, its counts, and the allowed features.
+
+    Raises
+    ------
+    NotApplicable
+        If the snapshot has no column arm.
+    StudyError
+        If an arm is missing, or a feature is named like a column of a trial.
+    """
+    if "arm" not in tables["snapshot"].columns:
+        raise NotApplicable(f"the study {study.name} has no arms: its snapshot has no column arm")
+    frame = load_flat(tables, study)
+    if missing := int(frame.arm.isna().sum()):
+        raise StudyError(
+            f"snapshot.sql: expected an arm for every customer, got {missing:,} rows without;"
+            " leave out the customers who were not assigned"
+        )
+    kept = 1.0 - frame.churned.astype(float)
+    unknown = float("nan")
+    rows = frame.assign(trial=study.name, kept=kept, propensity=unknown, cost=unknown)
+    assigned = rows.groupby(KEYS).size().rename("assigned").reset_index()
+    counts = assigned.assign(
+        no_customer=0, assigned_later=0, beyond_data=0, analysed=assigned.assigned
+    )
+    require_unreserved_names(list_features(frame, study))
+    return rows, counts[COUNTS], check_panel(tables, study, frame).allowed
+
+
+def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
+    """Return the first assignment of each customer to each campaign, the counts of those left out,
+    and the allowed features.
+
+    Raises
+    ------
+    NotApplicable
+        If the study has no campaigns, or none whose outcome lies within the data.
+    StudyError
+        If a customer is in two arms, assignments were made on too many days, or a feature is named
+        like a column of a trial.
+    """
+    if "campaigns" not in tables:
+        raise NotApplicable(f"the study {study.name} has no table campaigns")
+    campaigns = _load_campaigns(tables)
+    first = campaigns.sort_values("assigned_at", kind="stable").drop_duplicates(
+        ["trial", "customer_id"]
+    )
+    complete = first[_is_within_data(first, tables, study)]
+    if complete.empty:
+        raise NotApplicable(
+            f"no campaign of the study {study.name} lies within the data with"
+            f" {study.churn.horizon_days} days after it"
+        )
+    panel = _load_day_before(tables, study, complete)
+    require_unreserved_names([*panel.columns])
+    features = check_panel(tables, study, panel).allowed
+    rows = complete.merge(panel, on=["snapshot", "customer_id"])
+    if rows.empty:
+        raise NotApplicable(
+            f"none of the {len(complete):,} customers assigned in study {study.name} was a"
+            " customer on the day before"
+        )
+    rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_compute_value(tables, study, rows))
+    counts = _count_assignments(campaigns, first, complete, rows)
+    return rows.drop(columns="snapshot"), counts, features
+
+
+def _load_campaigns(tables: Tables) -> pd.DataFrame:
+    campaigns = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
+    columns = [*{**dict.fromkeys(campaigns), "propensity": 0, "cost": 0}]
+    campaigns = campaigns.reindex(columns=columns)
+    require_one_arm_each(campaigns)
+    day = campaigns.assigned_at.dt.normalize()
+    return campaigns.assign(snapshot=day - pd.Timedelta(days=1))
+
+
+def _is_within_data(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.Series:
+    """Return which assignments lie within the data, the horizon included."""
+    last = pd.Timestamp(find_data_end(tables, study)) - pd.Timedelta(days=study.churn.horizon_days)
+    return (rows.snapshot <= last) & (rows.snapshot >= pd.Timestamp(find_data_start(tables, study)))
+
+
+def _load_day_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return labels and features as of the day before each assignment; the label window begins
+    with the assignment, without a lead.
+    """
+    days = sorted(day.date() for day in rows.snapshot.unique())
+    if len(days) > MAX_ASSIGNMENT_DAYS:
+        raise StudyError(
+            f"table campaigns: expected assignments on at most {MAX_ASSIGNMENT_DAYS} days, got"
+            f" {len(days)}; give the day on which a campaign was drawn as assigned_at"
+        )
+    without_lead = study.churn.model_copy(update={"lead_days": 0})
+    return load_panel(tables, study.model_copy(update={"churn": without_lead}), days)
+
+
+def _compute_value(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return what customers paid within the horizon: fees while they stayed, or orders less
+    returns.
+    """
+    if study.kind == "contractual":
+        if "monthly_fee" not in rows:
+            return {}
+        days = rows.duration_days.clip(0, study.churn.horizon_days)
+        return {"value": rows.monthly_fee.fillna(0) * days / MEAN_MONTH_DAYS}
+    orders, spent = tables["orders"], []
+    lines = orders.mutate(net=net_amount(orders), bought=is_purchase(orders))
+    for day, part in rows.groupby("snapshot"):
+        opens, closes = (day + timedelta(days=days) for days in (1, study.churn.horizon_days + 1))
+        inside = lines.filter(
+            lines.ordered_at >= opens.to_pydatetime(), lines.ordered_at < closes.to_pydatetime()
+        )
+        by_customer = inside.group_by("customer_id").agg(net=inside.net.sum()).to_pandas()
+        paid = by_customer.set_index("customer_id").net
+        spent.append(part.customer_id.map(paid).fillna(0.0))
+    return {"value": pd.concat(spent).reindex(rows.index)}
+
+
+def _count_assignments(
+    campaigns: pd.DataFrame, first: pd.DataFrame, complete: pd.DataFrame, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Count all assignments, the first of each customer, those whose horizon lies within the data,
+    and those of customers.
+    """
+    parts = {
+        "assigned": campaigns[campaigns.trial.isin(complete.trial)],
+        "first": first[first.trial.isin(complete.trial)],
+        "complete": complete,
+        "analysed": rows,
+    }
+    sizes = {name: part.groupby(KEYS).size() for name, part in parts.items()}
+    counts = pd.DataFrame(sizes).fillna(0).astype(int)
+    return counts.assign(
+        no_customer=counts.complete - counts.analysed,
+        assigned_later=counts.assigned - counts["first"],
+        beyond_data=counts["first"] - counts.complete,
+    ).reset_index()[COUNTS]

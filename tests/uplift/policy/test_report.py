@@ -1,0 +1,91 @@
+"""Sentences on policies: what is earned, against what, and that nothing is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from trial_maker import make_case
+
+from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE
+from research.uplift.policy import break_even, report
+from research.uplift.policy.contact_list import CONTACT, INCONCLUSIVE, LEAVE_ALONE
+from research.uplift.policy.policies import HIGHEST_RISK, NET_GAIN, NOBODY, RANDOM_SELECTION
+
+
+def describe(low: float, high: float, verdict: str, contact: str = CONTACT) -> str:
+    """Return the verdict on a profit with this interval, against two baselines."""
+    row = {
+        "policy": NET_GAIN,
+        "budget": 100,
+        "contacted": 9,
+        "cost": 90.0,
+        "profit": (low + high) / 2,
+        "low": low,
+        "high": high,
+    }
+    policies = pd.DataFrame([{"policy": NOBODY, "low": 0, "high": 0, "profit": 0}, row])
+    differences = pd.DataFrame(
+        [(NET_GAIN, name, 1, verdict) for name in (RANDOM_SELECTION, HIGHEST_RISK)],
+        columns=["policy", "reference", "value", "verdict"],
+    )
+    targets = pd.DataFrame({"decision": [contact, LEAVE_ALONE, LEAVE_ALONE]})
+    return report.describe_policies(policies, differences, policies.tail(1), targets, "EUR")
+
+
+def test_a_verdict_says_what_is_earned_and_against_what():
+    words = describe(10, 90, BETTER)
+    assert "earns 50.00 (10.00 to 90.00) EUR a cycle" in words
+    assert "It earns more than random selection and selection by risk." in words
+    assert "does not earn significantly more" not in words
+    assert "**Leave 2 alone**" in words and "Over all budgets it earns most" in words
+
+
+def test_a_verdict_can_say_that_nothing_is_earned():
+    words = describe(-10, 90, NO_DIFFERENCE)
+    assert "does not earn significantly more than contacting nobody" in words
+    assert (
+        "It does not earn significantly more than random selection and selection by risk." in words
+    )
+
+
+def test_a_list_without_significant_profit_is_empty():
+    words = describe(-10, 90, NO_DIFFERENCE, INCONCLUSIVE)
+    assert "This cycle's list is empty: the 1 customers who would be on it" in words
+    assert "For 2 customers every offer has a negative estimated effect (not significant)" in words
+
+
+def test_the_best_budget_is_the_smallest_of_those_that_earn_most():
+    curve = pd.DataFrame(
+        {"policy": NET_GAIN, "budget": [0, 10, 20, 30], "profit": [0.0, 5.0, 5.0, 1.0]}
+    )
+    assert report.find_best_budget(curve).budget == 10
+
+
+def test_amounts_are_whole_from_100_on_and_zero_has_no_sign():
+    assert report.write_money(250.4, -3.2, 1200.0) == "250 (−3 to 1,200)"
+    assert report.write_money(-0.001, -0.5, 0.5) == "0.00 (−0.50 to 0.50)"
+    assert report.write_money(np.nan, 0, 0) == "–"
+
+
+def test_costs_are_means_per_arm_with_the_value_of_a_unit():
+    case = make_case(np.zeros((2, 2)), [[1.0, 2.0], [3.0, 2.0]], worth=[10.0, 20.0])
+    text = report.describe_costs(case, "EUR", "stays")
+    assert "Cost per customer assigned, EUR: a: 2.00; b: 2.00." in text
+    assert "One more of “stays” is worth 15.00 on average, 11.00 to 19.00 among" in text
+
+
+def test_the_break_even_sentence_has_the_size_and_the_smallest_effect_of_the_test(write_study):
+    economics = {
+        "currency": "EUR",
+        "capacity": 10,
+        "margin_per_customer": 50,
+        "offer_cost": 4,
+        "contact_cost": 1,
+    }
+    study = write_study("flat", economics=economics)
+    values = pd.DataFrame({"customer_id": range(100), "risk": 0.5, "value_if_kept": 50.0})
+    table = break_even.tabulate_break_even(values, study)
+    text = report.describe_break_even(table, values, study, "no arms here")
+    assert text.startswith("**The effect of contact is not known here**: no arms here.")
+    # z(0.9875) + z(0.8) = 3.083; sqrt(2 x 0.25 / 10) = 0.2236: together 68.9 points
+    assert break_even.plan_first_test(values, study).smallest == pytest.approx(68.94, abs=0.01)
+    assert "A test of 10 contacted and 10 left alone detects an effect of 68.9 points" in text

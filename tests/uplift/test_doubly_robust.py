@@ -1,0 +1,36 @@
+"""Samples, folds and doubly robust scores."""
+
+import numpy as np
+import pytest
+from trial_maker import (
+    make_trial,
+)
+
+from research.errors import StudyError
+from research.uplift import doubly_robust
+
+
+def test_a_trial_with_an_arm_of_a_few_is_refused():
+    trial, _ = make_trial(300, 0, shares=(0.9, 0.1))
+    with pytest.raises(
+        StudyError,
+        match="at least 50 customers with the outcome 'kept' in every arm, got .* in call",
+    ):
+        doubly_robust.make_sample(trial, "kept")
+
+
+def test_folds_have_arms_in_equal_shares_and_keep_a_customers_rows_together():
+    trial, _ = make_trial(3000, 0, shares=(0.5, 0.3, 0.2))
+    rows = trial.rows.assign(customer_id=trial.rows.customer_id.str[:-1])  # ten rows of each
+    sample = doubly_robust.make_sample(
+        type(trial)(rows, trial.features, trial.outcomes, trial.assignment, trial.counts), "kept"
+    )
+    fold = doubly_robust.assign_folds(sample, 3, 0)
+    assert all(
+        len(np.unique(fold[sample.customers == name])) == 1 for name in np.unique(sample.customers)
+    )
+    alone = doubly_robust.assign_folds(doubly_robust.make_sample(trial, "kept"), 3, 0)
+    shares = [
+        np.bincount(sample.arm[alone == number]) / (alone == number).sum() for number in range(3)
+    ]
+    assert np.ptp(shares, axis=0).max() < 0.01
