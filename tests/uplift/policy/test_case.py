@@ -52,7 +52,7 @@ def test_costs_below_zero_in_study_yml_are_refused(write_study):
     economics = {"currency": "EUR", "capacity": 5, "arms": {"call": {"contact_cost": -1}}}
     with pytest.raises(
         StudyError,
-        match=r"economics.arms.call.contact_cost: expected greater than or equal to 0, got -1",
+        match=r"economics.arms.call.contact_cost: expected at least 0, got -1",
     ):
         write_study("flat", economics=economics)
 
