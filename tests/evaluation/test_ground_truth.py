@@ -1,4 +1,4 @@
-"""No column knows more than the truth of the generated company, and models are graded by it."""
+"""No column predicts better than the truth of a generated company, and models are scored by it."""
 
 import numpy as np
 import pandas as pd
@@ -7,12 +7,10 @@ from companies import RARE
 from sklearn.metrics import roc_auc_score
 
 from research.data import fetch, load
-from research.evaluation import ground_truth as truth
+from research.evaluation import ground_truth
 from research.features import build
 from research.study import Study, adjust, load_study
 from research.study_schema import TRAPS
-
-# no column knows more than the truth
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +47,8 @@ def test_no_contract_column_predicts_the_outcome_better_than_the_true_hazard(pan
     hazards = hazards[hazards.month == "2025-07-01"].set_index("customer_id")
     assert set(frame.customer_id) == set(hazards.index[hazards.voluntary.notna()])
     best = roc_auc_score(frame.churned, hazards.risk_3_months[frame.customer_id])
-    columns = [
-        name for name in columns if name != "name"
-    ]  # nearly one value for each customer: its rates would be the labels themselves
+    # "name" has nearly one value for each customer: its rates would be the labels themselves
+    columns = [name for name in columns if name != "name"]
     shares = {
         name: frame.churned.groupby(frame[name].fillna("")).transform("mean")
         for name in columns
@@ -68,7 +65,7 @@ def test_no_contract_column_predicts_the_outcome_better_than_the_true_hazard(pan
     assert areas.max() > 0.6
 
 
-def test_beside_the_true_hazard_no_column_says_anything_of_the_outcome(panel):
+def test_given_the_true_hazard_no_column_predicts_the_outcome(panel):
     """Who leaves is drawn from the hazard alone, so that what is left of the outcome when the risk
     is taken off goes with no column.
 
@@ -94,9 +91,6 @@ def test_beside_the_true_hazard_no_column_says_anything_of_the_outcome(panel):
     assert surprise.abs().max() < 4
 
 
-# what models miss of it
-
-
 def test_the_truth_itself_closes_the_whole_gap_and_the_base_rate_none_of_it():
     rng = np.random.default_rng(0)
     risk = pd.Series(rng.beta(1, 9, 5000), [f"c{i}" for i in range(5000)])
@@ -108,13 +102,12 @@ def test_the_truth_itself_closes_the_whole_gap_and_the_base_rate_none_of_it():
             "half": (risk.to_numpy() + risk.mean()) / 2,
         }
     )
-    table = truth.grade(
+    table = ground_truth.score_risks(
         rows, risk[:4000], dict.fromkeys(["truth", "base", "half"], "any"), "base", 100, 0
     ).set_index("model")
     assert table.gap_closed_share[["truth", "base"]].tolist() == pytest.approx([1, 0])
-    assert (
-        0.6 < table.low["half"] < table.gap_closed_share["half"] < table.high["half"] < 0.9
-    )  # the loss is about quadratic: a half way closes three quarters
+    # the loss is about quadratic: a half way closes three quarters
+    assert 0.6 < table.low["half"] < table.gap_closed_share["half"] < table.high["half"] < 0.9
     assert table.miss_points["half"] == pytest.approx(
         100 * (risk[:4000] - risk.mean()).pow(2).mean() ** 0.5 / 2
     )
@@ -124,7 +117,7 @@ def test_the_truth_itself_closes_the_whole_gap_and_the_base_rate_none_of_it():
 def test_the_true_risks_fit_what_happened_in_the_window(panel):
     frame, _, _, study = panel
     rows = frame.set_index("customer_id").join(
-        truth.load_true_risks(study, study.snapshots.last), how="inner"
+        ground_truth.load_true_risks(study, study.snapshots.last), how="inner"
     )
     assert len(rows) == len(frame)
     assert abs(rows.churned.sum() - rows.true_risk.sum()) < RARE * np.sqrt(
@@ -133,6 +126,6 @@ def test_the_true_risks_fit_what_happened_in_the_window(panel):
 
 
 @pytest.mark.parametrize("changes", [{"horizon_days": 60}, {"lead_days": 14}])
-def test_where_the_window_is_no_quarter_nobody_knows_the_truth(panel, changes):
+def test_where_the_window_is_no_quarter_there_are_no_true_risks(panel, changes):
     study = adjust(panel[3], **changes)
-    assert truth.load_true_risks(study, study.snapshots.last).empty
+    assert ground_truth.load_true_risks(study, study.snapshots.last).empty

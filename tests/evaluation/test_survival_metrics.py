@@ -1,6 +1,4 @@
-"""Scores of survival curves under censoring: by hand, against scikit-survival, and what censoring
-must not change.
-"""
+"""Scores of survival curves under censoring: by hand, and compared with scikit-survival."""
 
 from collections import defaultdict
 
@@ -9,8 +7,8 @@ import pandas as pd
 import pytest
 
 from research.errors import StudyError
-from research.evaluation import concordance, survival_metrics
-from research.evaluation.bootstrap import draw_weights
+from research.evaluation import survival_metrics
+from research.evaluation.bootstrap import NO_DIFFERENCE, draw_weights
 
 OUTCOME = np.dtype([("event", bool), ("days", float)])
 FIVE = np.array([(True, 1), (False, 2), (True, 3), (False, 4), (True, 5)], OUTCOME)
@@ -48,8 +46,8 @@ def score(train, test, curves, days=DAYS, **options) -> pd.DataFrame:
 
 
 def test_scores_of_five_rows_worked_by_hand():
-    # watched: 3/4 beyond day 2 (one of four lost); the second row is lost before day 3 and counts
-    # nothing there
+    # uncensored: 3/4 beyond day 2 (one of four is not); the second row is censored before day 3
+    # and counts nothing there
     found = score(FIVE, FIVE, CURVE, [1, 3])
     assert found["brier", 1] == pytest.approx((0.81 + 4 * 0.01) / 5)
     assert found["brier", 3] == pytest.approx((0.5**2 + (0.6**2 + 0.3**2 + 0.45**2) / 0.75) / 5)
@@ -126,53 +124,9 @@ def test_a_resample_is_scored_as_its_rows_written_out(seed):
     )
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 64, 65])
-def test_sums_below_equal_a_loop_over_all_pairs(n):
-    rng = np.random.default_rng(n)
-    rank, weights = rng.integers(0, 4, n), rng.integers(0, 3, (n, 2)).astype(float)
-    found = concordance.sum_below(rank, weights, np.arange(n))
-    slow = [
-        sum(
-            weights[j] * ((rank[j] < rank[i]) + 0.5 * (rank[j] == rank[i])) for j in range(i + 1, n)
-        )
-        + np.zeros(2)
-        for i in range(n)
-    ]
-    assert np.allclose(found, slow)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_concordance_and_areas_equal_loops_over_all_pairs(seed):
-    rows, curves = draw(70, seed)
-    risk, gain = 1 - curves[:, -1], 1 / rows["days"]
-    pairs, areas = [], []
-    for i in np.flatnonzero(rows["event"]):
-        for j in range(70):
-            wins = (risk[i] > risk[j]) + 0.5 * (risk[i] == risk[j])
-            outlives = rows["days"][j] > rows["days"][i] or (
-                rows["days"][j] == rows["days"][i] and not rows["event"][j]
-            )
-            pairs += [(gain[i], wins)] if outlives else []
-            areas += [(gain[i], wins)] if rows["days"][i] <= 35 < rows["days"][j] else []
-    counts, cases = (
-        concordance.count_rows(np.ones((1, 70))),
-        np.where(rows["event"] & (rows["days"] <= 35), gain, 0),
-    )
-    shares = [
-        np.average([wins for _, wins in found], weights=[weight for weight, _ in found])
-        for found in (pairs, areas)
-    ]
-    assert concordance.score_concordance(rows, risk, {"m": gain}, counts)[
-        "m"
-    ].item() == pytest.approx(shares[0])
-    assert concordance.score_areas(risk, cases, rows["days"] > 35, counts).item() == pytest.approx(
-        shares[1]
-    )
-
-
-def test_who_is_watched_to_the_end_of_the_last_day_stays_by_it():
-    # all are watched 90 days, as at the last snapshot that the data allow: nobody is lost, the
-    # scores are the plain ones
+def test_a_customer_observed_to_the_end_of_the_last_day_has_no_event_by_then():
+    # all are observed for 90 days, as at the last snapshot that the data allow: nobody is censored,
+    # the scores are the plain ones
     test = outcome([True, True, False, False], [30, 90, 90, 90])
     found = score(test, test, np.array([[0.4], [0.5], [0.9], [0.6]]), [90])
     assert found["brier", 90] == pytest.approx((0.4**2 + 0.5**2 + 0.1**2 + 0.4**2) / 4)
@@ -199,19 +153,12 @@ def test_scores_of_censored_rows_are_near_those_of_complete_ones():
     complete, seen = outcome(True, days), outcome(days <= lost, np.minimum(days, lost))
     curves = np.exp(-np.outer(rate, [20, 40]))
     whole, part = (score(rows, rows, curves, [20, 40]) for rows in (complete, seen))
-    names = [
-        "brier",
-        "integrated_brier",
-        "uno_c",
-        "dynamic_auc",
-        "calibration",
-    ]  # of Harrell's C it isn't true: it judges earlier events
-    assert part[names].to_numpy() == pytest.approx(
-        whole[names].to_numpy(), abs=0.015
-    )  # three standard errors are 0.012 or less
-    assert (
-        abs(((~seen["event"])[:, None] - curves).mean()) > 0.05
-    )  # taking the censored for loyal would be far off
+    # of Harrell's C it isn't true: it judges earlier events
+    names = ["brier", "integrated_brier", "uno_c", "dynamic_auc", "calibration"]
+    # three standard errors are 0.012 or less
+    assert part[names].to_numpy() == pytest.approx(whole[names].to_numpy(), abs=0.015)
+    # counting the censored as loyal would be far off
+    assert abs(((~seen["event"])[:, None] - curves).mean()) > 0.05
 
 
 def compare(seed: int, n: int = 400, **more) -> pd.DataFrame:
@@ -241,17 +188,16 @@ def test_a_model_that_knows_the_rates_is_better_than_one_curve_for_all():
     assert (table.value["dynamic_auc"] > 0).all()
 
 
-def test_a_copy_of_the_reference_shows_no_difference_and_intervals_widen_with_the_number_of_models():
+def test_a_copy_does_not_differ_and_verdicts_are_corrected_for_the_number_of_models():
     (_, curves), rng = draw(400, 10), np.random.default_rng(0)
     copy = np.broadcast_to(curves.mean(axis=0), curves.shape)
     table = compare(0, copy=copy).set_index("model")
     assert (table.loc["copy", ["value", "low", "high"]] == 0).all(axis=None)
-    assert set(table.verdict["copy"]) == {"no difference shown"}
+    assert set(table.verdict["copy"]) == {NO_DIFFERENCE}
     shaken = {f"shaken {k}": np.clip(copy + rng.normal(0, 0.02, (400, 1)), 0, 1) for k in range(12)}
     many = compare(0, **shaken).query("model == 'model'")
-    assert (
-        many.low.to_numpy() == compare(0).low.to_numpy()
-    ).all()  # the interval shown is that of one comparison
+    # the interval in the table is that of one comparison
+    assert (many.low.to_numpy() == compare(0).low.to_numpy()).all()
     assert (many.verdict == "better").sum() <= (compare(0).verdict == "better").sum()
 
 
@@ -278,11 +224,10 @@ def test_what_does_not_fit_is_refused_in_a_sentence(change, sentence):
         survival_metrics.score_models(rows, rows, families=ANY, reference="m", **given)
 
 
-def test_a_day_at_which_all_are_lost_from_sight_is_refused():
+def test_a_day_at_which_all_are_censored_is_refused():
     rows = outcome([True, False, False], [5, 60, 60])
-    with pytest.raises(
-        StudyError, match="watched beyond day 60"
-    ):  # sight is lost within the day: nobody tells of its end
+    # censored within the day: nothing is known of its end
+    with pytest.raises(StudyError, match="followed up beyond day 60"):
         survival_metrics.score_models(
             rows, rows, {"m": np.ones((3, 1))}, ANY, "m", [60], [1, 2, 3], 1, 0, whole_days=False
         )

@@ -106,7 +106,7 @@ def test_rows_of_a_customer_are_scored_by_a_model_that_saw_none_of_them():
     assert seen == [False] * 3
 
 
-def test_the_weights_of_an_average_are_those_of_an_unpenalised_logistic_regression_where_all_are_positive():
+def test_positive_weights_of_an_average_are_those_of_an_unpenalised_logistic_regression():
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 20_000))
     churned = rng.random(20_000) < expit(0.3 + 1.4 * one + 0.6 * other)

@@ -1,6 +1,4 @@
-"""Logistic regression with curves and pairs: what it finds, what it leaves out, and the numbers
-behind both.
-"""
+"""Logistic regression with curves and pairs: what it finds, what it leaves out, and how."""
 
 import numpy as np
 import pandas as pd
@@ -13,18 +11,18 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from research.errors import StudyError
 from research.models.logistic_pairs import (
-    WEAKEST,
+    LEAST_PENALTY,
     LogisticPairs,
+    compute_excess,
     fit_blocks,
     learn_shape,
-    measure_excess,
 )
 
 ROWS = 2_000
 
 
 def draw(seed: int, rows: int = ROWS) -> pd.DataFrame:
-    """Six columns that know nothing of each other."""
+    """Six independent columns."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.normal(size=(rows, 4)), columns=["a", "b", "c", "d"])
     return frame.assign(
@@ -37,7 +35,7 @@ def flip(odds: np.ndarray, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_two_columns_that_matter_only_together_are_found_and_ranked_by(seed):
+def test_two_columns_that_matter_only_together_are_found_and_used(seed):
     frame, later = draw(seed), draw(seed + 50)
     odds = [np.where((part.a > 0) == (part.plan == "max"), 1.5, -1.5) for part in (frame, later)]
     model = LogisticPairs().fit(frame, flip(odds[0], seed))
@@ -47,7 +45,7 @@ def test_two_columns_that_matter_only_together_are_found_and_ranked_by(seed):
     assert abs(np.corrcoef(alone, odds[1])[0, 1]) < 0.5
 
 
-def test_where_columns_act_each_by_itself_hardly_any_pair_is_found():
+def test_without_interactions_hardly_any_pair_is_found():
     found = []
     for seed in range(6):
         frame = draw(seed)
@@ -64,7 +62,7 @@ def test_where_columns_act_each_by_itself_hardly_any_pair_is_found():
     )  # at a share of 5 % a search among columns without any pair finds one in twenty times
 
 
-def test_a_curve_is_recovered_and_columns_that_know_nothing_hardly_matter():
+def test_a_curve_is_recovered_and_columns_of_noise_hardly_matter():
     frame = draw(7, 4_000).assign(a=np.random.default_rng(70).uniform(20, 80, 4_000))
     hump = 1.5 - ((frame.a - 50) / 15) ** 2
     model = LogisticPairs(pairs=0).fit(frame, flip(hump, 7))
@@ -83,7 +81,7 @@ def test_noise_alone_gives_everyone_nearly_the_base_rate():
     )  # the intercept is free, so the fit is right on average
 
 
-def test_at_the_strengths_found_the_coefficients_are_those_of_scikit_learn():
+def test_at_the_learned_variances_the_coefficients_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(800, 6))
     matrix -= matrix.mean(axis=0)
@@ -103,14 +101,14 @@ def test_the_excess_of_a_table_of_two_by_two_is_that_worked_by_hand():
     # each row and column of the table sums to 0, so nothing is taken off; (2 - 1) * (2 - 1) = 1
     # degree of freedom
     cells = np.array([[1, 0, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0], [0, 1, 0, 1]], dtype="float32")
-    excess, freedom = measure_excess(
+    excess, freedom = compute_excess(
         cells, np.array([0, 0, 1, 1]), np.array([1.0, -1, -1, 1]), np.ones(4)
     )
     assert excess[0, 1] == pytest.approx(4)
     assert freedom[0, 1] == 1
     # residuals 1, 1, -1, -1 lie in the first column alone: cells 4, its rows 2 ** 2 / 2 twice, the
     # other's 0; nothing in excess
-    alone, _ = measure_excess(cells, np.array([0, 0, 1, 1]), np.array([1.0, 1, -1, -1]), np.ones(4))
+    alone, _ = compute_excess(cells, np.array([0, 0, 1, 1]), np.array([1.0, 1, -1, -1]), np.ones(4))
     assert alone[0, 1] == pytest.approx(0)
 
 
@@ -120,17 +118,17 @@ def test_knots_lie_at_quantiles_of_many_values_and_at_each_of_few():
     assert many.grid.tolist() == [0, 5, 25, 50, 75, 95, 100]
     few = learn_shape(pd.Series([1.0, 2, 2, 4]), knots=5)
     assert few.curve.tolist() == few.grid.tolist() == [1, 2, 4]
-    assert few.mark(pd.Series([3.0, 9.0, np.nan]), few.grid).tolist() == [
+    assert few.membership(pd.Series([3.0, 9.0, np.nan]), few.grid).tolist() == [
         [0, 0.5, 0.5],
         [0, 0, 1],
         [0, 1, 0],
     ]  # the median of 1, 2, 2, 4 is 2
 
 
-def test_rare_and_unseen_categories_are_left_to_the_intercept_and_missing_is_one_of_its_own():
+def test_rare_and_unseen_categories_are_left_to_the_intercept_and_missing_is_a_category():
     shape = learn_shape(pd.Series(["x"] * 30 + ["rare"] + [None] * 25))
     assert shape.curve.tolist() == ["x", "(missing)"]
-    assert shape.mark(pd.Series(["x", "rare", "new", None]), shape.curve).tolist() == [
+    assert shape.membership(pd.Series(["x", "rare", "new", None]), shape.curve).tolist() == [
         [1, 0],
         [0, 0],
         [0, 0],
@@ -138,7 +136,7 @@ def test_rare_and_unseen_categories_are_left_to_the_intercept_and_missing_is_one
     ]
 
 
-def test_every_kind_of_column_passes_and_missing_values_may_tell_of_churn():
+def test_every_kind_of_column_passes_and_missing_values_may_predict_churn():
     frame = draw(5).assign(constant=1.0, empty=np.nan, flag=lambda rows: rows.a > 0, word="same")
     frame.loc[::3, "d"] = np.nan
     churned = flip(np.where(frame.d.isna(), 1.5, -1.5), 5)
@@ -155,7 +153,7 @@ def test_a_column_that_separates_the_classes_gives_probabilities_short_of_certai
     model = LogisticPairs().fit(frame, churned)
     risk = model.predict_proba(frame)[:, 1]
     assert log_loss(churned, risk) < 0.05
-    assert (model.strengths_ <= 1 / WEAKEST).all()
+    assert (model.variances_ <= 1 / LEAST_PENALTY).all()
     assert np.isfinite(model.coef_).all()
 
 
@@ -175,7 +173,7 @@ def test_neither_units_nor_the_order_of_rows_change_a_probability(factor, shift,
 @pytest.mark.parametrize(
     "column", [np.ones(200), pd.Series([f"n{i}" for i in range(200)], dtype=object)]
 )
-def test_a_column_that_tells_nothing_gives_everybody_the_share_of_churners(column):
+def test_a_constant_column_gives_everybody_the_share_of_churners(column):
     frame = pd.DataFrame({"a": column})
     p = LogisticPairs().fit(frame, np.arange(200) % 4 == 0).predict_proba(frame)[:, 1]
     np.testing.assert_allclose(p, 0.25)
@@ -186,7 +184,7 @@ def test_rows_of_one_class_are_refused_in_a_sentence():
         LogisticPairs().fit(draw(1, 50), np.zeros(50, dtype=bool))
 
 
-def test_the_strength_of_a_block_is_the_variance_that_its_coefficients_were_drawn_with():
+def test_the_learned_variance_of_a_block_is_the_one_that_its_coefficients_were_drawn_with():
     # a penalty learned as if all 40 coefficients were known would shrink them, and itself, to half
     # of it at so few rows
     found = []

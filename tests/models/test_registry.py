@@ -29,13 +29,13 @@ def customers(n: int = 3000, seed: int = 0) -> pd.DataFrame:
 def panel(n: int = 1500, seed: int = 0) -> pd.DataFrame:
     rng, frame = np.random.default_rng(seed), customers(n, seed)
     days = np.ceil(rng.exponential(30 + 10 * frame.use))
-    waited = days <= 60
+    event_observed = days <= 60
     return frame.assign(
         snapshot=pd.Timestamp("2025-01-01"),
         left_in_lead=False,
         churned=days <= 30,
-        waited=waited,
-        wait_days=np.minimum(days, 60),
+        event_observed=event_observed,
+        time_to_event_days=np.minimum(days, 60),
     )
 
 

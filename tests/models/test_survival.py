@@ -17,9 +17,9 @@ from research.models.survival import (
     DiscreteHazard,
     SurvivalForest,
     WeibullAFT,
-    _lose,
-    accumulate_hazard,
-    expand,
+    cumulate_breslow_hazard,
+    make_person_periods,
+    penalised_loss,
 )
 from research.models.survival_at_horizon import AtHorizon, frame_outcome
 
@@ -67,8 +67,8 @@ def test_the_gradient_is_that_of_the_loss():
     rest = (columns.to_numpy(), np.log(outcome["days"] + 0.5), outcome["event"].astype(float), 0.1)
     assert (
         check_grad(
-            lambda p: _lose(p, *rest)[0],
-            lambda p: _lose(p, *rest)[1],
+            lambda p: penalised_loss(p, *rest)[0],
+            lambda p: penalised_loss(p, *rest)[1],
             np.array([0.3, -0.2, 3.5, 0.2]),
         )
         < 1e-5
@@ -99,7 +99,7 @@ def lives(n: int = 3000, seed: int = 0, effect: float = 0.8) -> tuple[pd.DataFra
 
 def test_person_periods_worked_by_hand():
     outcome = frame_outcome([True, True, False, False, True], [10, 11, 20, 25, 31])
-    rows, interval, event, share = expand(outcome, EDGES)
+    rows, interval, event, share = make_person_periods(outcome, EDGES)
     # ends on day 10: in the first interval. On 11: in the second. Out of sight after 20: two lived
     # through. After 25: two, and half of the third.
     # Ends on 31, beyond the last edge: all three lived through.
@@ -113,7 +113,7 @@ def test_person_periods_worked_by_hand():
 
 
 def test_a_customer_cut_off_on_the_first_day_tells_nothing():
-    rows, *_ = expand(frame_outcome([False, True], [0, 0]), EDGES)
+    rows, *_ = make_person_periods(frame_outcome([False, True], [0, 0]), EDGES)
     assert list(rows) == [1]
 
 
@@ -186,7 +186,7 @@ def test_a_forest_of_few_rows_draws_more_where_it_takes_more_to_see_anybody_leav
 
 def test_the_baseline_is_that_of_breslow_worked_by_hand():
     outcome = frame_outcome([True, False, True], [1, 2, 3])
-    days, hazard = accumulate_hazard(outcome, np.array([2.0, 1.0, 1.0]))
+    days, hazard = cumulate_breslow_hazard(outcome, np.array([2.0, 1.0, 1.0]))
     assert list(days) == [1, 2, 3]
     assert hazard == pytest.approx(
         [1 / 4, 1 / 4, 1 / 4 + 1]

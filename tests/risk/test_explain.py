@@ -1,6 +1,4 @@
-"""Drivers of the models: groups of features, SHAP, shuffling, partial dependence, and where
-families disagree.
-"""
+"""Drivers of the models: groups of features, SHAP, permutation, partial dependence."""
 
 import numpy as np
 import pandas as pd
@@ -14,15 +12,13 @@ from research.risk.explain import (
     explain_trees,
     find_movers,
     group_features,
-    measure_permutation,
+    permutation_importance,
     trace_dependence,
 )
-from research.risk.explain_agreement import ODDS, PERMUTATION, compare_drivers, say_disagreement
-from research.risk.odds_ratios import MORE
 
 
 class Formula(ClassifierMixin, BaseEstimator):
-    """A classifier that computes the probability of churn from the columns as it is told."""
+    """A classifier that computes the probability of churn from the columns as given."""
 
     def __init__(self, formula):
         self.formula = formula
@@ -44,7 +40,7 @@ def rows(n: int = 1000, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(frame | {"fixed": 1.0})
 
 
-def test_features_that_say_the_same_are_one_group_and_texts_and_constants_stand_alone():
+def test_correlated_features_are_one_group_and_texts_and_constants_are_alone():
     groups = group_features(rows(), ["visits", "visits_90d", "age", "plan", "fixed"])
     assert groups["visits"] == groups["visits_90d"]
     assert groups.nunique() == 4
@@ -55,9 +51,9 @@ def test_features_that_say_the_same_are_one_group_and_texts_and_constants_stand_
     }
 
 
-def test_an_opposite_is_as_alike_as_a_copy():
-    frame = rows().assign(silence=lambda frame: -frame.visits)
-    assert group_features(frame, ["visits", "silence"]).nunique() == 1
+def test_an_opposite_is_as_correlated_as_a_copy():
+    frame = rows().assign(absence=lambda frame: -frame.visits)
+    assert group_features(frame, ["visits", "absence"]).nunique() == 1
 
 
 def test_shap_of_a_model_of_one_feature_is_the_distance_of_its_log_odds_from_their_mean():
@@ -89,14 +85,14 @@ def test_shap_finds_the_features_that_were_planted_and_their_direction_wherever_
     assert table.value["fixed"] == 0
 
 
-def test_shuffling_what_a_model_leans_on_costs_what_arithmetic_says_and_anything_else_nothing():
-    # half of the customers churn, and the model gives them 0.9 and the others 0.1; shuffled, every
+def test_permuting_what_a_model_relies_on_costs_what_arithmetic_says_and_anything_else_nothing():
+    # half of the customers churn, and the model gives them 0.9 and the others 0.1; permuted, every
     # other answer is wrong: 0.5 x (ln 0.9 - ln 0.1) = 1.0986
     frame = rows(2000).assign(sign=np.tile([0.0, 1.0], 1000))
     churned = frame.sign.to_numpy() == 1
     groups = pd.Series({"sign": "sign", "age": "age"})
     model = Formula(lambda frame: np.where(frame.sign == 1, 0.9, 0.1))
-    table = measure_permutation(
+    table = permutation_importance(
         model, frame, churned, groups, range(2000), 200, 0, repeats=4
     ).set_index("feature")
     assert table.value["sign"] == pytest.approx(1.0986, abs=0.06)
@@ -105,29 +101,29 @@ def test_shuffling_what_a_model_leans_on_costs_what_arithmetic_says_and_anything
     assert table.loc["age", ["value", "low", "high"]].tolist() == [0, 0, 0]
 
 
-def test_a_group_is_shuffled_together():
-    # the model asks both copies: one alone leaves the other to tell it
+def test_a_group_is_permuted_together():
+    # the model asks both copies: permuted alone, the other still predicts
     frame = rows(1000).assign(copy=lambda frame: frame.visits)
     churned = (frame.visits > 0).to_numpy()
     model = Formula(lambda frame: 1 / (1 + np.exp(-2 * (frame["visits"] + frame["copy"]))))
-    apart = measure_permutation(
+    apart = permutation_importance(
         model, frame, churned, pd.Series({"visits": "visits", "copy": "copy"}), range(1000), 20, 0
     )
-    together = measure_permutation(
+    together = permutation_importance(
         model, frame, churned, pd.Series({"visits": "visits", "copy": "visits"}), range(1000), 20, 0
     )
     assert len(together) == 1
     assert together.value[0] > 1.2 * apart.value.max()
 
 
-def test_of_many_groups_those_are_shuffled_that_move_the_model_and_the_label_has_no_say():
+def test_of_many_groups_those_that_move_the_model_are_permuted_whatever_the_label():
     frame = pd.DataFrame(
         np.random.default_rng(0).normal(size=(300, 40)), columns=[f"x{i}" for i in range(40)]
     )
     model = Formula(lambda frame: 1 / (1 + np.exp(-frame.x7 - 0.5 * frame.x30)))
     groups = pd.Series({name: name for name in frame})
     assert find_movers(model, frame, groups, 0, most=2) == ["x7", "x30"]
-    table = measure_permutation(model, frame, np.arange(300) < 100, groups, range(300), 10, 0)
+    table = permutation_importance(model, frame, np.arange(300) < 100, groups, range(300), 10, 0)
     assert len(table) == 20
     assert {"x7", "x30"} <= {*table.feature}
 
@@ -161,69 +157,3 @@ def test_partial_dependence_takes_whole_numbers_flags_and_empty_values():
     )
     assert {*table.feature} == {"count", "flag", "holes"}
     assert {*table.level[table.feature == "flag"]} == {"True", "False"}
-
-
-def permuted(values: dict[str, tuple[float, float, int]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [(name, value, low, value + 0.01, sign) for name, (value, low, sign) in values.items()],
-        columns=["feature", "value", "low", "high", "direction"],
-    )
-
-
-def compared(logistic: dict, trees: dict) -> pd.DataFrame:
-    groups = pd.Series({"age": "age", "visits": "visits", "visits_90d": "visits", "plan": "plan"})
-    odds = pd.DataFrame(
-        {
-            "feature": ["age", "visits_90d", "plan", "fixed"],
-            "change": [MORE, MORE, "b against a", None],
-            "odds_ratio": [2.0, 0.25, 8.0, np.nan],
-            "low": [1.5, 0.2, 0.9, np.nan],
-            "high": [3.0, 0.3, 60.0, np.nan],
-            "spread": [1.0, 1.0, 0.1, np.nan],
-            "left_out": ["", "", "", "hardly varies"],
-        }
-    )
-    words = {
-        "age": "age in years",
-        "visits": "visits ever",
-        "visits_90d": "visits lately",
-        "plan": "the plan",
-    }
-    return compare_drivers(
-        {"logistic": permuted(logistic), "trees": permuted(trees)}, None, odds, groups, words
-    )
-
-
-ALL = {"age": (0.3, 0.2, 1), "visits": (0.2, 0.1, -1), "plan": (0.1, 0.05, 0)}
-
-
-def test_the_table_ranks_odds_ratios_by_how_far_they_move_and_puts_a_group_under_one_name():
-    table = compared(ALL, ALL)
-    odds = table[table.measure == ODDS].set_index("feature")
-    # ln 4 x 1 = 1.39 (a member of the group of visits), ln 2 x 1 = 0.69, ln 8 x 0.1 = 0.21
-    assert odds["rank"].to_dict() == {"visits": 1, "age": 2, "plan": 3}
-    assert odds.direction.to_dict() == {"visits": -1, "age": 1, "plan": 0}
-    assert odds.together_with["visits"] == "visits lately"
-    assert table[table.measure == PERMUTATION].groupby("family")["rank"].apply(list).to_dict() == {
-        "logistic": [1, 2, 3],
-        "trees": [1, 2, 3],
-    }
-
-
-def test_families_that_agree_are_said_to():
-    words = say_disagreement(compared(ALL, ALL))
-    assert "logistic and trees share 3: age in years; visits ever; the plan." in words
-    assert words.endswith("Where they show a direction, it is the same.")
-
-
-def test_a_driver_of_one_family_and_opposed_directions_are_named():
-    words = say_disagreement(
-        compared(ALL | {"plan": (0.1, -0.05, 0)}, ALL | {"age": (0.3, 0.2, -1)})
-    )
-    assert "Only trees is shown to lean on the plan." in words
-    assert "**Opposed directions**: age in years" in words
-
-
-def test_no_drivers_is_a_verdict():
-    nothing = {"age": (0.0, -0.1, 1)}
-    assert say_disagreement(compared(nothing, nothing)).startswith("**No drivers found**")

@@ -1,20 +1,19 @@
-"""Groups of customers beside each other: what a model does for each, and which gaps are shown."""
+"""Groups of customers: the scores of a model for each, and which gaps are significant."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from research.errors import StudyError
-from research.evaluation.groups import cut_attribute
 from research.evaluation.metrics import score_rows
-from research.risk import fairness
+from research.risk import fairness, report
 
 
 def judged(
     n: int = 2000, seed: int = 0, blind: str | None = None, shift: float = 0.0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Customers of two groups with the same risks; for one of them the model may know nothing, or
-    lie.
+    be biased.
     """
     rng = np.random.default_rng(seed)
     risk, group = rng.beta(1, 3, n), rng.choice(["a", "b"], n, p=[0.6, 0.4])
@@ -31,11 +30,11 @@ def verdicts(gaps: pd.DataFrame) -> dict[str, str]:
     return gaps.set_index("metric").verdict.to_dict()
 
 
-def test_alike_groups_show_no_gap_and_the_words_say_that_this_is_no_proof():
+def test_similar_groups_have_no_significant_gap_and_the_summary_says_that_this_is_no_proof():
     _, gaps = fairness.score_groups(*spread(judged(seed=1)), ["gender"], 200, 200, 0)
-    assert set(gaps.verdict) == {"no gap shown"}
-    assert fairness.say_gaps(gaps, "model").startswith(
-        "**No gap shown** between groups for model: 4 differences were judged"
+    assert set(gaps.verdict) == {fairness.NO_GAP}
+    assert report.describe_gaps(gaps, "model").startswith(
+        "**No significant gap** between groups for model: 4 differences were tested"
     )
 
 
@@ -43,21 +42,23 @@ def spread(pair: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[pd.DataFrame, str, 
     return pair[0], "model", pair[1]
 
 
-def test_a_model_that_is_blind_for_one_group_shows_a_gap_in_auc_and_found_churners():
+def test_a_model_that_is_blind_for_one_group_has_a_gap_in_auc_and_churners_found():
     _, gaps = fairness.score_groups(*spread(judged(blind="b")), ["gender"], 400, 200, 0)
     found = gaps.set_index("metric")
-    assert found.verdict["auc"] == "gap shown"
+    assert found.verdict["auc"] == fairness.SIGNIFICANT_GAP
     assert found.gap["auc"] < -0.1
     assert found.high["auc"] < 0
     assert found.reference.unique().tolist() == ["a"]
-    assert "gender: b against a, AUC" in fairness.say_gaps(gaps, "model")
+    assert "gender: b compared with a, AUC" in report.describe_gaps(gaps, "model")
 
 
-def test_a_model_that_lies_about_one_group_shows_a_gap_in_calibration_and_lists_it_more():
+def test_a_model_that_is_biased_for_one_group_has_a_gap_in_calibration_and_lists_it_more():
     _, gaps = fairness.score_groups(*spread(judged(shift=0.2)), ["gender"], 400, 200, 0)
     found = gaps.set_index("metric")
     assert found.gap["calibration"] == pytest.approx(-0.2, abs=0.05)
-    assert verdicts(gaps)["calibration"] == verdicts(gaps)["listed_share"] == "gap shown"
+    assert (
+        verdicts(gaps)["calibration"] == verdicts(gaps)["listed_share"] == fairness.SIGNIFICANT_GAP
+    )
     assert found.gap["listed_share"] > 0
 
 
@@ -101,26 +102,7 @@ def test_numbers_by_hand():
     assert scores.groupby("group").n.first().to_dict() == {"a": 60, "b": 60}
 
 
-def test_small_groups_are_pooled_and_empty_values_have_a_name():
-    names = cut_attribute(
-        pd.Series(["x"] * 100 + ["y"] * 49 + ["z"] * 10 + [None] * 60, dtype=object)
-    )
-    assert names.value_counts().to_dict() == {"x": 100, "not known": 60, "others": 59}
-
-
-def test_numbers_of_many_values_are_cut_into_quarters_and_few_stay_as_they_are():
-    names = cut_attribute(pd.Series([*np.arange(400.0), *[np.nan] * 60]))
-    assert names.value_counts().to_dict() == {
-        "0 to 99": 100,
-        "100 to 199": 100,
-        "200 to 299": 100,
-        "300 to 399": 100,
-        "not known": 60,
-    }
-    assert {*cut_attribute(pd.Series([0, 1] * 100))} == {"0", "1"}
-
-
-def test_who_left_within_the_lead_is_in_no_score_but_takes_a_place_on_the_list():
+def test_customers_who_left_within_the_lead_are_in_no_score_but_take_a_place_on_the_list():
     predictions, groups = judged(400)
     first = predictions.model.idxmax()
     gone = predictions.assign(
@@ -140,14 +122,14 @@ def test_a_group_with_too_few_churners_has_no_auc_and_no_verdict_on_it():
     scores, gaps = fairness.score_groups(quiet, "model", groups, ["gender"], 50, 50, 0)
     value = scores.set_index(["group", "metric"]).value
     assert np.isnan([value["b", "auc"], value["b", "found_share"]]).all()
-    assert [verdicts(gaps)[name] for name in ("auc", "found_share")] == ["too few to say"] * 2
+    assert [verdicts(gaps)[name] for name in ("auc", "found_share")] == ["too few customers"] * 2
 
 
-def test_on_equal_groups_gaps_are_shown_in_few_of_many_samples():
+def test_equal_groups_have_significant_gaps_in_few_of_many_samples():
     shown = [
         (
             fairness.score_groups(*spread(judged(600, seed)), ["gender"], 60, 50, seed)[1].verdict
-            == "gap shown"
+            == fairness.SIGNIFICANT_GAP
         ).any()
         for seed in range(20)
     ]
@@ -170,4 +152,4 @@ def test_without_attributes_there_are_no_groups_and_the_sentence_says_so():
     )
     scores, gaps = fairness.score_groups(rows, "m", rows[["customer_id"]], [], 1, 200, 0)
     assert scores.empty and gaps.empty
-    assert fairness.say_gaps(gaps, "m").startswith("No attribute splits these customers")
+    assert report.describe_gaps(gaps, "m").startswith("No attribute splits these customers")

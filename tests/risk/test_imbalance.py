@@ -1,12 +1,13 @@
-"""Remedies for a rare class: they act on training rows only, and the verdict says plainly whether
-they helped.
+"""Methods for class imbalance: they act on training rows only, and the summary says whether they
+helped.
 """
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from research.risk import imbalance
+from research.models import registry
+from research.risk import imbalance, report
 
 
 def customers(n: int = 2500, seed: int = 0, texts: bool = True) -> pd.DataFrame:
@@ -31,21 +32,21 @@ COLUMNS = ["age", "holes", "plan"]
 
 @pytest.fixture(scope="module")
 def predictions() -> pd.DataFrame:
-    return imbalance.compare_remedies(customers(seed=1), customers(seed=2), COLUMNS, seed=0)
+    return imbalance.predict_by_method(customers(seed=1), customers(seed=2), COLUMNS, seed=0)
 
 
-def test_every_remedy_scores_every_customer_with_a_probability_before_and_after(predictions):
-    remedies = predictions.drop(columns=["customer_id", "churned", "left_in_lead", "repeat"])
-    assert remedies.shape == (2500, 18)
-    assert ((remedies >= 0) & (remedies <= 1)).all(axis=None)
+def test_every_method_gives_every_customer_a_probability_before_and_after(predictions):
+    methods = predictions.drop(columns=["customer_id", "churned", "left_in_lead", "repeat"])
+    assert methods.shape == (2500, 18)
+    assert ((methods >= 0) & (methods <= 1)).all(axis=None)
     assert list(predictions.customer_id) == list(customers(seed=2).customer_id)
 
 
-def test_few_churners_among_many_are_on_both_sides_of_every_cut():
+def test_few_churners_among_many_are_on_both_sides_of_every_split():
     many = customers(24_000).assign(churned=lambda rows: rows.index % 600 == 0)
     for seed in range(5):
         learn, aside = imbalance._set_aside(many, seed)
-        assert len(learn) + len(aside) == pytest.approx(imbalance.MOST, abs=2)
+        assert len(learn) + len(aside) == pytest.approx(imbalance.MAX_ROWS, abs=2)
         assert learn.churned.sum() >= 10 and aside.churned.sum() >= 3
         assert not {*learn.customer_id} & {*aside.customer_id}
 
@@ -61,28 +62,30 @@ def test_balancing_doubles_the_predicted_share_and_recalibration_takes_it_back(p
         "easy ensemble",
     ):
         assert predictions[name].mean() > 2 * share, name
-        assert predictions[name + imbalance.AFTER].mean() == pytest.approx(share, abs=0.02), name
+        assert predictions[name + registry.RECALIBRATED].mean() == pytest.approx(share, abs=0.02), (
+            name
+        )
     assert predictions[imbalance.NONE].mean() == pytest.approx(share, abs=0.02)
 
 
-def test_the_verdict_finds_bent_probabilities_and_no_help_in_weights_and_copies(predictions):
-    table = imbalance.tabulate_remedies(predictions, 200, 0)
+def test_the_summary_finds_worse_probabilities_and_no_gain_from_weights_and_copies(predictions):
+    table = imbalance.tabulate_methods(predictions, 200, 0)
     rows = table[~table.recalibrated & (table.metric == "log_loss")].set_index("remedy").verdict
     assert (
         rows[["class weights", "random over-sampling", "random under-sampling"]].eq("worse").all()
     )
     assert rows[imbalance.NONE] == ""
-    words = imbalance.judge_remedies(table)
-    helped = words.split("**")[1]
+    summary = report.describe_balancing(table)
+    better = summary.split("**")[1]
     assert not any(
-        name in helped
+        name in better
         for name in ("class weights", "random over-sampling", "random under-sampling", "SMOTE-NC")
     )
-    assert "Worse in log-loss as they come: class weights" in words
+    assert "Significantly worse in log-loss before recalibration: class weights" in summary
 
 
-def test_a_recalibrated_remedy_ranks_exactly_as_before(predictions):
-    table = imbalance.tabulate_remedies(predictions, 50, 0)
+def test_a_recalibrated_method_ranks_exactly_as_before(predictions):
+    table = imbalance.tabulate_methods(predictions, 50, 0)
     areas = table[table.metric == "auc"].pivot(
         index="remedy", columns="recalibrated", values="value"
     )
@@ -90,7 +93,7 @@ def test_a_recalibrated_remedy_ranks_exactly_as_before(predictions):
 
 
 @pytest.mark.parametrize("columns", [["age", "holes"], ["plan"], COLUMNS])
-def test_new_churners_lie_between_old_ones_and_have_categories_that_exist(columns):
+def test_synthetic_churners_lie_between_real_ones_and_have_categories_that_exist(columns):
     frame = customers(400)
     numbers = frame[columns].select_dtypes("number").shape[1]
     rows = (
@@ -100,19 +103,19 @@ def test_new_churners_lie_between_old_ones_and_have_categories_that_exist(column
         .to_numpy(float)
     )
     churned = frame.churned.to_numpy()
-    more, labels = imbalance.NewChurners(numbers).fit_resample(rows, churned)
-    fresh = more[len(rows) :]
+    more, labels = imbalance.Smote(numbers).fit_resample(rows, churned)
+    synthetic = more[len(rows) :]
     assert labels.mean() == 0.5
     assert labels[len(rows) :].all()
-    assert (fresh[:, :numbers] <= rows[churned][:, :numbers].max(axis=0)).all() and (
-        fresh[:, :numbers] >= rows[churned][:, :numbers].min(axis=0)
+    assert (synthetic[:, :numbers] <= rows[churned][:, :numbers].max(axis=0)).all() and (
+        synthetic[:, :numbers] >= rows[churned][:, :numbers].min(axis=0)
     ).all()
-    assert {*fresh[:, numbers:].ravel()} <= {0.0, 1.0}
+    assert {*synthetic[:, numbers:].ravel()} <= {0.0, 1.0}
 
 
-def test_a_single_churner_has_no_near_ones_and_is_left_alone():
+def test_a_single_churner_has_no_neighbours_and_is_left_alone():
     rows, labels = np.arange(20.0)[:, None], np.arange(20) == 3
-    assert imbalance.NewChurners(1).fit_resample(rows, labels)[0] is rows
+    assert imbalance.Smote(1).fit_resample(rows, labels)[0] is rows
 
 
 def test_the_customers_of_the_map_are_not_those_learned_from():

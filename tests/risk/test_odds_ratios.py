@@ -1,4 +1,4 @@
-"""What a plain logistic regression says of each feature, and when it has to stay silent."""
+"""Odds ratios of a plain logistic regression, and which features it has to leave out."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,8 @@ import pytest
 import statsmodels.api as sm
 
 from research.errors import StudyError
-from research.risk.odds_design import choose_columns, find_separation, lay_out, measure_inflation
-from research.risk.odds_ratios import MORE, explain_logistic, say_inference
+from research.risk.odds_ratios import MORE, explain_logistic
+from research.risk.report import describe_odds
 
 
 def customers(n: int = 800, seed: int = 0, noise: int = 0) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def test_planted_odds_ratios_lie_in_their_intervals():
     assert found.low["empty against filled"] < 1 < found.high["empty against filled"]
 
 
-def test_a_row_written_twice_is_no_second_customer():
+def test_a_duplicated_row_is_no_second_customer():
     rows = customers()
     once, twice = (
         explain_logistic(frame, ["age"], {}).iloc[0]
@@ -106,17 +106,17 @@ def test_choosing_among_many_columns_of_noise_does_not_narrow_the_intervals():
     ).mean() < 0.12  # 5 % is due; chosen and estimated on the same rows, more than half are below
 
 
-def test_what_tells_is_chosen_before_noise_and_the_rest_is_listed_with_its_reason():
+def test_predictive_features_are_chosen_before_noise_and_the_rest_is_listed_with_its_reason():
     found = explain_logistic(
         customers(3000, noise=40), ["age", "plan", *(f"noise_{i}" for i in range(40))], {}
     )
     assert {*found.feature[:2]} == {"age", "plan"}
-    assert (found.left_out == "not among the 15 that tell most").sum() == 42 - 15
+    assert (found.left_out == "not among the 15 most predictive features").sum() == 42 - 15
     assert (found.n + found.n_choosing).unique().tolist() == [3000]
-    assert "chosen on another half of the customers (1,500 rows)" in say_inference(found)
+    assert "chosen on another half of the customers (1,500 rows)" in describe_odds(found)
 
 
-def test_a_copy_is_left_out_as_entangled_and_says_with_what():
+def test_a_copy_is_left_out_as_collinear_and_the_reason_says_with_what():
     rows = customers().assign(
         months=lambda frame: 12 * frame.age + np.random.default_rng(1).normal(size=len(frame))
     )
@@ -125,66 +125,25 @@ def test_a_copy_is_left_out_as_entangled_and_says_with_what():
     )
     assert (
         found.left_out["months"]
-        == "entangled: the features chosen tell it, most of all age in years"
+        == "collinear: predicted by the features chosen, most of all age in years"
     )
     assert found.inflation["age"] < 1.1
 
 
-def test_inflation_of_two_columns_by_hand():
-    alike = np.array([[1, 0.8], [0.8, 1]])
-    assert measure_inflation(alike, {"x": [0], "y": [1]}) == pytest.approx(
-        {"x": 1 / (1 - 0.64), "y": 1 / (1 - 0.64)}
-    )
-
-
-def test_a_category_with_three_columns_is_inflated_as_a_whole():
-    rows = customers(300)
-    design = lay_out(rows.assign(dup=rows.plan), ["plan", "dup", "age"])
-    chosen, left_out = choose_columns(design, None, 5, {})
-    assert {name for name, _ in chosen} == {"plan", "age"}
-    assert list(left_out) == ["dup"]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_separation_is_found_in_a_combination_of_columns_and_not_where_classes_overlap(seed):
-    rng = np.random.default_rng(seed)
-    columns = rng.normal(size=(400, 3))
-    matrix = np.column_stack([np.ones(400), columns])
-    apart = columns @ [1, -1, 0] > 0.1
-    direction = find_separation(matrix, apart)
-    assert direction.any()
-    assert ((matrix @ direction)[apart] >= -1e-6).all()
-    assert ((matrix @ direction)[~apart] <= 1e-6).all()
-    assert not find_separation(matrix, apart ^ (rng.random(400) < 0.05)).any()
-
-
-@pytest.mark.parametrize("at", range(5))
-def test_one_flagged_churner_among_many_rows_separates_them_wherever_the_row_stands(at):
-    rng = np.random.default_rng(0)
-    flag = np.arange(5000) == at
-    matrix = np.column_stack([np.ones(5000), rng.normal(size=5000), flag])
-    churned = flag | (rng.random(5000) < 0.3)
-    assert find_separation(matrix, churned)[2] > 0
-    both = matrix.copy()
-    both[[100, 101], 2] = 1  # a churner and one who stays carry the flag too
-    churned[[100, 101]] = True, False
-    assert not find_separation(both, churned).any()
-
-
-def test_a_separating_feature_is_left_out_and_said_and_the_others_are_still_estimated():
+def test_a_separating_feature_is_left_out_and_named_and_the_others_are_still_estimated():
     rows = customers().assign(
-        told=lambda frame: (
+        leak=lambda frame: (
             np.where(frame.churned, 1.0, 0.0) + np.random.default_rng(0).uniform(0, 0.5, len(frame))
         )
     )
-    found = explain_logistic(rows, ["age", "told", "plan"], {"told": "a telling number"})
+    found = explain_logistic(rows, ["age", "leak", "plan"], {"leak": "a leaking number"})
     assert (
         found.set_index("feature")
-        .left_out["told"]
-        .startswith("separated: it tells some or all churners without error")
+        .left_out["leak"]
+        .startswith("separated: it predicts some or all churners without error")
     )
     assert {*found.feature[found.odds_ratio.notna()]} == {"age", "plan"}
-    assert "**Separated**: a telling number" in say_inference(found)
+    assert "**Separated**: a leaking number" in describe_odds(found)
 
 
 def test_a_category_in_which_everybody_churns_is_quasi_separated():
@@ -208,6 +167,6 @@ def test_too_few_churners_are_refused():
         explain_logistic(rows, ["age"], {})
 
 
-def test_nothing_found_is_said():
-    words = say_inference(explain_logistic(customers(400, noise=2), ["noise_0", "noise_1"], {}))
-    assert "**nothing found**: none of 2 odds ratios" in words
+def test_the_summary_says_that_nothing_is_significant():
+    odds = explain_logistic(customers(400, noise=2), ["noise_0", "noise_1"], {})
+    assert "**none of 2 odds ratios differs significantly from 1**" in describe_odds(odds)

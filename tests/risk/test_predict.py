@@ -1,4 +1,4 @@
-"""Risk models: references, splits and what they must reach."""
+"""Predictions of churn: baselines, splits and what models must reach."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from research.study import load_study
 
 
 def customers(n: int = 1500, seed: int = 0, signal: float = 1.5) -> pd.DataFrame:
-    """Customers with a bent numeric effect, a text effect, holes and pure noise."""
+    """Customers with a non-linear numeric effect, a text effect, holes and pure noise."""
     rng = np.random.default_rng(seed)
     age, plan = rng.uniform(-2, 2, n), rng.choice(["a", "b", "c"], n)
     churned = rng.random(n) < 1 / (1 + np.exp(1 - signal * (age**2 - 1) - signal * (plan == "b")))
@@ -53,8 +53,8 @@ def compare(
     references = [
         *dict.fromkeys(
             [
-                report.find_reference(scores),
-                report.find_reference(scores, "auc"),
+                report.find_baseline(scores),
+                report.find_baseline(scores, "auc"),
                 report.find_best(scores),
             ]
         )
@@ -62,7 +62,7 @@ def compare(
     return scores, bootstrap.tabulate_differences(resampled, references, families, len(predictions))
 
 
-def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
+def test_every_family_finds_a_planted_signal_and_the_summary_says_so():
     models = few_models("noise", seed=0)
     predictions = predict.predict_out_of_time(customers(seed=1), customers(seed=2), COLUMNS, models)
     scores, differences = compare(predictions, models)
@@ -70,22 +70,22 @@ def test_every_family_finds_a_planted_signal_and_the_verdict_says_so():
     assert (
         areas[[name for name, model in models.items() if model.family != "reference"]] > 0.75
     ).all()
-    assert "better probabilities than the" in report.judge_models(scores, differences)
+    assert "better probabilities than the" in report.describe_models(scores, differences)
 
 
 def test_on_pure_noise_at_most_one_verdict_of_five_names_a_winner():
-    said = []
-    for seed in range(
-        5
-    ):  # each verdict errs in at most one case of twenty: two or more of five happen once in 40 times
+    summaries = []
+    # each verdict errs in at most one case of twenty: two or more of five happen once in 40 times
+    for seed in range(5):
         models = few_models("noise", seed=seed)
         train, test = customers(500, seed=seed, signal=0), customers(500, seed=seed + 100, signal=0)
-        said.append(
-            report.judge_models(
+        summaries.append(
+            report.describe_models(
                 *compare(predict.predict_out_of_time(train, test, COLUMNS, models), models)
             )
         )
-    assert sum(not words.startswith("**No model is shown to be better") for words in said) <= 1
+    nothing = "**No model is significantly better"
+    assert sum(not summary.startswith(nothing) for summary in summaries) <= 1
 
 
 def test_the_base_rate_is_the_training_share_of_churners():
@@ -226,7 +226,7 @@ def test_the_base_rate_of_a_cross_validation_ranks_nobody():
     assert predictions.groupby("repeat")[registry.BASE_RATE].nunique().tolist() == [1, 1]
 
 
-def test_who_left_within_the_lead_is_predicted_but_never_learned_from():
+def test_customers_who_left_within_the_lead_are_predicted_but_never_learned_from():
     train, test = customers(600, seed=1), customers(100, seed=2)
     spoiled = pd.concat(
         [train, train[train.churned].assign(left_in_lead=True, churned=False, age=0.0)]
@@ -262,7 +262,7 @@ def test_columns_of_mere_zeros_do_not_change_the_logistic_model():
     np.testing.assert_allclose(alone, beside)
 
 
-def test_the_rules_are_named_in_the_words_of_the_dictionary(write_study):
+def test_the_rules_are_named_in_the_words_of_the_feature_dictionary(write_study):
     words = {
         "days_since_last_orders": "days since the last order",
         "sum_amount_30d": "spent in the last 30 days",
@@ -294,9 +294,9 @@ def test_too_few_churners_to_learn_from_are_one_sentence():
     assert len(found) == 100
 
 
-def test_a_model_that_others_look_at_is_fitted_once_and_scores_training_rows_unseen(monkeypatch):
-    """Averages and maps learn from what members said of customers they had not seen: a member that
-    remembers would else win every weight.
+def test_a_member_is_fitted_once_and_scores_training_rows_out_of_fold(monkeypatch):
+    """Averages and maps learn from out-of-fold scores: a member that remembers its training rows
+    would else win every weight.
     """
     train, test = customers(1500, seed=1), customers(300, seed=2)
     memory = Model(

@@ -1,9 +1,10 @@
-"""Tables of ``30_risk`` as a reader takes them in."""
+"""Tables and sentences of ``30_risk`` for readers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.risk import report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 
@@ -42,25 +43,23 @@ def drivers() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_what_leads_in_any_family_comes_first(drivers):
-    assert report.rank_drivers(drivers, 2) == [
-        "use",
-        "fee",
-    ]  # both lead once; fee is second elsewhere
+def test_drivers_that_lead_in_any_family_come_first(drivers):
+    # both lead once; fee is second elsewhere
+    assert report.rank_drivers(drivers, 2) == ["use", "fee"]
 
 
 def test_each_driver_is_one_row_with_a_column_for_each_family_and_measure(drivers):
-    table = report.lay_out_drivers(drivers, 2).set_index("feature")
+    table = report.drivers_table(drivers, 2).set_index("feature")
     assert [*table.index] == ["what use is (with 2 like it)", "what fee is"]
-    assert table["log-loss when shuffled, trees"].tolist() == [
+    assert table["permutation importance, trees"].tolist() == [
         "0.050 (0.040 to 0.060) ↓",
         "0.020 (0.010 to 0.030) ↑",
     ]
-    assert table["log-loss when shuffled, logistic"].tolist() == ["", "0.040 (0.030 to 0.050) ↑"]
+    assert table["permutation importance, logistic"].tolist() == ["", "0.040 (0.030 to 0.050) ↑"]
     assert table["SHAP, trees"].tolist() == ["0.60 (0.59 to 0.61) ↓", ""]
 
 
-def test_money_is_whole_and_what_is_certain_has_no_interval():
+def test_money_is_whole_and_a_certain_profit_has_no_interval():
     rows = {
         "policy": ["contact nobody", "list by a"],
         "contacted": [0, 5],
@@ -71,12 +70,12 @@ def test_money_is_whole_and_what_is_certain_has_no_interval():
     rows |= dict.fromkeys(
         ["gain_over_lot", "gain_low", "gain_high", "empc", "empc_low", "empc_high"], np.nan
     ) | {"currency": "EUR", "against_lot": ""}
-    table = report.lay_out_profit(pd.DataFrame(rows))
+    table = report.profit_table(pd.DataFrame(rows))
     assert table["profit a cycle, EUR"].tolist() == ["0", "−13 (−20 to 1,234)"]
-    assert table["more than by lot"].tolist() == ["–", "–"]
+    assert table["more than a random list"].tolist() == ["–", "–"]
 
 
-def test_odds_leave_out_what_was_not_estimated():
+def test_the_table_of_odds_leaves_out_what_was_not_estimated():
     row = {
         "description": "fee",
         "change": "more",
@@ -87,7 +86,7 @@ def test_odds_leave_out_what_was_not_estimated():
         "effect_low": 1.0,
         "effect_high": 5.0,
     }
-    table = report.lay_out_odds(
+    table = report.odds_table(
         pd.DataFrame(
             [
                 row | {"inflation": 1.24, "left_out": ""},
@@ -126,8 +125,8 @@ def table(rows: dict[tuple[str, str, str], tuple[float, float, float, str]]) -> 
 def example(
     loss: str,
     area: str,
-    rival: str = "no difference shown",
-    boosting: str = "no difference shown",
+    rival: str = NO_DIFFERENCE,
+    boosting: str = NO_DIFFERENCE,
     **calibration,
 ) -> str:
     found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
@@ -145,37 +144,37 @@ def example(
             ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
         }
     )
-    return report.judge_models(found, differences)
+    return report.describe_models(found, differences)
 
 
 def test_a_clear_winner_is_named_with_its_intervals():
-    words = example("better", "better")
-    assert words.startswith(
-        "**Forest ranks customers better and gives better probabilities than the base rate**: AUC"
-        " differs by 0.200 (0.150 to 0.250)"
+    summary = example("better", "better")
+    assert summary.startswith(
+        "**Forest ranks customers significantly better and gives significantly better probabilities"
+        " than the base rate**: AUC differs by 0.200 (0.150 to 0.250)"
     )
-    assert "log-loss (less is better) by −0.100 (−0.120 to −0.080)." in words
+    assert "log-loss (less is better) by −0.100 (−0.120 to −0.080)." in summary
 
 
-def test_models_that_cannot_be_told_apart_are_named():
-    assert "can't be told apart from boosting" in example("better", "better")
-    assert "better than every other model" in example("better", "better", rival="worse")
+def test_models_that_do_not_differ_significantly_are_named():
+    assert "does not differ significantly from that of boosting" in example("better", "better")
+    assert "better than that of every other model" in example("better", "better", rival="worse")
 
 
-def test_nothing_found_is_a_verdict():
-    words = example("no difference shown", "no difference shown")
-    assert words.startswith("**No model is shown to be better than the base rate.**")
-    assert "can't show a gain, nor do they rule one out (of up to 0.25 in AUC)" in words
+def test_no_significant_difference_is_a_verdict():
+    summary = example(NO_DIFFERENCE, NO_DIFFERENCE)
+    assert summary.startswith("**No model is significantly better than the base rate.**")
+    assert "inconclusive: a gain of up to 0.25 in AUC is not ruled out" in summary
 
 
-def test_a_better_ranking_with_no_better_probabilities_is_said():
-    words = example("no difference shown", "better")
-    assert "ranks customers better than the base rate" in words
-    assert "probabilities are not shown to be better" in words
+def test_a_better_ranking_without_better_probabilities_is_described_so():
+    summary = example(NO_DIFFERENCE, "better")
+    assert "ranks customers significantly better than the base rate" in summary
+    assert "probabilities are not significantly better" in summary
 
 
 @pytest.mark.parametrize(
-    ("metric", "values", "words"),
+    ("metric", "values", "fault"),
     [
         ("calibration_slope", (0.7, 0.6, 0.8), "too extreme (calibration slope 0.70"),
         ("calibration_slope", (1.3, 1.2, 1.4), "too cautious"),
@@ -183,39 +182,39 @@ def test_a_better_ranking_with_no_better_probabilities_is_said():
         ("calibration_intercept", (0.5, 0.4, 0.6), "too low on average"),
     ],
 )
-def test_miscalibration_is_said_in_its_direction(metric, values, words):
-    assert words in example("better", "better", **{metric: values})
+def test_miscalibration_is_described_in_its_direction(metric, values, fault):
+    assert fault in example("better", "better", **{metric: values})
 
 
-def test_sound_probabilities_can_be_read_as_shares():
-    assert "Its probabilities can be read as shares" in example("better", "better")
+def test_good_probabilities_are_called_well_calibrated():
+    assert "Its probabilities are well calibrated" in example("better", "better")
 
 
-def test_probabilities_of_too_few_customers_are_not_called_sound():
-    words = example("better", "better", calibration_slope=(0.8, -0.6, 1.7))
-    assert "Too few customers to tell whether its probabilities can be read as shares" in words
+def test_probabilities_of_too_few_customers_are_not_called_well_calibrated():
+    summary = example("better", "better", calibration_slope=(0.8, -0.6, 1.7))
+    assert "too few customers to say whether its probabilities are well calibrated" in summary
 
 
 def test_a_worse_model_is_called_worse():
-    assert "worse in its ranking. Use the reference." in example("no difference shown", "worse")
-    assert "Its probabilities are worse." in example("worse", "better")
+    assert "worse in its ranking. Use the baseline." in example(NO_DIFFERENCE, "worse")
+    assert "Its probabilities are significantly worse." in example("worse", "better")
 
 
-def test_another_model_that_is_better_is_named_though_it_has_not_the_lowest_log_loss():
-    words = example("no difference shown", "no difference shown", boosting="better")
-    assert words.startswith("**The model with the lowest log-loss is not shown to be better")
-    assert "Boosting ranks better than the base rate, by 0.190 (0.100 to 0.200)." in words
+def test_another_model_that_is_better_is_named_though_its_log_loss_is_not_the_lowest():
+    summary = example(NO_DIFFERENCE, NO_DIFFERENCE, boosting="better")
+    assert summary.startswith("**The model with the lowest log-loss is not significantly better")
+    assert "Boosting ranks better than the base rate, by 0.190 (0.100 to 0.200)." in summary
 
 
-def test_the_reference_to_beat_is_the_strongest_in_the_score_at_hand():
+def test_the_baseline_to_beat_is_the_best_in_the_score_at_hand():
     found = scores(**{"base rate": 0.6, "rule on days": 0.65, "forest": 0.5})
     found.loc[found.metric == "auc", "value"] = [0.5, 0.55, 0.7]
-    assert report.find_reference(found, "log_loss") == "base rate"
-    assert report.find_reference(found, "auc") == "rule on days"
+    assert report.find_baseline(found, "log_loss") == "base rate"
+    assert report.find_baseline(found, "auc") == "rule on days"
     assert report.find_best(found) == "forest"
 
 
-def test_a_list_is_told_beside_one_drawn_by_lot():
+def test_a_contact_list_is_compared_with_a_random_one():
     found = pd.DataFrame(
         {
             "model": ["forest"],
@@ -229,12 +228,14 @@ def test_a_list_is_told_beside_one_drawn_by_lot():
         }
     )
     assert (
-        report.judge_lists(found, "forest")
-        == "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % interval 25% to"
-        " 35%); a list drawn by lot would have held about 25."
+        report.describe_contact_list(found, "forest")
+        == "Of the 300 customers whom forest ranks highest, 90 left (30%, 95 % confidence interval"
+        " 25% to 35%); a random list would have contained about 25."
     )
 
 
 def test_a_capacity_for_everyone_makes_a_ranking_pointless():
     found = pd.DataFrame({"model": ["forest"], "active": [21], "listed": [21]})
-    assert report.judge_lists(found, "forest").startswith("The capacity covers all 21 customers")
+    assert report.describe_contact_list(found, "forest").startswith(
+        "The capacity covers all 21 customers"
+    )

@@ -1,52 +1,39 @@
-"""Models compared on the same rows: bootstrap intervals clustered by customer, paired differences,
-reliability, contact lists.
+"""Models compared on the same rows: bootstrap intervals clustered by customer, paired differences.
 
-All models share the resamples of customers, which pairs them: the luck of the sample cancels in a
-difference.
+All models share the resamples of customers, which pairs them: sampling error that they have in
+common cancels in a difference.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from research.evaluation.intervals import TAIL
 from research.evaluation.metrics import METRICS, score_rows
 from research.evaluation.predictions import KEYS
 
-CHUNK = 4_000_000  # cells of the weight matrix held at once
-TAIL = 2.5  # percent of the resamples on either side of a 95 % interval
-# what is compared between models, and whether more is better: distances to the ideal for
-# calibration, the score itself otherwise
-GAINS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
-    "auc": (np.asarray, True),
-    "average_precision": (np.asarray, True),
-    "log_loss": (np.asarray, False),
-    "brier": (np.asarray, False),
-    "calibration_slope": (lambda slope: np.abs(slope - 1), False),
-    "calibration_intercept": (np.abs, False),
-    "calibration_error": (np.asarray, False),
-    "top_decile_lift": (np.asarray, True),
-}
-CALIBRATION = (
-    "log_loss",
-    "calibration_slope",
-    "calibration_intercept",
-    "calibration_error",
-)  # scores that a recalibration may better
+CHUNK = 4_000_000  # cells of the weight matrix in memory at once
+BETTER, WORSE = "better", "worse"  # verdicts on a difference
+NO_DIFFERENCE, UNDEFINED = "no significant difference", "not defined"
 
 
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield weights of rows, in chunks of resamples: customers are drawn with replacement, a
-    customer's rows together.
+    """Yield weights of rows, in chunks of resamples.
 
-    The first row of the first chunk is all ones, the sample itself. The draws depend neither on the
-    chunk size nor on the order of rows, so the repeats of a cross-validation resample the same
-    customers.
+    Customers are drawn with replacement, a customer's rows together. The first chunk is one row of
+    ones, the sample itself. The draws depend neither on the chunk size nor on the order of rows, so
+    the repeats of a cross-validation resample the same customers.
+
+    Parameters
+    ----------
+    customers : (rows,)
+    resamples : how many
+    seed : the draws derive from it
     """
-    codes, uniques = pd.factorize(
-        np.asarray(customers), sort=True
-    )  # a customer has one number, whatever the order of rows
+    # sorted, so that a customer has one number, whatever the order of rows
+    codes, uniques = pd.factorize(np.asarray(customers), sort=True)
     rng = np.random.default_rng(seed)
     yield np.ones((1, len(codes)))
     size = max(1, CHUNK // max(len(codes), 1))
@@ -65,8 +52,7 @@ def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.
 def resample_scores(
     predictions: pd.DataFrame, resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return every score of every model on the sample (first entry) and on each resample of its
-    customers.
+    """Return every score of every model on the sample (first entry) and on each resample.
 
     Parameters
     ----------
@@ -88,22 +74,15 @@ def resample_scores(
         for model in models:
             for score, values in _score_repeats(repeats, chunks, model).items():
                 pieces[model][score].append(values)
-    found = {
-        model: {score: np.concatenate(parts) for score, parts in scores.items()}
+    return {
+        model: {score: _join(score, parts) for score, parts in scores.items()}
         for model, scores in pieces.items()
     }
-    return {
-        model: scores | {"calibration_error": _level(scores["calibration_error"])}
-        for model, scores in found.items()
-    }
 
 
-def _level(values: np.ndarray) -> np.ndarray:
-    """Bring the resamples of a calibration error down to the sample's: drawing with replacement
-    adds an unevenness that is no error of the model.
-    """
-    rise = max(values[1:].mean() - values[0], 0) if len(values) > 1 else 0
-    return np.r_[values[:1], np.maximum(values[1:] - rise, 0)]
+def _join(score: str, pieces: list[np.ndarray]) -> np.ndarray:
+    values, adjust = np.concatenate(pieces), METRICS[score].adjust_resamples
+    return adjust(values) if adjust else values
 
 
 def _score_repeats(
@@ -116,23 +95,35 @@ def _score_repeats(
     return {name: np.mean([scores[name] for scores in scored], axis=0) for name in METRICS}
 
 
-def find_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the sample's value and the percentile interval of the resamples (Efron & Tibshirani
-    1993, ch. 13).
+def percentile_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the sample's value and the 95 % percentile interval of the resamples.
+
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13.
     """
     rest = values[1:][np.isfinite(values[1:])]
-    low, high = np.percentile(rest, (TAIL, 100 - TAIL)) if len(rest) else (np.nan, np.nan)
+    percents = (100 * TAIL, 100 - 100 * TAIL)
+    low, high = np.percentile(rest, percents) if len(rest) else (np.nan, np.nan)
     return float(values[0]), float(low), float(high)
 
 
 def tabulate_scores(
     resampled: dict[str, dict[str, np.ndarray]], families: dict[str, str], n: int
 ) -> pd.DataFrame:
-    """Return the long score table: model, family, metric, value, low, high, n (95 % interval,
-    customers judged).
+    """Return the long table of scores.
+
+    Parameters
+    ----------
+    resampled : see ``resample_scores``
+    families : by model
+    n : customers judged
+
+    Returns
+    -------
+    DataFrame with columns model, family, metric, value, low, high, n
+        ``low`` and ``high``: 95 % confidence interval.
     """
     rows = [
-        (model, families[model], score, *find_interval(values), n)
+        (model, families[model], score, *percentile_interval(values), n)
         for model, scores in resampled.items()
         for score, values in scores.items()
     ]
@@ -147,14 +138,18 @@ def tabulate_differences(
 ) -> pd.DataFrame:
     """Return paired differences of every model to each reference, on the same resamples.
 
+    Parameters
+    ----------
+    references : models that the others are compared with, such as the best baseline
+
     Returns
     -------
     DataFrame with columns model, family, reference, metric, value, low, high, n, verdict
         ``value`` is the model's score minus the reference's (for calibration: of the distances from
-        the ideal 1 and 0), ``low`` and ``high`` its 95 % interval. ``verdict`` is better or worse
-        only where an interval widened for the number of models compared (Bonferroni: all verdicts
-        of one score against one reference hold together at 95 %) excludes 0, else "no difference
-        shown".
+        the ideal 1 and 0), ``low`` and ``high`` its 95 % confidence interval. ``verdict`` is better
+        or worse only where an interval widened for the number of models compared (Bonferroni: all
+        verdicts of one score against one reference hold together at 95 %) excludes 0, else
+        ``NO_DIFFERENCE``.
     """
     rows = [
         (
@@ -162,15 +157,17 @@ def tabulate_differences(
             families[model],
             reference,
             score,
-            *find_interval(values),
+            *percentile_interval(values),
             n,
-            judge(values, GAINS[score][1], len(resampled) - 1),
+            decide_verdict(values, metric.more_is_better, len(resampled) - 1),
         )
         for reference in references
         for model in resampled
         if model != reference
-        for score in METRICS
-        for values in [_gain(score, resampled[model]) - _gain(score, resampled[reference])]
+        for score, metric in METRICS.items()
+        for values in [
+            metric.compare(resampled[model][score]) - metric.compare(resampled[reference][score])
+        ]
     ]
     return pd.DataFrame(
         rows,
@@ -178,20 +175,22 @@ def tabulate_differences(
     )
 
 
-def _gain(score: str, scores: dict[str, np.ndarray]) -> np.ndarray:
-    return GAINS[score][0](scores[score])
+def decide_verdict(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
+    """Return the verdict on a difference.
 
+    ``BETTER`` or ``WORSE`` only where its interval, and the one widened for so many comparisons,
+    exclude 0; else ``NO_DIFFERENCE``, or ``UNDEFINED`` where a value is missing. The wide interval
+    is that of the normal distribution: its ends lie farther out than resamples reach.
 
-def judge(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
-    """Return better or worse where the interval of a difference, and the one widened for so many
-    comparisons, exclude 0.
-
-    The wide one is that of the normal distribution: its ends lie farther out than resamples reach.
+    Parameters
+    ----------
+    values : the difference on the sample (first entry) and on each resample
+    comparisons : that are judged together (Bonferroni)
     """
-    value, low, high = find_interval(values)
+    value, low, high = percentile_interval(values)
     if not np.isfinite([value, low, high]).all():
-        return "not defined"
-    reach = norm.isf(TAIL / 100 / comparisons) * np.nanstd(values[1:], ddof=1)
+        return UNDEFINED
+    reach = norm.isf(TAIL / comparisons) * np.nanstd(values[1:], ddof=1)
     if low <= 0 <= high or abs(value) <= reach:
-        return "no difference shown"
-    return "better" if (value > 0) == more_is_better else "worse"
+        return NO_DIFFERENCE
+    return BETTER if (value > 0) == more_is_better else WORSE

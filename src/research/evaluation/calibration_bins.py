@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from research.evaluation.intervals import wilson
+from research.evaluation.intervals import wilson_interval
 
 
 def bin_reliability(
@@ -41,5 +41,5 @@ def _bin_one(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
         .agg(predicted=("p", "mean"), observed=("y", "mean"), n=("y", "size"))
         .reset_index()
     )
-    low, high = wilson(table.observed, table.n)
+    low, high = wilson_interval(table.observed, table.n)
     return table.assign(low=low, high=high)

@@ -1,32 +1,28 @@
-"""How often the customer with the higher risk is the first to go: over all comparable pairs, in O(n
-log n) per resample.
+"""Concordance: how often the customer with the higher risk leaves first, over all comparable pairs.
 
-Of two customers it is known who outlived whom where the shorter of the two durations ended with an
-event. Events of one day can't be told apart; a censored customer outlives the events of the day on
-which sight of it ended.
+Computed in O(n log n) per resample. Of two customers it is known who outlived whom where the
+shorter of the two durations ended with an event. Events of one day are not comparable; a censored
+customer outlives the events of the day of censoring.
 """
 
 import numpy as np
 
-RISK_DECIMALS = (
-    9  # risks that differ by less are tied: the same survival computed in another order of sums
-)
+# risks that differ by less are tied: the same survival computed in another order of sums
+RISK_DECIMALS = 9
 
 
 def score_concordance(
     outcome: np.ndarray, risk: np.ndarray, gains: dict[str, np.ndarray], counts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the share of comparable pairs in which the higher risk went first, tied risks counted
-    half.
+    """Return the share of comparable pairs in which the higher risk left first; ties count half.
 
     Parameters
     ----------
     outcome : structured array (rows,) with fields event and days
-    risk : (rows,), higher for who is thought to go sooner
-    gains : by name, what a pair counts by its first event (rows,), alike for events of one day:
-        ones for Harrell's C, the inverse
-        square of the chance of being watched so long for Uno's
-    counts : (rows, resamples), how often each row counts, see ``count_rows``
+    risk : (rows,), higher for customers who are predicted to leave sooner
+    gains : by name, what a pair counts by its first event (rows,), the same for events of one day:
+        ones for Harrell's C, the squared inverse probability of censoring weight for Uno's
+    counts : (rows, resamples), how often each row counts, see ``count_draws``
 
     Returns
     -------
@@ -42,9 +38,8 @@ def score_concordance(
     order = np.lexsort((risk, ~outcome["event"], outcome["days"]))
     sorted_outcome, sorted_risk = outcome[order], risk[order]
     new_moment = np.r_[True, sorted_outcome[1:] != sorted_outcome[:-1]]
-    starts = np.flatnonzero(
-        new_moment | np.r_[True, np.diff(sorted_risk) != 0]
-    )  # rows that no pair tells apart are one row
+    # rows of the same moment and risk are one row
+    starts = np.flatnonzero(new_moment | np.r_[True, np.diff(sorted_risk) != 0])
     merged = (
         np.add.reduceat(counts[order], starts, axis=0)
         if len(starts) < len(order)
@@ -70,7 +65,7 @@ def score_areas(
     risk : (rows,)
     cases : (rows,), how much a row counts as a case, 0 for who is none
     controls : booleans (rows,)
-    counts : (rows, resamples), how often each row counts, see ``count_rows``
+    counts : (rows, resamples), how often each row counts, see ``count_draws``
 
     Returns
     -------
@@ -86,9 +81,10 @@ def score_areas(
     return divide(won, cases[named] @ counts[named].astype(float) * sums[-1])
 
 
-def count_rows(weights: np.ndarray) -> np.ndarray:
-    """Return weights (resamples, rows) as counts (rows, resamples) in single precision, which is
-    exact for sums of whole numbers to 16 million.
+def count_draws(weights: np.ndarray) -> np.ndarray:
+    """Return weights (resamples, rows) as counts (rows, resamples) in single precision.
+
+    That is exact for sums of whole numbers to 16 million.
     """
     return np.ascontiguousarray(weights.T, dtype=np.float32)
 
@@ -121,8 +117,7 @@ def _sum_later(moment: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def sum_below(rank: np.ndarray, counts: np.ndarray, asking: np.ndarray) -> np.ndarray:
-    """Return for some rows the count of all rows further down whose rank is lower, equal ranks
-    counted half.
+    """Return for some rows the count of all later rows of lower rank; equal ranks count half.
 
     Rows are halved again and again, as in sorting by merging: two rows lie in different halves of
     one block exactly once, and there the sums over the sorted second half answer all rows of the

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from research.evaluation.intervals import wilson
+from research.evaluation.intervals import wilson_interval
 from research.evaluation.predictions import KEYS
 
 
-def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
+def count_listed(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
     """Count the churners among the ``capacity`` customers that each model ranks highest.
 
     Only the first repeat and the last snapshot count: the list of one cycle. Customers who go on to
@@ -26,7 +26,7 @@ def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
         ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson
         interval, ``random_churners`` is what a list drawn by lot finds on average.
     """
-    rows = pick_cycle(predictions)
+    rows = select_cycle(predictions)
     listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
     found = {
         model: (fill_list(rows[model], rows.customer_id, listed) @ churned).item()
@@ -38,11 +38,11 @@ def count_found(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
         {"model": found.keys(), "active": len(rows), "listed": listed, "churners_found": counts}
     )
     table["found_share"] = table.churners_found / listed
-    table["low_share"], table["high_share"] = wilson(table.found_share, listed)
+    table["low_share"], table["high_share"] = wilson_interval(table.found_share, listed)
     return table.assign(random_churners=listed * churned.mean())
 
 
-def pick_cycle(predictions: pd.DataFrame) -> pd.DataFrame:
+def select_cycle(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one cycle: the first repeat of a cross-validation, the last snapshot of a
     dated study; one row per customer.
     """
@@ -61,7 +61,7 @@ def fill_list(
     row of ``weights``.
 
     Ties at the border are broken at random by customer, the same way for every model, as in
-    ``comparison.count_found``.
+    ``comparison.count_listed``.
 
     Parameters
     ----------

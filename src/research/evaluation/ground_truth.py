@@ -1,29 +1,27 @@
-"""What models miss of the truth, where a generated company knows it; real customers' true risks
-nobody knows.
-"""
+"""How far predictions are from the truth, which only a generated company knows."""
 
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, find_interval
+from research.evaluation.bootstrap import draw_weights, percentile_interval
 from research.evaluation.intervals import Z
+from research.evaluation.metrics import clip_likelihoods
 from research.simulate import Company
 from research.simulate.company import BEYOND, DISCOUNT_A_YEAR, MARGIN_FEE, MARGIN_ORDERS
 from research.simulate.draws import Clock
 from research.simulate.outlook import expect_risks, expect_values
 from research.study import Study
 
-QUARTER_DAYS = (
-    85,
-    95,
-)  # horizons for which the chance to leave within three calendar months is the answer
+# horizons for which the chance to leave within three calendar months is the answer
+QUARTER_DAYS = (85, 95)
 OFF_DAYS = 5  # that the window may begin before or after a month
-EDGE = 1e-15
-VALUE_DAYS_OFF = 10  # that a span of value may begin before or after a month
-
-GRADES = [
+VALUE_OFF_DAYS = 10  # that a span of value may begin before or after a month
+LEAST_UNCORRELATED = (
+    1e-15  # by which a correlation is kept off 1 and -1, whose interval is undefined
+)
+RISK_SCORES = [
     "model",
     "family",
     "log_loss",
@@ -36,18 +34,17 @@ GRADES = [
 ]
 
 
-def load_risks(study: Study, snapshot: date | None) -> pd.Series:
-    """Return the true chance to leave within the three months that begin next to the window of a
-    snapshot, as it is when they begin, by customer.
+def load_true_risks(study: Study, snapshot: date | None) -> pd.Series:
+    """Return each customer's true chance to leave within the three months next to a label window.
 
-    It is the mean over the futures that may follow; see ``simulate.outlook.expect_risks``. What the
-    months themselves will bring is in no risk.
+    It is the mean over the futures that are possible when these months begin; see
+    ``simulate.outlook.expect_risks``. What the months themselves will bring is in no risk.
 
     Returns
     -------
-    Series ``true_risk`` by customer_id; empty where the study isn't generated, or the window is no
-    three calendar months
-        Of a large company its first 10,000 customers.
+    Series ``true_risk`` by customer_id
+        Empty where the study isn't generated, or the window isn't three calendar months. Of a large
+        company its first 10,000 customers.
     """
     if study.simulate is None or snapshot is None:
         return pd.Series(dtype=float, name="true_risk")
@@ -63,9 +60,8 @@ def load_risks(study: Study, snapshot: date | None) -> pd.Series:
     return expect_risks(Company(**study.simulate.model_dump()), int(month))
 
 
-def load_worth(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
-    """Return the true value of each customer over whole months from the one that begins next to a
-    snapshot on, and how many days they are.
+def load_true_values(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
+    """Return each customer's true value over the months next to a snapshot, and their days.
 
     The months fill ``economics.value_days``, as far as the company's paths go; see
     ``simulate.outlook.expect_values``. Margins and discount are the company's own: they are to be
@@ -87,7 +83,7 @@ def load_worth(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
         MARGIN_ORDERS,
         DISCOUNT_A_YEAR,
     )
-    if not own or abs((first - day).days) > VALUE_DAYS_OFF:
+    if not own or abs((first - day).days) > VALUE_OFF_DAYS:
         return nothing
     clock = Clock(study.simulate.months)
     month = int(
@@ -101,10 +97,10 @@ def load_worth(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
     )
 
 
-def grade_values(
+def score_values(
     values: dict[str, pd.Series], true_value: pd.Series, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Return how far values are from the true ones, on the customers that are in both.
+    """Return how far predicted values are from the true ones, for the customers that are in both.
 
     Parameters
     ----------
@@ -128,31 +124,37 @@ def grade_values(
         size, error = weights.sum(axis=1), value - true
         squared, mean = weights @ error**2 / size, weights @ true / size
         spread = weights @ true**2 / size - mean**2
-        found = {
+        scores = {
             "rmse": np.sqrt(squared),
             "mae": weights @ np.abs(error) / size,
             "total_error_share": (weights @ value) / (weights @ true) - 1,
             "spread_explained_share": 1 - squared / spread,
         }
         rows += [
-            (name, metric, *find_interval(numbers), len(both)) for metric, numbers in found.items()
+            (name, metric, *percentile_interval(resampled), len(both))
+            for metric, resampled in scores.items()
         ]
-        rows.append((name, "rank_correlation", *_rank(value, true), len(both)))
+        interval = _rank_correlation_interval(value, true)
+        rows.append((name, "rank_correlation", *interval, len(both)))
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n"])
 
 
-def _rank(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
-    found = (
-        pd.Series(one).corr(pd.Series(other), method="spearman")
-        if np.ptp(one) > 0 and np.ptp(other) > 0
-        else np.nan
-    )
+def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation, empty where one side is constant."""
+    if not (np.ptp(one) > 0 and np.ptp(other) > 0):
+        return np.nan
+    return pd.Series(one).corr(pd.Series(other), method="spearman")
+
+
+def _rank_correlation_interval(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    value = _rank_correlation(one, other)
     half = Z * np.sqrt(1.06 / max(len(one) - 3, 1))
-    low, high = np.tanh(np.arctanh(np.clip(found, -1 + EDGE, 1 - EDGE)) + np.array([-half, half]))
-    return found, low, high
+    inside = np.clip(value, -1 + LEAST_UNCORRELATED, 1 - LEAST_UNCORRELATED)
+    low, high = np.tanh(np.arctanh(inside) + np.array([-half, half]))
+    return value, low, high
 
 
-def grade(
+def score_risks(
     predictions: pd.DataFrame,
     true_risk: pd.Series,
     families: dict[str, str],
@@ -160,15 +162,16 @@ def grade(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return by how much each model misses the truth.
+    """Return how far each model's probabilities are from the true risks.
 
-    The log-loss is the one expected under the true risks, so the luck of who happened to leave is
-    not in it; who is missing from the truth is left out.
+    The log-loss is the one expected under the true risks, so it contains no chance of who happened
+    to leave; customers whose true risk is unknown are left out.
 
     Parameters
     ----------
-    predictions : see ``risk.predict_out_of_time``, of one snapshot
-    true_risk : by customer; see ``load_risks``
+    predictions : see ``risk.predict.predict_out_of_time``, of one snapshot
+    true_risk : by customer; see ``load_true_risks``
+    families : by model
     base : the model from which the gap is counted
 
     Returns
@@ -181,30 +184,32 @@ def grade(
     """
     rows = predictions[predictions.customer_id.isin(true_risk.index)]
     if rows.empty:
-        return pd.DataFrame(columns=GRADES)
+        return pd.DataFrame(columns=RISK_SCORES)
     truth = true_risk.loc[rows.customer_id].to_numpy()
-    losses = {name: _expect_loss(truth, rows[name].to_numpy(float)) for name in families}
-    best = _expect_loss(truth, truth)
+    losses = {name: _expected_loss(truth, rows[name].to_numpy(float)) for name in families}
+    least = _expected_loss(truth, truth)
     weights = np.vstack([*draw_weights(rows.customer_id, resamples, seed)])
-    gap = weights @ (losses[base] - best)
-    found = []
-    for name, loss in losses.items():
-        p, closed = rows[name].to_numpy(float), (weights @ (losses[base] - loss)) / gap
-        rank = pd.Series(p).corr(pd.Series(truth), method="spearman") if np.ptp(p) > 0 else np.nan
-        found.append(
-            (
-                name,
-                families[name],
-                loss.mean(),
-                *find_interval(closed),
-                100 * np.sqrt(((p - truth) ** 2).mean()),
-                rank,
-                len(rows),
-            )
+    gap = weights @ (losses[base] - least)
+    table = [
+        (
+            name,
+            families[name],
+            loss.mean(),
+            *percentile_interval((weights @ (losses[base] - loss)) / gap),
+            *_measure_distance(rows[name].to_numpy(float), truth),
+            len(rows),
         )
-    return pd.DataFrame(found, columns=GRADES)
+        for name, loss in losses.items()
+    ]
+    return pd.DataFrame(table, columns=RISK_SCORES)
 
 
-def _expect_loss(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, EDGE, 1 - EDGE)
+def _measure_distance(p: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return the root mean squared distance in percentage points, and the rank correlation."""
+    return 100 * np.sqrt(((p - truth) ** 2).mean()), _rank_correlation(p, truth)
+
+
+def _expected_loss(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the log-loss of each row expected under the true risks: (rows,)."""
+    p = clip_likelihoods(p)
     return -(truth * np.log(p) + (1 - truth) * np.log1p(-p))

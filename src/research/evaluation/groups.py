@@ -1,4 +1,4 @@
-"""An attribute's values as groups large enough to judge."""
+"""An attribute's values as groups that are large enough to judge."""
 
 import pandas as pd
 
@@ -6,31 +6,32 @@ from research.reporting.format import write_plain
 
 LEAST_ROWS = 50  # a smaller group is pooled
 FEW = 8  # numbers with more distinct values are cut into quarters
-OTHERS, UNKNOWN, TOO_FEW = "others", "not known", "too few to say"
+OTHERS, UNKNOWN, TOO_FEW = "others", "not known", "too few customers"
 
 
 def cut_attribute(values: pd.Series) -> pd.Series:
-    """Return the name of each row's group: texts as they are, numbers of many values in quarters,
-    small groups pooled as ``others``.
+    """Return the name of each row's group.
+
+    Texts stay as they are, numbers of many values are cut into quarters, and groups of fewer than
+    ``LEAST_ROWS`` rows are pooled as ``OTHERS``.
     """
     known = values.notna()
-    if (
-        pd.api.types.is_numeric_dtype(values)
-        and not pd.api.types.is_bool_dtype(values)
-        and values.nunique() > FEW
-    ):
-        quarters = values.astype(float).groupby(
-            pd.qcut(values.astype(float), 4, labels=False, duplicates="drop")
-        )
-        names = (
-            quarters.transform("min").map("{:g}".format)
-            + " to "
-            + quarters.transform("max").map("{:g}".format)
-        )
+    if is_measured(values) and values.nunique() > FEW:
+        names = _name_quarters(values.astype(float))
     else:
-        names = pd.Series(
-            [write_plain(value) for value in values], index=values.index, dtype=object
-        )
+        plain = [write_plain(value) for value in values]
+        names = pd.Series(plain, index=values.index, dtype=object)
     names = names.where(known, UNKNOWN)
     counts = names.map(names.value_counts())
     return names.where(counts >= LEAST_ROWS, OTHERS)
+
+
+def is_measured(values: pd.Series) -> bool:
+    """Say whether a column contains numbers; true and false are categories."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def _name_quarters(values: pd.Series) -> pd.Series:
+    quarters = values.groupby(pd.qcut(values, 4, labels=False, duplicates="drop"))
+    lowest, highest = (quarters.transform(end).map("{:g}".format) for end in ("min", "max"))
+    return lowest + " to " + highest

@@ -1,38 +1,36 @@
-"""Intervals of 95 %: the quantile that most need, and that of a share."""
+"""Confidence intervals of 95 %: their quantiles, those of a share, and those of a ratio of sums."""
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-Z = 1.959963984540054  # of the normal distribution: 2.5 % lie beyond it
-
-
-def wilson(share, n):
-    """Return the 95 % interval of a share of ``n`` independent customers (Wilson 1927,
-    doi:10.1080/01621459.1927.10502953).
-    """
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return np.clip(centre - half, 0, share), np.clip(
-        centre + half, share, 1
-    )  # rounding alone could leave the share outside
-
-
-TAIL = 0.975
+TAIL = 0.025  # probability beyond either end of a 95 % interval
+Z = 1.959963984540054  # quantile of the normal distribution with TAIL beyond it
+SIGNIFICANCE_LEVEL = 0.05  # of a p-value, two-sided
 ROUNDING = 1e-12  # of sums of squares that cancel
 SUMS = ("n", "x", "y", "xx", "xy", "yy")
 
 
-def add_up(table: ir.Table, y: ir.Value, x: ir.Value, name: str = "") -> dict[str, ir.Value]:
-    """Return the aggregations that ``estimate_ratio`` needs, for a table of one row per customer
-    and group.
+def wilson_interval(share, n):
+    """Return the 95 % interval of a share of ``n`` independent customers, low and high.
+
+    Wilson (1927), doi:10.1080/01621459.1927.10502953.
+    """
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    # rounding alone could leave the share outside
+    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
+
+
+def sum_moments(table: ir.Table, y: ir.Value, x: ir.Value, name: str = "") -> dict[str, ir.Value]:
+    """Return the aggregations that ``estimate_ratio`` needs.
 
     Parameters
     ----------
-    table : its rows are customers
-    y, x : numerator and denominator of each customer; a customer whose denominator is null, or 0
-        beside a numerator of 0, doesn't count
+    table : one row per customer and group
+    y, x : numerator and denominator of each customer; a customer whose denominator is null, or
+        whose both are 0, doesn't count
     name : prefix of the columns, as in ``<name>n``
     """
     known = x.notnull()
@@ -81,9 +79,11 @@ def estimate_ratio(sums: pd.DataFrame, share: bool) -> pd.DataFrame:
         residual * s["n"] / np.maximum(s["n"] - 1, 1) / x**2,
         np.nan,
     )
-    half = widen(s["n"]) * np.sqrt(variance)
+    half = t_quantile(s["n"]) * np.sqrt(variance)
     low, high = (
-        _wilson(value, residual / x**2, x**2 / s["xx"]) if share else (value - half, value + half)
+        _wilson_by_trials(value, residual / x**2, x**2 / s["xx"])
+        if share
+        else (value - half, value + half)
     )
     table = pd.DataFrame(
         {
@@ -96,22 +96,24 @@ def estimate_ratio(sums: pd.DataFrame, share: bool) -> pd.DataFrame:
     return table.assign(se=(table.high - table.low) / (2 * Z) if share else np.sqrt(variance))
 
 
-def widen(n: np.ndarray) -> np.ndarray:
-    """Return how many standard errors from ``n`` customers a symmetric 95 % interval takes on
-    either side: Student's t on n - 1 degrees of freedom.
+def t_quantile(n: np.ndarray) -> np.ndarray:
+    """Return the quantile of Student's t on n - 1 degrees of freedom.
+
+    A symmetric 95 % interval from ``n`` customers takes so many standard errors on either side.
     """
-    return stdtrit(np.maximum(n - 1, 1), TAIL)
+    return stdtrit(np.maximum(n - 1, 1), 1 - TAIL)
 
 
-def _wilson(
-    value: np.ndarray, variance: np.ndarray, alike: np.ndarray
+def _wilson_by_trials(
+    value: np.ndarray, variance: np.ndarray, effective: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval on ``value (1 - value) / variance`` trials; where all customers
-    agree, on as many as would weigh alike (Kish 1965).
+    """Return Wilson's interval on ``value (1 - value) / variance`` trials.
+
+    Where all customers agree, on ``effective`` ones: as many as would weigh alike (Kish 1965).
     """
     spread = value * (1 - value)
     agree = ~(variance > 0) | ~(spread > 0)
-    trials = np.where(agree, alike, spread / np.where(agree, 1, variance))
+    trials = np.where(agree, effective, spread / np.where(agree, 1, variance))
     centre = (value + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     half = (
         Z / (1 + Z**2 / trials) * np.sqrt(np.maximum(spread, 0) / trials + Z**2 / (4 * trials**2))

@@ -1,19 +1,22 @@
-"""Scores of predicted survival where not everybody's event was seen, with intervals and paired
-differences over resamples of customers.
+"""Scores of predicted survival under censoring, with intervals and paired differences.
 
-Whom sight was lost of early tells nothing of later days; those who were watched longer stand in for
-them, by the inverse of the chance of being watched that long. That chance is taken to be the same
-for everybody: censoring doesn't depend on features.
+``METRICS`` lists them; a new one is one function of ``JudgedCurves`` and one record. A customer
+censored early says nothing of later days; customers observed longer stand in for them, by inverse
+probability of censoring weights. That probability is taken to be the same for everybody: censoring
+doesn't depend on features.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from research.errors import StudyError
-from research.evaluation.bootstrap import draw_weights, find_interval, judge
-from research.evaluation.concordance import count_rows, score_areas, score_concordance
+from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.concordance import count_draws, score_areas, score_concordance
+from research.reporting.metric import Metric, register_metrics
 
 Resampled = dict[str, dict[tuple[str, float], np.ndarray]]
 SCORES = [
@@ -31,15 +34,131 @@ SCORES = [
     "difference_high",
     "verdict",
 ]
-# what is compared between models, and whether more is better
-GAINS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
-    "brier": (np.asarray, False),
-    "integrated_brier": (np.asarray, False),
-    "uno_c": (np.asarray, True),
-    "harrell_c": (np.asarray, True),
-    "dynamic_auc": (np.asarray, True),
-    "calibration": (np.abs, False),
-}
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedCurves:
+    """Outcomes of the rows that judge a model, and the survival that it predicts for them.
+
+    Attributes
+    ----------
+    outcome : structured array (rows,) with fields event and days
+    curve : (rows, days), the probability that the event has not come after so many days
+    days : (days,), rising
+    until : the day before which an event counts in Uno's C
+    own_weight : (rows,), inverse probability of not being censored by the row's own day
+    day_weight : (days,), the same by each of ``days``
+    observed : (resamples, days), the share with the event by Kaplan-Meier
+    weights : (resamples, rows), how often each row counts
+    """
+
+    outcome: np.ndarray
+    curve: np.ndarray
+    days: np.ndarray
+    until: float
+    own_weight: np.ndarray
+    day_weight: np.ndarray
+    observed: np.ndarray
+    weights: np.ndarray
+
+    @cached_property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Who is known to have had the event by each day, and who not: two arrays (rows, days)."""
+        own = self.outcome["days"][:, None]
+        return (own <= self.days) & self.outcome["event"][:, None], own > self.days
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How often each row counts: (rows, resamples)."""
+        return count_draws(self.weights)
+
+    @cached_property
+    def brier(self) -> np.ndarray:
+        """The Brier score at each day: (resamples, days)."""
+        (gone, there), curve = self.known, self.curve
+        losses = (
+            gone * self.own_weight[:, None] * curve**2 + there * self.day_weight * (1 - curve) ** 2
+        )
+        return self.average(losses)
+
+    @cached_property
+    def concordances(self) -> dict[str, np.ndarray]:
+        """Uno's and Harrell's C: (resamples,) each."""
+        uno = np.where(self.outcome["days"] < self.until, self.own_weight**2, 0)
+        gains = {"uno_c": uno, "harrell_c": np.ones(len(self.outcome))}
+        return score_concordance(self.outcome, 1 - self.curve[:, -1], gains, self.counts)
+
+    def average(self, terms: np.ndarray) -> np.ndarray:
+        """Return the mean of terms (rows, days) over the rows of each resample."""
+        return self.weights @ terms / self.weights.sum(axis=1, keepdims=True)
+
+
+def _brier(curves: JudgedCurves) -> np.ndarray:
+    """Squared distance at each day (Graf et al. 1999)."""
+    return curves.brier
+
+
+def _integrated_brier(curves: JudgedCurves) -> np.ndarray | None:
+    """Mean of the Brier score over the days by trapezoids; needs two days."""
+    days = curves.days
+    if len(days) < 2:
+        return None
+    return np.trapezoid(curves.brier, days, axis=1) / (days[-1] - days[0])
+
+
+def _uno_c(curves: JudgedCurves) -> np.ndarray:
+    """Concordance of events up to the last day, weighted (Uno et al. 2011)."""
+    return curves.concordances["uno_c"]
+
+
+def _harrell_c(curves: JudgedCurves) -> np.ndarray:
+    """Concordance of all events (Harrell et al. 1996)."""
+    return curves.concordances["harrell_c"]
+
+
+def _dynamic_auc(curves: JudgedCurves) -> np.ndarray:
+    """Chance that a customer with the event by the day had a higher risk than one without (Hung &
+    Chiang 2010).
+    """
+    gone, there = curves.known
+    return np.column_stack(
+        [
+            score_areas(
+                1 - curves.curve[:, place],
+                gone[:, place] * curves.own_weight,
+                there[:, place],
+                curves.counts,
+            )
+            for place in range(len(curves.days))
+        ]
+    )
+
+
+def _calibration(curves: JudgedCurves) -> np.ndarray:
+    """Mean predicted share with the event minus the one observed (Kaplan-Meier), at each day."""
+    return curves.average(1 - curves.curve) - curves.observed
+
+
+METRICS = register_metrics(
+    Metric(name="brier", words="Brier", better="less", function=_brier),
+    Metric(
+        name="integrated_brier",
+        words="Integrated Brier",
+        better="less",
+        function=_integrated_brier,
+    ),
+    Metric(name="uno_c", words="Uno's C", better="more", function=_uno_c),
+    Metric(name="harrell_c", words="Harrell's C", better="more", function=_harrell_c),
+    Metric(name="dynamic_auc", words="Time-dependent AUC", better="more", function=_dynamic_auc),
+    Metric(
+        name="calibration",
+        words="Predicted minus observed",
+        better="ideal",
+        ideal=0.0,
+        function=_calibration,
+        judges="calibration",
+    ),
+)
 
 
 def score_models(
@@ -54,13 +173,13 @@ def score_models(
     seed: int,
     **options,
 ) -> pd.DataFrame:
-    """Score every model, and compare it with a reference on the same resamples of customers;
-    parameters as in ``resample_curves``.
+    """Score every model, and compare it with a reference on the same resamples of customers.
 
     Parameters
     ----------
-    families : of every model
+    families : by model
     reference : the model that the others are compared with
+    others : see ``resample_curves``
 
     Returns
     -------
@@ -70,7 +189,7 @@ def score_models(
         be computed, such as a concordance without events, is empty. Differences are the model's
         score minus the reference's, of calibration those of the distances from 0. ``verdict`` is
         better or worse only where an interval widened for the number of models excludes 0
-        (Bonferroni), as in ``comparison.tabulate_differences``.
+        (Bonferroni), as in ``bootstrap.tabulate_differences``.
 
     Raises
     ------
@@ -91,7 +210,7 @@ def score_models(
             families[model],
             metric,
             day,
-            *find_interval(values),
+            *percentile_interval(values),
             n,
             *_compare(
                 model, reference, metric, values, resampled[reference][metric, day], len(curves)
@@ -108,9 +227,10 @@ def _compare(
 ) -> tuple:
     if model == reference:
         return "", np.nan, np.nan, np.nan, ""
-    gain, more = GAINS[metric]
-    gap = gain(values) - gain(base)
-    return reference, *find_interval(gap), judge(gap, more, models - 1)
+    record = METRICS[metric]
+    gap = record.compare(values) - record.compare(base)
+    verdict = decide_verdict(gap, record.more_is_better, models - 1)
+    return reference, *percentile_interval(gap), verdict
 
 
 def resample_curves(
@@ -123,17 +243,16 @@ def resample_curves(
     seed: int,
     whole_days: bool = True,
 ) -> Resampled:
-    """Return every score of every model on the sample (first entry) and on each resample of its
-    customers.
+    """Return every score of every model on the sample (first entry) and on each resample.
 
     Parameters
     ----------
     train_outcome : structured array with fields event and days
-        Rows that are lost from sight as the test rows are; only the distribution of censoring is
-        taken from them, by Kaplan-Meier. Out of time, training rows may be watched for other
-        lengths than test rows: from the day on which that begins to matter, hand over the test rows
-        here too. The distribution stays the same in all resamples: the intervals are those of the
-        test customers' luck alone.
+        Rows that are censored as the test rows are; only the distribution of censoring is taken
+        from them, by Kaplan-Meier. Out of time, training rows may be followed up for other lengths
+        than test rows: from the day on which that begins to matter, hand over the test rows here
+        too. The distribution stays the same in all resamples: the intervals carry the sampling
+        error of the test customers only.
     test_outcome : structured array (rows,)
     curves : by model, the predicted probability that the event has not come after so many days
         (rows, days)
@@ -142,25 +261,22 @@ def resample_curves(
     customers : (rows,), drawn with replacement, a customer's rows together
     resamples : how many
     seed : the draws derive from it
-    whole_days : whether a censored customer was watched to the end of its last day, as labels made
+    whole_days : whether a censored customer was observed to the end of its last day, as labels made
         from dates are
-        Then it is known to have had no event by that day, and an event of that day was seen in
-        spite of it. Else sight was lost within the day, and nothing is known of the customer at the
-        day's end: the reading of scikit-survival.
+        Then it is known to have had no event by that day, and an event of that day was observed
+        all the same. Else it was censored within the day, and nothing is known of the customer at
+        the day's end: the reading of scikit-survival.
 
     Returns
     -------
     dict by model of dicts by (score, day) of arrays of length ``1 + resamples``
-        brier: squared distance at a day; integrated_brier: its mean over the days by trapezoids,
-        only of two days or more; uno_c and harrell_c: concordance of events up to the last day, and
-        of all events; dynamic_auc: the chance that who had the event by the day had a higher risk
-        of it than who had not; calibration: mean predicted share with the event minus the one
-        observed (Kaplan-Meier).
+        Of the scores of ``METRICS``; the day is empty (nan) for scores of the whole curve.
+        integrated_brier is left out where there is only one day.
 
     Raises
     ------
     StudyError
-        If days, curves and outcomes don't fit, or if nobody was watched to the last day.
+        If days, curves and outcomes don't fit, or if nobody was followed up to the last day.
 
     References
     ----------
@@ -174,20 +290,40 @@ def resample_curves(
         _end_day(outcome) if whole_days else outcome for outcome in (train_outcome, test_outcome)
     )
     _require_fit(test, curves, days, customers)
-    seen = weigh_censoring(train, test, days)
+    own_weight, day_weight = weigh_censoring(train, test, days)
     until = np.nextafter(days[-1], np.inf) if whole_days else days[-1]
     pieces: dict[str, dict] = {model: {} for model in curves}
     for weights in draw_weights(customers, resamples, seed):
         observed = observe_share(test, days, weights)
         for model, curve in curves.items():
-            for key, values in _score_curve(
-                test, np.asarray(curve, float), days, until, seen, observed, weights
-            ).items():
+            judged = JudgedCurves(
+                outcome=test,
+                curve=np.asarray(curve, float),
+                days=days,
+                until=until,
+                own_weight=own_weight,
+                day_weight=day_weight,
+                observed=observed,
+                weights=weights,
+            )
+            for key, values in score_curves(judged).items():
                 pieces[model].setdefault(key, []).append(values)
     return {
         model: {key: np.concatenate(parts) for key, parts in scores.items()}
         for model, scores in pieces.items()
     }
+
+
+def score_curves(curves: JudgedCurves) -> dict[tuple[str, float], np.ndarray]:
+    """Return the scores of one model by (score, day), each once for each resample: (resamples,)."""
+    scores: dict[tuple[str, float], np.ndarray] = {}
+    for name, metric in METRICS.items():
+        values = metric.function(curves)
+        if values is not None and values.ndim == 2:
+            scores |= {(name, day): values[:, place] for place, day in enumerate(curves.days)}
+        elif values is not None:
+            scores[name, np.nan] = values
+    return scores
 
 
 def _end_day(outcome: np.ndarray) -> np.ndarray:
@@ -228,47 +364,47 @@ def _require_fit(
 def weigh_censoring(
     train: np.ndarray, test: np.ndarray, days: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inverse of the chance of not being censored by each test row's own day (rows,),
-    and by each of ``days``.
+    """Return inverse probability of censoring weights: by each test row's own day, and by ``days``.
 
-    The chance is the Kaplan-Meier curve of censoring in the training rows, after events of the same
-    day, which are no longer at risk of it. Rows beyond the last day weigh 0.
+    The probability is the Kaplan-Meier curve of censoring in the training rows, after events of the
+    same day, which are no longer at risk of it. Rows beyond the last day weigh 0.
 
     Raises
     ------
     StudyError
-        If that chance is 0 at the last day, or nobody was watched so long.
+        If that probability is 0 at the last day, or nobody was followed up so long.
     """
     times = np.unique(train["days"])
     at_risk = len(train) - np.searchsorted(np.sort(train["days"]), times)
-    ended, lost = (
+    ended, censored = (
         np.bincount(
             np.searchsorted(times, train["days"][train["event"] == kind]), minlength=len(times)
         )
         for kind in (True, False)
     )
-    watched = np.r_[1.0, np.cumprod(1 - lost / np.maximum(at_risk - ended, 1))]
-    if days[-1] > times[-1] or watched[np.searchsorted(times, days[-1], side="right")] <= 0:
+    uncensored = np.r_[1.0, np.cumprod(1 - censored / np.maximum(at_risk - ended, 1))]
+    if days[-1] > times[-1] or uncensored[np.searchsorted(times, days[-1], side="right")] <= 0:
         raise StudyError(
-            f"expected training rows watched beyond day {days[-1]:g}, got none beyond day"
+            f"expected training rows followed up beyond day {days[-1]:g}, got none beyond day"
             f" {times[-1]:g}; use earlier days"
         )
     if days[-1] > test["days"].max():
         raise StudyError(
-            f"expected test rows watched to day {days[-1]:g}, got none beyond day"
+            f"expected test rows followed up to day {days[-1]:g}, got none beyond day"
             f" {test['days'].max():g}; use earlier days"
         )
     inside = test["days"] <= days[-1]
-    own = watched[np.searchsorted(times, np.where(inside, test["days"], 0), side="right")]
+    own = uncensored[np.searchsorted(times, np.where(inside, test["days"], 0), side="right")]
     return (
         np.divide(inside, own, out=np.zeros(len(test)), where=own > 0),
-        1 / watched[np.searchsorted(times, days, side="right")],
+        1 / uncensored[np.searchsorted(times, days, side="right")],
     )
 
 
 def observe_share(test: np.ndarray, days: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share with the event by each day, one minus Kaplan-Meier (1958,
-    doi:10.1080/01621459.1958.10501452): (resamples, days).
+    """Return the share with the event by each day, one minus Kaplan-Meier: (resamples, days).
+
+    Kaplan & Meier (1958), doi:10.1080/01621459.1958.10501452.
     """
     order = np.lexsort((~test["event"], test["days"]))
     times, first = np.unique(test["days"][order], return_index=True)
@@ -278,52 +414,5 @@ def observe_share(test: np.ndarray, days: np.ndarray, weights: np.ndarray) -> np
     left = np.cumprod(
         1 - np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0), axis=1
     )
-    return (
-        1
-        - np.column_stack([np.ones(len(weights)), left])[
-            :, np.searchsorted(times, days, side="right")
-        ]
-    )
-
-
-def _score_curve(
-    test: np.ndarray,
-    curve: np.ndarray,
-    days: np.ndarray,
-    until: float,
-    seen: tuple[np.ndarray, np.ndarray],
-    observed: np.ndarray,
-    weights: np.ndarray,
-) -> dict:
-    """Return the scores of one model by (score, day), each once for each row of ``weights``."""
-    (gone, there), counts = _tell_apart(test, days), count_rows(weights)
-    losses = gone * seen[0][:, None] * curve**2 + there * seen[1] * (1 - curve) ** 2
-    brier = _mean(weights, losses)
-    scores = {("brier", day): brier[:, place] for place, day in enumerate(days)}
-    if len(days) > 1:
-        scores["integrated_brier", np.nan] = np.trapezoid(brier, days, axis=1) / (
-            days[-1] - days[0]
-        )
-    uno = np.where(test["days"] < until, seen[0] ** 2, 0)
-    pairs = score_concordance(
-        test, 1 - curve[:, -1], {"uno_c": uno, "harrell_c": np.ones(len(test))}, counts
-    )
-    scores |= {(name, np.nan): values for name, values in pairs.items()}
-    for place, day in enumerate(days):
-        scores["dynamic_auc", day] = score_areas(
-            1 - curve[:, place], gone[:, place] * seen[0], there[:, place], counts
-        )
-    drift = _mean(weights, 1 - curve) - observed
-    return scores | {("calibration", day): drift[:, place] for place, day in enumerate(days)}
-
-
-def _tell_apart(test: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Say who is known to have had the event by each day, and who to have had none: two arrays
-    (rows, days).
-    """
-    own = test["days"][:, None]
-    return (own <= days) & test["event"][:, None], own > days
-
-
-def _mean(weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    return weights @ terms / weights.sum(axis=1, keepdims=True)
+    survival = np.column_stack([np.ones(len(weights)), left])
+    return 1 - survival[:, np.searchsorted(times, days, side="right")]

@@ -1,4 +1,4 @@
-"""Recalibration: a map from scores to probabilities, learned on the past and used where it helps."""
+"""Recalibration: a map from scores to probabilities, learned on the past, used where it helps."""
 
 import numpy as np
 import pandas as pd

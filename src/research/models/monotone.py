@@ -1,4 +1,4 @@
-"""Trees whose risk may only rise, or only fall, with what a study says of a feature."""
+"""Trees whose predicted risk is monotone in the features that study.yml names."""
 
 import numpy as np
 import pandas as pd
@@ -9,15 +9,14 @@ from research.errors import StudyError
 
 
 class Monotone(ClassifierMixin, BaseEstimator):
-    """Trees whose probability only rises, or only falls, with the numbers that ``directions`` names
-    (1 or -1).
+    """Trees whose probability only rises, or only falls, with some numbers.
 
     Parameters
     ----------
     prepare : transformer that gives numbers first, then texts
     model : the trees
-    directions : by column
-    key : the parameter by which the model takes them
+    directions : 1 or -1 by column
+    key : the parameter by which the model takes its constraints
     """
 
     def __init__(
@@ -29,21 +28,24 @@ class Monotone(ClassifierMixin, BaseEstimator):
         self.key = key
 
     def fit(self, frame: pd.DataFrame, churned: np.ndarray) -> "Monotone":
-        """Fit with the directions in the order of the columns."""
+        """Fit with the constraints in the order of the columns.
+
+        Raises
+        ------
+        StudyError
+            If a direction is given for a text.
+        """
         numbers = frame.select_dtypes("number").columns
         if texts := [name for name in self.directions if name in frame and name not in numbers]:
             raise StudyError(
                 "study.yml, key monotone: expected features that are numbers, got"
                 f" {', '.join(texts)}; remove them"
             )
-        ordered = [self.directions.get(name, 0) for name in numbers] + [0] * (
-            frame.shape[1] - len(numbers)
-        )
-        model = (
-            clone(self.model).set_params(**{self.key: ordered})
-            if any(ordered)
-            else clone(self.model)
-        )
+        texts = frame.shape[1] - len(numbers)
+        ordered = [self.directions.get(name, 0) for name in numbers] + [0] * texts
+        model = clone(self.model)
+        if any(ordered):
+            model.set_params(**{self.key: ordered})
         self.model_ = make_pipeline(clone(self.prepare), model).fit(frame, churned)
         self.classes_ = self.model_.classes_
         return self

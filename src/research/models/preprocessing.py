@@ -1,7 +1,6 @@
-"""Columns as models take them: numbers bent, scaled or left as they are, texts as categories, empty
-values kept apart.
+"""Columns as models take them: numbers on splines, scaled or unchanged; texts as categories.
 
-All is learned in the training part and lies inside each candidate's pipeline.
+All is learned in the training part, inside each model's pipeline.
 """
 
 import numpy as np
@@ -19,14 +18,17 @@ from sklearn.preprocessing import (
 )
 
 LEAST_VARIANCE = 1e-4  # of a column between 0 and 1: fewer than one row in 10,000 differs
-RARE = 20  # rows that a category needs for a column of its own
+LEAST_CATEGORY_ROWS = 20  # rows that a category, or emptiness, needs for a column of its own
+MAX_CATEGORIES = 8  # of a text that are kept where columns are few, the commonest
+MAX_DEVIATIONS = 5  # standard deviations from the mean beyond which a number is cut off
 NUMBERS = make_column_selector(dtype_include="number")
 TEXTS = make_column_selector(dtype_exclude="number")
 
 
 class DropConstant(TransformerMixin, BaseEstimator):
-    """Leave out columns that hardly vary in the training part; the first stays where all would
-    go.
+    """Leave out columns that hardly vary in the training part.
+
+    The first one stays where none varies.
     """
 
     def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "DropConstant":
@@ -36,17 +38,15 @@ class DropConstant(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, columns: np.ndarray) -> np.ndarray:
-        """Return them."""
+        """Return the columns that vary."""
         return columns[:, self.kept_]
 
 
 class FillUnknown(TransformerMixin, BaseEstimator):
-    """Put 0 into the columns that hold no value at all in the training part, which some trees can't
-    cut.
-    """
+    """Put 0 into columns without any value in the training part, which some trees can't split."""
 
     def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "FillUnknown":
-        """Find them."""
+        """Find the columns."""
         self.unknown_ = np.isnan(columns).all(axis=0)
         return self
 
@@ -56,8 +56,9 @@ class FillUnknown(TransformerMixin, BaseEstimator):
 
 
 def prepare_splines() -> ColumnTransformer:
-    """Every number by a cubic spline (5 knots at quantiles, flat beyond the training range), each
-    category a column.
+    """Return every number on a cubic spline, each category as a column.
+
+    Splines have 5 knots at quantiles and are flat beyond the training range.
     """
     splines = make_pipeline(
         _fill(),
@@ -69,13 +70,14 @@ def prepare_splines() -> ColumnTransformer:
 
 
 def prepare_scaled() -> ColumnTransformer:
-    """Every number in standard deviations from its mean, within 5 of them, each category a column;
-    what hardly varies is left out.
+    """Return every number in standard deviations from its mean, each category as a column.
+
+    Numbers stay within 5 standard deviations; columns that hardly vary are left out.
     """
     bounded = make_pipeline(
         _fill(),
         StandardScaler(),
-        FunctionTransformer(np.clip, kw_args={"a_min": -5, "a_max": 5}),
+        FunctionTransformer(np.clip, kw_args={"a_min": -MAX_DEVIATIONS, "a_max": MAX_DEVIATIONS}),
         DropConstant(),
     )
     return make_column_transformer(
@@ -84,14 +86,15 @@ def prepare_scaled() -> ColumnTransformer:
 
 
 def prepare_for_trees() -> Pipeline:
-    """Numbers as they are, empty ones included; each text as the number of its category: trees cut
-    both.
+    """Return numbers unchanged, empty ones included, and texts as the numbers of their categories.
+
+    Trees split both.
     """
     categories = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=-1,
         encoded_missing_value=-2,
-        min_frequency=RARE,
+        min_frequency=LEAST_CATEGORY_ROWS,
     )
     codes = make_pipeline(FunctionTransformer(_none_for_missing), categories)
     return make_pipeline(
@@ -106,8 +109,9 @@ def _fill() -> SimpleImputer:
 
 
 def _one_hot() -> Pipeline:
-    """One column per category; rare and unseen ones share a column, an empty value is a category of
-    its own.
+    """Return one column per category.
+
+    Rare and unseen categories share a column, an empty value is a category of its own.
     """
     filled = SimpleImputer(
         strategy="constant", fill_value="missing", missing_values=None, keep_empty_features=True
@@ -116,7 +120,9 @@ def _one_hot() -> Pipeline:
         FunctionTransformer(_none_for_missing),
         filled,
         OneHotEncoder(
-            handle_unknown="infrequent_if_exist", min_frequency=RARE, sparse_output=False
+            handle_unknown="infrequent_if_exist",
+            min_frequency=LEAST_CATEGORY_ROWS,
+            sparse_output=False,
         ),
     )
 

@@ -52,7 +52,7 @@ TASKS: dict[str, tuple[str, ...]] = {  # what the estimator of each task must ha
     "churn": ("fit", "predict_proba"),
     "time to event": ("fit", "predict_survival"),
     "effect": ("__call__",),
-    "value": ("fit_rhythm", "predict_alive", "predict_purchases"),
+    "value": ("fit_transactions", "predict_alive", "predict_purchases"),
 }
 NEEDS = ("groups", "outcome")
 

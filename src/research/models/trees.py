@@ -1,4 +1,4 @@
-"""The ensembles of trees that several packages fit."""
+"""Ensembles of trees with the settings that several packages share; each draws from the seed."""
 
 from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier

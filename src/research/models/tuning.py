@@ -1,4 +1,9 @@
-"""Settings of a model, searched on the training customers only and within a time budget."""
+"""Settings of a model, searched on the training customers only and within a time budget.
+
+Where the budget ends the search, its result depends on the speed of the machine, and two equal runs
+may differ. Where all trials fit into the budget, or the budget is 0 (the model's own settings), the
+seed alone decides.
+"""
 
 import time
 
@@ -23,9 +28,7 @@ BOOSTING = {  # of LightGBM, around the usual settings
 
 
 def prefix_space(space: dict[str, BaseDistribution], step: str) -> dict[str, BaseDistribution]:
-    """Return a search space for a model inside a pipeline: ``num_leaves`` becomes
-    ``<step>__num_leaves``.
-    """
+    """Return a search space for a step of a pipeline: ``<step>__num_leaves`` for ``num_leaves``."""
     return {f"{step}__{name}": values for name, values in space.items()}
 
 
@@ -40,21 +43,22 @@ def tune(
     trials: int = 25,
     folds: int = 3,
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """Return the settings with the least log-loss on customers that a fit had not seen, and every
-    trial.
+    """Return the settings with the least out-of-fold log-loss, and every trial.
 
     The first trial is the model's own settings, so the search never ends worse than it began on its
     folds; the rest are drawn by a tree of Parzen estimators (Bergstra et al. 2011; Optuna: Akiba et
     al. 2019, doi:10.1145/3292500.3330701). No trial begins once the seconds are over, but one that
-    has begun ends. Where all trials fit into the seconds, the seed alone decides the result; where
-    they don't, so does the machine's speed.
+    has begun ends. So a budget in seconds bounds the time and not the number of trials: where all
+    of them fit, the seed alone decides the result; where they don't, so does the speed of the
+    machine, and what else runs on it. Runs that must be equal to the byte leave the search out, or
+    give it more time than all trials take.
 
     Parameters
     ----------
     model : classifier with ``set_params``
     space : distributions by parameter
-    columns, churned : training rows; nothing else is seen
-    customers : the customer of each row, whose rows stay in one fold
+    columns, churned : training rows; nothing else is used
+    customers : the customer of each row; a customer's rows stay in one fold
     seconds : time budget
     trials : at most so many
     folds : of the inner cross-validation
@@ -77,7 +81,7 @@ def tune(
     while len(rows) < trials and (not rows or time.monotonic() - started < seconds):
         trial, began = search.ask(space) if rows else None, time.monotonic()
         settings = trial.params if trial else {}
-        loss = _judge(clone(model).set_params(**settings), columns, churned, splits)
+        loss = _cross_validate(clone(model).set_params(**settings), columns, churned, splits)
         if trial:
             search.tell(trial, loss)
         rows.append(
@@ -90,16 +94,8 @@ def tune(
         )
     best = min(rows, key=lambda row: row["log_loss"])
     own = {name: value for name, value in model.get_params().items() if name in space}
-    return best["settings"], pd.DataFrame(
-        [
-            {
-                **{key: row[key] for key in ("trial", "log_loss", "seconds")},
-                **own,
-                **row["settings"],
-            }
-            for row in rows
-        ]
-    )
+    trials_table = pd.DataFrame([row | own | row["settings"] for row in rows])
+    return best["settings"], trials_table.drop(columns="settings")
 
 
 def _split(
@@ -118,29 +114,25 @@ def _split(
     ]
 
 
-def _judge(
+def _cross_validate(
     model: ClassifierMixin,
     columns: pd.DataFrame,
     churned: np.ndarray,
     splits: list[tuple[np.ndarray, np.ndarray]],
 ) -> float:
     """Return the mean log-loss of the folds, in nats."""
-    losses = [
-        log_loss(
-            churned[rest],
-            clone(model)
-            .fit(columns.iloc[learn], churned[learn])
-            .predict_proba(columns.iloc[rest])[:, 1],
-            labels=[False, True],
-        )
-        for learn, rest in splits
-    ]
+    losses = []
+    for learn, rest in splits:
+        fitted = clone(model).fit(columns.iloc[learn], churned[learn])
+        predicted = fitted.predict_proba(columns.iloc[rest])[:, 1]
+        losses.append(log_loss(churned[rest], predicted, labels=[False, True]))
     return float(np.mean(losses))
 
 
 class Tuned(ClassifierMixin, BaseEstimator):
-    """A model that searches its settings each time it is fitted, so that cross-validation nests the
-    search.
+    """A model that searches its settings each time it is fitted.
+
+    So cross-validation nests the search.
 
     Parameters
     ----------
@@ -166,8 +158,11 @@ class Tuned(ClassifierMixin, BaseEstimator):
     def fit(
         self, columns: pd.DataFrame, churned: np.ndarray, groups: np.ndarray | None = None
     ) -> "Tuned":
-        """Search on the rows given, then fit on all of them; rows of one of ``groups`` (customers)
-        stay in one fold.
+        """Search on the rows, then fit on all of them.
+
+        Parameters
+        ----------
+        groups : the customer of each row; a customer's rows stay in one fold
         """
         customers = np.arange(len(columns)) if groups is None else np.asarray(groups)
         self.settings_, self.trials_ = tune(

@@ -26,6 +26,7 @@ from research.study import Study
 # scores that recalibration may improve, and one that it should leave alone
 RECALIBRATION_SCORES = select_metrics(METRICS, "auc", "log_loss", *CALIBRATION)
 
+
 @dataclass(frozen=True)
 class ModelComparison:
     """Models, and what each predicts for the same customers.

@@ -10,7 +10,7 @@ from research.models.registry import Model
 from research.risk.explain import (
     explain_trees,
     group_features,
-    measure_permutation,
+    permutation_importance,
     trace_dependence,
 )
 from research.risk.predict import fit_models
@@ -44,7 +44,7 @@ class Drivers:
         """Return the permutation importance of each feature, by family."""
         churned = self.rows.churned.to_numpy(bool)
         return {
-            family: measure_permutation(
+            family: permutation_importance(
                 model, self._columns, churned, self.groups, self._customers, RESAMPLES, self.seed
             )
             for family, model in self.fitted.items()

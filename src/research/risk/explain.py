@@ -1,9 +1,8 @@
-"""What drives the models: SHAP, permutation importance and partial dependence, on the same features
-for every family.
+"""What a fitted model goes by: SHAP, permutation importance and partial dependence.
 
-Features that say nearly the same share what a model makes of them, each of them looking weak: they
-are grouped, and a group is judged as one. Drivers are those of the models, not of the customers:
-what a model leans on need not move anybody.
+Features that are highly correlated share their importance, each of them looking weak: they are
+grouped, and a group is measured as one. Drivers are those of the models, not of the customers: what
+a model goes by need not be what makes customers leave.
 """
 
 from collections.abc import Sequence
@@ -15,16 +14,17 @@ from scipy.spatial.distance import squareform
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from research.evaluation.bootstrap import draw_weights, find_interval
-from research.risk.odds_design import is_measured
+from research.evaluation.bootstrap import draw_weights, percentile_interval
+from research.evaluation.groups import is_measured
+from research.evaluation.metrics import compute_row_losses
+from research.models.preprocessing import MAX_CATEGORIES
 
-ALIKE = 0.7  # mean rank correlation within a group of features
-ROWS = 1_500  # customers explained, at most
-PROBES = 100  # customers on whom it is tried which features move a model at all
-MOVERS = 20  # groups that are shuffled, at most
-FAINT = 0.1  # a rank correlation below it has no direction
-EDGE = 1e-15
-MOST_LEVELS = 8
+GROUP_CORRELATION = 0.7  # mean rank correlation within a group of features
+MAX_ROWS = 1_500  # customers explained
+DEPENDENCE_ROWS = 500  # customers behind a partial dependence
+PROBES = 100  # customers on whom the sieve tries which features move a model at all
+MAX_PERMUTED = 20  # groups that are permuted
+LEAST_CORRELATION = 0.1  # a rank correlation below it has no direction
 COLUMNS = ["feature", "value", "low", "high", "direction"]
 
 
@@ -45,14 +45,12 @@ def group_features(rows: pd.DataFrame, features: Sequence[str]) -> pd.Series:
     ]
     groups = {name: name for name in features}
     if len(numbers) > 1:
-        alike = np.abs(
-            np.corrcoef(rows[numbers].astype(float).rank(na_option="top").to_numpy(), rowvar=False)
-        )
-        distance = np.clip(1 - (alike + alike.T) / 2, 0, 1)
+        ranks = rows[numbers].astype(float).rank(na_option="top").to_numpy()
+        correlations = np.abs(np.corrcoef(ranks, rowvar=False))
+        distance = np.clip(1 - (correlations + correlations.T) / 2, 0, 1)
         np.fill_diagonal(distance, 0)
-        codes = fcluster(
-            linkage(squareform(distance, checks=False), "average"), 1 - ALIKE, "distance"
-        )
+        tree = linkage(squareform(distance, checks=False), "average")
+        codes = fcluster(tree, 1 - GROUP_CORRELATION, "distance")
         for code in np.unique(codes):
             at = np.flatnonzero(codes == code)
             leader = numbers[at[distance[np.ix_(at, at)].sum(axis=0).argmin()]]
@@ -68,8 +66,9 @@ def explain_trees(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return how far each group of features moves the log-odds of a customer on average: mean
-    |SHAP| of a fitted gradient boosting.
+    """Return the mean |SHAP| of each group of features in a fitted gradient boosting.
+
+    It is how far the group moves the log-odds of a customer on average.
 
     The SHAP values of trees are exact (LightGBM's own; Lundberg et al. 2020,
     doi:10.1038/s42256-019-0138-9) and add up, so those of a group are summed per customer first.
@@ -77,8 +76,9 @@ def explain_trees(
     Parameters
     ----------
     model : a pipeline of preparation and LightGBM, or an estimator that holds one as ``model_``
-        The preparation gives the numbers in their order, then the texts; see ``columns.prepare_for_trees``.
-    rows : features of the customers judged; ``ROWS`` of them at most are drawn
+        The preparation gives the numbers in their order, then the texts; see
+        ``preprocessing.prepare_for_trees``.
+    rows : features of the customers judged; ``MAX_ROWS`` of them at most are drawn
     groups : see ``group_features``
     customers : of each row
     resamples, seed : bootstrap of customers behind the 95 % intervals
@@ -97,7 +97,7 @@ def explain_trees(
     shares = pd.DataFrame(shares, columns=[*numbers, *rows.columns.difference(numbers, sort=False)])
     sums = shares.T.groupby(groups.reindex(shares.columns).to_numpy(), sort=False).sum().T
     directions = [_find_direction(sums[name].to_numpy(), rows[name]) for name in sums]
-    return _write_table(sums.abs().to_numpy(), [*sums], directions, customers, resamples, seed)
+    return _tabulate_means(sums.abs().to_numpy(), [*sums], directions, customers, resamples, seed)
 
 
 def _find_direction(moves: np.ndarray, values: pd.Series) -> int:
@@ -107,11 +107,11 @@ def _find_direction(moves: np.ndarray, values: pd.Series) -> int:
     moved, value = moves[known], values[known].to_numpy(float)
     if len(moved) < 3 or np.ptp(moved) == 0 or np.ptp(value) == 0:
         return 0
-    rank = np.corrcoef(pd.Series(moved).rank(), pd.Series(value).rank())[0, 1]
-    return int(np.sign(rank)) if abs(rank) >= FAINT else 0
+    correlation = np.corrcoef(pd.Series(moved).rank(), pd.Series(value).rank())[0, 1]
+    return int(np.sign(correlation)) if abs(correlation) >= LEAST_CORRELATION else 0
 
 
-def _write_table(
+def _tabulate_means(
     per_row: np.ndarray,
     names: Sequence[str],
     directions: Sequence[int],
@@ -120,14 +120,9 @@ def _write_table(
     seed: int,
 ) -> pd.DataFrame:
     """Return means over rows with percentile intervals over resamples of customers."""
-    means = np.vstack(
-        [
-            weights @ per_row / weights.sum(axis=1, keepdims=True)
-            for weights in draw_weights(customers, resamples, seed)
-        ]
-    )
+    means = _resample_means(per_row, customers, resamples, seed)
     rows = [
-        (name, *find_interval(means[:, at]), direction)
+        (name, *percentile_interval(means[:, at]), direction)
         for at, (name, direction) in enumerate(zip(names, directions, strict=True))
     ]
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(
@@ -135,7 +130,19 @@ def _write_table(
     )
 
 
-def measure_permutation(
+def _resample_means(
+    per_row: np.ndarray, customers: Sequence, resamples: int, seed: int
+) -> np.ndarray:
+    """Return the means of columns on the sample and on each resample: (1 + resamples, columns)."""
+    return np.vstack(
+        [
+            weights @ per_row / weights.sum(axis=1, keepdims=True)
+            for weights in draw_weights(customers, resamples, seed)
+        ]
+    )
+
+
+def permutation_importance(
     model: ClassifierMixin,
     rows: pd.DataFrame,
     churned: np.ndarray,
@@ -145,24 +152,25 @@ def measure_permutation(
     seed: int,
     repeats: int = 1,
 ) -> pd.DataFrame:
-    """Return by how much the log-loss on unseen customers rises when a group of features is
-    shuffled among them (Breiman 2001, doi:10.1023/A:1010933404324).
+    """Return by how much the log-loss rises when a group of features is permuted among customers.
 
-    Members of a group are shuffled together. The direction is that in which the model's own answer
-    moved when a customer got another's values.
+    Breiman (2001), doi:10.1023/A:1010933404324. Members of a group are permuted together. The
+    direction is that in which the predicted risk moved when a customer got another's values.
 
     Parameters
     ----------
     model : fitted classifier
-    rows, churned : customers judged; ``ROWS`` of them at most are drawn
-    groups, customers, resamples, seed : see ``explain_trees``; every model gets the same shuffles
-    repeats : shuffles of each group
+    rows, churned : held-out customers; ``MAX_ROWS`` of them at most are drawn
+    groups, customers, resamples, seed : see ``explain_trees``; every model gets the same
+        permutations
+    repeats : permutations of each group
 
     Returns
     -------
     DataFrame with columns feature (the group's), value (nats), low, high, direction
         One row for each of the groups that ``find_movers`` returns. The interval is over customers,
-        the shuffles averaged; it does not carry how the model would differ on other training rows.
+        the permutations averaged; it does not cover how the model would differ on other training
+        rows.
     """
     names = find_movers(model, rows, groups, seed)
     some, rng = _draw_rows(rows, seed), np.random.default_rng(seed)
@@ -173,31 +181,32 @@ def measure_permutation(
     )
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     start = model.predict_proba(rows)[:, 1]
-    losses, directions = [], []
+    start_losses, losses, directions = compute_row_losses(churned, start), [], []
     for name in names:
-        shuffled = [
-            _swap(rows, [*groups.index[groups == name]], rows.iloc[order]) for order in orders
-        ]
-        answers = [model.predict_proba(frame)[:, 1] for frame in shuffled]
-        losses.append(
-            np.mean([_lose(answer, churned) - _lose(start, churned) for answer in answers], axis=0)
-        )
-        directions.append(_find_move(name, rows, shuffled, answers, start))
-    return _write_table(np.column_stack(losses), names, directions, customers, resamples, seed)
+        members = [*groups.index[groups == name]]
+        permuted = [_swap(rows, members, rows.iloc[order]) for order in orders]
+        answers = [model.predict_proba(frame)[:, 1] for frame in permuted]
+        rises = [compute_row_losses(churned, answer) - start_losses for answer in answers]
+        losses.append(np.mean(rises, axis=0))
+        directions.append(_find_move(name, rows, permuted, answers, start))
+    return _tabulate_means(np.column_stack(losses), names, directions, customers, resamples, seed)
 
 
-def _draw_rows(rows: pd.DataFrame, seed: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(seed).permutation(len(rows))[:ROWS])
+def _draw_rows(rows: pd.DataFrame, seed: int, most: int = MAX_ROWS) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
 
 
 def find_movers(
-    model: ClassifierMixin, rows: pd.DataFrame, groups: pd.Series, seed: int, most: int = MOVERS
+    model: ClassifierMixin,
+    rows: pd.DataFrame,
+    groups: pd.Series,
+    seed: int,
+    most: int = MAX_PERMUTED,
 ) -> list[str]:
-    """Return the groups of features whose exchange between customers moves a model's answers most;
-    nobody looks at who churned.
+    """Return the groups of features that move a model's predictions most.
 
     A sieve for what takes long to measure: ``PROBES`` customers get each group's values from
-    others, in one call of the model.
+    others, in one call of the model. The labels play no part.
     """
     names, rng = [*groups.unique()], np.random.default_rng(seed)
     if len(names) <= most:
@@ -221,24 +230,18 @@ def _swap(rows: pd.DataFrame, members: list[str], others: pd.DataFrame) -> pd.Da
     return changed
 
 
-def _lose(p: np.ndarray, churned: np.ndarray) -> np.ndarray:
-    return -np.log(np.clip(np.where(churned, p, 1 - p), EDGE, 1))
-
-
 def _find_move(
     name: str,
     rows: pd.DataFrame,
-    shuffled: list[pd.DataFrame],
+    permuted: list[pd.DataFrame],
     answers: list[np.ndarray],
     start: np.ndarray,
 ) -> int:
-    """Return the sign of the rank correlation between changes of the value and changes of the
-    answer.
-    """
+    """Return the sign of the rank correlation of changes of the value and of the prediction."""
     if not is_measured(rows[name]):
         return 0
     changes = pd.concat(
-        [frame[name].astype(float) - rows[name].astype(float) for frame in shuffled]
+        [frame[name].astype(float) - rows[name].astype(float) for frame in permuted]
     )
     return _find_direction(np.concatenate([answer - start for answer in answers]), changes)
 
@@ -252,15 +255,15 @@ def trace_dependence(
     seed: int,
     points: int = 9,
 ) -> pd.DataFrame:
-    """Return the mean risk when everybody has one value of a feature and keeps all else (partial
-    dependence; Friedman 2001, doi:10.1214/aos/1013203451).
+    """Return the mean predicted risk when all customers have one value of a feature.
 
-    Numbers go through percentiles from 5 to 95, texts through the commonest values. Where features
-    move together, the model is asked about customers that don't exist.
+    All else stays (partial dependence; Friedman 2001, doi:10.1214/aos/1013203451). Numbers go
+    through percentiles from 5 to 95, texts through the commonest values. Where features are
+    correlated, the model is asked about customers that don't exist.
 
     Parameters
     ----------
-    rows, customers : customers judged; 500 rows of them at most are drawn
+    rows, customers : held-out customers; ``DEPENDENCE_ROWS`` of them at most are drawn
 
     Returns
     -------
@@ -268,28 +271,17 @@ def trace_dependence(
     number), predicted, low, high
         The interval is over customers, not over fits.
     """
-    some = np.sort(np.random.default_rng(seed).permutation(len(rows))[:500])
-    rows, customers, tables = (
-        rows.iloc[some].reset_index(drop=True),
-        np.asarray(customers)[some],
-        [],
-    )
-    for name in features:
-        grid = _lay_grid(rows[name], points)
+    some = _draw_rows(rows, seed, DEPENDENCE_ROWS)
+    rows, customers = rows.iloc[some].reset_index(drop=True), np.asarray(customers)[some]
+    points_of = {name: _make_grid(rows[name], points) for name in features}
+    tables = []
+    for name, grid in points_of.items():
         if grid:
-            whole = pd.concat([rows] * len(grid), ignore_index=True)
-            values = pd.Series(np.repeat(np.array(grid, object), len(rows)))
-            whole[name] = values.astype(
-                rows[name].dtype if not pd.api.types.is_integer_dtype(rows[name]) else float
-            )
-            answers = model.predict_proba(whole)[:, 1].reshape(len(grid), len(rows)).T
-            means = np.vstack(
-                [
-                    weights @ answers / weights.sum(axis=1, keepdims=True)
-                    for weights in draw_weights(customers, resamples, seed)
-                ]
-            )
-            tables += [(name, value, *find_interval(means[:, at])) for at, value in enumerate(grid)]
+            answers = _predict_on_grid(model, rows, name, grid)
+            means = _resample_means(answers, customers, resamples, seed)
+            tables += [
+                (name, value, *percentile_interval(means[:, at])) for at, value in enumerate(grid)
+            ]
     table = pd.DataFrame(tables, columns=["feature", "on", "predicted", "low", "high"])
     texts = table.on.map(lambda value: not isinstance(value, float))
     table = table.assign(
@@ -299,19 +291,21 @@ def trace_dependence(
     return table[["feature", "at", "level", "predicted", "low", "high"]]
 
 
-def _lay_grid(values: pd.Series, points: int) -> list:
+def _predict_on_grid(
+    model: ClassifierMixin, rows: pd.DataFrame, name: str, grid: list
+) -> np.ndarray:
+    """Return the predicted risk of each row with each value of one feature: (rows, values)."""
+    whole = pd.concat([rows] * len(grid), ignore_index=True)
+    kind = float if pd.api.types.is_integer_dtype(rows[name]) else rows[name].dtype
+    whole[name] = pd.Series(np.repeat(np.array(grid, object), len(rows))).astype(kind)
+    return model.predict_proba(whole)[:, 1].reshape(len(grid), len(rows)).T
+
+
+def _make_grid(values: pd.Series, points: int) -> list:
     known = values.dropna()
     if not is_measured(values):
-        return [*known.value_counts().index[:MOST_LEVELS]]
-    return (
-        [
-            *map(
-                float,
-                np.unique(
-                    np.percentile(known.astype(float), np.linspace(5, 95, points), method="nearest")
-                ),
-            )
-        ]
-        if len(known)
-        else []
-    )
+        return [*known.value_counts().index[:MAX_CATEGORIES]]
+    if known.empty:
+        return []
+    percents = np.linspace(5, 95, points)
+    return [*map(float, np.unique(np.percentile(known.astype(float), percents, method="nearest")))]

@@ -1,8 +1,8 @@
-"""Does it help to weight or resample the rarer class? Each remedy beside none, before and after
-recalibration, on the same rows.
+"""Class imbalance: whether weighting or resampling the rarer class helps.
 
-Remedies act inside the training part only. A quarter of its customers is set aside before, for the
-map that recalibrates; it keeps the real share of churners.
+Each method is compared with none, before and after recalibration, on the same rows. Methods act
+inside the training part only. A quarter of its customers is set aside before, for the map that
+recalibrates; it keeps the real share of churners.
 """
 
 import numpy as np
@@ -15,26 +15,39 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from research.evaluation.bootstrap import GAINS, find_interval, judge, resample_scores
+from research.evaluation.bootstrap import decide_verdict, percentile_interval, resample_scores
+from research.evaluation.metrics import METRICS
 from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
 from research.models.preprocessing import prepare_for_trees
+from research.models.registry import RECALIBRATED
 from research.models.trees import make_boosting, make_forest
+from research.reporting.metric import select_metrics
 
 NONE = "none"
-AFTER = ", recalibrated"
 FOREST, BOOSTED_STUMPS = "random forest", "AdaBoost"
-UNBALANCED = {
-    "balanced forest": FOREST,
-    "easy ensemble": BOOSTED_STUMPS,
-}  # the learner that an ensemble balances, which it is compared with
+# the learner that an ensemble balances, which it is compared with
+UNBALANCED = {"balanced forest": FOREST, "easy ensemble": BOOSTED_STUMPS}
 ASIDE = 0.25  # of the training customers, for the map
-MOST = 10_000  # rows learned from, of customers drawn by lot
-# that the sentence looks at for each remedy: ranking, and log-loss before and after recalibration
+MAX_ROWS = 10_000  # learned from, of customers drawn at random
+# verdicts that the summary reads for each method: ranking, and log-loss before and after the map
 VERDICTS = 3
-COMPARED = ("auc", "log_loss", "calibration_slope", "calibration_intercept")
+COMPARED = select_metrics(METRICS, "auc", "log_loss", "calibration_slope", "calibration_intercept")
+COLUMNS = [
+    "remedy",
+    "recalibrated",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "reference",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "verdict",
+]
 
 
 class Resampled(ClassifierMixin, BaseEstimator):
@@ -54,7 +67,7 @@ class Resampled(ClassifierMixin, BaseEstimator):
 
     def fit(self, columns: pd.DataFrame, churned: np.ndarray) -> "Resampled":
         """Prepare, resample, fit."""
-        self.prepare_ = _fill() if self.fill else prepare_for_trees()
+        self.prepare_ = _prepare_filled() if self.fill else prepare_for_trees()
         rows, labels = clone(self.sampler).fit_resample(
             self.prepare_.fit_transform(columns), np.asarray(churned, bool)
         )
@@ -67,16 +80,22 @@ class Resampled(ClassifierMixin, BaseEstimator):
         return self.model_.predict_proba(self.prepare_.transform(columns))
 
 
-def _fill():
-    return make_pipeline(prepare_for_trees(), SimpleImputer(strategy="median", keep_empty_features=True))
+def _prepare_filled() -> Pipeline:
+    return make_pipeline(
+        prepare_for_trees(), SimpleImputer(strategy="median", keep_empty_features=True)
+    )
 
 
-class NewChurners(BaseEstimator):
-    """SMOTE for numbers and categories alike: new churners between near ones (Chawla et al. 2002,
-    doi:10.1613/jair.953).
+class Smote(BaseEstimator):
+    """SMOTE for numbers and categories alike: synthetic churners between neighbouring ones.
 
-    Columns after the first ``numbers`` are categories. Fewer neighbours where there are fewer
-    churners.
+    Chawla et al. (2002), doi:10.1613/jair.953. Fewer neighbours where there are fewer churners; a
+    single churner is left alone.
+
+    Parameters
+    ----------
+    numbers : how many columns are numbers, which come first; the others are categories
+    seed : of the draws
     """
 
     def __init__(self, numbers: int, seed: int = 0):
@@ -84,21 +103,24 @@ class NewChurners(BaseEstimator):
         self.seed = seed
 
     def fit_resample(self, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows with the new ones."""
-        near = int(min(5, labels.sum() - 1, (~labels).sum() - 1))
-        texts = [*range(self.numbers, rows.shape[1])]
-        if near < 1:
+        """Return the rows and labels, the synthetic ones last."""
+        neighbours = int(min(5, labels.sum() - 1, (~labels).sum() - 1))
+        if neighbours < 1:
             return rows, labels
-        if not texts:
-            return SMOTE(k_neighbors=near, random_state=self.seed).fit_resample(rows, labels)
+        categories = [*range(self.numbers, rows.shape[1])]
+        settings = {"k_neighbors": neighbours, "random_state": self.seed}
+        if not categories:
+            return SMOTE(**settings).fit_resample(rows, labels)
         if not self.numbers:
-            return SMOTEN(k_neighbors=near, random_state=self.seed).fit_resample(rows, labels)
-        return SMOTENC(texts, k_neighbors=near, random_state=self.seed).fit_resample(rows, labels)
+            return SMOTEN(**settings).fit_resample(rows, labels)
+        return SMOTENC(categories, **settings).fit_resample(rows, labels)
 
 
-def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin]:
-    """Return the remedies by name, each with gradient boosting unless it is an ensemble of its own,
-    which stands behind the learner that it balances.
+def list_methods(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin]:
+    """Return a classifier for each method, by name.
+
+    All learn by gradient boosting, but for the ensembles of their own, each of which comes after
+    the learner that it balances.
     """
     numbers, boosting = columns.select_dtypes("number").shape[1], make_boosting(seed)
     balanced = BalancedRandomForestClassifier(
@@ -109,6 +131,8 @@ def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin
         bootstrap=False,
         random_state=seed,
     )
+    stumps = AdaBoostClassifier(random_state=seed)
+    easy = EasyEnsembleClassifier(10, random_state=seed)
     return {
         NONE: make_pipeline(prepare_for_trees(), boosting),
         "class weights": make_pipeline(
@@ -116,38 +140,38 @@ def list_remedies(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin
         ),
         "random over-sampling": Resampled(RandomOverSampler(random_state=seed), boosting),
         "random under-sampling": Resampled(RandomUnderSampler(random_state=seed), boosting),
-        "SMOTE-NC": Resampled(NewChurners(numbers, seed), boosting, fill=True),
-        FOREST: make_pipeline(_fill(), make_forest(seed)),
-        "balanced forest": make_pipeline(_fill(), balanced),
-        BOOSTED_STUMPS: make_pipeline(_fill(), AdaBoostClassifier(random_state=seed)),
-        "easy ensemble": make_pipeline(_fill(), EasyEnsembleClassifier(10, random_state=seed)),
+        "SMOTE-NC": Resampled(Smote(numbers, seed), boosting, fill=True),
+        FOREST: make_pipeline(_prepare_filled(), make_forest(seed)),
+        "balanced forest": make_pipeline(_prepare_filled(), balanced),
+        BOOSTED_STUMPS: make_pipeline(_prepare_filled(), stumps),
+        "easy ensemble": make_pipeline(_prepare_filled(), easy),
     }
 
 
-def compare_remedies(
+def predict_by_method(
     train: pd.DataFrame, test: pd.DataFrame, features: list[str], seed: int
 ) -> pd.DataFrame:
-    """Return every remedy's probabilities for ``test``, as they come and recalibrated.
+    """Return every method's probabilities for ``test``, before and after recalibration.
 
     Parameters
     ----------
-    train, test : rows with customer_id, churned and the features; of ``train`` at most ``MOST``
-        rows are learned from
+    train, test : rows with customer_id, churned and the features; of ``train`` at most
+        ``MAX_ROWS`` rows are learned from
 
     Returns
     -------
-    DataFrame with the keys of ``test``, repeat, and one column per remedy and one named "<remedy>,
+    DataFrame with the keys of ``test``, repeat, and one column per method and one named "<method>,
     recalibrated"
     """
     learn, aside = _set_aside(train, seed)
-    remedies = list_remedies(train[features], seed)
-    found = Parallel(n_jobs=2)(
-        delayed(_predict)(model, learn, aside, test, features) for model in remedies.values()
+    methods = list_methods(train[features], seed)
+    pairs = Parallel(n_jobs=2)(
+        delayed(_predict)(model, learn, aside, test, features) for model in methods.values()
     )
     columns = {
-        name: scores[place]
-        for name, scores in zip(remedies, found, strict=True)
-        for name, place in ((name, 0), (name + AFTER, 1))
+        name: values
+        for method, pair in zip(methods, pairs, strict=True)
+        for name, values in zip((method, method + RECALIBRATED), pair, strict=True)
     }
     keys = test[test.columns.intersection(KEYS)].reset_index(drop=True)
     return pd.concat([keys.assign(repeat=0), pd.DataFrame(columns)], axis=1)
@@ -156,15 +180,18 @@ def compare_remedies(
 def _set_aside(train: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows to learn from and those for the map, of different customers."""
     train = train[~train.left_in_lead] if "left_in_lead" in train else train
-    if len(train) > MOST:
-        train = _part(train, MOST / len(train), seed)[0]
-    aside, learn = _part(train, ASIDE, seed)
+    if len(train) > MAX_ROWS:
+        train = _split_customers(train, MAX_ROWS / len(train), seed)[0]
+    aside, learn = _split_customers(train, ASIDE, seed)
     return learn, aside
 
 
-def _part(rows: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of a share of the customers, drawn apart among those who ever churn and the
-    others, and the rest.
+def _split_customers(
+    rows: pd.DataFrame, share: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of a random share of the customers, and the rest.
+
+    The draw is stratified by whether a customer ever churns.
     """
     ever = rows.groupby("customer_id").churned.any()
     chosen = train_test_split(ever.index, train_size=share, stratify=ever, random_state=seed)[0]
@@ -180,89 +207,50 @@ def _predict(
     features: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
     fitted = clone(model).fit(learn[features], learn.churned.to_numpy(bool))
-    scores = fitted.predict_proba(test[features])[:, 1]
-    return scores, Sigmoid().fit(
-        fitted.predict_proba(aside[features])[:, 1], aside.churned.to_numpy(bool)
-    ).predict(scores)
+    scores, aside_scores = (fitted.predict_proba(rows[features])[:, 1] for rows in (test, aside))
+    return scores, Sigmoid().fit(aside_scores, aside.churned.to_numpy(bool)).predict(scores)
 
 
-def tabulate_remedies(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Return how every remedy ranks and how it is calibrated, and its difference to no remedy on
-    the same resamples of customers.
+def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+    """Return how every method ranks and is calibrated, and its paired difference to none.
+
+    Parameters
+    ----------
+    predictions : see ``predict_by_method``
+    resamples, seed : bootstrap of customers behind the 95 % intervals
 
     Returns
     -------
     DataFrame with columns remedy, recalibrated, metric, value, low, high, reference, difference,
     difference_low, difference_high, verdict
-        Ensembles are compared with the learner that they balance (``UNBALANCED``), all others with
-        ``NONE``, each treated alike (recalibrated or not). For the calibration the differences are
-        of distances from the ideal. Verdicts hold together at 95 % (Bonferroni).
+        One row per method (``remedy``), before or after recalibration, and score. Ensembles are
+        compared with the learner that they balance (``UNBALANCED``), all others with ``NONE``, both
+        recalibrated or neither. For the calibration the differences are of distances from the
+        ideal. Verdicts hold together at 95 % (Bonferroni).
     """
     resampled = resample_scores(predictions, resamples, seed)
-    remedies = [name for name in resampled if not name.endswith(AFTER)]
+    methods = [name for name in resampled if not name.endswith(RECALIBRATED)]
+    comparisons = VERDICTS * (len(methods) - 1)
     rows = []
-    for name in resampled:
-        remedy = name.removesuffix(AFTER)
-        reference = UNBALANCED.get(remedy, NONE)
-        other = reference + name[len(remedy) :]
-        for metric in COMPARED:
-            gain, more = GAINS[metric]
-            difference = gain(resampled[name][metric]) - gain(resampled[other][metric])
-            verdict = (
-                "" if name == other else judge(difference, more, VERDICTS * (len(remedies) - 1))
+    for name, scores in resampled.items():
+        method = name.removesuffix(RECALIBRATED)
+        reference = UNBALANCED.get(method, NONE)
+        other = reference + name[len(method) :]
+        for metric in (METRICS[score] for score in COMPARED):
+            difference = metric.compare(scores[metric.name]) - metric.compare(
+                resampled[other][metric.name]
             )
             rows.append(
                 (
-                    remedy,
-                    name != remedy,
-                    metric,
-                    *find_interval(resampled[name][metric]),
+                    method,
+                    name != method,
+                    metric.name,
+                    *percentile_interval(scores[metric.name]),
                     reference,
-                    *find_interval(difference),
-                    verdict,
+                    *percentile_interval(difference),
+                    ""
+                    if name == other
+                    else decide_verdict(difference, metric.more_is_better, comparisons),
                 )
             )
-    columns = [
-        "remedy",
-        "recalibrated",
-        "metric",
-        "value",
-        "low",
-        "high",
-        "reference",
-        "difference",
-        "difference_low",
-        "difference_high",
-        "verdict",
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def judge_remedies(table: pd.DataFrame) -> str:
-    """Say in a sentence or two whether any remedy helped to rank, or to give probabilities, and
-    what they did to the probabilities.
-    """
-    remedies = table[~table.remedy.isin([NONE, *UNBALANCED.values()])]
-    proper = remedies[remedies.metric.isin(["auc", "log_loss"])]
-    helped = _name(proper[proper.verdict == "better"])
-    nothing = "**No remedy is shown to rank or to predict better than none.**"
-    start = (
-        f"**Shown to help, to rank or to give better probabilities: {helped}.**"
-        if helped
-        else nothing
-    )
-    worse = proper[(proper.verdict == "worse") & (proper.metric == "log_loss")]
-    if not (bent := _name(worse[~worse.recalibrated])):
-        return start
-    left = _name(worse[worse.recalibrated])
-    return (
-        f"{start} Worse in log-loss as they come: {bent}; after recalibration"
-        f" {f'still {left}' if left else 'none of them is shown to be'}."
-    )
-
-
-def _name(rows: pd.DataFrame) -> str:
-    return ", ".join(
-        f"{name} (against {UNBALANCED[name]})" if name in UNBALANCED else name
-        for name in rows.remedy.unique()
-    )
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,9 +1,8 @@
-"""What a plain logistic regression says of each feature: odds ratios, marginal effects, how
-entangled it is, and whether it separates the classes.
+"""Odds ratios and marginal effects of a plain logistic regression, with their intervals.
 
 Maximum likelihood without a penalty (statsmodels), since intervals after one have no simple
-meaning; so on few columns, none of which the others tell. It explains, and isn't one of the models
-compared. An association is no effect: a feature can move with churn without moving it.
+meaning; so on few columns that are not collinear. It explains, and isn't one of the models
+compared. An association is no effect: a feature can be associated with churn without causing it.
 """
 
 from collections.abc import Sequence
@@ -15,19 +14,19 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from research.errors import StudyError
+from research.evaluation.groups import is_measured
 from research.evaluation.intervals import Z
 from research.risk.odds_design import (
     NUMBER,
-    as_texts,
     choose_columns,
+    compute_inflation,
     correlate,
     drop_separating,
-    is_measured,
-    lay_out,
-    measure_inflation,
+    make_design,
+    to_texts,
 )
 
-MOST = 15  # features explained
+MAX_FEATURES = 15  # that are explained
 # churners, or stayers, that each feature explained needs (Peduzzi et al. 1996,
 # doi:10.1016/S0895-4356(96)00236-3)
 CHURNERS_EACH = 10
@@ -43,21 +42,25 @@ COLUMNS = [
     "effect_points",
     "effect_low",
     "effect_high",
+    "inflation",
+    "spread",
+    "n",
+    "n_choosing",
+    "left_out",
 ]
-COLUMNS += ["inflation", "spread", "n", "n_choosing", "left_out"]
 
 
 def explain_logistic(
     train: pd.DataFrame, features: Sequence[str], descriptions: dict[str, str], seed: int = 0
 ) -> pd.DataFrame:
-    """Return what one logistic regression of churn on the most telling features says of each.
+    """Return what one logistic regression of churn on the most predictive features estimates.
 
     Numbers are in standard deviations from their mean, within 5 of them, and empty ones at the
-    median beside a column that says so; a category stands against the commonest one. Where there
+    median with a column that marks them; a category is compared with the commonest one. Where there
     are more features than can be explained (15, or one for every ten churners), one half of the
     customers chooses them, each by what it adds to those before (score test), and only the other
     half estimates: so the choice does not narrow the intervals. Else nothing is chosen by its
-    outcome, and of entangled features the first in the list stays. Rows that judge the models are
+    outcome, and of collinear features the first in the list stays. Rows that judge the models are
     not among ``train``.
 
     Parameters
@@ -72,7 +75,7 @@ def explain_logistic(
     -------
     DataFrame with columns feature, description, change, odds_ratio, low, high, p_value,
     effect_points, effect_low, effect_high, inflation, spread, n, n_choosing, left_out
-        One row per column estimated, the surest first, then one per feature left out with the
+        One row per column estimated, by rising p-value, then one per feature left out with the
         reason in ``left_out``. ``effect_points`` is the mean change of the risk in percentage
         points when the column alone changes so (average marginal effect, as a difference; delta
         method). Intervals hold at 95 % each. ``inflation`` is the generalised variance inflation
@@ -86,7 +89,7 @@ def explain_logistic(
     """
     rows = train[~train.left_in_lead.astype(bool)] if "left_in_lead" in train else train
     churned = rows.churned.to_numpy(bool)
-    design = lay_out(rows, features)
+    design = make_design(rows, features)
     varying = [*dict.fromkeys(design.columns.get_level_values(0))]
     _require_enough(churned, varying)
     choosing = (
@@ -101,27 +104,22 @@ def explain_logistic(
     kept, separated = drop_separating(
         design.loc[~choosing, columns], churned[~choosing], descriptions
     )
-    found = _estimate(
+    estimates = _estimate(
         kept,
         churned[~choosing],
         rows.customer_id[~choosing],
-        {name: _find_reference(rows[name]) for name in features},
+        {name: _find_reference_level(rows[name]) for name in features},
     )
-    left_out = (
-        {name: "hardly varies" for name in features if name not in {*found.feature}}
-        | left_out
-        | separated
-    )
-    found = pd.concat(
-        [found, pd.DataFrame({"feature": [*left_out], "left_out": [*left_out.values()]})],
-        ignore_index=True,
-    )
-    found["description"] = [descriptions.get(name, name) for name in found.feature]
-    return found.assign(n=(~choosing).sum(), n_choosing=choosing.sum()).reindex(columns=COLUMNS)
+    constant = {name: "hardly varies" for name in features if name not in {*estimates.feature}}
+    left_out = constant | left_out | separated
+    reasons = pd.DataFrame({"feature": [*left_out], "left_out": [*left_out.values()]})
+    table = pd.concat([estimates, reasons], ignore_index=True)
+    table["description"] = [descriptions.get(name, name) for name in table.feature]
+    return table.assign(n=(~choosing).sum(), n_choosing=choosing.sum()).reindex(columns=COLUMNS)
 
 
 def _count_affordable(churned: np.ndarray) -> int:
-    return min(MOST, int(min(churned.sum(), (~churned).sum())) // CHURNERS_EACH)
+    return min(MAX_FEATURES, int(min(churned.sum(), (~churned).sum())) // CHURNERS_EACH)
 
 
 def _require_enough(churned: np.ndarray, varying: list[str]) -> None:
@@ -138,11 +136,9 @@ def _draw_half(customers: pd.Series, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(len(uniques))[codes] < len(uniques) // 2
 
 
-def _find_reference(values: pd.Series) -> str:
-    """Return what columns of a feature stand against: the commonest category, or a number that
-    isn't empty.
-    """
-    return "filled" if is_measured(values) else str(as_texts(values).value_counts().index[0])
+def _find_reference_level(values: pd.Series) -> str:
+    """Return what columns of a feature are compared with: the commonest category, or filled."""
+    return "filled" if is_measured(values) else str(to_texts(values).value_counts().index[0])
 
 
 def _estimate(
@@ -157,17 +153,13 @@ def _estimate(
     beta, error = np.asarray(fit.params)[1:], np.asarray(fit.bse)[1:]
     effects = np.array(
         [
-            measure_effect(
-                matrix, fit.params, fit.cov_params(), *_change(design.columns, matrix, at)
-            )
+            marginal_effect(fit.params, fit.cov_params(), *_change(design.columns, matrix, at))
             for at in range(len(beta))
         ]
     )
     names = [*design.columns.get_level_values(0)]
-    inflation = measure_inflation(
-        correlate(design),
-        {name: [at for at, other in enumerate(names) if other == name] for name in names},
-    )
+    places = {name: [at for at, other in enumerate(names) if other == name] for name in names}
+    inflation = compute_inflation(correlate(design), places)
     table = pd.DataFrame(
         {
             "feature": names,
@@ -191,8 +183,9 @@ def _estimate(
 
 
 def _change(columns: pd.MultiIndex, matrix: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows with one column changed, and as a reference: one standard deviation more, or
-    this category against the commonest.
+    """Return the rows after a change of one column, and before it.
+
+    One standard deviation more of a number, or this category against the commonest.
     """
     name, level = columns[at]
     after, before = matrix.copy(), matrix.copy()
@@ -207,15 +200,12 @@ def _change(columns: pd.MultiIndex, matrix: np.ndarray, at: int) -> tuple[np.nda
     return after, before
 
 
-def measure_effect(
-    matrix: np.ndarray,
-    beta: np.ndarray,
-    covariance: np.ndarray,
-    after: np.ndarray,
-    before: np.ndarray,
+def marginal_effect(
+    beta: np.ndarray, covariance: np.ndarray, after: np.ndarray, before: np.ndarray
 ) -> tuple[float, float]:
-    """Return the mean difference of the risks of two versions of the rows, and its standard error
-    by the delta method.
+    """Return the mean difference of the risks of two versions of the rows, and its standard error.
+
+    Delta method.
     """
     risks = expit(after @ beta), expit(before @ beta)
     slope = (
@@ -223,44 +213,4 @@ def measure_effect(
     ).mean(axis=0)
     return float((risks[0] - risks[1]).mean()), float(
         np.sqrt(slope @ np.asarray(covariance) @ slope)
-    )
-
-
-def say_inference(table: pd.DataFrame) -> str:
-    """Say how many features move with churn beyond chance, which was estimated on whom, and what
-    was left out for which reason.
-    """
-    rows = table[table.left_out == ""]
-    sure = rows[rows.p_value < 0.05 / max(len(rows), 1)]
-    chosen = (
-        f"chosen on another half of the customers ({table.n_choosing.iloc[0]:,} rows)"
-        if table.n_choosing.iloc[0]
-        else "with no choice by their outcome"
-    )
-    start = f"Estimated on {table.n.iloc[0]:,} training rows, {chosen}: "
-    found = (
-        f"**{len(sure)} of {len(rows)} odds ratios differ from 1** beyond chance for so many, most"
-        f" surely of {'; '.join(dict.fromkeys(sure.description[:5]))}."
-        if len(sure)
-        else (
-            f"**nothing found**: none of {len(rows)} odds ratios differs from 1 beyond chance for"
-            " so many."
-        )
-    )
-    reasons = table.left_out[table.left_out != ""].str.split(":").str[0].value_counts()
-    out = (
-        f" Left out: {', '.join(f'{count} {reason}' for reason, count in reasons.items())}."
-        if len(reasons)
-        else ""
-    )
-    separated = [
-        f"{row.description} ({row.left_out.partition(': ')[2]})"
-        for row in table[table.left_out.str.startswith("separated")].itertuples()
-    ]
-    return (
-        start
-        + found
-        + out
-        + (f" **Separated**: {'; '.join(separated)}." if separated else "")
-        + " These are associations, not effects."
     )

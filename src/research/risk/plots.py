@@ -3,48 +3,57 @@
 import textwrap
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from research.reporting.style import FAMILY_COLOURS, MARKERS, get_axes
+from research.models.registry import BASELINE
+from research.reporting.metric import find_metric
+from research.reporting.style import FAMILY_COLOURS, INK, MARKERS, get_axes
 
 
 def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
-    """Draw one score of every model with its interval; the dotted line is the best reference.
+    """Draw one score of every model with its interval; the dotted line is the best baseline.
 
     Parameters
     ----------
     scores : DataFrame with columns model, family, metric, value, low, high
-    metric : ``log_loss`` or ``brier``, of which less is better, or a score of which more is
+    metric : name of a registered score
+    label : of the axis, with the unit
     """
-    ax, rows = (
-        get_axes(ax),
-        scores[(scores.metric == metric) & scores.value.notna()].iloc[::-1].reset_index(drop=True),
+    ax, rows = get_axes(ax), scores[(scores.metric == metric) & scores.value.notna()]
+    rows = rows.iloc[::-1].reset_index(drop=True)
+    families = rows.family.unique()
+    rows["place"] = rows.index
+    ax.hlines(rows.place, rows.low, rows.high, rows.family.map(FAMILY_COLOURS), linewidth=2.2)
+    sns.scatterplot(
+        rows,
+        x="value",
+        y="place",
+        hue="family",
+        style="family",
+        palette=FAMILY_COLOURS,
+        markers={family: "s" if family == BASELINE else "o" for family in families},
+        edgecolor="none",
+        s=52,
+        legend=False,
+        zorder=3,
+        ax=ax,
     )
-    for at, row in rows.iterrows():
-        colour = FAMILY_COLOURS.get(row.family, "#000000")
-        ax.plot([row.low, row.high], [at, at], color=colour, linewidth=2.2, solid_capstyle="butt")
-        ax.plot(
-            row.value,
-            at,
-            marker="s" if row.family == "reference" else "o",
-            color=colour,
-            markersize=7,
-        )
-    references = rows.value[rows.family == "reference"]
-    if len(references):
-        best = references.min() if metric in ("log_loss", "brier") else references.max()
-        ax.axvline(best, color="#30343b", linestyle=":", linewidth=1.2, zorder=0)
-    ax.set_yticks(range(len(rows)), rows.model)
-    ax.set_ylim(-0.6, len(rows) - 0.4)
+    baselines = rows.value[rows.family == BASELINE]
+    if len(baselines):
+        best = baselines[find_metric(metric).find_best(baselines)]
+        ax.axvline(best, color=INK, linestyle=":", linewidth=1.2, zorder=0)
+    ax.set_yticks(rows.place, rows.model)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel(label)
+    ax.set(xlabel=label, ylabel="", ylim=(-0.6, len(rows) - 0.4))
     return ax
 
 
 def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) -> Axes:
-    """Draw one model's observed against predicted churn per tenth of the customers, with the
-    diagonal of perfect calibration.
+    """Draw one model's observed against predicted churn in tenths of the customers.
+
+    The dotted diagonal is perfect calibration.
 
     Parameters
     ----------
@@ -53,14 +62,10 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
     """
     ax, rows = get_axes(ax), table[table.model == model]
     top = 1.05 * max(table.predicted.max(), table.high.max())
-    ax.plot([0, top], [0, top], color="#30343b", linestyle=":", linewidth=1.2)
-    ax.errorbar(
-        rows.predicted,
-        rows.observed,
-        yerr=[rows.observed - rows.low, rows.high - rows.observed],
-        marker="o",
-        markersize=5,
-        elinewidth=0.9,
+    ax.axline((0, 0), slope=1, color=INK, linestyle=":", linewidth=1.2)
+    ax.vlines(rows.predicted, rows.low, rows.high, "C0", linewidth=0.9)
+    sns.lineplot(
+        rows, x="predicted", y="observed", estimator=None, marker="o", markeredgewidth=0, ax=ax
     )
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -76,26 +81,38 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
 
 
 def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None = None) -> Axes:
-    """Draw the mean predicted risk over the values of one feature, a line for each family;
-    categories stand side by side.
+    """Draw the mean predicted risk over the values of one feature, a line for each family.
 
     Parameters
     ----------
-    traced : by family, DataFrame with columns at, level, predicted, low, high
+    traced : by family, DataFrame with columns at, level, predicted, low, high; see
+        ``explain.trace_dependence``
+    title : what the feature is, in words
     """
     ax = get_axes(ax)
-    for number, (family, rows) in enumerate(traced.items()):
-        where, colour = (
-            (rows["at"] if rows["at"].notna().all() else rows.level.astype(str)),
-            FAMILY_COLOURS[family],
-        )
-        ax.plot(
-            where, rows.predicted, marker=MARKERS[number], markersize=4, color=colour, label=family
-        )
-        ax.fill_between(where, rows.low, rows.high, color=colour, alpha=0.15, linewidth=0)
+    rows = pd.concat(traced, names=["family"]).reset_index("family")
+    rows["on"] = rows["at"] if rows["at"].notna().all() else rows.level.astype(str)
+    sns.lineplot(
+        rows,
+        x="on",
+        y="predicted",
+        hue="family",
+        style="family",
+        palette=FAMILY_COLOURS,
+        markers=dict(zip(traced, MARKERS, strict=False)),
+        dashes=False,
+        estimator=None,
+        sort=False,
+        markersize=5,
+        markeredgewidth=0,
+        ax=ax,
+    )
+    for family, part in rows.groupby("family", sort=False):
+        colour = FAMILY_COLOURS[family]
+        ax.fill_between(part.on, part.low, part.high, color=colour, alpha=0.15, linewidth=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title(textwrap.fill(title, 48), fontsize=9)
-    ax.set(ylabel="predicted churn", ylim=(0, None))
+    ax.set(xlabel="", ylabel="predicted churn", ylim=(0, None))
     ax.tick_params(labelsize=8)
     ax.legend(fontsize=8)
     return ax

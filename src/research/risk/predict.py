@@ -166,7 +166,7 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
 def _fit_all(
     models: dict[str, Model], parts: list[Part], features: list[str], seed: int
 ) -> list[dict[str, np.ndarray]]:
-    """Return for each part the probabilities of its second frame by every model fitted on its first.
+    """Return for each part the probabilities of its test rows by every model, fitted on the others.
 
     Two fits run at a time; the order of the results is that of ``models``. A model is fitted once,
     and predicts the training rows out of fold once, however many others learn from it.
@@ -245,7 +245,11 @@ def _select_inputs(model: Model, rows: pd.DataFrame, features: list[str]) -> pd.
 def _collect_needs(model: Model, train: pd.DataFrame) -> dict[str, np.ndarray]:
     given = {
         "groups": train.customer_id.to_numpy(),
-        "outcome": frame_outcome(train.waited, train.wait_days) if "waited" in train else None,
+        "outcome": (
+            frame_outcome(train.event_observed, train.time_to_event_days)
+            if "event_observed" in train
+            else None
+        ),
     }
     return {name: given[name] for name in model.needs}
 

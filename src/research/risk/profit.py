@@ -1,28 +1,23 @@
-"""What a contact list is worth: expected profit at capacity, and at the best length (EMPC), between
-doing nothing and knowing who leaves.
+"""Profit of a contact list: at capacity, and at the best length (EMPC).
 
-A churner who is contacted stays with a chance that the study assumes (it is no result of a model),
-then keeps the margin and costs the offer; everyone else who is contacted takes the offer all the
-same. Verbraken, Verbeke & Baesens (2013), IEEE TKDE 25:961-973, doi:10.1109/TKDE.2012.50, equation
-of the average profit per customer.
+The floor is contacting nobody, the ceiling knowing who leaves. A churner who is contacted stays
+with a probability that the study assumes (it is no result of a model), then keeps the margin and
+costs the offer; everyone else who is contacted takes the offer all the same. Verbraken, Verbeke &
+Baesens (2013), IEEE TKDE 25:961-973, doi:10.1109/TKDE.2012.50, equation of the average profit per
+customer.
 """
 
 import numpy as np
 import pandas as pd
 from empulse.metrics import empc_score
 
-from research.evaluation.bootstrap import draw_weights, find_interval, decide_verdict
-from research.evaluation.contact_list import fill_list, pick_cycle
+from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.contact_list import fill_list, select_cycle
 from research.evaluation.predictions import KEYS
-from research.reporting.format import write_quantity
 from research.study_schema import Economics
 
-NOBODY, EVERYBODY, LOT, ORACLE = (
-    "contact nobody",
-    "contact everybody",
-    "list drawn by lot",
-    "list by an oracle who knows who leaves",
-)
+NOBODY, EVERYBODY = "contact nobody", "contact everybody"
+RANDOM, ORACLE = "random list", "list by an oracle that knows who leaves"
 EMPC_RESAMPLES = 100  # each takes the hull of a ROC curve, 3 ms for 4,000 customers
 COLUMNS = [
     "model",
@@ -34,14 +29,17 @@ COLUMNS = [
     "gain_over_lot",
     "gain_low",
     "gain_high",
+    "against_nobody",
+    "against_lot",
+    "empc",
+    "empc_low",
+    "empc_high",
+    "currency",
 ]
-COLUMNS += ["against_nobody", "against_lot", "empc", "empc_low", "empc_high", "currency"]
 
 
 def find_acceptance(economics: Economics) -> float:
-    """Return the mean share of contacted churners who stay: that of the study's beta
-    distribution.
-    """
+    """Return the mean share of contacted churners who stay, by the study's beta distribution."""
     return economics.accept_alpha / (economics.accept_alpha + economics.accept_beta)
 
 
@@ -49,7 +47,7 @@ def value_contacts(rows: pd.DataFrame, economics: Economics) -> np.ndarray:
     """Return the expected profit of contacting each customer, in the study's currency.
 
     A churner: share who stay × (margin − offer) − contact. A customer who would have stayed: −
-    offer − contact. Who left within the lead is gone before the offer arrives: − contact.
+    offer − contact. A customer who left within the lead, before the offer arrives: − contact.
 
     Parameters
     ----------
@@ -59,22 +57,22 @@ def value_contacts(rows: pd.DataFrame, economics: Economics) -> np.ndarray:
         find_acceptance(economics) * (economics.margin_per_customer - economics.offer_cost)
         - economics.contact_cost
     )
-    gone = rows.left_in_lead.to_numpy(bool) if "left_in_lead" in rows else np.zeros(len(rows), bool)
-    others = np.where(gone, 0, -economics.offer_cost) - economics.contact_cost
-    return np.where(rows.churned.to_numpy(bool) & ~gone, churner, others)
+    left = rows.left_in_lead.to_numpy(bool) if "left_in_lead" in rows else np.zeros(len(rows), bool)
+    others = np.where(left, 0, -economics.offer_cost) - economics.contact_cost
+    return np.where(rows.churned.to_numpy(bool) & ~left, churner, others)
 
 
 def tabulate_profit(
     predictions: pd.DataFrame, economics: Economics, capacity: int, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Return what one cycle's list by every model is worth, between the floor and the ceiling.
+    """Return the profit of one cycle's list by every model, between the floor and the ceiling.
 
     Parameters
     ----------
-    predictions : see ``risk.predict_out_of_time``; one column of risks per model
-        Counted is the list of one cycle (first repeat, last snapshot), from which nobody can leave
-        out who goes within the lead.
-    economics : without margin and costs there is no profit, and no row; see ``say_assumptions``
+    predictions : see ``predict.predict_out_of_time``; one column of risks per model
+        Counted is the list of one cycle (first repeat, last snapshot), which contains also
+        customers who leave within the lead: nobody knows of them at the snapshot.
+    economics : without margin and costs there is no profit, and no row
     capacity : customers whom the team can contact in the cycle
     resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies
 
@@ -82,8 +80,9 @@ def tabulate_profit(
     -------
     DataFrame with columns model, policy, contacted, profit_per_cycle, low, high, gain_over_lot,
     gain_low, gain_high, against_nobody, against_lot, empc, empc_low, empc_high, currency
-        One row per policy: contact nobody (0), everybody (beyond the capacity), a list by lot, by
-        each model, and by an oracle. ``gain_over_lot`` is the paired difference. The verdicts are
+        One row per policy: contact nobody (0), everybody (beyond the capacity), a random list, a
+        list by each model, and by an oracle. ``gain_over_lot`` is the paired difference to the
+        random list, and ``against_lot`` its verdict. The verdicts are
         better or worse only where an interval widened for the number of models (Bonferroni)
         excludes 0. ``empc``: expected maximum profit per customer of the population, at the best
         length of a list whatever the capacity, among the customers who did not leave within the
@@ -91,14 +90,14 @@ def tabulate_profit(
     """
     if not economics.priced:
         return pd.DataFrame(columns=COLUMNS)
-    rows = pick_cycle(predictions)
+    rows = select_cycle(predictions)
     models = [name for name in rows if name not in KEYS]
-    worth = _resample_profit(rows, models, economics, capacity, resamples, seed)
+    profits = _resample_profit(rows, models, economics, capacity, resamples, seed)
     empc = _resample_empc(rows, models, economics, min(resamples, EMPC_RESAMPLES), seed)
     listed = {NOBODY: 0, EVERYBODY: len(rows), ORACLE: _count_oracle(rows, economics, capacity)}
     table = [
-        _write_row(policy, worth, empc, listed.get(policy, min(capacity, len(rows))), models)
-        for policy in worth
+        _write_row(policy, profits, empc, listed.get(policy, min(capacity, len(rows))), models)
+        for policy in profits
     ]
     return pd.DataFrame([(*row, economics.currency) for row in table], columns=COLUMNS)
 
@@ -116,18 +115,18 @@ def _resample_profit(
     scores = {name: rows[name].to_numpy(float) for name in models} | {ORACLE: value}
     for weights in draw_weights(rows.customer_id, resamples, seed):
         everybody, size = weights @ value, weights.sum(axis=1)
-        found = {
+        by_policy = {
             NOBODY: np.zeros(len(weights)),
             EVERYBODY: everybody,
-            LOT: everybody * np.minimum(capacity / size, 1),
+            RANDOM: everybody * np.minimum(capacity / size, 1),
         }
-        found |= {
+        by_policy |= {
             name: _sum_list(
                 score, rows, capacity, weights, np.maximum(value, 0) if name == ORACLE else value
             )
             for name, score in scores.items()
         }
-        for name, profit in found.items():
+        for name, profit in by_policy.items():
             pieces.setdefault(name, []).append(profit)
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
@@ -145,28 +144,30 @@ def _count_oracle(rows: pd.DataFrame, economics: Economics, capacity: int) -> in
 def _resample_empc(
     rows: pd.DataFrame, models: list[str], economics: Economics, resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the EMPC of every model, of one score for all (the lot) and of the truth (the oracle);
-    contacting nobody has none.
+    """Return the EMPC of every model, of a random list (one score for all) and of the oracle.
+
+    Contacting nobody has none.
     """
     judged = rows[~rows.left_in_lead.to_numpy(bool)] if "left_in_lead" in rows else rows
     churned, pieces = judged.churned.to_numpy(bool), {}
     scores = {name: judged[name].to_numpy(float) for name in models} | {
-        LOT: np.full(len(judged), 0.5),
+        RANDOM: np.full(len(judged), 0.5),
         ORACLE: churned.astype(float),
     }
     for weights in draw_weights(judged.customer_id, resamples, seed):
         for name, score in scores.items():
             pieces.setdefault(name, []).extend(
-                score_empc(churned, score, economics, drawn) for drawn in weights.astype(int)
+                compute_empc(churned, score, economics, drawn) for drawn in weights.astype(int)
             )
     return {name: np.array(values) for name, values in pieces.items()}
 
 
-def score_empc(
+def compute_empc(
     churned: np.ndarray, scores: np.ndarray, economics: Economics, weights: np.ndarray | None = None
 ) -> float:
-    """Return the expected maximum profit per customer, in the study's currency; not defined without
-    both classes.
+    """Return the expected maximum profit per customer, in the study's currency.
+
+    Not defined without both classes.
 
     Parameters
     ----------
@@ -192,20 +193,21 @@ def score_empc(
 
 def _write_row(
     policy: str,
-    worth: dict[str, np.ndarray],
+    profits: dict[str, np.ndarray],
     empc: dict[str, np.ndarray],
     listed: int,
     models: list[str],
 ) -> tuple:
-    profit, lot, is_model = worth[policy], worth[LOT], policy in models
-    gain = find_interval(profit - lot) if policy not in (NOBODY, EVERYBODY, LOT) else (np.nan,) * 3
+    profit, random, is_model = profits[policy], profits[RANDOM], policy in models
+    has_gain = policy not in (NOBODY, EVERYBODY, RANDOM)
+    gain = percentile_interval(profit - random) if has_gain else (np.nan,) * 3
     verdicts = (
-        [decide_verdict(profit, True, len(models)), decide_verdict(profit - lot, True, len(models))]
+        [decide_verdict(values, True, len(models)) for values in (profit, profit - random)]
         if is_model
         else ["", ""]
     )
     best = (
-        find_interval(empc[policy])
+        percentile_interval(empc[policy])
         if policy in empc
         else ((0.0,) * 3 if policy == NOBODY else (np.nan,) * 3)
     )
@@ -213,67 +215,8 @@ def _write_row(
         policy if is_model else "",
         f"list by {policy}" if is_model else policy,
         listed,
-        *find_interval(profit),
+        *percentile_interval(profit),
         *gain,
         *verdicts,
         *best,
     )
-
-
-def say_assumptions(economics: Economics) -> str:
-    """Say what the money rests on, or what a study has to state before there is any."""
-    if not economics.priced:
-        return (
-            "No money is counted: `study.yml` gives a capacity and no prices. Add"
-            " `margin_per_customer`, `offer_cost` and `contact_cost` under `economics`, and the"
-            " table of profits appears."
-        )
-    unit, share = economics.currency, find_acceptance(economics)
-    margin, offer, contact = (
-        write_quantity(value, unit)
-        for value in (economics.margin_per_customer, economics.offer_cost, economics.contact_cost)
-    )
-    return (
-        f"Assumed, not found: a customer who is kept is worth {margin} {unit}, the offer costs"
-        f" {offer} {unit} and a contact {contact} {unit}. Of contacted churners {share:.0%} stay on"
-        f" average (beta distribution with {economics.accept_alpha:g} and"
-        f" {economics.accept_beta:g}); customers who would have stayed take the offer all the same;"
-        " who left within the lead costs a contact only. The share who stay is an effect, which"
-        " only a campaign with a control group can show."
-    )
-
-
-def say_profit(table: pd.DataFrame) -> str:
-    """Say whether a list by the best model pays, beside the floor, a list by lot and the ceiling;
-    see ``tabulate_profit``. Nothing is said of an empty table.
-    """
-    if table.empty:
-        return ""
-    rows, unit = table.set_index("policy"), table.currency.iloc[0]
-    models = table[table.model != ""]
-    best = models.loc[models.profit_per_cycle.idxmax()]
-    everybody, ceiling = rows.loc[EVERYBODY], rows.loc[ORACLE]
-    pays = {
-        "better": f"**A list by {best.model} pays**",
-        "worse": "**No list of this length pays: contacting nobody is cheaper**",
-        "no difference shown": f"**Not shown to pay: a list by {best.model}**",
-    }[best.against_nobody]
-    lot = {
-        "better": "more than",
-        "worse": "less than",
-        "no difference shown": "not shown to be more than",
-    }[best.against_lot]
-    return (
-        f"{pays}: {_say(best)} {unit} a cycle from {best.contacted:,} contacts, {lot} a list drawn"
-        f" by lot ({_say(rows.loc[LOT])}). Contacting everybody would bring {_say(everybody)}; an"
-        f" oracle who knows who leaves, {_say(ceiling)}, from {ceiling.contacted:,} contacts. The"
-        " best of several models looks a little better than it is."
-    )
-
-
-def _say(row: pd.Series) -> str:
-    value, low, high = (
-        f"{round(number) + 0:,}".replace("-", "−")
-        for number in (row.profit_per_cycle, row.low, row.high)
-    )
-    return f"{value} ({low} to {high})"

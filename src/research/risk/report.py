@@ -1,40 +1,55 @@
-"""Verdicts in words, computed from result tables; "no better than the reference" is one that a
-notebook can reach.
+"""Tables and sentences of ``30_risk`` for readers, computed from result tables.
+
+"Not significantly better than the baseline" is a verdict that a notebook can reach.
 """
 
 import numpy as np
 import pandas as pd
 
-from research.reporting.format import join_words, write_interval
+from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
+from research.evaluation.groups import LEAST_ROWS, TOO_FEW
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL
+from research.evaluation.metrics import METRICS
+from research.models.registry import BASELINE
+from research.reporting.format import join_words, write_interval, write_quantity
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
+from research.risk.fairness import GAPS, SIGNIFICANT_GAP
+from research.risk.imbalance import NONE, UNBALANCED
+from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
+from research.study_schema import Economics
 
-SLOPE = (0.75, 1.33)  # a calibration slope known to lie in here bends no decision,
-SHIFT = 0.25  # nor does an intercept known to be nearer to 0 than this (in log-odds)
+NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
+MAX_LEADING = 10  # leading drivers that are compared between families
+ARROWS = {1: " ↑", -1: " ↓", 0: ""}
+MEASURE_HEADINGS = {
+    PERMUTATION: "permutation importance, {}",
+    SHAP: "SHAP, {}",
+    ODDS: "odds ratio",
+}
 
 
-def find_reference(scores: pd.DataFrame, metric: str = "log_loss") -> str:
-    """Return the strongest reference in one score, ``log_loss`` or ``auc``: the one that a model
-    has to beat.
-    """
-    rows = scores[(scores.family == "reference") & (scores.metric == metric)]
-    return rows.model[rows.value.idxmin() if metric == "log_loss" else rows.value.idxmax()]
+def find_baseline(scores: pd.DataFrame, metric: str = "log_loss") -> str:
+    """Return the best baseline in one score: the one that a model has to beat."""
+    rows = scores[(scores.family == BASELINE) & (scores.metric == metric)]
+    return rows.model[METRICS[metric].find_best(rows.value)]
 
 
 def find_best(scores: pd.DataFrame) -> str:
-    """Return the model, no reference, with the lowest log-loss."""
-    rows = scores[(scores.family != "reference") & (scores.metric == "log_loss")]
-    return rows.model[rows.value.idxmin()]
+    """Return the model, not a baseline, with the lowest log-loss."""
+    rows = scores[(scores.family != BASELINE) & (scores.metric == "log_loss")]
+    return rows.model[METRICS["log_loss"].find_best(rows.value)]
 
 
-def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """Say whether the best model beats the strongest reference of each score, and which others
-    can't be told apart from it.
+def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """Summarise whether the best model beats the best baseline of each score.
+
+    Also which other models do not differ significantly from it, and whether it is calibrated.
 
     Parameters
     ----------
     scores : long score table
-    differences : long table of paired differences with the strongest references and the best model
-        among its references
+    differences : long table of paired differences with the best baselines and the best model among
+        its references
 
     Returns
     -------
@@ -42,22 +57,27 @@ def judge_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
     """
     best = find_best(scores)
     loss, area = (
-        _against(differences, best, find_reference(scores, metric), metric)
+        _find_difference(differences, best, find_baseline(scores, metric), metric)
         for metric in ("log_loss", "auc")
     )
-    if "better" in (loss.verdict, area.verdict):
+    if BETTER in (loss.verdict, area.verdict):
         return " ".join(
-            [_winner(best, loss, area), _equals(best, differences), _calibration(best, scores)]
+            [
+                _describe_winner(best, loss, area),
+                _describe_rivals(best, differences),
+                _describe_calibration(best, scores),
+            ]
         )
-    others = _better_others(scores, differences)
-    return (
-        _nothing_found(best, loss, area)
-        if not others
-        else f"{_nothing_found(best, loss, area, 'The model with the lowest log-loss')} {others}"
-    )
+    others = _describe_better_others(scores, differences)
+    if not others:
+        return _describe_no_winner(best, loss, area)
+    subject = "The model with the lowest log-loss"
+    return f"{_describe_no_winner(best, loss, area, subject)} {others}"
 
 
-def _against(differences: pd.DataFrame, model: str, reference: str, metric: str) -> pd.Series:
+def _find_difference(
+    differences: pd.DataFrame, model: str, reference: str, metric: str
+) -> pd.Series:
     return differences[
         (differences.model == model)
         & (differences.reference == reference)
@@ -65,168 +85,343 @@ def _against(differences: pd.DataFrame, model: str, reference: str, metric: str)
     ].iloc[0]
 
 
-def _better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """Name the models that beat the strongest reference in one score although another has the
-    lowest log-loss.
-    """
-    words = []
+def _describe_better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """Name the models that beat the best baseline in one score without the lowest log-loss."""
+    sentences = []
     for metric, gain in (("auc", "ranks better"), ("log_loss", "gives better probabilities")):
         rows = differences[
-            (differences.reference == find_reference(scores, metric))
+            (differences.reference == find_baseline(scores, metric))
             & (differences.metric == metric)
         ]
-        better = rows[(rows.verdict == "better") & (rows.family != "reference")]
-        words += [
-            f"{_capital(row.model)} {gain} than the {row.reference}, by {_say(row)}."
+        better = rows[(rows.verdict == BETTER) & (rows.family != BASELINE)]
+        sentences += [
+            f"{_capitalise(row.model)} {gain} than the {row.reference}, by {_write_row(row)}."
             for _, row in better.iterrows()
         ]
-    return " ".join(words)
+    return " ".join(sentences)
 
 
-def _nothing_found(best: str, loss: pd.Series, area: pd.Series, subject: str = "No model") -> str:
-    references = join_words([*dict.fromkeys([loss.reference, area.reference])])
-    start = (
-        f"**{subject} is {'not ' if subject != 'No model' else ''}shown to be better than the"
-        f" {references}.**"
-    )
+def _describe_no_winner(
+    best: str, loss: pd.Series, area: pd.Series, subject: str = "No model"
+) -> str:
+    baselines = join_words([*dict.fromkeys([loss.reference, area.reference])])
+    negation = "" if subject == "No model" else "not "
+    start = f"**{subject} is {negation}significantly better than the {baselines}.**"
     compared = (
-        f"{_capital(best)} differs in log-loss from the {loss.reference} by {_say(loss)} and in AUC"
-        f" from the {area.reference} by {_say(area)}"
+        f"{_capitalise(best)} differs in log-loss from the {loss.reference} by {_write_row(loss)}"
+        f" and in AUC from the {area.reference} by {_write_row(area)}"
     )
-    if "worse" in (loss.verdict, area.verdict):
+    if WORSE in (loss.verdict, area.verdict):
         worse = " and ".join(
             f"its {name}"
             for name, row in (("log-loss", loss), ("ranking", area))
-            if row.verdict == "worse"
+            if row.verdict == WORSE
         )
-        return f"{start} {compared}: worse in {worse}. Use the reference."
+        return f"{start} {compared}: significantly worse in {worse}. Use the baseline."
     return (
-        f"{start} {compared}. These data can't show a gain, nor do they rule one out (of up to"
-        f" {area.high:.2f} in AUC): until there are more, the reference is the simpler choice."
+        f"{start} {compared}. This is inconclusive: a gain of up to {area.high:.2f} in AUC is not"
+        " ruled out. Until there are more data, the baseline is the simpler choice."
     )
 
 
-def _winner(best: str, loss: pd.Series, area: pd.Series) -> str:
-    places = (
+def _describe_winner(best: str, loss: pd.Series, area: pd.Series) -> str:
+    sources = (
         ["", ""]
         if area.reference == loss.reference
         else [f" from the {area.reference}", f" from the {loss.reference}"]
     )
     gains = (
-        f"AUC differs by {_say(area)}{places[0]}, log-loss (less is better) by"
-        f" {_say(loss)}{places[1]}."
+        f"AUC differs by {_write_row(area)}{sources[0]}, log-loss (less is better) by"
+        f" {_write_row(loss)}{sources[1]}."
     )
-    if loss.verdict == area.verdict == "better":
-        references = join_words([*dict.fromkeys([loss.reference, area.reference])])
+    if loss.verdict == area.verdict == BETTER:
+        baselines = join_words([*dict.fromkeys([loss.reference, area.reference])])
         return (
-            f"**{_capital(best)} ranks customers better and gives better probabilities than the"
-            f" {references}**: {gains}"
+            f"**{_capitalise(best)} ranks customers significantly better and gives significantly"
+            f" better probabilities than the {baselines}**: {gains}"
         )
-    if area.verdict == "better":
+    if area.verdict == BETTER:
         return (
-            f"**{_capital(best)} ranks customers better than the {area.reference}**: {gains} Its"
-            f" probabilities are {_unproven(loss)}."
+            f"**{_capitalise(best)} ranks customers significantly better than the"
+            f" {area.reference}**: {gains} Its probabilities are {_describe_other_score(loss)}."
         )
     return (
-        f"**{_capital(best)} gives better probabilities than the {loss.reference}**: {gains} Its"
-        f" ranking is {_unproven(area)}."
+        f"**{_capitalise(best)} gives significantly better probabilities than the"
+        f" {loss.reference}**: {gains} Its ranking is {_describe_other_score(area)}."
     )
 
 
-def _unproven(row: pd.Series) -> str:
-    return "worse" if row.verdict == "worse" else "not shown to be better"
+def _describe_other_score(row: pd.Series) -> str:
+    return "significantly worse" if row.verdict == WORSE else "not significantly better"
 
 
-def _equals(best: str, differences: pd.DataFrame) -> str:
+def _describe_rivals(best: str, differences: pd.DataFrame) -> str:
     rivals = differences[
         (differences.reference == best)
         & (differences.metric == "log_loss")
-        & (differences.family != "reference")
+        & (differences.family != BASELINE)
     ]
-    equal = list(rivals.model[rivals.verdict == "no difference shown"])
-    if not equal:
-        return "It is also better than every other model in log-loss."
+    similar = list(rivals.model[rivals.verdict == NO_DIFFERENCE])
+    if not similar:
+        return "Its log-loss is also significantly better than that of every other model."
     return (
-        f"In log-loss it can't be told apart from {join_words(equal)}: between those, take the one"
-        " that is easiest to explain."
+        f"Its log-loss does not differ significantly from that of {join_words(similar)}: of these,"
+        " choose the one that is easiest to explain."
     )
 
 
-def _calibration(best: str, scores: pd.DataFrame) -> str:
+def _describe_calibration(best: str, scores: pd.DataFrame) -> str:
     rows = scores[scores.model == best].set_index("metric")
-    shift, slope = rows.loc["calibration_intercept"], rows.loc["calibration_slope"]
+    intercept, slope = rows.loc["calibration_intercept"], rows.loc["calibration_slope"]
     faults = []
-    if shift.low > 0 or shift.high < 0:
+    if intercept.low > 0 or intercept.high < 0:
         faults.append(
-            f"too {'low' if shift.value > 0 else 'high'} on average (calibration intercept"
-            f" {_say_bare(shift)})"
+            f"too {'low' if intercept.value > 0 else 'high'} on average (calibration intercept"
+            f" {_write_bare(intercept)})"
         )
     if slope.low > 1 or slope.high < 1:
         faults.append(
             f"too {'cautious' if slope.value > 1 else 'extreme'} (calibration slope"
-            f" {_say_bare(slope)})"
+            f" {_write_bare(slope)})"
         )
-    if (
-        SLOPE[0] <= slope.low
-        and slope.high <= SLOPE[1]
-        and max(abs(shift.low), abs(shift.high)) <= SHIFT
-    ):
+    if _is_tolerated(slope) and _is_tolerated(intercept):
         little = (
-            f"; they are a little {' and '.join(faults)}"
+            f"; they are slightly {' and '.join(faults)}"
             if faults
-            else f" (calibration slope {_say_bare(slope)}; intercept {_say_bare(shift)})"
+            else f" (calibration slope {_write_bare(slope)}; intercept {_write_bare(intercept)})"
         )
-        return f"Its probabilities can be read as shares{little}."
+        return f"Its probabilities are well calibrated{little}."
     if not faults:
         return (
-            "Too few customers to tell whether its probabilities can be read as shares"
-            f" (calibration slope {_say_bare(slope)})."
+            "There are too few customers to say whether its probabilities are well calibrated"
+            f" (calibration slope {_write_bare(slope)})."
         )
     return (
-        f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate before"
-        " multiplying by money."
+        f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate them"
+        " before multiplying by money."
     )
 
 
-def judge_lists(found: pd.DataFrame, best: str) -> str:
-    """Say what a contact list by the best model holds, beside one drawn by lot."""
-    row = found.set_index("model").loc[best]
-    if row.listed == row.active:
-        return (
-            f"The capacity covers all {row.active:,.0f} customers at the last snapshot: a ranking"
-            " changes nothing about whom to contact."
-        )
-    return (
-        f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f}"
-        f" left ({row.found_share:.0%}, 95 % interval {row.low_share:.0%} to {row.high_share:.0%});"
-        f" a list drawn by lot would have held about {row.random_churners:,.0f}."
-    )
+def _is_tolerated(row: pd.Series) -> bool:
+    """Say whether the interval of a score lies within the values that make no difference."""
+    least, most = METRICS[row.name].tolerated
+    return least <= row.low and row.high <= most
 
 
-def _say(row: pd.Series) -> str:
+def _write_row(row: pd.Series) -> str:
     return write_interval(row.value, row.low, row.high)
 
 
-def _say_bare(row: pd.Series) -> str:
-    return write_interval(row.value, row.low, row.high, digits=2).replace(" (", ", ").rstrip(")")
+def _write_bare(row: pd.Series) -> str:
+    written = write_interval(row.value, row.low, row.high, digits=2)
+    return written.replace(" (", ", ").rstrip(")")
 
 
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
+def _capitalise(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
-NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
-ARROWS = {1: " ↑", -1: " ↓", 0: ""}
-HEADINGS = {PERMUTATION: "log-loss when shuffled, {}", SHAP: "SHAP, {}", ODDS: "odds ratio"}
-
-
-def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
-    """Return the features that lead in some family, those of the best ranks first; who moves
-    nothing anywhere leads nowhere.
+def describe_balancing(table: pd.DataFrame) -> str:
+    """Summarise whether any method for class imbalance ranked or predicted significantly better.
 
     Parameters
     ----------
-    drivers : see ``disagreement.compare_drivers``
+    table : see ``imbalance.tabulate_methods``
+    """
+    methods = table[~table.remedy.isin([NONE, *UNBALANCED.values()])]
+    judged = methods[methods.metric.isin(["auc", "log_loss"])]
+    better = _list_methods(judged[judged.verdict == BETTER])
+    start = (
+        f"**Significantly better ranking or probabilities: {better}.**"
+        if better
+        else "**No resampling or weighting method ranks or predicts significantly better than"
+        " none.**"
+    )
+    worse = judged[(judged.verdict == WORSE) & (judged.metric == "log_loss")]
+    if not (before := _list_methods(worse[~worse.recalibrated])):
+        return start
+    after = _list_methods(worse[worse.recalibrated])
+    return (
+        f"{start} Significantly worse in log-loss before recalibration: {before}; after it:"
+        f" {after or 'none'}."
+    )
+
+
+def _list_methods(rows: pd.DataFrame) -> str:
+    return ", ".join(
+        f"{name} (compared with {UNBALANCED[name]})" if name in UNBALANCED else name
+        for name in rows.remedy.unique()
+    )
+
+
+def describe_contact_list(lists: pd.DataFrame, best: str) -> str:
+    """Summarise how many churners a contact list by the best model contains, and a random one.
+
+    Parameters
+    ----------
+    lists : see ``contact_list.count_listed``
+    """
+    row = lists.set_index("model").loc[best]
+    if row.listed == row.active:
+        return (
+            f"The capacity covers all {row.active:,.0f} customers at the last snapshot: a ranking"
+            " does not change whom to contact."
+        )
+    return (
+        f"Of the {row.listed:,.0f} customers whom {best} ranks highest, {row.churners_found:,.0f}"
+        f" left ({row.found_share:.0%}, 95 % confidence interval {row.low_share:.0%} to"
+        f" {row.high_share:.0%}); a random list would have contained about"
+        f" {row.random_churners:,.0f}."
+    )
+
+
+def describe_profit_assumptions(economics: Economics) -> str:
+    """Summarise what a profit rests on, or what study.yml has to state before there is any."""
+    if not economics.priced:
+        return (
+            "No profit is computed: `study.yml` gives a capacity and no prices. Add"
+            " `margin_per_customer`, `offer_cost` and `contact_cost` under `economics` to get the"
+            " table of profits."
+        )
+    unit, share = economics.currency, find_acceptance(economics)
+    margin, offer, contact = (
+        write_quantity(value, unit)
+        for value in (economics.margin_per_customer, economics.offer_cost, economics.contact_cost)
+    )
+    return (
+        f"Assumed, not estimated: a customer who is kept is worth {margin} {unit}, the offer costs"
+        f" {offer} {unit} and a contact {contact} {unit}. Of contacted churners {share:.0%} stay on"
+        f" average (beta distribution with {economics.accept_alpha:g} and"
+        f" {economics.accept_beta:g}); customers who would have stayed take the offer all the same;"
+        " one who left within the lead costs a contact only. The share who stay is an effect, which"
+        " only a campaign with a control group can show."
+    )
+
+
+def describe_profit(profit: pd.DataFrame) -> str:
+    """Summarise whether a list by the best model pays; nothing of an empty table.
+
+    Parameters
+    ----------
+    profit : see ``profit.tabulate_profit``
+    """
+    if profit.empty:
+        return ""
+    rows, unit = profit.set_index("policy"), profit.currency.iloc[0]
+    models = profit[profit.model != ""]
+    best = models.loc[models.profit_per_cycle.idxmax()]
+    ceiling = rows.loc[ORACLE]
+    pays = {
+        BETTER: f"**A list by {best.model} pays**",
+        WORSE: "**No list of this length pays: contacting nobody is cheaper**",
+        NO_DIFFERENCE: f"**It is inconclusive whether a list by {best.model} pays**",
+    }[best.against_nobody]
+    against_random = {
+        BETTER: "significantly more than",
+        WORSE: "significantly less than",
+        NO_DIFFERENCE: "not significantly more than",
+    }[best.against_lot]
+    return (
+        f"{pays}: {_write_profit(best)} {unit} a cycle from {best.contacted:,} contacts,"
+        f" {against_random} a random list ({_write_profit(rows.loc[RANDOM])}). Contacting everybody"
+        f" would bring {_write_profit(rows.loc[EVERYBODY])}; an oracle that knows who leaves,"
+        f" {_write_profit(ceiling)}, from {ceiling.contacted:,} contacts. The profit of the best of"
+        " several models is slightly overestimated."
+    )
+
+
+def _write_profit(row: pd.Series) -> str:
+    value, low, high = map(_write_whole, (row.profit_per_cycle, row.low, row.high))
+    return f"{value} ({low} to {high})"
+
+
+def _write_whole(number: float) -> str:
+    return f"{round(number) + 0:,}".replace("-", "−")
+
+
+def profit_table(profit: pd.DataFrame) -> pd.DataFrame:
+    """Return each policy with its profit, its gain over a random list, and its EMPC.
+
+    Parameters
+    ----------
+    profit : see ``profit.tabulate_profit``
+    """
+    if profit.empty:
+        return profit
+    unit = profit.currency.iloc[0]
+    money = {
+        f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"),
+        "more than a random list": ("gain_over_lot", "gain_low", "gain_high"),
+    }
+    cells = {
+        head: [_write_money(*row) for row in profit[[*names]].itertuples(index=False)]
+        for head, names in money.items()
+    }
+    empc = [write_interval(row.empc, row.empc_low, row.empc_high, 2) for row in profit.itertuples()]
+    return pd.DataFrame(
+        {
+            "policy": profit.policy,
+            "contacted": profit.contacted,
+            **cells,
+            f"EMPC, {unit} a customer": empc,
+            "compared with a random list": profit.against_lot,
+        }
+    )
+
+
+def _write_money(value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    numbers = [*map(_write_whole, (value, low, high))]
+    return numbers[0] if low == high else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
+
+
+def describe_gaps(gaps: pd.DataFrame, model: str) -> str:
+    """Summarise which gaps between groups are significant, or that none is.
+
+    Parameters
+    ----------
+    gaps : see ``fairness.score_groups``
+    """
+    if gaps.empty:
+        return (
+            f"No attribute splits these customers into groups of {LEAST_ROWS} or more: gaps"
+            " between groups can't be tested."
+        )
+    significant = gaps[gaps.verdict == SIGNIFICANT_GAP]
+    judged = int((gaps.verdict != TOO_FEW).sum())
+    if significant.empty:
+        unknown = f", {len(gaps) - judged} more lack customers" if judged < len(gaps) else ""
+        return (
+            f"**No significant gap** between groups for {model}: {judged} differences were"
+            f" tested{unknown}. This does not prove that there is none."
+        )
+    listed = "; ".join(
+        f"{row.by}: {row.group} compared with {row.reference}, {_write_gap(row.metric)}"
+        f" {write_interval(row.gap, row.low, row.high)}"
+        for row in significant.itertuples(index=False)
+    )
+    return (
+        f"**{len(significant)} of {judged} differences between groups are significant** for"
+        f" {model}, corrected for the number tested of each attribute: {listed}. A gap in the share"
+        " on the list alone may reflect different churn rates; one in AUC, calibration or churners"
+        " found is the model's."
+    )
+
+
+def _write_gap(metric: str) -> str:
+    words = GAPS[metric].words
+    return words if words.isupper() else words[0].lower() + words[1:]
+
+
+def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
+    """Return the features that lead in any family, by their best rank.
+
+    Features that move the log-loss of no family are left out.
+
+    Parameters
+    ----------
+    drivers : see ``explain_agreement.compare_drivers``
     """
     rows = drivers[(drivers.measure == PERMUTATION) & (drivers.value.abs() >= NOTHING)]
     return [
@@ -237,9 +432,10 @@ def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
     ]
 
 
-def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
-    """Return the leading features with what each family and measure says of them, and the direction
-    as an arrow.
+def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+    """Return the leading features with a column for each family and measure.
+
+    An arrow gives the direction: up means that more of the feature goes with more churn.
     """
     chosen = rank_drivers(drivers, most)
     rows = drivers[drivers.feature.isin(chosen)]
@@ -249,7 +445,7 @@ def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
         for row in rows.itertuples()
     ]
     heads = [
-        HEADINGS[measure].format(family)
+        MEASURE_HEADINGS[measure].format(family)
         for measure, family in zip(rows.measure, rows.family, strict=True)
     ]
     wide = (
@@ -258,24 +454,100 @@ def lay_out_drivers(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
         .loc[chosen, [*dict.fromkeys(heads)]]
         .fillna("")
     )
-    about = (
+    named = (
         rows.drop_duplicates("feature")
         .set_index("feature")
         .loc[chosen, ["description", "together_with"]]
     )
-    also = about.together_with.map(
-        lambda words: f" (with {words.count(';') + 1} like it)" if words else ""
+    group = named.together_with.map(
+        lambda others: f" (with {others.count(';') + 1} like it)" if others else ""
     )
-    return (
-        wide.reset_index(drop=True)
-        .assign(feature=(about.description + also).to_numpy())
-        .pipe(_first, "feature")
-    )
+    table = wide.reset_index(drop=True)
+    table.insert(0, "feature", (named.description + group).to_numpy())
+    return table
 
 
-def lay_out_odds(odds: pd.DataFrame) -> pd.DataFrame:
-    """Return what was estimated, see ``inference.explain_logistic``: description, change, odds
-    ratio, effect in points, inflation.
+def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
+    """Summarise which drivers all families share, and where the families disagree.
+
+    A driver leads a family where permuting it raises the log-loss significantly, and few raise it
+    more.
+
+    Parameters
+    ----------
+    drivers : see ``explain_agreement.compare_drivers``
+    """
+    permuted = drivers[drivers.measure == PERMUTATION]
+    rows = permuted[(permuted.low > 0) & (permuted["rank"] <= most)]
+    by_family = {
+        family: [*rows.description[rows.family == family]] for family in permuted.family.unique()
+    }
+    idle = [family for family, names in by_family.items() if not names]
+    if len(idle) == len(by_family):
+        return (
+            "**No significant drivers**: permuting any group of features raises the log-loss of no"
+            " model significantly."
+        )
+    sentences = [f"In {join_words(idle)} no feature matters significantly."] if idle else []
+    leading = {family: names for family, names in by_family.items() if names}
+    sentences += _describe_shared(leading, most) if len(leading) > 1 else []
+    opposed = _find_opposed(drivers, {*rows.feature})
+    sentences.append(
+        f"**The models disagree on the direction of**: {'; '.join(opposed)}."
+        if opposed
+        else "Where the models have a direction, they agree on it."
+    )
+    return " ".join(map(_capitalise, sentences))
+
+
+def _describe_shared(leading: dict[str, list[str]], most: int) -> list[str]:
+    """Name the drivers that lead in every family, and those that lead in one only."""
+    families, lists = join_words([*leading]), [*leading.values()]
+    shared = [name for name in lists[0] if all(name in names for names in lists)]
+    alone = {
+        family: [name for name in names if sum(name in others for others in lists) == 1]
+        for family, names in leading.items()
+    }
+    return [
+        f"Of up to {most} leading drivers {families} share {len(shared)}: {'; '.join(shared)}."
+        if shared
+        else f"{families} share no leading driver.",
+        *(
+            f"Only {family} relies significantly on {'; '.join(names)}."
+            for family, names in alone.items()
+            if names
+        ),
+    ]
+
+
+def _find_opposed(drivers: pd.DataFrame, features: set[str]) -> list[str]:
+    rows = drivers[drivers.feature.isin(features) & (drivers.direction != 0)]
+    opposed = []
+    for description, part in rows.groupby("description", sort=False):
+        rising, falling = (
+            [
+                *dict.fromkeys(
+                    f"{row.family} by {row.measure}"
+                    for row in part.itertuples()
+                    if row.direction == sign
+                )
+            ]
+            for sign in (1, -1)
+        )
+        if rising and falling:
+            opposed.append(
+                f"{description} (more churn: {join_words(rising)}; less churn:"
+                f" {join_words(falling)})"
+            )
+    return opposed
+
+
+def odds_table(odds: pd.DataFrame) -> pd.DataFrame:
+    """Return what was estimated: description, change, odds ratio, effect in points, inflation.
+
+    Parameters
+    ----------
+    odds : see ``odds_ratios.explain_logistic``
     """
     rows = odds[odds.left_out == ""]
     ratio = [write_interval(row.odds_ratio, row.low, row.high, 2) for row in rows.itertuples()]
@@ -293,39 +565,39 @@ def lay_out_odds(odds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def lay_out_profit(profit: pd.DataFrame) -> pd.DataFrame:
-    """Return each policy with its profit, its gain over a list by lot, and its EMPC, see
-    ``profit.tabulate_profit``.
+def describe_odds(odds: pd.DataFrame) -> str:
+    """Summarise how many odds ratios are significant, on whom, and what was left out and why.
+
+    Parameters
+    ----------
+    odds : see ``odds_ratios.explain_logistic``
     """
-    if profit.empty:
-        return profit
-    unit = profit.currency.iloc[0]
-    money = {
-        f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"),
-        "more than by lot": ("gain_over_lot", "gain_low", "gain_high"),
-    }
-    cells = {
-        head: [_write_money(*row) for row in profit[[*names]].itertuples(index=False)]
-        for head, names in money.items()
-    }
-    empc = [write_interval(row.empc, row.empc_low, row.empc_high, 2) for row in profit.itertuples()]
-    return pd.DataFrame(
-        {
-            "policy": profit.policy,
-            "contacted": profit.contacted,
-            **cells,
-            f"EMPC, {unit} a customer": empc,
-            "against lot": profit.against_lot,
-        }
+    rows = odds[odds.left_out == ""]
+    significant = rows[rows.p_value < SIGNIFICANCE_LEVEL / max(len(rows), 1)]
+    chosen = (
+        f"chosen on another half of the customers ({odds.n_choosing.iloc[0]:,} rows)"
+        if odds.n_choosing.iloc[0]
+        else "with no choice by their outcome"
     )
-
-
-def _write_money(value: float, low: float, high: float) -> str:
-    if not np.isfinite(value):
-        return "–"
-    numbers = [f"{round(number) + 0:,}".replace("-", "−") for number in (value, low, high)]
-    return numbers[0] if low == high else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
-
-
-def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    return table[[column, *(name for name in table if name != column)]]
+    result = (
+        f"**{len(significant)} of {len(rows)} odds ratios differ significantly from 1** (corrected"
+        " for their number), with the smallest p-values of"
+        f" {'; '.join(dict.fromkeys(significant.description[:5]))}."
+        if len(significant)
+        else f"**none of {len(rows)} odds ratios differs significantly from 1** (corrected for"
+        " their number)."
+    )
+    reasons = odds.left_out[odds.left_out != ""].str.split(":").str[0].value_counts()
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    separated = "; ".join(
+        f"{row.description} ({row.left_out.partition(': ')[2]})"
+        for row in odds[odds.left_out.str.startswith("separated")].itertuples()
+    )
+    return " ".join(
+        [
+            f"Estimated on {odds.n.iloc[0]:,} training rows, {chosen}: {result}",
+            *([f"Left out: {left_out}."] if left_out else []),
+            *([f"**Separated**: {separated}."] if separated else []),
+            "These are associations, not effects.",
+        ]
+    )

@@ -55,7 +55,7 @@ def test_the_fit_on_cdnow_is_the_published_one(mirror):
     lines["day"] = pd.to_datetime(lines.date.astype(str))
     days = lines[lines.day <= "1997-09-30"].groupby("sampleid").day.agg(["min", "max", "nunique"])
     weeks = pd.Timedelta(weeks=1)
-    found = beta_geo.fit_rhythm(
+    found = beta_geo.fit_transactions(
         pd.DataFrame(
             {
                 "n_repeat": days["nunique"] - 1,
@@ -72,7 +72,7 @@ def test_the_fit_on_cdnow_is_the_published_one(mirror):
 def test_likelihood_and_chance_of_being_alive_worked_by_hand():
     # all parameters 1. No repeat until 1: (1/2)^1. One repeat at 1 of 3: B(1,2)/B(1,1) / 4² = 1/32
     # alive, B(2,1)/B(1,1) / 2² = 1/8 not
-    likelihood, chance = beta_geo.weigh_history(
+    likelihood, chance = beta_geo.evaluate_history(
         np.ones(4), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 3.0])
     )
     assert np.exp(likelihood) == pytest.approx([1 / 2, 5 / 32])
@@ -90,7 +90,7 @@ def test_the_chance_of_being_alive_ranks_and_the_labels_say_how_many():
     table, times = simulate(4000, (0.8, 8.0, 0.8, 2.5), 60, 110, 0)
     silent = ~((times > 60) & (times <= 90)).any(axis=1)
     model = alive_classifier.AliveUntil(0, 30, gone=True).fit(table, silent)
-    chance, risk = beta_geo.predict_alive(table, model.rhythm_), model.predict_proba(table)[:, 1]
+    chance, risk = beta_geo.predict_alive(table, model.btyd_), model.predict_proba(table)[:, 1]
     assert (np.diff(risk[np.argsort(-chance, kind="stable")]) >= -1e-12).all()
     assert risk.mean() == pytest.approx(silent.mean(), abs=1e-3)
 
@@ -98,9 +98,9 @@ def test_the_chance_of_being_alive_ranks_and_the_labels_say_how_many():
 def test_silence_without_lead_worked_by_hand():
     # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then silent with (2/4)^2; a new customer at T =
     # 0: (1/3)^1
-    assert beta_geo.predict_silence(histories((1, 1, 1), (0, 0, 0)), ONES, 0, 2) == pytest.approx(
-        [1 - 1 / 2 * (1 - 1 / 4), 1 / 3]
-    )
+    assert beta_geo.predict_inactivity(
+        histories((1, 1, 1), (0, 0, 0)), ONES, 0, 2
+    ) == pytest.approx([1 - 1 / 2 * (1 - 1 / 4), 1 / 3])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
     share = np.outer(rate_share / rate_share.sum(), drop_share / drop_share.sum())
     comes = (share * np.exp(-rate * drop * 5) * -np.expm1(-rate * 12)).sum()
     count = (share * -np.expm1(-rate * drop * 12) / drop).sum()
-    assert beta_geo.predict_silence(histories(history), rhythm, 5, 12)[0] == pytest.approx(
+    assert beta_geo.predict_inactivity(histories(history), rhythm, 5, 12)[0] == pytest.approx(
         1 - chance * comes, rel=1e-8
     )
     assert beta_geo.predict_purchases(histories(history), rhythm, 12)[0] == pytest.approx(
@@ -145,7 +145,7 @@ def test_where_nobody_ever_drops_out_purchases_go_on_at_the_customers_own_rate(c
         365 * np.array([2, 14, 82]) / 330, rel=1e-3
     )
     quiet = (330 / 360) ** np.array([2.0, 14.0, 82.0])
-    assert beta_geo.predict_silence(table, rhythm, 5, 30) == pytest.approx(quiet, rel=1e-3)
+    assert beta_geo.predict_inactivity(table, rhythm, 5, 30) == pytest.approx(quiet, rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -161,7 +161,7 @@ def test_predictions_agree_with_customers_simulated_by_the_models_story(seed):
     frame = pd.DataFrame(
         {
             "group": group,
-            "silent": silent - beta_geo.predict_silence(table, rhythm, 7, 20),
+            "silent": silent - beta_geo.predict_inactivity(table, rhythm, 7, 20),
             "later": later - beta_geo.predict_purchases(table, rhythm, 20),
         }
     )
@@ -175,7 +175,7 @@ def test_predictions_agree_with_customers_simulated_by_the_models_story(seed):
 def test_the_fit_recovers_the_truth_within_its_intervals(seed):
     truth = np.array([0.8, 10.0, 0.7, 2.5])
     table, _ = simulate(20_000, tuple(truth), 40, 41, seed)
-    found = beta_geo.fit_rhythm(table).tabulate()
+    found = beta_geo.fit_transactions(table).tabulate()
     assert (np.abs(np.log(found.value / truth)) < 3.5 * found.se / found.value).all()
     assert (found.se / found.value).between(0.005, 0.2).all()
 
@@ -191,7 +191,7 @@ def test_the_gradient_is_that_of_the_likelihood():
 def test_another_unit_of_time_changes_alpha_alone():
     table, _ = simulate(3_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 1)
     weeks, days = (
-        beta_geo.fit_rhythm(
+        beta_geo.fit_transactions(
             table.assign(recency_days=table.recency_days * unit, age_days=table.age_days * unit)
         )
         for unit in (1, 7)
@@ -204,7 +204,10 @@ def test_another_unit_of_time_changes_alpha_alone():
 
 def test_customers_twice_tell_the_same_with_errors_smaller_by_the_root_of_two():
     table, _ = simulate(3_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 2)
-    once, twice = beta_geo.fit_rhythm(table), beta_geo.fit_rhythm(pd.concat([table, table]))
+    once, twice = (
+        beta_geo.fit_transactions(table),
+        beta_geo.fit_transactions(pd.concat([table, table])),
+    )
     assert twice.parameters == pytest.approx(once.parameters, rel=1e-4)
     assert twice.log_likelihood == pytest.approx(2 * once.log_likelihood)
     assert twice.tabulate().se.to_numpy() == pytest.approx(
@@ -218,7 +221,7 @@ def test_where_nobody_drops_out_the_interval_is_empty_and_the_prediction_stands(
     table = pd.DataFrame(
         {"n_repeat": x, "recency_days": np.where(x > 0, 100 - 100 / (x + 1), 0), "age_days": 100.0}
     )  # the last in its place
-    found = beta_geo.fit_rhythm(table)
+    found = beta_geo.fit_transactions(table)
     assert found.tabulate().se.isna().all()
     assert (beta_geo.predict_alive(table, found) > 0.95).all()
 
@@ -227,7 +230,7 @@ def test_without_a_single_return_the_fit_is_refused():
     with pytest.raises(
         StudyError, match="expected some customers with a repeat purchase, got 3 without any"
     ):
-        beta_geo.fit_rhythm(histories((0, 0, 10), (0, 0, 20), (0, 0, 0)))
+        beta_geo.fit_transactions(histories((0, 0, 10), (0, 0, 20), (0, 0, 0)))
 
 
 @pytest.mark.parametrize(
@@ -235,12 +238,12 @@ def test_without_a_single_return_the_fit_is_refused():
 )
 def test_a_history_that_contradicts_itself_is_refused(row):
     with pytest.raises(StudyError, match="got 1 of 2 rows"):
-        beta_geo.fit_rhythm(histories((1, 2, 5), row))
+        beta_geo.fit_transactions(histories((1, 2, 5), row))
 
 
 def test_a_customer_with_thousands_of_purchases_gets_finite_predictions():
     rows = histories((5_000, 365, 365), (5_000, 200, 365))
-    silent = beta_geo.predict_silence(
+    silent = beta_geo.predict_inactivity(
         rows, Fit(np.array([0.243, 30.9, 0.793, 2.426]), np.eye(4), 0.0, 1, beta_geo.NAMES), 7, 90
     )
     assert (
@@ -253,7 +256,7 @@ def test_a_longer_horizon_is_never_more_silent():
     table, _ = simulate(500, (0.8, 10.0, 0.7, 2.5), 40, 41, 3)
     rhythm = Fit(np.array([0.8, 10.0, 0.7, 2.5]), np.eye(4), 0.0, 1, beta_geo.NAMES)
     spans = np.stack(
-        [beta_geo.predict_silence(table, rhythm, 7, horizon) for horizon in (0, 1, 10, 100, 1e6)]
+        [beta_geo.predict_inactivity(table, rhythm, 7, horizon) for horizon in (0, 1, 10, 100, 1e6)]
     )
     assert spans[0] == pytest.approx(1)
     assert (np.diff(spans, axis=0) <= 1e-12).all()
@@ -341,8 +344,8 @@ def test_the_classifier_fits_on_the_last_snapshot_and_on_no_label():
     )
     both = pd.concat([earlier, table.assign(snapshot=pd.Timestamp("2024-06-30"))])
     model = clone(alive_classifier.AliveUntil(7, 20)).fit(both, np.ones(len(both), bool))
-    assert model.rhythm_.parameters == pytest.approx(beta_geo.fit_rhythm(table).parameters)
-    expected = beta_geo.predict_silence(table, model.rhythm_, 7, 20)
+    assert model.btyd_.parameters == pytest.approx(beta_geo.fit_transactions(table).parameters)
+    expected = beta_geo.predict_inactivity(table, model.btyd_, 7, 20)
     assert model.predict_proba(table) == pytest.approx(np.column_stack([1 - expected, expected]))
 
 
@@ -350,7 +353,7 @@ def test_the_classifier_fits_on_everybodys_histories_where_it_has_them():
     table, _ = simulate(5_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 5)
     active = table[(table.recency_days > 30) | (table.n_repeat == 0)]
     given = alive_classifier.AliveUntil(7, 20, table).fit(active)
-    assert given.rhythm_.parameters == pytest.approx(beta_geo.fit_rhythm(table).parameters)
-    assert given.rhythm_.parameters != pytest.approx(
-        alive_classifier.AliveUntil(7, 20).fit(active).rhythm_.parameters, rel=0.05
+    assert given.btyd_.parameters == pytest.approx(beta_geo.fit_transactions(table).parameters)
+    assert given.btyd_.parameters != pytest.approx(
+        alive_classifier.AliveUntil(7, 20).fit(active).btyd_.parameters, rel=0.05
     )

@@ -44,7 +44,7 @@ def weeks(cdnow) -> pd.DataFrame:
 def test_the_fit_on_cdnow_is_the_published_one(weeks):
     # Fader, Hardie & Lee (2005), doi:10.1287/mksc.1040.0098, table 2: r .553, alpha 10.578, s .606,
     # beta 11.669, log-likelihood -9595.0
-    found = pareto_nbd.fit_rhythm(weeks)
+    found = pareto_nbd.fit_transactions(weeks)
     assert found.parameters == pytest.approx([0.553, 10.578, 0.606, 11.669], rel=2e-3)
     assert round(found.log_likelihood, 1) == -9595.0
     table = found.tabulate().set_index("parameter")
@@ -52,7 +52,7 @@ def test_the_fit_on_cdnow_is_the_published_one(weeks):
 
 
 def test_the_holdout_on_cdnow_is_the_published_one(weeks):
-    expected = pareto_nbd.predict_purchases(weeks, pareto_nbd.fit_rhythm(weeks), 39)
+    expected = pareto_nbd.predict_purchases(weeks, pareto_nbd.fit_transactions(weeks), 39)
     assert np.sqrt(((expected - weeks.later) ** 2).mean()) == pytest.approx(1.603, abs=5e-4)
     assert expected.sum() / weeks.later.sum() - 1 == pytest.approx(-0.115, abs=5e-4)
 
@@ -95,7 +95,7 @@ def test_likelihood_and_chance_of_being_alive_equal_the_integrals(parameters, hi
 
     both = weigh("both")
     scale = alpha**r * beta**s / (np.exp(pareto_nbd.gammaln(r)) * np.exp(pareto_nbd.gammaln(s)))
-    likelihood, chance = pareto_nbd.weigh_history(
+    likelihood, chance = pareto_nbd.evaluate_history(
         np.array(parameters), *(np.array([number], float) for number in history)
     )
     assert np.exp(likelihood[0]) == pytest.approx(scale * both, rel=2e-3)
@@ -125,7 +125,7 @@ def simulate(
 def test_parameters_chances_and_purchases_of_simulated_customers_are_recovered():
     true = (0.8, 12.0, 0.7, 20.0)
     table, alive_now, later = simulate(20_000, true, 60, 90, 0)
-    found = pareto_nbd.fit_rhythm(table)
+    found = pareto_nbd.fit_transactions(table)
     rows = found.tabulate()
     assert ((rows.value - true).abs() < 3.5 * rows.se).all()
     chance, expected = (
@@ -142,8 +142,8 @@ def test_parameters_chances_and_purchases_of_simulated_customers_are_recovered()
 def test_units_of_time_and_money_change_units_alone():
     table, *_ = simulate(3000, (0.8, 12.0, 0.7, 20.0), 60, 90, 1)
     days, weeks = (
-        pareto_nbd.fit_rhythm(table),
-        pareto_nbd.fit_rhythm(
+        pareto_nbd.fit_transactions(table),
+        pareto_nbd.fit_transactions(
             table.assign(recency_days=table.recency_days / 7, age_days=table.age_days / 7)
         ),
     )
@@ -186,10 +186,10 @@ def test_amounts_that_nobody_repeats_are_one_sentence():
 def test_both_models_refuse_the_same_histories():
     for model in (beta_geo, pareto_nbd):
         with pytest.raises(StudyError, match="both 0 or neither"):
-            model.fit_rhythm(
+            model.fit_transactions(
                 pd.DataFrame({"n_repeat": [1.0], "recency_days": [0.0], "age_days": [5.0]})
             )
         with pytest.raises(StudyError, match="repeat purchase"):
-            model.fit_rhythm(
+            model.fit_transactions(
                 pd.DataFrame({"n_repeat": [0.0], "recency_days": [0.0], "age_days": [5.0]})
             )

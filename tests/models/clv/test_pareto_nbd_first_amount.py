@@ -40,14 +40,17 @@ def drawn(n: int, buys: float, leaves: float, seed: int = 0) -> tuple[pd.DataFra
 
 def test_parameters_of_simulated_customers_are_recovered():
     histories, _ = drawn(20_000, 1.5, 0.8)
-    rows = pareto_nbd_first_amount.fit_rhythm(histories).tabulate().set_index("parameter")
+    rows = pareto_nbd_first_amount.fit_transactions(histories).tabulate().set_index("parameter")
     for name, true in {"r": 0.8, "s": 0.7, "buys_more": 1.5, "leaves_sooner": 0.8}.items():
         assert abs(rows.value[name] - true) < 3.5 * rows.se[name], name
 
 
 def test_a_first_amount_that_tells_nothing_changes_hardly_anything():
     histories, _ = drawn(5000, 1.0, 1.0)
-    found, plain = pareto_nbd_first_amount.fit_rhythm(histories), pareto_nbd.fit_rhythm(histories)
+    found, plain = (
+        pareto_nbd_first_amount.fit_transactions(histories),
+        pareto_nbd.fit_transactions(histories),
+    )
     assert (
         0 <= found.log_likelihood - plain.log_likelihood < 8
     )  # twice it is chi-squared with 2 degrees of freedom: above 16 once in 3,000
@@ -61,10 +64,10 @@ def test_a_first_amount_that_tells_nothing_changes_hardly_anything():
 def test_with_both_ratios_1_the_likelihood_is_that_of_pareto_nbd():
     histories, _ = drawn(200, 1.0, 1.0)
     columns = [histories[name].to_numpy(float) for name in purchase_history.HISTORY]
-    found = pareto_nbd_first_amount.weigh_history(
+    found = pareto_nbd_first_amount.evaluate_history(
         np.array([*TRUE, 1.0, 1.0]), *columns, np.log(histories.first_amount.to_numpy())
     )
-    plain = pareto_nbd.weigh_history(np.array(TRUE), *columns)
+    plain = pareto_nbd.evaluate_history(np.array(TRUE), *columns)
     assert found[0] == pytest.approx(plain[0]) and found[1] == pytest.approx(plain[1])
 
 
@@ -76,7 +79,7 @@ def test_purchases_and_silence_are_as_often_as_the_model_says():
     rhythm = Fit(parameters, np.eye(6), 0.0, 1, pareto_nbd_first_amount.NAMES)
     expected, silent = (
         pareto_nbd_first_amount.predict_purchases(histories, rhythm, 100),
-        pareto_nbd_first_amount.predict_silence(histories, rhythm, 0, 100),
+        pareto_nbd_first_amount.predict_inactivity(histories, rhythm, 0, 100),
     )
     for part in np.array_split(np.argsort(expected, kind="stable"), 5):
         assert later[part].mean() == pytest.approx(
@@ -108,7 +111,10 @@ def test_the_first_amount_betters_the_likelihood_on_cdnow_by_24(mirror):
         .astype(float)
         .assign(first_amount=before.sort_values("day").groupby("sampleid").sales.first())
     )
-    found, plain = pareto_nbd_first_amount.fit_rhythm(histories), pareto_nbd.fit_rhythm(histories)
+    found, plain = (
+        pareto_nbd_first_amount.fit_transactions(histories),
+        pareto_nbd.fit_transactions(histories),
+    )
     assert found.log_likelihood - plain.log_likelihood == pytest.approx(24.1, abs=0.2)
 
 
@@ -165,7 +171,7 @@ def test_silence_of_pareto_nbd_equals_the_integral_over_both_rates(lead):
         dblquad(lambda a, b, k=k: inner(a, b)[k], 1e-9, 1, 0, 1.5, epsrel=1e-6)[0] for k in (0, 1)
     )
     chance = pareto_nbd.predict_alive(history, rhythm)[0]
-    assert pareto_nbd.predict_silence(history, rhythm, lead, 90)[0] == pytest.approx(
+    assert pareto_nbd.predict_inactivity(history, rhythm, lead, 90)[0] == pytest.approx(
         1 - chance * buys / whole, abs=2e-4
     )
 
@@ -176,10 +182,10 @@ def test_bg_nbd_draws_what_it_expects():
     assert later.mean() == pytest.approx(
         beta_geo.predict_purchases(histories, rhythm, 100).mean(), abs=4 * later.std() / 200
     )
-    assert beta_geo.fit_rhythm(histories).parameters[:2] == pytest.approx([0.6, 40], rel=0.08)
+    assert beta_geo.fit_transactions(histories).parameters[:2] == pytest.approx([0.6, 40], rel=0.08)
 
 
 def test_first_amounts_that_are_all_equal_are_one_sentence():
     histories, _ = drawn(100, 1.0, 1.0)
     with pytest.raises(StudyError, match="expected first amounts that differ, got 100 equal ones"):
-        pareto_nbd_first_amount.fit_rhythm(histories.assign(first_amount=9.0))
+        pareto_nbd_first_amount.fit_transactions(histories.assign(first_amount=9.0))

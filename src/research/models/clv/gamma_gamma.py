@@ -1,9 +1,9 @@
-"""What a purchase is worth: Gamma-Gamma (Fader, Hardie & Lee 2005), which draws the mean of few
-purchases towards that of all customers.
+"""Spend per purchase by Gamma-Gamma (Fader, Hardie & Lee 2005).
 
-A customer's amounts scatter around a mean of its own (gamma, shape p); the means vary between
-customers (inverse gamma, shape q, scale v). Amounts are taken to have nothing to do with how often
-a customer buys; ``correlate`` says how far the data agree.
+The mean of few purchases is shrunk towards that of all customers. A customer's amounts scatter
+around a mean of its own (gamma, shape p); the means vary between customers (inverse gamma, shape q,
+scale v). Amounts are assumed to be independent of how often a customer buys; ``correlate`` measures
+how far the data agree.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from scipy.special import gammaln
 
 from research.errors import StudyError
 from research.models.clv.max_likelihood import (
-    REACH,
+    MAX_LOG,
     Fit,
-    find_covariance,
-    measure_curve,
-    measure_slope,
+    compute_covariance,
+    numeric_gradient,
+    numeric_hessian,
 )
 
 SPENDING = ["n_repeat", "mean_amount"]
@@ -30,9 +30,8 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
     Parameters
     ----------
     purchases : DataFrame with columns n_repeat and mean_amount
-        One row per customer: how many repeat purchases, and their mean amount. Who never came back
-        has none; who spent nothing, or took back more than was bought, has no rhythm of amounts:
-        neither is learned from.
+        One row per customer: how many repeat purchases, and their mean amount. Customers who never
+        came back, who spent nothing, or who returned more than they bought are left out.
 
     Raises
     ------
@@ -53,29 +52,29 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
     repeats, mean = (rows[column].to_numpy(float) for column in SPENDING)
     unit = mean.mean()
     arguments = (repeats, mean / unit)
-    found = minimize(
+    fitted = minimize(
         _loss,
         np.zeros(3),
         arguments,
         "L-BFGS-B",
-        jac=_slope,
-        bounds=[(-REACH, REACH)] * 3,
+        jac=_gradient,
+        bounds=[(-MAX_LOG, MAX_LOG)] * 3,
         options={"maxiter": 1000, "ftol": 1e-15},
     )
-    covariance = find_covariance(
-        found.x, lambda: measure_curve(_slope, found.x, arguments), len(rows)
+    covariance = compute_covariance(
+        fitted.x, lambda: numeric_hessian(_gradient, fitted.x, arguments), len(rows)
     )
-    parameters = np.exp(found.x) * [1, 1, unit]
+    parameters = np.exp(fitted.x) * [1, 1, unit]
     return Fit(
         parameters,
         covariance,
-        float(weigh_spending(parameters, repeats, mean).sum()),
+        float(log_likelihood(parameters, repeats, mean).sum()),
         len(rows),
         NAMES,
     )
 
 
-def weigh_spending(parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def log_likelihood(parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Return the log-likelihood of each customer's mean amount."""
     p, q, v = parameters
     shape = p * repeats
@@ -89,19 +88,19 @@ def weigh_spending(parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray
 
 
 def _loss(logs: np.ndarray, repeats: np.ndarray, mean: np.ndarray) -> float:
-    return -weigh_spending(np.exp(logs), repeats, mean).mean()
+    return -log_likelihood(np.exp(logs), repeats, mean).mean()
 
 
-def _slope(logs: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
-    return measure_slope(_loss, logs, *arguments)
+def _gradient(logs: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
+    return numeric_gradient(_loss, logs, *arguments)
 
 
 def predict_spend(purchases: pd.DataFrame, spend: Fit) -> np.ndarray:
     """Return the expected amount of each customer's next purchase: (rows,).
 
-    Who never came back gets the mean of all; who came back and brought nothing, or took back more
-    than was bought, 0. Infinite where p times the repeat purchases and q are together 1 or less:
-    then the data tell of no mean.
+    Customers who never came back get the mean of all; those who came back and spent nothing, or
+    returned more than they bought, 0. Infinite where p times the repeat purchases and q are
+    together 1 or less: then there is no mean.
     """
     p, q, v = spend.parameters
     repeats, mean = (np.nan_to_num(purchases[column].to_numpy(float)) for column in SPENDING)
@@ -113,8 +112,6 @@ def predict_spend(purchases: pd.DataFrame, spend: Fit) -> np.ndarray:
 
 
 def correlate(purchases: pd.DataFrame) -> float:
-    """Return the rank correlation between how often customers come back and what they spend, which
-    the model takes to be 0.
-    """
+    """Return the rank correlation of repeat purchases and mean amount; the model assumes 0."""
     rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
     return float(rows.n_repeat.corr(rows.mean_amount, method="spearman"))
