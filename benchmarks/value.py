@@ -72,7 +72,7 @@ def measure(customers: int) -> dict[str, float | str]:
     began = at = time.perf_counter()
     rhythms = {}
     for name, model in expected_value.MODELS.items():
-        rhythms[name] = model.fit_rhythm(histories)
+        rhythms[name] = model.fit_transactions(histories)
         seconds[f"fit {name}"], at = time.perf_counter() - at, time.perf_counter()
     spend = fit_spend(histories)
     seconds["fit Gamma-Gamma"], at = time.perf_counter() - at, time.perf_counter()

@@ -49,7 +49,7 @@ def value_non_contractual(
         np.array([table[name].to_numpy() for table in refitted]).reshape(refits, len(histories))
         for name in ("value", "value_if_kept")
     )
-    risk = model.estimator.predict_silence(
+    risk = model.estimator.predict_inactivity(
         histories, fit, study.churn.lead_days, study.churn.horizon_days
     )
     columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": risk}
@@ -88,7 +88,7 @@ def _refit(
     size = min(MAX_CUSTOMERS, len(histories))
     rows = histories.iloc[np.random.default_rng(seed).integers(len(histories), size=size)]
     try:
-        refit, respend = model.estimator.fit_rhythm(rows), fit_spend(rows)
+        refit, respend = model.estimator.fit_transactions(rows), fit_spend(rows)
     except StudyError:
         return fit, spend
     has_mean = respend.parameters[1] > 1

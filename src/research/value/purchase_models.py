@@ -80,7 +80,7 @@ def fit_purchase_models(histories: pd.DataFrame) -> dict[str, Fit]:
         "first_amount" in histories and np.ptp(pareto_nbd_first_amount.read_first(histories)) > 0
     )
     return {
-        name: model.estimator.fit_rhythm(histories)
+        name: model.estimator.fit_transactions(histories)
         for name, model in MODELS.items()
         if name != WITH_FIRST_AMOUNT or amounts_differ
     }
