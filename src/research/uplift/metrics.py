@@ -1,27 +1,28 @@
 """Scores of rankings by effect in a randomised trial: who is ranked first should gain most.
 
-``docs/uplift-scores.md`` defines them. Curves are drawn from the outcomes of customers in the arm
+``docs/uplift-scores.md`` defines them. ``METRICS`` lists them; a new one is one function of
+``JudgedRanking`` and one record. Curves are drawn from the outcomes of customers in the arm
 and in control, weighted by the inverse of their propensity; RATE, calibration and the gain of a
 policy from doubly robust scores of all customers. Every score is written for a matrix of weights
 (resamples by rows); rows that tie share their place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
 from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.reporting.metric import Metric, index_metrics
 from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import Sample, centre, subtract_control
 from research.uplift.learners.families import NOT_EFFECTS, find_family
 
 MAX_STEPS = 200  # of a ranking, between which a curve is taken as straight
-TOP_SHARES = (0.1, 0.3)
-CURVES = {"auuc": "uplift", "qini": "qini", "adjusted_qini": "adjusted_qini"}
-EFFECT_METRICS = ("slope", "gain")  # of predicted effects, not of rankings
+RANKING, EFFECTS = "ranking", "effects"  # what a score judges: effects need their own unit
 BEST_ARM = "best arm"
 KEYS = ["outcome", "arm", "model", "family"]
 SCORES = [
@@ -126,6 +127,154 @@ def compute_area(share: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return np.trapezoid(curve, share, axis=1) - curve[:, -1] / 2
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedRanking:
+    """Effects of one arm, or any numbers to rank by, and the customers that judge them.
+
+    Attributes
+    ----------
+    effects : (rows,)
+    arm : position of the arm in ``sample.arms``
+    sample : outcomes, arms and propensities of the rows
+    scores : (rows, arms), doubly robust
+    weights : (weights, rows), how often each row counts
+    strata : (rows,), within which rows are ranked against each other
+    """
+
+    effects: np.ndarray
+    arm: int
+    sample: Sample
+    scores: np.ndarray
+    weights: np.ndarray
+    strata: np.ndarray
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """The effects, centred within their stratum: (rows,)."""
+        return np.round(centre(self.effects, self.strata), 12)
+
+    @cached_property
+    def change(self) -> np.ndarray:
+        """Doubly robust scores of the arm less those of control: (rows,)."""
+        return subtract_control(self.scores)[:, self.arm - 1]
+
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """The curves of the customers in the arm and in control, see ``compute_curves``."""
+        inside = (self.sample.arm == self.arm) | (self.sample.arm == 0)
+        return compute_curves(
+            rank(self.ranked[inside]),
+            (self.sample.arm[inside] == self.arm).astype(int),
+            self.sample.outcome[inside],
+            self.sample.propensity[inside],
+            self.weights[:, inside],
+        )
+
+    @cached_property
+    def excess(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The targeting operator characteristic: width, share and excess of each step."""
+        steps, weights = rank(self.ranked), self.weights
+        size = steps.add_up(weights, np.ones(len(self.change)))
+        total = steps.add_up(weights, self.change)
+        share, average = size / size[:, -1:], total[:, -1:] / size[:, -1:]
+        excess = np.where(size > 0, _divide(total, size) - average, 0)
+        width = np.diff(np.column_stack([np.zeros(len(weights)), share]), axis=1)
+        return width, share, excess
+
+
+def _area_of(curve: str) -> Callable[[JudgedRanking], np.ndarray]:
+    """Return the score that is the area of a curve."""
+    return lambda ranking: compute_area(ranking.curves["share"], ranking.curves[curve])
+
+
+def _effect_among(top: float) -> Callable[[JudgedRanking], np.ndarray]:
+    """Return the score that is the effect among a top share of the ranking."""
+
+    def effect(ranking: JudgedRanking) -> np.ndarray:
+        pairs = zip(ranking.curves["share"], ranking.curves["uplift"], strict=True)
+        return np.array([np.interp(top, *pair) for pair in pairs]) / top
+
+    return effect
+
+
+def _autoc(ranking: JudgedRanking) -> np.ndarray:
+    """Area below the targeting operator characteristic.
+
+    Yadlowsky, Fleming, Shah, Brunskill & Wager 2025, doi:10.1080/01621459.2024.2393466.
+    """
+    width, _, excess = ranking.excess
+    return (width * excess).sum(axis=1)
+
+
+def _rate_qini(ranking: JudgedRanking) -> np.ndarray:
+    """The same area, weighted by the share listed (Qini)."""
+    width, share, excess = ranking.excess
+    return (width * share * excess).sum(axis=1)
+
+
+def _slope(ranking: JudgedRanking) -> np.ndarray:
+    """Slope of doubly robust scores on predicted effects: 1 is ideal, below 1 they are too extreme."""
+    effects, weights = ranking.ranked, ranking.weights
+    change = centre(ranking.change, ranking.strata)
+    size = weights.sum(axis=1)
+    mean, target = weights @ effects / size, weights @ change / size
+    spread = weights @ effects**2 / size - mean**2
+    return np.divide(
+        weights @ (effects * change) / size - mean * target,
+        spread,
+        out=np.full(len(size), np.nan),
+        where=spread > 1e-18,
+    )
+
+
+def _gain(ranking: JudgedRanking) -> np.ndarray:
+    """Gain of contacting whoever has an effect above 0, see ``_compute_gain``."""
+    chosen = ranking.effects[:, None] > 0
+    return _compute_gain(chosen, ranking.change[:, None], ranking.weights)
+
+
+def _compute_gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the gain per customer of choosing by effect over the best uniform policy: one arm for
+    all, or none.
+    """
+    size = weights.sum(axis=1)
+    uniform = np.maximum((weights @ change / size[:, None]).max(axis=1), 0)
+    return weights @ (chosen * change).sum(axis=1) / size - uniform
+
+
+METRICS = index_metrics(
+    Metric(name="auuc", words="AUUC", better="more", function=_area_of("uplift"), judges=RANKING),
+    Metric(name="qini", words="Qini", better="more", function=_area_of("qini"), judges=RANKING),
+    Metric(
+        name="adjusted_qini",
+        words="adjusted Qini",
+        better="more",
+        function=_area_of("adjusted_qini"),
+        judges=RANKING,
+    ),
+    Metric(
+        name="uplift_at_10",
+        words="effect, top 10 %",
+        better="more",
+        function=_effect_among(0.1),
+        judges=RANKING,
+    ),
+    Metric(
+        name="uplift_at_30",
+        words="effect, top 30 %",
+        better="more",
+        function=_effect_among(0.3),
+        judges=RANKING,
+    ),
+    Metric(name="autoc", words="AUTOC", better="more", function=_autoc, judges=RANKING),
+    Metric(
+        name="rate_qini", words="RATE, Qini", better="more", function=_rate_qini, judges=RANKING
+    ),
+    Metric(name="slope", words="slope", better="ideal", ideal=1.0, function=_slope, judges=EFFECTS),
+    Metric(name="gain", words="gain", better="more", function=_gain, judges=EFFECTS),
+)
+
+
 def score_ranking(
     effects: np.ndarray,
     arm: int,
@@ -142,77 +291,17 @@ def score_ranking(
     effects : (rows,), predicted, or any number to rank by
     arm : position of the arm in ``sample.arms``
     scores : (rows, arms), doubly robust
+    model : its name; models that predict no effects have no scores of effects
     strata : (rows,), within which rows are ranked against each other, see
         ``cross_fitting.CrossFit``; all of them unless given
     """
     strata = np.zeros(len(effects), int) if strata is None else strata
-    ranked = np.round(centre(effects, strata), 12)
-    change = subtract_control(scores)[:, arm - 1]
-    values = _score_curves(ranked, arm, sample, weights)
-    values |= _compute_rate(rank(ranked), change, weights)
-    if model not in NOT_EFFECTS:
-        values["slope"] = _compute_slope(ranked, centre(change, strata), weights)
-        values["gain"] = _compute_gain(effects[:, None] > 0, change[:, None], weights)
-    return values
-
-
-def _score_curves(ranked: np.ndarray, arm: int, sample: Sample, weights: np.ndarray) -> Scores:
-    """Return the areas of the curves, and the effects among the top shares."""
-    inside = (sample.arm == arm) | (sample.arm == 0)
-    curves = compute_curves(
-        rank(ranked[inside]),
-        (sample.arm[inside] == arm).astype(int),
-        sample.outcome[inside],
-        sample.propensity[inside],
-        weights[:, inside],
-    )
-    values = {name: compute_area(curves["share"], curves[curve]) for name, curve in CURVES.items()}
-    for top in TOP_SHARES:
-        pairs = zip(curves["share"], curves["uplift"], strict=True)
-        values[f"uplift_at_{round(100 * top)}"] = (
-            np.array([np.interp(top, *pair) for pair in pairs]) / top
-        )
-    return values
-
-
-def _compute_rate(steps: RankingSteps, change: np.ndarray, weights: np.ndarray) -> Scores:
-    """Return the area below the targeting operator characteristic: plain (AUTOC), and weighted by
-    the share listed (Qini).
-
-    Yadlowsky, Fleming, Shah, Brunskill & Wager 2025, doi:10.1080/01621459.2024.2393466.
-    """
-    size, total = steps.add_up(weights, np.ones(len(change))), steps.add_up(weights, change)
-    share, average = size / size[:, -1:], total[:, -1:] / size[:, -1:]
-    excess = np.where(size > 0, _divide(total, size) - average, 0)
-    width = np.diff(np.column_stack([np.zeros(len(weights)), share]), axis=1)
+    ranking = JudgedRanking(effects, arm, sample, scores, weights, strata)
     return {
-        "autoc": (width * excess).sum(axis=1),
-        "rate_qini": (width * share * excess).sum(axis=1),
+        name: metric.function(ranking)
+        for name, metric in METRICS.items()
+        if metric.judges == RANKING or model not in NOT_EFFECTS
     }
-
-
-def _compute_slope(effects: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the slope of doubly robust scores on predicted effects: 1 where they come true, below
-    where they are too far apart.
-    """
-    size = weights.sum(axis=1)
-    mean, target = weights @ effects / size, weights @ change / size
-    spread = weights @ effects**2 / size - mean**2
-    return np.divide(
-        weights @ (effects * change) / size - mean * target,
-        spread,
-        out=np.full(len(size), np.nan),
-        where=spread > 1e-18,
-    )
-
-
-def _compute_gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the gain per customer of choosing by effect over the best uniform policy: one arm for
-    all, or none.
-    """
-    size = weights.sum(axis=1)
-    uniform = np.maximum((weights @ change / size[:, None]).max(axis=1), 0)
-    return weights @ (chosen * change).sum(axis=1) / size - uniform
 
 
 def choose_arms(effects: np.ndarray) -> np.ndarray:
@@ -348,10 +437,11 @@ def tabulate_uplift_differences(
                 continue
             baseline = resampled[arm, reference]
             for metric in by_metric:
-                if metric not in baseline or metric in EFFECT_METRICS:
+                record = METRICS[metric]
+                if metric not in baseline or record.judges == EFFECTS:
                     continue
-                values = by_metric[metric] - baseline[metric]
+                values = record.compare(by_metric[metric]) - record.compare(baseline[metric])
                 key = outcome, arm, model, find_family(model), reference, metric
-                verdict = decide_verdict(values, True, comparisons)
+                verdict = decide_verdict(values, record.more_is_better, comparisons)
                 rows.append((*key, *percentile_interval(values), n, verdict))
     return pd.DataFrame(rows, columns=DIFFERENCES)

@@ -11,6 +11,7 @@ import pandas as pd
 from research.evaluation.bootstrap import BETTER
 from research.models.registry import BASELINE
 from research.reporting.format import join_words, write_interval, write_plain
+from research.reporting.metric import select_metrics
 from research.reporting.tables import stack
 from research.uplift.average_effects import ADJUSTED, DIFFERENCE_OF_MEANS
 from research.uplift.balance import (
@@ -22,7 +23,7 @@ from research.uplift.balance import (
 )
 from research.uplift.comparison import Comparison
 from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
-from research.uplift.metrics import BEST_ARM
+from research.uplift.metrics import BEST_ARM, METRICS
 from research.uplift.significance import FAMILY_LEVEL
 from research.uplift.trials import Trial
 from research.uplift.verdict import (
@@ -36,13 +37,10 @@ from research.uplift.verdict import (
 METHODS = (DIFFERENCE_OF_MEANS, ADJUSTED)  # columns with an interval in a cell
 DIVISIONS = "single divisions"
 METRIC_HEADINGS = {
-    "auuc": "AUUC",
-    "qini": "Qini",
-    "uplift_at_10": "effect, top 10 %",
-    "uplift_at_30": "effect, top 30 %",
-    "autoc": "AUTOC",
-    "slope": "slope",
-    "gain": "gain",
+    name: METRICS[name].words
+    for name in select_metrics(
+        METRICS, "auuc", "qini", "uplift_at_10", "uplift_at_30", "autoc", "slope", "gain"
+    )
 }
 NOTHING_KNOWN = (
     "Nothing is known of these customers before the assignment: differences between them can't be"
@@ -143,6 +141,16 @@ def uplift_scores_table(scores: pd.DataFrame, arm: str, share: bool) -> pd.DataF
     return wide[columns].rename(columns=METRIC_HEADINGS).fillna("").reset_index()
 
 
+def describe_ranking(arm: str, trial: Trial, comparison: Comparison, resamples: int) -> str:
+    """Return the note below the scores of one arm."""
+    start = "Each in the arm with the largest predicted effect" if arm == BEST_ARM else f"Arm {arm}"
+    customers = comparison.outcomes[0].customers
+    return (
+        f"{start}, outcome “{trial.outcomes[trial.primary]}”: {customers:,} customers,"
+        f" {comparison.repeats} cross-fittings, {resamples} resamples of customers."
+    )
+
+
 def _write_score(row, share: bool) -> str:
     scale = effect_scale(share and row.metric != "slope")
     return write_interval(scale * row.value, scale * row.low, scale * row.high, 2)
@@ -207,6 +215,7 @@ def describe_trial(checks: TrialChecks) -> str:
             *_describe_sample_ratio(checks.sample_ratio),
             _describe_balance(checks.summary),
             _describe_attrition(checks.attrition),
+            *_describe_dropped(checks.left_out),
         ]
     )
 
@@ -265,6 +274,16 @@ def _describe_attrition(attrition: pd.DataFrame) -> str:
     if not missing:
         return "No outcome is missing."
     return f"{missing:,} outcomes are missing, without a significant difference between the arms."
+
+
+def _describe_dropped(left_out: Sequence[str]) -> list[str]:
+    if not left_out:
+        return []
+    names = join_words([write_plain(name) for name in left_out])
+    return [
+        f"**{names} left out of all models**: before the assignment the arms can't have differed so"
+        " much, so it was written after it."
+    ]
 
 
 def describe_doubts(checks: TrialChecks) -> str:
@@ -440,6 +459,32 @@ def _describe_gain(scores: pd.DataFrame) -> str:
         f"Cost aside, choosing by {join_words(significant)} does significantly better than the best"
         " uniform policy (each model on its own)."
     )
+
+
+def associations_table(associations: pd.DataFrame, trial: Trial) -> pd.DataFrame:
+    """Return the plain and the adjusted difference of each arm to control, with the robustness
+    value; differences of shares in percentage points.
+
+    Parameters
+    ----------
+    associations : see ``observational.compare_campaign``
+    """
+    share = trial.shares[trial.primary]
+    rows = [*associations.itertuples()]
+    return pd.DataFrame(
+        {
+            "trial": associations.trial,
+            "arm": associations.arm,
+            "plain": [f"{effect_scale(share) * row.plain_difference:.2f}" for row in rows],
+            "adjusted": [
+                write_effect(row.adjusted_difference, row.low, row.high, share) for row in rows
+            ],
+            "customers": associations.n,
+            "left out": associations.left_out,
+            "robustness value, share": associations.robustness,
+            "of the interval, share": associations.robustness_interval,
+        }
+    ).replace({"plain": {"-": "−"}}, regex=True)
 
 
 def describe_associations(associations: pd.DataFrame, share: bool) -> str:

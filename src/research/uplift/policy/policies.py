@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.study_schema import Economics
 from research.uplift.policy.case import Case
 from research.uplift.policy.knapsack import allocate, fill, pick
 
@@ -100,6 +101,30 @@ def find_budget(case: Case, capacity: float) -> float:
     on average, or everybody where they are fewer.
     """
     return float(min(capacity, case.cycle_size) * pick(case.cost, offer_usual(case)).mean())
+
+
+def choose_budget(case: Case, economics: Economics, budget: float = -1.0) -> float:
+    """Return the budget of one cycle: as asked for, else the study's own, else what contacting as
+    many as the capacity allows costs.
+
+    Parameters
+    ----------
+    budget : below 0 takes the study's own
+    """
+    if budget >= 0:
+        return budget
+    own = economics.budget
+    return find_budget(case, economics.capacity) if own is None else own
+
+
+def is_profitable(policies: pd.DataFrame, policy: str = NET_GAIN) -> bool:
+    """Return whether a policy earns significantly more than contacting nobody.
+
+    Parameters
+    ----------
+    policies : see ``tabulate_policies``
+    """
+    return bool(policies.set_index("policy").low[policy] > 0)
 
 
 def sum_offers(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

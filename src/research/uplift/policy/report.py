@@ -11,6 +11,7 @@ from research.evaluation.bootstrap import BETTER, WORSE
 from research.reporting.format import join_words, write_plain, write_quantity
 from research.reporting.tables import stack
 from research.study import Study
+from research.study_schema import Economics
 from research.uplift.policy.break_even import find_cost, plan_first_test
 from research.uplift.policy.case import Case
 from research.uplift.policy.contact_list import CONTACT, INCONCLUSIVE, LEAVE_ALONE
@@ -91,6 +92,32 @@ def policies_table(policies: pd.DataFrame, currency: str, outcome: str) -> pd.Da
 def find_stacked(table: pd.DataFrame) -> list[str]:
     """Return the columns of ``policies_table`` with an interval in a cell."""
     return [name for name in table if name.startswith(("profit", "more of"))]
+
+
+def describe_budget(spending: float, economics: Economics, budget: float) -> str:
+    """Return at which budget and capacity policies are compared.
+
+    Parameters
+    ----------
+    spending : the budget, see ``policies.choose_budget``
+    budget : as it was asked for
+    """
+    source = ""
+    if budget < 0 and economics.budget is None:
+        source = " (what so many contacts with the usual offer cost)"
+    return (
+        f"Per cycle, at a budget of {spending:,.0f} {economics.currency}{source} and"
+        f" {economics.capacity:,} contacts."
+    )
+
+
+def describe_differences(currency: str) -> str:
+    """Return the note below ``differences_table``."""
+    return (
+        f"Profit of “{NET_GAIN}” less that of the baseline, {currency} a cycle, on the same"
+        " resamples. The verdict widens the intervals for the number of policies; whether this"
+        " policy, which was chosen beforehand, earns at all is judged by its own interval."
+    )
 
 
 def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
@@ -253,6 +280,36 @@ def _describe_true_profit(row: pd.Series) -> str:
         f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and"
         f" {row.share_of_oracle:.0%} of what an oracle would earn."
     )
+
+
+def describe_customers(values: pd.DataFrame, study: Study) -> str:
+    """Return how many customers there are, with their mean risk and value.
+
+    Parameters
+    ----------
+    values : see ``break_even.load_customers``
+    """
+    value = write_quantity(values.value_if_kept.mean(), study.economics.currency)
+    return (
+        f"{len(values):,} customers, with a mean risk to leave of {values.risk.mean():.1%} and a"
+        f" mean value if kept of {value} {study.economics.currency}."
+    )
+
+
+def count_test_arms(test: pd.DataFrame) -> pd.DataFrame:
+    """Return how many customers each arm of the first test has, with mean risk and value.
+
+    Parameters
+    ----------
+    test : see ``break_even.draw_test``
+    """
+    table = test.groupby(["decision", "arm"], sort=False).agg(
+        customers=("rank", "size"),
+        mean_risk_share=("risk", "mean"),
+        mean_value=("worth", "mean"),
+        mean_value_at_risk=("value_at_risk", "mean"),
+    )
+    return table.reset_index().round(3)
 
 
 def describe_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study, why: str) -> str:
