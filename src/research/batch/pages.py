@@ -22,7 +22,7 @@ from research.batch.html import clean_html, outline
 from research.batch.notebooks import spell
 from research.errors import StudyError
 
-if TYPE_CHECKING:  # they take seconds to import, which the index should not wait for
+if TYPE_CHECKING:  # they take seconds to import, and the index doesn't need them
     from nbconvert import HTMLExporter
     from nbformat import NotebookNode
 TEMPLATES = Path(__file__).parent / "templates"
@@ -54,7 +54,7 @@ def render(notebook: "NotebookNode", record: dict[str, Any]) -> str:
     Parameters
     ----------
     notebook : executed notebook
-        Its first markdown cell holds the title, an H1.
+        Its first markdown cell has the title, an H1.
     record : dict
         The provenance for the foot of the page; see ``research.batch.records``.
 

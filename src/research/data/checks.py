@@ -19,7 +19,7 @@ from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, Column
 from research.errors import StudyError
 
 EXAMPLES = 3
-EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # pandas holds no date before 1677
+EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # pandas has no date before 1677
 CUSTOMER_TOTAL = 9 * MOST  # what 64 bits hold in millionths
 MISSING, WRONG_TYPE, NULLS = (
     "COLUMN_NOT_IN_DATAFRAME",

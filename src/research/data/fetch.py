@@ -23,10 +23,10 @@ from research.study_schema import Source
 def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
     """Bring every raw file of a study into its ``raw/`` folder, verified.
 
-    A file that is already there with the right checksum stays. Otherwise the folder in the
+    A file that already exists with the right checksum is kept. Otherwise the folder in the
     environment variable RESEARCH_MIRROR is tried (``<mirror>/<study>/<file>``, then
     ``<mirror>/<file>``), then the URL. A file becomes visible under its name only after its SHA-256
-    was found right; nothing half-written stays.
+    was verified; nothing half-written is left.
 
     Returns
     -------
