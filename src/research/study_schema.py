@@ -18,7 +18,7 @@ TABLES = (
     "campaigns",
     "snapshot",
 )
-ACTIVITY_TABLES = ("usage", "orders")  # either shows how active a customer is; the first is preferred
+ACTIVITY_TABLES = ("usage", "orders")  # either shows activity; the first is preferred
 OWN_FEATURES = "features.sql"  # the one file of SQL in a study that is no contract table
 CONTROL = "control"  # the arm of those who were not contacted
 TRAPS = (
