@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from research.data.profile import STALE
+
 
 def describe_data(
     counts: pd.DataFrame, checked: pd.DataFrame, freshness: pd.DataFrame, leaks: pd.DataFrame
@@ -32,7 +34,7 @@ def describe_data(
 def _describe_freshness(freshness: pd.DataFrame) -> str:
     if freshness.empty:
         return ""
-    stale = freshness.table[freshness.verdict.str.startswith("stale")]
+    stale = freshness.table[freshness.verdict == STALE]
     if stale.empty:
         return "No dated table is stale at the last snapshot."
     return f"Stale at the last snapshot: {', '.join(stale)}."

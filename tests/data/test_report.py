@@ -1,0 +1,44 @@
+"""The verdict on the data, sentence by sentence."""
+
+import pandas as pd
+import pytest
+
+from research.data import profile, report
+
+COUNTS = pd.DataFrame({"rows": [1000, 500], "duplicates": [2, 1]})
+CHECKED = pd.DataFrame({"rows_failing": [0, 0, 7]})
+LEAKS = pd.DataFrame({"column": ["a", "b"], "decision": ["excluded", "kept"]})
+NO_LEAKS = LEAKS.head(0)
+
+
+def freshness(**verdicts: str) -> pd.DataFrame:
+    rows = pd.DataFrame({"table": verdicts.keys(), "verdict": verdicts.values()})
+    return rows.reindex(columns=profile.FRESHNESS)
+
+
+@pytest.mark.parametrize(
+    ("leaks", "dated", "text"),
+    [
+        (
+            LEAKS,
+            freshness(orders=profile.FRESH, usage=profile.STALE),
+            "**2 of 3 checks passed.** 3 of 1,500 rows are exact duplicates. Stale at the last"
+            " snapshot: usage. Excluded from every model for target leakage: a.",
+        ),
+        (
+            NO_LEAKS,
+            freshness(orders=profile.FRESH),
+            "**2 of 3 checks passed.** 3 of 1,500 rows are exact duplicates. No dated table is"
+            " stale at the last snapshot. The leakage checks exclude no feature.",
+        ),
+        (
+            NO_LEAKS,
+            freshness(),
+            "**2 of 3 checks passed.** 3 of 1,500 rows are exact duplicates. The leakage checks"
+            " exclude no feature.",
+        ),
+    ],
+    ids=["stale and leaking", "fresh and clean", "flat"],
+)
+def test_the_verdict_counts_checks_and_names_what_is_stale_or_leaks(leaks, dated, text):
+    assert report.describe_data(COUNTS, CHECKED, dated, leaks) == text
