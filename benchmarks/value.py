@@ -1,5 +1,4 @@
-"""Measure how long it takes to fit and to value many buyers, and how much memory, and write
-``VALUE.md``.
+"""Measure the seconds and the memory of fitting and valuing many buyers; write ``VALUE.md``.
 
     python benchmarks/value.py [--customers N] [--out FILE]
 
@@ -26,24 +25,23 @@ from research.models.clv import pareto_nbd
 from research.models.clv.gamma_gamma import fit_spend
 from research.models.clv.max_likelihood import Fit
 from research.value import expected_value
+from research.value.purchase_models import MODELS, choose_purchase_model
 
 ROOT = Path(__file__).resolve().parents[1]
 CUSTOMERS, SECONDS, MEMORY_GB = 200_000, 60, 2
-RHYTHM = Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto_nbd.NAMES)
+PURCHASES = Fit(np.array([0.553, 74.0, 0.606, 81.7]), np.eye(4), 0.0, 1, pareto_nbd.NAMES)
 AMOUNTS = (6.25, 3.74, 15.44)
 SPAN, MARGIN, RATE, OLDEST = 365, 0.3, 0.1, 730
 
 
 def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
-    """Return histories of customers who joined on a day of the last two years, in whole days, with
-    what they spent.
-    """
+    """Return histories in whole days, with amounts, of customers who joined in two years."""
     rng = np.random.default_rng(seed)
     ages = pd.DataFrame({"age_days": rng.integers(1, OLDEST, customers).astype(float)})
-    found, _ = pareto_nbd.simulate_purchases(ages, RHYTHM, 1, seed)
-    repeats = np.minimum(found.n_repeat, found.age_days)  # at most one a day
+    drawn, _ = pareto_nbd.simulate_purchases(ages, PURCHASES, 1, seed)
+    repeats = np.minimum(drawn.n_repeat, drawn.age_days)  # at most one a day
     recency = np.where(
-        repeats > 0, np.clip(np.ceil(found.recency_days), np.maximum(repeats, 1), found.age_days), 0
+        repeats > 0, np.clip(np.ceil(drawn.recency_days), np.maximum(repeats, 1), drawn.age_days), 0
     )
     p, q, v = AMOUNTS
     scale = v / rng.gamma(q, 1, customers)
@@ -57,7 +55,7 @@ def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
         {
             "n_repeat": repeats,
             "recency_days": recency,
-            "age_days": found.age_days,
+            "age_days": drawn.age_days,
             "mean_amount": mean,
             "first_amount": first,
         }
@@ -65,31 +63,30 @@ def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
 
 
 def measure(customers: int) -> dict[str, float | str]:
-    """Draw histories, fit every model, value everybody by the one with the least AIC; return
-    seconds, peak memory and the model.
+    """Fit every model to drawn histories, and value everybody by the one with the lowest AIC.
+
+    Return seconds, peak memory and the model.
     """
     histories, seconds = draw_histories(customers), {}
     began = at = time.perf_counter()
-    rhythms = {}
-    for name, model in expected_value.MODELS.items():
-        rhythms[name] = model.fit_transactions(histories)
+    fits = {}
+    for name, model in MODELS.items():
+        fits[name] = model.estimator.fit_transactions(histories)
         seconds[f"fit {name}"], at = time.perf_counter() - at, time.perf_counter()
     spend = fit_spend(histories)
     seconds["fit Gamma-Gamma"], at = time.perf_counter() - at, time.perf_counter()
-    best = expected_value.choose_purchase_model(rhythms)
-    for name in dict.fromkeys((best, *expected_value.MODELS)):
-        expected_value.value_buyers(
-            histories, expected_value.MODELS[name], rhythms[name], spend, SPAN, MARGIN, RATE
-        )
+    best = choose_purchase_model(fits)
+    for name in dict.fromkeys((best, *MODELS)):
+        expected_value.value_buyers(histories, MODELS[name], fits[name], spend, SPAN, MARGIN, RATE)
         seconds[f"value by {name}"], at = time.perf_counter() - at, time.perf_counter()
-    parts = (f"value by {name}" for name in expected_value.MODELS if name != best)
+    parts = (f"value by {name}" for name in MODELS if name != best)
     all_seconds = time.perf_counter() - began - sum(seconds[part] for part in parts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {
         "best": best,
         "together": all_seconds,
         "peak_gb": peak,
-        "r": rhythms["Pareto/NBD"].parameters[0],
+        "r": fits["Pareto/NBD"].parameters[0],
     } | seconds
 
 
@@ -108,10 +105,10 @@ def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
         "",
         (
             f"{customers:,} buyers drawn from Pareto/NBD and Gamma-Gamma by the parameters"
-            f" published for CDNOW, with ages up to {OLDEST} days: all three models of purchases"
-            " fitted, then Gamma-Gamma, then everybody valued by the model with the least AIC, in"
+            f" published for CDNOW, with ages up to {OLDEST} days: all three purchase models"
+            " fitted, then Gamma-Gamma, then everybody valued by the model with the lowest AIC, in"
             " one process on one thread. Drawing is not in the seconds; memory is the peak of the"
-            f" whole process. Pareto/NBD's r, truly {RHYTHM.parameters[0]:g}, came out as"
+            f" whole process. Pareto/NBD's r, truly {PURCHASES.parameters[0]:g}, came out as"
             f" {facts['r']:.3f}."
         ),
         "",

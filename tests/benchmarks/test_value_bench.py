@@ -1,4 +1,4 @@
-"""The benchmark of value: histories that models accept, and facts that are written whole."""
+"""The benchmark of value: histories that models accept, and a file that is written whole."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
 
 
-def test_drawn_histories_hold_and_their_fit_is_near_the_truth(tmp_path):
+def test_drawn_histories_are_accepted_and_their_fit_is_near_the_truth(tmp_path):
     import value as bench
 
     require_histories(bench.draw_histories(2000))

@@ -25,3 +25,12 @@ def test_outside_a_batch_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_table(pd.DataFrame({"customers": [3]}), "stages")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_a_step_that_does_not_apply_has_no_columns_and_is_not_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path))
+    save_table(pd.DataFrame(), "reasons")
+    save_table(pd.DataFrame(columns=["reason"]), "no_reasons")
+    assert sorted(path.stem for path in tmp_path.glob("*.csv")) == ["no_reasons"]

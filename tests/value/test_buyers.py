@@ -10,9 +10,7 @@ from research.value import customers, report, value_at_risk
 from research.value.valuation import Valuation
 
 
-def sum_up(
-    valuation: Valuation, tables: dict, study: Study
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def sum_up(valuation: Valuation, tables: dict, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     segments = value_at_risk.load_customer_segments(valuation, tables, study)
     return (
         value_at_risk.tabulate_value_at_risk(valuation, segments),

@@ -11,10 +11,11 @@ def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Write ``<name>.csv`` and ``<name>.parquet`` to the tables of the run; return the table.
 
     A batch names the folder in the environment variable RESEARCH_TABLES. In an interactive
-    notebook, where it is not set, nothing is written.
+    notebook, where it is not set, nothing is written; neither is a table without columns, as of a
+    step that does not apply.
     """
     folder = os.environ.get("RESEARCH_TABLES")
-    if folder:
+    if folder and len(table.columns):
         Path(folder).mkdir(parents=True, exist_ok=True)
         table.to_csv(Path(folder) / f"{name}.csv", index=False)
         table.to_parquet(Path(folder) / f"{name}.parquet", index=False)

@@ -153,9 +153,15 @@ def stack(told: str) -> str:
 
 
 def show_ranges(
-    table: pd.DataFrame, columns: Sequence[str], note: str = "", bold: str | None = None
-) -> GT:
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    note: str = "",
+    bold: str | None = None,
+    empty: str = "",
+) -> GT | Markdown:
     """Return a table whose ``columns`` hold cells of ``write_range``; see ``show``."""
+    if empty and not len(table):
+        return Markdown(empty)
     there = [column for column in columns if column in table]
     return (
         show(table, note=note, bold=bold)

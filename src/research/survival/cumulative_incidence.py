@@ -24,7 +24,8 @@ def compute_cumulative_incidence(tenures: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame with columns reason, days, share, low, high, at_risk, left
-        One row per reason and day with an event, and day 0; no row where nobody left. ``left``
+        One row per reason and day with an event, and day 0; without columns where no reason is
+        recorded. ``left``
         counts who had left for the reason by then. ``low`` and ``high`` bound the 95 % interval on
         the log-log scale. On any day the shares of all reasons and the survival add up to 1.
 
@@ -35,12 +36,12 @@ def compute_cumulative_incidence(tenures: pd.DataFrame) -> pd.DataFrame:
     Trials and Observational Studies, Wiley, section 10.3; the interval after Choudhury, J. B.
     (2002), Statistics in Medicine 21, 1129-1144.
     """
-    if not tenures.ended.any():
-        return pd.DataFrame(columns=COLUMNS)
+    reasons = tenures.reason[tenures.ended.astype(bool)].dropna()
+    if reasons.empty:
+        return pd.DataFrame()
     sets, ones = build_risk_sets(tenures), np.ones(len(tenures))
     at_risk, events = sets.sum_at_risk(ones), sets.sum_events(ones)
     before = np.r_[1.0, np.cumprod(1 - events / at_risk)[:-1]]
-    reasons = tenures.reason[tenures.ended.astype(bool)]
     tables = []
     for reason in reasons.value_counts().index:
         left = sets.sum_events((tenures.reason == reason).to_numpy(float))

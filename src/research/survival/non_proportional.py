@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from research.panel.segments import UNKNOWN
 from research.survival.cox import (
     CoxFit,
     check_proportionality,
@@ -22,11 +23,12 @@ from research.survival.cox import (
 MIN_ROWS = 50  # of a level with a column of its own, and of a stratum
 MAX_LEVELS = 8  # of a text; the others share one
 QUARTERS = 4
-OTHER, NOT_KNOWN = "other", "not known"
+OTHER = "other"
 PERIODS = 3  # with equally many events
 ALPHA = 0.05
 COLLINEAR = 1e-6  # of a column's length that others leave unexplained
 NONE, BY_PERIOD, STRATIFIED = "none", "periods", "strata"  # the models that are compared
+ALTERNATIVES = ["remedy", "gain", "df", "p_value", "still_changing"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _scale_number(column: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(
         {
             ", per standard deviation": (filled - filled.mean()) / (filled.std() or 1),
-            f": {NOT_KNOWN}": missing.astype(float),
+            f": {UNKNOWN}": missing.astype(float),
         }
     )
 
@@ -113,8 +115,8 @@ def _group(column: pd.Series) -> pd.Series:
     """Return levels of a text, quarters of a number."""
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > MAX_LEVELS:
         quarters = pd.qcut(column, QUARTERS, labels=False, duplicates="drop").astype(object)
-        return quarters.where(column.notna(), NOT_KNOWN).astype(str)
-    texts = column.astype(object).where(column.notna(), NOT_KNOWN).astype(str)
+        return quarters.where(column.notna(), UNKNOWN).astype(str)
+    texts = column.astype(object).where(column.notna(), UNKNOWN).astype(str)
     counts = texts.value_counts()
     return texts.where(
         texts.isin(counts.index[:MAX_LEVELS][counts[:MAX_LEVELS] >= MIN_ROWS]), OTHER
@@ -203,7 +205,7 @@ def compare_alternatives(
         stratified = fit_cox(tenures, design.matrix[others], design.groups[term])
         joint = check_proportionality(stratified, rest).p_value.iloc[-1]
         rows.append((STRATIFIED, np.nan, 0, np.nan, joint))
-    return pd.DataFrame(rows, columns=["remedy", "gain", "df", "p_value", "still_changing"])
+    return pd.DataFrame(rows, columns=ALTERNATIVES)
 
 
 def _check_others(fit: CoxFit, terms: Sequence[str], term: str) -> float:

@@ -129,6 +129,11 @@ def _space(name: str) -> str:
     return str(name).replace("_", " ")
 
 
+def proportionality_table(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the tests of proportional hazards, the clearest rejection first."""
+    return tests if tests.empty else tests.sort_values("p_value")
+
+
 def describe_separation(ratios: pd.DataFrame) -> str:
     """Name the columns without a hazard ratio; see ``cox.tabulate_hazard_ratios``."""
     if ratios.empty:
@@ -143,37 +148,37 @@ def describe_separation(ratios: pd.DataFrame) -> str:
 
 
 def describe_proportionality(
-    tests: pd.DataFrame, worst: str | None, alternatives: pd.DataFrame
+    tests: pd.DataFrame, changing: str | None, alternatives: pd.DataFrame
 ) -> str:
     """Return whether hazard ratios are constant over time, and what the alternatives gain.
 
     Parameters
     ----------
     tests : see ``cox.check_proportionality``
-    worst : see ``non_proportional.find_least_proportional``
+    changing : see ``non_proportional.find_least_proportional``
     alternatives : see ``non_proportional.compare_alternatives``; empty where there is none
     """
     if tests.empty:
         return ""
     tested, joint = int((tests.term != "all").sum()), tests[tests.term == "all"].iloc[0]
-    if worst is None:
+    if changing is None:
         return (
             f"**Proportional hazards are not rejected for any attribute** ({tested} tested, jointly"
             f" p = {joint.p_value:.2g}): the ratios above can be read as constant over time."
         )
-    row, by_model = tests.set_index("term").loc[worst], alternatives.set_index("remedy")
+    row, by_model = tests.set_index("term").loc[changing], alternatives.set_index("remedy")
     rejected = int((tests.p_value[tests.term != "all"] * tested < ALPHA).sum())
     sentences = [
         f"**Proportional hazards are rejected for {rejected} of {tested} attributes**, most clearly"
-        f" for {_space(worst)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_value:.1g}): one"
+        f" for {_space(changing)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_value:.1g}): one"
         " ratio for all times misleads.",
-        _describe_periods(by_model.loc[BY_PERIOD], worst),
+        _describe_periods(by_model.loc[BY_PERIOD], changing),
     ]
     if STRATIFIED in by_model.index and np.isfinite(by_model.still_changing[STRATIFIED]):
         before, after = by_model.still_changing[NONE], by_model.still_changing[STRATIFIED]
         constant = "rejected" if after < ALPHA else "not rejected"
         sentences.append(
-            f"With {_space(worst)} as strata, proportional hazards of the other attributes are"
+            f"With {_space(changing)} as strata, proportional hazards of the other attributes are"
             f" {constant} (jointly p = {after:.1g}, before p = {before:.1g})."
         )
     return " ".join(sentences)

@@ -18,6 +18,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.errors import NotApplicable, StudyError
+from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.features.build import list_features, load_flat, tidy
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.segments import FEW, MANY, PLAN, UNKNOWN, list_segment_columns, name_segment
@@ -40,7 +41,7 @@ MIN_CUSTOMERS = 30  # of a segment with a curve of its own
 GRID_STEPS = 120
 ALPHA = 0.05
 ALL, OTHER = "all", "other"
-CURVES_DIFFER, NOT_SIGNIFICANT = "curves differ", "no significant difference"
+CURVES_DIFFER = "curves differ"
 KEYS = ["customer_id", "entry", "duration", "ended", "reason"]
 CURVES = ["segment_by", "segment", "days", "survival", "low", "high", "at_risk", "given_days"]
 SUMMARY = [
@@ -71,6 +72,13 @@ def require_duration(tables: Tables, study: Study) -> None:
         raise NotApplicable(
             f"the study {study.name} has no durations: its snapshot has no column duration"
         )
+
+
+def name_unit(study: Study) -> str:
+    """Return the unit of durations: days, or what a flat study states."""
+    if study.kind == "flat":
+        return study.duration_unit or "units of duration"
+    return "days"
 
 
 def load_tenures(tables: Tables, study: Study) -> pd.DataFrame:
@@ -263,7 +271,7 @@ def compare_segments(tenures: pd.DataFrame, columns: Sequence[str]) -> pd.DataFr
     )
     steps = table.p_value * np.arange(len(table), 0, -1)
     table["p_adjusted"] = steps.cummax().clip(upper=1)
-    table["verdict"] = np.where(table.p_adjusted < ALPHA, CURVES_DIFFER, NOT_SIGNIFICANT)
+    table["verdict"] = np.where(table.p_adjusted < ALPHA, CURVES_DIFFER, NO_DIFFERENCE)
     return table
 
 

@@ -35,6 +35,16 @@ SCORES = [
     "verdict",
     "n",
 ]
+OUTCOME_UNITS = {
+    "purchases": "days with a purchase",
+    "amount": "spending, {}",
+    "margin": "margin, {}",
+}
+UNITS_PER_CUSTOMER = {
+    "purchases": "days with a purchase per customer",
+    "amount": "{} per customer",
+    "margin": "{} of margin per customer",
+}
 Scores = dict[str, dict[str, np.ndarray]]  # by model, then by score
 
 

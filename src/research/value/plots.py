@@ -3,11 +3,13 @@
 Intervals are those of the table, drawn as they are.
 """
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
@@ -28,10 +30,49 @@ from research.reporting.style import (
     show_months,
     stack_bounds,
 )
+from research.value.holdout import OUTCOME_UNITS, UNITS_PER_CUSTOMER
 
 MAX_LETTERS = 28  # of a name beside an axis
 LOWEST_SHARE = 0.005  # of the values, drawn together at the foot of a logarithmic axis
 REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2}
+
+
+def plot_holdout(scores: pd.DataFrame, currency: str) -> Figure:
+    """Draw the errors of every model, a row of panels for each outcome; see ``plot_errors``.
+
+    Parameters
+    ----------
+    scores : see ``holdout.score_valuation``
+    """
+    if scores.empty:
+        return draw_sentence("Nothing comes after the snapshot.").figure
+    outcomes = list(scores.outcome.unique())
+    size = (10.5, 2.9 * len(outcomes))
+    fig, axes = plt.subplots(len(outcomes), 2, figsize=size, squeeze=False)
+    for outcome, (left, right) in zip(outcomes, axes, strict=True):
+        rows, unit = scores[scores.outcome == outcome], UNITS_PER_CUSTOMER[outcome]
+        plot_errors(rows, "rmse", f"root mean squared error, {unit.format(currency)}", left)
+        plot_errors(rows, "total_error_share", "predicted total less the actual one", right)
+        right.set_yticklabels([])
+    return fig
+
+
+def plot_valuation_deciles(deciles: pd.DataFrame, model: str, currency: str) -> Figure:
+    """Draw actual against predicted by decile, a panel for each outcome; see ``plot_deciles``.
+
+    Parameters
+    ----------
+    deciles : see ``holdout.tabulate_valuation_deciles``
+    """
+    if deciles.empty:
+        return draw_sentence("Nothing comes after the snapshot.").figure
+    outcomes = list(deciles.outcome.unique())
+    size = (4.6 * len(outcomes), 4.2)
+    fig, axes = plt.subplots(1, len(outcomes), figsize=size, squeeze=False)
+    for outcome, ax in zip(outcomes, axes.flat, strict=True):
+        label = OUTCOME_UNITS[outcome].format(currency)
+        plot_deciles(deciles[deciles.outcome == outcome], model, label, ax)
+    return fig
 
 
 def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = None) -> Axes:
@@ -73,6 +114,22 @@ def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = 
     return ax
 
 
+def plot_valuation_tracking(table: pd.DataFrame) -> Figure:
+    """Draw repeat purchases so far, and week by week; see ``plot_tracking``.
+
+    Parameters
+    ----------
+    table : see ``tracking.track_valuation``
+    """
+    if table.empty:
+        return draw_sentence("No purchases of buyers without a contract to follow.").figure
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.9))
+    plot_tracking(table, True, left)
+    plot_tracking(table, False, right)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
 def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> Axes:
     """Draw repeat purchases over the weeks, expected by each model and actual.
 
@@ -84,8 +141,6 @@ def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> A
         holdout; see ``tracking.track_purchases``
     total : cumulative, else week by week
     """
-    if table.empty:
-        return draw_sentence("No repeat purchases to track.", ax)
     ax, end = get_axes(ax), "_total" if total else ""
     first = table[table.model == table.model.iloc[0]]
     sns.lineplot(
@@ -214,6 +269,25 @@ def list_plotted_attributes(by_segment: pd.DataFrame, most: int = 4) -> list[str
         return []
     segments = by_segment.groupby("segment_by", sort=False).size()
     return list(segments.index[segments > 1])[:most]
+
+
+def plot_costs_of_churn(by_segment: pd.DataFrame, currency: str) -> Figure:
+    """Draw the cost of churn, a panel for each attribute; see ``plot_cost_of_churn``.
+
+    Parameters
+    ----------
+    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    """
+    names = list_plotted_attributes(by_segment)
+    if not names:
+        return draw_sentence("There are no segments whose cost of churn can be compared.").figure
+    rows, columns = -(-len(names) // 2), min(len(names), 2)
+    fig, axes = plt.subplots(rows, columns, figsize=(10.5, 2.9 * rows), squeeze=False)
+    for by, ax in zip(names, axes.flat, strict=False):
+        plot_cost_of_churn(by_segment, by, currency, ax)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    return fig
 
 
 def plot_cost_of_churn(

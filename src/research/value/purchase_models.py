@@ -129,3 +129,9 @@ def tabulate_assumptions(economics: Economics) -> pd.DataFrame:
         (ASSUMED, name, unit, float(getattr(economics, name))) for name, unit in ASSUMPTIONS.items()
     ]
     return pd.DataFrame(rows, columns=["model", "parameter", "unit", "value"])
+
+
+def add_assumptions(parameters: pd.DataFrame, assumptions: pd.DataFrame) -> pd.DataFrame:
+    """Return estimated parameters, where a model has any, followed by what is assumed."""
+    tables = [table for table in (parameters, assumptions) if len(table)]
+    return pd.concat(tables, ignore_index=True)

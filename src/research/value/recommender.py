@@ -69,6 +69,11 @@ class Evaluation:
         return f"{HIT_RATE}{self.length}"
 
     @property
+    def judged(self) -> int:
+        """Return how many customers bought a further product."""
+        return 0 if self.missing else int(self.scores.n.iloc[0])
+
+    @property
     def chosen(self) -> str:
         """Return the recommender that makes the offers: see ``choose_recommender``."""
         return choose_recommender(self.scores, self.length)

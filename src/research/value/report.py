@@ -18,7 +18,7 @@ from research.reporting.format import (
 from research.reporting.tables import blank_repeats
 from research.study_schema import Economics
 from research.survival.tenure import ALL
-from research.value.holdout import METRICS
+from research.value.holdout import METRICS, OUTCOME_UNITS, UNITS_PER_CUSTOMER
 from research.value.purchase_models import GAMMA_GAMMA, WITH_FIRST_AMOUNT
 from research.value.recommender import (
     HIT_RATE,
@@ -44,14 +44,13 @@ METHOD_NOTES = {
         " there."
     ),
 }
+NO_LEAKS = {
+    "contractual": "No sign of target leakage in the features of the survival model.",
+    "non_contractual": "Buyers are valued by their purchases alone: no features to check.",
+    "flat": "No sign of target leakage in the features of the survival model.",
+}
 SCORE_WORDS = {name: metric.words for name, metric in METRICS.items()} | {
     RECIPROCAL_RANK: "mean reciprocal rank"
-}
-OUTCOMES = {"purchases": "purchase days", "amount": "spending, {}", "margin": "margin, {}"}
-PER_CUSTOMER = {
-    "purchases": "days with a purchase per customer",
-    "amount": "{} per customer",
-    "margin": "{} of margin per customer",
 }
 OUTCOME_NOUNS = {"purchases": "purchases", "amount": "spending", "margin": "margins"}
 DROPOUT_PARAMETERS = ["a", "b", "s", "beta"]
@@ -87,7 +86,7 @@ def valued_table(valuation: Valuation) -> pd.DataFrame:
         "value": (f"value, {unit}", ""),
     }
     at = f" at {valuation.snapshot}" if valuation.snapshot else ""
-    counts = [("customers valued" + at, f"{len(rows):,}")]
+    counts = [("valued by", valuation.model), ("customers valued" + at, f"{len(rows):,}")]
     histories = valuation.histories
     if once := int((histories.n_repeat == 0).sum()) if len(histories) else 0:
         counts.append(("bought on one day only", f"{once:,}"))
@@ -120,7 +119,7 @@ def holdout_table(scores: pd.DataFrame, currency: str, compared: str = "rmse") -
     shown = scores.assign(outcome=outcomes)[scores.metric != "correlation"]
     table = pd.DataFrame(
         [
-            {"outcome": OUTCOMES.get(outcome, outcome).format(currency), "model": model}
+            {"outcome": OUTCOME_UNITS.get(outcome, outcome).format(currency), "model": model}
             | _write_model(part, compared)
             for (outcome, model), part in shown.groupby(["outcome", "model"], sort=False)
         ]
@@ -281,7 +280,9 @@ def describe_purchase_model(valuation: Valuation) -> str:
 def _describe_aic(parameters: pd.DataFrame, chosen: str) -> str:
     by_model = parameters.drop_duplicates("model").set_index("model").aic
     aic = by_model.drop(GAMMA_GAMMA, errors="ignore").sort_values()
-    second = f" ({aic.iloc[0]:,.0f}; next {aic.index[1]}, {aic.iloc[1]:,.0f})" * (len(aic) > 1)
+    second = (
+        f" ({aic.iloc[0]:,.0f}; next {aic.index[1]}, {aic.iloc[1]:,.0f})" if len(aic) > 1 else ""
+    )
     return (
         f"**{chosen}** values the customers: of {len(aic)} models it has the lowest AIC on the"
         f" histories up to the snapshot{second}. The holdout was not used."
@@ -356,7 +357,7 @@ def describe_holdout(
         _start_holdout(model, OUTCOME_NOUNS[outcome], squared.verdict, baseline),
         (
             f"Over {days} days its root mean squared error is {squared.value:,.{digits}f}"
-            f" {PER_CUSTOMER[outcome].format(currency)}, that of the baseline “{baseline}”"
+            f" {UNITS_PER_CUSTOMER[outcome].format(currency)}, that of the baseline “{baseline}”"
             f" {other:,.{digits}f}; the difference is {_write_difference(squared, digits)}."
         ),
         _describe_total(rows.loc["total_error_share"]),
@@ -394,6 +395,24 @@ def _describe_total(row: pd.Series) -> str:
         return f"Its total is not significantly off {interval}."
     side = "more" if row.value > 0 else "less"
     return f"**Its total is off**: {side} was predicted than came {interval}."
+
+
+def describe_purchase_scores(
+    purchase_scores: pd.DataFrame, floor: pd.DataFrame, scores: pd.DataFrame, model: str
+) -> list[str]:
+    """Return whether another model of the same histories could do better.
+
+    Parameters
+    ----------
+    purchase_scores : see ``holdout.score_purchase_models``
+    floor : see ``tracking.simulate_valuation_floor``
+    scores : see ``holdout.score_valuation``
+    """
+    if purchase_scores.empty:
+        return [
+            "Not applicable: no purchases of buyers without a contract come after the snapshot."
+        ]
+    return [describe_first_amount(purchase_scores), describe_error_floor(floor, scores, model)]
 
 
 def describe_first_amount(scores: pd.DataFrame) -> str:
@@ -578,7 +597,7 @@ def _describe_ends(by: str, first: pd.Series, last: pd.Series, currency: str) ->
 
 
 def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days: float) -> str:
-    """Return how far values are from the true ones of a generated company; empty without them.
+    """Return how far values are from the true ones, which only a generated company knows.
 
     Parameters
     ----------
@@ -586,7 +605,7 @@ def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days
     days : for which the true values are known
     """
     if truth_scores.empty:
-        return ""
+        return "Not applicable: the true values of these customers are not known."
     by_model = {name: rows.set_index("metric") for name, rows in truth_scores.groupby("model")}
     rows, single = by_model[valuation.model], by_model[SINGLE_CURVE]
     explained, by_single = (table.loc["spread_explained_share"] for table in (rows, single))
@@ -655,4 +674,14 @@ def _start_recommender(verdict: str) -> str:
     return (
         f"**Item to item finds the next product {often} than popularity does**, so popularity makes"
         " the offers below."
+    )
+
+
+def describe_offers(offers: pd.DataFrame) -> str:
+    """Return for how many customers there are offers; empty without any."""
+    if offers.empty:
+        return ""
+    return (
+        f"The first customers of {offers.customer_id.nunique():,}; all are in tables/offers.csv."
+        " Scores compare the offers of one customer."
     )

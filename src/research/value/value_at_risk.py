@@ -9,7 +9,13 @@ from research.data.contracts import Tables
 from research.evaluation.intervals import Z
 from research.features.build import load_flat
 from research.panel.evidence import evidence_as_of
-from research.panel.segments import FEW, MANY, MOST_COLUMNS, find_segments, list_segment_columns
+from research.panel.segments import (
+    MAX_COLUMNS,
+    MAX_VALUES,
+    MIN_VALUES,
+    find_segments,
+    list_segment_columns,
+)
 from research.study import Study
 from research.survival.tenure import ALL, pool_small_segments
 from research.value.valuation import Valuation
@@ -72,7 +78,7 @@ def load_customer_segments(valuation: Valuation, tables: Tables, study: Study) -
         segments = find_segments(evidence, study, by).to_pandas().drop_duplicates("customer_id")
         by_customer = segments.set_index("customer_id").segment
         columns[by] = customers.customer_id.map(by_customer).to_numpy()
-    columns |= _segment_histories(valuation.histories)
+    columns |= segment_histories(valuation.histories)
     return pd.DataFrame(columns, index=customers.index)
 
 
@@ -83,12 +89,13 @@ def _list_flat_attributes(frame: pd.DataFrame, study: Study) -> list[str]:
         for name in frame
         if frame[name].dtype == object
         and name not in closed
-        and FEW <= frame[name].nunique() <= MANY
+        and MIN_VALUES <= frame[name].nunique() <= MAX_VALUES
     ]
-    return [name for name in (study.lifecycle.segments or texts[:MOST_COLUMNS]) if name in frame]
+    return [name for name in (study.lifecycle.segments or texts[:MAX_COLUMNS]) if name in frame]
 
 
-def _segment_histories(histories: pd.DataFrame) -> dict[str, np.ndarray]:
+def segment_histories(histories: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return buyers by how often they bought again and how long ago they last bought."""
     if histories.empty:
         return {}
     since_last = histories.age_days - histories.recency_days
