@@ -1,21 +1,18 @@
-"""Where customers stand: the rule at its boundaries, moves and stays counted by hand, blindness to
-the future.
-"""
+"""The stage of each customer: the rule at its boundaries, and blindness to the future."""
 
 from datetime import date, timedelta
 
 import pandas as pd
 import pytest
+from staged_company import LAST, ago, write_company, write_moving_company
 
 from research import study_schema
 from research.data import load
 from research.features import stage
-from research.lifecycle.stages import compute_time_in_stage, count_stages, count_transitions
 from research.panel.evidence import evidence_as_of
 from research.panel.spells import find_spells
 from research.simulate import simulate, simulate_truth
 
-LAST = pd.Timestamp("2024-06-30")
 THRESHOLDS = {
     "introduction_days": 90,
     "won_back_days": 90,
@@ -25,10 +22,6 @@ THRESHOLDS = {
     "noise": 1.28,
     "silence_gaps": 3.0,
 }
-
-
-def _ago(days: int) -> pd.Timestamp:
-    return LAST - pd.Timedelta(days=days)
 
 
 def _stages(study, days: list[date] | None = None) -> pd.DataFrame:
@@ -41,36 +34,10 @@ def _of(study, customer: str) -> str:
     return stages.stage[stages.customer_id == customer].item()
 
 
-def _company(write_study, spells: list[tuple], uses: dict[str, list[int]] | None = None, **changes):
-    """Write a contractual study: spells (customer, started days ago, ended days ago or None) and
-    uses in days ago.
-    """
-    contracts = pd.DataFrame(
-        [(name, _ago(start), pd.NaT if end is None else _ago(end)) for name, start, end in spells],
-        columns=["customer_id", "started_at", "ended_at"],
-    ).astype({"ended_at": "datetime64[us]"})
-    joined = (
-        contracts.groupby("customer_id", as_index=False)
-        .started_at.min()
-        .rename(columns={"started_at": "joined_at"})
-    )
-    usage = pd.DataFrame(
-        [(name, _ago(day)) for name, days in (uses or {}).items() for day in days],
-        columns=["customer_id", "used_at"],
-    )
-    tables = {"customers": joined, "contracts": contracts} | ({"usage": usage} if uses else {})
-    return write_study(
-        tables=tables,
-        data_end="2024-06-30",
-        snapshots={"last": "2024-05-31", "train": 1, "test": 1},
-        **changes,
-    )
-
-
 def _shop(write_study, purchases: dict[str, list[int]], **changes):
     """Write a non-contractual study (inactive after 60 days) from purchases in days ago."""
     orders = pd.DataFrame(
-        [(name, _ago(day), 10.0) for name, days in purchases.items() for day in days],
+        [(name, ago(day), 10.0) for name, days in purchases.items() for day in days],
         columns=["customer_id", "ordered_at", "amount"],
     )
     joined = (
@@ -87,7 +54,9 @@ def _shop(write_study, purchases: dict[str, list[int]], **changes):
 
 
 def test_an_introduction_lasts_from_the_first_day_to_the_day_before_its_last(write_study):
-    study = _company(write_study, [("new", 0, None), ("day 89", 89, None), ("day 90", 90, None)])
+    study = write_company(
+        write_study, [("new", 0, None), ("day 89", 89, None), ("day 90", 90, None)]
+    )
     assert dict(_stages(study)[["customer_id", "stage"]].to_numpy()) == {
         "new": "introduction",
         "day 89": "introduction",
@@ -98,9 +67,9 @@ def test_an_introduction_lasts_from_the_first_day_to_the_day_before_its_last(wri
 def test_a_contract_that_ends_on_the_snapshot_is_gone_and_one_that_ends_the_day_after_is_not(
     write_study,
 ):
-    study = _company(write_study, [("today", 300, 0), ("yesterday", 300, 1)])
+    study = write_company(write_study, [("today", 300, 0), ("yesterday", 300, 1)])
     assert set(_stages(study).stage) == {"gone"}
-    stages = _stages(study, [_ago(1).date()])
+    stages = _stages(study, [ago(1).date()])
     assert dict(stages[["customer_id", "stage"]].to_numpy()) == {
         "today": "maturity",
         "yesterday": "gone",
@@ -116,7 +85,7 @@ def test_who_comes_back_is_won_back_and_who_renews_on_the_same_day_is_not(write_
         ("renewed", 400, 50),
         ("renewed", 50, None),
     ]
-    study = _company(write_study, spells)
+    study = write_company(write_study, spells)
     assert dict(_stages(study)[["customer_id", "stage"]].to_numpy()) == {
         "back": "won back",
         "long back": "maturity",
@@ -132,7 +101,7 @@ def test_a_drop_is_decline_only_beyond_the_ratio_and_beyond_noise(write_study):
         "noise": [100, 120, 140, 160, 1, 30],
         "steady": [*range(90, 102), *range(10, 20)],
     }
-    study = _company(write_study, [(name, 400, None) for name in uses], uses)
+    study = write_company(write_study, [(name, 400, None) for name in uses], uses)
     assert dict(_stages(study)[["customer_id", "stage"]].to_numpy()) == {
         "fell": "decline",
         "noise": "maturity",
@@ -143,13 +112,13 @@ def test_a_drop_is_decline_only_beyond_the_ratio_and_beyond_noise(write_study):
 def test_a_rise_is_growth_and_so_is_a_start_after_nothing(write_study):
     # 4 active days, then 12: ratio 3, z = +2; none before, then 4: z = (4 - 2) / sqrt(4 / 4) = 2
     uses = {"rose": [90, 100, 110, 120, *range(1, 13)], "began": [1, 2, 3, 4], "first": [399]}
-    study = _company(write_study, [(name, 400, None) for name in uses], uses)
+    study = write_company(write_study, [(name, 400, None) for name in uses], uses)
     assert (_of(study, "rose"), _of(study, "began")) == ("growth", "growth")
 
 
 def test_several_uses_on_one_day_count_once(write_study):
     uses = {"bursts": [100, 101, 102, 103, 20] + [5] * 40, "other": [399]}
-    study = _company(write_study, [("bursts", 400, None), ("other", 400, None)], uses)
+    study = write_company(write_study, [("bursts", 400, None), ("other", 400, None)], uses)
     assert _of(study, "bursts") == "maturity"
 
 
@@ -162,7 +131,7 @@ def test_silence_longer_than_three_usual_gaps_is_decline_from_a_third_of_the_rec
         "quick": [29, 31, 33, 35, 37, 39, *range(90, 96)],
         "first": [399],
     }
-    study = _company(write_study, [(name, 400, None) for name in uses], uses)
+    study = write_company(write_study, [(name, 400, None) for name in uses], uses)
     assert _of(study, "silent") == "decline"
     assert (
         _of(study, "quick") == "maturity"
@@ -170,13 +139,15 @@ def test_silence_longer_than_three_usual_gaps_is_decline_from_a_third_of_the_rec
 
 
 def test_who_never_used_the_service_has_nothing_to_lose(write_study):
-    study = _company(write_study, [("quiet", 400, None), ("user", 400, None)], {"user": [399, 5]})
+    study = write_company(
+        write_study, [("quiet", 400, None), ("user", 400, None)], {"user": [399, 5]}
+    )
     assert _of(study, "quiet") == "maturity"
 
 
 def test_uses_of_an_earlier_spell_say_nothing_of_the_latest(write_study):
     uses = {"back": [*range(300, 340), 5], "first": [399]}
-    study = _company(
+    study = write_company(
         write_study, [("back", 350, 280), ("back", 200, None), ("first", 400, None)], uses
     )
     assert _of(study, "back") == "maturity"
@@ -185,12 +156,12 @@ def test_uses_of_an_earlier_spell_say_nothing_of_the_latest(write_study):
 def test_a_window_that_the_table_does_not_cover_is_not_compared(write_study):
     # the table's first row is 100 days old: of the earlier window 11 of 90 days could be seen, less
     # than half
-    study = _company(write_study, [("user", 400, None)], {"user": [100, *range(1, 40)]})
+    study = write_company(write_study, [("user", 400, None)], {"user": [100, *range(1, 40)]})
     assert _of(study, "user") == "maturity"
 
 
 def test_without_a_table_of_activity_only_time_tells(write_study):
-    study = _company(write_study, [("old", 400, None), ("new", 10, None), ("left", 400, 3)])
+    study = write_company(write_study, [("old", 400, None), ("new", 10, None), ("left", 400, 3)])
     assert dict(_stages(study)[["customer_id", "stage"]].to_numpy()) == {
         "old": "maturity",
         "new": "introduction",
@@ -241,12 +212,12 @@ def test_a_silent_buyer_declines_after_two_thirds_of_the_days_that_count_as_gone
 
 
 def test_thresholds_of_study_yml_are_used(write_study):
-    study = _company(write_study, [("new", 45, None)], lifecycle={"introduction_days": 30})
+    study = write_company(write_study, [("new", 45, None)], lifecycle={"introduction_days": 30})
     assert _of(study, "new") == "maturity"
 
 
 def test_every_stage_of_the_rule_is_told_in_words_with_the_own_thresholds(write_study):
-    study = _company(
+    study = write_company(
         write_study,
         [("user", 400, None)],
         {"user": [5]},
@@ -267,12 +238,12 @@ def test_the_future_never_moves_a_stage(write_study, kind):
     def stages(later: list[int]):
         if kind == "contractual":
             uses = {"a": [100, 110, 120, 60, 50, *later], "b": [200, 45, *later]}
-            study = _company(
+            study = write_company(
                 write_study, [("a", 400, None), ("b", 400, 5 if later else None)], uses
             )
         else:
             study = _shop(write_study, {"a": [200, 150, 100, 50, *later], "b": [120, 41, *later]})
-        return _stages(study, [_ago(40).date()])
+        return _stages(study, [ago(40).date()])
 
     pd.testing.assert_frame_equal(stages([]), stages([39, 20, 3]))
 
@@ -281,16 +252,16 @@ def test_a_row_that_became_known_later_does_not_count_before(write_study):
     usage = pd.DataFrame(
         {
             "customer_id": "a",
-            "used_at": [_ago(day) for day in range(1, 13)],
+            "used_at": [ago(day) for day in range(1, 13)],
             "known_at": LAST + pd.Timedelta(days=2),
         }
     )
     old = pd.DataFrame(
-        {"customer_id": "a", "used_at": [_ago(day) for day in (95, 105, 115, 125)]}
+        {"customer_id": "a", "used_at": [ago(day) for day in (95, 105, 115, 125)]}
     ).assign(known_at=lambda t: t.used_at)
-    first = pd.DataFrame({"customer_id": ["b"], "used_at": [_ago(300)], "known_at": [_ago(300)]})
-    contracts = pd.DataFrame({"customer_id": ["a"], "started_at": [_ago(400)]})
-    customers = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": [_ago(400), _ago(300)]})
+    first = pd.DataFrame({"customer_id": ["b"], "used_at": [ago(300)], "known_at": [ago(300)]})
+    contracts = pd.DataFrame({"customer_id": ["a"], "started_at": [ago(400)]})
+    customers = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": [ago(400), ago(300)]})
     tables = {
         "customers": customers,
         "contracts": contracts,
@@ -302,112 +273,27 @@ def test_a_row_that_became_known_later_does_not_count_before(write_study):
     assert known.stage.item() == "growth"
 
 
-def test_stages_are_shares_of_those_who_are_customers(write_study):
-    study = _company(
-        write_study,
-        [("a", 400, None), ("b", 400, None), ("c", 10, None), ("d", 10, None), ("e", 400, 3)],
-    )
-    counts = count_stages(
-        stage.assign_stages(evidence_as_of(load.load_tables(study), [LAST.date()]), study)
-    ).set_index("stage")
-    assert dict(counts.customers) == {
-        "introduction": 2,
-        "growth": 0,
-        "maturity": 2,
-        "decline": 0,
-        "gone": 1,
-        "won back": 0,
-    }
-    assert counts.share["introduction"] == 0.5  # 2 of the 4 who are customers
-    assert counts.low["introduction"] == pytest.approx(
-        0.150, abs=5e-4
-    )  # Wilson: (.5 + 3.8415/8 - 1.96 sqrt(.25/4 + 3.8415/64)) / (1 + 3.8415/4)
-    assert pd.isna(counts.share["gone"])
-
-
-def _moving(write_study):
-    """Three customers at four snapshots 30 days apart, 90 to 0 days ago.
-
-    a: introduction until 89 days old: I I M M; b joins 45 days ago: - - I I; c: M M G G (left 40
-    days ago).
-    """
-    study = _company(write_study, [("a", 120, None), ("b", 45, None), ("c", 400, 40)])
-    days = [_ago(days).date() for days in (90, 60, 30, 0)]
-    return study, stage.assign_stages(evidence_as_of(load.load_tables(study), days), study)
-
-
-def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
-    _, stages = _moving(write_study)
-    moves = count_transitions(stages, 30)
-    found = {
-        (row.origin, row.stage): (row.customers, row.moves, row.share) for row in moves.itertuples()
-    }
-    assert found == {
-        ("not yet a customer", "introduction"): (1, 1, 1.0),
-        ("introduction", "introduction"): (2, 2, pytest.approx(2 / 3)),  # a 90 -> 60, b 30 -> 0
-        ("introduction", "maturity"): (2, 1, pytest.approx(1 / 3)),  # a 60 -> 30
-        ("maturity", "maturity"): (2, 2, pytest.approx(2 / 3)),  # c 90 -> 60, a 30 -> 0
-        ("maturity", "gone"): (2, 1, pytest.approx(1 / 3)),  # c 60 -> 30
-        ("gone", "gone"): (1, 1, 1.0),
-    }
-
-
-def test_the_shares_out_of_a_stage_add_up_to_one(write_study):
-    _, stages = _moving(write_study)
-    assert count_transitions(stages, 30).groupby("origin").share.sum().to_numpy() == pytest.approx(
-        1
-    )
-
-
-def test_stays_begin_within_the_snapshots_and_those_that_last_are_censored(write_study):
-    _, stages = _moving(write_study)
-    stays = compute_time_in_stage(stages, 30).set_index("stage")
-    assert dict(stays.stays) == {
-        "introduction": 1,
-        "maturity": 1,
-        "gone": 1,
-    }  # b's, a's after its introduction, c's; not those under way 90 days ago
-    assert dict(stays.finished) == {"introduction": 0, "maturity": 0, "gone": 0}
-    assert stays.median_days.isna().all()
-    assert dict(stays.longest_days) == {"introduction": 60, "maturity": 60, "gone": 60}
-
-
-def test_the_median_stay_is_that_of_kaplan_meier(write_study):
-    # four introductions of 90 days seen at 3 snapshots each, one censored after 60: half have ended
-    # at 90
-    spells = [(name, 150 - shift, None) for shift, name in enumerate("abcd")] + [
-        ("e", 40, None),
-        ("z", 400, None),
-    ]
-    study = _company(write_study, spells)
-    days = [_ago(days).date() for days in range(180, -1, -30)]
-    stays = compute_time_in_stage(
-        stage.assign_stages(evidence_as_of(load.load_tables(study), days), study), 30
-    ).set_index("stage")
-    assert tuple(stays.loc["introduction", ["stays", "finished", "median_days"]]) == (5, 4, 90)
-
-
 def test_a_spell_is_found_for_each_unbroken_cover(write_study):
-    study = _company(write_study, [("a", 400, 300), ("a", 300, 200), ("a", 100, None)])
+    study = write_company(write_study, [("a", 400, 300), ("a", 300, 200), ("a", 100, None)])
     spells = (
         find_spells(evidence_as_of(load.load_tables(study), [LAST.date()]), study)
         .order_by("started")
         .to_pandas()
     )
-    assert list(spells.started) == [_ago(400), _ago(100)]
-    assert spells.ended[0] == _ago(200)
+    assert list(spells.started) == [ago(400), ago(100)]
+    assert spells.ended[0] == ago(200)
     assert pd.isna(spells.ended[1])
 
 
 def test_stages_at_many_snapshots_equal_those_at_each(write_study):
-    study, _ = _moving(write_study)
+    study, _ = write_moving_company(write_study)
     days = [LAST.date() - timedelta(days=30 * back) for back in range(4)]
     together = _stages(study, days)
     apart = pd.concat([_stages(study, [day]) for day in sorted(days)], ignore_index=True)
     pd.testing.assert_frame_equal(together, apart)
 
 
-def test_on_a_company_whose_truth_is_known_decline_is_found_better_than_by_lot_and_is_followed_by_leaving(
+def test_on_a_company_whose_truth_is_known_decline_is_found_and_precedes_leaving(
     write_study,
 ):
     asked = {"customers": 1500, "months": 18, "seed": 3}
@@ -433,7 +319,7 @@ def test_on_a_company_whose_truth_is_known_decline_is_found_better_than_by_lot_a
     declining, found = stages.true == "decline", stages.stage == "decline"
     assert (
         declining & found
-    ).sum() / found.sum() > 2 * declining.mean()  # precision against a list drawn by lot
+    ).sum() / found.sum() > 2 * declining.mean()  # precision against a random list
     assert (declining & found).sum() / declining.sum() > 2 * found.mean()  # recall likewise
     assert (
         stages.voluntary[found].mean() > 1.5 * stages.voluntary[stages.stage == "maturity"].mean()

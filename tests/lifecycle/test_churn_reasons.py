@@ -28,10 +28,10 @@ def test_reasons_are_those_of_the_term_with_which_cover_ended(write_study):
         ("f", "2024-01-01", None, None, None),
     )
     study = write_study(tables={"customers": people(), "contracts": contracts})
-    found = churn_reasons.tabulate_reasons(
+    reasons = churn_reasons.tabulate_reasons(
         evidence.evidence_as_of(load.load_tables(study), [T]), study
     )
-    month = found[found.window_days == 30]
+    month = reasons[reasons.window_days == 30]
     assert [
         (row.reason, row.voluntary, row.leavers, row.all_leavers) for row in month.itertuples()
     ] == [
@@ -40,7 +40,7 @@ def test_reasons_are_those_of_the_term_with_which_cover_ended(write_study):
         ("payment failed", "no", 1, 5),
     ]
     assert month.share.sum() == pytest.approx(1)
-    assert dict(found[found.window_days == 365].set_index("reason").leavers) == {
+    assert dict(reasons[reasons.window_days == 365].set_index("reason").leavers) == {
         "price": 3,
         "moved": 1,
         "not recorded": 1,
@@ -55,10 +55,15 @@ def test_rare_reasons_are_put_together(write_study):
         *((name, OLD, "2024-06-20", f"because {i:02d}") for i, name in enumerate(ids)),
     )
     study = write_study(tables={"customers": people(ids), "contracts": contracts})
-    found = churn_reasons.tabulate_reasons(
+    reasons = churn_reasons.tabulate_reasons(
         evidence.evidence_as_of(load.load_tables(study), [T]), study
     ).query("window_days == 30")
-    assert (found.reason.iloc[0], found.leavers.iloc[0], len(found), found.leavers.sum()) == (
+    assert (
+        reasons.reason.iloc[0],
+        reasons.leavers.iloc[0],
+        len(reasons),
+        reasons.leavers.sum(),
+    ) == (
         "other reasons",
         10,
         21,

@@ -8,7 +8,7 @@ from clustered_customers import COLUMNS, planted
 from research.lifecycle import clustering
 
 
-def test_many_columns_of_one_table_weigh_no_more_than_one_of_another():
+def test_many_columns_of_one_table_have_no_more_weight_than_one_of_another():
     rng = np.random.default_rng(0)
     trend, single = rng.normal(size=(500, 1)), rng.normal(size=(500, 1))
     points = clustering.compute_coordinates(
@@ -18,15 +18,15 @@ def test_many_columns_of_one_table_weigh_no_more_than_one_of_another():
     np.testing.assert_allclose(points.var(axis=0), 1, atol=0.2)
 
 
-def test_made_up_customers_keep_values_and_correlations():
+def test_simulated_customers_keep_values_and_correlations():
     rng = np.random.default_rng(0)
     scores = np.column_stack(
         [clustering.compute_normal_scores(planted()[column]) for column in COLUMNS[:5]]
     )
-    made = clustering.simulate_reference(scores, rng)
-    np.testing.assert_array_equal(np.sort(made, axis=0), np.sort(scores, axis=0))
+    simulated = clustering.simulate_reference(scores, rng)
+    np.testing.assert_array_equal(np.sort(simulated, axis=0), np.sort(scores, axis=0))
     np.testing.assert_allclose(
-        np.corrcoef(made, rowvar=False), np.corrcoef(scores, rowvar=False), atol=0.05
+        np.corrcoef(simulated, rowvar=False), np.corrcoef(scores, rowvar=False), atol=0.05
     )
 
 

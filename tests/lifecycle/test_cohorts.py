@@ -61,7 +61,7 @@ def row(cells: pd.DataFrame, month: str, column: str = "retained") -> list:
     return cells[cells.cohort == pd.Timestamp(month)][column].to_list()
 
 
-def test_cover_is_asked_on_the_day_thirty_days_after_the_own_start(write_study):
+def test_retention_is_measured_thirty_days_after_the_own_start(write_study):
     # start 10 January: age 1 is 9 February; an end is the first day without cover
     ends = [
         ("before", "2024-01-10", "2024-02-08"),
@@ -102,7 +102,9 @@ def test_a_purchase_counts_in_the_window_of_its_own_age(write_study):
         "never": [],
     }
     rows = [(name, day) for name, days in bought.items() for day in ["2024-01-01", *days]]
-    cells, _ = retention_of(write_study, shop(rows), "non_contractual", date(2024, 4, 29), run_in_days=0)
+    cells, _ = retention_of(
+        write_study, shop(rows), "non_contractual", date(2024, 4, 29), run_in_days=0
+    )
     # the window of age 2 of somebody who joined on 31 January ends on 31 January + 89 days, 29
     # April
     assert row(cells, "2024-01") == [5, 3, 1]
@@ -116,7 +118,7 @@ def test_a_purchase_counts_in_the_window_of_its_own_age(write_study):
     ("at", "ages"),
     [(date(2024, 1, 30), 0), (date(2024, 1, 31), 1), (date(2024, 2, 29), 1), (date(2024, 3, 1), 2)],
 )
-def test_a_cell_stands_from_the_day_on_which_the_last_possible_joiner_is_observed(
+def test_there_is_a_cell_from_the_day_on_which_the_last_possible_joiner_is_observed(
     write_study, at, ages
 ):
     # the last possible joiner joins on 31 January and is 30 days old on 1 March 2024
@@ -178,7 +180,7 @@ def test_customers_from_before_the_observation_are_left_out_and_counted(write_st
 
 
 def test_a_first_purchase_within_the_run_in_proves_no_start(write_study):
-    # the data begin on 1 January with "a"; 60 silent days end a spell, so a first purchase from 1
+    # the data begin on 1 January with "a"; 60 inactive days end a spell, so a first purchase from 1
     # March (day 60) on opens one whatever went before
     rows = [("a", "2024-01-01"), ("b", "2024-02-29"), ("c", "2024-03-01"), ("known", "2024-03-02")]
     tables = shop(rows)
@@ -192,7 +194,7 @@ def test_a_first_purchase_within_the_run_in_proves_no_start(write_study):
     assert counts["first observed in the run-in"] == 2
 
 
-def test_a_month_is_whole_only_when_slow_rows_have_arrived(write_study):
+def test_a_month_is_complete_only_when_late_rows_have_arrived(write_study):
     tables = terms([(f"c{i}", f"2024-01-{1 + i:02d}", None) for i in range(10)])
     tables["contracts"]["known_at"] = tables["contracts"].started_at + pd.Timedelta(days=40)
     for at, ages in (
@@ -221,7 +223,7 @@ def random_terms(seed: int, people: int = 60) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_counting_by_changes_equals_asking_every_customer_at_every_age(write_study, seed):
+def test_counting_by_changes_equals_counting_every_customer_at_every_age(write_study, seed):
     contracts, at = random_terms(seed), pd.Timestamp("2024-08-31")
     known = contracts[contracts.started_at <= at]
     tables = terms(list(contracts.itertuples(index=False)))
@@ -315,7 +317,7 @@ def test_later_cohorts_are_compared_with_earlier_ones_of_equal_number():
     )  # the middle one is in neither half
 
 
-def test_the_interval_of_the_difference_is_newcombes_when_cohorts_differ_no_more_than_chance(
+def test_the_interval_of_the_difference_is_newcombes_when_cohorts_are_not_overdispersed(
     monkeypatch,
 ):
     monkeypatch.setattr(cohorts, "_find_excess", lambda halves, comparisons: 1.0)
@@ -335,7 +337,7 @@ def test_seasons_that_move_whole_months_are_no_trend():
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.05])
-def test_equal_halves_are_rarely_told_apart(spread):
+def test_equal_halves_rarely_differ_significantly(spread):
     rng = np.random.default_rng(1)
     shares = np.clip(0.5 + spread * rng.normal(size=(200, 8)), 0, 1)
     verdicts = [

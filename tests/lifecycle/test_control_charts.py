@@ -51,11 +51,11 @@ def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
         len(values),
         control_charts.find_limit(control_charts.RESTART_CHANCE, values.shape[-1] - baseline, 0.2),
     )
-    found = control_charts.run_charts(
+    results = control_charts.run_charts(
         values, se, np.full((len(values), 1), worse), limits, singles, gains, baseline, 0.2
     )
     return (
-        ((found["ewma"] > limits[:, None]) | (found["single"] > singles[:, None]))
+        ((results["ewma"] > limits[:, None]) | (results["single"] > singles[:, None]))
         .any(axis=1)
         .reshape(-1, charts)
     )
@@ -65,9 +65,7 @@ def test_residual_reading_and_average_worked_by_hand():
     charts = control_charts.compute_charts(as_series([10.0, 12, 11, 15, 14]), baseline=3)
     # means before: 10, 11, 11, 12; residuals 2/√2, 0, 4/√(1+1/3), 2/√(1+1/4)
     assert charts.expected.tolist()[1:] == pytest.approx([10, 11, 11, 12])
-    assert charts.residual.tolist()[1:] == pytest.approx(
-        [np.sqrt(2), 0, np.sqrt(12), np.sqrt(3.2)]
-    )
+    assert charts.residual.tolist()[1:] == pytest.approx([np.sqrt(2), 0, np.sqrt(12), np.sqrt(3.2)])
     # scatter before: (2+0)/2 = 1 with 2 degrees of freedom, (2+0+12)/3 with 3; the t distribution
     # with 2 is 1/2 + t/(2√(2+t²))
     first = stats.norm.ppf(0.5 + np.sqrt(12) / (2 * np.sqrt(14)))
@@ -82,7 +80,9 @@ def test_residual_reading_and_average_worked_by_hand():
 
 
 def test_earlier_values_weigh_by_their_standard_errors():
-    charts = control_charts.compute_charts(as_series([10.0, 13, 12, 12], se=[1.0, 2, 1, 1]), baseline=3)
+    charts = control_charts.compute_charts(
+        as_series([10.0, 13, 12, 12], se=[1.0, 2, 1, 1]), baseline=3
+    )
     assert charts.residual[1] == pytest.approx(3 / np.sqrt(2**2 + 1))
     assert charts.expected[2] == pytest.approx((10 + 13 / 4) / 1.25)
     assert charts.residual[2] == pytest.approx((12 - 10.6) / np.sqrt(1 + 1 / 1.25))
@@ -227,7 +227,8 @@ def test_an_improvement_is_no_alarm(worse, shift):
 
 def test_a_fall_is_found_where_a_fall_is_bad_as_a_rise_is_where_a_rise_is():
     rise, fall = (
-        control_charts.compute_charts(as_series(sign * draw(shift=5), worse=sign)) for sign in (1, -1)
+        control_charts.compute_charts(as_series(sign * draw(shift=5), worse=sign))
+        for sign in (1, -1)
     )
     assert rise.alarm.any()
     pd.testing.assert_frame_equal(
@@ -236,7 +237,7 @@ def test_a_fall_is_found_where_a_fall_is_bad_as_a_rise_is_where_a_rise_is():
     )
 
 
-def test_the_first_alarm_stops_the_learning():
+def test_the_first_alarm_stops_the_updating():
     charts = control_charts.compute_charts(as_series(draw(shift=6)))
     alarmed = charts.index[charts.alarm][0]
     assert charts.expected[alarmed:].nunique() == 1
@@ -300,7 +301,10 @@ def test_periods_that_cannot_be_measured_are_skipped():
     values = draw(0, shift=5)
     gaps = as_series(np.insert(values, [3, 15, 20], np.nan))
     gaps.loc[0:0, "se"] = 1.0
-    whole, skipped = control_charts.compute_charts(as_series(values)), control_charts.compute_charts(gaps)
+    whole, skipped = (
+        control_charts.compute_charts(as_series(values)),
+        control_charts.compute_charts(gaps),
+    )
     np.testing.assert_allclose(skipped.ewma[gaps.value.notna()], whole.ewma)
     assert skipped.loc[gaps.value.isna(), ["expected", "q", "ewma", "limit"]].isna().all(axis=None)
     assert not skipped.alarm[gaps.value.isna()].any()
@@ -398,7 +402,7 @@ def test_all_faults_of_a_series_are_named_at_once():
         control_charts.compute_charts(pd.concat([as_series(draw(), worse=0)] * 2))
 
 
-def test_an_improvement_is_the_level_to_hold_and_falling_back_from_it_is_a_worsening():
+def test_an_improvement_is_the_new_baseline_and_falling_back_from_it_is_a_worsening():
     noise = 0.3 * draw()
     values = (
         10 + noise - 4 * (np.arange(24) >= 10) + 4 * (np.arange(24) >= 20)

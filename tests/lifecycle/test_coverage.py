@@ -15,7 +15,7 @@ def test_a_window_from_before_the_first_row_of_its_table_is_empty(write_study):
     assert table.note.iloc[0] == "needs referrals observed for 30 days; they are since 2024-06-01"
 
 
-def test_a_table_that_fell_silent_is_stale_and_not_zero(write_study):
+def test_a_table_that_is_no_longer_recorded_is_stale_and_not_zero(write_study):
     # the last referral known is of 30 June: a window without one is still believed on 30 July, and
     # no longer on 31 July
     table = measure_at(write_study, subscribers(), (date(2024, 7, 30), date(2024, 7, 31))).query(
@@ -25,8 +25,8 @@ def test_a_table_that_fell_silent_is_stale_and_not_zero(write_study):
     assert table.note.iloc[1] == "stale: no referrals recorded since 2024-06-30"
 
 
-def test_buyers_are_customers_only_where_all_days_of_silence_before_were_seen(write_study):
-    # the first day is 1 January 2024, silence of 60 days: from 29 February on it is known who has
+def test_buyers_are_customers_only_where_all_inactive_days_before_were_observed(write_study):
+    # the first day is 1 January 2024, 60 inactive days: from 29 February on it is known who has
     # bought in the last 60 days
     orders = frame(
         "customer_id ordered_at amount",

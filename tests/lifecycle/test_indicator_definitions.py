@@ -59,7 +59,8 @@ FROM contracts SEMI JOIN people USING (customer_id)
 WHERE is_known(started_at, known_at);
 
 CREATE MACRO customers_on(d) AS TABLE
-SELECT DISTINCT customer_id FROM terms WHERE begun <= d AND known <= d AND (ended > d OR ended IS NULL);
+SELECT DISTINCT customer_id
+    FROM terms WHERE begun <= d AND known <= d AND (ended > d OR ended IS NULL);
 
 CREATE MACRO fees_on(d) AS TABLE
 SELECT customer_id, sum(monthly_fee) AS fee, bool_and(monthly_fee IS NOT NULL) AS recorded
@@ -67,74 +68,93 @@ FROM terms WHERE begun <= d AND (ended > d OR ended IS NULL) GROUP BY customer_i
 
 CREATE VIEW spells AS
 WITH covers AS (
-    SELECT *, coalesce(ended, DATE '9999-12-31') AS until FROM terms WHERE ended IS NULL OR ended > begun
+    SELECT *, coalesce(ended, DATE '9999-12-31') AS until
+        FROM terms WHERE ended IS NULL OR ended > begun
 ), reached AS (
-    SELECT *, max(until) OVER (PARTITION BY customer_id ORDER BY begun, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM covers
+    SELECT *, max(until)
+        OVER (PARTITION BY customer_id ORDER BY begun, until ROWS BETWEEN UNBOUNDED PRECEDING
+            AND 1 PRECEDING) AS before FROM covers
 ), numbered AS (
-    SELECT *, count(*) FILTER (WHERE before IS NULL OR before < begun) OVER (PARTITION BY customer_id ORDER BY begun, until ROWS UNBOUNDED PRECEDING) AS number
+    SELECT *, count(*) FILTER (WHERE before IS NULL OR before < begun)
+        OVER (PARTITION BY customer_id ORDER BY begun, until ROWS UNBOUNDED PRECEDING) AS number
     FROM reached
 )
 SELECT
-    s.*, (SELECT min(t.known) FROM terms t WHERE t.customer_id = s.customer_id AND t.begun = s.begun) AS known
-FROM (SELECT customer_id, min(begun) AS begun, nullif(max(until), DATE '9999-12-31') AS ended FROM numbered GROUP BY customer_id, number) s;
+    s.*, (SELECT min(t.known)
+        FROM terms t WHERE t.customer_id = s.customer_id AND t.begun = s.begun) AS known
+FROM (SELECT customer_id, min(begun) AS begun, nullif(max(until), DATE '9999-12-31') AS ended
+    FROM numbered GROUP BY customer_id, number) s;
 
-CREATE MACRO first_day() AS coalesce(CAST(getvariable('data_start') AS DATE), (SELECT min(begun) FROM terms));
+CREATE MACRO first_day() AS coalesce(CAST(getvariable('data_start') AS DATE),
+    (SELECT min(begun) FROM terms));
 CREATE MACRO first_customers() AS first_day();
 """
 NON_CONTRACTUAL = """
-CREATE MACRO silence() AS CAST(getvariable('inactive_days') AS INTEGER);
+CREATE MACRO inactive_days() AS CAST(getvariable('inactive_days') AS INTEGER);
 
 CREATE MACRO customers_on(d) AS TABLE
-SELECT DISTINCT customer_id FROM purchases WHERE day > d - silence() AND day <= d AND known <= d;
+SELECT DISTINCT customer_id
+    FROM purchases WHERE day > d - inactive_days() AND day <= d AND known <= d;
 
 CREATE VIEW spells AS
 WITH gaps AS (
-    SELECT *, day - lag(day) OVER by_day AS gap FROM (SELECT customer_id, day, min(known) AS known FROM purchases GROUP BY customer_id, day)
+    SELECT *, day - lag(day) OVER by_day AS gap
+        FROM (SELECT customer_id, day, min(known) AS known FROM purchases GROUP BY customer_id, day)
     WINDOW by_day AS (PARTITION BY customer_id ORDER BY day)
 ), numbered AS (
-    SELECT *, count(*) FILTER (WHERE gap IS NULL OR gap > silence()) OVER (PARTITION BY customer_id ORDER BY day) AS number FROM gaps
+    SELECT *, count(*) FILTER (WHERE gap IS NULL OR gap > inactive_days())
+        OVER (PARTITION BY customer_id ORDER BY day) AS number FROM gaps
 )
 SELECT
     customer_id, min(day) AS begun, arg_min(known, day) AS known,
-    CASE WHEN max(day) + silence() <= T() THEN max(day) + silence() END AS ended
+    CASE WHEN max(day) + inactive_days() <= T() THEN max(day) + inactive_days() END AS ended
 FROM numbered GROUP BY customer_id, number;
 
-CREATE MACRO first_day() AS coalesce(CAST(getvariable('data_start') AS DATE), (SELECT min(day) FROM purchases));
-CREATE MACRO first_customers() AS first_day() + silence() - 1;
+CREATE MACRO first_day() AS coalesce(CAST(getvariable('data_start') AS DATE),
+    (SELECT min(day) FROM purchases));
+CREATE MACRO first_customers() AS first_day() + inactive_days() - 1;
 
 CREATE MACRO spend_in(after, until) AS TABLE
 SELECT customer_id, greatest(sum(CASE WHEN returned THEN -abs(amount) ELSE amount END), 0) AS spend
-FROM known_orders WHERE CAST(ordered_at AS DATE) > after AND CAST(ordered_at AS DATE) <= until GROUP BY customer_id;
+FROM known_orders WHERE CAST(ordered_at AS DATE) > after
+    AND CAST(ordered_at AS DATE) <= until GROUP BY customer_id;
 
 CREATE MACRO year_before_start() AS greatest(start() - 365, first_day() - 1);
 """
-STANDING = """
+AT_START = """
 CREATE VIEW at_start AS
-SELECT customer_id, customer_id IN (SELECT customer_id FROM spells WHERE begun <= start() AND in_window(ended)) AS has_left
+SELECT customer_id, customer_id IN (SELECT customer_id
+    FROM spells WHERE begun <= start() AND in_window(ended)) AS has_left
 FROM customers_on(start());
 """
 
-# First spells with the day of their stay from which they were watched, and the Kaplan-Meier curve
-# from the first day that ten were watched to pass.
+# First spells with the tenure from which they were observed, and the Kaplan-Meier curve
+# from the first day that ten were observed to pass.
 CURVE = """
 WITH firsts AS (
     SELECT
-        greatest(begun, known, coalesce(CAST(getvariable('data_start') AS DATE), begun)) - begun AS entry,
-        coalesce(ended, T()) - begun AS stay, ended IS NOT NULL AS is_over
+        greatest(
+            begun, known, coalesce(CAST(getvariable('data_start') AS DATE), begun)
+        ) - begun AS entry,
+        coalesce(ended, T()) - begun AS tenure, ended IS NOT NULL AS is_over
     FROM spells
     QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY begun) = 1
-), stays AS (
-    FROM firsts WHERE NOT (is_over AND stay <= entry) AND stay > 0
+), tenures AS (
+    FROM firsts WHERE NOT (is_over AND tenure <= entry) AND tenure > 0
 ), opening AS (
-    SELECT min(e.entry) AS day FROM (SELECT DISTINCT entry FROM stays) e
-    WHERE (SELECT count(*) FROM stays s WHERE s.entry <= e.entry AND s.stay > e.entry) >= 10
+    SELECT min(e.entry) AS day FROM (SELECT DISTINCT entry FROM tenures) e
+    WHERE (SELECT count(*) FROM tenures s WHERE s.entry <= e.entry AND s.tenure > e.entry) >= 10
 ), risks AS (
-    SELECT t.stay AS day, (SELECT count(*) FROM stays s WHERE s.entry < t.stay AND s.stay >= t.stay) AS at_risk, count(*) AS ends
-    FROM stays t WHERE t.is_over AND t.stay > (SELECT day FROM opening) GROUP BY t.stay
+    SELECT t.tenure AS day, (SELECT count(*)
+        FROM tenures s WHERE s.entry < t.tenure AND s.tenure >= t.tenure) AS at_risk,
+        count(*) AS ends
+    FROM tenures t WHERE t.is_over AND t.tenure > (SELECT day FROM opening) GROUP BY t.tenure
 ), curve AS (
-    SELECT day, product(1 - ends / at_risk) OVER (ORDER BY day) AS alive FROM risks UNION ALL SELECT day, 1 FROM opening
+    SELECT day, product(1 - ends / at_risk) OVER (ORDER BY day) AS alive
+        FROM risks UNION ALL SELECT day, 1 FROM opening
 ), areas AS (
-    SELECT alive * (least(lead(day, 1, 365) OVER (ORDER BY day), 365) - day) AS area FROM curve WHERE day < 365
+    SELECT alive * (least(lead(day, 1, 365) OVER (ORDER BY day), 365) - day) AS area
+        FROM curve WHERE day < 365
 )
 """
 
@@ -143,30 +163,36 @@ ANY_KIND = {
         "SELECT sum(has_left::INT) / count(*), sum(has_left::INT), count(*) FROM at_start"
     ),
     "retention_rate": """
-        SELECT avg((customer_id IN (FROM customers_on(T())))::INT), sum((customer_id IN (FROM customers_on(T())))::INT), count(*)
+        SELECT avg((customer_id IN (FROM customers_on(T())))::INT),
+            sum((customer_id IN (FROM customers_on(T())))::INT), count(*)
         FROM customers_on(T() - retention())
     """,
     "retention_time": CURVE
     + """
         SELECT
             CASE
-                WHEN (SELECT day FROM opening) <= 365 / 2 AND ((SELECT max(stay) FROM stays) >= 365 OR (SELECT min(alive) FROM curve) < 1e-9)
+                WHEN (SELECT day FROM opening) <= 365 / 2 AND ((SELECT max(tenure)
+                    FROM tenures) >= 365 OR (SELECT min(alive) FROM curve) < 1e-9)
                 THEN (SELECT day FROM opening) + (SELECT sum(area) FROM areas)
             END,
-            (SELECT count(*) FROM stays WHERE is_over), (SELECT count(*) FROM stays)
+            (SELECT count(*) FROM tenures WHERE is_over), (SELECT count(*) FROM tenures)
     """,
     "retention_time_median": CURVE
     + """
-        SELECT (SELECT min(day) FROM curve WHERE alive <= 0.5 + 1e-12), (SELECT count(*) FROM stays WHERE is_over), (SELECT count(*) FROM stays)
+        SELECT (SELECT min(day) FROM curve WHERE alive <= 0.5 + 1e-12), (SELECT count(*)
+            FROM tenures WHERE is_over), (SELECT count(*) FROM tenures)
     """,
     "repeat_purchase_rate": """
         SELECT avg((days >= 2)::INT), sum((days >= 2)::INT), count(*)
-        FROM (SELECT customer_id, count(DISTINCT day) AS days FROM purchases WHERE day > T() - 365 AND day <= T() GROUP BY customer_id)
+        FROM (SELECT customer_id, count(DISTINCT day) AS days
+            FROM purchases WHERE day > T() - 365 AND day <= T() GROUP BY customer_id)
     """,
     "purchase_frequency": """
         SELECT bought / people, bought, people FROM (
             SELECT
-                (SELECT count(DISTINCT (customer_id, day)) FROM purchases SEMI JOIN at_start USING (customer_id) WHERE in_window(day)) AS bought,
+                (SELECT count(DISTINCT (customer_id, day))
+                    FROM purchases SEMI JOIN at_start USING (customer_id)
+                        WHERE in_window(day)) AS bought,
                 (SELECT count(*) FROM at_start) AS people
         )
     """,
@@ -174,51 +200,66 @@ ANY_KIND = {
 SERVICE = {
     "csat": """
         SELECT avg((score >= 0.8 * score_max)::INT), sum((score >= 0.8 * score_max)::INT), count(*)
-        FROM known_feedback WHERE lower(kind) = 'csat' AND in_window(given_at) AND score IS NOT NULL AND score_max > 0
+        FROM known_feedback WHERE lower(kind) = 'csat' AND in_window(given_at)
+            AND score IS NOT NULL AND score_max > 0
     """,
     "nps": """
         SELECT 100 * avg(vote), sum(vote), count(*) FROM (
             SELECT CASE WHEN ten >= 9 THEN 1 WHEN ten <= 6 THEN -1 ELSE 0 END AS vote FROM (
                 SELECT CASE WHEN score_max IS NULL THEN score ELSE score * 10 / score_max END AS ten
-                FROM known_feedback WHERE lower(kind) = 'nps' AND in_window(given_at) AND score IS NOT NULL
+                FROM known_feedback WHERE lower(kind) = 'nps' AND in_window(given_at)
+                    AND score IS NOT NULL
             )
         )
     """,
     "complaint_rate": """
         SELECT avg(complained::INT), sum(complained::INT), count(*)
-        FROM (SELECT customer_id IN (SELECT customer_id FROM known_contacts WHERE complaint AND in_window(contacted_at)) AS complained FROM at_start)
+        FROM (SELECT customer_id IN (SELECT customer_id
+            FROM known_contacts WHERE complaint AND in_window(contacted_at)) AS complained
+                FROM at_start)
     """,
     "resolution_time": """
-        WITH seen AS (
-            SELECT contacted_at, CASE WHEN CAST(resolved_at AS DATE) <= T() THEN resolved_at END AS resolved_at
+        WITH observed AS (
+            SELECT contacted_at,
+                CASE WHEN CAST(resolved_at AS DATE) <= T() THEN resolved_at END AS resolved_at
             FROM known_contacts WHERE in_window(contacted_at)
-        ), waits AS (
-            SELECT date_sub('minute', contacted_at, coalesce(resolved_at, CAST(T() + 1 AS TIMESTAMP))) AS minutes, resolved_at IS NOT NULL AS is_over FROM seen
+        ), open_times AS (
+            SELECT
+                date_sub('minute', contacted_at,
+                    coalesce(resolved_at, CAST(T() + 1 AS TIMESTAMP))) AS minutes,
+                resolved_at IS NOT NULL AS is_over
+            FROM observed
         ), risks AS (
-            SELECT w.minutes, (SELECT count(*) FROM waits o WHERE o.minutes >= w.minutes) AS at_risk, count(*) AS ends
-            FROM waits w WHERE w.is_over GROUP BY w.minutes
+            SELECT w.minutes, (SELECT count(*)
+                FROM open_times o WHERE o.minutes >= w.minutes) AS at_risk, count(*) AS ends
+            FROM open_times w WHERE w.is_over GROUP BY w.minutes
         ), curve AS (
-            SELECT minutes, product(1 - ends / at_risk) OVER (ORDER BY minutes) AS still_open FROM risks
+            SELECT minutes, product(1 - ends / at_risk) OVER (ORDER BY minutes) AS still_open
+                FROM risks
         )
         SELECT
             (SELECT min(minutes) / 60 FROM curve WHERE still_open <= 0.5 + 1e-12),
-            (SELECT count(*) FROM waits WHERE is_over), (SELECT count(*) FROM waits)
+            (SELECT count(*) FROM open_times WHERE is_over), (SELECT count(*) FROM open_times)
     """,
     "resolved_within_72h": """
-        SELECT avg(soon::INT), sum(soon::INT), count(*) FROM (
-            SELECT coalesce(resolved_at <= contacted_at + INTERVAL 72 HOURS, false) AS soon FROM known_contacts
+        SELECT avg(in_time::INT), sum(in_time::INT), count(*) FROM (
+            SELECT coalesce(resolved_at <= contacted_at + INTERVAL 72 HOURS, false) AS in_time
+                FROM known_contacts
             WHERE CAST(contacted_at AS DATE) > T() - 33 AND CAST(contacted_at AS DATE) <= T() - 3
         )
     """,
     "referral_rate": """
         SELECT avg(referred::INT), sum(referred::INT), count(*)
-        FROM (SELECT customer_id IN (SELECT customer_id FROM known_referrals WHERE in_window(referred_at)) AS referred FROM at_start)
+        FROM (SELECT customer_id IN (SELECT customer_id
+            FROM known_referrals WHERE in_window(referred_at)) AS referred FROM at_start)
     """,
 }
 FEES = """
 WITH fees AS (
-    SELECT has_left, f.fee, f.recorded, coalesce(l.fee, 0) AS later, coalesce(l.recorded, true) AS later_recorded
-    FROM at_start JOIN fees_on(start()) f USING (customer_id) LEFT JOIN fees_on(T()) l USING (customer_id)
+    SELECT has_left, f.fee, f.recorded, coalesce(l.fee, 0) AS later,
+        coalesce(l.recorded, true) AS later_recorded
+    FROM at_start JOIN fees_on(start()) f USING (customer_id)
+        LEFT JOIN fees_on(T()) l USING (customer_id)
 )
 """
 OVER = """
@@ -226,14 +267,17 @@ WITH ends AS (
     SELECT s.customer_id, s.ended, nullif(trim(t.end_reason), '') AS end_reason, t.voluntary
     FROM spells s JOIN terms t ON t.customer_id = s.customer_id AND t.ended = s.ended
     WHERE in_window(s.ended)
-    QUALIFY row_number() OVER (PARTITION BY s.customer_id, s.ended ORDER BY t.begun DESC, nullif(trim(t.end_reason), '') IS NULL) = 1
+    QUALIFY row_number()
+        OVER (PARTITION BY s.customer_id, s.ended ORDER BY t.begun DESC,
+            nullif(trim(t.end_reason), '') IS NULL) = 1
 )
 """
 WITH_CONTRACTS = {
     "revenue_churn_rate": FEES
     + """
         SELECT sum(lost) / sum(fee), sum(lost), sum(fee) FROM (
-            SELECT fee, CASE WHEN has_left THEN fee ELSE greatest(fee - later, 0) END AS lost FROM fees WHERE recorded AND (has_left OR later_recorded)
+            SELECT fee, CASE WHEN has_left THEN fee ELSE greatest(fee - later, 0) END AS lost
+                FROM fees WHERE recorded AND (has_left OR later_recorded)
         )
     """,
     "net_revenue_retention": FEES
@@ -253,7 +297,8 @@ WITH_CONTRACTS = {
 }
 SPENT = """
 WITH spent AS (
-    SELECT has_left, coalesce(spend, 0) AS spend, coalesce(spend, 0) * 365 / (start() - year_before_start()) AS yearly
+    SELECT has_left, coalesce(spend, 0) AS spend,
+        coalesce(spend, 0) * 365 / (start() - year_before_start()) AS yearly
     FROM at_start LEFT JOIN spend_in(year_before_start(), start()) USING (customer_id)
 )
 """
@@ -262,8 +307,10 @@ WITH_ORDERS = {
     + "SELECT sum(spend * has_left::INT) / sum(spend), sum(spend * has_left::INT), sum(spend) FROM"
     " spent",
     "net_revenue_retention": """
-        SELECT sum(coalesce(since.spend, 0)) / sum(coalesce(before.spend, 0)), sum(coalesce(since.spend, 0)), sum(coalesce(before.spend, 0))
-        FROM (SELECT DISTINCT customer_id FROM purchases WHERE day > T() - 2 * retention() AND day <= T() - retention())
+        SELECT sum(coalesce(since.spend, 0)) / sum(coalesce(before.spend, 0)),
+            sum(coalesce(since.spend, 0)), sum(coalesce(before.spend, 0))
+        FROM (SELECT DISTINCT customer_id
+            FROM purchases WHERE day > T() - 2 * retention() AND day <= T() - retention())
         LEFT JOIN spend_in(T() - 2 * retention(), T() - retention()) before USING (customer_id)
         LEFT JOIN spend_in(T() - retention(), T()) since USING (customer_id)
     """,
@@ -384,7 +431,7 @@ class Workbook:
         for table in (name for name in EVENTS if name in tables):
             self.con.execute(EVENT.format(table=table, dated=DATED[table]))
         kind = CONTRACTUAL if study.kind == "contractual" else NON_CONTRACTUAL
-        self.con.execute((PURCHASES if "orders" in tables else "") + kind + STANDING)
+        self.con.execute((PURCHASES if "orders" in tables else "") + kind + AT_START)
         self.set(window_days=study.snapshots.every_days, inactive_days=study.churn.inactive_days)
         self.set(retention_days=study.lifecycle.retention_days, data_start=study.data_start)
 
@@ -462,7 +509,7 @@ def write_crooked_study(folder: Path, kind: str) -> None:
     for name, table in tables.items():
         table.to_parquet(folder / "raw" / f"{name}.parquet", index=False)
         (folder / f"{name}.sql").write_text(f"SELECT * FROM raw_{name}")
-    silence = {"active_days": 60, "inactive_days": 60} if kind == "non_contractual" else {}
+    activity = {"active_days": 60, "inactive_days": 60} if kind == "non_contractual" else {}
     definition = {
         "title": "An untidy company",
         "kind": kind,
@@ -470,7 +517,7 @@ def write_crooked_study(folder: Path, kind: str) -> None:
         "data_end": "2024-12-31",
     }
     definition |= {
-        "churn": {"horizon_days": 30, "lead_days": 0} | silence,
+        "churn": {"horizon_days": 30, "lead_days": 0} | activity,
         "snapshots": {"last": "2024-06-30", "train": 1, "test": 1},
     }
     definition |= {"sources": {f"raw_{name}": {"file": f"{name}.parquet"} for name in tables}}

@@ -25,7 +25,7 @@ def test_targets_of_unknown_indicators_are_refused_in_one_sentence(write_study):
 
 
 @pytest.mark.parametrize("kind", ["contractual", "non_contractual"])
-def test_definitions_are_in_the_words_of_the_study(write_study, kind):
+def test_definitions_are_filled_in_for_the_study(write_study, kind):
     study = write_study(
         kind,
         tables=subscribers(),

@@ -39,12 +39,12 @@ PAIRS = {  # numerator, denominator, customers
 
 
 def test_a_company_worked_by_hand(write_study):
-    found = measure_at(write_study, subscribers()).set_index("indicator")
-    assert list(found.index) == list(DEFINITIONS)
-    assert list(found.worse) == [
+    table = measure_at(write_study, subscribers()).set_index("indicator")
+    assert list(table.index) == list(DEFINITIONS)
+    assert list(table.worse) == [
         1 if spec.better == "lower" else -1 for spec in DEFINITIONS.values()
     ]
-    ratios = found.loc[list(PAIRS)]
+    ratios = table.loc[list(PAIRS)]
     assert {
         row.Index: (row.numerator, row.denominator, row.n) for row in ratios.itertuples()
     } == PAIRS
@@ -52,8 +52,8 @@ def test_a_company_worked_by_hand(write_study):
         [y / x * (100 if name == "nps" else 1) for name, (y, x, _) in PAIRS.items()]
     )
     assert ((ratios.low <= ratios.value) & (ratios.value <= ratios.high)).all()
-    check_total(found.loc["cost_of_churn"])
-    check_durations(found)
+    check_total(table.loc["cost_of_churn"])
+    check_durations(table)
 
 
 def check_total(row):
@@ -67,16 +67,16 @@ def check_total(row):
     assert row.unit == "EUR a year"
 
 
-def check_durations(found):
+def check_durations(table):
     # at risk on day 516 (d): 5, on 517 (b): 4, on 546 (c): 3: the curve falls to 4/5, 3/5, 2/5;
     # within a year nobody leaves
-    assert found.value["retention_time"] == 365
-    assert np.isnan(found.low["retention_time"])
-    assert found.value["retention_time_median"] == 546
-    assert (found.numerator["retention_time"], found.denominator["retention_time"]) == (3, 6)
+    assert table.value["retention_time"] == 365
+    assert np.isnan(table.low["retention_time"])
+    assert table.value["retention_time_median"] == 546
+    assert (table.numerator["retention_time"], table.denominator["retention_time"]) == (3, 6)
     # contacts of the window and known: 2, 10, open from 48, 64, 72 h 1 min; the curve: 4/5 at 2,
     # 3/5 at 10, then of 2 at risk 3/10 at 64
-    row = found.loc["resolution_time"]
+    row = table.loc["resolution_time"]
     assert (row.value, row.numerator, row.denominator, row.n) == (64, 4, 5, 3)
 
 
@@ -217,17 +217,17 @@ BUYER_PAIRS = {
 
 
 def test_buyers_worked_by_hand(write_study):
-    found = measure_at(write_study, buyers(), kind="non_contractual").set_index("indicator")
-    rows = found.loc[list(BUYER_PAIRS)]
+    table = measure_at(write_study, buyers(), kind="non_contractual").set_index("indicator")
+    rows = table.loc[list(BUYER_PAIRS)]
     assert list(zip(rows.numerator.round(9), rows.denominator.round(9), strict=True)) == list(
         BUYER_PAIRS.values()
     )
-    assert found.value["cost_of_churn"] == pytest.approx(70)
+    assert table.value["cost_of_churn"] == pytest.approx(70)
 
 
-def test_yearly_spend_is_scaled_up_where_less_than_a_year_was_seen(write_study):
-    # seen from 1 March to 31 May: 92 days; b spent 46 and lapses on 8 June: 46 * 365 / 92 = 182.5 a
-    # year
+def test_yearly_spend_is_scaled_up_where_less_than_a_year_was_observed(write_study):
+    # observed from 1 March to 31 May: 92 days; b spent 46 and lapses on 8 June:
+    # 46 * 365 / 92 = 182.5 a year
     orders = frame(
         "customer_id ordered_at amount",
         ("a", "2024-03-01", 1.0),
@@ -255,14 +255,14 @@ def test_customers_of_before_observation_began_enter_late(write_study):
         "contracts": frame("customer_id started_at ended_at", *new, *old),
     }
     table = measure_at(write_study, tables, data_start="2024-01-01").set_index("indicator")
-    # the curve: 15/20 from day 10 on; nobody is watched from day 181 (30 June) to day 365: no year
+    # the curve: 15/20 from day 10 on; nobody is observed from day 181 (30 June) to day 365: no year
     # is known
     assert table.note["retention_time"] == "nobody has been observed for 365 days"
     early = measure_at(write_study, tables).set_index("indicator")
     assert early.value["retention_time"] == pytest.approx(
         10 + 355 * 35 / 40
-    )  # without data_start the old ones count as watched all along
-    young = [(f"y{i}", "2023-06-01", None) for i in range(10)]  # watched from day 214 to day 395
+    )  # without data_start the old ones count as observed all along
+    young = [(f"y{i}", "2023-06-01", None) for i in range(10)]  # observed from day 214 to day 395
     more = {
         "customers": people([name for name, *_ in new + old + young]),
         "contracts": frame("customer_id started_at ended_at", *new, *old, *young),
@@ -288,7 +288,7 @@ def test_customers_of_before_observation_began_enter_late(write_study):
         ),  # 183 days: more than half a year
     ],
 )
-def test_a_stay_known_late_is_watched_from_then_on(write_study, known, value, note):
+def test_a_spell_known_late_is_observed_from_then_on(write_study, known, value, note):
     contracts = frame(
         "customer_id started_at ended_at known_at",
         *((f"c{i}", OLD, None, known) for i in range(12)),
@@ -301,7 +301,7 @@ def test_a_stay_known_late_is_watched_from_then_on(write_study, known, value, no
 
 
 @pytest.mark.parametrize(("started", "value"), [("2023-07-01", 365), ("2023-07-02", np.nan)])
-def test_a_year_is_known_once_somebody_was_watched_for_it(write_study, started, value):
+def test_a_year_is_known_once_somebody_was_observed_for_it(write_study, started, value):
     contracts = frame(
         "customer_id started_at ended_at", ("a", started, None), ("b", "2024-01-01", None)
     )
@@ -325,7 +325,7 @@ def test_feedback_without_kinds_counts_as_csat(write_study):
     assert "nps" not in table.index
 
 
-def test_a_window_without_answers_says_so(write_study):
+def test_a_window_without_answers_has_a_note(write_study):
     tables = subscribers() | {
         "feedback": frame("customer_id given_at score score_max", ("b", START, 5.0, 5.0))
     }
@@ -348,8 +348,8 @@ def test_retention_needs_a_year_before(write_study):
 
 def test_periods_end_on_the_last_day_and_stay_within_the_data(write_study):
     study = write_study(tables=subscribers(), lifecycle={"last": "2023-04-05"})
-    found = indicators.list_snapshots(load.load_tables(study), study, 12)
-    assert found == [
+    snapshots = indicators.list_snapshots(load.load_tables(study), study, 12)
+    assert snapshots == [
         date(2023, 2, 4),
         date(2023, 3, 6),
         date(2023, 4, 5),
@@ -406,8 +406,8 @@ def test_charted_rows_are_of_enough_customers_and_events():
     assert {*indicators.select_charted(rows, study).segment} == {
         "a"
     }  # medians: n 30, 29, 90 and events 5, 9, 4
-    rare_stays = rows.assign(numerator=rows.denominator - rows.numerator)
-    assert {*indicators.select_charted(rare_stays, study).segment} == {"a"}
+    few_stayers = rows.assign(numerator=rows.denominator - rows.numerator)
+    assert {*indicators.select_charted(few_stayers, study).segment} == {"a"}
 
 
 def test_charted_rows_are_known_and_of_windows_that_do_not_overlap(write_study, monkeypatch):
@@ -567,7 +567,7 @@ def test_many_snapshots_at_once_equal_each_alone(write_study):
     )
 
 
-def test_portions_change_nothing(write_study, monkeypatch):
+def test_batches_of_snapshots_change_nothing(write_study, monkeypatch):
     days = [date(2024, 5, 1), date(2024, 5, 31), T]
     at_once = measure_at(write_study, subscribers(), days)
     monkeypatch.setattr(indicators, "MOST_TERM_ROWS", 12)  # six customers at two snapshots

@@ -123,7 +123,7 @@ def describe(columns: dict, names: list[str]) -> pd.Series:
 TWO = ["A"] * 6 + ["B"] * 4
 
 
-def test_medians_are_told_with_their_unit_and_one_is_singular():
+def test_medians_are_written_with_their_unit_and_one_is_singular():
     uses = describe({"n_usage_90d": [14, 14, 15, 14, 13, 14, 3, 1, 1, 0]}, TWO)
     assert uses.to_list() == [
         "median 14 uses in the last 90 days, others 1",
@@ -144,7 +144,7 @@ def test_medians_are_told_with_their_unit_and_one_is_singular():
     assert returned["A"] == "median 1 returned order line in the last 90 days, others 0"
 
 
-def test_shares_are_told_in_hundredths_and_a_scale_says_what_its_numbers_mean():
+def test_shares_are_written_in_hundredths_and_a_scale_with_its_meaning():
     weekend = describe(
         {"share_weekend_usage_365d": [0.5, 0.5, 0.5, 0.6, 0.5, 0.4, 0.1, 0.2, 0.1, 0]}, TWO
     )
@@ -182,7 +182,7 @@ def test_a_studys_own_word_is_singular_after_one(unit, one):
     )
 
 
-def test_the_same_thing_over_another_window_is_named_once():
+def test_a_feature_over_another_window_is_named_once():
     # the windows order the customers differently (rank correlation 0.1 within each persona, 0.76
     # over both), and still tell of the same thing
     short, long = (
@@ -203,7 +203,7 @@ def test_features_that_order_customers_alike_are_named_once():
     )
 
 
-def test_a_category_is_told_by_its_shares_and_a_flag_by_having_it():
+def test_a_category_is_described_by_its_shares_and_a_flag_by_having_it():
     words = describe(
         {"plan": ["pro"] * 5 + ["free"] + ["free"] * 3 + ["pro"], "vip": [1.0] * 3 + [0.0] * 7}, TWO
     )
@@ -217,7 +217,7 @@ def test_a_category_is_told_by_its_shares_and_a_flag_by_having_it():
     )
 
 
-def test_never_is_told_as_a_share_and_equal_medians_by_who_has_any():
+def test_never_is_given_as_a_share_and_equal_medians_by_who_has_any():
     words = describe(
         {
             "days_since_last_usage": [np.nan] * 5 + [4] + [3, 2, 5, 1],
@@ -258,7 +258,7 @@ def test_hostile_values_and_names_become_short_plain_text(value):
     assert len(words) < 200
 
 
-def test_columns_that_are_empty_in_one_persona_do_not_break_the_words():
+def test_columns_that_are_empty_in_one_persona_do_not_break_the_description():
     words = describe(
         {"age": [np.nan] * 6 + [30.0, 40.0, 50.0, 60.0], "plan": [None] * 6 + ["a"] * 4}, TWO
     )
@@ -288,7 +288,7 @@ def test_sizes_come_with_wilsons_interval():
     )
 
 
-def test_one_table_holds_both_schemes_or_says_why_one_is_missing():
+def test_one_table_holds_both_schemes_or_the_reason_why_one_is_missing():
     rfm = pd.DataFrame(
         {
             "segment": ["champions", "hibernating"],

@@ -1,6 +1,4 @@
-"""Personas: planted groups are found, noise is not, and whatever the values hold, the words stay
-harmless.
-"""
+"""Personas: true clusters are found, and none in noise."""
 
 from datetime import date
 
@@ -18,8 +16,6 @@ from research.panel import evidence
 
 T = date(2024, 6, 30)
 QUICK = {"numbers": range(2, 5), "pairs": 12, "references": 12}
-
-
 
 
 def describe(frame: pd.DataFrame) -> pd.DataFrame:
@@ -45,15 +41,13 @@ def describe(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-
-
 @pytest.fixture(scope="module")
-def found() -> personas.Personas:
+def clusters() -> personas.Personas:
     return personas.fit_personas(planted(), COLUMNS, describe(planted()), seed=0, **QUICK)
 
 
-def test_three_separate_groups_are_found_as_three(found):
-    table = found.stability
+def test_three_separate_clusters_are_found_as_three(clusters):
+    table = clusters.stability
     assert table.k[table.chosen].to_list() == [3]
     assert list(table.columns) == [
         "k",
@@ -64,17 +58,17 @@ def test_three_separate_groups_are_found_as_three(found):
         "required",
         "chosen",
     ]
-    both = pd.crosstab(found.members.persona, planted().group.to_numpy())
+    both = pd.crosstab(clusters.members.persona, planted().group.to_numpy())
     assert both.max(axis=1).sum() / both.to_numpy().sum() > 0.97
-    assert found.jaccard.min() > 0.9
+    assert clusters.jaccard.min() > 0.9
 
 
-def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(found):
+def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(clusters):
     again = personas.fit_personas(
         planted().sample(frac=1, random_state=3), COLUMNS, describe(planted()), seed=0, **QUICK
     )
-    pd.testing.assert_frame_equal(again.members, found.members)
-    pd.testing.assert_frame_equal(again.stability, found.stability, check_exact=True)
+    pd.testing.assert_frame_equal(again.members, clusters.members)
+    pd.testing.assert_frame_equal(again.stability, clusters.stability, check_exact=True)
 
 
 def noise(kind: str, rng: np.random.Generator, people: int = 200) -> np.ndarray:
@@ -89,7 +83,7 @@ def noise(kind: str, rng: np.random.Generator, people: int = 200) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["independent", "one direction", "two directions", "counts"])
-def test_noise_has_no_stable_grouping_however_elongated_or_tied(kind):
+def test_noise_has_no_stable_clusters_however_elongated_or_tied(kind):
     names = ["n_usage_90d", "n_usage_30d", "n_orders_90d", "age", "income", "distance"]
     chosen = 0
     for seed in range(20):
@@ -107,7 +101,7 @@ def test_noise_has_no_stable_grouping_however_elongated_or_tied(kind):
 
 
 @pytest.mark.parametrize("people", [1, 3, 99])
-def test_a_handful_of_customers_is_one_group_with_a_reason(people):
+def test_a_handful_of_customers_is_one_persona_with_a_reason(people):
     frame = planted(people=people)
     result = personas.fit_personas(frame, COLUMNS, describe(frame), seed=0)
     table = persona_profiles.personas_table(result, frame, describe(frame))
@@ -120,7 +114,7 @@ def test_a_handful_of_customers_is_one_group_with_a_reason(people):
     assert result.stability.empty
 
 
-def test_without_columns_of_numbers_there_is_one_group():
+def test_without_columns_of_numbers_there_is_one_persona():
     result = personas.fit_personas(planted(), ["plan", "monthly_fee"], describe(planted()), seed=0)
     assert (
         result.verdict
@@ -167,7 +161,7 @@ def test_of_many_windows_the_longest_and_the_shortest_of_two_months_describe(wri
     assert chosen == ["n_contacts_60d", "n_contacts_365d", "n_referrals_30d"]
 
 
-def test_a_column_that_is_empty_for_many_describes_but_does_not_group():
+def test_a_column_that_is_empty_for_many_describes_but_is_not_clustered_by():
     values = pd.Series(range(100), dtype=float)
     assert personas._can_cluster(values.mask(values < 10))
     assert not personas._can_cluster(values.mask(values < 11))

@@ -41,13 +41,13 @@ def test_recency_frequency_and_monetary_are_worked_by_hand(write_study):
     rows += [("a", "2023-07-02", 20), ("a", "2023-07-01", 40), ("a", "2024-07-01", 1000)]
     row = score(write_study, company(rows)).iloc[0]
     assert row.recency_days == 0
-    assert (
-        row.frequency_days == 3
-    )  # 30 June, 1 June (twice), 2 July 2023 (364 days old); 1 July 2023 is 365 days old, the return no purchase
+    # 30 June, 1 June (twice), 2 July 2023 (364 days old); 1 July 2023 is 365 days old, the return
+    # is no purchase
+    assert row.frequency_days == 3
     assert row.monetary == 36  # 10 + 5 + 5 - 4 + 20
 
 
-def test_a_customer_is_scored_until_the_day_the_silence_is_complete(write_study):
+def test_a_customer_is_scored_until_the_last_inactive_day(write_study):
     # inactive_days is 60: who bought on 2 May 2024 (59 days before T) is still a customer, who
     # bought on 1 May (60 days) is gone
     scores = score(
@@ -82,7 +82,7 @@ def test_scores_are_symmetric_and_do_not_depend_on_the_order_of_rows():
     assert (rfm.score_quintiles(values.sample(frac=1, random_state=1)).sort_index() == scores).all()
 
 
-def test_every_pair_of_scores_has_a_name_of_the_grid():
+def test_every_pair_of_scores_has_a_segment():
     pairs = [(r, m) for r in range(1, 6) for m in range(1, 6)]
     names = rfm.name_segments(*(pd.Series([pair[i] for pair in pairs]) for i in (0, 1, 1)))
     assert {*names} == {*rfm.SEGMENTS}

@@ -12,7 +12,7 @@ from research.lifecycle import indicators, scorecard
 from research.lifecycle.indicator_definitions import DEFINITIONS
 
 
-def test_targets_are_judged_by_the_interval(write_study):
+def test_targets_are_compared_with_the_interval(write_study):
     targets = {
         "customer_churn_rate": 0.9,
         "retention_rate": 0.95,
@@ -101,7 +101,7 @@ def test_an_indicator_without_its_table_is_listed_with_what_it_needs(write_study
     assert sorted(listed.indicator.unique()) == sorted(DEFINITIONS)
 
 
-def test_contracts_without_ends_measure_nothing_and_say_so(write_study):
+def test_contracts_without_ends_measure_nothing_and_are_listed_so(write_study):
     study = write_study(
         tables={
             "customers": people("ab"),

@@ -17,15 +17,17 @@ class FeedbackSentiment:
 
     Attributes
     ----------
-    population : how many texts it was fitted and evaluated on, or why it is not measured
+    population : sentence on the texts that it was fitted and evaluated on
     scores, differences : see ``sentiment.score_sentiment``
     markers : words of high and of low scores, see ``sentiment.list_markers``
+    reason : why it is not measured; empty where it is
     """
 
     population: str
     scores: pd.DataFrame
     differences: pd.DataFrame
     markers: pd.DataFrame
+    reason: str = ""
 
 
 def evaluate_sentiment(evidence: Tables, resamples: int, seed: int) -> FeedbackSentiment:
@@ -58,4 +60,4 @@ def _not_measured(reason: str) -> FeedbackSentiment:
     scores = tabulate_scores({}, sentiment.FAMILIES, 0)
     differences = tabulate_differences({}, [], sentiment.FAMILIES, 0)
     markers = pd.DataFrame(columns=sentiment.MARKER_COLUMNS)
-    return FeedbackSentiment(f"Not measured: {reason}.", scores, differences, markers)
+    return FeedbackSentiment(f"Not measured: {reason}.", scores, differences, markers, reason)

@@ -13,8 +13,8 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.features.build import list_features, load_features
 from research.features.dictionary import Feature, find_stem, is_tenure, read_features
-from research.features.leakage.binning import FEW
-from research.features.leakage.identifiers import NAMING, names_customers
+from research.features.leakage.binning import MAX_CATEGORIES
+from research.features.leakage.identifiers import NAMING, identifies_customers
 from research.lifecycle import clustering
 from research.lifecycle.rfm import find_customers
 from research.study import Study
@@ -105,8 +105,8 @@ def _names_customers(values: pd.Series, feature: Feature) -> bool:
     """Return whether an attribute identifies customers, by its name or its values."""
     if feature.source not in ATTRIBUTES or is_tenure(feature):
         return False
-    many = not pd.api.types.is_numeric_dtype(values) and values.nunique() > FEW
-    return bool(NAMING.search(feature.name)) or many or names_customers(values)
+    many = not pd.api.types.is_numeric_dtype(values) and values.nunique() > MAX_CATEGORIES
+    return bool(NAMING.search(feature.name)) or many or identifies_customers(values)
 
 
 def _is_constant(values: pd.Series) -> bool:

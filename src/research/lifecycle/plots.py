@@ -87,6 +87,7 @@ def _draw_heat_map(ax: Axes, shares: pd.DataFrame, top: float) -> None:
     cells = {"annot": True, "fmt": ".0%", "annot_kws": {"fontsize": 8}, "cbar": False}
     sns.heatmap(shares.astype(float), cmap="Blues", vmin=0, vmax=top, ax=ax, **cells)
     ax.grid(visible=False)
+    ax.tick_params(length=0)
     ax.tick_params(axis="y", rotation=0)
 
 
@@ -173,12 +174,12 @@ def plot_indicators(scores: pd.DataFrame) -> sns.FacetGrid | Axes:
     if rows.empty:
         return draw_sentence("No indicator is measured at two snapshots.")
     shape = {"height": 2.1, "aspect": 10 / PANELS_PER_ROW / 2.1, "despine": False}
-    grid = sns.FacetGrid(
-        rows, col="indicator", col_wrap=PANELS_PER_ROW, sharex=False, sharey=False, **shape
-    )
+    free = {"sharex": False, "sharey": False}
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has its own layout
+        grid = sns.FacetGrid(rows, col="indicator", col_wrap=PANELS_PER_ROW, **free, **shape)
     for name, ax in grid.axes_dict.items():
         plot_indicator(rows[rows.indicator == name], ax)
-    return grid
+    return grid.tight_layout()
 
 
 def plot_indicator(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -201,7 +202,7 @@ def plot_indicator(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("")
     ax.set_ylabel("" if unit == "share" else textwrap.fill(unit, 22), fontsize=8)
     ax.tick_params(labelsize=8)
-    show_months(ax, 5)
+    show_months(ax, 7)
     return ax
 
 
@@ -234,12 +235,13 @@ def plot_control_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -
     Parameters
     ----------
     rows : DataFrame with columns snapshot, ewma, single, limit, alarm, since; in standard
-        deviations, up is worse; empty while the chart has no baseline yet
+        deviations, up is worse; empty in the periods of a baseline, which are shaded
     """
     ax, rows = get_axes(ax), rows.sort_values("snapshot")
     days, averages = rows.snapshot, {"marker": "o", "markersize": 4, "color": BLUE}
     limit = {"linestyle": ":", "color": INK, "linewidth": 1.2}
     points = {"marker": "s", "markersize": 3, "linestyle": "none", "color": GREY}
+    _shade_baseline(rows, ax)
     ax.plot(days, rows.ewma, label="moving average (EWMA)", **averages)
     ax.plot(days, rows.limit, label="alarm limit", **limit)
     ax.plot(days, rows.single, label="single period", **points)
@@ -254,3 +256,12 @@ def plot_control_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -
     show_months(ax)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax
+
+
+def _shade_baseline(rows: pd.DataFrame, ax: Axes) -> None:
+    """Shade the periods that a baseline is estimated from: they have no average."""
+    without = rows.ewma.isna()
+    if without.any():
+        look = {"color": GREY, "alpha": 0.12, "linewidth": 0, "label": "baseline"}
+        of_axes = ax.get_xaxis_transform()
+        ax.fill_between(rows.snapshot, 0, 1, where=without, transform=of_axes, **look)

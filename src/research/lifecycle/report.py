@@ -7,6 +7,8 @@ import pandas as pd
 from great_tables import GT
 
 from research.lifecycle.control_charts import CHART_KEYS, chart_title
+from research.lifecycle.feedback import FeedbackSentiment
+from research.lifecycle.personas import Personas
 from research.lifecycle.scorecard import CHANGES, INCONCLUSIVE, MEASURED, YEAR_CHANGES
 from research.reporting.format import write_interval, write_plain, write_quantity
 from research.reporting.tables import show_ranges
@@ -118,13 +120,11 @@ def describe_targets(summary: pd.DataFrame) -> str:
     return targets + (f" Not measured: {', '.join(missing)}." if missing else "")
 
 
-def describe_sentiment(differences: pd.DataFrame) -> str:
-    """Return whether sentiment ranks texts better than a rule on their length, by the AUC.
-
-    Parameters
-    ----------
-    differences : DataFrame of paired differences, see ``features.sentiment``
-    """
+def describe_sentiment(feedback: FeedbackSentiment) -> str:
+    """Return whether sentiment ranks texts better than a rule on their length, by the AUC."""
+    if feedback.reason:
+        return f"Feedback text: not measured: {feedback.reason}."
+    differences = feedback.differences
     if differences.empty:
         return "Feedback text: no later text has a clear score to evaluate on."
     on_length = differences.reference.str.startswith("rule")
@@ -134,6 +134,11 @@ def describe_sentiment(differences: pd.DataFrame) -> str:
         f"Feedback text: the AUC differs from that of the {row.reference} by {difference}:"
         f" {row.verdict}."
     )
+
+
+def describe_personas(personas: Personas) -> str:
+    """Return how many personas there are, and why."""
+    return f"**{personas.verdict[0].upper()}{personas.verdict[1:]}.**"
 
 
 def describe_definitions(definitions: pd.DataFrame) -> str:

@@ -74,6 +74,6 @@ def stack_bounds(table: pd.DataFrame, value: str = "value") -> pd.DataFrame:
 
 
 def show_months(ax: Axes, most: int = 9) -> None:
-    """Label the x axis with months and years, at most ``most`` of them."""
-    ax.xaxis.set_major_locator(AutoDateLocator(maxticks=most))
+    """Label the x axis with months and years, at most ``most`` of them, at least 7."""
+    ax.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=most))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))

@@ -1,0 +1,148 @@
+"""Sentences and tables for readers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research.lifecycle import feedback, report
+from research.lifecycle.control_charts import CHART_KEYS, WARNING_COLUMNS
+
+DAY = pd.Timestamp("2024-06-30")
+TITLES = {"customer_churn_rate": "Customer churn rate", "cost_of_churn": "Cost of churn"}
+UNITS = {"customer_churn_rate": "share", "cost_of_churn": "EUR a year"}
+
+
+def stage_counts(**customers: int) -> pd.DataFrame:
+    table = pd.DataFrame({"stage": customers.keys(), "customers": customers.values()})
+    present = table.customers.where(table.stage != "gone")
+    return table.assign(snapshot=DAY, share=present / present.sum())
+
+
+def exits(decline: tuple[float, float], maturity: tuple[float, float]) -> pd.DataFrame:
+    rows = [("decline", "gone", np.mean(decline), *decline)]
+    rows += [("maturity", "gone", np.mean(maturity), *maturity)]
+    return pd.DataFrame(rows, columns=["origin", "stage", "share", "low", "high"])
+
+
+def test_stages_are_described_by_size_without_those_gone():
+    sentence = report.describe_stages(
+        stage_counts(growth=1, maturity=3, gone=5), exits((0, 1), (0, 1)).iloc[:0], 30
+    )
+    assert sentence == (
+        "**On 2024-06-30 there are 4 customers**: 75% in maturity, 25% in growth; 5 are gone."
+    )
+
+
+def test_a_company_without_customers_is_described_as_such():
+    sentence = report.describe_stages(stage_counts(growth=0, gone=5), exits((0, 1), (0, 1)), 30)
+    assert sentence == "**On 2024-06-30 nobody is a customer**; 5 are gone."
+
+
+@pytest.mark.parametrize(
+    ("maturity", "end"), [((0.0, 0.1), "."), ((0.0, 0.2), ": no significant difference.")]
+)
+def test_exit_rates_differ_where_their_intervals_are_apart(maturity, end):
+    counts = stage_counts(decline=10, maturity=10, gone=0)
+    sentence = report.describe_stages(counts, exits((0.2, 0.4), maturity), 30)
+    assert "Within 30 days 30.0% (20.0% to 40.0%) of those in decline leave" in sentence
+    assert sentence.endswith(f"of those in maturity{end}")
+
+
+def charts(ewma: float) -> pd.DataFrame:
+    row = ("customer_churn_rate", "", "all", ewma)
+    return pd.DataFrame([row], columns=[*CHART_KEYS, "ewma"])
+
+
+def warnings(**changes) -> pd.DataFrame:
+    row = {"indicator": "customer_churn_rate", "segment_by": "", "segment": "all", "since": DAY}
+    row |= {"before": 0.02, "now": 0.034, "still_alarmed": True}
+    row |= {"worst_by": "plan", "worst_segment": "basic"} | changes
+    return pd.DataFrame([row]).reindex(columns=WARNING_COLUMNS)
+
+
+def test_a_warning_is_described_with_both_means_and_the_worst_segment():
+    sentence = report.describe_warnings(warnings(), charts(4.0), TITLES, UNITS)
+    assert sentence == (
+        "**Worsened beyond chance:**\n\n"
+        "- Customer churn rate, since 2024-06-30: 2.0 % before, 3.4 % since; most in plan basic."
+    )
+
+
+def test_a_warning_of_a_segment_that_has_passed_is_described_with_its_unit():
+    changes = {"indicator": "cost_of_churn", "segment_by": "plan", "segment": "pro"}
+    changes |= {"before": 10, "now": 20, "still_alarmed": False, "worst_segment": ""}
+    sentence = report.describe_warnings(warnings(**changes), charts(4.0), TITLES, UNITS)
+    assert sentence.endswith(
+        "- Cost of churn in plan pro, since 2024-06-30: 10.0 before, 20.0 since (EUR a year);"
+        " within the limit again at the last snapshot."
+    )
+
+
+def test_without_warnings_the_number_of_charts_is_given():
+    none = warnings().iloc[:0]
+    assert "in 1 control charts" in report.describe_warnings(none, charts(1.0), TITLES, UNITS)
+    sentence = report.describe_warnings(none, charts(np.nan), TITLES, UNITS)
+    assert sentence == "Too few periods for a control chart: no indicator can be monitored."
+
+
+def summary(**columns) -> pd.DataFrame:
+    table = pd.DataFrame({"title": ["Churn", "NPS", "CSAT", "Referrals"]})
+    values = {"unit": "share", "value": 0.1, "low": 0.05, "high": 0.2, "target": np.nan}
+    values |= dict.fromkeys(["change", "change_low", "change_high"], np.nan)
+    values |= dict.fromkeys(["change_year", "change_year_low", "change_year_high"], np.nan)
+    values |= {"verdict": ["missed", "met", "inconclusive", ""], "needs": "", "note": ""}
+    values |= {"status": [*["measured"] * 3, "not measured"]}
+    return table.assign(**values | columns)
+
+
+def test_targets_are_listed_by_verdict():
+    assert report.describe_targets(summary()) == (
+        "Targets missed: Churn; met: NPS; inconclusive: CSAT. Not measured: Referrals."
+    )
+
+
+def test_without_targets_none_is_listed():
+    sentence = report.describe_targets(summary(verdict="", status="measured"))
+    assert sentence == "The study sets no target for what is measured."
+
+
+def test_indicators_are_shown_with_intervals_and_what_is_not_measured_last():
+    status, needs = ["not measured", *["measured"] * 3], ["a table", "", "", ""]
+    table = summary(status=status, needs=needs)
+    html = report.show_indicators(table).as_raw_html()
+    assert "10.0 %<br><small>5.0 % to 20.0 %</small>" in html
+    assert "not measured; needed: a table" in html
+    assert html.index("Referrals") < html.index("Churn")
+
+
+def test_definitions_are_a_list():
+    definitions = pd.DataFrame(
+        {"title": ["Churn"], "definition": ["Who left."], "numerator": ["a"], "denominator": ["b"]}
+    )
+    assert report.describe_definitions(definitions) == "- **Churn.** Who left. Counted: *a ÷ b*."
+
+
+def feedback_of(differences: pd.DataFrame, reason: str = "") -> feedback.FeedbackSentiment:
+    nothing = pd.DataFrame()
+    return feedback.FeedbackSentiment("", nothing, differences, nothing, reason)
+
+
+def test_sentiment_is_described_by_the_auc_against_the_rule_on_length():
+    columns = ["metric", "reference", "value", "low", "high", "verdict"]
+    rows = [
+        ("auc", "base rate", 0.4, 0.3, 0.5, "better"),
+        ("brier", "rule on text length", 0.1, 0.0, 0.2, "worse"),
+        ("auc", "rule on text length", 0.2, 0.1, 0.3, "better"),
+    ]
+    sentence = report.describe_sentiment(feedback_of(pd.DataFrame(rows, columns=columns)))
+    assert sentence == (
+        "Feedback text: the AUC differs from that of the rule on text length by"
+        " 0.200 (0.100 to 0.300): better."
+    )
+
+
+def test_sentiment_that_is_not_measured_is_described_with_the_reason():
+    assert report.describe_sentiment(feedback_of(pd.DataFrame(), "no texts")) == (
+        "Feedback text: not measured: no texts."
+    )
+    assert "no later text" in report.describe_sentiment(feedback_of(pd.DataFrame()))
