@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # they take seconds to import, and the index doesn't need the
     from nbformat import NotebookNode
 TEMPLATES = Path(__file__).parent / "templates"
 LIMIT_BYTES = 5_000_000
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action"
+    " 'none'"
+)  # what a browser may do with a page: nothing from the network, no script
 SHOWN = [
     "text/html",
     "text/markdown",
@@ -107,6 +111,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, **options
     )
+    environment.globals["policy"] = POLICY
     environment.filters.update(
         day=_day,
         duration=_duration,
