@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 MINUS = str.maketrans("-", "−")
-SHARES = {"share": "%", "points": "pp"}  # units that are told in hundredths
+SHARES = {"share": "%", "points": "pp"}  # units that are written in hundredths
 
 
 def write_interval(value: float, low: float, high: float, digits: int = 3) -> str:
@@ -25,8 +25,9 @@ def write_number(number: float, digits: int) -> str:
 
 
 def write_quantity(value: float, unit: str) -> str:
-    """Return a number as its unit asks for: shares as percentages, all else with about three
-    digits, a dash where there is none.
+    """Return a number with its unit: shares as percentages, others with about three digits.
+
+    A dash where there is none.
     """
     if not np.isfinite(value):
         return "–"
@@ -37,11 +38,12 @@ def write_quantity(value: float, unit: str) -> str:
 
 
 def write_plain(text: object, width: int = 30) -> str:
-    """Return letters, digits and a few signs on one line, cut: a value can hold markup, or a page
-    of text.
+    """Return letters, digits and a few signs on one line of at most ``width`` letters.
+
+    A value of the data can be markup, or a page of text.
     """
-    words = " ".join(re.sub(r"[^\w .,+%&/'-]+|_", " ", str(text)).replace("&", "and").split())
-    return (words if len(words) <= width else words[: width - 1].rstrip() + "…") or "no text"
+    line = " ".join(re.sub(r"[^\w .,+%&/'-]+|_", " ", str(text)).replace("&", "and").split())
+    return (line if len(line) <= width else line[: width - 1].rstrip() + "…") or "no text"
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -50,7 +52,8 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def write_range(value: str, low: str, high: str) -> str:
-    """Return a cell of two lines, the interval small below the value; of an interval without width,
-    the value alone.
+    """Return a cell of two lines, the interval small below the value.
+
+    Of an interval without width the value alone.
     """
     return value if low == high or not low else f"{value}<br><small>{low} to {high}</small>"

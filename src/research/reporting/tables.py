@@ -1,6 +1,4 @@
-"""Result tables as people read them: great_tables objects with plain headings, units and
-intervals.
-"""
+"""Result tables as people read them: plain headings, units and intervals (great_tables)."""
 
 import html
 from collections.abc import Sequence
@@ -40,6 +38,7 @@ HEADINGS = {
     "low": "from",
     "high": "to",
     "origin": "from stage",
+    "finished": "ended",
     "median_days": "median, days",
     "low_days": "from",
     "high_days": "to",
@@ -55,6 +54,8 @@ HEADINGS = {
     "late_share": "later half",
     "alive_share": "alive",
     "risk_share": "risk",
+    "jaccard": "found again in halves (Jaccard)",
+    "words": "description",
     "positive": "rated high",
     "positive_share": "scored high",
 }
@@ -86,10 +87,10 @@ def show(
     """
     if empty and not len(table):
         return Markdown(empty)
-    words = {column: _write_heading(column) for column in table.columns}
+    headings = {column: _write_heading(column) for column in table.columns}
     gt = (
         GT(table.reset_index(drop=True))
-        .cols_label(**words)
+        .cols_label(**headings)
         .sub_missing(missing_text="")
         .opt_row_striping(row_striping=False)
     )
@@ -129,8 +130,9 @@ def _write_chance(p: float) -> str:
 
 
 def _count_decimals(values: pd.Series) -> int:
-    """Return how many decimals a column needs: none for whole and for large numbers, as many as it
-    has up to two, else three.
+    """Return how many decimals a column needs.
+
+    None for whole and for large numbers, as many as it has up to two, else three.
     """
     known = values.dropna().astype(float)
     if known.abs().max() >= 1000:
@@ -145,11 +147,9 @@ def _count_decimals(values: pd.Series) -> int:
     )
 
 
-def stack(told: str) -> str:
-    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval in small letters
-    below.
-    """
-    return told.replace(" (", "<br><small>").replace(")", "</small>")
+def stack(interval: str) -> str:
+    """Return ``0.850 (0.841 to 0.859)`` as two lines of a cell, the interval small below."""
+    return interval.replace(" (", "<br><small>").replace(")", "</small>")
 
 
 def show_ranges(
@@ -159,14 +159,14 @@ def show_ranges(
     bold: str | None = None,
     empty: str = "",
 ) -> GT | Markdown:
-    """Return a table whose ``columns`` hold cells of ``write_range``; see ``show``."""
+    """Return a table whose ``columns`` are cells of ``write_range``; see ``show``."""
     if empty and not len(table):
         return Markdown(empty)
-    there = [column for column in columns if column in table]
+    cells = [column for column in columns if column in table]
     return (
         show(table, note=note, bold=bold)
-        .fmt(lambda cell: cell, columns=there)
-        .cols_align("right", columns=there)
+        .fmt(lambda cell: cell, columns=cells)
+        .cols_align("right", columns=cells)
     )
 
 
@@ -185,8 +185,9 @@ def show_scores(
     bold: str | None = None,
     empty: str = "",
 ) -> GT | Markdown:
-    """Return a long score table with models as rows and scores as columns, each with its 95 %
-    interval below.
+    """Return a long score table with models as rows and scores as columns.
+
+    Each score has its 95 % confidence interval below.
 
     Parameters
     ----------
@@ -221,8 +222,9 @@ class Folds:
 
 
 def show_folded(table: pd.DataFrame, by: str, rows: str = "rows") -> Folds:
-    """Return a long table as one fold per value of a column, in their order; a click opens it, and
-    no script is needed.
+    """Return a long table as one fold per value of a column, in their order.
+
+    A click opens a fold, without a script.
 
     Parameters
     ----------

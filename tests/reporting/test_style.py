@@ -1,0 +1,55 @@
+"""What every plot function needs."""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from research.reporting import style
+
+
+@pytest.fixture
+def ax():
+    fig, ax = plt.subplots()
+    yield ax
+    plt.close(fig)
+
+
+def test_given_axes_are_used_and_others_made_in_the_given_size(ax):
+    assert style.get_axes(ax) is ax
+    made = style.get_axes(None, (3, 2))
+    assert tuple(made.figure.get_size_inches()) == (3, 2)
+    plt.close(made.figure)
+
+
+def test_intervals_are_those_given(ax):
+    value, low, high = (pd.Series(numbers) for numbers in ([0.5, 0.6], [0.4, 0.6], [0.9, 0.7]))
+    (_, _, (bars,)) = style.draw_intervals(ax, [1, 2], value, low, high)
+    ends = [[tuple(point) for point in segment] for segment in bars.get_segments()]
+    assert np.allclose(ends, [[(1, 0.4), (1, 0.9)], [(2, 0.6), (2, 0.7)]])
+
+
+def test_a_band_has_the_colour_of_its_line(ax):
+    style.draw_band(ax, [1, 2], [0.5, 0.6], [0.4, 0.5], [0.9, 0.7], color="#0072B2")
+    (band,) = ax.collections
+    assert band.get_paths()[0].get_extents().ymax == 0.9
+    assert np.allclose(band.get_facecolor()[0][:3], plt.matplotlib.colors.to_rgb("#0072B2"))
+
+
+def test_a_sentence_takes_the_place_of_a_picture(ax):
+    assert style.draw_sentence("Nothing to draw.", ax) is ax
+    assert [text.get_text() for text in ax.texts] == ["Nothing to draw."]
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("most", [7, 9])
+@pytest.mark.parametrize("days", [1, 40, 95, 200, 700, 900, 1400])
+def test_months_of_any_span_are_labelled_without_a_warning(ax, days, most):
+    first = pd.Timestamp("2011-05-03")
+    ax.plot([first, first + pd.Timedelta(days=days)], [0, 1])
+    style.show_months(ax, most)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert 2 <= len(ax.get_xticks()) <= most
