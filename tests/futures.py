@@ -3,6 +3,7 @@ follow it.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,51 +31,68 @@ TEXTS = ["lovely and quick", "great help", "awful, late again", "broken and slow
 NEW = ["", "🚀 never seen before", "x" * 50]
 
 
+def _few(*names: str) -> Callable[[list[str]], st.SearchStrategy]:
+    """Return the draw of a few texts, of none, and of texts that no past has."""
+    return lambda news: st.sampled_from([*names, None, *news])
+
+
+SPECIAL = {
+    ("contracts", "plan"): _few("basic", "gold"),
+    ("contracts", "monthly_fee"): lambda news: st.sampled_from([0.0, 10.0, 12.5, None]),
+    ("contracts", "term_months"): lambda news: st.sampled_from([0.0, 1, 12, None]),
+    ("orders", "product"): _few("p", "q"),
+    ("usage", "kind"): _few("web", "app"),
+    ("feedback", "score"): lambda news: st.sampled_from([1.0, 3.0, 5.0, None]),
+    ("feedback", "score_max"): lambda news: st.just(5.0),
+    ("feedback", "text"): _few(*TEXTS),
+    ("campaigns", "campaign"): lambda news: st.sampled_from(["spring", "summer", *news]),
+    ("campaigns", "arm"): lambda news: st.sampled_from(["control", "mail", *news]),
+    ("campaigns", "cost"): lambda news: st.sampled_from([0.0, 1.5, None]),
+    ("campaigns", "propensity"): lambda news: st.sampled_from([0.5, None]),
+}  # columns whose values mean something to features
+
+
 def _values(future: bool) -> dict[str, dict[str, st.SearchStrategy]]:
     """Return what the columns of each table but keys, days and later resolutions hold; a future may
     hold what no past has.
     """
-    numbers, news = (EXTREMES, NEW) if future else (AMOUNTS, [])
-    flag, few = (
-        st.sampled_from([True, False, None]),
-        lambda *names: st.sampled_from([*names, None, *news]),
-    )
-    return {
-        "customers": {"region": few("north", "south"), "vip": st.sampled_from([0.0, 1.0, None])},
-        "contracts": {
-            "plan": few("basic", "gold"),
-            "monthly_fee": st.sampled_from([0.0, 10.0, 12.5, None]),
-            "term_months": st.sampled_from([0.0, 1, 12, None]),
-        },
-        "orders": {
-            "amount": numbers,
-            "product": few("p", "q"),
-            "quantity": numbers,
-            "returned": flag,
-        },
-        "usage": {"kind": few("web", "app"), "amount": numbers | st.none()},
-        "contacts": {"channel": few("phone"), "topic": few("bill"), "complaint": flag},
-        "feedback": {
-            "kind": few("csat"),
-            "score": st.sampled_from([1.0, 3.0, 5.0, None]),
-            "score_max": st.just(5.0),
-            "text": few(*TEXTS),
-        },
-        "referrals": {},
-        "campaigns": {
-            "campaign": st.sampled_from(["spring", "summer", *news]),
-            "arm": st.sampled_from(["control", "mail", *news]),
-            "cost": st.sampled_from([0.0, 1.5, None]),
-            "propensity": st.sampled_from([0.5, None]),
-        },
+    values = {
+        name: {
+            column: _draw_column(name, column, future)
+            for column, spec in table.columns.items()
+            if spec.kind not in ("key", "time") and column not in table.later
+        }
+        for name, table in CONTRACTS.items()
+        if table.dated
     }
+    values["customers"] |= {
+        "region": _few("north", "south")(NEW if future else []),
+        "vip": st.sampled_from([0.0, 1.0, None]),
+    }
+    return values
+
+
+def _draw_column(name: str, column: str, future: bool) -> st.SearchStrategy:
+    news, spec = NEW if future else [], CONTRACTS[name].columns[column]
+    if (name, column) in SPECIAL:
+        return SPECIAL[name, column](news)
+    if spec.kind == "number":
+        numbers = EXTREMES if future else AMOUNTS
+        return numbers if spec.required else numbers | st.none()
+    return st.sampled_from([True, False, None]) if spec.kind == "flag" else _few("a", "b")(news)
 
 
 PAST_VALUES, FUTURE_VALUES = _values(False), _values(True)
-RESOLVED = {
-    "contracts": ("ended_at", {"end_reason": ["price", "moved"], "voluntary": [True, False]}),
-    "contacts": ("resolved_at", {}),
-}
+RESOLVED_VALUES = {"text": ["price", "moved"], "flag": [True, False]}
+
+
+def _resolve(name: str, at: pd.Timestamp | None) -> dict[str, tuple]:
+    """Return the columns that a resolution at a day fills, each with the values it may have."""
+    table = CONTRACTS[name]
+    details = {
+        column: (RESOLVED_VALUES[table.columns[column].kind]) for column in table.resolved.details
+    }
+    return {table.resolved.at: [at]} | details
 
 
 @dataclass(repr=False)
@@ -142,11 +160,9 @@ def _past_row(draw, name: str, after: pd.Timestamp, customer: str) -> dict:
         CONTRACTS[name].dated: dated,
         "known_at": min(dated + DAY * draw(DELAYS), after - pd.Timedelta("1us")),
     }
-    if name in RESOLVED and draw(st.booleans()):
-        column, details = RESOLVED[name]
-        row |= {column: min(dated + DAY * draw(AGES), after - pd.Timedelta("1us"))} | {
-            key: draw(st.sampled_from(values)) for key, values in details.items()
-        }
+    if CONTRACTS[name].resolved and draw(st.booleans()):
+        at = min(dated + DAY * draw(AGES), after - pd.Timedelta("1us"))
+        row |= {key: draw(st.sampled_from(values)) for key, values in _resolve(name, at).items()}
     return row | {column: draw(values) for column, values in PAST_VALUES[name].items()}
 
 
@@ -158,11 +174,13 @@ def _later(draw, name: str, row: dict, after: pd.Timestamp) -> dict:
             if row["customer_id"] < "c5"
             else {"upgraded_on": row["joined_at"].normalize()}
         )
-    if name not in RESOLVED or RESOLVED[name][0] in row:
+    resolved = CONTRACTS[name].resolved
+    if not resolved or resolved.at in row:
         return {}
-    column, details = RESOLVED[name]
-    return {column: draw(st.none() | AGES.map(lambda age: after + DAY * age))} | {
-        key: draw(st.sampled_from([*values, None])) for key, values in details.items()
+    at = draw(st.none() | AGES.map(lambda age: after + DAY * age))
+    return {
+        key: at if key == resolved.at else draw(st.sampled_from([*values, None]))
+        for key, values in _resolve(name, at).items()
     }
 
 

@@ -50,3 +50,19 @@ def company(seed: int = 0, people: int = 40) -> dict[str, pd.DataFrame]:
             rows(100, "given_at") | {"score": rng.integers(1, 6, 100).astype(float)}
         ),
     }
+
+
+def customers(n: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Return customers with a column that predicts churn, and two that don't."""
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=n)
+    churned = rng.random(n) < 1 / (1 + np.exp(2 - 1.2 * signal))
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{i}" for i in range(n)],
+            "churned": churned,
+            "signal": signal,
+            "noise": rng.normal(size=n),
+            "plan": rng.choice(["a", "b"], n),
+        }
+    )

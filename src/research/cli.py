@@ -259,11 +259,11 @@ def _test_time_travel(study: Study) -> None:
         print(time_travel.explain_flat(study))
         return
     print(f"{study.name}: building the features with other futures …", file=sys.stderr)
-    table = time_travel.travel(load.load_tables(study), study)
+    table = time_travel.compare_futures(load.load_tables(study), study)
     faults = [*time_travel.list_faults(table, study)]
     if faults:
         raise StudyError(*faults)
-    print(time_travel.sum_up(table, study))
+    print(time_travel.describe_result(table, study))
 
 
 # snapshot

@@ -1,5 +1,5 @@
-"""No feature sees past its snapshot: whatever may follow is drawn anew, and every feature stays
-equal to the bit.
+"""Features are blind to the future: whatever may follow a snapshot is drawn anew, and every feature
+stays equal to the bit.
 """
 
 import os
@@ -29,20 +29,33 @@ DAYS = [date(2024, 5, 31), date(2024, 6, 15), date(2024, 6, 30)]
 EXAMPLES = int(os.environ.get("BLINDNESS_EXAMPLES", "5"))
 OWN = """
 WITH ranked AS (
-    SELECT customer_id, amount, ordered_at, row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at DESC, amount) AS place FROM orders
+    SELECT customer_id, amount, ordered_at,
+        row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at DESC, amount) AS place
+    FROM orders
 ),
 bought AS (
-    SELECT customer_id, sum(amount) AS own_sum, avg(amount) AS own_mean, stddev(amount) AS own_sd, max(place) AS own_lines,
-        max(ordered_at) FILTER (place = 1) AS latest
+    SELECT customer_id, sum(amount) AS own_sum, avg(amount) AS own_mean, stddev(amount) AS own_sd,
+        max(place) AS own_lines, max(ordered_at) FILTER (place = 1) AS latest
     FROM ranked GROUP BY ALL
 ),
-shares AS (SELECT customer_id, count(*) / sum(count(*)) OVER () AS own_share FROM usage GROUP BY customer_id)
-SELECT c.customer_id, own_sum, own_mean, own_sd, own_lines, own_share, date_diff('day', latest, c.snapshot) AS own_silence,
-    (SELECT count(*) FROM contacts WHERE contacts.customer_id = c.customer_id AND resolved_at IS NULL) AS own_open,
-    string_agg(DISTINCT plan, ',' ORDER BY plan) AS own_plans, count(ended_at) AS own_ends, max(end_reason) AS own_reason,
-    (SELECT max(score) FROM feedback) AS own_best, (SELECT count(DISTINCT campaign || arm) FROM campaigns) AS own_arms,
+shares AS (
+    SELECT customer_id, count(*) / sum(count(*)) OVER () AS own_share
+    FROM usage GROUP BY customer_id
+)
+SELECT c.customer_id, own_sum, own_mean, own_sd, own_lines, own_share,
+    date_diff('day', latest, c.snapshot) AS own_silence,
+    (
+        SELECT count(*) FROM contacts
+        WHERE contacts.customer_id = c.customer_id AND resolved_at IS NULL
+    ) AS own_open,
+    string_agg(DISTINCT plan, ',' ORDER BY plan) AS own_plans, count(ended_at) AS own_ends,
+    max(end_reason) AS own_reason, (SELECT max(score) FROM feedback) AS own_best,
+    (SELECT count(DISTINCT campaign || arm) FROM campaigns) AS own_arms,
     (SELECT count(*) FROM customers) AS own_people, (SELECT count(*) FROM referrals) AS own_referrals
-FROM customers AS c LEFT JOIN bought USING (customer_id) LEFT JOIN shares USING (customer_id) LEFT JOIN contracts USING (customer_id)
+FROM customers AS c
+LEFT JOIN bought USING (customer_id)
+LEFT JOIN shares USING (customer_id)
+LEFT JOIN contracts USING (customer_id)
 GROUP BY ALL
 """
 

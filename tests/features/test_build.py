@@ -188,9 +188,8 @@ def by_hand(write_shared) -> pd.DataFrame:
 
 def test_order_features_worked_by_hand(by_hand):
     row = by_hand.loc["buys"]
-    assert (
-        row.n_orders_30d == 2
-    )  # 30 June and 1 June (29 days old); the return is no purchase, 31 May is 30 days old and outside
+    # 30 June and 1 June (29 days old); the return is no purchase, 31 May is 30 days old and outside
+    assert row.n_orders_30d == 2
     assert row.n_orders_90d == 3  # 31 May too; 1 April is 90 days old and outside
     assert row.n_orders_365d == 4
     assert row.n_orders_days_30d == 2

@@ -72,9 +72,13 @@ def test_a_number_that_is_not_finite_is_left_empty(build):
 def test_with_parts_joins_windows_and_subqueries_work(build):
     query = """
     WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3),
-    last AS (SELECT o.*, row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at DESC) AS place FROM orders AS o)
+    last AS (
+        SELECT o.*, row_number() OVER (PARTITION BY customer_id ORDER BY ordered_at DESC) AS place
+        FROM orders AS o
+    )
     SELECT c.customer_id, last.amount AS latest,
-        (SELECT count(*) FROM orders WHERE orders.customer_id = c.customer_id) AS bought, (SELECT max(i) FROM n) AS three
+        (SELECT count(*) FROM orders WHERE orders.customer_id = c.customer_id) AS bought,
+        (SELECT max(i) FROM n) AS three
     FROM customers AS c LEFT JOIN last ON last.customer_id = c.customer_id AND last.place = 1
     """
     found = build(query).set_index(["snapshot", "customer_id"])

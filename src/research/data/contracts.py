@@ -45,6 +45,8 @@ GRAINS = {
     "event": "one row per event, from which features are counted",
 }
 
+EVENT_PARTS = ("words", "timed", "by_company", "own_features")  # of a record with the grain event
+
 
 @dataclass(frozen=True)
 class Column:
@@ -161,13 +163,13 @@ def _list_faults(table: ContractTable) -> Iterator[str]:
     yield from _list_column_faults(table)
     if table.grain == "event":
         yield from _list_event_faults(table)
-    elif table.words or table.timed or table.by_company or table.own_features:
-        given = ", ".join(
-            part
-            for part in ("words", "timed", "by_company", "own_features")
-            if getattr(table, part)
+        return
+    given = [part for part in EVENT_PARTS if getattr(table, part)]
+    if given and table.grain in GRAINS:
+        yield (
+            "expected parts of an event table with the grain event alone, got"
+            f" {', '.join(given)}; remove it"
         )
-        yield f"expected parts of an event table with the grain event alone, got {given}; remove it"
 
 
 def _list_column_faults(table: ContractTable) -> Iterator[str]:

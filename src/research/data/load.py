@@ -10,7 +10,7 @@ from research.data import checks, contracts, engines
 from research.data.readers import read_sql
 from research.errors import StudyError
 from research.study import Study, load_study, show_path
-from research.study_schema import OWN_FEATURES, TABLES
+from research.study_schema import OWN_FEATURES
 
 NEEDED = {
     "contractual": ["customers", "contracts"],
@@ -58,7 +58,7 @@ def adapt(study: Study) -> contracts.Tables:
     _require_files(study, files)
     backend = engines.connect(study)
     tables, faults = {}, []
-    for name in (name for name in TABLES if name in files):
+    for name in (name for name in contracts.CONTRACTS if name in files):
         try:
             tables[name] = _adapt_one(study, backend, name, files[name])
         except StudyError as error:
@@ -76,10 +76,10 @@ def _require_files(study: Study, files: dict[str, Path]) -> None:
         if name not in files
     ]
     faults += [
-        f"{folder}/{name}.sql: expected a file named after one of {', '.join(TABLES)}, got"
-        f" {name}.sql; rename or remove it"
+        f"{folder}/{name}.sql: expected a file named after one of"
+        f" {', '.join(contracts.CONTRACTS)}, got {name}.sql; rename or remove it"
         for name in files
-        if name not in TABLES
+        if name not in contracts.CONTRACTS
     ]
     if faults:
         raise StudyError(*faults)

@@ -1,7 +1,7 @@
-"""Assembly: features of many sources joined to labelled rows, each column copied once.
+"""Assembly: features of many sources beside labelled rows, each column once and without a join.
 
-Customers have numbers (see ``evidence.number_rows``), so the row of a snapshot and customer is found by
-counting instead of by a join of all columns.
+Customers have numbers (see ``evidence.number_rows``), so the row of a snapshot and customer is
+found by counting instead of by a join of all columns.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from pyarrow.parquet import ParquetWriter
 
-from research.data.contracts import Tables, list_event_tables
+from research.data.contracts import CONTRACTS, Tables, list_event_tables
 from research.data.engines import Workbench
 from research.errors import StudyError
 from research.features.assembly import Rows, assemble, divide_parts, load_rows
@@ -34,7 +34,7 @@ from research.study import Study
 from research.study_schema import OWN_FEATURES
 
 ROWS = 20_480  # in a row group of a Parquet file: a panel is wide, more would only take memory
-FLAT_ROLES = ("customer_id", "churned", "duration", "event", "arm", "outcome", "value")
+FLAT_ROLES = tuple(CONTRACTS["snapshot"].columns)
 
 
 def load_panel(

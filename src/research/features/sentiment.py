@@ -1,9 +1,9 @@
-"""Feedback text: sentiment learned from the scores that customers gave themselves, without assuming
-a language.
+"""Sentiment of feedback texts, learned from the scores that customers gave themselves, without
+assuming a language.
 
-A text is cut into runs of 1 to 4 characters, so that neither words nor their endings need to be
+A text is divided into runs of 1 to 4 characters, so that neither words nor their endings need to be
 known. What a text of a high or a low score looks like is learned from texts that were known by the
-split day; every later text is then rated, with or without a score.
+split day; the score of every later text is then predicted, whether it has one or not.
 """
 
 import re
@@ -22,20 +22,39 @@ from sklearn.tree import DecisionTreeClassifier
 
 from research.errors import StudyError
 from research.evaluation.bootstrap import resample_scores, tabulate_differences, tabulate_scores
+from research.evaluation.metrics import METRICS
+from research.reporting.metric import select_metrics
 
+# shares of the highest score up to which, and from which on, a text counts as low or high
+NEGATIVE, POSITIVE = 0.4, 0.8
+MIN_TEXTS = 50  # on either side, to learn from
+MAX_TEXTS = 20_000  # to learn from, drawn at random: bounds time and memory
+MAX_LENGTH = 1000  # characters of a text that are read
+BATCH = 10_000  # texts rated at once
 MODEL = "character n-grams"
 FAMILIES = {"base rate": "reference", "rule on text length": "reference", MODEL: "text"}
-MOST = 20_000  # texts to learn from, drawn by lot: bounds time and memory
-BATCH = 10_000  # texts rated at once
 MARKER_COLUMNS = ["side", "marker", "positive", "texts", "positive_share"]
-METRICS = ("auc", "log_loss", "brier", "calibration_slope", "calibration_intercept")
+SHOWN = select_metrics(
+    METRICS, "auc", "log_loss", "brier", "calibration_slope", "calibration_intercept"
+)
+NEEDED = ("text", "score", "score_max")
+CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029)
+DIRECTIONS = (
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    0xFEFF,
+)  # marks of the direction of writing
+INVISIBLE = dict.fromkeys(CONTROLS, " ") | dict.fromkeys(DIRECTIONS)
 UNSPACED = (  # scripts without a space between words
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
 )
 
 
 def fit_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
-    """Fit the model that tells texts of high scores from those of low ones.
+    """Fit the model that separates texts of high scores from those of low ones.
 
     Logistic regression on TF-IDF weights of character n-grams (1 to 4, within words where there are
     spaces); the penalty is the one that predicted best forward in time within the first 70 % of the
@@ -43,7 +62,7 @@ def fit_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
 
     Parameters
     ----------
-    past : see ``writing.split_texts``
+    past : see ``split_texts``
     seed : int
         Draws the texts that are learned from where there are more than 20,000.
 
@@ -60,7 +79,7 @@ def fit_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
     if reason := explain_few(past):
         raise StudyError(reason)
     rows = find_clear_scores(past)
-    rows = rows.sample(MOST, random_state=seed).sort_index() if len(rows) > MOST else rows
+    rows = rows.sample(MAX_TEXTS, random_state=seed).sort_index() if len(rows) > MAX_TEXTS else rows
     grams = TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=(1, 4),
@@ -76,8 +95,8 @@ def fit_sentiment(past: pd.DataFrame, seed: int) -> Pipeline:
 
 
 def predict_sentiment(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
-    """Return ``texts`` with a column ``positive``: the probability that the text came with a high
-    score rather than a low one.
+    """Return ``texts`` with a column ``positive``: the probability of a high rather than a low
+    score.
     """
     batches = [
         model.predict_proba(texts.text.iloc[start : start + BATCH].tolist())[:, 1]
@@ -87,7 +106,7 @@ def predict_sentiment(model: Pipeline, texts: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict_clear_scores(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
-    """Return the later texts with a clear score beside what the model and two references predict.
+    """Return the later texts with a clear score, with what the model and two baselines predict.
 
     The base rate is the share of high scores among the past texts; the rule gives the share among
     past texts of about the same length.
@@ -95,17 +114,16 @@ def predict_clear_scores(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame with columns repeat (0), customer_id, churned and one column per model
-        The form of ``research.comparison``: ``churned`` holds the outcome predicted, here whether
-        the score was high.
+        The form of ``evaluation.predictions``: ``churned`` holds the outcome predicted, here
+        whether the score was high.
     """
-    rows, taught = find_clear_scores(rated), find_clear_scores(past)
+    rows, learned = find_clear_scores(rated), find_clear_scores(past)
     rule = DecisionTreeClassifier(max_leaf_nodes=10, min_samples_leaf=0.05, random_state=0).fit(
-        _measure(taught), taught.is_positive
+        _find_lengths(learned), learned.is_positive
     )
-    by_length = rule.predict_proba(_measure(rows))[:, 1] if len(rows) else np.empty(0)
-    models = dict(
-        zip(FAMILIES, [taught.is_positive.mean(), by_length, rows.positive.to_numpy()], strict=True)
-    )
+    by_length = rule.predict_proba(_find_lengths(rows))[:, 1] if len(rows) else np.empty(0)
+    predictions = [learned.is_positive.mean(), by_length, rows.positive.to_numpy()]
+    models = dict(zip(FAMILIES, predictions, strict=True))
     return pd.DataFrame(
         {
             "repeat": 0,
@@ -116,42 +134,40 @@ def predict_clear_scores(rated: pd.DataFrame, past: pd.DataFrame) -> pd.DataFram
     )
 
 
-def _measure(texts: pd.DataFrame) -> np.ndarray:
+def _find_lengths(texts: pd.DataFrame) -> np.ndarray:
     return texts.text.str.len().to_numpy(float)[:, None]
 
 
 def score_sentiment(
     rated: pd.DataFrame, past: pd.DataFrame, resamples: int = 1000, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score how well texts of high scores are told from those of low ones, beside a base rate and a
-    rule on the text's length.
+    """Score how well texts of high scores are separated from those of low ones, compared with a
+    base rate and a rule on the text's length.
 
     Returns
     -------
     scores : DataFrame with columns model, family, metric, value, low, high, n
         95 % intervals from resamples of customers; ``n`` is how many of them were judged. Empty if
         no later text has a clear score.
-    differences : DataFrame, see ``comparison.tabulate_differences``
-        The model against both references, on the same resamples.
+    differences : DataFrame, see ``bootstrap.tabulate_differences``
+        The model against both baselines, on the same resamples.
     """
     predictions = predict_clear_scores(rated, past)
     resampled = resample_scores(predictions, resamples, seed) if len(predictions) else {}
-    customers, references = (
-        predictions.customer_id.nunique(),
-        [name for name, family in FAMILIES.items() if family == "reference" and resampled],
-    )
-    found = (
+    customers = predictions.customer_id.nunique()
+    baselines = [name for name, family in FAMILIES.items() if family == "reference" and resampled]
+    tables = (
         tabulate_scores(resampled, FAMILIES, customers),
-        tabulate_differences(resampled, references, FAMILIES, customers),
+        tabulate_differences(resampled, baselines, FAMILIES, customers),
     )
     scores, differences = (
-        table[table.metric.isin(METRICS)].reset_index(drop=True) for table in found
+        table[table.metric.isin(SHOWN)].reset_index(drop=True) for table in tables
     )
     return scores, differences[differences.model == MODEL].reset_index(drop=True)
 
 
 def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFrame:
-    """List the words that speak most strongly for a low and for a high score.
+    """Return the words that most strongly predict a low and a high score.
 
     A word is a run of letters; in scripts without spaces, each two to four characters in a row. It
     counts if at least 5 and 0.5 % of the past texts with a clear score hold it (the latest 20,000
@@ -164,7 +180,7 @@ def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFra
         the word alone, ``texts`` counts the past texts that hold it, ``positive_share`` is the
         share of high scores among them.
     """
-    rows = find_clear_scores(past)[-MOST:]
+    rows = find_clear_scores(past)[-MAX_TEXTS:]
     counter = CountVectorizer(
         analyzer=_list_words, binary=True, min_df=max(5, int(np.ceil(0.005 * len(rows))))
     )
@@ -172,10 +188,8 @@ def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFra
         held = counter.fit_transform(clean_texts(rows.text))
     except ValueError:  # no word is in enough texts
         return pd.DataFrame(columns=MARKER_COLUMNS)
-    texts, positive = (
-        np.asarray(held.sum(axis=0))[0],
-        np.asarray(held[rows.is_positive.to_numpy()].sum(axis=0))[0],
-    )
+    texts = np.asarray(held.sum(axis=0))[0]
+    positive = np.asarray(held[rows.is_positive.to_numpy()].sum(axis=0))[0]
     words = pd.DataFrame(
         {
             "marker": counter.get_feature_names_out(),
@@ -207,38 +221,13 @@ def _slice(word: str) -> list[str]:
     ]
 
 
-NEGATIVE, POSITIVE = (
-    0.4,
-    0.8,
-)  # shares of the highest score up to which, and from which on, a text counts as the one or the other
-FEWEST = 50  # texts of either side to learn from
-LONGEST = 1000  # characters of a text that are read
-NEEDED = ("text", "score", "score_max")
-CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029)
-DIRECTIONS = (
-    0x061C,
-    0x200E,
-    0x200F,
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-    0xFEFF,
-)  # marks of the direction of writing
-UNSEEN = dict.fromkeys(CONTROLS, " ") | dict.fromkeys(DIRECTIONS)
-
-
 def explain_missing(tables: dict[str, ir.Table]) -> str:
-    """Say what a study lacks for sentiment in one sentence; empty if nothing."""
-    missing = (
-        NEEDED
-        if "feedback" not in tables
-        else [column for column in NEEDED if column not in tables["feedback"].columns]
-    )
-    lacking = (
-        "a table feedback with the columns"
-        if "feedback" not in tables
-        else "in the table feedback the columns"
-    )
-    return f"sentiment needs {lacking} {', '.join(missing)}" if missing else ""
+    """Return what a study lacks for sentiment in one sentence; empty if nothing."""
+    if "feedback" not in tables:
+        return f"sentiment needs a table feedback with the columns {', '.join(NEEDED)}"
+    missing = [column for column in NEEDED if column not in tables["feedback"].columns]
+    columns = ", ".join(missing)
+    return f"sentiment needs in the table feedback the columns {columns}" if missing else ""
 
 
 def load_texts(feedback: ir.Table) -> pd.DataFrame:
@@ -248,7 +237,7 @@ def load_texts(feedback: ir.Table) -> pd.DataFrame:
     ----------
     feedback : table with columns customer_id, given_at, text, optionally known_at, score,
         score_max, snapshot
-        The evidence of feedback at one snapshot; of several the last one's is read.
+        Evidence at one snapshot; of several that of the last is read.
 
     Returns
     -------
@@ -287,7 +276,7 @@ def load_texts(feedback: ir.Table) -> pd.DataFrame:
 def split_texts(
     texts: pd.DataFrame, share: float = 0.7
 ) -> tuple[pd.DataFrame, pd.DataFrame, date | None]:
-    """Split texts by time: the past to learn from, the later ones to rate.
+    """Split texts by time: the past to learn from, the later ones to predict.
 
     Parameters
     ----------
@@ -301,7 +290,7 @@ def split_texts(
         ``past`` was given and known by the end of the split day, ``later`` given after it. What was
         given by then and known only later is in neither.
     day : date, or None without texts
-        The split day, the last one whose texts may teach.
+        The split day, the last one whose texts are learned from.
     """
     if texts.empty:
         return texts, texts, None
@@ -313,35 +302,37 @@ def split_texts(
 
 
 def find_clear_scores(texts: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts with a clearly low or high score, and a column ``is_positive``; those
-    between teach nothing.
+    """Return the texts with a clearly low or high score, and a column ``is_positive``.
+
+    Nothing is learned from those between.
     """
     clear = texts[(texts.share <= NEGATIVE) | (texts.share >= POSITIVE)]
     return clear.assign(is_positive=clear.share >= POSITIVE)
 
 
 def explain_few(past: pd.DataFrame) -> str:
-    """Say in one sentence that there are too few scored texts to learn from; empty if there are
+    """Return in one sentence that there are too few scored texts to learn from; empty if there are
     enough.
     """
     positive = find_clear_scores(past).is_positive
     counts = int((~positive).sum()), int(positive.sum())
-    if min(counts) >= FEWEST:
+    if min(counts) >= MIN_TEXTS:
         return ""
     return (
-        f"sentiment needs at least {FEWEST} texts with a score of at most {NEGATIVE:.0%} of the"
-        f" highest and {FEWEST} with at least {POSITIVE:.0%} in the past; there are {counts[0]} and"
-        f" {counts[1]}"
+        f"sentiment needs at least {MIN_TEXTS} texts with a score of at most {NEGATIVE:.0%} of the"
+        f" highest and {MIN_TEXTS} with at least {POSITIVE:.0%} in the past; there are"
+        f" {counts[0]} and {counts[1]}"
     )
 
 
 def clean_texts(texts: Iterable) -> list[str]:
-    """Return texts in one form: their first 1,000 characters, NFKC-normalised, lower case, without
-    control characters; "" for no text.
+    """Return texts in one form; "" for no text.
+
+    Their first 1,000 characters, NFKC-normalised, in lower case, without control characters.
     """
     return [_clean(text) if isinstance(text, str) else "" for text in texts]
 
 
 def _clean(text: str) -> str:
-    valid = text[:LONGEST].encode("utf-8", "ignore").decode()
-    return unicodedata.normalize("NFKC", valid).lower().translate(UNSEEN)[:LONGEST]
+    valid = text[:MAX_LENGTH].encode("utf-8", "ignore").decode()
+    return unicodedata.normalize("NFKC", valid).lower().translate(INVISIBLE)[:MAX_LENGTH]

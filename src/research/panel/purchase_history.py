@@ -8,6 +8,7 @@ from research.data.contracts import Tables
 from research.errors import StudyError
 from research.panel.evidence import evidence_as_of
 from research.panel.spells import is_purchase
+from research.panel.windows import KEYS
 from research.study import Study
 
 HISTORY = ["n_repeat", "recency_days", "age_days"]
@@ -16,9 +17,9 @@ HISTORY = ["n_repeat", "recency_days", "age_days"]
 def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
     """Return everybody's history of purchases as known at each snapshot.
 
-    Days with a purchase count once. Whoever bought is in it, also who has long been silent: a model
-    fitted on the active alone would not see anybody drop out. Purchases before the data begin are
-    unknown; a history then begins with the first one seen.
+    Days with a purchase count once. Whoever bought is in it, also who has long been inactive: a
+    model fitted on the active alone would not see anybody drop out. Purchases before the data begin
+    are unknown; a history then begins with the first one observed.
 
     Returns
     -------
@@ -39,15 +40,14 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
     orders = evidence_as_of(tables, snapshots)["orders"]
     days = (
         orders.filter(is_purchase(orders))
-        .select("snapshot", "customer_id", day=lambda t: t.ordered_at.truncate("D"))
+        .select(*KEYS, day=lambda t: t.ordered_at.truncate("D"))
         .distinct()
     )
-    counted = days.group_by(["snapshot", "customer_id"]).agg(
+    counted = days.group_by(KEYS).agg(
         bought=days.count(), first=days.day.min(), last=days.day.max()
     )
     return counted.select(
-        "snapshot",
-        "customer_id",
+        *KEYS,
         n_repeat=counted.bought - 1,
         recency_days=counted["last"].delta(counted["first"], unit="day"),
         age_days=counted.snapshot.delta(counted["first"], unit="day"),

@@ -1,4 +1,4 @@
-"""Slices: the attribute of a customer, or the plan, by which indicators are told apart."""
+"""Segments: customers divided by an attribute of theirs, or by their plan."""
 
 import ibis
 import ibis.expr.types as ir
@@ -12,15 +12,15 @@ from research.study import Study, show_path
 
 UNKNOWN = "not known"
 PLAN = "plan"
-MOST_COLUMNS = 4  # attributes chosen where the study names none
-FEW, MANY, MOST = 2, 8, 50  # values of a chosen attribute, and of one that the study names
+MAX_COLUMNS = 4  # attributes chosen where the study names none
+MIN_VALUES, MAX_VALUES = 2, 8  # of an attribute chosen where the study names none
+MAX_NAMED_VALUES = 50  # of an attribute that the study names
 
 
 def list_segment_columns(tables: Tables, study: Study) -> list[str]:
-    """Return the columns by which indicators are told apart: those of study.yml, else text
-    attributes of few values, and the plan.
+    """Return the columns that segment customers.
 
-    Sensitive columns are never among them.
+    Those of study.yml, else text attributes of few values, and the plan; never a sensitive one.
 
     Raises
     ------
@@ -42,37 +42,34 @@ def list_segment_columns(tables: Tables, study: Study) -> list[str]:
         return _require_segments(tables, study, [*attributes, *plan])
     texts = [name for name in attributes if tables["customers"][name].type().is_string()]
     counts = _count_values(tables, texts)
-    return [name for name in texts if FEW <= counts[name] <= MANY][:MOST_COLUMNS] + plan
+    chosen = [name for name in texts if MIN_VALUES <= counts[name] <= MAX_VALUES]
+    return chosen[:MAX_COLUMNS] + plan
 
 
 def _count_values(tables: Tables, columns: list[str]) -> dict[str, int]:
     people = tables["customers"]
     counts = {f"n{i}": people[name].nunique() for i, name in enumerate(columns)}
-    found = people.agg(**counts).execute().iloc[0] if counts else ()
-    return dict(zip(columns, map(int, found), strict=True))
+    values = people.agg(**counts).execute().iloc[0] if counts else ()
+    return dict(zip(columns, map(int, values), strict=True))
 
 
 def _require_segments(tables: Tables, study: Study, available: list[str]) -> list[str]:
-    place, named = (
-        f"{show_path(study.folder / 'study.yml')}, key lifecycle.segments",
-        list(dict.fromkeys(study.lifecycle.segments)),
-    )
-    wrong, faults = [name for name in named if name not in available], []
+    place = f"{show_path(study.folder / 'study.yml')}, key lifecycle.segments"
+    named, faults = list(dict.fromkeys(study.lifecycle.segments)), []
+    wrong = [name for name in named if name not in available]
     if wrong:
         known = ", ".join(available) or "none"
         faults.append(
             f"{place}: expected columns among {known} (never a sensitive one); got"
             f" {', '.join(map(repr, wrong))}; correct or remove them"
         )
-    counts = _count_values(
-        tables,
-        [name for name in named if name in available and name in tables["customers"].columns],
-    )
-    wide = [f"{name} with {count}" for name, count in counts.items() if count > MOST]
+    columns = tables["customers"].columns
+    counts = _count_values(tables, [name for name in named if name in {*available} & {*columns}])
+    wide = [f"{name} with {count}" for name, count in counts.items() if count > MAX_NAMED_VALUES]
     if wide:
         faults.append(
-            f"{place}: expected columns of at most {MOST} values, got {', '.join(wide)}; group"
-            " their values in customers.sql or remove them"
+            f"{place}: expected columns of at most {MAX_NAMED_VALUES} values, got"
+            f" {', '.join(wide)}; group their values in customers.sql or remove them"
         )
     if faults:
         raise StudyError(*faults)

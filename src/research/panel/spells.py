@@ -1,14 +1,15 @@
-"""Spells of custom: from when to when somebody was a customer, and who came back.
+"""Spells: from when to when somebody was a customer, and who came back.
 
 Contractual customers are covered while a contract runs; terms that touch or overlap are one spell.
 Non-contractual customers begin a spell with a purchase and end it with ``inactive_days`` of
-silence.
+inactivity.
 """
 
 from datetime import date, datetime
 
 import ibis
 import ibis.expr.types as ir
+from ibis.expr.types.groupby import GroupedTable
 
 from research.data.contracts import Tables
 from research.panel.windows import KEYS
@@ -18,11 +19,11 @@ FOREVER = datetime(9999, 1, 1)
 
 
 def is_purchase(orders: ir.Table) -> ir.BooleanValue:
-    """Say which order lines are a purchase: a positive amount, and not marked as a return."""
+    """Return which order lines are a purchase: a positive amount, and not marked as a return."""
     positive = orders.amount > 0
-    return (
-        positive & ~orders.returned.fill_null(False) if "returned" in orders.columns else positive
-    )
+    if "returned" not in orders.columns:
+        return positive
+    return positive & ~orders.returned.fill_null(False)
 
 
 def find_active(rows: ir.Table, name: str) -> ir.BooleanValue | None:
@@ -31,14 +32,13 @@ def find_active(rows: ir.Table, name: str) -> ir.BooleanValue | None:
 
 
 def net_amount(orders: ir.Table) -> ir.NumericValue:
-    """Return the amount by which an order line changes what was spent: what is marked as a return
-    is taken off, whatever its sign.
+    """Return the amount by which an order line changes what was spent.
+
+    What is marked as a return is taken off, whatever its sign.
     """
-    return (
-        (orders.returned.fill_null(False)).ifelse(-orders.amount.abs(), orders.amount)
-        if "returned" in orders.columns
-        else orders.amount
-    )
+    if "returned" not in orders.columns:
+        return orders.amount
+    return orders.returned.fill_null(False).ifelse(-orders.amount.abs(), orders.amount)
 
 
 def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
@@ -56,7 +56,7 @@ def end_day(contracts: ir.Table) -> ir.TimestampValue:
 
 
 def runs_on(started: ir.Value, ended: ir.Value, day: ir.Value) -> ir.BooleanValue:
-    """Say what runs on a day: begun on or before it, and not ended by it."""
+    """Return what runs on a day: begun on or before it, and not ended by it."""
     return (started <= day) & (ended.isnull() | (ended > day))
 
 
@@ -66,8 +66,8 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
     Parameters
     ----------
     contracts : table with the columns of ``keys``, started_at, optionally ended_at
-    keys : columns that name a customer, for cut evidence also ``snapshot``
-    ends_at : day after which no end is known; None where the evidence has been cut already
+    keys : columns that name a customer, of evidence also ``snapshot``
+    ends_at : day after which no end is known; none for evidence, which ends with its snapshot
 
     Returns
     -------
@@ -76,56 +76,46 @@ def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None
         runs.
     """
     ended = end_day(contracts)
-    known = (
-        ended.notnull()
-        if ends_at is None
-        else (ended <= ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))).fill_null(
-            False
-        )
-    )
+    known = ended.notnull()
+    if ends_at is not None:
+        last = ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))
+        known = (ended <= last).fill_null(False)
     spans = contracts.select(
         *keys,
         started=contracts.started_at.truncate("D"),
         until=known.ifelse(ended, ibis.literal(FOREVER)),
     )
-    spans = spans.filter(
-        spans.until > spans.started
-    )  # a contract that ended on its first day covered none
-    spans = spans.group_by([*keys, "started"]).agg(
-        until=spans.until.max()
-    )  # one per first day: the order of spans is then certain
+    # a contract that ended on its first day covered none
+    spans = spans.filter(spans.until > spans.started)
+    # one per first day: the order of spans is then certain
+    spans = spans.group_by([*keys, "started"]).agg(until=spans.until.max())
     earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
     spans = spans.mutate(reach=spans.until.max().over(earlier))
     spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).ifelse(1, 0))
-    spells = _number(spans, keys, ["started"]).agg(
+    spells = _group_spells(spans, keys, ["started"]).agg(
         started=lambda t: t.started.min(), until=lambda t: t.until.max()
     )
     return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
 
 
 def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
-    """Return spells of purchases that no silence of ``inactive_days`` interrupts, from orders cut
-    at snapshots.
+    """Return spells of purchases that no ``inactive_days`` without one interrupt.
+
+    Parameters
+    ----------
+    orders : evidence, with a column snapshot
 
     Returns
     -------
     table with columns snapshot, customer_id, started, ended
-        One row per spell, in days. ``ended`` is the day with which the silence after the last
+        One row per spell, in days. ``ended`` is the day with which the inactivity after the last
         purchase was complete, empty while it isn't.
     """
-    keys = ["snapshot", "customer_id"]
-    days = (
-        orders.filter(is_purchase(orders))
-        .select(*keys, day=lambda t: t.ordered_at.truncate("D"))
-        .distinct()
-    )
-    previous = days.day.lag().over(ibis.window(group_by=keys, order_by="day"))
-    days = days.mutate(
-        opens=(previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)).ifelse(
-            1, 0
-        )
-    )
-    spells = _number(days, keys, ["day"]).agg(
+    days = _find_purchase_days(orders).distinct()
+    previous = days.day.lag().over(ibis.window(group_by=KEYS, order_by="day"))
+    opens = previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)
+    days = days.mutate(opens=opens.ifelse(1, 0))
+    spells = _group_spells(days, KEYS, ["day"]).agg(
         started=lambda t: t.day.min(), last=lambda t: t.day.max()
     )
     complete = spells.last + ibis.interval(days=inactive_days)
@@ -134,7 +124,13 @@ def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
     ).drop("spell", "last")
 
 
-def _number(spans: ir.Table, keys: list[str], order: list[str]):
+def _find_purchase_days(orders: ir.Table) -> ir.Table:
+    """Return the day of each purchase: snapshot, customer_id, day."""
+    bought = orders.filter(is_purchase(orders))
+    return bought.select(*KEYS, day=bought.ordered_at.truncate("D"))
+
+
+def _group_spells(spans: ir.Table, keys: list[str], order: list[str]) -> GroupedTable:
     """Group spans by customer and by the number of openings so far."""
     running = ibis.window(group_by=keys, order_by=order, preceding=None, following=0)
     return spans.mutate(spell=spans.opens.sum().over(running)).group_by([*keys, "spell"])
@@ -145,7 +141,7 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
 
     Parameters
     ----------
-    evidence : see ``snapshots.evidence_as_of``
+    evidence : see ``evidence.evidence_as_of``
     study : a contractual or non-contractual study
 
     Returns
@@ -155,13 +151,14 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
         counts as gone) is on or before the snapshot, or empty: a customer at the snapshot.
     """
     if study.kind == "contractual":
-        return join_terms(evidence["contracts"], ["snapshot", "customer_id"])
+        return join_terms(evidence["contracts"], KEYS)
     return join_purchases(evidence["orders"], study.churn.inactive_days)
 
 
 def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Table:
-    """Return the ends of spells in the last days before each snapshot, as ``find_spells`` knows
-    them but without laying out all spells.
+    """Return the ends of spells in the last days before each snapshot.
+
+    As ``find_spells`` knows them, but without computing all spells.
 
     Parameters
     ----------
@@ -179,41 +176,37 @@ def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Tabl
 
 def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
     """Cover ends on the day on which a term ends and no other runs."""
-    keys = ["snapshot", "customer_id"]
     terms = contracts.select(
-        *keys, started=contracts.started_at.truncate("D"), until=end_day(contracts)
+        *KEYS, started=contracts.started_at.truncate("D"), until=end_day(contracts)
     )
     if "ended_at" not in contracts.columns:
-        return terms.select(*keys, ended="until").limit(0)
+        return terms.select(*KEYS, ended="until").limit(0)
     ends = (
         terms.filter(terms.until > days_before(terms, days), terms.until > terms.started)
-        .select(*keys, ended="until")
+        .select(*KEYS, ended="until")
         .distinct()
     )
-    covered = terms.join(ends, [*keys, runs_on(terms.started, terms.until, ends.ended)]).select(
-        *keys, "ended"
-    )  # few: the engine hashes the ends
-    return ends.anti_join(covered, [*keys, "ended"])
+    # few: the engine hashes the ends
+    covered = terms.join(ends, [*KEYS, runs_on(terms.started, terms.until, ends.ended)])
+    return ends.anti_join(covered.select(*KEYS, "ended"), [*KEYS, "ended"])
 
 
 def _end_purchases(orders: ir.Table, inactive_days: int, days: int) -> ir.Table:
-    """A spell ends with the silence after a purchase; purchases too old for theirs to end in the
-    last days don't matter.
+    """A spell ends with the inactivity after a purchase.
+
+    Purchases too old for theirs to end in the last days don't matter.
     """
-    keys = ["snapshot", "customer_id"]
-    bought = orders.filter(is_purchase(orders)).select(
-        *keys, day=lambda t: t.ordered_at.truncate("D")
-    )
+    bought = _find_purchase_days(orders)
     bought = bought.filter(bought.day > days_before(bought, days + inactive_days)).distinct()
-    following = bought.day.lead().over(ibis.window(group_by=keys, order_by="day"))
-    last = bought.mutate(
-        silent=following.isnull() | (following.delta(bought.day, unit="day") > inactive_days)
-    ).filter(lambda t: t.silent)
-    ends = last.select(*keys, ended=last.day + ibis.interval(days=inactive_days))
+    following = bought.day.lead().over(ibis.window(group_by=KEYS, order_by="day"))
+    inactive = following.isnull() | (following.delta(bought.day, unit="day") > inactive_days)
+    last = bought.mutate(inactive=inactive).filter(lambda t: t.inactive)
+    ends = last.select(*KEYS, ended=last.day + ibis.interval(days=inactive_days))
     return ends.filter(ends.ended <= ends.snapshot)
 
 
 def as_number(flag: ir.BooleanValue) -> ir.IntegerValue:
+    """Return 1 where a flag is true, else 0."""
     return flag.fill_null(False).ifelse(1, 0).cast("int64")
 
 
@@ -244,15 +237,14 @@ def find_leavers(evidence: Tables, study: Study, days: int) -> ir.Table:
         reason=reason,
         voluntary=voluntary,
     )
-    found = find_ends(evidence, study, days).join(terms, [*KEYS, "ended"])
+    ends = find_ends(evidence, study, days).join(terms, [*KEYS, "ended"])
     order = [
         ibis.desc("begun"),
-        as_number(found.reason.isnull()),
+        as_number(ends.reason.isnull()),
         "reason",
-        as_number(found.voluntary.isnull()),
+        as_number(ends.voluntary.isnull()),
         "voluntary",
     ]
-    found = found.mutate(
-        place=ibis.row_number().over(ibis.window(group_by=[*KEYS, "ended"], order_by=order))
-    )
-    return found.filter(found.place == 0).drop("place", "begun")
+    place = ibis.row_number().over(ibis.window(group_by=[*KEYS, "ended"], order_by=order))
+    ends = ends.mutate(place=place)
+    return ends.filter(ends.place == 0).drop("place", "begun")

@@ -1,5 +1,5 @@
-"""Panels: which snapshots a study learns from and is judged on, and the labelled population of many
-of them at once.
+"""Which snapshots a study learns from and is judged on, out of time, and the labelled population
+of many snapshots at once.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,10 @@ class Split:
 
 
 def plan_split(study: Study) -> Split:
-    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them so
-    that no window overlaps.
+    """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them.
 
-    The last training label window closes on or before the first test snapshot: nothing that the
-    model learns from happened after the evidence of the first test row.
+    No windows overlap: the last training label window closes on or before the first test snapshot,
+    so nothing that the model learns from happened after the evidence of the first test row.
     """
     plan, churn = study.snapshots, study.churn
     step = timedelta(days=plan.every_days)
@@ -102,7 +101,7 @@ def label_panel(
     Returns
     -------
     evidence : see ``evidence_as_of``
-    labels : table, see ``label``
+    labels : table, see ``label_churn``
     """
     require_windows(tables, study, snapshots)
     evidence = evidence_as_of(tables, snapshots)

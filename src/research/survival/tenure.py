@@ -21,7 +21,14 @@ from research.errors import NotApplicable, StudyError
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.features.build import list_features, load_flat, tidy
 from research.panel.evidence import Evidence, evidence_as_of
-from research.panel.segments import FEW, MANY, PLAN, UNKNOWN, list_segment_columns, name_segment
+from research.panel.segments import (
+    MAX_VALUES,
+    MIN_VALUES,
+    PLAN,
+    UNKNOWN,
+    list_segment_columns,
+    name_segment,
+)
 from research.panel.spells import end_day, find_leavers
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
@@ -228,7 +235,7 @@ def list_segment_attributes(
             for name in tenures
             if name not in KEYS and not pd.api.types.is_numeric_dtype(tenures[name])
         ]
-        listed = [name for name in texts if FEW <= tenures[name].nunique() <= MANY]
+        listed = [name for name in texts if MIN_VALUES <= tenures[name].nunique() <= MAX_VALUES]
     else:
         listed = [name for name in list_segment_columns(tables, study) if name in tenures]
     return [name for name in listed if allowed is None or name in allowed or name == PLAN]
@@ -248,7 +255,7 @@ def pool_small_segments(table: pd.DataFrame, by: str) -> pd.Series:
         return pd.Series(ALL, index=table.index)
     segments = table[by].astype(object).where(table[by].notna(), UNKNOWN).astype(str)
     counts = segments.value_counts()
-    largest = counts[: MANY - 1]
+    largest = counts[: MAX_VALUES - 1]
     return segments.where(segments.isin(largest.index[largest >= MIN_CUSTOMERS]), OTHER)
 
 

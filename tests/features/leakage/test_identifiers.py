@@ -1,11 +1,10 @@
-"""What numbers or names customers, and how values fall into groups."""
+"""Columns that number or name customers, and measures that don't."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from research.features.leakage.binning import cut_groups, view_groups
-from research.features.leakage.identifiers import names_customers
+from research.features.leakage.identifiers import identifies_customers
 
 NUMBERS = {
     "counted up": lambda rng, n: rng.permutation(n) + 1_000,
@@ -29,46 +28,30 @@ MEASURES = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", NUMBERS)
 def test_numbers_handed_out_name_customers(kind, seed):
-    assert names_customers(pd.Series(NUMBERS[kind](np.random.default_rng(seed), 2_000), name="x"))
+    assert identifies_customers(
+        pd.Series(NUMBERS[kind](np.random.default_rng(seed), 2_000), name="x")
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("n", [50, 200, 2_000, 20_000])
 @pytest.mark.parametrize("kind", MEASURES)
 def test_a_measure_names_nobody_however_fine(kind, n, seed):
-    assert not names_customers(pd.Series(MEASURES[kind](np.random.default_rng(seed), n), name="x"))
+    assert not identifies_customers(
+        pd.Series(MEASURES[kind](np.random.default_rng(seed), n), name="x")
+    )
 
 
 def test_a_column_called_a_number_names_customers_where_it_has_no_ties():
     values = np.round(np.random.default_rng(0).lognormal(15, 0.5, 100))
-    assert names_customers(pd.Series(values, name="account_no"))
-    assert not names_customers(pd.Series(np.repeat(values[:50], 2), name="account_no"))
+    assert identifies_customers(pd.Series(values, name="account_no"))
+    assert not identifies_customers(pd.Series(np.repeat(values[:50], 2), name="account_no"))
 
 
 def test_empty_values_do_not_hide_an_identifier():
-    assert names_customers(
+    assert identifies_customers(
         pd.Series(np.where(np.arange(2_000) % 3 == 0, np.nan, np.arange(2_000) + 1e6))
     )
-    assert names_customers(
+    assert identifies_customers(
         pd.Series([f"person {i}" if i % 2 else None for i in range(200)], dtype=object)
     )
-
-
-def test_groups_are_numbered_from_one_and_empty_is_nought():
-    assert list(cut_groups(pd.Series([1.0, 2, 3, 4, np.nan]), 2)) == [1, 1, 2, 2, 0]
-    assert list(cut_groups(pd.Series(["a", "a", "b", None, "c"], dtype=object), 2)) == [
-        1,
-        1,
-        2,
-        0,
-        2,
-    ]
-    assert list(cut_groups(pd.Series(["a", "b", None], dtype=object), 2)) == [1, 2, 0]
-
-
-def test_every_row_with_a_value_stands_in_one_range():
-    view = [*view_groups(pd.Series([np.nan, *range(100)]), "x")][-1]
-    assert view.codes[0] == -1
-    assert np.bincount(view.codes[1:]).sum() == 100
-    assert len(view.labels) == view.codes.max() + 1
-    assert view.labels[0].startswith("0 ≤ x ≤ ")

@@ -1,4 +1,4 @@
-"""Traces of leaving and of treatment in attributes without a date."""
+"""Attributes without a date that were written after leaving, or after a treatment."""
 
 from datetime import date
 
@@ -8,6 +8,7 @@ import pytest
 
 from research.data import load
 from research.features.leakage import post_outcome
+from research.features.leakage.findings import Finding
 
 T = date(2024, 6, 30)
 
@@ -53,9 +54,9 @@ def company(write_study):
     return load.load_tables(study), study
 
 
-def test_everyone_known_at_the_day_is_there_and_gone_means_no_contract_at_its_end(company):
-    everyone = post_outcome.load_reference_population(*company, T).set_index("customer_id")
-    assert everyone.gone.to_dict() == {"a": False, "b": True, "c": False, "d": False}
+def test_everybody_known_at_the_day_is_there_and_gone_means_no_contract_at_its_end(company):
+    reference = post_outcome.load_reference_population(*company, T).set_index("customer_id")
+    assert reference.gone.to_dict() == {"a": False, "b": True, "c": False, "d": False}
 
 
 def test_a_date_among_the_attributes_is_an_age_and_empty_while_it_lies_ahead(company):
@@ -68,13 +69,13 @@ def test_a_date_among_the_attributes_is_an_age_and_empty_while_it_lies_ahead(com
     assert np.isnan(ages["c"])
 
 
-def test_only_campaigns_drawn_by_lot_tell_of_arms_and_only_from_the_day_of_assignment(company):
-    everyone = post_outcome.load_reference_population(*company, T).set_index("customer_id")
-    assert everyone["arm of test"].dropna().to_dict() == {"a": "call", "b": "none"}
-    assert "arm of calls" not in everyone
+def test_arms_are_those_of_randomised_campaigns_from_the_day_of_assignment_on(company):
+    reference = post_outcome.load_reference_population(*company, T).set_index("customer_id")
+    assert reference["arm of test"].dropna().to_dict() == {"a": "call", "b": "none"}
+    assert "arm of calls" not in reference
 
 
-def test_a_flat_study_has_no_everyone(write_study):
+def test_a_flat_study_has_no_reference_population(write_study):
     frame = pd.DataFrame({"customer_id": ["a", "b"], "churned": [True, False]})
     study = write_study("flat", tables={"snapshot": frame})
     assert post_outcome.load_reference_population(load.load_tables(study), study, T) is None
@@ -92,64 +93,68 @@ def people(n: int = 3_000, seed: int = 0) -> pd.DataFrame:
             "joined_at": joined,
             "gone": gone,
             "years": years,
-            "luck": rng.random(n),
+            "chance": rng.random(n),
         }
     )
 
 
-def test_a_value_written_when_customers_left_is_stopped():
-    everyone = people()
-    everyone["note"] = np.where(
-        everyone.gone & (everyone.luck < 0.4), "left for a competitor", None
+def test_a_value_written_when_customers_left_is_found():
+    reference = people()
+    reference["note"] = np.where(
+        reference.gone & (reference.chance < 0.4), "left for a competitor", None
     )
-    words, reason = post_outcome.find_after_leaving(everyone, ["note"])["note"]
+    words, reason = post_outcome.find_after_leaving(reference, ["note"])["note"]
     assert words.endswith("have left already, nobody who is still there has it")
     assert reason.startswith("after the event")
 
 
-def test_a_value_changed_when_customers_left_is_stopped():
-    everyone = people()
-    everyone["last_balance"] = np.where(everyone.gone, everyone.luck, 0.9 + 5 * everyone.luck)
+def test_a_value_changed_when_customers_left_is_found():
+    reference = people()
+    reference["last_balance"] = np.where(
+        reference.gone, reference.chance, 0.9 + 5 * reference.chance
+    )
     assert (
         "joined at about the same time"
-        in post_outcome.find_after_leaving(everyone, ["last_balance"])["last_balance"][0]
+        in post_outcome.find_after_leaving(reference, ["last_balance"])["last_balance"][0]
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_goes_with_the_years_of_joining_is_no_trace(seed):
-    everyone = people(seed=seed)
-    everyone["gone"] |= everyone.years < 1.5  # of the first customers nobody is left
-    everyone["channel"] = np.where(
-        everyone.years < 1.5, "door to door", np.where(everyone.luck < 0.5, "web", "shop")
+def test_what_changed_over_the_years_of_joining_is_no_leakage(seed):
+    reference = people(seed=seed)
+    reference["gone"] |= reference.years < 1.5  # of the first customers nobody is left
+    reference["channel"] = np.where(
+        reference.years < 1.5, "door to door", np.where(reference.chance < 0.5, "web", "shop")
     )
-    everyone["number"] = everyone.years * 100 + everyone.luck
-    everyone["strong"] = 1.466 * everyone.gone + np.random.default_rng(seed).normal(
-        size=len(everyone)
+    reference["number"] = reference.years * 100 + reference.chance
+    reference["strong"] = 1.466 * reference.gone + np.random.default_rng(seed).normal(
+        size=len(reference)
     )
-    everyone["rare"] = np.where(everyone.luck < 0.01, "x", "y")
+    reference["rare"] = np.where(reference.chance < 0.01, "x", "y")
     assert (
-        post_outcome.find_after_leaving(everyone, ["channel", "number", "strong", "rare", "luck"])
+        post_outcome.find_after_leaving(
+            reference, ["channel", "number", "strong", "rare", "chance"]
+        )
         == {}
     )
 
 
-def test_a_number_that_only_tells_the_year_of_joining_is_no_trace_where_nearly_all_of_the_early_years_are_gone():
-    everyone = people()
-    everyone["gone"] = everyone.luck < np.where(everyone.years < 5, 0.97, 0.03)
-    assert post_outcome.find_after_leaving(everyone, ["years"]) == {}
+def test_the_year_of_joining_is_no_leakage_where_nearly_all_of_the_early_years_are_gone():
+    reference = people()
+    reference["gone"] = reference.chance < np.where(reference.years < 5, 0.97, 0.03)
+    assert post_outcome.find_after_leaving(reference, ["years"]) == {}
 
 
 def test_too_few_gone_customers_say_nothing():
-    everyone = people().assign(gone=lambda table: table.index < 19)
+    reference = people().assign(gone=lambda table: table.index < 19)
     assert (
-        post_outcome.find_after_leaving(everyone.assign(note=everyone.gone * 1.0), ["note"]) == {}
+        post_outcome.find_after_leaving(reference.assign(note=reference.gone * 1.0), ["note"]) == {}
     )
 
 
 def trial(n: int = 3_000, seed: int = 0, columns: int = 20) -> pd.DataFrame:
-    """Return customers of whom a lot sends half into a campaign of two arms, with attributes from
-    before.
+    """Return customers of whom half are randomised into the two arms of a campaign, with attributes
+    from before.
     """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
@@ -165,36 +170,36 @@ def trial(n: int = 3_000, seed: int = 0, columns: int = 20) -> pd.DataFrame:
     return frame.assign(
         customer_id=[f"c{i}" for i in range(n)],
         joined_at=joined,
-        luck=rng.random(n),
+        chance=rng.random(n),
         **{"arm of spring": arm},
     )
 
 
-def judge(frame: pd.DataFrame) -> dict[str, post_outcome.Finding]:
+def check(frame: pd.DataFrame) -> dict[str, Finding]:
     columns = [
         column
         for column in frame
-        if column not in ("customer_id", "joined_at", "luck", "arm of spring")
+        if column not in ("customer_id", "joined_at", "chance", "arm of spring")
     ]
     return post_outcome.find_after_treatment(frame, columns, ["arm of spring"])
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_was_there_before_the_lot_is_alike_in_all_arms(seed):
-    assert judge(trial(seed=seed, columns=60)) == {}
-    assert judge(trial(n=250, seed=seed, columns=60)) == {}
+def test_what_was_there_before_the_randomisation_is_alike_in_all_arms(seed):
+    assert check(trial(seed=seed, columns=60)) == {}
+    assert check(trial(n=250, seed=seed, columns=60)) == {}
 
 
 @pytest.mark.parametrize("kind", ["text", "number", "presence"])
-def test_what_was_written_after_the_treatment_is_stopped(kind):
+def test_what_was_written_after_the_treatment_is_found(kind):
     frame = trial()
     called = frame["arm of spring"] == "call"
     values = {
-        "text": np.where(called & (frame.luck < 0.3), "spoke to us", "never spoke"),
-        "number": frame.luck + 0.5 * called,
+        "text": np.where(called & (frame.chance < 0.3), "spoke to us", "never spoke"),
+        "number": frame.chance + 0.5 * called,
     }
-    frame["note"] = values.get(kind, np.where(called & (frame.luck < 0.2), 1.0, np.nan))
-    found = judge(frame)
+    frame["note"] = values.get(kind, np.where(called & (frame.chance < 0.2), 1.0, np.nan))
+    found = check(frame)
     assert [*found] == ["note"]
     assert found["note"][0].startswith("differs between the arms of spring (")
     assert found["note"][1].startswith("after the treatment")
@@ -203,15 +208,15 @@ def test_what_was_written_after_the_treatment_is_stopped(kind):
 def test_arms_that_differ_in_many_columns_were_chosen_and_say_nothing():
     frame = trial(columns=8)
     frame = frame.assign(
-        **{f"y{i}": (frame["arm of spring"] == "call") + frame.luck for i in range(4)}
+        **{f"y{i}": (frame["arm of spring"] == "call") + frame.chance for i in range(4)}
     )
-    assert judge(frame) == {}
+    assert check(frame) == {}
 
 
 def test_arms_that_differ_in_the_date_of_joining_were_chosen_and_say_nothing():
     frame = trial()
     frame["joined_at"] += pd.to_timedelta((frame["arm of spring"] == "call") * 300, unit="D")
     frame["region"] = np.where(
-        (frame["arm of spring"] == "call") & (frame.luck < 0.3), "south", "north"
+        (frame["arm of spring"] == "call") & (frame.chance < 0.3), "south", "north"
     )
-    assert judge(frame) == {}
+    assert check(frame) == {}

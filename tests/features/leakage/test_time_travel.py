@@ -1,5 +1,5 @@
-"""Time travel: what lies after a snapshot is changed, nothing before it is, and a feature that
-looks ahead is caught.
+"""The point-in-time test: what lies after a snapshot is changed, nothing before it is, and a
+feature that looks ahead is caught.
 """
 
 from datetime import date
@@ -72,7 +72,7 @@ def tables(write_study):
 def test_a_future_leaves_the_evidence_as_it_is_and_the_table_not(tables, name, future):
     changed = time_travel.FUTURES[future](tables[name], name, T)
     here, there = (_read(filter_as_of(table, name, [T])) for table in (tables[name], changed))
-    if name == "customers":  # a date that lies ahead is no evidence, see terms.build_attributes
+    if name == "customers":  # a date that lies ahead is no evidence, see build_attributes
         here, there = (
             table.assign(upgraded_on=table.upgraded_on.where(table.upgraded_on < "2024-06-01"))
             for table in (here, there)
@@ -96,7 +96,7 @@ def test_a_future_is_the_same_in_every_run(tables, future):
     pd.testing.assert_frame_equal(*runs, check_exact=True)
 
 
-def test_the_first_training_and_the_first_and_last_test_snapshots_are_examined(write_study):
+def test_the_first_training_and_the_first_and_last_test_snapshots_are_tested(write_study):
     study = write_study(snapshots={"last": "2024-06-30", "every_days": 10, "train": 3, "test": 3})
     assert time_travel.choose_days(study) == [
         date(2024, 4, 21),
@@ -145,7 +145,7 @@ def test_a_feature_that_sees_the_future_is_caught(write_study, monkeypatch, kind
             {"feature": ["size", "value"], "source": ["orders", "orders"]}
         ),
     )
-    table = time_travel.travel(loaded, study)
+    table = time_travel.compare_futures(loaded, study)
     faults = [*time_travel.list_faults(table, study)]
     assert bool(faults) == caught
     if caught:
@@ -154,13 +154,13 @@ def test_a_feature_that_sees_the_future_is_caught(write_study, monkeypatch, kind
             " got rows that differ with the future" in " ".join(faults)
         )
     else:
-        assert time_travel.sum_up(table, study).startswith(
+        assert time_travel.describe_result(table, study).startswith(
             "tiny: 2 features at 1 snapshot unchanged to the bit by 3 futures; "
         )
         assert (table.moved > 0).any()
 
 
-def test_a_feature_that_depends_on_how_rows_lie_is_caught(write_study, monkeypatch):
+def test_a_feature_that_depends_on_the_order_of_rows_is_caught(write_study, monkeypatch):
     study = write_company(write_study)
     loaded = load_tables(study)
     builds = iter(range(99))
@@ -174,7 +174,7 @@ def test_a_feature_that_depends_on_how_rows_lie_is_caught(write_study, monkeypat
         "describe_features",
         lambda tables, study: pd.DataFrame({"feature": ["chance"], "source": ["features.sql"]}),
     )
-    faults = [*time_travel.list_faults(time_travel.travel(loaded, study), study)]
+    faults = [*time_travel.list_faults(time_travel.compare_futures(loaded, study), study)]
     assert len(faults) == 1
     assert (
         "feature chance (of features.sql): expected the same from the same evidence, got"
@@ -216,12 +216,12 @@ def test_the_command_says_that_a_flat_study_has_no_time(write_study, capsys):
     assert cli.main(["check", "--time-travel", "tiny"]) == 0
     assert (
         capsys.readouterr().out
-        == "tiny: no time to travel in: the one table of a flat study has no dates, and only the"
-        " leak gate judges it\n"
+        == "tiny: no point-in-time test: the one table of a flat study has no dates, and only the"
+        " leakage checks apply to it\n"
     )
 
 
-def test_the_command_proves_a_study_blind_its_own_sql_included(write_study, capsys):
+def test_the_command_proves_that_a_study_sees_no_future_its_own_sql_included(write_study, capsys):
     own = (
         "SELECT customer_id, sum(amount) AS own_spent, (SELECT count(*) FROM contracts WHERE"
         " end_reason = 'price') AS own_gone FROM orders GROUP BY ALL"
@@ -231,12 +231,12 @@ def test_the_command_proves_a_study_blind_its_own_sql_included(write_study, caps
     out = capsys.readouterr().out
     assert "features at 2 snapshots unchanged to the bit by 3 futures" in out
     assert out.endswith(
-        "of them moved when the past was changed; region: without a history, judged by the leak"
-        " gate alone\n"
+        "of them moved when the past was changed; region: without a history, subject to the"
+        " leakage checks alone\n"
     )
 
 
-def test_the_command_fails_where_a_feature_depends_on_how_rows_lie(
+def test_the_command_fails_where_a_feature_depends_on_the_order_of_rows(
     write_study, capsys, monkeypatch
 ):
     monkeypatch.setattr(time_travel, "choose_days", lambda study: [date(2024, 6, 30)])

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FEW = 50  # text with more distinct values is no category
+MAX_CATEGORIES = 50  # text with more distinct values is no category
 RANGES = 10
 
 
 @dataclass(frozen=True)
-class View:
+class Grouping:
     """Rows in groups: ``codes`` number them, below 0 for a row in none, and ``labels`` say in words
     what each holds.
     """
@@ -20,15 +20,15 @@ class View:
     labels: list[str]
 
 
-def cut_groups(values: pd.Series, groups: int) -> np.ndarray:
-    """Return numbers of at most ``groups`` groups, 0 where the value is empty: ranges of equally
-    many, or the commonest texts and the rest.
+def group_values(values: pd.Series, groups: int) -> np.ndarray:
+    """Return numbers of at most ``groups`` groups, 0 where the value is empty.
+
+    Ranges of equally many, or the commonest texts and the rest.
     """
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > groups:
-        edges = np.unique(
-            np.nanquantile(values.to_numpy(float), np.arange(1, groups) / groups, method="lower")
-        )
-        codes = np.searchsorted(edges, values.to_numpy(float), side="left") + 1
+        numbers = values.to_numpy(float)
+        edges = np.unique(np.nanquantile(numbers, np.arange(1, groups) / groups, method="lower"))
+        codes = np.searchsorted(edges, numbers, side="left") + 1
     else:
         common = values.value_counts().index
         codes = common[: groups - 1 if len(common) > groups else groups].get_indexer(values) + 1
@@ -36,28 +36,28 @@ def cut_groups(values: pd.Series, groups: int) -> np.ndarray:
     return np.where(values.isna(), 0, codes)
 
 
-def view_groups(values: pd.Series, column: str) -> Iterator[View]:
+def list_groupings(values: pd.Series, column: str) -> Iterator[Grouping]:
     """Yield rows in groups: with a value or without, like the commonest value or other, and value
     by value or range by range.
     """
-    yield View(values.notna().to_numpy(np.int64), [f"no {column}", f"any {column}"])
+    yield Grouping(values.notna().to_numpy(np.int64), [f"no {column}", f"any {column}"])
     codes, uniques = pd.factorize(values)
     if len(uniques):
         common = np.bincount(codes[codes >= 0]).argmax()
-        yield View(
+        yield Grouping(
             np.where(codes < 0, -1, codes == common),
             [f"{column} other than {uniques[common]}", f"{column} = {uniques[common]}"],
         )
-        if len(uniques) <= (FEW if values.dtype == object else RANGES):
-            yield View(codes, [f"{column} = {value}" for value in uniques])
+        if len(uniques) <= (MAX_CATEGORIES if values.dtype == object else RANGES):
+            yield Grouping(codes, [f"{column} = {value}" for value in uniques])
         elif values.dtype != object:
-            yield _view_ranges(values.to_numpy(float), column)
+            yield _group_ranges(values.to_numpy(float), column)
 
 
-def _view_ranges(values: np.ndarray, column: str) -> View:
+def _group_ranges(values: np.ndarray, column: str) -> Grouping:
     edges = np.unique(np.nanquantile(values, np.arange(RANGES + 1) / RANGES, method="lower"))
-    codes = np.where(
-        np.isnan(values), -1, np.clip(np.searchsorted(edges, values, side="left") - 1, 0, None)
+    inside = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, None)
+    labels = [f"{low:g} < {column} ≤ {high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    return Grouping(
+        np.where(np.isnan(values), -1, inside), [labels[0].replace(" < ", " ≤ ", 1), *labels[1:]]
     )
-    words = [f"{low:g} < {column} ≤ {high:g}" for low, high in zip(edges, edges[1:], strict=False)]
-    return View(codes, [words[0].replace(" < ", " ≤ ", 1), *words[1:]])

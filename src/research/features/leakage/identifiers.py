@@ -1,4 +1,4 @@
-"""How the values of one column fall into groups, and whether they number or name customers."""
+"""Whether the values of one column identify customers: numbers handed out, keys, names."""
 
 import re
 
@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-LEAST_CUSTOMERS = 20  # fewer distinct values name nobody
-UNIQUE_SHARE = 0.95  # values of which so many are distinct may name customers
-CHANCE = 1e-6  # whole numbers of a measure have as few ties as that seldom
-DRAWN_DIGITS = 6  # numbers drawn at random must have so many digits to be told from a measure
+from research.features.leakage.findings import FALSE_ALARM, MIN_CUSTOMERS
+
+UNIQUE_SHARE = 0.95  # values of which so many are distinct may identify customers
+DRAWN_DIGITS = 6  # numbers drawn at random differ from a measure only with so many digits
 DRAWN_CUSTOMERS = 1_000  # ... and so many customers
+EVEN_P_VALUE = 0.001  # numbers whose evenness is rejected so clearly were not drawn
 NAMING = re.compile(
     r"(^|_)(id|no|nr|number|code|key|uuid|guid|name|e?mail|phone|address|street|postcode|zip)$",
     re.IGNORECASE,
 )
 
 
-def names_customers(values: pd.Series) -> bool:
-    """Say whether a column numbers or names customers, so that its values say nothing of the next
-    one.
+def identifies_customers(values: pd.Series) -> bool:
+    """Return whether a column numbers or names customers, so that nothing carries over to others.
 
     Text does where nearly all values are distinct. Whole numbers do where they have too few ties
     for a measure of that spread (they were handed out, not measured), where they have none and the
@@ -32,7 +32,7 @@ def names_customers(values: pd.Series) -> bool:
     values : one value per customer
     """
     values = values.dropna()
-    if len(values) < LEAST_CUSTOMERS or values.nunique() < UNIQUE_SHARE * len(values):
+    if len(values) < MIN_CUSTOMERS or values.nunique() < UNIQUE_SHARE * len(values):
         return False
     if not pd.api.types.is_numeric_dtype(values):
         return True
@@ -43,20 +43,20 @@ def names_customers(values: pd.Series) -> bool:
 
 
 def _are_handed_out(values: pd.Series) -> bool:
-    """Compare the pairs of equal values with how many the spread of the values makes by chance,
-    range by range.
+    """Return whether there are fewer ties than the spread of the values makes by chance, range by
+    range.
     """
     ordered = np.sort(values.to_numpy(float))
     parts = np.array_split(ordered, min(20, len(ordered) // 10))
     expected = sum(len(part) * (len(part) - 1) / 2 / (part[-1] - part[0] + 1) for part in parts)
     sizes = values.value_counts()
-    return bool(stats.poisson.cdf((sizes * (sizes - 1) / 2).sum(), expected) < CHANCE)
+    return bool(stats.poisson.cdf((sizes * (sizes - 1) / 2).sum(), expected) < FALSE_ALARM)
 
 
 def _are_drawn(values: pd.Series) -> bool:
-    """Say whether numbers spread evenly over all numbers of as many digits as the largest has."""
+    """Return whether numbers spread evenly over all of as many digits as the largest has."""
     top = 10.0 ** len(f"{values.max():.0f}")
     if len(values) < DRAWN_CUSTOMERS or values.min() < 0 or top < 10**DRAWN_DIGITS:
         return False
     start = top / 10 if values.min() >= top / 10 else 0
-    return bool(stats.kstest(values, "uniform", args=(start, top - start)).pvalue > 0.001)
+    return bool(stats.kstest(values, "uniform", args=(start, top - start)).pvalue > EVEN_P_VALUE)

@@ -1,7 +1,7 @@
-"""Leaks in small combination: two or three columns that tell leavers from the others together,
-though none of them does alone.
+"""Leakage in small combination: two or three columns that separate leavers from the others
+together, though none of them does alone.
 
-Columns are cut into few groups once. Everything else is counted in cells, so that thousands of
+Columns are divided into few groups once. Everything else is counted in cells, so that thousands of
 pairs take seconds.
 """
 
@@ -11,19 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from research.features.leakage.binning import cut_groups
+from research.features.leakage.binning import group_values
+from research.features.leakage.cells import bound_areas, count_cells, divide_rows, measure_areas
+from research.features.leakage.findings import MIN_CUSTOMERS
 
-Key = tuple[str, ...]
-TOGETHER_AUC = {
-    2: 0.95,
-    3: 0.99,
-}  # two honest independent columns of AUC .85 reach .928 together, three .964
+Partners = tuple[str, ...]
+# by the number of columns; independent columns without leakage of AUC .85 reach .928 in twos, .964
+# in threes
+TOGETHER_AUC = {2: 0.95, 3: 0.99}
 SURE_AUC = {2: 0.93, 3: 0.97}  # ... so the AUC less two standard errors must lie above that
 # together, columns must err at most half as often as the best of them alone: else that one is what
 # separates
 GAIN = 2
-LEAST_CUSTOMERS = 20  # of each class
-FOLDS = 5
 ROWS = 25_000  # customers are thinned to about so many rows
 WORK = 250_000_000  # pairs times rows, and fewer rows where there are many columns
 BEST_PAIRS = 40  # a third column is tried with the best so many pairs
@@ -45,18 +44,18 @@ class Cells:
 
 def find_combinations(
     frame: pd.DataFrame, columns: list[str], kept: set[str]
-) -> list[tuple[str, Key, float]]:
-    """Return the columns to exclude so that no two or three of the rest separate leavers from the
-    others.
+) -> list[tuple[str, Partners, float]]:
+    """Return the columns to exclude so that no two or three others separate leavers from the rest.
 
     Of the combinations that separate, the column in most of them goes first (the smallest set,
-    found greedily), at a tie the one that tells most alone. Threes are looked for where no pair is
-    left, as a third beside the best pairs: three columns of which no two tell anything stay unseen.
+    found greedily), at a tie the one that separates most alone. Threes are looked for where no pair
+    is left, as a third to the best pairs: three columns of which no two predict anything are not
+    found.
 
     Parameters
     ----------
     frame : DataFrame with customer_id, churned and ``columns``
-    columns : features that alone are not suspicious
+    columns : features that alone are not suspected
     kept : columns that study.yml keeps: their partners go, and themselves only where all partners
         are kept too
 
@@ -67,49 +66,46 @@ def find_combinations(
     """
     rows = _thin(frame, len(columns))
     classes = rows.groupby("customer_id").churned.any()
-    if len(columns) < 2 or min(classes.sum(), (~classes).sum()) < LEAST_CUSTOMERS:
+    if len(columns) < 2 or min(classes.sum(), (~classes).sum()) < MIN_CUSTOMERS:
         return []
-    fine = _cut(rows, columns, _choose_groups(len(classes)), classes)
+    fine = _divide(rows, columns, _choose_groups(len(classes)), classes)
     alone = _score_alone(fine)
-    pairs, close = _find_pairs(fine, alone)
-    found = _cover(pairs, alone, columns, kept)
-    gone = {columns.index(column) for column, _, _ in found}
-    coarse = _cut(rows, columns, GROUPS_OF_THREE, classes)
+    separating, pairs = _find_pairs(fine, alone)
+    excluded = _cover(separating, alone, columns, kept)
+    gone = {columns.index(column) for column, _, _ in excluded}
+    coarse = _divide(rows, columns, GROUPS_OF_THREE, classes)
     while threes := _find_threes(
-        coarse, alone, [pair for pair in close if not gone & {*pair}], gone
+        coarse, alone, [pair for pair in pairs if not gone & {*pair}], gone
     ):
         more = _cover(threes, alone, columns, kept)
-        found, before = found + more, gone
+        excluded, before = excluded + more, gone
         gone = gone | {columns.index(column) for column, _, _ in more}
         if gone == before:
             break
-    return found
+    return excluded
 
 
 def _thin(frame: pd.DataFrame, columns: int) -> pd.DataFrame:
-    """Return the rows of a part of the customers, chosen by a hash of their names."""
+    """Return the rows of a part of the customers, drawn by a hash of their ids."""
     wanted = int(np.clip(WORK / max(columns * (columns - 1) / 2, 1), 5_000, ROWS))
     if len(frame) <= wanted:
         return frame
-    lot = (
-        pd.util.hash_array(
-            frame.customer_id.astype(str).to_numpy(object), hash_key="thin customers 1"
-        )
-        / 2.0**64
-    )
-    return frame[lot < wanted / len(frame)]
+    ids = frame.customer_id.astype(str).to_numpy(object)
+    drawn = pd.util.hash_array(ids, hash_key="thin customers 1") / 2.0**64
+    return frame[drawn < wanted / len(frame)]
 
 
 def _choose_groups(customers: int) -> int:
-    """Return an even number of groups, so that one border is the median, of which pairs of columns
-    leave 20 customers to a cell.
+    """Return an even number of groups of which pairs of columns leave 20 customers to a cell.
+
+    Even, so that one border is the median.
     """
-    return int(np.clip(2 * int(np.sqrt(customers / 20) / 2), 4, 10))
+    return int(np.clip(2 * int(np.sqrt(customers / MIN_CUSTOMERS) / 2), 4, 10))
 
 
-def _cut(rows: pd.DataFrame, columns: list[str], groups: int, classes: pd.Series) -> Cells:
-    codes = np.stack([cut_groups(rows[column], groups) for column in columns]).astype(np.int64)
-    return Cells(codes, groups + 1, divide(rows), int(classes.sum()), int((~classes).sum()))
+def _divide(rows: pd.DataFrame, columns: list[str], groups: int, classes: pd.Series) -> Cells:
+    codes = np.stack([group_values(rows[column], groups) for column in columns]).astype(np.int64)
+    return Cells(codes, groups + 1, divide_rows(rows), int(classes.sum()), int((~classes).sum()))
 
 
 def _count(cells: Cells, codes: np.ndarray, width: int) -> np.ndarray:
@@ -117,70 +113,14 @@ def _count(cells: Cells, codes: np.ndarray, width: int) -> np.ndarray:
     return count_cells(cells.part, codes, width)
 
 
-def divide(frame: pd.DataFrame) -> np.ndarray:
-    """Return the part of every row: twice its fold (a customer's rows together, by a hash of the
-    name), plus one for churners.
-    """
-    folds = pd.util.hash_array(frame.customer_id.astype(str).to_numpy(object)) % FOLDS
-    return folds.astype(np.int64) * 2 + frame.churned.to_numpy(bool)
-
-
-def count_cells(part: np.ndarray, codes: np.ndarray, width: int) -> np.ndarray:
-    """Return rows by fold, class and cell; ``codes`` are below ``width``, ``part`` comes from
-    ``divide``.
-    """
-    return np.bincount(part * width + codes, minlength=2 * FOLDS * width).reshape(FOLDS, 2, width)
-
-
 def _score_alone(cells: Cells) -> np.ndarray:
     counts = np.stack([_count(cells, codes, cells.size) for codes in cells.codes])
     return measure_areas(counts)
 
 
-def measure_areas(counts: np.ndarray) -> np.ndarray:
-    """Return the AUC of the churn shares of cells, learned on the other folds, for each first index
-    of ``counts`` (any, fold, class, cell).
-    """
-    rest = counts.sum(axis=1, keepdims=True) - counts
-    share = rest[:, :, 1].sum(axis=2) / np.maximum(rest.sum(axis=(2, 3)), 1)
-    risk = (rest[:, :, 1] + share[:, :, None]) / (rest.sum(axis=2) + 1)
-    flat = (len(counts), -1)
-    return _rank(risk.reshape(flat), counts[:, :, 1].reshape(flat), counts[:, :, 0].reshape(flat))
-
-
-def _own_areas(counts: np.ndarray) -> np.ndarray:
-    """Return the AUC of the churn shares of cells on the rows they were counted from: no
-    cross-validated one can be larger.
-    """
-    churners, others = counts[:, :, 1].sum(axis=1), counts[:, :, 0].sum(axis=1)
-    return _rank(churners / np.maximum(churners + others, 1), churners, others)
-
-
-def _rank(risk: np.ndarray, churners: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the AUC of each row of ``risk``, whose cells hold so many churners and others; cells
-    of equal risk count as ties.
-    """
-    order = np.argsort(risk, axis=1, kind="stable")
-    risk, churners, others = (
-        np.take_along_axis(table, order, axis=1) for table in (risk, churners, others)
-    )
-    below = np.cumsum(others, axis=1)
-    first = np.ones(risk.shape, dtype=bool)
-    first[:, 1:] = risk[:, 1:] > risk[:, :-1] + 1e-12
-    last = np.ones(risk.shape, dtype=bool)
-    last[:, :-1] = first[:, 1:]
-    start = np.maximum.accumulate(np.where(first, below - others, 0), axis=1)
-    end = np.minimum.accumulate(np.where(last, below, below[:, -1:])[:, ::-1], axis=1)[:, ::-1]
-    return (
-        (churners * (start + end)).sum(axis=1)
-        / 2
-        / np.maximum(churners.sum(axis=1) * others.sum(axis=1), 1)
-    )
-
-
 def _separates(areas: np.ndarray, best_alone: np.ndarray, cells: Cells, members: int) -> np.ndarray:
-    """Say which combinations separate: near-perfectly, beyond the luck of so few customers, and
-    much better than their best column.
+    """Return which combinations separate: almost perfectly, beyond the sampling error of so few
+    customers, and much better than their best column.
     """
     sure = areas - 2 * _error(areas, cells.leavers, cells.others) >= SURE_AUC[members]
     return (areas >= TOGETHER_AUC[members]) & sure & (GAIN * (1 - areas) <= 1 - best_alone)
@@ -201,7 +141,7 @@ def _find_pairs(
     cells: Cells, alone: np.ndarray
 ) -> tuple[dict[tuple[int, ...], float], list[tuple[int, int]]]:
     """Return the pairs that separate with their AUC, and the best of all pairs."""
-    found, areas, close = {}, [], []
+    separating, areas, pairs = {}, [], []
     for first in range(len(cells.codes) - 1):
         counts = np.stack(
             [
@@ -209,18 +149,13 @@ def _find_pairs(
                 for other in cells.codes[first + 1 :]
             ]
         )
-        upper = _own_areas(counts)
+        upper = bound_areas(counts)
+        partners = [(first, first + 1 + second) for second in range(len(upper))]
+        separating |= _confirm(cells, counts, upper, partners, alone)
         areas += [*upper]
-        close += [(first, first + 1 + second) for second in range(len(upper))]
-        found |= _confirm(
-            cells,
-            counts,
-            upper,
-            [(first, first + 1 + second) for second in range(len(upper))],
-            alone,
-        )
+        pairs += partners
     best = np.argsort(-np.array(areas), kind="stable")
-    return found, [close[place] for place in best]
+    return separating, [pairs[place] for place in best]
 
 
 def _confirm(
@@ -249,7 +184,7 @@ def _confirm(
 def _find_threes(
     cells: Cells, alone: np.ndarray, pairs: list[tuple[int, int]], gone: set[int]
 ) -> dict[tuple[int, ...], float]:
-    found = {}
+    separating = {}
     for first, second in pairs[:BEST_PAIRS]:
         thirds = [third for third in range(len(cells.codes)) if third not in {first, second} | gone]
         if thirds:
@@ -257,28 +192,23 @@ def _find_threes(
             counts = np.stack(
                 [_count(cells, code + cells.codes[third], cells.size**3) for third in thirds]
             )
-            found |= _confirm(
-                cells,
-                counts,
-                _own_areas(counts),
-                [tuple(sorted((first, second, third))) for third in thirds],
-                alone,
-            )
-    return found
+            sets = [tuple(sorted((first, second, third))) for third in thirds]
+            separating |= _confirm(cells, counts, bound_areas(counts), sets, alone)
+    return separating
 
 
 def _cover(
     sets: dict[tuple[int, ...], float], alone: np.ndarray, columns: list[str], kept: set[str]
-) -> list[tuple[str, Key, float]]:
-    """Return columns that hit every set, the one in most sets first, each with the partners and the
-    AUC of its clearest set.
+) -> list[tuple[str, Partners, float]]:
+    """Return columns that break every set, the one in most sets first, each with the partners and
+    the AUC of its clearest set.
     """
     return [*_walk_cover(dict(sets), alone, columns, kept)]
 
 
 def _walk_cover(
     sets: dict[tuple[int, ...], float], alone: np.ndarray, columns: list[str], kept: set[str]
-) -> Iterator[tuple[str, Key, float]]:
+) -> Iterator[tuple[str, Partners, float]]:
     while sets:
         members = sorted({member for group in sets for member in group})
         hits = {member: sum(member in group for group in sets) for member in members}

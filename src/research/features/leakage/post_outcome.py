@@ -1,11 +1,13 @@
-"""Traces of what came later in attributes without a date: of leaving, and of a campaign's
-treatment.
+"""Post-outcome leakage: attributes without a date that were written after the customer left, or
+after a campaign's treatment.
 
 A customer's attributes carry no date, so they may have been written at any time. Nobody can see
-when; but a value written at leaving tells those already gone from those still there, and a value
-written after an assignment by lot differs between the arms, which nothing from before it can.
+when; but a value written at leaving separates those already gone from those still there, and a
+value written after a randomised assignment differs between the arms, which nothing from before it
+can.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -13,73 +15,64 @@ import pandas as pd
 from scipy import stats
 
 from research.data.contracts import Tables
-from research.features.leakage.binning import RANGES, cut_groups, view_groups
-from research.features.leakage.identifiers import CHANCE, LEAST_CUSTOMERS
-from research.panel.evidence import evidence_as_of
+from research.features.leakage.binning import RANGES, group_values, list_groupings
+from research.features.leakage.cells import FOLDS, find_folds
+from research.features.leakage.findings import (
+    FALSE_ALARM,
+    MIN_CUSTOMERS,
+    PURE_CUSTOMERS,
+    SEPARATION_AUC,
+    Finding,
+)
+from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.spells import find_spells
 from research.study import Study
 
-Finding = tuple[str, str]
-GONE_AUC = (
-    0.95  # as for churn: what tells the gone from the present so well was written when they left
-)
-HONEST_CUSTOMERS = (
-    150  # a value that only gone customers have must hold so many, or half of all the gone
-)
-# of joining dates: the gone joined earlier, and so whatever went with the years differs honestly
+# of joining dates: the gone joined earlier, and what changed over the years differs legitimately
 BANDS = 10
 GROUPS = 20
-LEAST_IN_ARM = 50
-CHOSEN_SHARE = 0.25  # where more columns differ between the arms, the arms were chosen, not drawn
-ARM = "arm of "  # column of ``everyone``: the arm in the campaign of that name
+MIN_ARM_CUSTOMERS = 50
+CHOSEN_SHARE = 0.25  # where more columns differ between the arms, these were not randomised
+ARM = "arm of "  # column of the reference population: the arm in the campaign of that name
 
 
 def load_reference_population(
     tables: Tables, study: Study, day: date | None
 ) -> pd.DataFrame | None:
-    """Return everybody whom the company knew at a day, gone or not, with attributes and the arms of
-    campaigns drawn by lot.
+    """Return everybody known at a day, gone or not, with attributes and arms of randomised
+    campaigns.
 
     Parameters
     ----------
     tables : contract tables
     study : a flat study has no dates, and gets None: its arms stand in its own table
-    day : usually the first test snapshot
+    day : the first judged day, see ``gate.check_panel``
 
     Returns
     -------
     DataFrame with columns customer_id, gone, joined_at, the attributes, and "arm of <campaign>" for
     each campaign
-        One row per customer with a spell of custom by that day; ``gone`` where none runs at its
-        end. A date among the attributes is the days since it, under the name that its feature has.
-        A campaign whose propensities differ within an arm was not drawn: it has none.
+        One row per customer with a spell by that day; ``gone`` where none runs at its end. A date
+        among the attributes is the days since it, under the name that its feature has. A campaign
+        whose propensities differ within an arm was not randomised: it has none.
     """
     if study.kind == "flat" or day is None:
         return None
-    evidence = evidence_as_of(
-        {
-            name: tables[name]
-            for name in ("customers", "contracts", "orders", "campaigns")
-            if name in tables
-        },
-        [day],
-    )
+    evidence = evidence_as_of(tables, [day])
     spells = find_spells(evidence, study)
-    known = spells.group_by("customer_id").agg(gone=spells.ended.notnull().all())
-    people = (
-        evidence["customers"]
-        .join(known, "customer_id")
-        .drop("snapshot", *{"known_at"} & {*evidence["customers"].columns})
+    gone = spells.group_by("customer_id").agg(gone=spells.ended.notnull().all())
+    customers = evidence["customers"]
+    people = customers.join(gone, "customer_id").drop(
+        "snapshot", *{"known_at"} & {*customers.columns}
     )
-    everyone = _age_dates(people.order_by("customer_id").to_pandas(), pd.Timestamp(day))
-    return (
-        everyone.merge(_load_arms(evidence), on="customer_id", how="left")
-        if "campaigns" in evidence
-        else everyone
-    )
+    reference = _age_dates(people.order_by("customer_id").to_pandas(), pd.Timestamp(day))
+    if "campaigns" not in evidence:
+        return reference
+    return reference.merge(_load_arms(evidence), on="customer_id", how="left")
 
 
 def _age_dates(people: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """Replace dates by the days since them, empty while they lie ahead."""
     dates = [
         column
         for column in people.select_dtypes(["datetime", "datetimetz"])
@@ -95,73 +88,90 @@ def _age_dates(people: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return people.drop(columns=dates).assign(**ages).astype(dict.fromkeys(texts, "object"))
 
 
-def _load_arms(evidence: Tables) -> pd.DataFrame:
+def _load_arms(evidence: Evidence) -> pd.DataFrame:
     """Return one row per customer and a column of arms per campaign, first assignments only."""
-    rows = (
-        evidence["campaigns"]
-        .to_pandas()
-        .sort_values(["assigned_at", "arm"])
-        .drop_duplicates(["customer_id", "campaign"])
-    )
+    rows = evidence["campaigns"].to_pandas().sort_values(["assigned_at", "arm"])
+    rows = rows.drop_duplicates(["customer_id", "campaign"])
     if "propensity" in rows:
-        chosen = (
-            rows.groupby(["campaign", "arm"]).propensity.nunique().groupby("campaign").max() > 1
-        )
+        propensities = rows.groupby(["campaign", "arm"]).propensity.nunique()
+        chosen = propensities.groupby("campaign").max() > 1
         rows = rows[~rows.campaign.isin(chosen.index[chosen])]
-    return (
-        rows.pivot(index="customer_id", columns="campaign", values="arm")
-        .add_prefix(ARM)
-        .reset_index()
-    )
+    arms = rows.pivot(index="customer_id", columns="campaign", values="arm")
+    return arms.add_prefix(ARM).reset_index()
 
 
-def find_after_leaving(everyone: pd.DataFrame, columns: list[str]) -> dict[str, Finding]:
-    """Return the attributes that know who has already left: evidence and reason by column.
+def find_post_outcome(
+    frame: pd.DataFrame, features: Sequence[str], reference: pd.DataFrame | None
+) -> dict[str, Finding]:
+    """Return the attributes that were written after the customer left or was treated.
+
+    Parameters
+    ----------
+    frame : training rows
+    features : columns to check; only those of ``reference``, or all of a flat study with arms
+    reference : see ``load_reference_population``
+    """
+    if reference is not None:
+        columns = [column for column in features if column in reference]
+        arms = [column for column in reference if column.startswith(ARM)]
+        treated = find_after_treatment(reference, columns, arms)
+        return treated | find_after_leaving(reference, columns)
+    if "arm" in frame and "snapshot" not in frame:
+        return find_after_treatment(frame, [*features], ["arm"])
+    return {}
+
+
+def find_after_leaving(reference: pd.DataFrame, columns: list[str]) -> dict[str, Finding]:
+    """Return the attributes that know who has already left, by column.
 
     Those gone are compared with those still there who joined at about the same time.
 
     Parameters
     ----------
-    everyone : see ``load_reference_population``
-    columns : attributes to judge
+    reference : see ``load_reference_population``
+    columns : attributes to check
     """
-    if min(everyone.gone.sum(), (~everyone.gone).sum()) < LEAST_CUSTOMERS:
+    if min(reference.gone.sum(), (~reference.gone).sum()) < MIN_CUSTOMERS:
         return {}
-    joined = everyone.joined_at.rank(method="average").to_numpy()
-    bands = np.searchsorted(np.unique(np.quantile(joined, np.arange(1, BANDS) / BANDS)), joined)
+    joined = reference.joined_at.rank(method="average").to_numpy()
+    edges = np.unique(np.quantile(joined, np.arange(1, BANDS) / BANDS))
+    bands = np.searchsorted(edges, joined)
     reason = "after the event: the value was written or changed when customers left"
     evidence = {
-        column: _tell_gone(everyone, column, bands)
-        or _find_gone_only(everyone, column, bands, joined)
+        column: _separates_gone(reference, column, bands)
+        or _find_gone_only(reference, column, bands, joined)
         for column in columns
     }
-    return {column: (words, reason) for column, words in evidence.items() if words}
+    return {column: Finding(words, reason) for column, words in evidence.items() if words}
 
 
-def _tell_gone(everyone: pd.DataFrame, column: str, bands: np.ndarray) -> str | None:
-    """Return the AUC with which groups of values tell gone from present customers of one band,
-    learned on other customers.
+def _separates_gone(reference: pd.DataFrame, column: str, bands: np.ndarray) -> str | None:
+    """Return the AUC with which groups of values separate gone from present customers of one band,
+    learned on other customers; None where it is low.
     """
-    gone, groups = everyone.gone.to_numpy(bool), cut_groups(everyone[column], GROUPS)
+    gone, groups = reference.gone.to_numpy(bool), group_values(reference[column], GROUPS)
     cells = bands * (GROUPS + 1) + groups
-    folds = pd.util.hash_array(everyone.customer_id.astype(str).to_numpy(object)) % 5
-    risk = np.empty(len(everyone))
-    for fold in range(5):
-        rest = folds != fold
-        left, rows = (
-            np.bincount(cells[rest], gone[rest], cells.max() + 1),
-            np.bincount(cells[rest], minlength=cells.max() + 1),
-        )
-        risk[~rest] = ((left + gone[rest].mean()) / (rows + 1))[cells[~rest]]
+    risk = _predict_gone(cells, gone, find_folds(reference.customer_id))
     wins, pairs = np.sum(
         [_count_wins(risk[bands == band], gone[bands == band]) for band in np.unique(bands)], axis=0
     )
-    if not pairs or wins / pairs < GONE_AUC:
+    if not pairs or wins / pairs < SEPARATION_AUC:
         return None
     return (
         f"AUC {wins / pairs:.3f} between customers gone and present who joined at about the same"
         " time"
     )
+
+
+def _predict_gone(cells: np.ndarray, gone: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return the share of gone customers in each row's cell, counted on the other folds."""
+    risk, width = np.empty(len(gone)), cells.max() + 1
+    for fold in range(FOLDS):
+        rest = folds != fold
+        left = np.bincount(cells[rest], gone[rest], width)
+        rows = np.bincount(cells[rest], minlength=width)
+        risk[~rest] = ((left + gone[rest].mean()) / (rows + 1))[cells[~rest]]
+    return risk
 
 
 def _count_wins(risk: np.ndarray, gone: np.ndarray) -> tuple[float, float]:
@@ -173,30 +183,30 @@ def _count_wins(risk: np.ndarray, gone: np.ndarray) -> tuple[float, float]:
 
 
 def _find_gone_only(
-    everyone: pd.DataFrame, column: str, bands: np.ndarray, joined: np.ndarray
+    reference: pd.DataFrame, column: str, bands: np.ndarray, joined: np.ndarray
 ) -> str | None:
-    """Look for a value that only gone customers have, too many of them to be luck among those who
+    """Look for a value that only gone customers have, too many of them to be chance among those who
     joined at the same time.
     """
-    least = max(LEAST_CUSTOMERS, min(HONEST_CUSTOMERS, everyone.gone.sum() / 2))
-    gone = everyone.gone.to_numpy(bool)
-    for view in view_groups(everyone[column], column):
-        inside = view.codes >= 0
-        sizes, stay = (
-            np.bincount(view.codes[rows], minlength=len(view.labels))
-            for rows in (inside, inside & ~gone)
-        )
+    least = max(MIN_CUSTOMERS, min(PURE_CUSTOMERS, reference.gone.sum() / 2))
+    gone = reference.gone.to_numpy(bool)
+    for grouping in list_groupings(reference[column], column):
+        codes, labels = grouping.codes, grouping.labels
+        inside = codes >= 0
+        sizes = np.bincount(codes[inside], minlength=len(labels))
+        stay = np.bincount(codes[inside & ~gone], minlength=len(labels))
         pure = np.flatnonzero((sizes >= least) & (stay == 0))
         for group in pure:
-            if _measure_luck(gone, view.codes == group, bands, joined) < np.log(CHANCE / len(pure)):
+            chance = _measure_chance(gone, codes == group, bands, joined)
+            if chance < np.log(FALSE_ALARM / len(pure)):
                 return (
-                    f"all {sizes[group]:,} customers with {view.labels[group]} have left already,"
-                    " nobody who is still there has it"
+                    f"all {sizes[group]:,} customers with {labels[group]} have left already, nobody"
+                    " who is still there has it"
                 )
     return None
 
 
-def _measure_luck(
+def _measure_chance(
     gone: np.ndarray, group: np.ndarray, bands: np.ndarray, joined: np.ndarray
 ) -> float:
     """Return the log chance that all of a group are gone if it knew nothing but when they joined.
@@ -205,11 +215,9 @@ def _measure_luck(
     their band before and after them: what was given only in years of which nobody is left says
     nothing.
     """
-    rest, places = ~group, pd.Series(joined)
-    left, rows = (
-        np.bincount(bands[rest], gone[rest], bands.max() + 1),
-        np.bincount(bands[rest], minlength=bands.max() + 1),
-    )
+    rest, places, width = ~group, pd.Series(joined), bands.max() + 1
+    left = np.bincount(bands[rest], gone[rest], width)
+    rows = np.bincount(bands[rest], minlength=width)
     others = places.where(rest).groupby(bands)
     among = (
         group
@@ -222,75 +230,76 @@ def _measure_luck(
 def find_after_treatment(
     frame: pd.DataFrame, columns: list[str], arms: list[str]
 ) -> dict[str, Finding]:
-    """Return the columns that differ between arms drawn by lot, though nothing from before the draw
-    can: evidence and reason by column.
+    """Return the columns that differ between randomised arms, though nothing from before the
+    assignment can.
 
     Where the arms also differ in the date of joining, or in more than a quarter of the columns,
-    they were chosen: nothing is said.
+    they were not randomised: nothing is found.
 
     Parameters
     ----------
     frame : one row per customer, with ``columns``, ``arms`` and optionally joined_at
-    columns : attributes to judge
+    columns : attributes to check
     arms : columns that hold the arm of each customer in a campaign, empty for who is not in it
     """
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     for arm in arms:
         rows = frame[frame[arm].notna()]
-        rows = rows[rows.groupby(arm)[arm].transform("size") >= LEAST_IN_ARM]
+        rows = rows[rows.groupby(arm)[arm].transform("size") >= MIN_ARM_CUSTOMERS]
         chances = {
             column: _compare_arms(rows[column], rows[arm])
             for column in [*columns, *({"joined_at"} & {*frame})]
         }
-        dated, limit = chances.pop("joined_at", 1.0), CHANCE / max(len(columns) * len(arms), 1)
+        dated, limit = chances.pop("joined_at", 1.0), FALSE_ALARM / max(len(columns) * len(arms), 1)
         differing = [column for column, chance in chances.items() if chance < limit]
-        if dated >= CHANCE and len(differing) <= max(CHOSEN_SHARE * len(columns), 1):
-            found = {
-                column: _word_treatment(rows, column, arm, chances[column]) for column in differing
-            } | found
-    return found
+        if dated >= FALSE_ALARM and len(differing) <= max(CHOSEN_SHARE * len(columns), 1):
+            findings = {
+                column: _describe_difference(rows, column, arm, chances[column])
+                for column in differing
+            } | findings
+    return findings
 
 
 def _compare_arms(values: pd.Series, arms: pd.Series) -> float:
-    """Return the p-value of a chi-square test of groups of values against arms, groups of too few
-    expected customers together.
+    """Return the p-value of a chi-square test of groups of values against arms.
+
+    Groups of too few expected customers are tested together.
     """
     if arms.nunique() < 2:
         return 1.0
     values = values.astype("int64") if pd.api.types.is_datetime64_any_dtype(values) else values
-    table = pd.crosstab(cut_groups(values, RANGES), arms.to_numpy()).to_numpy()
+    table = pd.crosstab(group_values(values, RANGES), arms.to_numpy()).to_numpy()
     scarce = table.sum(axis=1) * table.sum(axis=0).min() / table.sum() < 5
     table = np.vstack([table[~scarce], table[scarce].sum(axis=0)])
     table = table[table.sum(axis=1) > 0]
     return float(stats.chi2_contingency(table, correction=False).pvalue) if len(table) > 1 else 1.0
 
 
-def _word_treatment(rows: pd.DataFrame, column: str, arm: str, chance: float) -> Finding:
+def _describe_difference(rows: pd.DataFrame, column: str, arm: str, chance: float) -> Finding:
     name = f" of {arm.removeprefix(ARM)}" if arm.startswith(ARM) else ""
-    words = (
-        f"differs between the arms{name} ({_contrast(rows[column], rows[arm])}), by luck once in"
-        f" 10^{min(-np.log10(max(chance, 1e-99)), 99):.0f} draws"
-    )
-    return (
-        words,
-        (
-            "after the treatment: arms drawn by lot are alike in all that was there before; keep it"
-            " if the arms were chosen by it"
-        ),
+    power = min(-np.log10(max(chance, 1e-99)), 99)
+    return Finding(
+        f"differs between the arms{name} ({_describe_shares(rows[column], rows[arm])}), by chance"
+        f" once in 10^{power:.0f} assignments",
+        "after the treatment: randomised arms are alike in everything from before the assignment;"
+        " keep it if the arms were chosen by it",
     )
 
 
-def _contrast(values: pd.Series, arms: pd.Series) -> str:
-    """Say in words how a column differs between arms: the share of its most telling group, arm by
-    arm.
+def _describe_shares(values: pd.Series, arms: pd.Series) -> str:
+    """Return in words how a column differs between arms: the share of its group that differs most,
+    arm by arm.
     """
-    views = [
-        view for view in view_groups(values, str(values.name)) if len(np.unique(view.codes)) > 1
+    groupings = [
+        grouping
+        for grouping in list_groupings(values, str(values.name))
+        if len(np.unique(grouping.codes)) > 1
     ]
-    if not views:
+    if not groupings:
         return "no group"
-    shares = pd.crosstab(views[-1].codes, arms, normalize="columns").drop(index=-1, errors="ignore")
-    telling = (shares.max(axis=1) - shares.min(axis=1)).idxmax()
-    return f"{views[-1].labels[telling]}: " + ", ".join(
-        f"{share:.0%} in {name}" for name, share in shares.loc[telling].items()
+    shares = pd.crosstab(groupings[-1].codes, arms, normalize="columns")
+    shares = shares.drop(index=-1, errors="ignore")
+    group = (shares.max(axis=1) - shares.min(axis=1)).idxmax()
+    return f"{groupings[-1].labels[group]}: " + ", ".join(
+        f"{share:.0%} in {name}" for name, share in shares.loc[group].items()
     )

@@ -1,8 +1,8 @@
-"""Time travel: proof on a study's own tables that no feature sees past its snapshot.
+"""The point-in-time test: proof on a study's own tables that no feature sees past its snapshot.
 
 The tables are given other futures, in the engine: what no snapshot may know is deleted, scrambled,
 or joined by invented rows. The features of the snapshot must stay equal to the bit. The reverse is
-shown too: with less of the past they do change, or the proof would be empty.
+checked too: with less of the past they do change, or the proof would be empty.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,23 +24,23 @@ from research.panel.windows import KEYS
 from research.study import Study
 
 POPULATION = "population"  # who can churn, in the place of a feature
-AGAIN = "again"  # the same rows in another order
+AGAIN = "again"  # built once more from the same rows in another order
 SPREAD_DAYS = 400  # over which days after the snapshot rows are moved
 STEP = timedelta(days=1)
 
 
-def travel(tables: Tables, study: Study) -> pd.DataFrame:
+def compare_futures(tables: Tables, study: Study) -> pd.DataFrame:
     """Compare the features of a study with those of the same past under other futures.
 
     The snapshots are the study's first training one and its first and last test ones. Their
     features are built together from the tables as they are, and then at each alone from tables with
-    another future. What tells chance from sight is built once more from the same rows in another
-    order. The past is changed for the last snapshot: each third row is deleted from every table of
-    events.
+    another future. To distinguish chance from knowledge of the future, they are built once more
+    from the same rows in another order. The past is changed for the last snapshot: each third row
+    is deleted from every table of events.
 
     Parameters
     ----------
-    tables : contract tables, uncut
+    tables : contract tables, unfiltered
     study : a study with snapshots
 
     Returns
@@ -57,22 +57,22 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
         If nobody is there to be compared, or the study is flat, see ``explain_flat``.
     """
     days = choose_days(study)
-    base = _measure(tables, study, days)
+    base = _build(tables, study, days)
     if base.empty:
         raise StudyError(
             f"{study.name}: expected customers at the snapshots {', '.join(map(str, days))},"
             " got none; choose other snapshots"
         )
     counts = {
-        AGAIN: _count_differences(base, _remake(tables, study, days, _reorder)),
-        "moved": _remember_less(base, tables, study, days[-1]),
+        AGAIN: _count_differences(base, _rebuild(tables, study, days, _reorder)),
+        "moved": _count_moved(base, tables, study, days[-1]),
     }
     for name, change in FUTURES.items():
-        found = [
-            _count_differences(_at(base, day), _remake(tables, study, [day], change))
+        differences = [
+            _count_differences(_at(base, day), _rebuild(tables, study, [day], change))
             for day in days
         ]
-        counts[name] = pd.concat(found, axis=1).sum(axis=1)
+        counts[name] = pd.concat(differences, axis=1).sum(axis=1)
     table = pd.DataFrame(counts).fillna(0).astype("int64").rename_axis("feature").reset_index()
     sources = build.describe_features(tables, study).set_index("feature").source
     table = table.assign(
@@ -82,7 +82,7 @@ def travel(tables: Tables, study: Study) -> pd.DataFrame:
 
 
 def choose_days(study: Study) -> list[date]:
-    """Return the snapshots at which a study is examined: the first training one, and the first and
+    """Return the snapshots at which a study is tested: the first training one, and the first and
     last test ones.
     """
     if study.kind == "flat":
@@ -92,14 +92,14 @@ def choose_days(study: Study) -> list[date]:
 
 
 def explain_flat(study: Study) -> str:
-    """Say why a flat study can't be examined."""
+    """Return why a flat study can't be tested."""
     return (
-        f"{study.name}: no time to travel in: the one table of a flat study has no dates, and only"
-        " the leak gate judges it"
+        f"{study.name}: no point-in-time test: the one table of a flat study has no dates, and only"
+        " the leakage checks apply to it"
     )
 
 
-def _measure(tables: Tables, study: Study, days: Sequence[date]) -> pd.DataFrame:
+def _build(tables: Tables, study: Study, days: Sequence[date]) -> pd.DataFrame:
     evidence = evidence_as_of(tables, days)
     return (
         build.load_features(evidence, find_population(evidence, study), study)
@@ -112,7 +112,7 @@ def _at(frame: pd.DataFrame, day: date) -> pd.DataFrame:
     return frame[frame.index.get_level_values("snapshot") == pd.Timestamp(day)]
 
 
-def _remake(
+def _rebuild(
     tables: Tables,
     study: Study,
     days: Sequence[date],
@@ -125,24 +125,23 @@ def _remake(
             for name, table in tables.items()
             if CONTRACTS[name].dated
         }
-        return _measure(changed, study, days)
+        return _build(changed, study, days)
 
 
-def _remember_less(base: pd.DataFrame, tables: Tables, study: Study, day: date) -> pd.Series:
+def _count_moved(base: pd.DataFrame, tables: Tables, study: Study, day: date) -> pd.Series:
     """Count what moves when the past is changed, among the customers whom both pasts know."""
-    here, there = _at(base, day), _remake(tables, study, [day], _forget)
+    here, there = _at(base, day), _rebuild(tables, study, [day], _thin_past)
     both = here.index.intersection(there.index)
     return _count_differences(here.loc[both], there.loc[both]).drop(POPULATION)
 
 
 def _count_differences(here: pd.DataFrame, there: pd.DataFrame) -> pd.Series:
-    """Count for each column the rows that differ by a bit, a row or column that one lacks
-    included.
+    """Count for each column the rows that differ by a bit.
+
+    A row or column that one of them lacks differs too.
     """
-    rows, columns = (
-        here.index.union(there.index),
-        [*here.columns, *(column for column in there if column not in here)],
-    )
+    rows = here.index.union(there.index)
+    columns = [*here.columns, *(column for column in there if column not in here)]
     here, there = (frame.reindex(index=rows, columns=columns) for frame in (here, there))
     return pd.Series(
         {column: int(_differ(here[column], there[column]).sum()) for column in columns}
@@ -172,9 +171,7 @@ def _literal(day: date) -> ir.Value:
 
 
 def _draw(table: ir.Table, salt: str, below: int) -> ir.IntegerValue:
-    """Return a whole number from 0 for each row that looks like chance, and is the same in every
-    run.
-    """
+    """Return a pseudo-random whole number from 0 for each row, the same in every run."""
     texts = [table[column].cast("string").fill_null("") for column in table.columns]
     mixed = (
         ibis.literal(salt)
@@ -187,7 +184,7 @@ def _draw(table: ir.Table, salt: str, below: int) -> ir.IntegerValue:
 
 def _delete(table: ir.Table, name: str, day: date) -> ir.Table:
     """Leave out what is not known by the end of the day."""
-    return _settle(
+    return _change_later(
         _split(table, name, day)[0], name, day, lambda past, column: ibis.null(past[column].type())
     )
 
@@ -202,7 +199,7 @@ def _scramble(table: ir.Table, name: str, day: date) -> ir.Table:
     )
     ids = {} if CONTRACTS[name].unique else {"customer_id": swapped}
     changed = later.mutate(**_alter(later, name), **_move(later, name, day), **ids)
-    return _settle(past, name, day, _replace_later(day)).union(
+    return _change_later(past, name, day, _replace_later(day)).union(
         changed.select(past.columns).cast(past.schema())
     )
 
@@ -236,16 +233,17 @@ def _reorder(table: ir.Table, name: str, day: date) -> ir.Table:
     return table.order_by(_draw(table, "again", 2**30))
 
 
-def _forget(table: ir.Table, name: str, day: date) -> ir.Table:
-    """Leave out each third row of events and contracts, as if by chance."""
+def _thin_past(table: ir.Table, name: str, day: date) -> ir.Table:
+    """Leave out each third row of events and contracts, pseudo-randomly."""
     return table if name == "customers" else table.filter(_draw(table, "past", 3) > 0)
 
 
-def _settle(
+def _change_later(
     past: ir.Table, name: str, day: date, later: Callable[[ir.Table, str], ir.Value]
 ) -> ir.Table:
-    """Change what past rows say of the days after: ends and resolutions with their details, and
-    dates among the attributes of customers.
+    """Change what past rows say of the days after.
+
+    Ends and resolutions with their details, and dates among the attributes of customers.
     """
     resolution = CONTRACTS[name].later
     resolved = resolution[0] if resolution and resolution[0] in past.columns else None
@@ -283,9 +281,7 @@ def _later(table: ir.Table, day: date) -> ir.TimestampValue:
 
 
 def _move(table: ir.Table, name: str, day: date) -> dict[str, ir.Value]:
-    """Return dates after the snapshot; what is known is known from then on, and a resolution
-    follows.
-    """
+    """Return dates after the snapshot, from when the row is known and resolved too."""
     columns = [
         CONTRACTS[name].dated,
         *(column for column in ("known_at", *CONTRACTS[name].later[:1]) if column in table.columns),
@@ -322,28 +318,25 @@ def _other(table: ir.Table, column: str) -> ir.Value:
 
 
 def list_faults(table: pd.DataFrame, study: Study) -> Iterator[str]:
-    """Yield one sentence for every feature that saw the future, or that changed by itself."""
+    """Yield one sentence for each feature that saw the future or changed with the order of rows."""
     ways = [AGAIN, *FUTURES]
     for row in table[(table[ways] > 0).any(axis=1)].to_dict("records"):
         name = row["feature"] if not row["source"] else f"{row['feature']} (of {row['source']})"
         if row[AGAIN]:
-            how = (
-                f"different values in {row[AGAIN]:,} of {row['rows']:,} rows when the same rows lie"
-                " in another order"
-            )
             yield (
                 f"{study.name}: feature {name}: expected the same from the same evidence, got"
-                f" {how}; break ties in its ORDER BY, or leave it out"
+                f" different values in {row[AGAIN]:,} of {row['rows']:,} rows when the rows are in"
+                " another order; break ties in its ORDER BY, or leave it out"
             )
         else:
-            how = ", ".join(f"{row[way]:,} when it was {way}" for way in FUTURES if row[way])
+            counts = ", ".join(f"{row[way]:,} when it was {way}" for way in FUTURES if row[way])
             yield (
                 f"{study.name}: feature {name}: expected nothing of the days after a snapshot,"
-                f" got rows that differ with the future ({how}); leave it out"
+                f" got rows that differ with the future ({counts}); leave it out"
             )
 
 
-def sum_up(table: pd.DataFrame, study: Study) -> str:
+def describe_result(table: pd.DataFrame, study: Study) -> str:
     """Return what was proved in one line, and what can't be."""
     own = table[table.feature != POPULATION]
     days = table.snapshots.iloc[0]
@@ -359,7 +352,7 @@ def sum_up(table: pd.DataFrame, study: Study) -> str:
         ]
     )
     limits = (
-        f"; {', '.join(undated)}: without a history, judged by the leak gate alone"
+        f"; {', '.join(undated)}: without a history, subject to the leakage checks alone"
         if undated
         else ""
     )
