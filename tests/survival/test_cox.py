@@ -1,6 +1,4 @@
-"""Cox regression, the test of proportional hazards and the log-rank test: by hand, against R and
-lifelines, and invariants.
-"""
+"""Cox regression, proportional hazards and log-rank: by hand, against R, and invariants."""
 
 import lifelines.datasets
 import numpy as np
@@ -51,8 +49,9 @@ def draw(seed: int, n: int = 200, late: bool = True) -> tuple[pd.DataFrame, pd.D
 def likelihood_by_loops(
     tenures: pd.DataFrame, columns: np.ndarray, beta: np.ndarray, clock=None
 ) -> float:
-    """Efron's partial likelihood written down day by day; with a clock the columns are followed by
-    themselves times the clock.
+    """Efron's partial likelihood, day by day.
+
+    With a clock the columns are followed by themselves times the clock.
     """
     total = 0.0
     for day in sorted(tenures.duration[tenures.ended].unique()):

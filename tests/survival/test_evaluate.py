@@ -1,6 +1,4 @@
-"""Predicted curves judged: the truth beats the baseline, lies on the diagonal, and censoring that
-depends on the risk is found.
-"""
+"""Predicted curves judged: the truth beats the baseline and lies on the diagonal."""
 
 import numpy as np
 import pytest

@@ -15,8 +15,9 @@ from research.survival.non_proportional import (
 
 
 def company(turning: bool, n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Premium customers leave a third as fast; if it turns, three times as fast after day 100. Fees
-    matter by 1.5 per standard deviation.
+    """Premium customers leave a third as fast; if it turns, three times as fast after day 100.
+
+    Fees matter by 1.5 per standard deviation.
     """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"plan": rng.choice(["basic", "premium"], n), "fee": rng.normal(20, 5, n)})

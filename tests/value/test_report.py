@@ -1,6 +1,4 @@
-"""Sentences and tables of 50_value: each can say that a baseline is as good, or that nothing is
-known.
-"""
+"""Sentences and tables of 50_value: each can say that a baseline is as good."""
 
 import numpy as np
 import pandas as pd

@@ -1,5 +1,4 @@
-"""Rows with their time to event, from the snapshot on: whom survival models learn from and whom
-they are judged on.
+"""Rows with their time to event: to learn survival models from, and to judge them on.
 
 Dated studies are judged out of time: what a model learns from was known by the first test snapshot.
 A flat study has one clock, since joining, and is judged by cross-validation; its columns are those
@@ -147,15 +146,15 @@ def plan_follow_up(tables: Tables, study: Study) -> FollowUpPlan:
     first, last = find_data_start(tables, study), find_data_end(tables, study)
     last = min(last - timedelta(days=span), study.snapshots.last) + timedelta(days=span)
     inactive, active = study.churn.inactive_days, study.churn.active_days
-    known = last - timedelta(days=inactive)
-    followed = min(span, ((known - first).days - inactive - active) // 2)
+    last_known = last - timedelta(days=inactive)
+    followed = min(span, ((last_known - first).days - inactive - active) // 2)
     if followed < MIN_FOLLOW_UP_DAYS:
         raise StudyError(
             f"expected {2 * (inactive + MIN_FOLLOW_UP_DAYS) + active} days of orders to follow"
             f" lapses of {MIN_FOLLOW_UP_DAYS} days, got {(last - first).days}; use a shorter"
             " inactive_days or longer data"
         )
-    test = known - timedelta(days=followed)
+    test = last_known - timedelta(days=followed)
     train = test - timedelta(days=inactive + followed)
     return FollowUpPlan((train,), (test,), _space(followed))
 

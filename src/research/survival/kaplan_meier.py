@@ -202,8 +202,8 @@ def _add_delay(tenures: ir.Table, evidence: Tables, study: Study) -> ir.Table:
         started=source[CONTRACTS[name].dated].truncate("D"),
         known=source.known_at.truncate("D"),
     )
-    known = rows.group_by([*KEYS, "started"]).agg(known=rows.known.min())
-    dated = tenures.join(known, [*KEYS, "started"])
+    first_known = rows.group_by([*KEYS, "started"]).agg(known=rows.known.min())
+    dated = tenures.join(first_known, [*KEYS, "started"])
     return dated.mutate(delay=dated.known.delta(dated.started, unit="day")).drop("known")
 
 

@@ -1,6 +1,4 @@
-"""Survival models and the Kaplan-Meier baseline, fitted and asked for the curves of rows that they
-have not seen.
-"""
+"""Survival curves of held-out rows, by survival models and the Kaplan-Meier baseline."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""What customers are worth, and what churn puts at risk (50_value)."""
+"""Customer lifetime value, value at risk, and the next product to offer (50_value)."""

@@ -127,6 +127,6 @@ def find_new_products(
 
 def count_recent(tables: Tables, baskets: Baskets, snapshot: date, days: int) -> np.ndarray:
     """Return how many customers bought each product in the ``days`` up to the snapshot."""
-    known = filter_as_of(tables["orders"], "orders", [snapshot])
-    rows = _load_pairs(known, snapshot - timedelta(days=days))
+    orders = filter_as_of(tables["orders"], "orders", [snapshot])
+    rows = _load_pairs(orders, snapshot - timedelta(days=days))
     return rows.groupby("product").size().reindex(baskets.products).fillna(0).to_numpy(float)

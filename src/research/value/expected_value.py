@@ -1,5 +1,4 @@
-"""Customer lifetime value over a stated span: expected purchases, or days under contract, times
-their margin, discounted.
+"""Customer lifetime value over a stated span: the discounted margin that is expected.
 
 Buyers without a contract: a model of purchases times one of their amounts (Gamma-Gamma). Contracts:
 a survival curve times the margin of a day. Both look ahead for the stated span, and no further.

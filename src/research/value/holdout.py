@@ -96,9 +96,9 @@ def _correlation(forecast: JudgedForecast) -> np.ndarray:
     mean, other_mean = average(one), average(other)
     spread = (average(one**2) - mean**2) * (average(other**2) - other_mean**2)
     shared = average(one * other) - mean * other_mean
-    known = spread > CONSTANT
-    root = np.sqrt(np.where(known, spread, 1))
-    return np.where(known & (np.ptp(one) > 0), shared / root, np.nan)
+    varies = spread > CONSTANT
+    root = np.sqrt(np.where(varies, spread, 1))
+    return np.where(varies & (np.ptp(one) > 0), shared / root, np.nan)
 
 
 METRICS = register_metrics(

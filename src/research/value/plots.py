@@ -316,9 +316,9 @@ def plot_cost_of_churn(
         **BOUNDS,
     )
     ends = rows[["cost_of_churn", "cost_high"]].max(axis=1)
-    beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+    place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
     for at, share in rows.cost_share.items():
-        ax.annotate(f"{share:.0%}", (ends[at], at), **beside)
+        ax.annotate(f"{share:.0%}", (ends[at], at), **place)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(FuncFormatter(_write_tick))
     ax.set(title=by.replace("_", " "), xlim=(0, 1.15 * max(ends.max(), 1e-9)))

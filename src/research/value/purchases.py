@@ -108,8 +108,8 @@ def load_last_period(
 
     In the order of ``customers``.
     """
-    known = filter_as_of(tables["orders"], "orders", [snapshot])
-    return _align(sum_window(known, snapshot - timedelta(days=span), snapshot), customers)
+    orders = filter_as_of(tables["orders"], "orders", [snapshot])
+    return _align(sum_window(orders, snapshot - timedelta(days=span), snapshot), customers)
 
 
 def _align(table: ir.Table, customers: pd.Series) -> pd.DataFrame:

@@ -99,13 +99,13 @@ def recommend_products(
     """
     baskets, recent = evaluation.baskets, evaluation.recent
     places = pd.Series(np.arange(len(baskets.customers)), index=baskets.customers)
-    known = np.array([name for name in customers if name in places.index], dtype=object)
+    buyers = np.array([name for name in customers if name in places.index], dtype=object)
     new = [name for name in customers if name not in places.index]
     popular = POPULARITY if model == ITEM_TO_ITEM else model
     tables = [_offer_popular(baskets, recent, popular, new, count)]
     similarity = compute_similarity(baskets, *evaluation.similarity)
-    for at in range(0, len(known), CHUNK_ROWS):
-        chunk = known[at : at + CHUNK_ROWS]
+    for at in range(0, len(buyers), CHUNK_ROWS):
+        chunk = buyers[at : at + CHUNK_ROWS]
         rows = places.loc[chunk].to_numpy()
         scores = score_products(baskets, recent, evaluation.similarity, rows, 0)[model]
         scores = np.where(baskets.bought[rows].toarray() > 0, -np.inf, scores)
