@@ -13,6 +13,7 @@ from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from research.reporting.style import use_style
+from research.uplift.policy.policies import EVERYBODY, HIGHEST_RISK, NET_GAIN, RANDOM_SELECTION
 
 ROOT = Path(__file__).parents[1]
 TABLES = ROOT / "reports" / "demo" / "default" / "tables"
@@ -28,11 +29,11 @@ MODELS = (  # of the table of scores, best last
     "gradient boosting",
     "stacked average",
 )
-POLICIES = {  # of the table of policies: how many rows from the end, and its words here
-    1: "contact everyone",
-    2: "random list",
-    3: "highest churn risk",
-    6: "effect × value − cost",
+POLICIES = {  # of the table of policies, with their words here
+    EVERYBODY: "contact everyone",
+    RANDOM_SELECTION: "random list",
+    HIGHEST_RISK: "highest churn risk",
+    NET_GAIN: "effect × value − cost",
 }
 
 
@@ -90,7 +91,7 @@ def plot_survival(curves: pd.DataFrame, ax: Axes) -> None:
 
 def plot_policies(policies: pd.DataFrame, ax: Axes) -> None:
     """Plot the profit of targeting policies with 95 % intervals against contacting nobody."""
-    rows = policies.iloc[list(POLICIES)]
+    rows = policies.set_index("policy").loc[list(POLICIES)]
     for place, row in enumerate(rows.itertuples()):
         ax.plot([row.low, row.high], [place, place], color=BLUE)
         ax.plot(row.profit, place, "o", color=BLUE)
