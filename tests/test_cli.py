@@ -310,7 +310,7 @@ def test_a_horizon_longer_than_the_data_is_exit_code_1(run, write_study):
         ),
     ],
 )
-def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_stay(
+def test_dates_beyond_the_data_are_one_sentence_and_earlier_results_stay(
     run, write_study, tmp_path, arguments, sentence
 ):
     write_study(tables=tables())
@@ -340,7 +340,7 @@ def test_a_clock_that_the_data_cannot_serve_is_one_sentence_and_earlier_results_
         ),
     ],
 )
-def test_an_impossible_clock_is_wrong_usage(run, write_study, arguments, sentence):
+def test_an_impossible_date_or_period_is_wrong_usage(run, write_study, arguments, sentence):
     write_study(tables=tables())
     assert run("snapshot", "tiny", *arguments) == (2, "", [sentence])
 
@@ -613,8 +613,8 @@ def test_a_company_for_a_place_that_cannot_be_written_is_one_sentence(run, tmp_p
     code, output, faults = simulate(run, tmp_path / "file" / "company")
     assert (code, output, len(faults)) == (1, "", 1)
     assert re.fullmatch(
-        r"expected a place to write .*company, got (Not a directory|File exists); free it or"
-        r" choose another --out",
+        r"expected to write .*company, but that failed: (Not a directory|File exists); make room"
+        r" there or choose another --out",
         faults[0],
     )
 
@@ -625,8 +625,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypat
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", write)
     sentence = (
-        f"expected a place to write {tmp_path / 'company'}, got No space left on device; free"
-        " it or choose another --out"
+        f"expected to write {tmp_path / 'company'}, but that failed: No space left on device; make"
+        " room there or choose another --out"
     )
     assert simulate(run, tmp_path / "company") == (1, "", [sentence])
     assert list(tmp_path.iterdir()) == []

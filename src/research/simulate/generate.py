@@ -57,8 +57,8 @@ def generate(
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StudyError(
-            f"expected a place to write {out}, got {error.strerror or error}; free it or choose"
-            " another --out"
+            f"expected to write {out}, but that failed: {error.strerror or error}; make room there"
+            " or choose another --out"
         ) from None
     return rows
 
