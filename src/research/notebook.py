@@ -17,7 +17,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.fetch import fetch
 from research.data.load import load_tables
-from research.data.profile import describe_run
+from research.data.profile import facts_table
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
@@ -105,7 +105,7 @@ class Run:
             if self.dated
             else {}
         )
-        return show_facts(describe_run(self.study, self.tables, **clock, seed=self.seed))
+        return show_facts(facts_table(self.study, self.tables, **clock, seed=self.seed))
 
     def require_dates(self, what: str) -> None:
         """End the notebook where the study has no dates.

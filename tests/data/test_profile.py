@@ -1,11 +1,9 @@
 """What the tables contain: facts, counts, gaps, months, freshness, counted by hand on few rows."""
 
-import ibis
 import pandas as pd
 import pytest
 
 from research.data import fetch, load, profile
-from research.panel import population
 
 
 def days(*texts: str | None) -> pd.Series:
@@ -41,7 +39,7 @@ def tables(study):
 
 def test_a_run_is_identified_by_its_facts(study, tables):
     facts = (
-        profile.describe_run(study, tables, horizon_days=30, seed=0)
+        profile.facts_table(study, tables, horizon_days=30, seed=0)
         .set_index("fact")
         .value.to_dict()
     )
@@ -60,7 +58,7 @@ def test_a_run_is_identified_by_its_facts(study, tables):
 
 def test_a_flat_study_has_customers_but_no_days(write_study):
     study = write_study("flat", tables={"snapshot": FLAT})
-    facts = profile.describe_run(study, load.load_tables(study)).set_index("fact").value
+    facts = profile.facts_table(study, load.load_tables(study)).set_index("fact").value
     assert (
         facts["customers"],
         facts["sensitive columns, never in a model"],
@@ -151,41 +149,4 @@ def test_a_table_that_ends_more_than_30_days_before_the_snapshot_is_stale(
     assert (
         found.days_before_data_end
         == (pd.Timestamp("2024-12-31") - pd.Timestamp(last_use).normalize()).days
-    )
-
-
-def test_everyone_known_at_a_snapshot_is_judged_or_left_out_with_a_reason():
-    snapshot = pd.Timestamp("2024-06-30")
-    panel = pd.DataFrame(
-        {
-            "snapshot": snapshot,
-            "customer_id": ["a", "b", "c"],
-            "churned": [True, False, False],
-            "left_in_lead": [False, False, True],
-        },
-    )
-    backend = ibis.duckdb.connect()
-    known = pd.DataFrame(
-        {
-            "customer_id": [*"abcdef"],
-            "joined_at": days(*["2023-01-01"] * 4, "2024-06-30 23:00", "2024-07-01"),
-        }
-    )
-    backend.con.register("customers", known)
-    (row,) = population.count_population(panel, {"customers": backend.table("customers")}).to_dict(
-        "records"
-    )
-    assert (
-        row
-        # f joined after the snapshot; d and e are known but not active; c leaves before the team
-        # can act
-        == {
-            "snapshot": snapshot,
-            "customers_known": 5,
-            "not_active": 2,
-            "left_in_lead": 1,
-            "judged": 2,
-            "churned": 1,
-            "churn_share": 0.5,
-        }
     )

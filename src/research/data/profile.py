@@ -20,7 +20,7 @@ STALE_DAYS = 30
 FRESH, STALE = "fresh at the snapshot", "stale at the snapshot"
 
 
-def describe_run(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
+def facts_table(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
     """Return the facts that identify a run, one row each.
 
     They are the study, rows, customers, first and last day, data hash and parameters.
