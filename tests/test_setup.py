@@ -32,6 +32,7 @@ IMPORTED_AS = {
     "ibis-framework": "ibis",
     "great-tables": "great_tables",
     "beautifulsoup4": "bs4",
+    "ipython": "IPython",
 }
 IMPORTED_AS |= {"imbalanced-learn": "imblearn", "scikit-survival": "sksurv"}
 TOOLS = {
