@@ -120,8 +120,8 @@ def _row(cells: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Measure and write."""
+def read_options() -> argparse.Namespace:
+    """Return the options of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--quick",
@@ -160,7 +160,12 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="benchmarks/RESULTS.md unless given"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and write."""
+    options = read_options()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     bench = Bench(

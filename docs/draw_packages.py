@@ -87,8 +87,10 @@ def trail(used: str, package: str, rows: dict[str, int]) -> list[str]:
 
 
 def order_rows(places: list[list[str]], pairs: list[tuple[str, str]]) -> list[list[str]]:
-    """Return the rows ordered so that few arrows cross: by the mean place of neighbours, in turn
-    downwards and upwards; the best of all rounds.
+    """Return the rows ordered so that few arrows cross.
+
+    Each row is sorted by the mean place of neighbours, in turn downwards and upwards; the best of
+    all rounds is kept.
     """
     best = places
     for start in (places, [row[::-1] for row in places]):
@@ -219,8 +221,9 @@ def draw(graph: Graph, layers: list[Layer]) -> str:
 
 
 def find_kinds(layers: list[Layer]) -> dict[str, str]:
-    """Return what each package is: an analysis has notebooks of its own, what stands below the last
-    analysis is an entry, all else a foundation.
+    """Return what each package is, one of ``KINDS``.
+
+    An analysis has notebooks of its own; what stands below the last one is an entry.
     """
     last = max(number for number, layer in enumerate(layers) if layer.notebooks)
     return {
@@ -232,8 +235,9 @@ def find_kinds(layers: list[Layer]) -> dict[str, str]:
 
 
 def find_ports(trails: list[list[str]], middle: dict[str, float]) -> dict[tuple[str, str], float]:
-    """Return where an arrow from a place to a neighbouring one begins or ends, in pixels; side by
-    side on the edge of a box, in the order of the places that the arrows lead to.
+    """Return where an arrow from a place to a neighbouring one begins or ends, in pixels.
+
+    Arrows stand side by side on the edge of a box, in the order of the places that they lead to.
     """
     linked = defaultdict(set)
     for upper, lower in (pair for passed in trails for pair in itertools.pairwise(passed)):

@@ -231,9 +231,7 @@ def tables_of(notebook: Path) -> set[str]:
 
 
 def test_notebooks_of_a_run_leave_different_tables():
-    """Tables of one name must be equal, or the second notebook fails; these two are made of the
-    same rows.
-    """
+    """Tables of one name must be equal; these two are made of the same rows."""
     owners: dict[str, set[str]] = {}
     for notebook in NOTEBOOKS:
         for name in tables_of(notebook):

@@ -1,6 +1,4 @@
-"""The generated company as files: the same bytes whatever is held at once, and the same rows as in
-memory.
-"""
+"""The generated company as files: the bytes depend on nothing but the request."""
 
 from pathlib import Path
 

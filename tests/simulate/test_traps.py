@@ -1,6 +1,4 @@
-"""The planted traps: each can be seen, each can be switched off, and without it the rest is as it
-was.
-"""
+"""The planted traps: each can be seen and switched off, and without it the rest is as it was."""
 
 import pandas as pd
 import pytest

@@ -213,9 +213,7 @@ def order_rate(lives: Columns, level: np.ndarray) -> np.ndarray:
 
 
 def draw_orders(draws: Draws, lives: Columns, clock: Clock) -> Columns:
-    """Return purchases: their moments, whether the delivery was poor, and whether and when
-    (``back``) the goods were sent back.
-    """
+    """Return purchases: moments, poor deliveries, returns and their moments (``back``)."""
     orders = scatter(
         draws, "orders", draws("orders").poisson(order_rate(lives, lives["level"])), lives, clock
     )
