@@ -35,9 +35,9 @@ CUSTOMERS, TURNS = 220_000, 3  # whose person-period table has a little over a m
 SLOWER, FIT_GB, SCORE_GB = 1.3, 4, 2  # the bounds
 CHOSEN = (
     "The package's models have the same settings in every study. They were chosen by reasoning, and"
-    " one (`logistic_pairs.PRIOR_COLUMNS`) between two values in five inner folds of what the first of the"
-    " ten folds learns from, after a draft's scores on the same parts had been seen; the other"
-    " folds judge rows that it was chosen on. Peers that are tuned choose over all rows of the"
+    " one (`logistic_pairs.PRIOR_COLUMNS`) between two values in five inner folds of what the first"
+    " of the ten folds learns from, after a draft's scores on the same parts had been seen; the"
+    " other folds judge rows that it was chosen on. Peers that are tuned choose over all rows of the"
     " study, the judged ones included, which favours them."
 )
 
