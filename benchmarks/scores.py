@@ -37,8 +37,8 @@ CHOSEN = (
     "The package's models have the same settings in every study. They were chosen by reasoning, and"
     " one (`logistic_pairs.PRIOR_COLUMNS`) between two values in five inner folds of what the first"
     " of the ten folds learns from, after a draft's scores on the same parts had been seen; the"
-    " other folds judge rows that it was chosen on. Peers that are tuned choose over all rows of the"
-    " study, the judged ones included, which favours them."
+    " other folds judge rows that it was chosen on. Peers that are tuned choose over all rows of"
+    " the study, the judged ones included, which favours them."
 )
 
 
