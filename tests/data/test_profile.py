@@ -150,3 +150,18 @@ def test_a_table_that_ends_more_than_30_days_before_the_snapshot_is_stale(
         found.days_before_data_end
         == (pd.Timestamp("2024-12-31") - pd.Timestamp(last_use).normalize()).days
     )
+
+
+def test_a_picture_over_time_marks_the_snapshot_and_the_end_of_the_data(study, tables, write_study):
+    assert profile.find_marks(tables, study) == {
+        "last snapshot": pd.Timestamp("2024-06-30"),
+        "data end": pd.Timestamp("2024-12-31"),
+    }
+    flat = write_study("flat", name="flat", tables={"snapshot": FLAT})
+    assert profile.find_marks({}, flat) == {}
+
+
+def test_a_flat_study_has_no_freshness(write_study):
+    flat = write_study("flat", tables={"snapshot": FLAT})
+    freshness = profile.freshness_table(load.load_tables(flat), flat)
+    assert ([*freshness.columns], len(freshness)) == (profile.FRESHNESS, 0)
