@@ -1,4 +1,4 @@
-"""Value, effects and targets from raw files to tables and pages: a small generated company, a trial
+"""Value, effects and targets from raw files to tables and pages: a small simulated company, a trial
 made here, and cdnow where the mirror is.
 """
 
@@ -14,39 +14,42 @@ from research import cli
 
 pytestmark = pytest.mark.slow
 FEW = ["--set", "repeats=2", "--set", "resamples=200", "--jobs", "2"]
+SMALL = {"simulate": {"customers": 1500, "months": 24, "seed": 3}}
 
 
-def run(copy: Path, study: str, notebooks: str, few: list[str], capsys) -> dict[str, pd.DataFrame]:
+def write_plan(copy: Path, study: str, notebooks: list[str]) -> None:
+    plan = {"notebooks": notebooks, "studies": {study: {}}}
+    (copy / "reports" / "plan.yml").write_text(yaml.safe_dump(plan))
+
+
+def read_outcomes(folder: Path) -> dict[str, str]:
+    """Return the outcome of each notebook of a run."""
+    notebooks = json.loads((folder / "run.json").read_text())["notebooks"]
+    return {name: part["outcome"] for name, part in notebooks.items()}
+
+
+def run(copy: Path, study: str, notebooks: list[str], few: list[str], capsys):
     """Run notebooks on a study and return its tables by name; every notebook is done and has its
     page.
     """
-    (copy / "reports" / "plan.yml").write_text(
-        f"notebooks: [{notebooks}]\nstudies: {{{study}: {{}}}}\n"
-    )
+    write_plan(copy, study, notebooks)
     assert cli.main(["run", study, *few]) == 0, capsys.readouterr().err
     (folder,) = (copy / "reports" / study).iterdir()
-    assert {page.stem for page in folder.glob("*.html")} == {
-        name.strip() for name in notebooks.split(",")
-    }
-    assert {
-        part["outcome"]
-        for part in json.loads((folder / "run.json").read_text())["notebooks"].values()
-    } == {"done"}
+    assert {page.stem for page in folder.glob("*.html")} == {*notebooks}
+    assert {*read_outcomes(folder).values()} == {"done"}
     return {path.stem: pd.read_parquet(path) for path in (folder / "tables").glob("*.parquet")}
 
 
-def test_a_small_generated_company_leaves_values_effects_and_targets_beside_its_truth(copy, capsys):
-    told = copy / "data" / "demo" / "study.yml"
-    told.write_text(
-        yaml.safe_dump(
-            yaml.safe_load(told.read_text())
-            | {"simulate": {"customers": 1500, "months": 24, "seed": 3}},
-            sort_keys=False,
-        )
-    )
-    tables = run(
-        copy, "demo", "50_value, 60_uplift, 65_targeting", [*FEW, "--set", "placebos=1"], capsys
-    )
+def shrink(path: Path) -> None:
+    """Make the simulated company of a study.yml small."""
+    definition = yaml.safe_load(path.read_text()) | SMALL
+    path.write_text(yaml.safe_dump(definition, sort_keys=False))
+
+
+def test_a_small_simulated_company_leaves_values_effects_and_targets_with_its_truth(copy, capsys):
+    shrink(copy / "data" / "demo" / "study.yml")
+    notebooks = ["50_value", "60_uplift", "62_observational", "65_targeting"]
+    tables = run(copy, "demo", notebooks, [*FEW, "--set", "placebos=1"], capsys)
     wanted = {
         "value",
         "offers",
@@ -72,14 +75,15 @@ def test_a_small_generated_company_leaves_values_effects_and_targets_beside_its_
     assert not tables["targets"].customer_id.duplicated().any()
 
 
-def test_a_trial_whose_effect_is_known_is_told_and_targeted(copy, capsys):
+def test_a_trial_whose_effect_is_known_is_estimated_and_targeted(copy, capsys):
     rows = make_trial(3000, 0, lambda x: 0.2 * (x > 0))[0].rows
     flat = rows.assign(churned=rows.kept == 0).drop(
         columns=["kept", "trial", "propensity", "cost", "varies"]
     )
-    (copy / "data" / "lot" / "raw").mkdir(parents=True)
-    flat.to_csv(copy / "data" / "lot" / "raw" / "rows.csv", index=False)
-    (copy / "data" / "lot" / "snapshot.sql").write_text("SELECT * FROM rows\n")
+    folder = copy / "data" / "randomised"
+    (folder / "raw").mkdir(parents=True)
+    flat.to_csv(folder / "raw" / "rows.csv", index=False)
+    (folder / "snapshot.sql").write_text("SELECT * FROM rows\n")
     economics = {
         "currency": "EUR",
         "capacity": 500,
@@ -87,26 +91,45 @@ def test_a_trial_whose_effect_is_known_is_told_and_targeted(copy, capsys):
         "offer_cost": 0,
         "contact_cost": 5,
     }
-    told = {
-        "title": "A trial by lot",
+    definition = {
+        "title": "A randomised trial",
         "kind": "flat",
         "sources": {"rows": {"file": "rows.csv"}},
         "economics": economics,
+        "experiment": {"assignment": "randomised", "shares": {"control": 1, "call": 1}},
     }
-    told["experiment"] = {"assignment": "randomised", "shares": {"control": 1, "call": 1}}
-    (copy / "data" / "lot" / "study.yml").write_text(yaml.safe_dump(told, sort_keys=False))
-    tables = run(copy, "lot", "60_uplift, 65_targeting", [*FEW, "--set", "placebos=1"], capsys)
+    (folder / "study.yml").write_text(yaml.safe_dump(definition, sort_keys=False))
+    few = [*FEW, "--set", "placebos=1"]
+    tables = run(copy, "randomised", ["60_uplift", "65_targeting"], few, capsys)
     effect = tables["effects"].set_index("method").loc["adjusted"]
     assert effect.low < 0.1 < effect.high and effect.low > 0
     policy = tables["policy_value"].set_index("policy").loc["effect times value less cost"]
-    assert (
-        policy.low > 0 and policy.contacted <= 500
-    )  # 500 of those who gain a fifth of 100 at a cost of 5: 7,500 at best
+    # 500 customers who gain a fifth of 100 at a cost of 5: 7,500 at best
+    assert policy.low > 0 and policy.contacted <= 500
     assert policy.low < 7500
 
 
+def test_a_company_without_campaigns_gets_a_first_test_and_no_effects(copy, capsys):
+    demo, alone = copy / "data" / "demo", copy / "data" / "alone"
+    alone.mkdir()
+    for path in demo.glob("*.*"):
+        if path.name != "campaigns.sql":
+            (alone / path.name).write_bytes(path.read_bytes())
+    shrink(alone / "study.yml")
+    notebooks = ["60_uplift", "62_observational", "65_targeting", "66_break_even"]
+    write_plan(copy, "alone", notebooks)
+    assert cli.main(["run", "alone", "--jobs", "2"]) == 0, capsys.readouterr().err
+    (folder,) = (copy / "reports" / "alone").iterdir()
+    outcomes = read_outcomes(folder)
+    assert outcomes.pop("66_break_even") == "done"
+    assert {*outcomes.values()} == {"not applicable"}
+    test = pd.read_parquet(folder / "tables" / "first_test.parquet")
+    assert {*test.arm} <= {"", "contact", "control"} and not test.customer_id.duplicated().any()
+    assert (test.arm == "contact").sum() == (test.arm == "control").sum() > 0
+
+
 def test_cdnow_leaves_its_published_parameters_and_holdout(copy, mirror, capsys):
-    tables = run(copy, "cdnow", "50_value", [], capsys)
+    tables = run(copy, "cdnow", ["50_value"], [], capsys)
     found = tables["value_parameters"].set_index(["model", "parameter"]).value
     assert found["BG/NBD", "r"] == pytest.approx(0.243, abs=1e-3)
     assert {"value", "value_parameters", "value_holdout"} <= {*tables}

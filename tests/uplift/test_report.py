@@ -100,7 +100,7 @@ def test_only_where_effects_differ_is_targeting_by_effect_recommended():
     equal = report.describe_verdict(
         average(0.001), differences(0.001), TRIAL, against(NO_DIFFERENCE)
     )
-    assert "don't rank significantly better than churn risk: a list by that may do" in equal
+    assert "don't rank significantly better than churn risk: a list by it may do" in equal
 
 
 def test_effects_on_shares_are_in_percentage_points():

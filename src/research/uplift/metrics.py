@@ -213,7 +213,7 @@ def _rate_qini(ranking: JudgedRanking) -> np.ndarray:
 
 
 def _slope(ranking: JudgedRanking) -> np.ndarray:
-    """Slope of doubly robust scores on predicted effects: 1 is ideal, below 1 they are too extreme."""
+    """Slope of doubly robust scores on predicted effects; below 1 they are too extreme."""
     effects, weights = ranking.ranked, ranking.weights
     change = centre(ranking.change, ranking.strata)
     size = weights.sum(axis=1)

@@ -4,6 +4,7 @@ anything.
 
 import textwrap
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -104,7 +105,8 @@ def plot_uplift_scores(
         ax.axvline(0, color=INK, linestyle=":", linewidth=1.2, zorder=0)
         ax.grid(axis="y", visible=False)
         ax.set_yticks(range(len(models)), models)
-    return grid.set(ylim=(-0.6, len(models) - 0.4)).set_axis_labels(f"{metric.upper()}, {unit}", "")
+    grid.set(ylim=(-0.6, len(models) - 0.4)).set_axis_labels(f"{metric.upper()}, {unit}", "")
+    return grid.tight_layout()
 
 
 def _draw_scores(data: pd.DataFrame, color: str, **_) -> None:
@@ -146,7 +148,8 @@ def plot_groups(groups: pd.DataFrame, trial: Trial) -> sns.FacetGrid | Axes:
     grid.refline(y=0, color=INK, linestyle=":", linewidth=1.2)
     grid.axes.flat[0].legend(fontsize=8, loc="upper left")
     grid.set(xticks=sorted(rows.group.unique()))
-    return grid.set_axis_labels("fifth of the customers, by predicted effect", f"effect, {unit}")
+    grid.set_axis_labels("fifth of the customers, by predicted effect", f"effect, {unit}")
+    return grid.tight_layout()
 
 
 def _draw_groups(data: pd.DataFrame, color: str, **_) -> None:
@@ -176,9 +179,10 @@ def _draw_groups(data: pd.DataFrame, color: str, **_) -> None:
 
 def _make_grid(rows: pd.DataFrame, height: float) -> sns.FacetGrid:
     """Return an empty panel for each arm, titled with its name."""
-    grid = sns.FacetGrid(
-        rows, col="arm", height=height, aspect=PANEL_INCHES / height, despine=False
-    )
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has its own layout
+        grid = sns.FacetGrid(
+            rows, col="arm", height=height, aspect=PANEL_INCHES / height, despine=False
+        )
     return grid.set_titles("{col_name}")
 
 

@@ -352,10 +352,14 @@ def describe_verdict(
     kind, pairs = decide(effects, tests)
     average = describe_effects(effects, trial)
     if kind == NO_EFFECT:
+        between_customers = (
+            "There is no significant evidence that the effect differs between customers either."
+            if len(tests)
+            else NOTHING_KNOWN
+        )
         return (
-            f"**No significant effect.** {average} There is no significant evidence that the effect"
-            " differs between customers either. Don't target by effect, and don't contact for the"
-            " effect's sake."
+            f"**No significant effect.** {average} {between_customers} Don't target by effect,"
+            " and don't contact for the effect's sake."
         )
     if kind == SAME_EFFECT:
         return (
@@ -370,8 +374,8 @@ def describe_verdict(
         return (
             f"**The effect differs between customers, and models predict for whom it is larger**"
             f" ({where}; significant at 2.5 %, Holm). {average}"
-            f" {_describe_heuristic(differences, find_heuristic(trial.primary))} What a list by"
-            " effect earns, see `65_targeting`."
+            f" {_describe_heuristic(differences, find_heuristic(trial.primary))} `65_targeting`"
+            " estimates what a list by effect earns."
         )
     return f"{average} {NOTHING_KNOWN} So an arm is for everybody or for nobody."
 
@@ -387,7 +391,7 @@ def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
         arms = join_words([write_plain(arm) for arm in rows.arm.unique()])
         return f"Averaged effects rank significantly better than {heuristic} ({arms})."
     return (
-        f"Averaged effects don't rank significantly better than {heuristic}: a list by that may do"
+        f"Averaged effects don't rank significantly better than {heuristic}: a list by it may do"
         " as well."
     )
 

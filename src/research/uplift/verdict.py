@@ -25,7 +25,7 @@ def decide(effects: pd.DataFrame, tests: pd.DataFrame) -> tuple[str, list[tuple[
     Parameters
     ----------
     effects : see ``average_effects.tabulate_effects``
-    tests : see ``heterogeneity.run_tests``, of all outcomes tested; empty where nothing was known
+    tests : see ``heterogeneity.run_test``, of all outcomes tested; empty where nothing was known
         before the assignment
 
     Returns
