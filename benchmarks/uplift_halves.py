@@ -273,11 +273,11 @@ def _write_mean(value: float) -> str:
 
 def differences_section(scores: pd.DataFrame, outcome: str) -> Section:
     """Return the paired differences to every peer, and whether none is significantly better."""
-    rows, level = [], {}
+    rows, verdicts = [], {}
     for peer in scores.model[scores.whose == "peer"].unique():
         differences = [*pair(scores, peer)]
         splits = differences[0][2]
-        level |= (
+        verdicts |= (
             {peer: all(high >= 0 for _, (_, _, high), _ in differences)} if splits >= FEWEST else {}
         )
         rows.append(
@@ -285,38 +285,38 @@ def differences_section(scores: pd.DataFrame, outcome: str) -> Section:
                 peer,
                 str(splits),
                 *(_write_difference(*values) for _, values, _ in differences),
-                judge(level[peer]) if peer in level else "too few splits",
+                judge(verdicts[peer]) if peer in verdicts else "too few splits",
             )
         )
     words = (
         f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]}"
         f" per {PER:,} customers, with corrected resampled t intervals (Nadeau & Bengio 2003): 95"
-        " %, each on its own. Level: the peer is not significantly better (no interval lies below"
-        f" 0). A peer is judged from {FEWEST} splits on."
+        " %, each on its own. Not worse: the peer is not significantly better (no interval lies"
+        f" below 0). A peer is judged from {FEWEST} splits on."
     )
-    head = ("peer", "splits", *SCORES, "at least level")
+    head = ("peer", "splits", *SCORES, "not worse")
     return Section(
         f"Hillstrom, {outcome}: against each peer",
         words,
         head,
         tuple(rows),
-        (_describe_level(level, len(rows), outcome),),
+        (_describe_peers(verdicts, len(rows), outcome),),
     )
 
 
-def _describe_level(level: dict[str, bool], peers: int, outcome: str) -> str:
-    if not level:
+def _describe_peers(verdicts: dict[str, bool], peers: int, outcome: str) -> str:
+    if not verdicts:
         return (
-            f"{AVERAGED} at least level with every peer on {outcome}: not judged; no peer has"
-            f" {FEWEST} splits."
+            f"{AVERAGED} not significantly worse than any peer on {outcome}: not judged; no peer"
+            f" has {FEWEST} splits."
         )
     verdict, of_all = (
-        judge(all(level.values())),
-        "" if len(level) == peers else f", the other {peers - len(level)} are not judged",
+        judge(all(verdicts.values())),
+        "" if len(verdicts) == peers else f", the other {peers - len(verdicts)} are not judged",
     )
     return (
-        f"{AVERAGED} at least level with every peer on {outcome}: {verdict}; with"
-        f" {sum(level.values())} of {len(level)} peers{of_all}."
+        f"{AVERAGED} not significantly worse than any peer on {outcome}: {verdict}; with"
+        f" {sum(verdicts.values())} of {len(verdicts)} peers{of_all}."
     )
 
 

@@ -128,11 +128,11 @@ def test_means_over_fewer_splits_are_compared_with_the_averaged_effects():
 @pytest.mark.parametrize(
     ("worse", "word"),
     [
-        (0.0, "at least level with every peer on visit: met"),
+        (0.0, "not significantly worse than any peer on visit: met"),
         (-9.0, "**missed**; with 0 of 1 peers"),
     ],
 )
-def test_level_is_judged_from_the_upper_end_of_every_interval(worse, word):
+def test_not_worse_is_judged_from_the_upper_end_of_every_interval(worse, word):
     import uplift_halves
 
     flat = {score: [1.0, 1.1, 0.9, 1.0, 1.0] for score in uplift_halves.SCORES}

@@ -51,7 +51,8 @@ SELECT c.customer_id, own_sum, own_mean, own_sd, own_lines, own_share,
     string_agg(DISTINCT plan, ',' ORDER BY plan) AS own_plans, count(ended_at) AS own_ends,
     max(end_reason) AS own_reason, (SELECT max(score) FROM feedback) AS own_best,
     (SELECT count(DISTINCT campaign || arm) FROM campaigns) AS own_arms,
-    (SELECT count(*) FROM customers) AS own_people, (SELECT count(*) FROM referrals) AS own_referrals
+    (SELECT count(*) FROM customers) AS own_people,
+    (SELECT count(*) FROM referrals) AS own_referrals
 FROM customers AS c
 LEFT JOIN bought USING (customer_id)
 LEFT JOIN shares USING (customer_id)

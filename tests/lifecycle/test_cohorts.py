@@ -320,7 +320,7 @@ def test_later_cohorts_are_compared_with_earlier_ones_of_equal_number():
 def test_the_interval_of_the_difference_is_newcombes_when_cohorts_are_not_overdispersed(
     monkeypatch,
 ):
-    monkeypatch.setattr(cohorts, "_find_excess", lambda halves, comparisons: 1.0)
+    monkeypatch.setattr(cohorts, "_compute_overdispersion", lambda halves, comparisons: 1.0)
     halves = [pd.DataFrame({"customers": [n], "retained": [y]}) for y, n in ((48, 80), (56, 70))]
     # Newcombe 1998, table II: 56/70 - 48/80 = 0.2000, method 10: 0.0524 to 0.3339
     assert cohorts._compare(*halves, 1) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)

@@ -1,6 +1,4 @@
-"""Weibull regression of times: against lifelines, its gradient, and a company whose truth is
-known.
-"""
+"""Survival models: compared with lifelines, by hand, and on companies whose truth is known."""
 
 import numpy as np
 import pandas as pd
@@ -21,11 +19,11 @@ from research.models.survival import (
     make_person_periods,
     penalised_loss,
 )
-from research.models.survival_at_horizon import AtHorizon, frame_outcome
+from research.models.survival_at_horizon import frame_outcome
 
 
 def company(n: int = 2000, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Times 50 exp(0.7 x) times a Weibull draw of shape 1.5; watched for 80 days."""
+    """Times 50 exp(0.7 x) times a Weibull draw of shape 1.5; observed for 80 days."""
     rng = np.random.default_rng(seed)
     columns = pd.DataFrame({"x": rng.normal(size=n), "noise": rng.normal(size=n)})
     life = 50 * np.exp(0.7 * columns.x) * rng.weibull(1.5, n)
@@ -75,7 +73,7 @@ def test_the_gradient_is_that_of_the_loss():
     )
 
 
-def test_a_penalty_draws_slopes_towards_zero_but_leaves_the_mean_free():
+def test_a_penalty_shrinks_slopes_towards_zero_but_leaves_the_mean_free():
     columns, outcome = company()
     model = WeibullAFT(FunctionTransformer(), spread=0.001).fit(columns, outcome)
     assert abs(model.coefficients_).max() < 0.02
@@ -86,8 +84,8 @@ EDGES = np.array([10.0, 20.0, 30.0])
 
 
 def lives(n: int = 3000, seed: int = 0, effect: float = 0.8) -> tuple[pd.DataFrame, np.ndarray]:
-    """Customers whose hazard, 1 in 100 days, is multiplied by exp(effect * x); sight ends after 40
-    to 120 days.
+    """Customers whose hazard, 1 in 100 days, is multiplied by exp(effect * x); censored after 40 to
+    120 days.
     """
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
@@ -100,9 +98,9 @@ def lives(n: int = 3000, seed: int = 0, effect: float = 0.8) -> tuple[pd.DataFra
 def test_person_periods_worked_by_hand():
     outcome = frame_outcome([True, True, False, False, True], [10, 11, 20, 25, 31])
     rows, interval, event, share = make_person_periods(outcome, EDGES)
-    # ends on day 10: in the first interval. On 11: in the second. Out of sight after 20: two lived
-    # through. After 25: two, and half of the third.
-    # Ends on 31, beyond the last edge: all three lived through.
+    # an event on day 10: in the first interval. On 11: in the second. Censored after 20: two are
+    # survived. After 25: two, and half of the third.
+    # An event on 31, beyond the last edge: all three are survived.
     assert list(zip(rows, interval, event, share, strict=True)) == [
         *[(0, 0, True, 1)],
         *[(1, 0, False, 1), (1, 1, True, 1)],
@@ -112,7 +110,7 @@ def test_person_periods_worked_by_hand():
     ]
 
 
-def test_a_customer_cut_off_on_the_first_day_tells_nothing():
+def test_a_customer_censored_on_the_first_day_has_no_row():
     rows, *_ = make_person_periods(frame_outcome([False, True], [0, 0]), EDGES)
     assert list(rows) == [1]
 
@@ -120,9 +118,8 @@ def test_a_customer_cut_off_on_the_first_day_tells_nothing():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals_end(seed):
     columns, outcome = lives(seed=seed)
-    outcome["days"] = (
-        np.ceil(outcome["days"] / 10) * 10
-    )  # all ends and losses of sight fall on edges
+    # all events and censoring fall on edges
+    outcome["days"] = np.ceil(outcome["days"] / 10) * 10
     outcome["event"] &= outcome["days"] <= 40
     model = DiscreteHazard(
         prepare_scaled(), LogisticRegression(C=1e6), at=(10, 20, 30, 40), intervals=1
@@ -138,8 +135,8 @@ def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_who_is_lost_within_an_interval_counts_for_what_was_watched(seed):
-    """Sight ends anywhere, as in a flat study; leaving such customers out gave 5 points too many
+def test_a_customer_censored_within_an_interval_counts_for_the_observed_part(seed):
+    """Censored anywhere, as in a flat study; leaving such customers out gave 5 points too many
     leavers.
     """
     rng, n = np.random.default_rng(seed), 4000
@@ -165,12 +162,12 @@ def test_where_few_leave_predictions_are_hardly_flattened(model):
     assert 0.02 < outcome["event"].mean() < 0.06
     learn, rest = slice(0, 10_000), slice(10_000, None)
     fitted = model.fit(x[learn], outcome[learn])
-    lean = np.log(-np.log(fitted.predict_survival(x[rest], [90])[:, 0]))
+    predictor = np.log(-np.log(fitted.predict_survival(x[rest], [90])[:, 0]))
     true = 0.8 * x.x0[rest]
-    assert np.cov(lean, true)[0, 1] / true.var() == pytest.approx(1, abs=0.12)
+    assert np.cov(predictor, true)[0, 1] / true.var() == pytest.approx(1, abs=0.12)
 
 
-def test_a_forest_of_few_rows_draws_more_where_it_takes_more_to_see_anybody_leave():
+def test_a_forest_draws_more_rows_where_few_contain_an_event():
     outcome = frame_outcome(np.arange(40_000) % 1300 == 0, np.full(40_000, 30.0))
     rows = SurvivalForest(prepare_scaled(), at=(60,))._draw_rows(outcome)
     assert outcome["event"][rows].sum() >= 20
@@ -188,9 +185,8 @@ def test_the_baseline_is_that_of_breslow_worked_by_hand():
     outcome = frame_outcome([True, False, True], [1, 2, 3])
     days, hazard = cumulate_breslow_hazard(outcome, np.array([2.0, 1.0, 1.0]))
     assert list(days) == [1, 2, 3]
-    assert hazard == pytest.approx(
-        [1 / 4, 1 / 4, 1 / 4 + 1]
-    )  # one of a weight of 4, nobody, one of a weight of 1
+    # one of a weight of 4, nobody, one of a weight of 1
+    assert hazard == pytest.approx([1 / 4, 1 / 4, 1 / 4 + 1])
 
 
 def test_cox_agrees_with_lifelines_where_the_penalty_vanishes():
@@ -209,9 +205,8 @@ def test_cox_agrees_with_lifelines_where_the_penalty_vanishes():
             prepare_scaled().fit(columns).transform(columns[:50]), [30, 60]
         ),
     )
-    np.testing.assert_allclose(
-        found, expected.to_numpy().T, atol=0.01
-    )  # ties: Breslow here, Efron there
+    # ties: Breslow here, Efron there
+    np.testing.assert_allclose(found, expected.to_numpy().T, atol=0.01)
 
 
 def test_every_survival_model_finds_a_planted_effect_at_the_horizon_and_curves_only_fall():
@@ -228,17 +223,6 @@ def test_every_survival_model_finds_a_planted_effect_at_the_horizon_and_curves_o
         assert curve[:, 0] == pytest.approx(1), name
 
 
-def test_waiting_for_a_purchase_churn_is_the_wait_that_lasts():
-    columns, outcome = lives()
-    leaving, staying = (
-        AtHorizon(WeibullAFT(prepare_scaled()), 30, leaves)
-        .fit(columns, None, outcome)
-        .predict_proba(columns)
-        for leaves in (True, False)
-    )
-    np.testing.assert_allclose(leaving, staying[:, ::-1])
-
-
 def test_beyond_the_last_interval_the_last_hazard_goes_on():
     columns, outcome = lives()
     model = DiscreteHazard(prepare_scaled(), LogisticRegression(), at=(30,)).fit(columns, outcome)
@@ -249,14 +233,9 @@ def test_beyond_the_last_interval_the_last_hazard_goes_on():
     np.testing.assert_allclose(s[:, 2], s[:, 1] * np.exp(-100 * rate))
 
 
-def test_a_forest_counts_an_event_on_a_judged_day_by_that_day():
+def test_a_forest_counts_an_event_on_a_day_of_interest_by_that_day():
     forest = SurvivalForest(prepare_scaled(), at=(31, 97), steps=5)
     coarse = forest._coarsen(frame_outcome([True, True, True, False, True], [31, 32, 97, 20, 98]))
-    assert list(coarse["days"]) == [
-        31,
-        38.8,
-        97,
-        31,
-        97,
-    ]  # steps end on 19.4, 31, 38.8, 58.2, 77.6 and 97
+    # steps end on 19.4, 31, 38.8, 58.2, 77.6 and 97
+    assert list(coarse["days"]) == [31, 38.8, 97, 31, 97]
     assert list(coarse["event"]) == [True, True, True, False, False]

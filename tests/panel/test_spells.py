@@ -1,4 +1,4 @@
-"""Spells: cover and purchases joined to unbroken custom, worked by hand."""
+"""Spells: unbroken cover, and purchases without a long inactivity between, worked by hand."""
 
 from datetime import date
 
@@ -130,12 +130,12 @@ def test_a_day_is_covered_by_a_spell_if_and_only_if_by_a_term(seed):
             [("06-01", "06-21")],
         ),  # ten days apart: one spell, over ten days after the last
         (["2024-06-01", "2024-06-12"], [("06-01", "06-11"), ("06-12", "06-22")]),
-        (["2024-06-20"], [("06-20", "06-30")]),  # the silence is complete on the snapshot
+        (["2024-06-20"], [("06-20", "06-30")]),  # the inactivity is complete on the snapshot
         (["2024-06-21"], [("06-21", None)]),  # one day short
         (["2024-06-01 23:59", "2024-06-11 00:01"], [("06-01", "06-21")]),
     ],
 )
-def test_purchases_join_until_the_silence_is_complete(days, found):
+def test_purchases_join_until_the_inactivity_is_complete(days, found):
     assert join_days(*days) == found
 
 

@@ -365,8 +365,8 @@ def conform(table: ir.Table, name: str) -> ir.Table:
     """Cast the contract columns of ``table`` to their canonical types where nothing can be lost.
 
     Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers
-    become 64-bit floats, 0/1 flags become booleans. A column that has the wrong nature, say text
-    where a date is required, is left as it is for ``promises.check`` to name. Of the attributes,
+    become 64-bit floats, 0/1 flags become booleans. A column of another type, say text where a date
+    is required, is left as it is for ``checks.check`` to name. Of the attributes,
     flags and decimals become 64-bit floats, times timestamps as above, times of day, intervals and
     JSON text.
     """
@@ -390,22 +390,17 @@ def conform(table: ir.Table, name: str) -> ir.Table:
 
 
 def _cast(column: ir.Value, to: str) -> ir.Value:
-    """Cast a column; not every engine turns flags into numbers, or numbers into flags, by a
-    cast.
-    """
+    """Cast a column; not every engine casts flags to numbers, or numbers to flags."""
     if column.type().is_boolean() and to == "float64":
         return ibis.cases((column, 1), (~column, 0)).cast(to)  # of 1.0 DuckDB makes a decimal
-    if (
-        column.type().is_unknown() and to == KINDS["time"]
-    ):  # nanoseconds with a time zone, of which DuckDB makes no plain time in one step
+    if column.type().is_unknown() and to == KINDS["time"]:
+        # nanoseconds with a time zone, of which DuckDB makes no plain time in one step
         return column.cast("timestamp('UTC', 6)").cast(to)
     return column == 1 if column.type().is_integer() and to == "boolean" else column.cast(to)
 
 
 def _plain_type(dtype: dt.DataType) -> str | None:
-    """Return the type in which an attribute of this kind can become a feature, none where it stays
-    as it is.
-    """
+    """Return the type in which an attribute can become a feature; none where it stays as it is."""
     if dtype.is_decimal() or dtype.is_boolean():
         return "float64"
     if dtype.is_timestamp():

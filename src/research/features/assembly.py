@@ -146,5 +146,5 @@ def _find(rows: Rows, places: np.ndarray) -> pa.Array:
             f"expected features with one row per snapshot and customer, got {several} more;"
             " group by both"
         )
-    found = own[rows.places]
-    return pa.array(found, mask=found < 0)
+    at = own[rows.places]
+    return pa.array(at, mask=at < 0)

@@ -176,7 +176,7 @@ def _number_block(block: Block, context: BuildContext) -> Block:
 
 
 def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Block]:
-    """Pass blocks on; engines don't tell capitals from small letters, so neither may names."""
+    """Yield blocks whose names are new; engines ignore case, so names must differ without it."""
     theirs = dict.fromkeys((column.lower() for column in taken), "")
     for block in blocks:
         names = [column for column in block.table.columns if column not in KEYS]

@@ -172,7 +172,7 @@ def parse_query(path: Path, tables: Collection[str], dialect: str) -> exp.Query:
 
 
 def _list_name_faults(query: exp.Query) -> Iterator[str]:
-    """A column is found by its name alone, and engines don't tell capitals from small letters."""
+    """Columns are named once, where engines ignore case, and customer_id is among them."""
     names = [name.lower() for name in query.named_selects if name != "*"]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     yield from (
@@ -235,11 +235,10 @@ def _list_unordered(query: exp.Query) -> Iterator[str]:
     """
     chance, remedy = "which takes whatever row comes first", "add an ORDER BY"
     for select in query.find_all(exp.Query):
-        cut = [key.upper() for key in ("limit", "offset") if select.args.get(key)] + (
-            ["DISTINCT ON"] if _is_distinct_on(select) else []
-        )
-        if cut and not select.args.get("order"):
-            yield f"expected an order of rows, got {cut[0]} without one, {chance}; {remedy}"
+        clauses = [key.upper() for key in ("limit", "offset") if select.args.get(key)]
+        clauses += ["DISTINCT ON"] if _is_distinct_on(select) else []
+        if clauses and not select.args.get("order"):
+            yield f"expected an order of rows, got {clauses[0]} without one, {chance}; {remedy}"
     if query.find(exp.TableSample):
         yield "expected all rows, got a sample, which changes from run to run; remove it"
     if any(

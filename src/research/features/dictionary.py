@@ -2,7 +2,7 @@
 it comes from.
 
 A feature's words are written where the feature is made, so that the two can't drift apart. A study
-may say them in its own. Whoever speaks of a feature reads it here.
+may replace them by its own. Reports and personas take the words for a feature from here.
 """
 
 import difflib
@@ -67,7 +67,7 @@ def is_tenure(feature: Feature) -> bool:
 
 
 def describe_never(table: str) -> str:
-    """Return what is said of customers without a row in an event table; nothing for others."""
+    """Return in words that a customer has no row in an event table; "" for other tables."""
     words = CONTRACTS[table].words if table in CONTRACTS else None
     return words.never if words else ""
 
@@ -127,21 +127,18 @@ def read_features(dictionary: pd.DataFrame) -> dict[str, Feature]:
 
 
 def find_stem(feature: Feature) -> str:
-    """Return a feature's name without windows: what is measured alike over several has one stem."""
+    """Return a feature's name without windows, which features over several windows share."""
     return re.sub(r"(_\d+d)+$", "", feature.name) if feature.window_days else feature.name
 
 
 def split_scale(feature: Feature) -> tuple[str, str]:
-    """Return what a feature is, and apart from it what its numbers mean where the words say so
-    after a colon.
-    """
+    """Return what a feature is, and what its numbers mean: the words after a colon, or ""."""
     words, _, scale = feature.words.partition(": ")
     return words, scale
 
 
 def summarise(dictionary: pd.DataFrame, history: dict[str, int] | None = None) -> pd.DataFrame:
-    """Return one row per source: how many features there are, over which windows, and which, for
-    example.
+    """Return one row per source: how many features there are, over which windows, with examples.
 
     Parameters
     ----------
@@ -223,7 +220,7 @@ def explain_short_history(summary: pd.DataFrame, snapshot: date | None) -> str:
 
 
 def measure_fill(frame: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
-    """Return how much a feature tells customers apart.
+    """Return how much features vary between customers.
 
     Returns
     -------

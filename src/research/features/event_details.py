@@ -1,7 +1,7 @@
 """What single event tables have beyond counts, recency and rhythm: amounts, returns, complaints,
 scores, treatments.
 
-A table whose record says ``own_features`` has one builder here, registered under its name.
+A table whose record has ``own_features`` has one builder here, registered under its name.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -39,8 +39,8 @@ class Details:
     qualifier : what feature descriptions add to the rows that are counted
     compared : measures whose recent daily rate is compared with the earlier one, with the name and
         the words that the features get
-    state : a table with columns snapshot, customer_id and features that only the state at T can
-        tell, say of open contacts; read off the evidence
+    state : a table with columns snapshot, customer_id and features of the state at T, say of open
+        contacts, with these features; made from the evidence
     """
 
     measures: Mapping[str, ir.Value] = field(default_factory=dict)
@@ -163,9 +163,7 @@ def _count_complaints(sums: ir.Table, context: BuildContext) -> Columns:
 
 
 def _read_open_contacts(contacts: ir.Table, context: BuildContext) -> State:
-    """Return which contacts are open at T, for how long, and how long those resolved of late
-    took.
-    """
+    """Return which contacts are open at T, for how long, and how long recent resolutions took."""
     contacts = contacts.mutate(
         age=count_age(contacts, "contacted_at"),
         closed=count_age(contacts, "resolved_at"),
@@ -204,14 +202,13 @@ def _detail_feedback(rows: ir.Table, context: BuildContext) -> Details:
 
 
 def read_score(feedback: ir.Table) -> ir.NumericValue:
-    """Return scores as shares of the highest where the table says what that is, so that scales can
-    be put together; else as they are.
+    """Return scores as shares of the highest where the table has it, else as they are.
+
+    Shares of different scales can be averaged.
     """
-    return (
-        feedback.score / feedback.score_max.nullif(0)
-        if "score_max" in feedback.columns
-        else feedback.score
-    )
+    if "score_max" not in feedback.columns:
+        return feedback.score
+    return feedback.score / feedback.score_max.nullif(0)
 
 
 def _list_scores(sums: ir.Table, unit: str, context: BuildContext) -> Columns:

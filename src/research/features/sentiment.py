@@ -185,11 +185,11 @@ def list_markers(model: Pipeline, past: pd.DataFrame, n: int = 15) -> pd.DataFra
         analyzer=_list_words, binary=True, min_df=max(5, int(np.ceil(0.005 * len(rows))))
     )
     try:
-        held = counter.fit_transform(clean_texts(rows.text))
+        counts = counter.fit_transform(clean_texts(rows.text))
     except ValueError:  # no word is in enough texts
         return pd.DataFrame(columns=MARKER_COLUMNS)
-    texts = np.asarray(held.sum(axis=0))[0]
-    positive = np.asarray(held[rows.is_positive.to_numpy()].sum(axis=0))[0]
+    texts = np.asarray(counts.sum(axis=0))[0]
+    positive = np.asarray(counts[rows.is_positive.to_numpy()].sum(axis=0))[0]
     words = pd.DataFrame(
         {
             "marker": counter.get_feature_names_out(),

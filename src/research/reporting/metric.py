@@ -88,6 +88,24 @@ class Metric:
         return compared.idxmax() if self.more_is_better else compared.idxmin()
 
 
+def index_metrics(*metrics: Metric) -> dict[str, Metric]:
+    """Return scores by name.
+
+    Raises
+    ------
+    ValueError
+        If two of them have one name.
+    """
+    by_name: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.name in by_name:
+            raise ValueError(
+                f"expected one score of each name, got two called '{metric.name}'; rename one"
+            )
+        by_name[metric.name] = metric
+    return by_name
+
+
 def register_metrics(*metrics: Metric) -> dict[str, Metric]:
     """Return scores by name, and make their headings known to ``tables.show_scores``.
 
@@ -98,20 +116,17 @@ def register_metrics(*metrics: Metric) -> dict[str, Metric]:
     ValueError
         If two of them have one name, or a registered one has another heading or other digits.
     """
-    by_name: dict[str, Metric] = {}
     for metric in metrics:
-        if metric.name in by_name:
-            raise ValueError(
-                f"expected one score of each name, got two called '{metric.name}'; rename one"
-            )
-        known = REGISTERED.setdefault(metric.name, metric)
+        known = REGISTERED.get(metric.name, metric)
         if (known.words, known.digits) != (metric.words, metric.digits):
             raise ValueError(
                 f"score '{metric.name}': expected the heading '{known.words}' with {known.digits}"
                 f" digits, as registered before, got '{metric.words}' with {metric.digits}; use"
                 " the same, or another name"
             )
-        by_name[metric.name] = metric
+    by_name = index_metrics(*metrics)
+    for name, metric in by_name.items():
+        REGISTERED.setdefault(name, metric)
     return by_name
 
 

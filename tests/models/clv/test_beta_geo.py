@@ -1,42 +1,35 @@
 """BG/NBD: the published fit, numbers worked by hand, and customers whose truth is known."""
 
-from datetime import date
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import roots_genlaguerre, roots_jacobi
-from sklearn.base import clone
 
-from research.data import load
 from research.errors import StudyError
-from research.models.clv import alive_classifier, beta_geo
+from research.models.clv import beta_geo
 from research.models.clv.max_likelihood import Fit
-from research.panel import purchase_history
+from research.panel.purchase_history import HISTORY
 
-T = date(2024, 6, 30)
 ONES = Fit(np.ones(4), np.eye(4), 0.0, 1, beta_geo.NAMES)
 
 
 def histories(*rows: tuple[float, float, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=purchase_history.HISTORY, dtype=float)
+    return pd.DataFrame(rows, columns=HISTORY, dtype=float)
 
 
 def simulate(
     n: int, parameters: tuple, age: float, until: float, seed: int, most: int = 150
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return histories at ``age``, and the times of all purchases (missing once the customer has
-    died), by the model's own story.
+    died), drawn from the model.
     """
     r, alpha, a, b = parameters
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.exponential(1 / rng.gamma(r, 1 / alpha, (n, 1)), (n, most)), axis=1)
     deadly = rng.random((n, most)) < rng.beta(a, b, (n, 1))
-    times[np.cumsum(deadly, axis=1) - deadly > 0] = (
-        np.nan
-    )  # after the first deadly purchase there are none
+    # after the first deadly purchase there are none
+    times[np.cumsum(deadly, axis=1) - deadly > 0] = np.nan
     assert not (times[:, -1] < until).any()
     bought = times <= age
     last = np.where(bought, times, 0).max(axis=1)
@@ -79,25 +72,16 @@ def test_likelihood_and_chance_of_being_alive_worked_by_hand():
     assert chance == pytest.approx([1, 1 / 5])
 
 
-def test_who_bought_on_one_day_is_alive_and_who_bought_today_may_have_gone_with_it():
+def test_a_customer_without_repeat_is_alive_and_one_who_bought_today_may_have_dropped_out():
     # with all parameters 1 and x = 1 at t_x = T both terms of the likelihood are equal
     assert beta_geo.predict_alive(
         histories((0, 0, 0), (0, 0, 500), (1, 7, 7)), ONES
     ) == pytest.approx([1, 1, 0.5])
 
 
-def test_the_chance_of_being_alive_ranks_and_the_labels_say_how_many():
-    table, times = simulate(4000, (0.8, 8.0, 0.8, 2.5), 60, 110, 0)
-    silent = ~((times > 60) & (times <= 90)).any(axis=1)
-    model = alive_classifier.AliveUntil(0, 30, gone=True).fit(table, silent)
-    chance, risk = beta_geo.predict_alive(table, model.btyd_), model.predict_proba(table)[:, 1]
-    assert (np.diff(risk[np.argsort(-chance, kind="stable")]) >= -1e-12).all()
-    assert risk.mean() == pytest.approx(silent.mean(), abs=1e-3)
-
-
-def test_silence_without_lead_worked_by_hand():
-    # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then silent with (2/4)^2; a new customer at T =
-    # 0: (1/3)^1
+def test_inactivity_without_lead_worked_by_hand():
+    # x = 1, t_x = T = 1, horizon 2: alive 1/2, and then inactive with (2/4)^2; a new customer at
+    # T = 0: (1/3)^1
     assert beta_geo.predict_inactivity(
         histories((1, 1, 1), (0, 0, 0)), ONES, 0, 2
     ) == pytest.approx([1 - 1 / 2 * (1 - 1 / 4), 1 / 3])
@@ -107,7 +91,7 @@ def test_silence_without_lead_worked_by_hand():
     "parameters", [(0.243, 4.414, 0.793, 2.426), (2.0, 20.0, 0.3, 0.4), (1.5, 8.0, 1.0, 3.0)]
 )
 @pytest.mark.parametrize("history", [(0, 0, 30), (1, 2, 30), (6, 30, 30), (40, 29, 30)])
-def test_silence_and_purchases_equal_the_mean_over_what_the_history_leaves_open(
+def test_inactivity_and_purchases_equal_the_mean_over_the_rates_given_the_history(
     parameters, history
 ):
     r, alpha, a, b = parameters
@@ -149,7 +133,7 @@ def test_where_nobody_ever_drops_out_purchases_go_on_at_the_customers_own_rate(c
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_predictions_agree_with_customers_simulated_by_the_models_story(seed):
+def test_predictions_agree_with_customers_simulated_from_the_model(seed):
     parameters = (0.8, 10.0, 0.7, 2.5)
     table, times = simulate(40_000, parameters, 40, 70, seed)
     rhythm = Fit(np.array(parameters), np.eye(4), 0.0, 1, beta_geo.NAMES)
@@ -182,7 +166,7 @@ def test_the_fit_recovers_the_truth_within_its_intervals(seed):
 
 def test_the_gradient_is_that_of_the_likelihood():
     table, _ = simulate(300, (0.8, 10.0, 0.7, 2.5), 40, 41, 0)
-    arguments = (*table[purchase_history.HISTORY].to_numpy(float).T, np.full(300, 1 / 300))
+    arguments = (*table[HISTORY].to_numpy(float).T, np.full(300, 1 / 300))
     for logs in (np.zeros(4), np.array([-1.0, 2.0, 0.5, -0.7])):
         slow = approx_fprime(logs, lambda point: beta_geo._loss(point, *arguments)[0], 1e-7)
         assert beta_geo._loss(logs, *arguments)[1] == pytest.approx(slow, abs=1e-5)
@@ -202,7 +186,7 @@ def test_another_unit_of_time_changes_alpha_alone():
     )  # a density per day, not per week
 
 
-def test_customers_twice_tell_the_same_with_errors_smaller_by_the_root_of_two():
+def test_customers_twice_give_the_same_fit_with_errors_smaller_by_the_root_of_two():
     table, _ = simulate(3_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 2)
     once, twice = (
         beta_geo.fit_transactions(table),
@@ -252,7 +236,7 @@ def test_a_customer_with_thousands_of_purchases_gets_finite_predictions():
     assert silent[1] == pytest.approx(1)
 
 
-def test_a_longer_horizon_is_never_more_silent():
+def test_a_longer_horizon_never_has_more_inactivity():
     table, _ = simulate(500, (0.8, 10.0, 0.7, 2.5), 40, 41, 3)
     rhythm = Fit(np.array([0.8, 10.0, 0.7, 2.5]), np.eye(4), 0.0, 1, beta_geo.NAMES)
     spans = np.stack(
@@ -260,100 +244,3 @@ def test_a_longer_horizon_is_never_more_silent():
     )
     assert spans[0] == pytest.approx(1)
     assert (np.diff(spans, axis=0) <= 1e-12).all()
-
-
-def summarise(write_study, orders: pd.DataFrame, snapshots=(T,)) -> pd.DataFrame:
-    people = pd.DataFrame(
-        {"customer_id": orders.customer_id.unique(), "joined_at": pd.Timestamp("2024-01-01")}
-    )
-    study = write_study("non_contractual", tables={"customers": people, "orders": orders})
-    return (
-        purchase_history.summarise_orders(load.load_tables(study), study, list(snapshots))
-        .to_pandas()
-        .sort_values(["snapshot", "customer_id"])
-    )
-
-
-def orders(*rows: tuple[str, str], **more) -> pd.DataFrame:
-    customers, days = zip(*rows, strict=True)
-    return pd.DataFrame(
-        {"customer_id": customers, "ordered_at": pd.to_datetime(list(days)), "amount": 10.0} | more
-    )
-
-
-def test_a_history_counts_days_up_to_the_snapshot(write_study):
-    found = summarise(
-        write_study,
-        orders(
-            *[
-                ("a", day)
-                for day in (
-                    "2024-06-01 09:00",
-                    "2024-06-01 17:00",
-                    "2024-06-11 23:00",
-                    "2024-06-30 23:59",
-                    "2024-07-01 00:00",
-                )
-            ],
-            ("b", "2024-06-30 12:00"),
-            ("c", "2024-07-01 00:00"),
-        ),
-    )
-    # a: two lines on one day are one; 1, 11 and 30 June count, 1 July lies ahead. b: first bought
-    # on the snapshot. c: not yet
-    assert found[["customer_id", *purchase_history.HISTORY]].to_numpy().tolist() == [
-        ["a", 2, 29, 29],
-        ["b", 0, 0, 0],
-    ]
-
-
-def test_returns_and_lines_of_no_amount_are_no_purchase_and_lines_not_yet_known_do_not_count(
-    write_study,
-):
-    rows = orders(
-        ("a", "2024-06-01"), ("a", "2024-06-05"), ("a", "2024-06-09"), ("a", "2024-06-20")
-    )
-    rows = rows.assign(
-        amount=[10.0, -10.0, 10.0, 10.0],
-        returned=[False, True, True, False],
-        known_at=[*rows.ordered_at[:3], pd.Timestamp("2024-07-01")],
-    )
-    assert summarise(write_study, rows)[purchase_history.HISTORY].to_numpy().tolist() == [
-        [0, 0, 29]
-    ]
-
-
-def test_each_snapshot_has_its_own_histories(write_study):
-    found = summarise(
-        write_study, orders(("a", "2024-05-01"), ("a", "2024-06-10")), (date(2024, 5, 31), T)
-    )
-    assert found[purchase_history.HISTORY].to_numpy().tolist() == [[0, 0, 30], [1, 40, 60]]
-
-
-def test_a_study_without_orders_is_refused():
-    with pytest.raises(StudyError, match="expected the table orders, got customers, usage"):
-        purchase_history.summarise_orders(
-            {"customers": None, "usage": None}, SimpleNamespace(name="tiny"), [T]
-        )
-
-
-def test_the_classifier_fits_on_the_last_snapshot_and_on_no_label():
-    table, _ = simulate(2_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 4)
-    earlier = table.assign(
-        n_repeat=0, recency_days=0.0, age_days=10.0, snapshot=pd.Timestamp("2024-01-01")
-    )
-    both = pd.concat([earlier, table.assign(snapshot=pd.Timestamp("2024-06-30"))])
-    model = clone(alive_classifier.AliveUntil(7, 20)).fit(both, np.ones(len(both), bool))
-    assert model.btyd_.parameters == pytest.approx(beta_geo.fit_transactions(table).parameters)
-    expected = beta_geo.predict_inactivity(table, model.btyd_, 7, 20)
-    assert model.predict_proba(table) == pytest.approx(np.column_stack([1 - expected, expected]))
-
-
-def test_the_classifier_fits_on_everybodys_histories_where_it_has_them():
-    table, _ = simulate(5_000, (0.8, 10.0, 0.7, 2.5), 40, 41, 5)
-    active = table[(table.recency_days > 30) | (table.n_repeat == 0)]
-    given = alive_classifier.AliveUntil(7, 20, table).fit(active)
-    assert given.btyd_.parameters == pytest.approx(beta_geo.fit_transactions(table).parameters)
-    assert given.btyd_.parameters != pytest.approx(
-        alive_classifier.AliveUntil(7, 20).fit(active).btyd_.parameters, rel=0.05
-    )

@@ -1,4 +1,4 @@
-"""The S-learner sees no difference where the arm can't be told apart."""
+"""The S-learner takes the arm as a feature of one model."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,85 @@
+"""Training and test snapshots: out of time, within the data, and no customer on both sides."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+from dated_rows import contract, customers
+
+from research.data import load
+from research.errors import StudyError
+from research.panel import splits
+from research.panel.splits import Split
+
+T = date(2024, 6, 30)
+
+
+def label_one(write_study, started: str, **changes) -> None:
+    tables = {"customers": customers("a"), "contracts": contract("a", started, None)}
+    study = write_study("contractual", tables=tables, **changes)
+    splits.label_panel(load.load_tables(study), study, [T])
+
+
+def test_a_window_beyond_the_data_is_refused_with_the_last_snapshot_that_works(write_study):
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"ends 2024-07-30 and the data end 2024-07-15; use a snapshot on or before 2024-06-15"
+        ),
+    ):
+        label_one(write_study, "2024-01-01", data_end="2024-07-15")
+
+
+def test_a_horizon_longer_than_the_data_is_refused_with_the_longest_that_works(write_study):
+    with pytest.raises(StudyError, match=r"use a horizon and lead of at most 180 days together"):
+        label_one(write_study, "2024-06-01", churn={"horizon_days": 400}, data_end="2024-11-28")
+
+
+def test_a_snapshot_before_the_first_row_is_refused(write_study):
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"expected evidence at every snapshot, got a snapshot on 2024-06-30 but the first"
+            r" row is of 2024-07-02"
+        ),
+    ):
+        label_one(write_study, "2024-07-02")
+
+
+def test_training_windows_close_by_the_first_test_snapshot(write_study):
+    study = write_study(
+        churn={"horizon_days": 30, "lead_days": 7},
+        snapshots={"last": "2024-06-30", "every_days": 10, "train": 3, "test": 2},
+    )
+    split = splits.plan_split(study)
+    assert split.test == (date(2024, 6, 20), date(2024, 6, 30))
+    assert split.train == (
+        date(2024, 4, 24),
+        date(2024, 5, 4),
+        date(2024, 5, 14),
+    )  # 14 May + 37 days = 20 June
+    splits.require_out_of_time(split, study)
+
+
+def test_overlapping_windows_are_refused_with_the_last_training_snapshot_that_works(write_study):
+    study = write_study()
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"got the training snapshot 2024-06-01 whose window closes 2024-07-01; use training"
+            r" snapshots on or before 2024-05-31"
+        ),
+    ):
+        splits.require_out_of_time(Split((date(2024, 5, 31), date(2024, 6, 1)), (T,)), study)
+
+
+def test_customers_on_both_sides_of_a_random_split_are_refused():
+    panel = pd.DataFrame({"customer_id": ["a", "a", "b"], "churned": [True, False, True]})
+    with pytest.raises(
+        StudyError,
+        match=(
+            r"expected each customer on one side of a random split, got 1 on both \(a\); split"
+            r" by customer_id"
+        ),
+    ):
+        splits.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
