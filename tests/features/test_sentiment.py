@@ -312,7 +312,7 @@ def test_predictions_have_the_form_of_the_comparison():
 
 
 def test_from_many_texts_a_lot_is_drawn_by_the_seed(monkeypatch):
-    monkeypatch.setattr(sentiment, "MOST", 150)
+    monkeypatch.setattr(sentiment, "MAX_TEXTS", 150)
     first, again, other = (
         sentiment.fit_sentiment(make_texts(), seed)[-1].coef_ for seed in (0, 0, 1)
     )
@@ -322,7 +322,7 @@ def test_from_many_texts_a_lot_is_drawn_by_the_seed(monkeypatch):
 
 def test_markers_are_counted_in_no_more_texts_than_are_learned_from(monkeypatch):
     model = sentiment.fit_sentiment(make_texts(), 0)
-    monkeypatch.setattr(sentiment, "MOST", 40)
+    monkeypatch.setattr(sentiment, "MAX_TEXTS", 40)
     assert sentiment.list_markers(model, make_texts()).texts.max() <= 40
 
 

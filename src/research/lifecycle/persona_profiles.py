@@ -296,8 +296,10 @@ def _describe_rfm(row) -> str:
         if row.measured == "purchases"
         else ("use", "days of use")
     )
-    ago = _write_count(_write_number(row.recency_days, ""), "days ago", "days")
-    last = f"no {event} so far" if pd.isna(row.recency_days) else f"last {event} {ago}"
+    last = f"no {event} so far"
+    if pd.notna(row.recency_days):
+        ago = _write_count(_write_number(row.recency_days, ""), "days ago", "days")
+        last = f"last {event} {ago}"
     often = _write_count(_write_number(row.frequency_days, ""), days, "days")
     spent = "" if pd.isna(row.monetary) else f" and {_write_number(row.monetary, row.unit)}"
     return f"{last}, {often}{spent} in the last 365 days (medians)"
