@@ -318,7 +318,7 @@ def test_one_table_holds_both_schemes_or_the_reason_why_one_is_missing():
         }
     )
     table = persona_profiles.tabulate_segments(rfm, people)
-    assert list(table.columns) == persona_profiles.TABLE
+    assert list(table.columns) == persona_profiles.SEGMENT_COLUMNS
     assert list(table.segment) == ["champions", "hibernating", "A"]
     assert (
         table.words[0]
