@@ -53,3 +53,9 @@ def test_months_of_any_span_are_labelled_without_a_warning(ax, days, most):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert 2 <= len(ax.get_xticks()) <= most
+
+
+def test_a_family_without_a_colour_of_its_own_gets_one_that_no_other_has():
+    colours = style.find_family_colours(["trees", "neighbours", "kernels"])
+    assert colours["trees"] == style.FAMILY_COLOURS["trees"]
+    assert len({*colours.values(), *style.FAMILY_COLOURS.values()}) == len(style.FAMILY_COLOURS) + 2

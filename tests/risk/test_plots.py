@@ -77,8 +77,8 @@ def test_calibration_is_drawn_with_its_intervals_and_all_models_share_the_limits
     assert ax.get_xlim() == ax.get_ylim() == pytest.approx((0, 1.05 * 0.8))
 
 
-def traced(level: float, **columns) -> pd.DataFrame:
-    predicted = level + np.array([0.0, 0.02, 0.01])
+def traced(lowest: float, **columns) -> pd.DataFrame:
+    predicted = lowest + np.array([0.0, 0.02, 0.01])
     bounds = {"predicted": predicted, "low": predicted - 0.01, "high": predicted + 0.02}
     return pd.DataFrame({"at": [1.0, 2.0, 5.0], "level": ""} | bounds | columns)
 

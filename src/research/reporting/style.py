@@ -5,6 +5,7 @@ Okabe and Ito (2008), which survive colour blindness; markers differ too, so gre
 Intervals are those of the table, drawn as they are.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,6 +28,14 @@ INK, GREY = "#30343b", "#6b7280"  # reference lines; what is compared with
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
 BOUNDS = {"estimator": "median", "errorbar": ("pi", 100)}  # see ``stack_bounds``
+
+
+def find_family_colours(families: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each family of models; one without its own gets a spare one."""
+    spare = (colour for colour in COLOURS if colour not in FAMILY_COLOURS.values())
+    return {
+        family: FAMILY_COLOURS.get(family) or next(spare, INK) for family in dict.fromkeys(families)
+    }
 
 
 def use_style() -> None:

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from research.models.registry import BASELINE
 from research.reporting.metric import find_metric
-from research.reporting.style import FAMILY_COLOURS, INK, MARKERS, get_axes
+from research.reporting.style import INK, MARKERS, find_family_colours, get_axes
 
 
 def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
@@ -24,15 +24,16 @@ def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     ax, rows = get_axes(ax), scores[(scores.metric == metric) & scores.value.notna()]
     rows = rows.iloc[::-1].reset_index(drop=True)
     families = rows.family.unique()
+    colours = find_family_colours(families)
     rows["place"] = rows.index
-    ax.hlines(rows.place, rows.low, rows.high, rows.family.map(FAMILY_COLOURS), linewidth=2.2)
+    ax.hlines(rows.place, rows.low, rows.high, rows.family.map(colours), linewidth=2.2)
     sns.scatterplot(
         rows,
         x="value",
         y="place",
         hue="family",
         style="family",
-        palette=FAMILY_COLOURS,
+        palette=colours,
         markers={family: "s" if family == BASELINE else "o" for family in families},
         edgecolor="none",
         s=52,
@@ -89,7 +90,7 @@ def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None
         ``explain.trace_dependence``
     title : what the feature is, in words
     """
-    ax = get_axes(ax)
+    ax, colours = get_axes(ax), find_family_colours(traced)
     rows = pd.concat(traced, names=["family"]).reset_index("family")
     rows["on"] = rows["at"] if rows["at"].notna().all() else rows.level.astype(str)
     sns.lineplot(
@@ -98,7 +99,7 @@ def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None
         y="predicted",
         hue="family",
         style="family",
-        palette=FAMILY_COLOURS,
+        palette=colours,
         markers=dict(zip(traced, MARKERS, strict=False)),
         dashes=False,
         estimator=None,
@@ -108,8 +109,9 @@ def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None
         ax=ax,
     )
     for family, part in rows.groupby("family", sort=False):
-        colour = FAMILY_COLOURS[family]
-        ax.fill_between(part.on, part.low, part.high, color=colour, alpha=0.15, linewidth=0)
+        ax.fill_between(
+            part.on, part.low, part.high, color=colours[family], alpha=0.15, linewidth=0
+        )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title(textwrap.fill(title, 48), fontsize=9)
     ax.set(xlabel="", ylabel="predicted churn", ylim=(0, None))
