@@ -75,7 +75,7 @@ def test_a_contract_study_keeps_its_test_snapshots_and_learns_from_some_a_horizo
 def test_a_flat_study_is_one_part_with_the_outcomes_of_its_tenures(write_study):
     rows = pd.DataFrame(
         {
-            "customer_id": [f"c{i}" for i in range(50)],
+            "customer_id": [f"c{i:02d}" for i in range(50)],
             "churned": [True, False] * 25,
             "duration": [*np.arange(1.0, 50), np.nan],
             "fee": np.random.default_rng(0).uniform(10, 20, 50),
