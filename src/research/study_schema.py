@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 
 from research.errors import shorten
 
-TABLES = (
+TABLES = (  # a record for each, in this order, stands in data/contracts.py
     "customers",
     "contracts",
     "orders",

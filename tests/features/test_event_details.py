@@ -43,8 +43,7 @@ def test_a_record_whose_builder_is_forgotten_is_refused():
         require_builders(tables, BUILDERS)
     assert str(refusal.value) == (
         "contract table referrals: expected a builder of its own features (own_features), got none"
-        " among orders, usage, contacts, feedback, campaigns; register one in"
-        " features/event_details.py"
+        f" among {', '.join(BUILDERS)}; register one in features/event_details.py"
     )
 
 
