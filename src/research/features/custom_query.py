@@ -13,121 +13,40 @@ from research.data.readers import read_sql
 from research.errors import StudyError
 from research.study import show_path
 
-CLOCK = {
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "localtime",
-    "localtimestamp",
-    "now",
-    "today",
-    "get_current_time",
-}
-CLOCK |= {"ago", "pg_conf_load_time", "pg_postmaster_start_time"}
-CLOCK |= {
-    "get_current_timestamp",
-    "transaction_timestamp",
-    "current_localtime",
-    "current_localtimestamp",
-    "statement_timestamp",
-    "clock_timestamp",
-}
-CHANCE = {
-    "random",
-    "rand",
-    "randn",
-    "setseed",
-    "uuid",
-    "uuidv4",
-    "uuidv7",
-    "gen_random_uuid",
-    "reservoir_quantile",
-}
-OUTSIDE = {
-    "getenv",
-    "getvariable",
-    "current_setting",
-    "nextval",
-    "currval",
-    "setval",
-    "txid_current",
-    "current_query",
-    "current_query_id",
-    "write_log",
-}
-OUTSIDE |= {
-    "current_transaction_id",
-    "current_connection_id",
-    "current_user",
-    "session_user",
-    "current_database",
-    "current_schema",
-    "current_schemas",
-}
-OUTSIDE |= {"user", "pg_get_viewdef", "pg_get_constraintdef", "get_block_size"}
-OUTSIDE |= {
-    "current_catalog",
-    "in_search_path",
-    "sleep_ms",
-    "stats",
-    "vector_type",
-    "query",
-    "query_table",
-    "version",
-}  # what isn't evidence either
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CLOCK = _names("""
+    ago clock_timestamp current_date current_localtime current_localtimestamp current_time
+    current_timestamp get_current_time get_current_timestamp localtime localtimestamp now
+    pg_conf_load_time pg_postmaster_start_time statement_timestamp today transaction_timestamp
+""")
+CHANCE = _names("""
+    gen_random_uuid rand randn random reservoir_quantile setseed uuid uuidv4 uuidv7
+""")
+OUTSIDE = _names("""
+    current_catalog current_connection_id current_database current_query current_query_id
+    current_schema current_schemas current_setting current_transaction_id current_user currval
+    get_block_size getenv getvariable in_search_path nextval pg_get_constraintdef pg_get_viewdef
+    query query_table session_user setval sleep_ms stats txid_current user vector_type version
+    write_log
+""")  # what isn't evidence either
 REFUSED = CLOCK | CHANCE | OUTSIDE
-ORDERED = {
-    "first",
-    "last",
-    "any_value",
-    "arbitrary",
-    "list",
-    "array_agg",
-    "group_concat",
-    "string_agg",
-    "listagg",
-}  # aggregates that take the rows in turn
-PLACED = {"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"}
-ADDED = {
-    "sum",
-    "avg",
-    "mean",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "variance",
-    "variance_pop",
-    "var_pop",
-    "var_samp",
-    "corr",
-    "covar_pop",
-    "covar_samp",
-}
-ADDED |= {
-    "fsum",
-    "sumkahan",
-    "kahan_sum",
-    "favg",
-    "product",
-    "skewness",
-    "kurtosis",
-    "kurtosis_pop",
-    "geomean",
-    "geometric_mean",
-    "sem",
-}
-ADDED |= {
-    "mode",
-    "arg_max",
-    "arg_min",
-    "max_by",
-    "min_by",
-    "approx_quantile",
-    "entropy",
-}  # of equals, the first would win
-ADDED |= {
-    f"regr_{name}" for name in ("slope", "intercept", "r2", "avgx", "avgy", "sxx", "sxy", "syy")
-}
+ORDERED = _names("""
+    any_value arbitrary array_agg first group_concat last list listagg string_agg
+""")  # aggregates that take the rows in turn
+PLACED = _names("""
+    first_value lag last_value lead nth_value ntile row_number
+""")
+# aggregates of floating-point numbers; and of equals, of which the first would win
+ADDED = _names("""
+    approx_quantile arg_max arg_min avg corr covar_pop covar_samp entropy favg fsum geomean
+    geometric_mean kahan_sum kurtosis kurtosis_pop max_by mean min_by mode product regr_avgx
+    regr_avgy regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy sem skewness stddev
+    stddev_pop stddev_samp sum sumkahan var_pop var_samp variance variance_pop
+""")
 WHOLE = (exp.DataType.Type.DECIMAL, *exp.DataType.INTEGER_TYPES)
 
 
