@@ -1,9 +1,11 @@
 """No column predicts better than the truth of a generated company, and models are scored by it."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from companies import RARE
+from simulated_companies import RARE
 from sklearn.metrics import roc_auc_score
 
 from research.data import fetch, load
@@ -20,7 +22,7 @@ def panel(tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame, list[str], Stud
     folder = home / "data" / "demo"
     folder.mkdir(parents=True)
     for path in (*source.glob("*.sql"), source / "study.yml"):
-        text = path.read_text(encoding="utf-8").replace(", retention_offer_code", "")
+        text = re.sub(r",\s+retention_offer_code", "", path.read_text(encoding="utf-8"))
         kept = [name for name in TRAPS if name != "knowing_attribute"]
         text = text.replace(
             "customers: 6000, months: 24, seed: 0",

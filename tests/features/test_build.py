@@ -324,8 +324,8 @@ def test_a_misspelt_sensitive_column_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "key sensitive: expected columns among customer_id, joined_at, region; got Region;"
-            " correct the spelling"
+            r"key sensitive: expected columns of the table customers \(customer_id, joined_at,"
+            r" region\), got Region; correct the spelling"
         ),
     ):
         load.load_tables(study)

@@ -32,7 +32,8 @@ def test_each_family_is_explained_by_its_leader_and_shap_by_gradient_boosting():
     for table in (*found.permutation.values(), found.shap):
         assert table.feature[0] == "age" and table.direction[0] == 1
     traced = found.trace(["age"])
-    for table in traced.values():
+    assert [*traced.family.unique()] == ["logistic", "trees"]
+    for _, table in traced.groupby("family"):
         assert table.predicted.iloc[-1] > table.predicted.iloc[0] + 0.2
 
 

@@ -84,7 +84,8 @@ def traced(lowest: float, **columns) -> pd.DataFrame:
 
 
 def test_dependence_has_a_line_and_a_band_for_each_family_in_its_colour():
-    ax = plots.plot_dependence({"logistic": traced(0.1), "trees": traced(0.2)}, "days")
+    both = pd.concat([traced(0.1, family="logistic"), traced(0.2, family="trees")])
+    ax = plots.plot_dependence(both, "days")
     lines = [line for line in ax.lines if len(line.get_xdata())]
     assert [line.get_color() for line in lines] == [
         FAMILY_COLOURS["logistic"],
@@ -97,6 +98,6 @@ def test_dependence_has_a_line_and_a_band_for_each_family_in_its_colour():
 
 
 def test_categories_are_in_the_order_of_the_table():
-    named = traced(0.1, at=np.nan, level=["plus", "basic", "max"])
-    ax = plots.plot_dependence({"trees": named}, "plan")
+    named = traced(0.1, family="trees", at=np.nan, level=["plus", "basic", "max"])
+    ax = plots.plot_dependence(named, "plan")
     assert [text.get_text() for text in ax.get_xticklabels()] == ["plus", "basic", "max"]

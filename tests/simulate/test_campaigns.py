@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from companies import find_spells
+from simulated_companies import find_spells
 
 from research.simulate import simulate
 from research.simulate.campaigns import arm_shares

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from companies import DATED, EVENTS, NO_END, find_ends, find_spells
+from simulated_companies import DATED, EVENTS, NO_END, find_ends, find_spells
 
 from research.simulate import Company, run_life, simulate, simulate_company
 from research.simulate.campaigns import draw_assignments

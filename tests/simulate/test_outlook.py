@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from companies import NO_END, RARE
+from simulated_companies import NO_END, RARE
 
 from research.simulate import Company, run_paths, simulate_company
 from research.simulate.campaigns import draw_assignments

@@ -1,7 +1,7 @@
 """The customers: when they join, who returns, who is quiet."""
 
 import pandas as pd
-from companies import LAST, find_spells
+from simulated_companies import LAST, find_spells
 
 from research.simulate import simulate
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
-from companies import EVENTS, LAST
 from pandas.testing import assert_frame_equal
+from simulated_companies import EVENTS, LAST
 
 from research.data import fetch, load
 from research.data.checks import check

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from companies import NO_END, RARE
+from simulated_companies import NO_END, RARE
 
 from research.simulate.company import CAMPAIGNS, DISCOUNT_A_YEAR
 from research.simulate.draws import Clock

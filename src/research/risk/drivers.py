@@ -57,14 +57,15 @@ class Drivers:
             self.boosted, self._columns, self.groups, self._customers, RESAMPLES, self.seed
         )
 
-    def trace(self, features: list[str]) -> dict[str, pd.DataFrame]:
-        """Return the partial dependence on some features, by family."""
-        return {
-            family: trace_dependence(
+    def trace(self, features: list[str]) -> pd.DataFrame:
+        """Return the partial dependence of each family on some features, see ``explain``."""
+        tables = [
+            trace_dependence(
                 model, self._columns, features, self._customers, RESAMPLES, self.seed
-            )
+            ).assign(family=family)
             for family, model in self.fitted.items()
-        }
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     @property
     def _columns(self) -> pd.DataFrame:

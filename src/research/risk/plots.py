@@ -81,18 +81,19 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
     return ax
 
 
-def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None = None) -> Axes:
+def plot_dependence(traced: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     """Draw the mean predicted risk over the values of one feature, a line for each family.
 
     Parameters
     ----------
-    traced : by family, DataFrame with columns at, level, predicted, low, high; see
+    traced : DataFrame with columns family, at, level, predicted, low, high; see
         ``explain.trace_dependence``
     title : what the feature is, in words
     """
-    ax, colours = get_axes(ax), find_family_colours(traced)
-    rows = pd.concat(traced, names=["family"]).reset_index("family")
-    rows["on"] = rows["at"] if rows["at"].notna().all() else rows.level.astype(str)
+    families = traced.family.unique()
+    ax, colours = get_axes(ax), find_family_colours(families)
+    numeric = traced["at"].notna().all()
+    rows = traced.assign(on=traced["at"] if numeric else traced.level.astype(str))
     sns.lineplot(
         rows,
         x="on",
@@ -100,7 +101,7 @@ def plot_dependence(traced: dict[str, pd.DataFrame], title: str, ax: Axes | None
         hue="family",
         style="family",
         palette=colours,
-        markers=dict(zip(traced, MARKERS, strict=False)),
+        markers=dict(zip(families, MARKERS, strict=False)),
         dashes=False,
         estimator=None,
         sort=False,
