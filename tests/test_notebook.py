@@ -1,0 +1,90 @@
+"""A study as a notebook opens it: parameters, panel, features and what does not apply."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+from dated_rows import random_company
+from small_companies import company
+
+import research as rs
+from research.errors import NotApplicable, StudyError, UsageError
+from research.panel.splits import Split
+
+
+@pytest.fixture
+def run(write_study, monkeypatch, tmp_path):
+    """An opened contractual study."""
+    monkeypatch.chdir(tmp_path)  # tables of a notebook are left where it runs
+    write_study("contractual", tables=company())
+    return rs.open("tiny")
+
+
+@pytest.fixture
+def flat(write_study):
+    """An opened flat study of 40 customers."""
+    ids = [f"c{number:02}" for number in range(40)]
+    table = pd.DataFrame(
+        {"customer_id": ids, "churned": [True, False] * 20, "age": [*range(20, 60)]}
+    )
+    write_study("flat", tables={"snapshot": table})
+    return rs.open("tiny")
+
+
+def test_parameters_of_the_study_overrule_study_yml_and_defaults_keep_it(write_study):
+    random_company(write_study, 0)
+    kept = rs.open("tiny", snapshot="", lead_days=-1, horizon_days=0)
+    assert kept.study.churn.horizon_days == 30 and kept.day == date(2024, 6, 30)
+    changed = rs.open("tiny", snapshot="2024-05-31", horizon_days=60)
+    assert changed.study.churn.horizon_days == 60 and changed.day == date(2024, 5, 31)
+
+
+def test_a_parameter_outside_its_range_is_one_sentence(write_study):
+    random_company(write_study, 0)
+    with pytest.raises(UsageError, match="resamples"):
+        rs.open("tiny", resamples=-5)
+
+
+def test_training_labels_are_known_by_the_first_judged_day(run):
+    panel = run.panel()
+    assert panel.dated and panel.last_judged_day == date(2024, 6, 30)
+    close = panel.train.snapshot.max() + pd.Timedelta(days=run.study.churn.horizon_days)
+    assert close.date() <= panel.first_judged_day
+
+
+def test_a_training_window_after_the_test_snapshot_is_refused_by_the_planned_split(write_study):
+    random_company(write_study, 0, data_end="2024-07-15")
+    with pytest.raises(StudyError, match="data end 2024-07-15"):
+        rs.open("tiny").panel()
+
+
+def test_a_split_of_ones_own_is_followed(run):
+    panel = run.panel(Split((date(2024, 4, 30),), (date(2024, 5, 31),)))
+    assert panel.first_learned_day == date(2024, 4, 30)
+    assert {*panel.test.snapshot.dt.date} == {date(2024, 5, 31)}
+
+
+def test_models_may_use_the_features_that_no_finding_excludes(run):
+    features = run.features(run.panel())
+    excluded = {*features.leaks.column[features.leaks.decision == "excluded"]}
+    assert {*features.columns} - {*features.allowed} == excluded
+    assert {*features.columns} <= {*features.descriptions}
+    assert features.rows == len(run.panel().train)
+
+
+def test_a_flat_study_goes_through_the_same_objects(flat):
+    panel = flat.panel()
+    assert not flat.dated and flat.day is None and panel.split is None
+    assert "age" in flat.features(panel).columns
+
+
+def test_what_needs_dates_does_not_apply_to_a_flat_study(flat):
+    with pytest.raises(NotApplicable, match="survival curves need tables that tell time"):
+        flat.require_dates("survival curves")
+
+
+def test_without_campaigns_there_is_no_trial(run):
+    with pytest.raises(NotApplicable):
+        run.trial()
+    with pytest.raises(NotApplicable):
+        run.observational()
