@@ -21,6 +21,7 @@ from pyarrow.parquet import read_schema
 from research.batch import run as batch
 from research.data import checks, contracts, fetch, load
 from research.data.readers import shorten_error
+from research.data.remarks import describe_remarks
 from research.errors import StudyError, UsageError
 from research.features import build
 from research.panel import splits
@@ -227,13 +228,15 @@ def _check_one(study: Study) -> None:
     print(f"{study.name}: running the SQL …", file=sys.stderr)
     # these load the model libraries, which the other commands can do without
     from research.features.leakage.gate import check_panel
+    from research.features.remarks import find_remarks
     from research.models import registry
 
     tables = load.adapt(study)
     results = checks.check(tables)
     checks.require_passed(results)
     load.require_sensitive(study, tables)
-    leakage = check_panel(tables, study, _load_training_rows(study, tables))
+    train = _load_training_rows(study, tables)
+    leakage = check_panel(tables, study, train)
     registry.find_rule_column(leakage.allowed, study)
     registry.find_directions(leakage.allowed, study)
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
@@ -241,6 +244,8 @@ def _check_one(study: Study) -> None:
         f"{study.name}: {len(results)} of {len(results)} checks passed; {len(leakage.excluded)} of"
         f" {len(leakage.columns)} features excluded for target leakage; rows: {rows}"
     )
+    for sentence in describe_remarks(find_remarks(tables, study, train, leakage)):
+        print(f"{study.name}: {sentence}")
 
 
 def _load_training_rows(study: Study, tables: contracts.Tables) -> pd.DataFrame:

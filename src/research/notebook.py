@@ -21,6 +21,7 @@ from research.data.profile import facts_table
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
+from research.features.remarks import find_remarks
 from research.panel.learning import Panel
 from research.panel.splits import Split, plan_split, require_out_of_time
 from research.reporting.results import save_table
@@ -160,6 +161,10 @@ class Run:
         save_table(leakage.findings, table)
         dictionary = describe_features(self.tables, self.study)
         return Features(leakage, dictionary, len(panel.train))
+
+    def remarks(self, panel: Panel, features: Features) -> pd.DataFrame:
+        """Return what may mislead in tables that passed every check; see ``find_remarks``."""
+        return find_remarks(self.tables, self.study, panel.train, features.leakage)
 
     def trial(self) -> Any:
         """Return the customers whose arms were randomised; see ``trials.load_randomised``.

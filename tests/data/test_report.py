@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from research.data import profile, report
+from research.data.remarks import Remark, list_remarks
 
 COUNTS = pd.DataFrame({"rows": [1000, 500], "duplicates": [2, 1]})
 CHECKED = pd.DataFrame({"rows_failing": [0, 0, 7]})
@@ -41,4 +42,14 @@ def freshness(**verdicts: str) -> pd.DataFrame:
     ids=["stale and leaking", "fresh and clean", "flat"],
 )
 def test_the_verdict_counts_checks_and_names_what_is_stale_or_leaks(leaks, dated, text):
-    assert report.describe_data(COUNTS, CHECKED, dated, leaks) == text
+    assert report.describe_data(COUNTS, CHECKED, dated, leaks, list_remarks([])) == text
+
+
+def test_the_verdict_tells_the_first_remarks_and_counts_the_others():
+    told = [Remark(f"table {name}", "3 rows are odd", "look at them") for name in "abcde"]
+    remarks = list_remarks([Remark("feature x", "excluded", "leaks"), *told])
+    text = report.describe_data(COUNTS, CHECKED, freshness(), NO_LEAKS, remarks)
+    assert text.endswith(
+        "**May mislead:** table a: 3 rows are odd; look at them. table b: 3 rows are odd; look at"
+        " them. table c: 3 rows are odd; look at them. 2 more remarks are listed above."
+    )

@@ -3,12 +3,19 @@
 import pandas as pd
 
 from research.data.profile import STALE
+from research.data.remarks import describe_remarks
+
+MOST_REMARKS = 3  # told in full
 
 
 def describe_data(
-    counts: pd.DataFrame, checked: pd.DataFrame, freshness: pd.DataFrame, leaks: pd.DataFrame
+    counts: pd.DataFrame,
+    checked: pd.DataFrame,
+    freshness: pd.DataFrame,
+    leaks: pd.DataFrame,
+    remarks: pd.DataFrame,
 ) -> str:
-    """Return the verdict on the data: checks, duplicates, freshness, target leakage.
+    """Return the verdict on the data: checks, duplicates, freshness, target leakage, remarks.
 
     Parameters
     ----------
@@ -16,6 +23,7 @@ def describe_data(
     checked : see ``checks.check``
     freshness : see ``profile.freshness_table``; without rows nothing is said of it
     leaks : see ``check_leakage``
+    remarks : see ``find_remarks``; those on features that leak are told once
     """
     failed = int((checked.rows_failing > 0).sum())
     duplicates = f"{counts.duplicates.sum():,} of {counts.rows.sum():,} rows are exact duplicates."
@@ -26,6 +34,7 @@ def describe_data(
             duplicates,
             _describe_freshness(freshness),
             _describe_leaks(leaks),
+            _describe_remarks(remarks),
         )
         if sentence
     )
@@ -45,3 +54,14 @@ def _describe_leaks(leaks: pd.DataFrame) -> str:
     if excluded.empty:
         return "The leakage checks exclude no feature."
     return f"Excluded from every model for target leakage: {', '.join(excluded)}."
+
+
+def _describe_remarks(remarks: pd.DataFrame) -> str:
+    """Name what may mislead: the first remarks in full, the others by their number."""
+    others = remarks[~remarks.place.str.startswith("feature ")]
+    if others.empty:
+        return ""
+    more = len(others) - MOST_REMARKS
+    ending = f" {more} more remarks are listed above." if more > 0 else ""
+    sentences = " ".join(f"{sentence}." for sentence in describe_remarks(others[:MOST_REMARKS]))
+    return f"**May mislead:** {sentences}{ending}"
