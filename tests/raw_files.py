@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from research.data import load
 from research.errors import StudyError
 from research.study import Study
 
+EXCEL_START = pd.Timestamp("1899-12-30")  # day 0 of a workbook
 CSV = "customer_id,joined_at\na,2023-01-01\nb,2023-02-01\n"
 SNAPSHOT = "SELECT customer_id, customer_id = 'a' AS churned FROM raw_x"
 
@@ -66,6 +68,11 @@ def write_xlsx(path: Path, **sheets: list[list]) -> None:
             f' xmlns:r="{office}/officeDocument/2006/relationships"'
         )
         parts.writestr("xl/workbook.xml", f"<workbook {names}><sheets>{listed}</sheets></workbook>")
+        parts.writestr(
+            "xl/styles.xml",
+            f"<styleSheet {names}><cellXfs><xf numFmtId='0'/><xf numFmtId='14'/></cellXfs>"
+            "</styleSheet>",
+        )
         for i, rows in enumerate(sheets.values()):
             cells = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
             parts.writestr(
@@ -73,9 +80,13 @@ def write_xlsx(path: Path, **sheets: list[list]) -> None:
             )
 
 
-def _cell(value: int | str) -> str:
-    return (
-        f"<c><v>{value}</v></c>"
-        if isinstance(value, int)
-        else f'<c t="inlineStr"><is><t>{value}</t></is></c>'
-    )
+def _cell(value: bool | float | str | date | None) -> str:
+    if value is None:
+        return "<c/>"
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, date):
+        return f'<c s="1"><v>{(pd.Timestamp(value) - EXCEL_START) / pd.Timedelta(days=1)}</v></c>'
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f"<c><v>{value}</v></c>"

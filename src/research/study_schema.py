@@ -43,14 +43,15 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _option(value: Any) -> bool | int | str | list[str]:
+def _option(value: Any) -> bool | int | str | list[str] | dict[str, str]:
+    items = [*value, *value.values()] if isinstance(value, dict) else value
     if isinstance(value, bool | int | str) or (
-        isinstance(value, list) and all(isinstance(item, str) for item in value)
+        isinstance(items, list) and all(isinstance(item, str) for item in items)
     ):
         return value
     raise ValueError(
-        f"expected text, a whole number, true, false or a list of texts, got {shorten(value)};"
-        " correct the value"
+        "expected text, a whole number, true, false, a list of texts or texts by column, got"
+        f" {shorten(value)}; correct the value"
     )
 
 
@@ -65,7 +66,9 @@ class Source(Part):
     file: str
     url: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    options: dict[Name, Annotated[bool | int | str | list[str], PlainValidator(_option)]] = {}
+    options: dict[
+        Name, Annotated[bool | int | str | list[str] | dict[str, str], PlainValidator(_option)]
+    ] = {}
     sheet: str | None = None
     object: str | None = None
 

@@ -48,12 +48,10 @@ def test_options_of_a_csv_file_reach_the_reader(flat):
 def test_a_csv_file_in_another_encoding_needs_and_takes_the_option(flat):
     content = "customer_id,city\na,Zürich\nb,Bern\n".encode("latin-1")
     (fault,) = faults_of(load.adapt, flat(content=content))
-    assert fault.startswith(
-        "data/tiny/study.yml, key sources.raw_x: expected a file x.csv that DuckDB can read with"
-        " its options, got this error:"
+    assert fault == (
+        "data/tiny/study.yml, key sources.raw_x: expected x.csv in UTF-8, got the byte 0xFC in line"
+        " 2; name its encoding, for example options: {encoding: windows-1252}, or latin-1 or utf-16"
     )
-    assert "This file is not utf-8 encoded" in fault
-    assert fault.endswith("; correct the file or the options")
     assert len(read(flat(content=content, options={"encoding": "latin-1"}))) == 2
 
 
@@ -121,21 +119,21 @@ def test_an_object_that_the_rdata_file_does_not_hold_is_named_with_those_it_hold
             "x.parquet",
             (
                 "expected a file x.parquet that DuckDB can read with its options, got this error:"
-                " Invalid Input Error"
+                " Parquet magic bytes not found in footer"
             ),
         ),
         (
             "x.csv.gz",
             (
-                "expected a file x.csv.gz that DuckDB can read with its options, got this error: IO"
-                " Error: Input is not a GZIP stream"
+                "expected a file x.csv.gz that DuckDB can read with its options, got this error:"
+                " Not a gzipped file"
             ),
         ),
         (
             "x.xlsx",
             (
-                "expected a readable XLSX sheet in x.xlsx, got this error: Cannot detect file"
-                " format; correct 'sheet' or the file"
+                "expected a readable XLSX sheet in x.xlsx, got this error: File is not a zip"
+                " file; correct 'sheet' or the file"
             ),
         ),
         ("x.rda", "expected a readable RData file x.rda, got this error: "),
@@ -157,23 +155,20 @@ def test_a_sheet_that_is_not_there_or_is_empty_is_one_sentence(flat):
     for sheet, sentence in (
         (
             "Persons",
-            (
-                "expected a readable XLSX sheet in x.xlsx, got this error: Worksheet named"
-                " 'Persons' not found; correct 'sheet' or the file"
-            ),
+            ", key sheet: expected one of People, Empty, got Persons; name a sheet of x.xlsx",
         ),
         (
             "Empty",
             (
-                "expected a sheet with a header row in x.xlsx, got an empty one; correct"
-                " 'sheet' or the file"
+                ": expected a sheet with a header row in x.xlsx, got an empty row; correct 'sheet',"
+                " options.skip or the file"
             ),
         ),
     ):
         study = flat("x.xlsx", None, sheet=sheet)
         write_xlsx(study.raw / "x.xlsx", People=[["customer_id"], ["a"]], Empty=[])
         assert faults_of(load.adapt, study) == (
-            f"data/tiny/study.yml, key sources.raw_x: {sentence}",
+            f"data/tiny/study.yml, key sources.raw_x{sentence}",
         )
 
 
@@ -204,5 +199,5 @@ def test_what_is_no_file_is_one_sentence_wherever_it_is_read(flat, file, call):
 def test_an_unknown_option_is_one_sentence(flat):
     (fault,) = faults_of(load.adapt, flat(options={"nonsense": 1}))
     assert (
-        'got this error: Binder Error: Invalid named parameter "nonsense" for function read_csv'
+        'got this error: Binder Error: Invalid named parameter "nonsense" for function sniff_csv'
     ) in fault

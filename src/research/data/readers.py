@@ -2,27 +2,26 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
-from python_calamine import CalamineError
 
+from research.data import csv_files, encodings, parquet_files, workbooks
+from research.data.csv_files import quote, select_csv
+from research.data.encodings import decode
 from research.data.fetch import combine_hashes, hash_file, list_files, name_key, publish
+from research.data.parquet_files import select_parquet
+from research.data.workbooks import read_workbook
 from research.errors import StudyError
 from research.study import Study, show_path
 from research.study_schema import Source
 
 CONVERTED = {".xlsx", ".rda", ".rdata"}
-READERS = {
-    ".csv": "read_csv",
-    ".tsv": "read_csv",
-    ".txt": "read_csv",
-    ".gz": "read_csv",
-    ".parquet": "read_parquet",
-}
+TEXTS = {".csv", ".tsv", ".txt", ".gz"}
 PLAIN_TYPES = {
     "TIMESTAMP_NS": "TIMESTAMP",
     "TIME": "VARCHAR",
@@ -32,21 +31,30 @@ PLAIN_TYPES = {
 
 
 def describe_reader(study: Study, name: str, source: Source) -> str:
-    """Return the call by which DuckDB reads a source's files with the study's options."""
+    """Return the relation by which DuckDB reads a source's files with the study's options.
+
+    Raises
+    ------
+    StudyError
+        If a file can't be read, or not with certainty.
+    """
     paths = list_files(study, name, source)
     suffix = Path(source.file).suffix.lower()
-    if suffix in CONVERTED:
-        _require_one(study, name, source, paths)
-        paths, suffix = [_convert(study, name, source, paths[0])], ".parquet"
-    reader = READERS.get(suffix)
-    if reader is None:
-        raise StudyError(
-            f"{name_key(study, name)}: expected a CSV, Parquet, XLSX or RData file, got"
-            f" '{source.file}'; convert it to one of these formats"
-        )
-    files = "[" + ", ".join(quote(str(path)) for path in paths) + "]"
-    options = [f"{key} = {_literal(value)}" for key, value in source.options.items()]
-    return f"{reader}({', '.join([files, *options])})"
+    try:
+        if suffix in TEXTS:
+            return select_csv(study, name, source, decode(study, name, source, paths))
+        if suffix in CONVERTED:
+            _require_one(study, name, source, paths)
+            plain = source.model_copy(update={"options": {}})
+            return select_parquet(study, name, plain, [_convert(study, name, source, paths[0])])
+        if suffix == ".parquet":
+            return select_parquet(study, name, source, paths)
+    except (duckdb.Error, OSError, ValueError) as error:  # pyarrow's are of the last two kinds
+        raise StudyError(describe_unreadable(study, name, source, error)) from None
+    raise StudyError(
+        f"{name_key(study, name)}: expected a CSV, Parquet, XLSX or RData file, got"
+        f" '{source.file}'; convert it to one of these formats"
+    )
 
 
 def list_parquet(study: Study, name: str, source: Source) -> list[Path]:
@@ -81,7 +89,7 @@ def _is_plain(path: Path) -> bool:
 def _copy_plain(study: Study, name: str, source: Source, paths: list[Path]) -> Path:
     """Write all files of a source as one Parquet file named after their bytes and options."""
     files = combine_hashes({str(path): hash_file(path) for path in paths})
-    version = _hash_text(f"{files} {source.model_dump_json()} {PLAIN_TYPES}")
+    version = _hash_text(f"{files} {source.model_dump_json()} {_hash_rules()}")
     # in a hidden folder, not a hidden file: Spark overlooks files that begin with a dot
     copy = study.raw / ".plain" / f"{name}-{version}.parquet"
     if copy.exists():
@@ -120,34 +128,24 @@ def _require_one(study: Study, name: str, source: Source, paths: list[Path]) -> 
 
 def _convert(study: Study, name: str, source: Source, path: Path) -> Path:
     """Convert an XLSX sheet or an RData object to Parquet once per version of the file."""
-    version = _hash_text(f"{hash_file(path)} {source.sheet} {source.object}")
+    version = _hash_text(f"{hash_file(path)} {source.model_dump_json()} {_hash_rules()}")
     copy = study.raw / f".{name}-{version}.parquet"
     if not copy.exists():
-        read = _read_xlsx if path.suffix.lower() == ".xlsx" else _read_rdata
-        frame = read(study, name, source, path)
-        publish(copy, lambda scratch: frame.to_parquet(scratch, index=False))
+        if path.suffix.lower() == ".xlsx":
+            table = read_workbook(study, name, source, path)
+        else:
+            frame = _read_rdata(study, name, source, path)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+        publish(copy, lambda scratch: pq.write_table(table, scratch))
     return copy
 
 
-def _read_xlsx(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_excel(path, sheet_name=source.sheet or 0, engine="calamine")
-    except (CalamineError, BadZipFile, ValueError, OSError) as error:
-        raise StudyError(
-            f"{name_key(study, name)}: expected a readable XLSX sheet in {source.file}, got this"
-            f" error: {error}; correct 'sheet' or the file"
-        ) from None
-    if frame.columns.empty:
-        raise StudyError(
-            f"{name_key(study, name)}: expected a sheet with a header row in {source.file}, got"
-            " an empty one; correct 'sheet' or the file"
-        )
-    mixed = [
-        column
-        for column in frame
-        if pd.api.types.infer_dtype(frame[column], skipna=True).startswith("mixed")
-    ]
-    return frame.astype(dict.fromkeys(mixed, "string"))
+@lru_cache
+def _hash_rules() -> str:
+    """Return one hash of the modules that read files: other rules, other copies."""
+    modules = (csv_files, encodings, parquet_files, workbooks)
+    paths = [Path(__file__), *(Path(module.__file__) for module in modules)]
+    return combine_hashes({path.name: hash_file(path) for path in paths})
 
 
 def _read_rdata(study: Study, name: str, source: Source, path: Path) -> pd.DataFrame:
@@ -204,14 +202,3 @@ def read_sql(path: Path) -> str:
 def shorten_error(error: Exception) -> str:
     """Return DuckDB's message in one line, without its quote of the query and of CSV settings."""
     return " ".join(re.split(r"LINE 1:|\n\s*file = ", str(error))[0].split())
-
-
-def quote(text: str) -> str:
-    """Return a text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _literal(value: bool | int | str | list[str]) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(quote(item) for item in value) + "]"
-    return quote(value) if isinstance(value, str) else str(value).lower()
