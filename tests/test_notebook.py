@@ -79,7 +79,7 @@ def test_a_flat_study_goes_through_the_same_objects(flat):
 
 
 def test_what_needs_dates_does_not_apply_to_a_flat_study(flat):
-    with pytest.raises(NotApplicable, match="survival curves need tables that tell time"):
+    with pytest.raises(NotApplicable, match="survival curves need dated tables"):
         flat.require_dates("survival curves")
 
 

@@ -120,8 +120,8 @@ class Run:
         """
         if not self.dated:
             raise NotApplicable(
-                f"the study {self.study.name} is one snapshot without dates; {what} need tables"
-                " that tell time"
+                f"the study {self.study.name} is one snapshot without dates; {what} need dated"
+                " tables"
             )
 
     def panel(self, split: Split | None = None) -> Panel:

@@ -232,8 +232,8 @@ def _join_groups(
     without = int((rows._merge == "left_only").sum())
     if without:
         raise StudyError(
-            f"expected the group of every customer judged, got {without} rows without; give groups"
-            " for all rows of predictions"
+            f"expected the group of every customer judged, got {without} rows without one; give"
+            " it for all rows of predictions"
         )
     left = rows.left_in_lead.astype(bool) if "left_in_lead" in rows else False
     return rows.drop(columns="_merge").assign(

@@ -174,7 +174,7 @@ def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     rows = _clip_ratios(ratios)
     if rows.empty:
-        return draw_sentence("No ratio is shown to change over time.", ax)
+        return draw_sentence("No ratio changes significantly over time.", ax)
     ax, named = get_axes(ax), rows.column.str.rsplit(", ", n=1)
     levels = named.str[0].str.split(": ", n=1).str[-1].map(_shorten)
     rows = rows.assign(period=named.str[1], level=levels)

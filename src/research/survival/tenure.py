@@ -309,7 +309,8 @@ def tabulate_curves(tenures: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Da
     if not any(len(table) for table in tables):
         raise StudyError(
             f"expected at least {MIN_AT_RISK} customers observed from a common tenure on, got"
-            f" {len(tenures)} tenures without; check the dates, or the duration of a flat study"
+            f" {len(tenures)} tenures that never have so many; check the dates, or the duration of"
+            " a flat study"
         )
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[CURVES]
 

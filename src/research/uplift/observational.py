@@ -140,7 +140,7 @@ def _require_features(trial: Trial, name: str) -> None:
     if not trial.features:
         raise StudyError(
             f"{name}: expected features that were known before the arms were chosen, got none;"
-            " without them nothing can be adjusted for"
+            " add attributes or events to adjust for"
         )
 
 
