@@ -8,7 +8,8 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 >>> features = run.features(panel)  # doctest: +SKIP
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -41,11 +42,13 @@ class Features:
     leakage : the columns that were checked, and the findings
     dictionary : one row per feature, see ``describe_features``
     rows : training rows that were checked
+    excluded : further features that models may not use, see ``without``
     """
 
     leakage: Leakage
     dictionary: pd.DataFrame
     rows: int
+    excluded: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -55,7 +58,11 @@ class Features:
     @property
     def allowed(self) -> list[str]:
         """Return the features that models may use."""
-        return self.leakage.allowed
+        return [name for name in self.leakage.allowed if name not in self.excluded]
+
+    def without(self, names: Iterable[str]) -> "Features":
+        """Return the same features, of which models may not use those named either."""
+        return replace(self, excluded=(*self.excluded, *names))
 
     @property
     def leaks(self) -> pd.DataFrame:
