@@ -29,6 +29,10 @@ class NotApplicable(Exception):
     """A question that a study's tables can't answer; the batch reports it with its sentence."""
 
 
+class WrongForm(ValueError):
+    """A text of another form than expected, for validators; its message is that form in words."""
+
+
 ANYTHING = "<name>"  # stands for a key that the user chooses
 WHOLE, NUMBER, DAY = "a whole number", "a number", "a day such as 2025-06-30"
 REQUIREMENTS = {
@@ -111,7 +115,7 @@ def _sentences(file: str, model: type[BaseModel], fault: Any) -> list[str]:
         return [f"{place}: expected a known key, got '{keys[-1]}'{advice}"]
     if fault["type"] == "missing":
         return [f"{place}: expected this key, but it is missing; add it"]
-    if fault["type"] == "value_error":
+    if fault["type"] == "value_error" and not isinstance(fault["ctx"]["error"], WrongForm):
         return [f"{place}: {line}" for line in str(fault["ctx"]["error"]).split("\n")]
     of_key = fault["type"] == "invalid_key" or fault["loc"][-1:] == ("[key]",)
     wrong = "key" if of_key else "value"
@@ -126,6 +130,8 @@ def _describe_found(fault: Any) -> str:
 
 
 def _describe_requirement(fault: Any) -> str:
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
     context = {
         name: f"{value:,.10g}" if isinstance(value, float) else value
         for name, value in fault.get("ctx", {}).items()

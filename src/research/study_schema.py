@@ -12,9 +12,8 @@ from pydantic import (
     PlainValidator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from research.errors import shorten
+from research.errors import WrongForm, shorten
 
 TABLES = (  # a record for each, in this order, stands in data/contracts.py
     "customers",
@@ -50,7 +49,7 @@ def require_form(pattern: str, words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise PydanticCustomError("wrong_form", words)
+            raise WrongForm(words)
         return text
 
     return AfterValidator(check)
