@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -111,9 +112,23 @@ def write_results(path: Path, kept: dict[str, dict]) -> None:
                 *(_row(row) for row in section["rows"]),
             ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
+    publish(path, lines)
+
+
+def publish(path: Path, lines: list[str]) -> None:
+    """Write a file of Markdown with prose of at most 100 columns: the whole file, or nothing."""
     partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n")
+    partial.write_text("\n".join(map(wrap_prose, "\n".join(lines).split("\n"))) + "\n")
     partial.replace(path)
+
+
+def wrap_prose(line: str) -> str:
+    """Return a paragraph or an entry of a list in lines of at most 100 columns; tables stay."""
+    if line.startswith(("|", "#")):
+        return line
+    indent = "  " if line.startswith("- ") else ""
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(line, 100, subsequent_indent=indent, **whole)
 
 
 def _row(cells: tuple[str, ...]) -> str:

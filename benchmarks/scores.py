@@ -21,7 +21,7 @@ import numpy as np
 import score_sections
 import survival_tasks
 import tasks
-from bench import describe_machine, keep
+from bench import describe_machine, keep, publish
 from measure import Failed, Runner, compare, middle
 from sections import Section, judge, show
 
@@ -223,9 +223,7 @@ def write_scores(path: Path, kept: dict[str, dict]) -> None:
                 *(f"| {' | '.join(row)} |" for row in section["rows"]),
             ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n")
-    partial.replace(path)
+    publish(path, lines)
 
 
 def describe_run(began: datetime, load: float, peers: dict[str, str]) -> str:

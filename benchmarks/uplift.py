@@ -20,7 +20,7 @@ from pathlib import Path
 import uplift_halves
 import uplift_placebo
 import uplift_profit
-from bench import keep
+from bench import keep, publish
 from scores import describe_run, make_environment
 from sections import Section
 from uplift_companies import DIFFERING, GENERATED
@@ -148,9 +148,7 @@ def write_uplift(path: Path, kept: dict[str, dict]) -> None:
                 *(f"| {' | '.join(row)} |" for row in section["rows"]),
             ]
         lines += ["", *(f"- {remark}" for remark in (*section["remarks"], section["facts"]))]
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n")
-    partial.replace(path)
+    publish(path, lines)
 
 
 def list_versions() -> dict[str, str]:

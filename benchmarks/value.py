@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bench import describe_machine, describe_versions
+from bench import describe_machine, describe_versions, publish
 from sections import judge
 
 from research.models.clv import pareto_nbd
@@ -129,9 +129,7 @@ def write_results(path: Path, customers: int, facts: dict, about: str) -> None:
         "",
         f"- {about}",
     ]
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n")
-    partial.replace(path)
+    publish(path, lines)
 
 
 def main() -> None:

@@ -330,13 +330,14 @@ def test_dates_beyond_the_data_are_one_sentence_and_earlier_results_stay(
         (
             ["--horizon-days", "10000000000"],
             (
-                "expected horizon_days between 0 and 36500, got 10000000000; choose a value in that"
-                " range"
+                "expected a number of horizon_days between 0 and 36500, got 10000000000; choose a"
+                " value in that range"
             ),
         ),
         (
             ["--lead-days", "-2"],
-            "expected lead_days between -1 and 36500, got -2; choose a value in that range",
+            "expected a number of lead_days between -1 and 36500, got -2; choose a value in that"
+            " range",
         ),
     ],
 )

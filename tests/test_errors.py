@@ -2,13 +2,17 @@
 
 import pickle
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from research.errors import StudyError, UsageError, describe_faults, shorten, suggest_key
 from research.study import Study
+
+OPTION_OR_KEY = (
+    "; put it under 'options', remove it or use one of file, url, sha256, options, sheet, object"
+)
 
 
 class Part(BaseModel):
@@ -95,7 +99,7 @@ def test_a_long_value_is_cut_and_a_day_is_shown_as_a_day():
         (
             {"others": {"mine": {"door": "open"}}},
             "others.mine.door",
-            ", which belongs at the top level; move it there",
+            ", which belongs at the top level; move it there or remove it",
         ),
         (
             {"others": {"mine": {"sail": 2}}},
@@ -107,7 +111,7 @@ def test_a_long_value_is_cut_and_a_day_is_shown_as_a_day():
             "diameter",
             ", which belongs under 'best.wheels.<name>' or 'best.spare' or 'best.pair.<name>' or"
             " 'others.<name>.wheels.<name>' or 'others.<name>.spare' or"
-            " 'others.<name>.pair.<name>'; move it there",
+            " 'others.<name>.pair.<name>'; move it to one of them or remove it",
         ),
         (
             {"zzz": 3},
@@ -144,12 +148,45 @@ def test_each_alternative_of_a_part_suggests_its_own_keys():
             {"others": {"mine": {"wheels": 4}}},
             "key others.mine.wheels: expected a list, got 4; correct the value",
         ),
-        ({3: "x"}, "key 3: expected a key that is text, got 3; correct the value"),
+        ({3: "x"}, "key 3: expected a key that is text, got 3; correct the key"),
     ],
 )
 def test_a_wrong_value_is_told_what_would_be_right(content, sentence):
     (fault,) = faults_of(Garage, content)
     assert fault.startswith(f"garage.yml, {sentence}")
+
+
+def test_a_mistyped_key_is_not_called_missing_too():
+    class Lock(Part):
+        number: int
+        maker: str
+
+    class Locked(Part):
+        lock: Lock
+
+    faults = faults_of(Locked, {"lock": {"numbr": 3}})
+    assert faults == [
+        "garage.yml, key lock.maker: expected this key, but it is missing; add it",
+        "garage.yml, key lock.numbr: expected a known key, got 'numbr'; did you mean 'number'?",
+    ]
+
+
+def test_a_fault_of_a_key_says_to_correct_the_key_and_no_value_is_nothing():
+    class Named(Part):
+        sizes: dict[Literal["small", "large"], int] = {}
+        parts: Annotated[list[str], Field(min_length=1, max_length=2)] = ["x"]
+        words: Annotated[str, Field(min_length=1)] = "x"
+
+    content = {"sizes": {"middle": 1}, "parts": [], "words": ""}
+    assert faults_of(Named, content) == [
+        "garage.yml, key sizes.middle: expected 'small' or 'large', got 'middle'; correct the key",
+        "garage.yml, key parts: expected at least 1 entry, got []; correct the value",
+        "garage.yml, key words: expected a text, got an empty one; correct the value",
+    ]
+    assert faults_of(Named, {"sizes": None, "parts": ["a", "b", "c"]}) == [
+        "garage.yml, key sizes: expected keys with values, got nothing; correct the value",
+        "garage.yml, key parts: expected at most 2 entries, got ['a', 'b', 'c']; correct the value",
+    ]
 
 
 def test_a_requirement_without_words_of_ours_keeps_those_of_the_validator():
@@ -175,12 +212,29 @@ def test_a_requirement_without_words_of_ours_keeps_those_of_the_validator():
         (("experiment", "outcome"), "; did you mean 'outcomes'?"),
         (("economics", "discount"), "; did you mean 'discount_rate'?"),
         (("economics", "arms", "mail", "offer_costs"), "; did you mean 'offer_cost'?"),
-        (("horizon_days",), ", which belongs under 'churn'; move it there"),
-        (("lifecycle", "horizon_days"), ", which belongs under 'churn'; move it there"),
-        (("engine", "file"), ", which belongs under 'sources.<name>'; move it there"),
-        (("churn", "sensitive"), ", which belongs at the top level; move it there"),
-        (("leaks", "last"), ", which belongs under 'snapshots' or 'lifecycle'; move it there"),
-        (("features", "kind"), ", which belongs at the top level or under 'engine'; move it there"),
+        (("horizon_days",), ", which belongs under 'churn'; move it there or remove it"),
+        (
+            ("lifecycle", "horizon_days"),
+            ", which belongs under 'churn'; move it there or remove it",
+        ),
+        (("engine", "file"), ", which belongs under 'sources.<name>'; move it there or remove it"),
+        (("sources", "raw_x", "path"), OPTION_OR_KEY),
+        (("sources", "raw_x", "delim"), OPTION_OR_KEY),
+        (
+            ("sources", "raw_x", "kind"),
+            ", which belongs at the top level or under 'engine'; move it to one of them or remove"
+            " it",
+        ),
+        (("churn", "sensitive"), ", which belongs at the top level; move it there or remove it"),
+        (
+            ("leaks", "last"),
+            ", which belongs under 'snapshots' or 'lifecycle'; move it to one of them or remove it",
+        ),
+        (
+            ("features", "kind"),
+            ", which belongs at the top level or under 'engine'; move it to one of them or remove"
+            " it",
+        ),
         (
             ("churn", "xyzzy"),
             "; remove it or use one of horizon_days, lead_days, active_days, inactive_days",

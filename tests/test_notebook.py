@@ -72,6 +72,14 @@ def test_models_may_use_the_features_that_no_finding_excludes(run):
     assert features.rows == len(run.panel().train)
 
 
+def test_an_analysis_can_leave_further_features_out(run):
+    features = run.features(run.panel())
+    first, *others = features.allowed
+    assert features.without([first]).allowed == others
+    assert features.without([first]).without(others).allowed == []
+    assert features.without([first]).columns == features.columns
+
+
 def test_a_flat_study_goes_through_the_same_objects(flat):
     panel = flat.panel()
     assert not flat.dated and flat.day is None and panel.split is None
@@ -79,7 +87,7 @@ def test_a_flat_study_goes_through_the_same_objects(flat):
 
 
 def test_what_needs_dates_does_not_apply_to_a_flat_study(flat):
-    with pytest.raises(NotApplicable, match="survival curves need tables that tell time"):
+    with pytest.raises(NotApplicable, match="survival curves need dated tables"):
         flat.require_dates("survival curves")
 
 

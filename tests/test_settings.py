@@ -15,8 +15,8 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
         with pytest.raises(
             UsageError,
             match=(
-                f"expected {name} between {low} and {high}, got {value}; choose a value in that"
-                " range"
+                f"expected a .*{name}.* between {low} and {high}, got {value}; choose a"
+                " value in that range"
             ),
         ):
             require_settings(**{name: value})
@@ -26,6 +26,20 @@ def test_the_ends_of_a_range_are_inside_and_the_next_values_are_not(name):
 def test_a_snapshot_is_a_day_written_out(day):
     with pytest.raises(UsageError, match="expected a snapshot in the form 2025-06-30"):
         require_settings(snapshot=day)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"seed": -1}, "a seed"),
+        ({"budget": -2}, "a budget"),
+        ({"planned": -1}, "a number of planned customers"),
+        ({"folds": 0}, "a number of folds"),
+    ],
+)
+def test_a_fault_names_the_value_in_words(value, words):
+    with pytest.raises(UsageError, match=f"^expected {words} between "):
+        require_settings(**value)
 
 
 def test_all_faults_come_at_once_and_other_names_pass():

@@ -29,6 +29,10 @@ class NotApplicable(Exception):
     """A question that a study's tables can't answer; the batch reports it with its sentence."""
 
 
+class WrongForm(ValueError):
+    """A text of another form than expected, for validators; its message is that form in words."""
+
+
 ANYTHING = "<name>"  # stands for a key that the user chooses
 WHOLE, NUMBER, DAY = "a whole number", "a number", "a day such as 2025-06-30"
 REQUIREMENTS = {
@@ -51,10 +55,9 @@ REQUIREMENTS = {
     "model_type": "keys with values",
     "invalid_key": "a key that is text",
     "literal_error": "{expected}",
-    "string_pattern_mismatch": "text that matches the pattern '{pattern}'",
-    "string_too_short": "text of at least {min_length} character",
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
+    "string_too_short": "a text",
+    "too_short": "at least {min_length} entry",
+    "too_long": "at most {max_length} entries",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",
@@ -64,6 +67,8 @@ REQUIREMENTS_OF_DAYS = {
     "greater_than_equal": "{ge} or a later day",
     "less_than_equal": "{le} or an earlier day",
 }
+FREE_KEYS = "options"  # a key of a part under which any further keys may stand
+SIMILAR_ELSEWHERE = 0.8  # how similar a key of another part must be to be suggested
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -85,9 +90,21 @@ def describe_faults(file: str, model: type[BaseModel], error: ValidationError) -
     Returns
     -------
     list of str
-        Each with file and key, what was expected, the value found, and what to do.
+        Each with file and key, what was expected, the value found, and what to do. A key that is
+        only mistyped is not called missing too.
     """
-    return [sentence for fault in error.errors() for sentence in _sentences(file, model, fault)]
+    faults = error.errors()
+    mistyped = {
+        (*fault["loc"][:-1], _find_similar(model, fault["loc"]))
+        for fault in faults
+        if fault["type"] == "extra_forbidden"
+    }
+    return [
+        sentence
+        for fault in faults
+        if fault["type"] != "missing" or tuple(fault["loc"]) not in mistyped
+        for sentence in _sentences(file, model, fault)
+    ]
 
 
 def _sentences(file: str, model: type[BaseModel], fault: Any) -> list[str]:
@@ -98,13 +115,23 @@ def _sentences(file: str, model: type[BaseModel], fault: Any) -> list[str]:
         return [f"{place}: expected a known key, got '{keys[-1]}'{advice}"]
     if fault["type"] == "missing":
         return [f"{place}: expected this key, but it is missing; add it"]
-    if fault["type"] == "value_error":
+    if fault["type"] == "value_error" and not isinstance(fault["ctx"]["error"], WrongForm):
         return [f"{place}: {line}" for line in str(fault["ctx"]["error"]).split("\n")]
-    expected = _describe_requirement(fault)
-    return [f"{place}: expected {expected}, got {shorten(fault['input'])}; correct the value"]
+    of_key = fault["type"] == "invalid_key" or fault["loc"][-1:] == ("[key]",)
+    wrong = "key" if of_key else "value"
+    expected, found = _describe_requirement(fault), _describe_found(fault)
+    return [f"{place}: expected {expected}, got {found}; correct the {wrong}"]
+
+
+def _describe_found(fault: Any) -> str:
+    if fault["type"] == "string_too_short":
+        return "an empty one"
+    return "nothing" if fault["input"] is None else shorten(fault["input"])
 
 
 def _describe_requirement(fault: Any) -> str:
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
     context = {
         name: f"{value:,.10g}" if isinstance(value, float) else value
         for name, value in fault.get("ctx", {}).items()
@@ -128,32 +155,46 @@ def suggest_key(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
     -------
     str
         The part in which the key belongs; else the most similar key of the same part, then of
-        another one; else all keys of the same part.
+        another one; else all keys of the same part, and that under which any keys may stand.
     """
-    *way, key = loc
-    known = list(
-        dict.fromkeys(key for part in _find_parts(model, way) for key in part.model_fields)
-    )
-    homes = _list_homes(model)
+    *_, key = loc
+    homes, known = _list_homes(model), _list_known(model, loc)
     if key in homes:
-        return f", which belongs {homes[key]}; move it there"
-    if close := difflib.get_close_matches(str(key), known, n=1):
-        return f"; did you mean '{close[0]}'?"
-    if close := difflib.get_close_matches(str(key), homes, n=1):
-        return f"; did you mean '{close[0]}' {homes[close[0]]}?"
-    return f"; remove it or use one of {', '.join(known)}"
+        goal = "there" if len(homes[key]) == 1 else "to one of them"
+        return f", which belongs {_name_homes(homes[key])}; move it {goal} or remove it"
+    if similar := _find_similar(model, loc):
+        return f"; did you mean '{similar}'?"
+    if close := difflib.get_close_matches(str(key), homes, n=1, cutoff=SIMILAR_ELSEWHERE):
+        return f"; did you mean '{close[0]}' {_name_homes(homes[close[0]])}?"
+    advice = f"put it under '{FREE_KEYS}', remove it" if FREE_KEYS in known else "remove it"
+    return f"; {advice} or use one of {', '.join(known)}"
 
 
-def _list_homes(model: type[BaseModel]) -> dict[str, str]:
-    """Return for every key of a model the parts that have it, as a sentence names them."""
+def _find_similar(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:
+    """Return the key of the same part that a mistyped key most likely stands for."""
+    key = str(loc[-1])
+    if key in _list_homes(model):
+        return None
+    return next(iter(difflib.get_close_matches(key, _list_known(model, loc), n=1)), None)
+
+
+def _list_known(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the part that a key stands in."""
+    parts = _find_parts(model, [*loc[:-1]])
+    return [*dict.fromkeys(key for part in parts for key in part.model_fields)]
+
+
+def _list_homes(model: type[BaseModel]) -> dict[str, list[str]]:
+    """Return for every key of a model the parts that have it."""
     homes: dict[str, list[str]] = {}
     for name, part in _list_parts(model):
         for key in part.model_fields:
             homes.setdefault(key, []).append(name)
-    return {key: _name_homes(names) for key, names in homes.items()}
+    return homes
 
 
 def _name_homes(names: list[str]) -> str:
+    """Return the parts as a sentence names them."""
     below = " or ".join(f"'{name}'" for name in names if name)
     places = ["at the top level"] if "" in names else []
     return " or ".join([*places, f"under {below}"] if below else places)

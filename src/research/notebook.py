@@ -8,7 +8,8 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 >>> features = run.features(panel)  # doctest: +SKIP
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -42,11 +43,13 @@ class Features:
     leakage : the columns that were checked, and the findings
     dictionary : one row per feature, see ``describe_features``
     rows : training rows that were checked
+    excluded : further features that models may not use, see ``without``
     """
 
     leakage: Leakage
     dictionary: pd.DataFrame
     rows: int
+    excluded: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -56,7 +59,11 @@ class Features:
     @property
     def allowed(self) -> list[str]:
         """Return the features that models may use."""
-        return self.leakage.allowed
+        return [name for name in self.leakage.allowed if name not in self.excluded]
+
+    def without(self, names: Iterable[str]) -> "Features":
+        """Return the same features, of which models may not use those named either."""
+        return replace(self, excluded=(*self.excluded, *names))
 
     @property
     def leaks(self) -> pd.DataFrame:
@@ -121,8 +128,8 @@ class Run:
         """
         if not self.dated:
             raise NotApplicable(
-                f"the study {self.study.name} is one snapshot without dates; {what} need tables"
-                " that tell time"
+                f"the study {self.study.name} is one snapshot without dates; {what} need dated"
+                " tables"
             )
 
     def panel(self, split: Split | None = None) -> Panel:

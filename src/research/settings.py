@@ -1,9 +1,8 @@
 """The ranges of the parameters of notebooks and commands: one for each name."""
 
-import re
 from typing import Any
 
-from research.errors import UsageError
+from research.errors import ISO_DAY, UsageError
 
 RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
@@ -21,7 +20,12 @@ RANGES: dict[str, tuple[int, int]] = {
     "lead_days": (-1, 36_500),
     "horizon_days": (0, 36_500),
 }
-DAY = re.compile(r"\d{4}-\d\d-\d\d")
+KINDS = {
+    "seed": "a seed",
+    "capacity": "a capacity",
+    "budget": "a budget",
+    "planned": "a number of planned customers",
+}  # what a value is; of any other name it is a number of that name
 
 
 def require_settings(**values: Any) -> None:
@@ -38,7 +42,7 @@ def require_settings(**values: Any) -> None:
         if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]
     ]
     day = values.get("snapshot")
-    if day and not DAY.fullmatch(str(day)):
+    if day and not ISO_DAY.fullmatch(str(day)):
         faults.append(
             f"expected a snapshot in the form 2025-06-30, got '{day}'; write year, month and day"
         )
@@ -48,4 +52,5 @@ def require_settings(**values: Any) -> None:
 
 def _sentence(name: str, value: Any) -> str:
     low, high = RANGES[name]
-    return f"expected {name} between {low} and {high}, got {value}; choose a value in that range"
+    kind = KINDS.get(name, f"a number of {name}")
+    return f"expected {kind} between {low} and {high}, got {value}; choose a value in that range"

@@ -1,11 +1,19 @@
 """The parts of study.yml: which keys there are, what they mean, and what values they take."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
-from research.errors import shorten
+from research.errors import WrongForm, shorten
 
 TABLES = (  # a record for each, in this order, stands in data/contracts.py
     "customers",
@@ -34,7 +42,25 @@ STAGES = ("introduction", "growth", "maturity", "decline", "gone", "won back")
 CENTURY_DAYS = 36_500
 Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def require_form(pattern: str, words: str) -> AfterValidator:
+    """Refuse texts that a pattern doesn't match as a whole; the fault names the form in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise WrongForm(words)
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    require_form(
+        "[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores, no digit first"
+    ),
+]
 
 
 class Part(BaseModel):
@@ -55,6 +81,9 @@ def _option(value: Any) -> bool | int | str | list[str] | dict[str, str]:
     )
 
 
+DIGEST = "64 hexadecimal digits in lower case"
+
+
 class Source(Part):
     """One raw file, which the study's SQL reads by its key in ``sources``.
 
@@ -65,7 +94,7 @@ class Source(Part):
 
     file: str
     url: str | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, require_form("[0-9a-f]{64}", DIGEST)] | None = None
     options: dict[
         Name, Annotated[bool | int | str | list[str] | dict[str, str], PlainValidator(_option)]
     ] = {}
@@ -87,6 +116,7 @@ ENGINE_KEYS = {
     "spark": ("master", "options"),
     "warehouse": ("url",),
 }  # which keys belong to which kind
+ADDRESS = "an address such as postgres://user@host/database"
 
 
 class Engine(Part):
@@ -103,7 +133,7 @@ class Engine(Part):
     threads: Annotated[int, Field(ge=1)] | None = None
     master: str | None = None
     options: dict[str, bool | int | float | str] = {}
-    url: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+]*://")] | None = None
+    url: Annotated[str, require_form("[a-z][a-z0-9+]*://.*", ADDRESS)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -241,6 +271,7 @@ Shape = Annotated[
     float, Field(gt=1, le=1e6, allow_inf_nan=False)
 ]  # both above 1: one peak, between nobody and everybody
 Portion = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+CURRENCY = "a currency code of three capitals such as EUR"
 PRICES = ("margin_per_customer", "offer_cost", "contact_cost")
 OUTCOMES = ("kept", "outcome", "value")  # of an experiment; the first is primary unless given
 
@@ -294,7 +325,7 @@ class Economics(Part):
     counted. ``fee_column``: in a flat study, the column with the monthly fee.
     """
 
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, require_form("[A-Z]{3}", CURRENCY)]
     capacity: Annotated[int, Field(ge=1)]
     margin_per_customer: Money | None = None
     offer_cost: Money | None = None

@@ -90,5 +90,7 @@ def test_text_that_is_no_value_of_the_type_is_refused_with_an_example(text):
 
 def test_a_value_outside_the_range_of_its_name_is_refused():
     parameter = notebooks.Parameter(int, "int", 5)
-    with pytest.raises(UsageError, match="--set: expected folds between 2 and 100, got 1"):
+    with pytest.raises(
+        UsageError, match="--set: expected a number of folds between 2 and 100, got 1"
+    ):
         notebooks.check_value("--set", "folds", 1, parameter)

@@ -78,7 +78,7 @@ def test_settings_are_added_to_the_default_run_of_the_plan_and_name_the_run(fres
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("notebooks: [10_data]\nstudys: {}\n", "key studies: expected"),
+        ("notebooks: [10_data]\nstudys: {}\n", "key studys: expected"),
         ("notebooks: []\nstudies: {}\n", "key notebooks: expected"),
         (
             "notebooks: [10_date]\nstudies: {alpha: {}}\n",

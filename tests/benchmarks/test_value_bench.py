@@ -23,3 +23,14 @@ def test_drawn_histories_are_accepted_and_their_fit_is_near_the_truth(tmp_path):
     )
     text = (tmp_path / "VALUE.md").read_text()
     assert "| 59.9 | under 60 | met |" in text and "| 2.10 | under 2 | **missed** |" in text
+
+
+def test_prose_of_a_written_file_is_at_most_100_columns_wide_and_tables_stay(tmp_path):
+    import bench
+
+    words = "word " * 40
+    bench.publish(tmp_path / "X.md", ["# X", "", words, f"| {words} |", "", f"- {words}"])
+    lines = (tmp_path / "X.md").read_text().splitlines()
+    assert [line for line in lines if len(line) > 100] == [f"| {words} |"]
+    assert lines[-1].startswith("  word") and lines[0] == "# X"
+    assert " ".join(" ".join(lines).split()).count("word") == 3 * 40

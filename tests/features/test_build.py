@@ -252,8 +252,8 @@ def test_attributes_are_never_filled_and_never_replace_a_feature(write_study, he
     with pytest.raises(
         StudyError,
         match=(
-            "expected attributes named unlike the features of other tables, got plan; rename"
-            " them in customers.sql"
+            "expected attributes whose names differ from those of other tables' features, got"
+            " plan; rename them in customers.sql"
         ),
     ):
         build(write_study, tables)
@@ -306,7 +306,7 @@ def test_an_attribute_that_differs_from_a_feature_by_capitals_alone_is_refused(w
     tables["customers"]["Plan"] = "gold"
     with pytest.raises(
         StudyError,
-        match="expected attributes named unlike the features of other tables, got plan",
+        match="attributes whose names differ from those of other tables' features, got plan",
     ):
         build(write_study, tables)
 

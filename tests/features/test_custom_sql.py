@@ -139,11 +139,11 @@ def test_columns_that_are_no_features_are_refused(build, query):
         ),
         (
             "SELECT customer_id FROM customers",
-            "expected a column per feature beside customer_id, got none; add one",
+            "expected a column per feature besides customer_id, got none; add one",
         ),
         (
             "SELECT NULL::VARCHAR AS customer_id, 1 AS n FROM customers",
-            "expected a customer_id in every row, got . rows without; leave them out",
+            "expected a customer_id in every row, got . rows without one; leave them out",
         ),
         (
             "SELECT 'x' || customer_id AS customer_id, 1 AS n FROM customers",

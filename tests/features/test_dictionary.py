@@ -211,7 +211,7 @@ def test_a_source_is_summed_up_in_a_row_that_names_the_windows_beyond_its_histor
     }
     assert table.too_long[1] == ""
     said = dictionary.explain_short_history(table, T)
-    assert "usage has 122 days, windows of 123, 365 days hold no more" in said
+    assert "usage has 122 days, windows of 123, 365 days contain no more" in said
     assert dictionary.explain_short_history(table[1:], date(2024, 6, 30)).startswith(
         "No window looks back further"
     )

@@ -16,7 +16,7 @@ def test_targets_of_unknown_indicators_are_refused_in_one_sentence(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            r"key lifecycle\.targets: expected names among customer_churn_rate, .*; got"
+            r"key lifecycle\.targets: expected names among customer_churn_rate, .*, got"
             r" 'churn', 'csatt'; correct"
         ),
     ) as error:

@@ -510,7 +510,7 @@ def test_misspelt_and_sensitive_segments_are_refused_in_one_sentence(write_study
     with pytest.raises(
         StudyError,
         match=(
-            r"key lifecycle\.segments: expected columns among region, plan .*; got 'regoin',"
+            r"key lifecycle\.segments: expected columns among region, plan .*, got 'regoin',"
             r" 'gender', 'tariff'; correct"
         ),
     ) as error:

@@ -223,5 +223,7 @@ def test_what_happens_or_arrives_after_the_snapshot_never_matters(write_study):
 def test_evidence_at_several_snapshots_is_refused(write_study):
     study = write_study("non_contractual", tables=company([("a", "2024-06-01", 1.0)]))
     evidence = evidence_as_of(load.load_tables(study), [date(2024, 6, 15), T])
-    with pytest.raises(ValueError, match="expected evidence at one snapshot, got 2"):
+    with pytest.raises(
+        ValueError, match="expected point-in-time data of one snapshot, got 2 snapshots"
+    ):
         rfm.score_rfm(evidence, study)

@@ -49,7 +49,7 @@ def test_columns_that_are_not_there_or_have_too_many_values_are_refused_together
     with pytest.raises(StudyError) as refusal:
         segments.list_segment_columns(tables, study)
     assert [fault.partition(": ")[2] for fault in refusal.value.faults] == [
-        "expected columns among code (never a sensitive one); got 'gender', 'planet'; correct or"
+        "expected columns among code (never a sensitive one), got 'gender', 'planet'; correct or"
         " remove them",
         "expected columns of at most 50 values, got code with 60; group their values in"
         " customers.sql or remove them",

@@ -1,6 +1,7 @@
 """Numbers, intervals and lists as readers see them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from research.reporting import format
@@ -56,3 +57,15 @@ def test_a_cell_has_its_interval_below_unless_that_has_no_width():
     assert format.write_range("3", "2", "4") == "3<br><small>2 to 4</small>"
     assert format.write_range("3", "3", "3") == "3"
     assert format.write_range("3", "", "") == "3"
+
+
+def test_a_share_stands_with_its_interval_under_whatever_name_it_has():
+    row = pd.Series({"value": 0.85, "share": 0.5, "low": 0.841, "high": 0.8594})
+    assert format.write_share(row) == "85.0 % (84.1 % to 85.9 %)"
+    assert format.write_share(row, "share") == "50.0 % (84.1 % to 85.9 %)"
+
+
+def test_a_name_is_cut_to_what_fits_beside_an_axis():
+    assert format.write_name("x" * 28) == "x" * 28
+    assert format.write_name("x" * 29) == "x" * 27 + "…"
+    assert format.write_name(2025) == "2025"

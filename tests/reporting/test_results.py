@@ -1,6 +1,6 @@
 import pandas as pd
 
-from research.reporting.results import save_table, text
+from research.reporting.results import concat_tables, save_table, text
 
 
 def test_sentences_are_paragraphs_and_empty_ones_are_left_out():
@@ -34,3 +34,9 @@ def test_a_table_of_a_step_that_does_not_apply_has_no_columns_and_is_not_written
     save_table(pd.DataFrame(), "reasons")
     save_table(pd.DataFrame(columns=["reason"]), "no_reasons")
     assert sorted(path.stem for path in tmp_path.glob("*.csv")) == ["no_reasons"]
+
+
+def test_no_tables_below_one_another_are_an_empty_one_with_its_columns():
+    one = pd.DataFrame({"a": [1]}, index=[7])
+    assert concat_tables([one, one], ["a"]).index.tolist() == [0, 1]
+    assert concat_tables([], ["a", "b"]).columns.tolist() == ["a", "b"]

@@ -142,7 +142,7 @@ def test_attributes_and_customers_that_are_missing_are_named():
     predictions, groups = judged(100)
     with pytest.raises(StudyError, match="got none called income"):
         fairness.score_groups(predictions, "model", groups, ["income"], 5, 10, 0)
-    with pytest.raises(StudyError, match="got 50 rows without"):
+    with pytest.raises(StudyError, match="got 50 rows without one"):
         fairness.score_groups(predictions, "model", groups.head(50), ["gender"], 5, 10, 0)
 
 

@@ -191,7 +191,7 @@ def test_a_rule_column_that_is_no_feature_is_refused(write_study):
     study = write_study("flat", rule_column="tenure")
     with pytest.raises(
         StudyError,
-        match=r"key rule_column: expected one of the features age, plan; got 'tenure'",
+        match=r"key rule_column: expected one of the features age, plan, got 'tenure'",
     ):
         registry.find_rule_column(["age", "plan"], study)
 

@@ -152,7 +152,7 @@ def test_lifetimes_count_those_whose_lifetime_is_known():
     [
         (plot_incidence, "No reason"),
         (plot_ratios, "No hazard ratio"),
-        (plot_periods, "No ratio is shown"),
+        (plot_periods, "No ratio changes"),
     ],
 )
 def test_an_empty_table_is_drawn_as_a_sentence(plot, sentence):

@@ -77,5 +77,5 @@ def test_categories_alone_are_features_too():
 
 def test_without_features_nothing_can_be_adjusted_for():
     trial = replace(make_chosen(500, 3), features=[])
-    with pytest.raises(StudyError, match="without them nothing can be adjusted for"):
+    with pytest.raises(StudyError, match="add attributes or events to adjust for"):
         compare_campaign(trial, "kept", 0)

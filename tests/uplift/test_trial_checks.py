@@ -78,8 +78,8 @@ def test_a_feature_named_like_a_column_of_the_trial_is_refused(write_study, name
     with pytest.raises(
         StudyError,
         match=(
-            "expected features and attributes named unlike the columns of a trial .*, got"
-            f" {name}; rename them"
+            "expected features and attributes whose names differ from the columns of a trial .*,"
+            f" got {name}; rename them"
         ),
     ):
         load_flat(write_study, frame, experiment={"assignment": "randomised"})

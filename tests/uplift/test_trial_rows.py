@@ -116,7 +116,7 @@ def test_a_campaign_whose_outcome_lies_beyond_the_data_is_left_out(write_study):
 def test_a_flat_study_needs_an_arm_for_every_customer(write_study):
     with pytest.raises(NotApplicable, match="has no arms"):
         load_flat(write_study, pd.DataFrame({"churned": [True, False]}))
-    with pytest.raises(StudyError, match="an arm for every customer, got 1 rows without"):
+    with pytest.raises(StudyError, match="an arm for every customer, got 1 rows without one"):
         load_flat(
             write_study,
             pd.DataFrame({"churned": [True, False, True], "arm": ["control", "mail", None]}),

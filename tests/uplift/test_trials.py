@@ -66,7 +66,7 @@ def test_campaigns_that_are_left_out_are_listed_with_the_reason(write_study):
 
 def test_a_flat_study_has_to_say_that_its_arms_were_randomised(write_study):
     frame = FLAT.assign(outcome=[0, 1, 1, 0])
-    with pytest.raises(NotApplicable, match="doesn't say that its arms were randomised"):
+    with pytest.raises(NotApplicable, match="doesn't state that its arms were randomised"):
         load_flat(write_study, frame)
     trial = load_flat(
         write_study,
@@ -88,7 +88,7 @@ def test_a_flat_study_has_to_say_that_its_arms_were_randomised(write_study):
 def test_a_primary_outcome_that_is_not_there_is_refused(write_study):
     frame = pd.DataFrame({"churned": [True, False], "arm": ["control", "mail"]})
     with pytest.raises(
-        StudyError, match="experiment.primary: expected one of the outcomes kept; got 'value'"
+        StudyError, match="experiment.primary: expected one of the outcomes kept, got 'value'"
     ):
         load_flat(write_study, frame, experiment={"assignment": "randomised", "primary": "value"})
 

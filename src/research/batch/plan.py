@@ -23,11 +23,17 @@ from research.batch.notebooks import (
 )
 from research.errors import StudyError, UsageError, describe_faults
 from research.study import list_studies, project_root, read_yaml, show_path
-from research.study_schema import Part
+from research.study_schema import Part, require_form
 
 DEFAULT = "default"  # the run whose parameters all runs of a study start from
 STUDY = "study"  # the parameter that the batch sets itself
-RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}$")]
+RunName = Annotated[
+    str,
+    require_form(
+        "[A-Za-z0-9][A-Za-z0-9._=,-]{0,99}",
+        "a name of at most 100 letters, digits and . _ = , - that begins with a letter or a digit",
+    ),
+]
 NotebookNames = Annotated[list[str], Field(min_length=1)]
 Parameters = dict[str, Any]
 

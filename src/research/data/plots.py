@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from research.reporting.style import INK, MARKERS, get_axes, show_months
+from research.reporting.style import MARKERS, REFERENCE_LINE, get_axes, show_months
 
 
 def plot_months(
@@ -36,7 +36,7 @@ def plot_months(
 
 
 def _draw_mark(ax: Axes, name: str, day: pd.Timestamp, height: float) -> None:
-    ax.axvline(day, color=INK, linestyle=":", linewidth=1.2)
+    ax.axvline(day, **REFERENCE_LINE)
     ax.annotate(
         name,
         (day, height),

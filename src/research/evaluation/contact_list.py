@@ -24,7 +24,7 @@ def count_listed(predictions: pd.DataFrame, capacity: int) -> pd.DataFrame:
     DataFrame with columns model, active, listed, churners_found, found_share, low_share,
     high_share, random_churners
         ``active`` is how many there are to choose from, ``found_share`` comes with its Wilson
-        interval, ``random_churners`` is what a list drawn by lot finds on average.
+        interval, ``random_churners`` is what a random list finds on average.
     """
     rows = select_cycle(predictions)
     listed, churned = min(capacity, len(rows)), rows.churned.to_numpy(float)
@@ -61,7 +61,7 @@ def fill_list(
     row of ``weights``.
 
     Ties at the border are broken at random by customer, the same way for every model, as in
-    ``comparison.count_listed``.
+    ``count_listed``.
 
     Parameters
     ----------

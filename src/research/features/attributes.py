@@ -52,8 +52,8 @@ def _require_other_names(attributes: list[str], ages: list[str]) -> None:
     lower = {name.lower() for name in ages}
     if taken := [column for column in attributes if column.lower() in lower]:
         raise StudyError(
-            "table customers: expected attributes named unlike the days since others, got"
-            f" {', '.join(taken)}; rename them in customers.sql"
+            "table customers: expected attributes whose names differ from those of the features"
+            f" made of dates, got {', '.join(taken)}; rename them in customers.sql"
         )
 
 

@@ -192,8 +192,8 @@ def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Blo
             )
             rename = f"rename them in {OWN_FEATURES if own else 'customers.sql'}"
             raise StudyError(
-                f"{where} named unlike the features of other tables, got {', '.join(clashes)};"
-                f" {rename}"
+                f"{where} whose names differ from those of other tables' features, got"
+                f" {', '.join(clashes)}; {rename}"
             )
         theirs |= {name.lower(): block.features[0].source for name in names}
         yield block

@@ -136,7 +136,7 @@ def _require_features(rows: ir.Table, evidence: Evidence, path: Path) -> None:
     rows.
     """
     if len(rows.columns) == len(KEYS):
-        raise _refuse(path, "a column per feature beside customer_id", "none", "add one")
+        raise _refuse(path, "a column per feature besides customer_id", "none", "add one")
     wrong = [
         f"{name} ({rows[name].type()})"
         for name in rows.columns
@@ -147,7 +147,7 @@ def _require_features(rows: ir.Table, evidence: Evidence, path: Path) -> None:
         raise _refuse(path, required, ", ".join(wrong), remedy)
     empty = rows.filter(rows.customer_id.isnull()).count().execute()
     if empty:
-        found = f"{empty} rows without"
+        found = f"{empty} rows without one"
         raise _refuse(path, "a customer_id in every row", found, "leave them out")
     _require_customers(rows, evidence, path)
     counts = rows.group_by(KEYS).agg(rows=rows.count())

@@ -209,7 +209,7 @@ def explain_short_history(summary: pd.DataFrame, snapshot: date | None) -> str:
             f" ({snapshot}) do."
         )
     named = "; ".join(
-        f"{row.source} has {row.history_days} days, windows of {row.too_long} days hold no more"
+        f"{row.source} has {row.history_days} days, windows of {row.too_long} days contain no more"
         for row in short.itertuples()
     )
     return (

@@ -121,6 +121,6 @@ def require_targets(study: Study) -> None:
     if unknown:
         place = show_path(study.folder / "study.yml")
         raise StudyError(
-            f"{place}, key lifecycle.targets: expected names among {', '.join(DEFINITIONS)};"
+            f"{place}, key lifecycle.targets: expected names among {', '.join(DEFINITIONS)},"
             f" got {', '.join(map(repr, unknown))}; correct the spelling"
         )

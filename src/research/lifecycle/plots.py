@@ -15,7 +15,7 @@ from research.lifecycle.control_charts import CHART_KEYS, WHOLE_COMPANY, chart_t
 from research.reporting.style import (
     COLOURS,
     GREY,
-    INK,
+    REFERENCE_LINE,
     draw_band,
     draw_intervals,
     draw_sentence,
@@ -195,7 +195,7 @@ def plot_indicator(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     bounds = rows.value, rows.low, rows.high
     draw_band(ax, rows.snapshot, *bounds, marker="o", markersize=3, color=BLUE)
     if rows.target.notna().any():
-        ax.axhline(rows.target.dropna().iloc[-1], color=INK, linestyle=":", linewidth=1.2)
+        ax.axhline(rows.target.dropna().iloc[-1], **REFERENCE_LINE)
     if unit == "share":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set_title(title, fontsize=10)
@@ -239,11 +239,10 @@ def plot_control_chart(rows: pd.DataFrame, title: str, ax: Axes | None = None) -
     """
     ax, rows = get_axes(ax), rows.sort_values("snapshot")
     days, averages = rows.snapshot, {"marker": "o", "markersize": 4, "color": BLUE}
-    limit = {"linestyle": ":", "color": INK, "linewidth": 1.2}
     points = {"marker": "s", "markersize": 3, "linestyle": "none", "color": GREY}
     _shade_baseline(rows, ax)
     ax.plot(days, rows.ewma, label="moving average (EWMA)", **averages)
-    ax.plot(days, rows.limit, label="alarm limit", **limit)
+    ax.plot(days, rows.limit, label="alarm limit", **REFERENCE_LINE)
     ax.plot(days, rows.single, label="single period", **points)
     alarms, since = rows[rows.alarm], rows.since.dropna()
     if len(alarms):

@@ -147,8 +147,8 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
 def _require_one_snapshot(frame: pd.DataFrame) -> None:
     if frame.snapshot.nunique() > 1:
         raise ValueError(
-            f"expected evidence at one snapshot, got {frame.snapshot.nunique()}; cut the"
-            " evidence at one day"
+            f"expected point-in-time data of one snapshot, got {frame.snapshot.nunique()}"
+            " snapshots; pass those of one"
         )
 
 

@@ -17,6 +17,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+EMPTY_NUMBER = -1e9  # in place of an empty number, for forests that take none
 LEAST_VARIANCE = 1e-4  # of a column between 0 and 1: fewer than one row in 10,000 differs
 LEAST_CATEGORY_ROWS = 20  # rows that a category, or emptiness, needs for a column of its own
 MAX_CATEGORIES = 8  # of a text that are kept where columns are few, the commonest

@@ -207,7 +207,7 @@ def find_rule_column(features: list[str], study: Study) -> str | None:
     """
     if study.rule_column and study.rule_column not in features:
         raise StudyError(
-            f"study.yml, key rule_column: expected one of the features {', '.join(features)};"
+            f"study.yml, key rule_column: expected one of the features {', '.join(features)},"
             f" got '{study.rule_column}'; name one of them"
         )
     return study.rule_column or next(

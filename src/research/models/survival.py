@@ -15,13 +15,13 @@ from sksurv.ensemble import RandomSurvivalForest
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from research.models.log_odds import LOG_ODDS_SD
+from research.models.preprocessing import EMPTY_NUMBER
 from research.models.survival_at_horizon import LEAST_DAYS
 
 # a column ten times as large is penalised a hundredth as much: the hazard of an interval is no
 # effect of a feature, and should be nearly free
 INTERVAL_SCALE = 10.0
 LEAST_EVENTS = 20  # for a forest to learn from
-EMPTY = -1e9  # in place of an empty number, which the forest of scikit-survival doesn't take
 
 
 class Cox(BaseEstimator):
@@ -355,4 +355,4 @@ class SurvivalForest(BaseEstimator):
 
 
 def _fill(columns: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(columns, dtype="float32"), nan=EMPTY)
+    return np.nan_to_num(np.asarray(columns, dtype="float32"), nan=EMPTY_NUMBER)

@@ -34,8 +34,8 @@ def summarise_orders(tables: Tables, study: Study, snapshots: list[date]) -> ir.
     """
     if "orders" not in tables:
         raise StudyError(
-            f"expected the table orders, got {', '.join(tables)}; histories of purchases need"
-            f" them in study {study.name}"
+            f"expected the table orders, got {', '.join(tables)}; add orders.sql to the study"
+            f" {study.name}"
         )
     orders = evidence_as_of(tables, snapshots)["orders"]
     days = (

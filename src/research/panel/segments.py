@@ -60,7 +60,7 @@ def _require_segments(tables: Tables, study: Study, available: list[str]) -> lis
     if wrong:
         known = ", ".join(available) or "none"
         faults.append(
-            f"{place}: expected columns among {known} (never a sensitive one); got"
+            f"{place}: expected columns among {known} (never a sensitive one), got"
             f" {', '.join(map(repr, wrong))}; correct or remove them"
         )
     columns = tables["customers"].columns

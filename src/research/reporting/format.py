@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 MINUS = str.maketrans("-", "−")
+MAX_NAME = 28  # letters of a name beside an axis
 SHARES = {"share": "%", "points": "pp"}  # units that are written in hundredths
 
 
@@ -35,6 +37,18 @@ def write_quantity(value: float, unit: str) -> str:
         return f"{round(100 * value, 1) + 0.0:.1f} {SHARES[unit]}".translate(MINUS)
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{round(value, digits) + 0.0:,.{digits}f}".translate(MINUS)
+
+
+def write_share(row: Any, column: str = "value") -> str:
+    """Return a row's share with its ``low`` and ``high``: ``85.0 % (84.1 % to 85.9 %)``."""
+    bounds = (getattr(row, name) for name in (column, "low", "high"))
+    return "{} ({} to {})".format(*(write_quantity(bound, "share") for bound in bounds))
+
+
+def write_name(name: object) -> str:
+    """Return a name cut to what fits beside an axis."""
+    text = str(name)
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
 
 
 def write_plain(text: object, width: int = 30) -> str:

@@ -22,6 +22,11 @@ def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table
 
 
+def concat_tables(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return tables below one another; of none an empty one with the given columns."""
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
 def text(*sentences: str) -> Markdown | None:
     """Return the sentences that are not empty as paragraphs; None, which shows nothing, if all are.
 

@@ -25,6 +25,7 @@ FAMILY_COLOURS = {
 }
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#6b7280")
 INK, GREY = "#30343b", "#6b7280"  # reference lines; what is compared with
+REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2}
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
 BOUNDS = {"estimator": "median", "errorbar": ("pi", 100)}  # see ``stack_bounds``

@@ -19,6 +19,7 @@ from research.evaluation.groups import LEAST_ROWS, TOO_FEW, cut_attribute
 from research.evaluation.intervals import TAIL
 from research.evaluation.metrics import METRICS, JudgedRows, compute_auc, compute_row_losses
 from research.reporting.metric import Metric, register_metrics
+from research.reporting.results import concat_tables
 from research.study import Study
 
 LEAST_CHURNERS = 10  # in a group, or among its stayers, for a score that needs them
@@ -203,11 +204,7 @@ def score_groups(
         )
         for column in by
     ]
-    return _stack(scores, SCORES), _stack(gaps, GAP_COLUMNS)
-
-
-def _stack(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return concat_tables(scores, SCORES), concat_tables(gaps, GAP_COLUMNS)
 
 
 def _join_groups(
@@ -232,8 +229,8 @@ def _join_groups(
     without = int((rows._merge == "left_only").sum())
     if without:
         raise StudyError(
-            f"expected the group of every customer judged, got {without} rows without; give groups"
-            " for all rows of predictions"
+            f"expected the group of every customer judged, got {without} rows without one; give"
+            " it for all rows of predictions"
         )
     left = rows.left_in_lead.astype(bool) if "left_in_lead" in rows else False
     return rows.drop(columns="_merge").assign(

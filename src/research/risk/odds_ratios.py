@@ -127,7 +127,7 @@ def _require_enough(churned: np.ndarray, varying: list[str]) -> None:
         raise StudyError(
             f"expected {CHURNERS_EACH} churners, as many others, and a feature that varies, got"
             f" {churned.sum()} churners in {len(churned)} rows and {len(varying)} such features;"
-            " leave this table out"
+            " choose a longer horizon or a larger study"
         )
 
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from research.models.registry import BASELINE
 from research.reporting.metric import find_metric
-from research.reporting.style import INK, MARKERS, find_family_colours, get_axes
+from research.reporting.style import MARKERS, REFERENCE_LINE, find_family_colours, get_axes
 
 
 def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
@@ -44,7 +44,7 @@ def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     baselines = rows.value[rows.family == BASELINE]
     if len(baselines):
         best = baselines[find_metric(metric).find_best(baselines)]
-        ax.axvline(best, color=INK, linestyle=":", linewidth=1.2, zorder=0)
+        ax.axvline(best, zorder=0, **REFERENCE_LINE)
     ax.set_yticks(rows.place, rows.model)
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=label, ylabel="", ylim=(-0.6, len(rows) - 0.4))
@@ -63,7 +63,7 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
     """
     ax, rows = get_axes(ax), table[table.model == model]
     top = 1.05 * max(table.predicted.max(), table.high.max())
-    ax.axline((0, 0), slope=1, color=INK, linestyle=":", linewidth=1.2)
+    ax.axline((0, 0), slope=1, **REFERENCE_LINE)
     ax.vlines(rows.predicted, rows.low, rows.high, "C0", linewidth=0.9)
     sns.lineplot(
         rows, x="predicted", y="observed", estimator=None, marker="o", markeredgewidth=0, ax=ax

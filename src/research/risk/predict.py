@@ -41,7 +41,7 @@ def require_features(features: list[str]) -> None:
     """Refuse an empty list of features."""
     if not features:
         raise StudyError(
-            "expected at least one feature, got none beside keys, labels, sensitive and"
+            "expected at least one feature, got none besides keys, labels, sensitive and"
             " excluded columns; add columns in the study's SQL"
         )
 

@@ -64,7 +64,7 @@ def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
         return " ".join(
             [
                 _describe_winner(best, loss, area),
-                _describe_rivals(best, differences),
+                _describe_others(best, differences),
                 _describe_calibration(best, scores),
             ]
         )
@@ -155,13 +155,13 @@ def _describe_other_score(row: pd.Series) -> str:
     return "significantly worse" if row.verdict == WORSE else "not significantly better"
 
 
-def _describe_rivals(best: str, differences: pd.DataFrame) -> str:
-    rivals = differences[
+def _describe_others(best: str, differences: pd.DataFrame) -> str:
+    others = differences[
         (differences.reference == best)
         & (differences.metric == "log_loss")
         & (differences.family != BASELINE)
     ]
-    similar = list(rivals.model[rivals.verdict == NO_DIFFERENCE])
+    similar = list(others.model[others.verdict == NO_DIFFERENCE])
     if not similar:
         return "Its log-loss is also significantly better than that of every other model."
     return (

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.panel.segments import UNKNOWN
 from research.survival.cox import (
     CoxFit,
@@ -25,7 +26,6 @@ MAX_LEVELS = 8  # of a text; the others share one
 QUARTERS = 4
 OTHER = "other"
 PERIODS = 3  # with equally many events
-ALPHA = 0.05
 COLLINEAR = 1e-6  # of a column's length that others leave unexplained
 NONE, BY_PERIOD, STRATIFIED = "none", "periods", "strata"  # the models that are compared
 ALTERNATIVES = ["remedy", "gain", "df", "p_value", "still_changing"]
@@ -133,7 +133,7 @@ def find_least_proportional(tests: pd.DataFrame) -> str | None:
     tests : see ``cox.check_proportionality``
     """
     single = tests[(tests.term != "all") & tests.p_value.notna()]
-    if single.empty or single.p_value.min() * len(single) >= ALPHA:
+    if single.empty or single.p_value.min() * len(single) >= SIGNIFICANCE_LEVEL:
         return None
     return str(single.term[single.p_value.idxmin()])
 

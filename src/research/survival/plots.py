@@ -12,6 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, PercentFormatter
 
 from research.models.registry import BASELINE
+from research.reporting.format import write_name
 from research.reporting.style import (
     BOUNDS,
     COLOURS,
@@ -19,17 +20,16 @@ from research.reporting.style import (
     FAMILY_COLOURS,
     INK,
     MARKERS,
+    REFERENCE_LINE,
     draw_sentence,
     get_axes,
     stack_bounds,
 )
 
 TICKS = 5
-MAX_LETTERS = 25  # of a name beside an axis
 RATIO_LIMITS = (0.01, 100)  # hazard ratios beyond are drawn at the limit
 RATIO_TICKS = (0.01, 0.03, 0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10, 30, 100)
 CLOSE_TICKS = (0.8, 1.25)  # only on an axis that is not wide
-REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2, "zorder": 0}
 
 
 def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | None = None) -> Axes:
@@ -49,7 +49,7 @@ def plot_curves(curves: pd.DataFrame, by: str, unit: str = "days", ax: Axes | No
     days = np.linspace(start, rows.days.max(), TICKS).round()
     for number, name in enumerate(names):
         part = rows[rows.segment == name]
-        _draw_steps(ax, part, "survival", _shorten(name), number, alpha=0.15)
+        _draw_steps(ax, part, "survival", write_name(name), number, alpha=0.15)
         _write_at_risk(ax, part, days, number)
     ax.text(-0.01, -0.27, "at risk", transform=ax.transAxes, fontsize=8, ha="right", va="top")
     ax.set(
@@ -99,10 +99,6 @@ def _write_at_risk(ax: Axes, part: pd.DataFrame, days: np.ndarray, number: int) 
         )
 
 
-def _shorten(name: str) -> str:
-    return name if len(name) <= MAX_LETTERS else name[: MAX_LETTERS - 1] + "…"
-
-
 def plot_incidence(reasons: pd.DataFrame, unit: str = "days", ax: Axes | None = None) -> Axes:
     """Draw the share that has left by each day, one line per reason, with 95 % bands.
 
@@ -138,7 +134,7 @@ def plot_ratios(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     points = {"linestyle": "none", "markersize": 6, "err_kws": {"linewidth": 2.2}}
     bounds = stack_bounds(rows, "hazard_ratio")
     sns.pointplot(bounds, x="hazard_ratio", y="column", color=COLOURS[0], ax=ax, **points, **BOUNDS)
-    ax.axvline(1, **REFERENCE_LINE)
+    ax.axvline(1, zorder=0, **REFERENCE_LINE)
     ax.set(xlabel="hazard ratio (above 1: leave sooner)", ylabel="")
     _tick_ratios(ax.xaxis, rows.low.min(), rows.high.max())
     ax.grid(axis="y", visible=False)
@@ -174,13 +170,13 @@ def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     rows = _clip_ratios(ratios)
     if rows.empty:
-        return draw_sentence("No ratio is shown to change over time.", ax)
+        return draw_sentence("No ratio changes significantly over time.", ax)
     ax, named = get_axes(ax), rows.column.str.rsplit(", ", n=1)
-    levels = named.str[0].str.split(": ", n=1).str[-1].map(_shorten)
+    levels = named.str[0].str.split(": ", n=1).str[-1].map(write_name)
     rows = rows.assign(period=named.str[1], level=levels)
     ax.set_yscale("log")
     _draw_groups(ax, rows, "period", "hazard_ratio", "level", linestyles="none")
-    ax.axhline(1, **REFERENCE_LINE)
+    ax.axhline(1, zorder=0, **REFERENCE_LINE)
     ax.set(xlabel="", ylabel="hazard ratio")
     _tick_ratios(ax.yaxis, rows.low.min(), rows.high.max())
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), fontsize=9, title=None)
@@ -252,7 +248,7 @@ def plot_survival_calibration(bins: pd.DataFrame, model: str, ax: Axes | None = 
     """
     ax, rows = get_axes(ax), bins[bins.model == model]
     top = min(1.05 * max(bins.predicted.max(), bins.high.max()), 1.02)
-    ax.plot([0, top], [0, top], color=INK, linestyle=":", linewidth=1.2)
+    ax.plot([0, top], [0, top], **REFERENCE_LINE)
     days = rows.days.map("{:g}".format)
     look = {"markersize": 4.5, "linewidth": 1, "err_style": "bars", "dashes": False, "mew": 0}
     sns.lineplot(

@@ -9,11 +9,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from research.evaluation.intervals import Z
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL, Z
 from research.models.registry import BASELINE
-from research.reporting.format import join_words, write_interval, write_plain, write_quantity
+from research.reporting.format import (
+    join_words,
+    write_interval,
+    write_plain,
+    write_quantity,
+    write_share,
+)
 from research.survival.evaluate import find_best_model
-from research.survival.non_proportional import ALPHA, BY_PERIOD, NONE, STRATIFIED
+from research.survival.non_proportional import BY_PERIOD, NONE, STRATIFIED
 
 CERTAIN = 0.001  # p-value of dependent censoring below which the mean prediction is not judged
 MAX_NAMED = 4
@@ -86,7 +92,7 @@ def describe_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "d
     """
     if tests.empty:
         return ""
-    significant = tests[tests.p_adjusted < ALPHA]
+    significant = tests[tests.p_adjusted < SIGNIFICANCE_LEVEL]
     if significant.empty:
         return (
             f"**Survival doesn't differ significantly by any attribute**: {len(tests)} tested"
@@ -167,7 +173,7 @@ def describe_proportionality(
             f" p = {joint.p_value:.2g}): the ratios above can be read as constant over time."
         )
     row, by_model = tests.set_index("term").loc[changing], alternatives.set_index("remedy")
-    rejected = int((tests.p_value[tests.term != "all"] * tested < ALPHA).sum())
+    rejected = int((tests.p_value[tests.term != "all"] * tested < SIGNIFICANCE_LEVEL).sum())
     sentences = [
         f"**Proportional hazards are rejected for {rejected} of {tested} attributes**, most clearly"
         f" for {_space(changing)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_value:.1g}): one"
@@ -176,7 +182,7 @@ def describe_proportionality(
     ]
     if STRATIFIED in by_model.index and np.isfinite(by_model.still_changing[STRATIFIED]):
         before, after = by_model.still_changing[NONE], by_model.still_changing[STRATIFIED]
-        constant = "rejected" if after < ALPHA else "not rejected"
+        constant = "rejected" if after < SIGNIFICANCE_LEVEL else "not rejected"
         sentences.append(
             f"With {_space(changing)} as strata, proportional hazards of the other attributes are"
             f" {constant} (jointly p = {after:.1g}, before p = {before:.1g})."
@@ -187,7 +193,7 @@ def describe_proportionality(
 def _describe_periods(gain: pd.Series, term: str) -> str:
     numbers = f"(likelihood-ratio χ² {gain.gain:.1f}, {gain.df:.0f} df, p = {gain.p_value:.1g})"
     start = f"For {_space(term)}, separate ratios for three periods"
-    if gain.p_value < ALPHA:
+    if gain.p_value < SIGNIFICANCE_LEVEL:
         return f"{start} fit better {numbers}: read its ratios by period."
     return f"{start} don't fit significantly better {numbers}."
 
@@ -204,15 +210,8 @@ def describe_reasons(reasons: pd.DataFrame) -> str:
     followed = reasons[reasons.at_risk >= MIN_OBSERVED]
     followed = followed if len(followed) else reasons
     rows = followed[followed.days == followed.days.max()].sort_values("share", ascending=False)
-    parts = [f"{row.reason} {_write_share(row)}" for row in rows.itertuples()]
+    parts = [f"{row.reason} {write_share(row, 'share')}" for row in rows.itertuples()]
     return f"Share that has left by day {rows.days.iloc[0]:,.0f} since joining: {'; '.join(parts)}."
-
-
-def _write_share(row) -> str:
-    value, low, high = (
-        write_quantity(number, "share") for number in (row.share, row.low, row.high)
-    )
-    return f"{value} ({low} to {high})"
 
 
 def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float = np.nan) -> str:
@@ -254,7 +253,7 @@ def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float =
 
 def _describe_calibration(rows: pd.DataFrame, unit: str) -> str:
     """Return on which side the mean prediction is off; days are judged together (Bonferroni)."""
-    wide = float(norm.ppf(1 - ALPHA / (2 * max(len(rows), 1)))) / Z
+    wide = float(norm.ppf(1 - SIGNIFICANCE_LEVEL / (2 * max(len(rows), 1)))) / Z
     off = rows[
         (rows.value > wide * (rows.value - rows.low))
         | (rows.value < -wide * (rows.high - rows.value))

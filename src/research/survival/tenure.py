@@ -19,6 +19,7 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.errors import NotApplicable, StudyError
 from research.evaluation.bootstrap import NO_DIFFERENCE
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.features.build import list_features, load_flat, tidy
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.segments import (
@@ -46,7 +47,6 @@ from research.survival.kaplan_meier import (
 FEE = "monthly_fee"
 MIN_CUSTOMERS = 30  # of a segment with a curve of its own
 GRID_STEPS = 120
-ALPHA = 0.05
 ALL, OTHER = "all", "other"
 CURVES_DIFFER = "curves differ"
 KEYS = ["customer_id", "entry", "duration", "ended", "reason"]
@@ -278,7 +278,7 @@ def compare_segments(tenures: pd.DataFrame, columns: Sequence[str]) -> pd.DataFr
     )
     steps = table.p_value * np.arange(len(table), 0, -1)
     table["p_adjusted"] = steps.cummax().clip(upper=1)
-    table["verdict"] = np.where(table.p_adjusted < ALPHA, CURVES_DIFFER, NO_DIFFERENCE)
+    table["verdict"] = np.where(table.p_adjusted < SIGNIFICANCE_LEVEL, CURVES_DIFFER, NO_DIFFERENCE)
     return table
 
 
@@ -309,7 +309,8 @@ def tabulate_curves(tenures: pd.DataFrame, columns: Sequence[str] = ()) -> pd.Da
     if not any(len(table) for table in tables):
         raise StudyError(
             f"expected at least {MIN_AT_RISK} customers observed from a common tenure on, got"
-            f" {len(tenures)} tenures without; check the dates, or the duration of a flat study"
+            f" {len(tenures)} tenures that never have so many; check the dates, or the duration of"
+            " a flat study"
         )
     return pd.concat([table for table in tables if len(table)], ignore_index=True)[CURVES]
 

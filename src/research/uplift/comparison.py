@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from research.reporting.results import concat_tables
 from research.study import Study
 from research.uplift.average_effects import ScoredOutcome
 from research.uplift.cross_fitting import CrossFit, cross_fit
@@ -162,7 +163,11 @@ def compare_learners(
             tabulate_uplift_differences(resampled, one.name, [RANDOM, heuristic], one.customers)
         )
     return Comparison(
-        outcomes, _concat(scores, SCORES), _concat(differences, DIFFERENCES), repeats, seed
+        outcomes,
+        concat_tables(scores, SCORES),
+        concat_tables(differences, DIFFERENCES),
+        repeats,
+        seed,
     )
 
 
@@ -171,8 +176,4 @@ def _stack(
     tabulate: Callable[[ComparedOutcome], pd.DataFrame],
     columns: list[str],
 ) -> pd.DataFrame:
-    return _concat([tabulate(one) for one in outcomes], columns)
-
-
-def _concat(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return concat_tables([tabulate(one) for one in outcomes], columns)

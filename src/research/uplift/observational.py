@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from research.errors import StudyError
 from research.evaluation.intervals import Z
+from research.reporting.results import concat_tables
 from research.uplift.average_effects import compute_standard_error
 from research.uplift.balance import spread_out
 from research.uplift.doubly_robust import (
@@ -76,11 +77,9 @@ def compare_campaigns(trial: Trial, outcome: str, seed: int) -> Associations:
             continue
         tables.append(table)
         overlaps.append(overlap)
-    return Associations(_concat(tables, ASSOCIATIONS), _concat(overlaps, OVERLAP), faults)
-
-
-def _concat(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return Associations(
+        concat_tables(tables, ASSOCIATIONS), concat_tables(overlaps, OVERLAP), faults
+    )
 
 
 def compare_campaign(trial: Trial, outcome: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -140,7 +139,7 @@ def _require_features(trial: Trial, name: str) -> None:
     if not trial.features:
         raise StudyError(
             f"{name}: expected features that were known before the arms were chosen, got none;"
-            " without them nothing can be adjusted for"
+            " add attributes or events to adjust for"
         )
 
 

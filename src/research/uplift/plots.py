@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from research.models.registry import BASELINE
 from research.reporting.format import write_plain
-from research.reporting.style import COLOURS, GREY, INK, draw_sentence, get_axes
+from research.reporting.style import COLOURS, GREY, REFERENCE_LINE, draw_sentence, get_axes
 from research.uplift.average_effects import ADJUSTED
 from research.uplift.learners.families import AVERAGE, HEURISTIC, LEARNER
 from research.uplift.significance import FAMILY_LEVEL
@@ -64,7 +64,7 @@ def plot_effects(effects: pd.DataFrame, trial: Trial, ax: Axes | None = None) ->
             elinewidth=1.4,
             label=write_plain(arm),
         )
-    ax.axvline(0, color=INK, linestyle=":", linewidth=1.2)
+    ax.axvline(0, **REFERENCE_LINE)
     ax.set_yticks(range(len(places)), [_write_group(*key) for key in places])
     ax.grid(axis="y", visible=False)
     label = f"effect on “{trial.outcomes[trial.primary]}”, {unit}"
@@ -102,7 +102,7 @@ def plot_uplift_scores(
     grid = _make_grid(rows, height=4.4)
     grid.map_dataframe(_draw_scores)
     for ax in grid.axes.flat:
-        ax.axvline(0, color=INK, linestyle=":", linewidth=1.2, zorder=0)
+        ax.axvline(0, zorder=0, **REFERENCE_LINE)
         ax.grid(axis="y", visible=False)
         ax.set_yticks(range(len(models)), models)
     grid.set(ylim=(-0.6, len(models) - 0.4)).set_axis_labels(f"{metric.upper()}, {unit}", "")
@@ -145,7 +145,7 @@ def plot_groups(groups: pd.DataFrame, trial: Trial) -> sns.FacetGrid | Axes:
     )
     grid = _make_grid(rows, height=3.8)
     grid.map_dataframe(_draw_groups)
-    grid.refline(y=0, color=INK, linestyle=":", linewidth=1.2)
+    grid.refline(y=0, **REFERENCE_LINE)
     grid.axes.flat[0].legend(fontsize=8, loc="upper left")
     grid.set(xticks=sorted(rows.group.unique()))
     grid.set_axis_labels("fifth of the customers, by predicted effect", f"effect, {unit}")
@@ -206,7 +206,7 @@ def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None =
         real, x="z", color=COLOURS[1], size=9, marker="D", jitter=False, label="real arms", **common
     )
     threshold = norm.isf(FAMILY_LEVEL / len(tests))
-    ax.axvline(threshold, color=INK, linestyle=":", linewidth=1.2)
+    ax.axvline(threshold, **REFERENCE_LINE)
     ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
     ax.set(
         xlabel=f"z of the test whether effects differ; dotted: {threshold:.2f}, significant for the"

@@ -1,5 +1,5 @@
 """What a trial must be to be analysed: arms with names and a control, propensities that allow a
-comparison, features named unlike the trial's own columns.
+comparison, features with other names than the trial's own columns.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def require_unreserved_names(columns: list[str]) -> None:
     """
     if taken := [name for name in columns if name in RESERVED_COLUMNS]:
         raise StudyError(
-            "expected features and attributes named unlike the columns of a trial"
+            "expected features and attributes whose names differ from the columns of a trial"
             f" ({', '.join(RESERVED_COLUMNS)}), got {', '.join(taken)}; rename them in the SQL"
         )
 

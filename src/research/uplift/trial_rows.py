@@ -35,7 +35,7 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
     frame = load_flat(tables, study)
     if missing := int(frame.arm.isna().sum()):
         raise StudyError(
-            f"snapshot.sql: expected an arm for every customer, got {missing:,} rows without;"
+            f"snapshot.sql: expected an arm for every customer, got {missing:,} rows without one;"
             " leave out the customers who were not assigned"
         )
     kept = 1.0 - frame.churned.astype(float)

@@ -233,17 +233,18 @@ def _describe_missing_propensity(rows: pd.DataFrame) -> str:
 def _describe_no_trial(study: Study, rows: pd.DataFrame) -> str:
     if study.kind == "flat":
         return (
-            f"study.yml of {study.name} doesn't say that its arms were randomised: no effect can be"
-            " read from them; if they were, write experiment: {assignment: randomised} into"
-            " study.yml"
+            f"study.yml of {study.name} doesn't state that its arms were randomised: no effect can"
+            " be estimated from them; if they were, write experiment: {assignment: randomised}"
+            " into study.yml"
         )
     reasons = "; ".join(
         f"{name}: {_describe_missing_propensity(part)}" for name, part in rows.groupby("trial")
     )
     return (
         f"no campaign of the study {study.name} was randomised (a propensity in every row): no"
-        f" effect can be read from them ({reasons}); give the propensity of every randomised arm;"
-        " with experiment: {assignment: observational} in study.yml they are read as associations"
+        f" effect can be estimated from them ({reasons}); give the propensity of every randomised"
+        " arm; with experiment: {assignment: observational} in study.yml they are read as"
+        " associations"
     )
 
 
@@ -254,7 +255,7 @@ def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     if primary not in present:
         raise StudyError(
             f"study.yml, key experiment.primary: expected one of the outcomes"
-            f" {', '.join(present)}; got '{primary}'; correct it"
+            f" {', '.join(present)}, got '{primary}'; correct it"
         )
     default = OUTCOME_WORDS | {"value": f"{OUTCOME_WORDS['value']}, {study.economics.currency}"}
     words = {name: study.experiment.outcomes.get(name, default[name]) for name in present}

@@ -56,8 +56,8 @@ def value_buyers(
     amount = predict_spend(histories, spend)
     if np.isinf(amount).any():
         raise StudyError(
-            "expected amounts with a mean, got a Gamma-Gamma fit whose q is 1 or less; use a"
-            " later snapshot, or leave out the largest orders"
+            "expected amounts whose mean is finite, got a Gamma-Gamma fit whose q is 1 or less; use"
+            " a later snapshot, or leave out the largest orders"
         )
     chunks = [histories.iloc[at : at + CHUNK_ROWS] for at in range(0, len(histories), CHUNK_ROWS)]
     counts, discounted = np.hstack(

@@ -113,6 +113,6 @@ def _load_priced(tables: Tables, study: Study) -> tuple[pd.DataFrame, np.ndarray
     if fee.isna().any() or (fee < 0).any():
         raise StudyError(
             f"column {column} of the snapshot: expected a fee of 0 or more in every row, got"
-            f" {int((~(fee >= 0)).sum())} without; correct the SQL"
+            f" {int((~(fee >= 0)).sum())} rows without one; correct the SQL"
         )
     return frame, study.economics.fee_margin * fee.to_numpy(float)

@@ -19,12 +19,14 @@ from matplotlib.ticker import (
 )
 
 from research.models.registry import BASELINE
+from research.reporting.format import write_name
 from research.reporting.style import (
     BOUNDS,
     COLOURS,
     DASHES,
     FAMILY_COLOURS,
     INK,
+    REFERENCE_LINE,
     draw_sentence,
     get_axes,
     show_months,
@@ -32,9 +34,7 @@ from research.reporting.style import (
 )
 from research.value.holdout import OUTCOME_UNITS, UNITS_PER_CUSTOMER
 
-MAX_LETTERS = 28  # of a name beside an axis
 LOWEST_SHARE = 0.005  # of the values, drawn together at the foot of a logarithmic axis
-REFERENCE_LINE = {"color": INK, "linestyle": ":", "linewidth": 1.2}
 
 
 def plot_holdout(scores: pd.DataFrame, currency: str) -> Figure:
@@ -174,14 +174,14 @@ def plot_errors(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     scores : DataFrame with columns model, family, metric, value, low, high, reference
     """
     ax, rows = get_axes(ax), scores[(scores.metric == metric) & scores.value.notna()]
-    order = [_shorten(name) for name in rows.model]
+    order = [write_name(name) for name in rows.model]
     points = {"linestyle": "none", "markersize": 7, "err_kws": {"linewidth": 2.2}}
     for baseline, colour, marker in (
         (True, FAMILY_COLOURS[BASELINE], "s"),
         (False, COLOURS[0], "o"),
     ):
         part = rows[(rows.family == BASELINE) == baseline]
-        bounds = stack_bounds(part.assign(model=part.model.map(_shorten)))
+        bounds = stack_bounds(part.assign(model=part.model.map(write_name)))
         look = {"color": colour, "marker": marker, **points, **BOUNDS}
         sns.pointplot(bounds, x="value", y="model", order=order, ax=ax, **look)
     _draw_reference(ax, rows, metric)
@@ -212,10 +212,6 @@ def _tick_log(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(_write_tick))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _shorten(name: str) -> str:
-    return str(name) if len(str(name)) <= MAX_LETTERS else str(name)[: MAX_LETTERS - 1] + "…"
 
 
 def plot_concentration(shares: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -303,7 +299,7 @@ def plot_cost_of_churn(
         cost_share
     """
     ax, rows = get_axes(ax), by_segment[by_segment.segment_by == by].reset_index(drop=True)
-    names = rows.segment.map(_shorten)
+    names = rows.segment.map(write_name)
     bounds = rows.assign(segment=names, low=rows.cost_low, high=rows.cost_high)
     bars = {"color": COLOURS[0], "saturation": 1, "width": 0.62}
     sns.barplot(

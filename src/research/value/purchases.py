@@ -10,9 +10,8 @@ from research.errors import StudyError
 from research.panel.evidence import evidence_as_of, filter_as_of
 from research.panel.purchase_history import HISTORY, summarise_orders
 from research.panel.spells import is_purchase, net_amount
+from research.panel.windows import KEYS
 from research.study import Study
-
-ROW = ["snapshot", "customer_id"]
 
 
 def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> ir.Table:
@@ -30,19 +29,19 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
         day=orders.ordered_at.truncate("D"), bought=is_purchase(orders), net=net_amount(orders)
     )
     bought = lines.filter(lines.bought)
-    first = bought.group_by(ROW).agg(first=lambda t: t.day.min())
-    began = bought.join(first, ROW).filter(lambda t: t.day == t["first"])
-    began = began.group_by(ROW).agg(first_amount=lambda t: t.net.sum())
-    later = lines.join(first, ROW).filter(lambda t: t.day > t["first"])
-    spent = later.group_by(ROW).agg(spent=lambda t: t.net.sum())
-    histories = summarise_orders(tables, study, snapshots).left_join(spent, ROW)
+    first = bought.group_by(KEYS).agg(first=lambda t: t.day.min())
+    began = bought.join(first, KEYS).filter(lambda t: t.day == t["first"])
+    began = began.group_by(KEYS).agg(first_amount=lambda t: t.net.sum())
+    later = lines.join(first, KEYS).filter(lambda t: t.day > t["first"])
+    spent = later.group_by(KEYS).agg(spent=lambda t: t.net.sum())
+    histories = summarise_orders(tables, study, snapshots).left_join(spent, KEYS)
     histories = histories.select(
-        *ROW,
+        *KEYS,
         *HISTORY,
         mean_amount=(histories.spent.cast("float64") / histories.n_repeat.nullif(0)),
     )
-    return histories.left_join(began, ROW).select(
-        *ROW, *HISTORY, "mean_amount", first_amount=began.first_amount.cast("float64")
+    return histories.left_join(began, KEYS).select(
+        *KEYS, *HISTORY, "mean_amount", first_amount=began.first_amount.cast("float64")
     )
 
 

@@ -14,6 +14,7 @@ from research.reporting.format import (
     write_plain,
     write_quantity,
     write_range,
+    write_share,
 )
 from research.reporting.tables import blank_repeats
 from research.study_schema import Economics
@@ -623,20 +624,13 @@ def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days
     )
     return (
         f"**Compared with the true values over {days:.0f} days** ({int(explained.n):,} customers):"
-        f" the values explain {_write_share(explained)} of the variance of the true ones,"
-        f" {comparison} {SINGLE_CURVE} ({_write_share(by_single)}); the rank correlation is"
+        f" the values explain {write_share(explained)} of the variance of the true ones,"
+        f" {comparison} {SINGLE_CURVE} ({write_share(by_single)}); the rank correlation is"
         f" {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error"
         f" {rows.value['rmse']:,.0f} {valuation.currency}, and the total is off by"
-        f" {_write_share(total)}."
+        f" {write_share(total)}."
         f"{warning if total.low > 0 or total.high < 0 else ''}"
     )
-
-
-def _write_share(row: pd.Series) -> str:
-    value, low, high = (
-        write_quantity(number, "share") for number in (row.value, row.low, row.high)
-    )
-    return f"{value} ({low} to {high})"
 
 
 def describe_recommender(evaluation: Evaluation) -> str:
@@ -657,8 +651,8 @@ def describe_recommender(evaluation: Evaluation) -> str:
     return (
         f"{_start_recommender(row.verdict)} Of the {int(row.n):,} customers (of"
         f" {len(evaluation.baskets.customers):,}) who bought a further product within"
-        f" {evaluation.days} days, {hit} among them for {_write_share(row)}, with"
-        f" “{row.reference}” for {_write_share(baseline)}, with a random list for"
+        f" {evaluation.days} days, {hit} among them for {write_share(row)}, with"
+        f" “{row.reference}” for {write_share(baseline)}, with a random list for"
         f" {write_quantity(at_random.value, 'share')}; the paired difference is"
         f" {write_quantity(row.difference, 'points')} ({low} to {high}). It predicts what is bought"
         " anyway; whether an offer changes it, only a randomised test can show."

@@ -58,7 +58,7 @@ def test_costs_below_zero_in_study_yml_are_refused(write_study):
 
 
 def test_a_study_without_money_is_not_applicable(write_study):
-    with pytest.raises(NotApplicable, match="has no money"):
+    with pytest.raises(NotApplicable, match="has no monetary outcome"):
         find_outcome_value(make_trial(400, 0)[0], {}, write_study("flat"), 0)
 
 

@@ -102,7 +102,7 @@ def require_histories(histories: pd.DataFrame) -> None:
     if not (len(histories) and sound.all()):
         raise StudyError(
             "expected histories with whole n_repeat of 0 or more, recency_days up to age_days, and"
-            f" both 0 or neither for n_repeat and recency_days; got {(~sound).sum()} of"
+            f" both 0 or neither for n_repeat and recency_days, got {(~sound).sum()} of"
             f" {len(histories)} rows that are not; make them by summarise_orders"
         )
 

@@ -8,6 +8,7 @@ scores as in the orthogonal forest of Oprescu, Syrgkanis & Wu 2019, arXiv:1806.0
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
+from research.models.preprocessing import EMPTY_NUMBER
 from research.models.registry import Model
 from research.uplift.doubly_robust import subtract_control
 from research.uplift.learners.families import LEARNER
@@ -15,7 +16,6 @@ from research.uplift.learners.training import TrainingPart
 
 TREES = 60
 MAX_ROWS = 30_000  # that a forest learns from, drawn at random
-EMPTY = -1e9  # stands in for an empty value
 
 
 def fit_causal_forest(part: TrainingPart) -> np.ndarray:
@@ -24,8 +24,8 @@ def fit_causal_forest(part: TrainingPart) -> np.ndarray:
     rows = rng.permutation(len(targets))[:MAX_ROWS]
     if not part.new_tree_features.shape[1]:
         return np.tile(targets.mean(axis=0), (part.new_size, 1))
-    features = np.nan_to_num(part.train.tree_features, nan=EMPTY)
-    new_features = np.nan_to_num(part.new_tree_features, nan=EMPTY)
+    features = np.nan_to_num(part.train.tree_features, nan=EMPTY_NUMBER)
+    new_features = np.nan_to_num(part.new_tree_features, nan=EMPTY_NUMBER)
     halves = rows[::2], rows[1::2]
     effects = [
         _fit_half(features, targets, grow, estimate, new_features, part.seed)

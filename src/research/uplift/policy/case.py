@@ -224,8 +224,8 @@ def _find_flat_value(trial: Trial, study: Study) -> float:
         return study.economics.margin_share
     if study.economics.margin_per_customer is None:
         raise NotApplicable(
-            f"the study {study.name} has no money: its economics name no margin_per_customer, and"
-            " its snapshot has no value"
+            f"the study {study.name} has no monetary outcome: its economics name no"
+            " margin_per_customer, and its snapshot has no value"
         )
     return study.economics.margin_per_customer
 

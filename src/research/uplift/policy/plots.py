@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from research.reporting.style import COLOURS, INK, get_axes
+from research.reporting.style import COLOURS, INK, REFERENCE_LINE, get_axes
 
 
 def plot_profit(
@@ -33,7 +33,7 @@ def plot_profit(
         estimator=None,
         ax=ax,
     )
-    ax.axhline(0, color=INK, linestyle=":", linewidth=1.2)
+    ax.axhline(0, **REFERENCE_LINE)
     if budget is not None and not free:
         ax.axvline(budget, color=INK, linestyle="--", linewidth=0.8)
     ax.set(

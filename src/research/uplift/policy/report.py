@@ -330,7 +330,7 @@ def describe_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study,
         f" {first.break_even_points:.1f} percentage points, of a mean risk of"
         f" {first.mean_risk_share:.1%}. A test of {test.per_arm:,} contacted and {test.per_arm:,}"
         f" left alone detects an effect of {test.smallest:.1f} points (power {POWER:.0%}, level"
-        f" {FAMILY_LEVEL:.1%}): contact is shown to pay where it raises staying by about"
-        f" {test.pays + test.smallest:.1f} points; smaller gains take several cycles. The table"
-        " `first_test` randomises it. A high risk is no evidence that contact helps."
+        f" {FAMILY_LEVEL:.1%}): contact is significantly profitable where it raises staying by"
+        f" about {test.pays + test.smallest:.1f} points; smaller gains take several cycles. The"
+        " table `first_test` randomises it. A high risk is no evidence that contact helps."
     )
