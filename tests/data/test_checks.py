@@ -54,7 +54,7 @@ def test_tables_within_the_contract_pass():
             {"joined_at": ["2023-01-01", "2023-02-01"]},
             (
                 "table customers, column joined_at: expected a column of dates or times, got"
-                " string; cast it in customers.sql"
+                " texts; cast it in customers.sql: CAST(joined_at AS TIMESTAMP)"
             ),
         ),
         (
@@ -141,8 +141,10 @@ def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
         (
             {"monthly_fee": ["1 €", "2 €"]},
             (
-                "table contracts, column monthly_fee: expected a column of numbers, got string;"
-                " cast it in contracts.sql"
+                "table contracts, column monthly_fee: expected a column of numbers, got texts of"
+                " which 2 of 2 are no numbers, such as '1 €' of customer a; cast it in"
+                " contracts.sql: TRY_CAST(replace(regexp_replace(monthly_fee, '[^0-9,.-]', '',"
+                " 'g'), ',', '') AS DOUBLE)"
             ),
         ),
         (

@@ -1,6 +1,7 @@
 """Remarks on data that pass every check."""
 
-from research.data.remarks import Remark, describe_remarks, list_remarks
+from research.data.remark import Remark
+from research.data.remarks import describe_remarks, list_remarks
 
 TWINS = Remark("table snapshot", "300 of 3,150 rows are alike", "remove them")
 

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from research.data import profile, report
-from research.data.remarks import Remark, list_remarks
+from research.data.remark import Remark
+from research.data.remarks import list_remarks
 
 COUNTS = pd.DataFrame({"rows": [1000, 500], "duplicates": [2, 1]})
 CHECKED = pd.DataFrame({"rows_failing": [0, 0, 7]})

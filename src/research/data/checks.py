@@ -16,6 +16,8 @@ from pandera.engines import ibis_engine
 from pandera.errors import SchemaErrors
 
 from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, Column
+from research.data.identifiers import BLANKS, is_bare, show_blanks
+from research.data.text_values import describe_wrong_texts
 from research.errors import StudyError
 
 EXAMPLES = 3
@@ -212,9 +214,11 @@ def _check_column(
         found = f"only the columns {', '.join(table.columns)}"
         yield name, column, required, rows, found, f"select it in {name}.sql"
         return
-    wrong = (column, WRONG_TYPE) in faults
-    found = str(table[column].type()) if wrong else ""
-    yield name, column, required, rows if wrong else 0, found, f"cast it in {name}.sql"
+    if (column, WRONG_TYPE) in faults:
+        found, remedy = describe_wrong_texts(name, table, column, spec.kind)
+        yield name, column, required, rows, found, remedy
+    else:
+        yield name, column, required, 0, "", f"cast it in {name}.sql"
     if spec.required:
         yield _check_nulls(name, table, column, (column, NULLS) in faults)
 
@@ -346,7 +350,7 @@ def _list_key_checks(name: str, customers: ir.Table | None) -> Iterator[Check]:
         "customer_id",
         "non-empty identifiers without surrounding spaces",
         "trim them in the SQL",
-        lambda t: (t.customer_id.strip() == t.customer_id) & (t.customer_id != ""),
+        lambda t: is_bare(t.customer_id),
     )
     if not CONTRACTS[name].unique and customers is not None and _has_text_keys(customers):
         listed = customers.filter(customers.customer_id.notnull()).customer_id
@@ -392,5 +396,5 @@ def _list_examples(values: pd.Series) -> str:
 
 def _show_example(value: object) -> str:
     """Return a value as a sentence shows it: in quotes where its spaces would not be seen."""
-    blank = isinstance(value, str) and (value == "" or value != value.strip())
-    return repr(value) if blank else str(value)
+    blank = isinstance(value, str) and (value == "" or value.strip(BLANKS) != value)
+    return show_blanks(value) if blank else str(value)

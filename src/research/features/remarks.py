@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.data.remarks import Remark, find_data_remarks, list_remarks
+from research.data.remark import Remark
+from research.data.remarks import find_data_remarks, list_remarks
 from research.features.leakage.gate import Leakage
 from research.panel.remarks import find_panel_remarks
 from research.study import Study

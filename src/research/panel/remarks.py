@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.data.remarks import Remark
+from research.data.remark import Remark
 from research.study import Study
 
 
