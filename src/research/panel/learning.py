@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from research.data.contracts import Tables
+from research.data.duplicates import name_groups
 from research.panel.population import count_population
 from research.panel.splits import Split
 from research.panel.windows import KEYS
@@ -83,14 +84,16 @@ class Panel:
     def hold_out(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return rows to fit one model on and rows that it has not seen.
 
-        Of a dated study the training and the test rows, of a flat one 70 and 30 % at random.
+        Of a dated study the training and the test rows, of a flat one 70 and 30 % at random,
+        without those that equal a training row in everything but the identifier.
         """
         if self.dated:
             return self.learned, self.judged
-        churned = self.train.churned
-        return tuple(
-            train_test_split(self.train, test_size=0.3, stratify=churned, random_state=seed)
+        learned, held_out = train_test_split(
+            self.train, test_size=0.3, stratify=self.train.churned, random_state=seed
         )
+        groups = pd.Series(name_groups(self.train), self.train.index)
+        return learned, held_out[~groups[held_out.index].isin(groups[learned.index])]
 
     @cached_property
     def counts(self) -> pd.DataFrame:

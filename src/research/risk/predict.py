@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import RepeatedStratifiedKFold
 
+from research.data.duplicates import find_first_twins, keep_together, name_groups
 from research.errors import StudyError
 from research.models.out_of_fold import predict_out_of_fold
 from research.models.registry import BASE_RATE, Model
@@ -119,6 +120,8 @@ def predict_cross_validated(
 ) -> pd.DataFrame:
     """Return out-of-fold probabilities of every model by repeated stratified cross-validation.
 
+    Customers whose rows differ in the identifier alone are in one fold.
+
     Returns
     -------
     DataFrame with columns repeat, fold, customer_id, churned and one column per model
@@ -133,11 +136,8 @@ def predict_cross_validated(
     require_features(features)
     require_two_classes(frame, "study's")
     _require_fold_sizes(frame, folds)
-    splits = [
-        *RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(
-            frame, frame.churned
-        )
-    ]
+    drawn = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+    splits = keep_together(drawn.split(frame, frame.churned), find_first_twins(frame), folds)
     parts = [(frame.iloc[train], frame.iloc[test]) for train, test in splits]
     for part in parts:
         require_disjoint(*part)
@@ -244,7 +244,7 @@ def _select_inputs(model: Model, rows: pd.DataFrame, features: list[str]) -> pd.
 
 def _collect_needs(model: Model, train: pd.DataFrame) -> dict[str, np.ndarray]:
     given = {
-        "groups": train.customer_id.to_numpy(),
+        "groups": name_groups(train),
         "outcome": (
             frame_outcome(train.event_observed, train.time_to_event_days)
             if "event_observed" in train
@@ -268,7 +268,7 @@ def _predict_out_of_fold(
         model.estimator,
         _select_inputs(model, train, features),
         train.churned.to_numpy(bool),
-        train.customer_id.to_numpy(),
+        name_groups(train),
         seed,
         _collect_needs(model, train),
     )

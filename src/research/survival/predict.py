@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 
+from research.data.duplicates import find_first_twins, keep_together
 from research.models.registry import BASELINE, Model, index_models, list_survival
 from research.survival.follow_up import SurvivalPanel
 
@@ -94,7 +95,11 @@ def predict_curves_out_of_fold(
 ) -> dict[str, np.ndarray]:
     """Return by model the survival of every row, by a model that was fitted without it."""
     curves = {name: np.empty((len(columns), len(days))) for name in models}
-    for train, test in KFold(folds, shuffle=True, random_state=seed).split(columns):
+    twins = find_first_twins(
+        columns.assign(**{name: outcome[name] for name in outcome.dtype.names})
+    )
+    drawn = KFold(folds, shuffle=True, random_state=seed).split(columns)
+    for train, test in keep_together(drawn, twins, folds):
         for name, model in models.items():
             fitted = clone(model.estimator).fit(columns.iloc[train], outcome[train])
             curves[name][test] = predict_curves(fitted, columns.iloc[test], days)

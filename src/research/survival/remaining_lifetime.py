@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 
+from research.data.duplicates import find_first_twins, keep_together
 from research.evaluation.intervals import Z
 from research.survival.follow_up import SurvivalPanel, find_longest_follow_up
 
@@ -194,7 +195,9 @@ def predict_cross_fitted(
     DataFrame as from ``predict_lifetimes``, one row per tenure that goes on
     """
     parts = []
-    for train, test in KFold(folds, shuffle=True, random_state=seed).split(columns):
+    twins = find_first_twins(columns.assign(lasted=tenures.duration, ended=tenures.ended))
+    drawn = KFold(folds, shuffle=True, random_state=seed).split(columns)
+    for train, test in keep_together(drawn, twins, folds):
         rows = test[~tenures.ended.to_numpy(bool)[test]]
         customers = tenures.customer_id.iloc[train]
         fitted = fit_resampled(model, columns.iloc[train], outcome[train], customers, refits, seed)

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.model_selection import KFold
 
 from research.data.contracts import Tables
+from research.data.duplicates import find_first_twins, keep_together
 from research.errors import NotApplicable, StudyError
 from research.features.build import load_flat
 from research.features.leakage.gate import check_panel
@@ -48,7 +49,8 @@ def value_flat(
     span, reach = study.economics.value_days / unit_days, find_longest_follow_up(outcome)
     model = make_survival_model(reach, reach, seed)
     places, parts, scales = [], [], []
-    for train, test in KFold(folds, shuffle=True, random_state=seed).split(frame):
+    drawn = KFold(folds, shuffle=True, random_state=seed).split(frame)
+    for train, test in keep_together(drawn, find_first_twins(frame), folds):
         rows = test[~outcome["event"][test]]
         customers = frame.customer_id.iloc[train]
         fitted = fit_resampled(model, features.iloc[train], outcome[train], customers, refits, seed)
