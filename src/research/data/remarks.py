@@ -5,32 +5,15 @@ which cast in the SQL settles it. ``features.remarks`` collects the remarks of a
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pandas as pd
 
 from research.data.contracts import Tables
+from research.data.remark import Remark
+from research.data.term_gaps import find_term_gaps
 from research.study import Study
 
 COLUMNS = ["place", "found", "remedy"]
-
-
-class Remark(NamedTuple):
-    """What was found where, and what settles it.
-
-    Attributes
-    ----------
-    place : a table, a column or a key of study.yml
-    found : with counts, so that a reader can judge it
-    remedy : what to do, or what to look at first
-    """
-
-    place: str
-    found: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.found}; {self.remedy}"
 
 
 def find_data_remarks(tables: Tables, study: Study) -> Iterator[Remark]:
@@ -49,4 +32,4 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
     return [str(Remark(*row)) for row in table[COLUMNS].itertuples(index=False)]
 
 
-FINDERS = ()
+FINDERS = (find_term_gaps,)
