@@ -301,3 +301,9 @@ def test_odd_histories_have_the_features_that_the_document_says(panel):
         panel.days_to_renewal["twice"] == 31
     )  # 31 January monthly renews on 30 June, the day of T, then on 31 July
     assert panel.days_to_renewal[["none", "back"]].isna().all()  # no term, or one of 0 months
+
+
+def test_an_end_at_the_last_minute_of_a_day_covers_that_day(write_study):
+    contracts = run(ended_at=pd.Timestamp("2024-06-30 23:59:59"))
+    (end,) = load(write_study, contracts=contracts)["contracts"].to_pandas().ended_at
+    assert end == pd.Timestamp("2024-07-01")

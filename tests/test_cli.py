@@ -362,6 +362,15 @@ def test_a_snapshot_is_written_with_labels_and_features(run, write_study, tmp_pa
     assert [path.name for path in out.parent.iterdir()] == ["panel.csv"]
 
 
+def test_who_left_in_the_lead_is_said_apart_and_not_in_the_share_that_churned(run, write_study):
+    write_study(tables=tables())
+    code, output, _ = run("snapshot", "tiny", "--lead-days", "20")  # a leaves on 10 July
+    assert code == 0
+    assert output.startswith(
+        "tiny: 2 customers, of whom 1 left before the team could act; 0.0% of the other 1 churned,"
+    )
+
+
 def test_a_snapshot_goes_below_raw_unless_out_is_given(run, write_study):
     study = write_study(tables=tables())
     code, output, faults = run(

@@ -32,6 +32,7 @@ from research.study_schema import TRAPS
 
 INTERRUPTED = "Query interrupted"  # DuckDB's RuntimeError when Ctrl-C comes during a query
 SUFFIXES = (".parquet", ".csv")
+OUTCOMES = ["churned", "left_in_lead"]  # of a snapshot, counted in the last line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,7 +235,7 @@ def _check_one(study: Study) -> None:
     tables = load.adapt(study)
     results = checks.check(tables)
     checks.require_passed(results)
-    load.require_sensitive(study, tables)
+    tables = load.settle(study, tables)
     train = _load_training_rows(study, tables)
     leakage = check_panel(tables, study, train)
     registry.find_rule_column(leakage.allowed, study)
@@ -284,12 +285,21 @@ def _snapshot(options: argparse.Namespace) -> int:
             f"expected a --out file that ends in {' or '.join(SUFFIXES)}, got '{out}'; rename it"
         )
     print(f"{study.name}: building labels and features …", file=sys.stderr)
-    churned, columns = _publish(load.load_tables(study), study, out)
-    print(
-        f"{study.name}: {len(churned):,} customers, {churned.mean():.1%} churned, {columns}"
-        f" columns, written to {out}"
-    )
+    frame, columns = _publish(load.load_tables(study), study, out)
+    print(f"{study.name}: {_describe_churn(frame)}, {columns} columns, written to {out}")
     return 0
+
+
+def _describe_churn(frame: pd.DataFrame) -> str:
+    """Return how many of those who had not left before the team could act churned."""
+    left = frame.left_in_lead.sum() if "left_in_lead" in frame else 0
+    if not left:
+        return f"{len(frame):,} customers, {frame.churned.mean():.1%} churned"
+    judged = frame[~frame.left_in_lead]
+    return (
+        f"{len(frame):,} customers, of whom {left:,} left before the team could act;"
+        f" {judged.churned.mean():.1%} of the other {len(judged):,} churned"
+    )
 
 
 def _name_snapshot(study: Study) -> Path:
@@ -297,8 +307,8 @@ def _name_snapshot(study: Study) -> Path:
     return study.raw / f"snapshot-{day}.parquet"
 
 
-def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Series, int]:
-    """Write a snapshot and return who churned and the number of columns.
+def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.DataFrame, int]:
+    """Write a snapshot and return who churned, or left in the lead, and the number of columns.
 
     It is written next to ``out`` and renamed: a reader sees the whole file or none.
     """
@@ -306,8 +316,8 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Seri
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch.touch()  # where it can't be written, the system's own reason is reported
-        churned, columns = _write(scratch, tables, study, out.suffix.lower())
-        _require_customers(churned, study)
+        frame, columns = _write(scratch, tables, study, out.suffix.lower())
+        _require_customers(frame, study)
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
         system = isinstance(error, OSError)
@@ -318,11 +328,11 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Seri
     finally:
         with suppress(OSError):
             scratch.unlink()
-    return churned, columns
+    return frame, columns
 
 
-def _require_customers(churned: pd.Series, study: Study) -> None:
-    if churned.empty:
+def _require_customers(frame: pd.DataFrame, study: Study) -> None:
+    if frame.empty:
         raise StudyError(
             f"{study.name}: expected customers who can churn after {study.snapshots.last}, got"
             " none; choose another --at"
@@ -331,17 +341,17 @@ def _require_customers(churned: pd.Series, study: Study) -> None:
 
 def _write(
     path: Path, tables: contracts.Tables, study: Study, suffix: str
-) -> tuple[pd.Series, int]:
+) -> tuple[pd.DataFrame, int]:
     """Write a snapshot; Parquet of a dated study part by part, since it may not fit in memory."""
     if study.snapshots and suffix == ".parquet":
         build.write_panel(tables, study, [study.snapshots.last], path)
-        return pd.read_parquet(path, columns=["churned"]).churned, len(read_schema(path))
+        return pd.read_parquet(path, columns=OUTCOMES), len(read_schema(path))
     if study.snapshots:
         frame = build.load_panel(tables, study, [study.snapshots.last])
     else:
         frame = build.load_flat(tables, study)
     frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
-    return frame.churned, frame.shape[1]
+    return frame[[name for name in OUTCOMES if name in frame]], frame.shape[1]
 
 
 # simulate and run

@@ -35,6 +35,7 @@ UNSUPPORTED = {
     "spark": ("attach",),
     "warehouse": ("sources", "attach", "simulate"),
 }  # keys that an engine can't use: a warehouse has its own tables, and only DuckDB can attach files
+CONTRACT_KEYS = ("grace_days", "ends")  # under churn
 REMEDIES = {
     "sources": "load the files into the warehouse and name its tables in the SQL",
     "attach": "name the tables of the engine itself in the SQL, or use the engine duckdb",
@@ -89,6 +90,7 @@ class Study(Part):
             *_find_name_clashes(self),
             *_find_unsupported_keys(self),
             *_find_reversed_dates(self),
+            *_find_needless_keys(self),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -137,6 +139,20 @@ def _find_reversed_dates(study: Study) -> list[str]:
         return []
     return [
         f"expected data_start on or before data_end, got {start} and {end}; correct one of them"
+    ]
+
+
+def _find_needless_keys(study: Study) -> list[str]:
+    """Refuse keys about the terms of contracts where orders tell who left."""
+    if study.kind == "contractual" or study.churn is None:
+        return []
+    given = [
+        key for key in CONTRACT_KEYS if getattr(study.churn, key) != Churn.model_fields[key].default
+    ]
+    return [
+        f"expected no key 'churn.{key}' in a {study.kind} study, got"
+        f" {getattr(study.churn, key)}; remove it, since it is about the terms of contracts"
+        for key in given
     ]
 
 

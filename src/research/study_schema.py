@@ -176,15 +176,22 @@ class Simulation(Part):
     traps: tuple[Literal[TRAPS], ...] = TRAPS
 
 
+FIRST_UNCOVERED, LAST_COVERED = "first_uncovered_day", "last_covered_day"
+
+
 class Churn(Part):
     """What churn means, in days; see ``research.panel.labels`` for the windows.
 
+    ``grace_days``: a gap of at most so many days between two contract terms is no leave. ``ends``:
+    whether ``ended_at`` of contracts is the first day without cover or the last day with it.
     ``active_days``: a non-contractual customer belongs to the population while the last order is at
     most this old. ``inactive_days``: inactivity that counts as a lapse in survival analysis.
     """
 
     horizon_days: Days
     lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
+    grace_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
+    ends: Literal[FIRST_UNCOVERED, LAST_COVERED] = FIRST_UNCOVERED
     active_days: Days | None = None
     inactive_days: Days | None = None
 

@@ -166,7 +166,12 @@ def test_a_record_that_studies_know_nothing_of_is_refused():
 def test_dates_are_in_order_and_what_is_resolved_later_comes_from_the_record():
     assert visits().ordered == (("visited_at", "left_at"), ("visited_at", "known_at"))
     assert visits().later == ("left_at",)
-    assert CONTRACTS["contracts"].later == ("ended_at", "end_reason", "voluntary")
+    assert CONTRACTS["contracts"].later == (
+        "ended_at",
+        "end_reason",
+        "voluntary",
+        "covered_until",
+    )
     assert CONTRACTS["snapshot"].ordered == CONTRACTS["snapshot"].later == ()
 
 

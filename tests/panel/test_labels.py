@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
 from dated_rows import contract, customers, days, order, random_company
@@ -75,14 +76,21 @@ def test_an_end_within_the_lead_is_counted_apart_and_the_window_moves_behind_it(
     assert (labels.left_in_lead["a"], labels.churned["a"]) == (in_lead, churned)
 
 
-def test_an_end_late_in_the_day_counts_for_that_day(write_study):
+def test_an_end_late_in_the_day_counts_for_that_day_and_in_its_last_minute_for_the_next(
+    write_study,
+):
     labels = label_contracts(
         write_study,
-        contract("a", "2024-01-01", "2024-07-30 23:59:59"),
-        contract("b", "2024-01-01", "2024-06-30 23:59:59"),
+        contract("a", "2024-01-01", "2024-07-30 23:58:59"),
+        contract("b", "2024-01-01", "2024-06-30 23:58:59"),
+        contract("covered to T", "2024-01-01", "2024-06-30 23:59:59"),
+        contract("covered to T + 30", "2024-01-01", "2024-07-30 23:59:59"),
     )
-    assert list(labels.index) == ["a"]
-    assert labels.churned["a"]
+    assert dict(labels.churned) == {
+        "a": True,
+        "covered to T": True,
+        "covered to T + 30": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -327,3 +335,106 @@ def test_a_data_end_that_has_not_come_yet_is_refused(write_study):
         StudyError, match="key data_end: expected a day that is not in the future, got 2199-01-01"
     ):
         label_contracts(write_study, contract("a", "2024-01-01", None), data_end="2199-01-01")
+
+
+GRACE = {"horizon_days": 30, "lead_days": 0, "grace_days": 10}
+
+
+@pytest.mark.parametrize(
+    ("ended", "renewed", "member", "left_before", "churned"),
+    [
+        ("2024-06-20", None, False, None, None),  # certain on T: 10 days are over
+        ("2024-06-20", "2024-06-30", True, False, False),  # T is the last day of grace
+        ("2024-06-21", None, True, True, False),  # T lies in the gap, and nobody comes back
+        ("2024-06-21", "2024-07-01", True, False, False),  # the gap of T closes in time
+        ("2024-06-21", "2024-07-02", True, True, False),  # ... and a day too late
+        ("2024-07-01", None, True, False, True),
+        ("2024-07-30", "2024-08-09", True, False, False),  # 10 days after the window's last day
+        ("2024-07-30", "2024-08-10", True, False, True),
+        ("2024-07-31", None, True, False, False),
+    ],
+)
+def test_a_gap_of_at_most_the_days_of_grace_is_no_leave(
+    write_study, ended, renewed, member, left_before, churned
+):
+    rows = [contract("a", "2024-01-01", ended)]
+    rows += [contract("a", renewed, None)] if renewed else []
+    labels = label_contracts(write_study, *rows, contract("b", "2024-01-01", None), churn=GRACE)
+    assert ("a" in labels.index) == member
+    if member:
+        assert (labels.left_in_lead["a"], labels.churned["a"]) == (left_before, churned)
+
+
+def test_durations_run_to_the_end_of_cover_and_are_censored_when_ends_can_still_be_undone(
+    write_study,
+):
+    labels = label_contracts(
+        write_study,
+        contract("leaves", "2024-01-01", "2024-07-10"),
+        contract("in the gap of T", "2024-01-01", "2024-06-25"),
+        contract("uncertain", "2024-01-01", "2024-12-22"),
+        contract("stays", "2024-01-01", None),
+        churn=GRACE,
+    )
+    # the data end on 31 December, 184 days after T, and what ended by 21 December is certain
+    durations = {"leaves": 10, "in the gap of T": 0, "uncertain": 174, "stays": 174}
+    assert dict(labels.duration_days) == durations
+    assert {*labels.index[labels.event]} == {"in the gap of T", "leaves"}
+
+
+def test_a_renewal_known_only_after_the_day_of_learning_leaves_an_end_uncertain(write_study):
+    labels = label_contracts(
+        write_study,
+        contract("a", "2024-01-01", "2024-07-25", known_at=days("2024-01-01")),
+        contract("a", "2024-08-01", None, known_at=days("2024-08-03")),
+        churn=GRACE,
+        known_by=date(2024, 8, 2),
+    )
+    assert not labels.event["a"]
+    assert labels.duration_days["a"] == 23  # 30 June to 23 July: 10 days before 2 August
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grace_of_no_day_changes_nothing_and_labels_with_grace_follow_from_each_gap(
+    write_study, seed
+):
+    """Against a walk through each customer's terms."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, 20, 80).cumsum() % 330
+    table = pd.DataFrame(
+        {
+            "customer_id": rng.choice([f"c{i}" for i in range(12)], 80),
+            "started_at": pd.Timestamp("2024-01-01") + pd.to_timedelta(starts, unit="D"),
+        }
+    )
+    table["ended_at"] = table.started_at + pd.to_timedelta(rng.integers(1, 40, 80), unit="D")
+    table["ended_at"] = table.ended_at.where(table.ended_at <= "2024-12-31")
+    labels = label_contracts(write_study, table, churn=GRACE)
+    assert dict(label_contracts(write_study, table, churn=GRACE | {"grace_days": 0}).churned) == (
+        dict(label_contracts(write_study, table).churned)
+    )
+    for customer, left in walk(table, 10).items():
+        if left is None:
+            assert customer not in labels.index
+        else:
+            window = pd.Timestamp("2024-06-30") < left <= pd.Timestamp("2024-07-30")
+            assert labels.churned[customer] == window
+
+
+def walk(table: pd.DataFrame, grace: int) -> dict[str, pd.Timestamp | None]:
+    """Return when each customer's cover of 30 June ends; none for who isn't a customer."""
+    found = {}
+    for customer, own in table.sort_values("started_at").groupby("customer_id"):
+        end = None
+        for term in own.itertuples():
+            until = term.ended_at if pd.notna(term.ended_at) else pd.Timestamp("2200-01-01")
+            if end is not None and term.started_at > end + pd.Timedelta(days=grace):
+                if term.started_at > pd.Timestamp(T):
+                    break
+                end = None
+            if end is None and term.started_at > pd.Timestamp(T):
+                break
+            end = until if end is None else max(end, until)
+        member = end is not None and end + pd.Timedelta(days=grace) > pd.Timestamp(T)
+        found[customer] = end if member else None
+    return found

@@ -35,6 +35,23 @@ def test_a_horizon_longer_than_the_data_is_refused_with_the_longest_that_works(w
         label_one(write_study, "2024-06-01", churn={"horizon_days": 400}, data_end="2024-11-28")
 
 
+def test_days_of_grace_need_data_after_the_window_and_between_training_and_test(write_study):
+    churn = {"horizon_days": 30, "lead_days": 7, "grace_days": 10}
+    expected = (
+        r"the window after snapshot 2024-06-30 ends 2024-08-06, known 2024-08-16 after 10 days of"
+        r" grace, and the data end 2024-08-15; use a snapshot on or before 2024-06-29"
+    )
+    with pytest.raises(StudyError, match=expected):
+        label_one(write_study, "2024-01-01", churn=churn, data_end="2024-08-15")
+    label_one(write_study, "2024-01-01", churn=churn, data_end="2024-08-16")
+    study = write_study(churn=churn)
+    split = splits.plan_split(study)
+    assert split.train == (date(2024, 5, 14),)  # 14 May + 7 + 30 + 10 days = 30 June
+    splits.require_out_of_time(split, study)
+    with pytest.raises(StudyError, match="on or before 2024-05-14"):
+        splits.require_out_of_time(Split((date(2024, 5, 15),), (T,)), study)
+
+
 def test_a_snapshot_before_the_first_row_is_refused(write_study):
     with pytest.raises(
         StudyError,

@@ -31,7 +31,8 @@ RESERVED = {
     "event_observed",
     "leaves_in_data",
     "tenure_days",
-}  # what evidence, labels and features add to a table
+    "covered_until",
+}  # what settled terms, evidence, labels and features add to a table
 KINDS = {
     "key": "string",
     "time": "timestamp(6)",
@@ -66,10 +67,12 @@ class Resolution:
     """What a row says of a later day than its own, and so is empty until that day.
 
     ``at``: the column that holds the day. ``details``: columns that are written with it.
+    ``derived``: columns that the package adds of it.
     """
 
     at: str
     details: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,9 @@ class ContractTable:
     @property
     def later(self) -> tuple[str, ...]:
         """Columns that are empty until a later day than the row's own."""
-        return (self.resolved.at, *self.resolved.details) if self.resolved else ()
+        if self.resolved is None:
+            return ()
+        return (self.resolved.at, *self.resolved.details, *self.resolved.derived)
 
     @property
     def rhythmic(self) -> bool:
@@ -236,7 +241,9 @@ RECORDS = (
             voluntary=_optional("flag"),
         ),
         dated="started_at",
-        resolved=Resolution("ended_at", details=("end_reason", "voluntary")),
+        resolved=Resolution(
+            "ended_at", details=("end_reason", "voluntary"), derived=("covered_until",)
+        ),
     ),
     ContractTable(
         "orders",

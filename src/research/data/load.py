@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from research.data import checks, contracts, engines
 from research.data.readers import read_sql
+from research.data.terms import settle_terms
 from research.errors import StudyError
 from research.study import Study, load_study, show_path
 from research.study_schema import OWN_FEATURES
@@ -34,8 +35,13 @@ def load_tables(study: Study | str) -> contracts.Tables:
     study = load_study(study) if isinstance(study, str) else study
     tables = adapt(study)
     checks.require_passed(checks.check(tables))
+    return settle(study, tables)
+
+
+def settle(study: Study, tables: contracts.Tables) -> contracts.Tables:
+    """Return tables that passed every check in the form in which the other packages read them."""
     require_sensitive(study, tables)
-    return tables
+    return settle_terms(tables, study)
 
 
 def require_sensitive(study: Study, tables: contracts.Tables) -> None:

@@ -13,6 +13,7 @@ from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
 from research.data.remark import Remark
 from research.data.spellings import find_spellings
+from research.data.term_gaps import find_term_gaps
 from research.data.text_values import find_text_columns
 from research.study import Study
 
@@ -35,4 +36,4 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
     return [str(Remark(*row)) for row in table[COLUMNS].itertuples(index=False)]
 
 
-FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins)
+FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins, find_term_gaps)

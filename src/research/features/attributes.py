@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import ibis
 import ibis.expr.types as ir
 
+from research.data.terms import join_terms
 from research.errors import StudyError
 from research.features.context import BuildContext
 from research.features.dictionary import Block, Feature
 from research.features.stage import assign_stages
-from research.panel.spells import join_terms
 from research.panel.windows import KEYS, WindowPlan, count_age, join
 from research.study import Study
 

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import t
 
 from research.data.contracts import CONTRACTS, Tables
+from research.data.terms import find_grace
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.evaluation.intervals import Z, wilson_interval
 from research.panel.periods import MONTH_OF_30_DAYS
@@ -44,8 +45,9 @@ def compute_retention(
     back counts. Non-contractual: retained is a purchase on one of the days ``[start + 30 m, start +
     30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its month plus ``30 m`` (the
     last day of the window) to lie on or before the snapshot, less the days of
-    ``find_recording_delay``; so the month of the snapshot, unless complete, has no cell. Customers
-    who joined before observation began are left out, see ``count_exclusions``.
+    ``find_recording_delay`` and the days of grace, within which nobody has left for certain; so the
+    month of the snapshot, unless complete, has no cell. Customers who joined before observation
+    began are left out, see ``count_exclusions``.
 
     Parameters
     ----------
@@ -68,7 +70,9 @@ def compute_retention(
         if study.kind == "contractual"
         else _count_buyers(_list_purchase_days(evidence, snapshot), joined)
     )
-    until = snapshot - timedelta(days=find_recording_delay(evidence, study, snapshot))
+    until = snapshot - timedelta(
+        days=find_recording_delay(evidence, study, snapshot) + find_grace(study)
+    )
     keys = ["cohort", "age_months"]
     cells = _list_observed(sizes, until, 0 if study.kind == "contractual" else MONTH_OF_30_DAYS - 1)
     cells = cells.merge(count, on=keys, how="left").sort_values(keys, ignore_index=True)
@@ -210,7 +214,8 @@ def _count_covered(
     opens = both.select(
         "cohort", age_months=_round_up(both.started, both.start), change=ibis.literal(1, "int64")
     )
-    closed = both.filter(both.ended.notnull())
+    grace = ibis.interval(days=find_grace(study))
+    closed = both.filter(both.ended.notnull()).mutate(ended=lambda row: row.ended - grace)
     closes = closed.select(
         "cohort", age_months=_round_up(closed.ended, closed.start), change=ibis.literal(-1, "int64")
     )

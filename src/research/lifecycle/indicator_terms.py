@@ -9,12 +9,12 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from research.data.contracts import Tables
+from research.data.terms import end_day
 from research.panel.periods import RESOLVED_DAYS, YEAR_DAYS, name_spans
 from research.panel.segments import find_segments
 from research.panel.spells import (
     as_number,
     days_before,
-    end_day,
     find_ends,
     find_leavers,
     is_purchase,

@@ -11,8 +11,9 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
+from research.data.terms import find_grace, join_terms
 from research.panel.evidence import Evidence, as_timestamp
-from research.panel.spells import days_before, is_purchase, join_terms
+from research.panel.spells import days_before, is_purchase
 from research.panel.windows import KEYS
 from research.study import Study
 
@@ -31,7 +32,8 @@ NEVER = date(9999, 1, 1)
 def find_population(evidence: Evidence, study: Study) -> ir.Table:
     """Return who can churn after each snapshot.
 
-    Contractual: customers with a contract that runs at the end of the snapshot. Non-contractual:
+    Contractual: customers with a contract that runs at the end of the snapshot, or that ended less
+    than ``grace_days`` before. Non-contractual:
     customers with an order of a positive amount on one of the last ``active_days`` days, the
     snapshot's own day included. Both must be known in the table customers.
 
@@ -57,8 +59,9 @@ def label_churn(
     """Label a population with what happened after its snapshots.
 
     Contractual: the customer leaves on the day on which unbroken cover by contracts ends; churned
-    is an end in ``(T + lead, T + lead + horizon]``, and an end in ``(T, T + lead]`` is counted
-    apart as ``left_in_lead``. Non-contractual: churned is no order of a positive amount in the
+    is an end in ``(T + lead, T + lead + horizon]``, and an end by T + lead is counted apart as
+    ``left_in_lead``: within the lead or, where the days of grace of an earlier end run at T and no
+    term follows, before it. Non-contractual: churned is no order of a positive amount in the
     window.
 
     Parameters
@@ -74,9 +77,10 @@ def label_churn(
     table with columns snapshot, customer_id and ``LABELS``
         One row per row of the population. ``duration_days`` runs from T to the event, or is
         censored (``event`` false) where the follow-up ends: at the end of the data, or at
-        ``known_by`` before it, for lapses ``inactive_days`` before that. ``time_to_event_days``
-        runs from T + lead to what decides churn: the end of cover, or the first purchase;
-        ``event_observed`` says whether it was observed, else the time is censored.
+        ``known_by`` before it, for lapses ``inactive_days`` and for ends ``grace_days`` before
+        that. ``time_to_event_days`` runs from T + lead to what decides churn: the end of cover, or
+        the first purchase; ``event_observed`` says whether it was observed, else the time is
+        censored.
         ``leaves_in_data`` says whether the customer leaves in the data at all, also after
         ``known_by``: for the leakage checks, and never for a model.
     """
@@ -101,7 +105,11 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
 def _label_ends(
     contracts: ir.Table, population: ir.Table, study: Study, data_end: date, followed_until: date
 ) -> ir.Table:
-    """Label a contractual population: churn is the end of unbroken cover."""
+    """Label a contractual population: churn is the end of unbroken cover.
+
+    It lies ``grace_days`` before the day on which it is certain.
+    """
+    grace = timedelta(days=find_grace(study))
     spells = join_terms(contracts, ["customer_id"], data_end)
     at = population.left_join(
         spells,
@@ -110,17 +118,21 @@ def _label_ends(
             spells.started <= population.snapshot,
             spells.ended.isnull() | (spells.ended > population.snapshot),
         ],
-    ).select(population.snapshot, population.customer_id, left=spells.ended)
+    ).select(
+        population.snapshot,
+        population.customer_id,
+        left=spells.ended - ibis.interval(days=grace.days),
+    )
     opens = _add_days(at.snapshot, study.churn.lead_days)
     closes = _add_days(opens, study.churn.horizon_days)
+    followed_until -= grace
     observed = _censor_after(at.left, followed_until)
+    duration = observed.fill_null(as_timestamp(followed_until)).delta(at.snapshot, unit="day")
     return at.select(
         *KEYS,
         churned=((at.left > opens) & (at.left <= closes)).fill_null(False),
         left_in_lead=(at.left <= opens).fill_null(False),
-        duration_days=observed.fill_null(as_timestamp(followed_until)).delta(
-            at.snapshot, unit="day"
-        ),
+        duration_days=ibis.greatest(duration, 0),
         event=observed.notnull(),
         **_time_to_event(observed, opens, followed_until),
         leaves_in_data=at.left.notnull(),

@@ -4,9 +4,10 @@ import ibis
 import ibis.expr.types as ir
 
 from research.data.contracts import CONTRACTS, Tables
+from research.data.terms import end_day
 from research.errors import StudyError
 from research.panel.periods import name_spans
-from research.panel.spells import days_before, end_day, runs_on
+from research.panel.spells import days_before, runs_on
 from research.panel.windows import KEYS
 from research.study import Study, show_path
 

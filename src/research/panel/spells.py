@@ -5,17 +5,13 @@ Non-contractual customers begin a spell with a purchase and end it with ``inacti
 inactivity.
 """
 
-from datetime import date, datetime
-
 import ibis
 import ibis.expr.types as ir
-from ibis.expr.types.groupby import GroupedTable
 
 from research.data.contracts import Tables
+from research.data.terms import end_day, group_spells, join_terms
 from research.panel.windows import KEYS
 from research.study import Study
-
-FOREVER = datetime(9999, 1, 1)
 
 
 def is_purchase(orders: ir.Table) -> ir.BooleanValue:
@@ -46,56 +42,9 @@ def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
     return table.snapshot - ibis.interval(days=days)
 
 
-def end_day(contracts: ir.Table) -> ir.TimestampValue:
-    """Return the first day that a term doesn't cover, empty where no end is known."""
-    return (
-        contracts.ended_at.truncate("D")
-        if "ended_at" in contracts.columns
-        else ibis.null("timestamp(6)")
-    )
-
-
 def runs_on(started: ir.Value, ended: ir.Value, day: ir.Value) -> ir.BooleanValue:
     """Return what runs on a day: begun on or before it, and not ended by it."""
     return (started <= day) & (ended.isnull() | (ended > day))
-
-
-def join_terms(contracts: ir.Table, keys: list[str], ends_at: date | None = None) -> ir.Table:
-    """Return spells of unbroken cover by contracts.
-
-    Parameters
-    ----------
-    contracts : table with the columns of ``keys``, started_at, optionally ended_at
-    keys : columns that name a customer, of evidence also ``snapshot``
-    ends_at : day after which no end is known; none for evidence, which ends with its snapshot
-
-    Returns
-    -------
-    table with columns *keys, started, ended
-        One row per spell, in days; ``ended`` is the first day without cover, empty while cover
-        runs.
-    """
-    ended = end_day(contracts)
-    known = ended.notnull()
-    if ends_at is not None:
-        last = ibis.literal(datetime(ends_at.year, ends_at.month, ends_at.day))
-        known = (ended <= last).fill_null(False)
-    spans = contracts.select(
-        *keys,
-        started=contracts.started_at.truncate("D"),
-        until=known.ifelse(ended, ibis.literal(FOREVER)),
-    )
-    # a contract that ended on its first day covered none
-    spans = spans.filter(spans.until > spans.started)
-    # one per first day: the order of spans is then certain
-    spans = spans.group_by([*keys, "started"]).agg(until=spans.until.max())
-    earlier = ibis.window(group_by=keys, order_by="started", preceding=(None, 1))
-    spans = spans.mutate(reach=spans.until.max().over(earlier))
-    spans = spans.mutate(opens=(spans.reach.isnull() | (spans.started > spans.reach)).ifelse(1, 0))
-    spells = _group_spells(spans, keys, ["started"]).agg(
-        started=lambda t: t.started.min(), until=lambda t: t.until.max()
-    )
-    return spells.mutate(ended=spells.until.nullif(ibis.literal(FOREVER))).drop("spell", "until")
 
 
 def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
@@ -115,7 +64,7 @@ def join_purchases(orders: ir.Table, inactive_days: int) -> ir.Table:
     previous = days.day.lag().over(ibis.window(group_by=KEYS, order_by="day"))
     opens = previous.isnull() | (days.day.delta(previous, unit="day") > inactive_days)
     days = days.mutate(opens=opens.ifelse(1, 0))
-    spells = _group_spells(days, KEYS, ["day"]).agg(
+    spells = group_spells(days, KEYS, ["day"]).agg(
         started=lambda t: t.day.min(), last=lambda t: t.day.max()
     )
     complete = spells.last + ibis.interval(days=inactive_days)
@@ -128,12 +77,6 @@ def _find_purchase_days(orders: ir.Table) -> ir.Table:
     """Return the day of each purchase: snapshot, customer_id, day."""
     bought = orders.filter(is_purchase(orders))
     return bought.select(*KEYS, day=bought.ordered_at.truncate("D"))
-
-
-def _group_spells(spans: ir.Table, keys: list[str], order: list[str]) -> GroupedTable:
-    """Group spans by customer and by the number of openings so far."""
-    running = ibis.window(group_by=keys, order_by=order, preceding=None, following=0)
-    return spans.mutate(spell=spans.opens.sum().over(running)).group_by([*keys, "spell"])
 
 
 def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:

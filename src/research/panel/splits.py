@@ -14,7 +14,9 @@ from research.data.coverage import find_data_end, find_data_start
 from research.errors import StudyError
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.labels import find_population, label_churn
+from research.panel.periods import close_window, complete_labels, find_latest_snapshot
 from research.study import Study
+from research.study_schema import Churn
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,22 @@ class Split:
 def plan_split(study: Study) -> Split:
     """Choose a study's snapshots: the test ones end on ``last``, the train ones precede them.
 
-    No windows overlap: the last training label window closes on or before the first test snapshot,
-    so nothing that the model learns from happened after the evidence of the first test row.
+    No windows overlap: the last training label window and the days of grace after it close on or
+    before the first test snapshot, so nothing that the model learns from happened after the
+    evidence of the first test row.
     """
     plan, churn = study.snapshots, study.churn
     step = timedelta(days=plan.every_days)
     test = [plan.last - step * back for back in reversed(range(plan.test))]
-    latest = test[0] - timedelta(days=churn.lead_days + churn.horizon_days)
+    latest = find_latest_snapshot(churn, test[0])
     return Split(tuple(latest - step * back for back in reversed(range(plan.train))), tuple(test))
 
 
 def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> None:
     """Refuse snapshots without evidence and snapshots whose label window the data do not cover.
+
+    With ``churn.grace_days`` the data must go on for as long after the window: a leave on its last
+    day is known only then.
 
     Raises
     ------
@@ -48,10 +54,9 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
         observed", not "did not happen".
     """
     first, last = find_data_start(tables, study), find_data_end(tables, study)
-    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
     faults = []
-    if max(snapshots) + span > last:
-        faults.append(_window_sentence(max(snapshots), span, first, last))
+    if complete_labels(study.churn, max(snapshots)) > last:
+        faults.append(_describe_open_window(study.churn, max(snapshots), first, last))
     if min(snapshots) < first:
         faults.append(
             f"expected evidence at every snapshot, got a snapshot on {min(snapshots)} but the"
@@ -62,16 +67,19 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
         raise StudyError(*faults)
 
 
-def _window_sentence(snapshot: date, span: timedelta, first: date, last: date) -> str:
-    latest = last - span
+def _describe_open_window(churn: Churn, snapshot: date, first: date, last: date) -> str:
+    latest = find_latest_snapshot(churn, last)
+    keys = "horizon, lead and grace_days" if churn.grace_days else "horizon and lead"
     remedy = (
         f"use a snapshot on or before {latest}"
         if latest >= first
-        else f"use a horizon and lead of at most {(last - first).days} days together"
+        else f"use a {keys} of at most {(last - first).days} days together"
     )
+    closes, known = close_window(churn, snapshot), complete_labels(churn, snapshot)
+    waits = f", known {known} after {churn.grace_days} days of grace," if churn.grace_days else ""
     return (
         f"expected label windows within the data, but the window after snapshot {snapshot} ends"
-        f" {snapshot + span} and the data end {last}; {remedy}"
+        f" {closes}{waits} and the data end {last}; {remedy}"
     )
 
 
@@ -83,13 +91,14 @@ def require_out_of_time(split: Split, study: Study) -> None:
     StudyError
         With the latest training snapshot that would be allowed.
     """
-    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days)
-    late = [day for day in split.train if day + span > min(split.test)]
+    first = min(split.test)
+    late = [day for day in split.train if complete_labels(study.churn, day) > first]
     if late:
         raise StudyError(
-            f"expected training windows that close by the first test snapshot {min(split.test)},"
-            f" got the training snapshot {max(late)} whose window closes {max(late) + span};"
-            f" use training snapshots on or before {min(split.test) - span}"
+            f"expected training windows that close by the first test snapshot {first},"
+            f" got the training snapshot {max(late)} whose window closes"
+            f" {complete_labels(study.churn, max(late))}; use training snapshots on or before"
+            f" {find_latest_snapshot(study.churn, first)}"
         )
 
 

@@ -13,10 +13,11 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 
 from research.data.contracts import CONTRACTS, Tables
+from research.data.terms import end_day, find_grace
 from research.evaluation.intervals import Z
 from research.panel.periods import name_spans
 from research.panel.segments import PLAN, find_segments, name_segment
-from research.panel.spells import days_before, end_day, find_ends, find_spells, is_purchase
+from research.panel.spells import days_before, find_ends, find_spells, is_purchase
 from research.panel.windows import KEYS, join
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
@@ -146,7 +147,8 @@ def count_tenures(evidence: Tables, study: Study, segment_by: str = "") -> ir.Ta
     Returns
     -------
     table with columns snapshot, segment, entry, duration, ended, rows
-        Days from the start of a first spell to its end or to T; ``entry`` are those before
+        Days from the start of a first spell to its end or to T, both less ``grace_days``: an end
+        is certain only so many days later. ``entry`` are those before
         ``data_start`` or before its first row was known. By plan, a spell belongs to the plan with
         which it began: only those who stayed would reach a later one.
     """
@@ -154,10 +156,12 @@ def count_tenures(evidence: Tables, study: Study, segment_by: str = "") -> ir.Ta
     tenures = _add_delay(
         first.join(_find_first_segments(first, evidence, study, segment_by), KEYS), evidence, study
     )
+    grace = find_grace(study)
     unobserved = [_stamp(study).delta(tenures.started, unit="day")] if study.data_start else []
     tenures = tenures.mutate(
         entry=ibis.greatest(tenures.delay, 0, *unobserved),
-        duration=tenures.ended.fill_null(tenures.snapshot).delta(tenures.started, unit="day"),
+        duration=tenures.ended.fill_null(tenures.snapshot).delta(tenures.started, unit="day")
+        - grace,
         ended=tenures.ended.notnull(),
     )
     tenures = tenures.filter(tenures.duration > tenures.entry)

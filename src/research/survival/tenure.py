@@ -17,6 +17,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
+from research.data.terms import end_day
 from research.errors import NotApplicable, StudyError
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
@@ -30,7 +31,7 @@ from research.panel.segments import (
     list_segment_columns,
     name_segment,
 )
-from research.panel.spells import end_day, find_leavers
+from research.panel.spells import find_leavers
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
 from research.survival.cox import log_rank_test

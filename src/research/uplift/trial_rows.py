@@ -9,7 +9,7 @@ from research.data.coverage import find_data_end, find_data_start
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat, load_panel
 from research.features.leakage.gate import check_panel
-from research.panel.periods import MEAN_MONTH_DAYS
+from research.panel.periods import MEAN_MONTH_DAYS, find_latest_snapshot
 from research.panel.spells import is_purchase, net_amount
 from research.study import Study
 from research.uplift.trial_checks import require_one_arm_each, require_unreserved_names
@@ -97,8 +97,9 @@ def _load_campaigns(tables: Tables) -> pd.DataFrame:
 
 
 def _is_within_data(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.Series:
-    """Return which assignments lie within the data, the horizon included."""
-    last = pd.Timestamp(find_data_end(tables, study)) - pd.Timedelta(days=study.churn.horizon_days)
+    """Return which assignments lie within the data, the horizon and the grace included."""
+    churn = study.churn.model_copy(update={"lead_days": 0})
+    last = pd.Timestamp(find_latest_snapshot(churn, find_data_end(tables, study)))
     return (rows.snapshot <= last) & (rows.snapshot >= pd.Timestamp(find_data_start(tables, study)))
 
 

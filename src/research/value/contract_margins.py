@@ -9,10 +9,11 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
+from research.data.terms import covered_until, end_day
 from research.errors import NotApplicable
 from research.panel.evidence import filter_as_of
 from research.panel.periods import MEAN_MONTH_DAYS, YEAR_DAYS
-from research.panel.spells import end_day, runs_on
+from research.panel.spells import runs_on
 from research.study import Study
 from research.study_schema import Economics
 from research.value.purchases import load_window, start_after
@@ -122,12 +123,13 @@ def load_realised_margins(
 ) -> np.ndarray:
     """Return the margin of fees and orders on the days ``(opens, closes]``, undiscounted.
 
-    In the order of ``customers``. A fee is earned day by day while its contract runs.
+    In the order of ``customers``. A fee is earned day by day while its contract runs, and not in
+    the days of grace after it.
     """
     low, high = (ibis.literal(start_after(day)) for day in (opens, closes))
     terms = tables["contracts"]
     starts = ibis.greatest(terms.started_at.truncate("D"), low)
-    ends = ibis.least(end_day(terms).fill_null(high), high)
+    ends = ibis.least(covered_until(terms).fill_null(high), high)
     days = ibis.greatest(ends.delta(starts, unit="day"), 0)
     paid = terms.mutate(earned=days * terms.monthly_fee / MEAN_MONTH_DAYS)
     margin = economics.fee_margin * _sum_by_customer(paid, paid.earned, customers)

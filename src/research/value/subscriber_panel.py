@@ -13,6 +13,7 @@ from research.features.build import load_features
 from research.features.leakage.gate import check_panel
 from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population, label_churn
+from research.panel.periods import find_latest_snapshot
 from research.study import Study
 from research.survival.follow_up import frame_durations, require_leavers
 
@@ -70,7 +71,8 @@ def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, 
     StudyError
         If the data begin too late for any of them.
     """
-    span, near = study.economics.value_days, study.churn.lead_days + study.churn.horizon_days
+    span = study.economics.value_days
+    near = (snapshot - find_latest_snapshot(study.churn, snapshot)).days
     start = study.data_start or find_data_start(tables, study)
     first = start + timedelta(days=MIN_HISTORY_DAYS)
     days = sorted(
