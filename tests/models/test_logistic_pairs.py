@@ -198,3 +198,40 @@ def test_the_learned_variance_of_a_block_is_the_one_that_its_coefficients_were_d
             )[2][0]
         )
     assert 0.75 * 0.09 < np.median(found) < 1.33 * 0.09
+
+
+def draw_nearly_separated(seed: int, rows: int = 6_000) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a total of fees until the export, from which three columns tell who leaves next."""
+    rng = np.random.default_rng(seed)
+    tenure, fee, more = rng.uniform(30, 2_000, rows), rng.uniform(20, 100, rows), rng.random(rows)
+    months = np.where(more < 0.1, 0.5, 3)  # that the customer stays after the snapshot
+    total = fee * (tenure / 30 + months) * rng.normal(1, 0.02, rows)
+    return pd.DataFrame({"tenure": tenure, "fee": fee, "total": total}), more < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_that_nearly_separate_together_do_not_make_the_fit_diverge(seed):
+    # whole steps of Newton's method led to log-odds of millions, an AUC of 0.56, a log-loss of 3
+    learned, later = draw_nearly_separated(seed), draw_nearly_separated(seed + 50)
+    model = LogisticPairs().fit(*learned)
+    risk = model.predict_proba(later[0])[:, 1]
+    assert roc_auc_score(later[1], risk) > 0.8
+    assert log_loss(later[1], risk) < 0.9 * log_loss(later[1], np.full(len(risk), 0.1))
+
+
+def test_beyond_the_training_range_numbers_count_as_its_ends():
+    frame = draw(0)
+    model = LogisticPairs().fit(frame, flip(2 * frame.a + frame.a * frame.b, 0))
+    ends = frame.assign(a=frame.a.max(), b=frame.b.min())
+    beyond = frame.assign(a=1e6, b=-1e6)
+    assert (model.decision_function(beyond) == model.decision_function(ends)).all()
+
+
+def test_no_customer_gets_log_odds_beyond_those_of_the_training_rows():
+    frame = draw(0)
+    churned = flip(2 * frame.a + 2 * frame.b + 2 * frame.c, 0)
+    model = LogisticPairs().fit(frame, churned)
+    known = model.decision_function(frame)
+    new = model.decision_function(frame.assign(a=9.0, b=9.0, c=9.0, calls=0))
+    assert new.max() <= known.max()
+    assert known.min() < -4 and known.max() > 4  # the training rows themselves are not cut

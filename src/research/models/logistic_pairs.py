@@ -26,6 +26,7 @@ GRID = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # shares of customers below the 
 MISSING = "(missing)"
 PRIOR_COLUMNS = 0.3  # weight of the prior of a block's variance, in columns of data
 NEWTON_STEPS = 12
+HALVINGS = 10  # of a step that overshoots
 VARIANCE_UPDATES = 4  # in each of Newton's steps
 TOLERANCE = 1e-3  # change of a coefficient below which Newton's method ends
 LEAST_PENALTY, MOST_PENALTY = 1e-3, 1e6
@@ -153,18 +154,69 @@ def fit_blocks(
     penalties = np.r_[1 / variances, np.full(len(sizes) - len(variances), prior_penalty)]
     fit = np.r_[first, np.zeros(matrix.shape[1] - len(first)), intercept]
     for _ in range(NEWTON_STEPS):
-        before, (gram, target) = fit, _approximate(rows, churned, fit)
-        for _ in range(VARIANCE_UPDATES):
-            spread = np.linalg.inv(gram + np.diag(np.r_[penalties[owner], 0]))
-            fit = spread @ target
-            learned = sizes - penalties * np.bincount(owner, np.diag(spread)[:-1])
-            updated = (np.maximum(learned, 0) + PRIOR_COLUMNS) / (
-                np.bincount(owner, fit[:-1] ** 2) + PRIOR_COLUMNS / prior_penalty
-            )
-            penalties = np.clip(updated, LEAST_PENALTY, MOST_PENALTY)
+        before, slope = fit, _approximate(rows, churned, fit)
+        fit, learned = _step(slope, penalties, owner, VARIANCE_UPDATES)
+        if not _improves(rows, churned, (before, fit), learned[owner]):
+            fit, learned = _step_shorter(rows, churned, before, slope, penalties, owner)
+        penalties = learned
         if np.abs(fit - before).max() < TOLERANCE:
             break
     return float(fit[-1]), fit[:-1], 1 / penalties
+
+
+def _step(
+    slope: tuple[np.ndarray, np.ndarray], penalties: np.ndarray, owner: np.ndarray, updates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Newton's next fit, and the penalties learned with it in so many updates."""
+    for _ in range(updates):
+        spread = np.linalg.inv(slope[0] + np.diag(np.r_[penalties[owner], 0]))
+        fit = spread @ slope[1]
+        penalties = _update(fit, spread, penalties, owner)
+    return fit, penalties
+
+
+def _update(
+    fit: np.ndarray, spread: np.ndarray, penalties: np.ndarray, owner: np.ndarray
+) -> np.ndarray:
+    """Return MacKay's next penalties of the blocks."""
+    sizes = np.bincount(owner)
+    learned = sizes - penalties * np.bincount(owner, np.diag(spread)[:-1])
+    updated = (np.maximum(learned, 0) + PRIOR_COLUMNS) / (
+        np.bincount(owner, fit[:-1] ** 2) + PRIOR_COLUMNS * LOG_ODDS_SD**2 / len(sizes)
+    )
+    return np.clip(updated, LEAST_PENALTY, MOST_PENALTY)
+
+
+def _step_shorter(
+    rows: np.ndarray,
+    churned: np.ndarray,
+    before: np.ndarray,
+    slope: tuple[np.ndarray, np.ndarray],
+    penalties: np.ndarray,
+    owner: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a part of Newton's step under known penalties that improves the fit.
+
+    A whole step overshoots where columns nearly separate the classes.
+    """
+    spread = np.linalg.inv(slope[0] + np.diag(np.r_[penalties[owner], 0]))
+    step = spread @ slope[1] - before
+    for _ in range(HALVINGS):
+        if _improves(rows, churned, (before, before + step), penalties[owner]):
+            break
+        step = step / 2
+    return before + step, _update(before + step, spread, penalties, owner)
+
+
+def _improves(
+    rows: np.ndarray, churned: np.ndarray, fits: tuple[np.ndarray, np.ndarray], columns: np.ndarray
+) -> bool:
+    """Say whether the second fit is as probable as the first, under the penalties of columns."""
+    before, after = (
+        np.logaddexp(0, odds).sum() - churned @ odds + columns @ fit[:-1] ** 2 / 2
+        for fit, odds in ((fit, rows @ fit) for fit in fits)
+    )
+    return bool(after <= before + TOLERANCE)
 
 
 def _approximate(
@@ -338,7 +390,9 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
         matrix = self._join(blocks)
         self.intercept_, self.coef_, self.variances_ = fit_blocks(matrix, churned, owner, start)
-        return expit(matrix @ self.coef_ + self.intercept_)
+        odds = matrix @ self.coef_ + self.intercept_
+        self.bounds_ = (odds.min(), odds.max())
+        return expit(odds)
 
     def _join(self, blocks: list[np.ndarray]) -> np.ndarray:
         """Return the blocks side by side, each of mean 0 and length 1.
@@ -354,14 +408,16 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         )
 
     def decision_function(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the log-odds of churn."""
+        """Return the log-odds of churn, within those of the training rows.
+
+        Curves and surfaces are flat beyond the training range, but values that are new together
+        would add up to odds that nobody had.
+        """
         check_is_fitted(self)
         if not len(self.coef_):
             return np.full(len(frame), self.intercept_)
-        return (
-            self._join(self._curve_blocks(frame) + self._surface_blocks(frame)) @ self.coef_
-            + self.intercept_
-        )
+        matrix = self._join(self._curve_blocks(frame) + self._surface_blocks(frame))
+        return np.clip(matrix @ self.coef_ + self.intercept_, *self.bounds_)
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of both classes."""

@@ -138,9 +138,9 @@ def predict_cross_validated(
     _require_fold_sizes(frame, folds)
     drawn = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = keep_together(drawn.split(frame, frame.churned), find_first_twins(frame), folds)
+    repeated = frame.customer_id.duplicated()
+    require_disjoint(frame[~repeated], frame[repeated])
     parts = [(frame.iloc[train], frame.iloc[test]) for train, test in splits]
-    for part in parts:
-        require_disjoint(*part)
     risks = _fit_all(models, parts, features, seed)
     numbered = enumerate(zip(parts, risks, strict=True))
     predictions = [

@@ -95,9 +95,8 @@ def predict_curves_out_of_fold(
 ) -> dict[str, np.ndarray]:
     """Return by model the survival of every row, by a model that was fitted without it."""
     curves = {name: np.empty((len(columns), len(days))) for name in models}
-    twins = find_first_twins(
-        columns.assign(**{name: outcome[name] for name in outcome.dtype.names})
-    )
+    lasted = {name: outcome[name] for name in outcome.dtype.names}
+    twins = find_first_twins(columns.assign(**lasted))
     drawn = KFold(folds, shuffle=True, random_state=seed).split(columns)
     for train, test in keep_together(drawn, twins, folds):
         for name, model in models.items():

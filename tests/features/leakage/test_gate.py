@@ -12,7 +12,7 @@ from research.data import fetch, load
 from research.errors import StudyError
 from research.evaluation import bootstrap
 from research.features import build
-from research.features.leakage import post_outcome
+from research.features.leakage import as_of_export, post_outcome
 from research.features.leakage.gate import allowed_features, check_leakage, check_panel
 from research.panel.splits import plan_split
 from research.risk import predict
@@ -170,14 +170,15 @@ def test_no_column_of_the_real_studies_is_excluded_without_reason(name, mirror):
     fetch.fetch(study)
     tables = load.load_tables(study)
     if study.kind == "flat":
-        frame, reference = build.load_flat(tables, study), None
+        frame, others = build.load_flat(tables, study), []
     else:
         split = plan_split(study)
-        frame, reference = (
-            build.load_panel(tables, study, split.train),
+        frame = build.load_panel(tables, study, split.train)
+        others = [
             post_outcome.load_reference_population(tables, study, split.test[0]),
-        )
-    assert check_leakage(frame, build.list_features(frame, study), study, reference).empty
+            as_of_export.load_lives(tables, study),
+        ]
+    assert check_leakage(frame, build.list_features(frame, study), study, *others).empty
 
 
 def test_a_misspelt_rule_of_study_yml_is_refused_with_the_closest_feature():

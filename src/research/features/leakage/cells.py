@@ -58,6 +58,17 @@ def bound_areas(counts: np.ndarray) -> np.ndarray:
     return _rank(churners / np.maximum(churners + others, 1), churners, others)
 
 
+def estimate_error(area: np.ndarray, leavers: int, others: int) -> np.ndarray:
+    """Return the standard error of an AUC (Hanley & McNeil 1982,
+    doi:10.1148/radiology.143.1.7063747).
+    """
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (
+        area * (1 - area) + (leavers - 1) * (first - area**2) + (others - 1) * (second - area**2)
+    )
+    return np.sqrt(np.maximum(spread, 0) / (leavers * others))
+
+
 def _rank(risk: np.ndarray, churners: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the AUC of each row of ``risk``, whose cells hold so many churners and others.
 

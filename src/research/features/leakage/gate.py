@@ -15,6 +15,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.errors import StudyError
 from research.features.build import list_features
+from research.features.leakage.as_of_export import find_as_of_export, load_lives
 from research.features.leakage.findings import Finding
 from research.features.leakage.interactions import find_combinations
 from research.features.leakage.post_outcome import find_post_outcome, load_reference_population
@@ -81,7 +82,8 @@ def check_panel(
         first_judged_day = min(plan_split(study).test)
     columns = list_features(train, study)
     reference = load_reference_population(tables, study, first_judged_day)
-    return Leakage(columns, check_leakage(train, columns, study, reference))
+    lives = load_lives(tables, study)
+    return Leakage(columns, check_leakage(train, columns, study, reference, lives))
 
 
 def check_leakage(
@@ -89,9 +91,10 @@ def check_leakage(
     features: Sequence[str],
     study: Study,
     reference: pd.DataFrame | None = None,
+    lives: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Check every feature column: alone, against who has left and who was treated already, and in
-    small combination.
+    """Check every feature column: alone, against who has left and who was treated already, against
+    how long customers stay, and in small combination.
 
     Parameters
     ----------
@@ -103,6 +106,8 @@ def check_leakage(
     reference : see ``post_outcome.load_reference_population``
         Without it, attributes written at leaving or by a campaign show only where they predict
         churn.
+    lives : see ``as_of_export.load_lives``
+        Without it, attributes written until the export show only so too.
 
     Returns
     -------
@@ -117,7 +122,9 @@ def check_leakage(
         nothing.
     """
     _require_known(features, study)
-    written_later, rows = find_post_outcome(frame, features, reference), prepare_rows(frame)
+    rows = prepare_rows(frame)
+    written_later = find_as_of_export(lives, features)
+    written_later |= find_post_outcome(frame, features, reference)
     findings = {
         column: finding
         for column in features

@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 
 from research.features.leakage.binning import group_values
-from research.features.leakage.cells import bound_areas, count_cells, divide_rows, measure_areas
+from research.features.leakage.cells import (
+    bound_areas,
+    count_cells,
+    divide_rows,
+    estimate_error,
+    measure_areas,
+)
 from research.features.leakage.findings import MIN_CUSTOMERS
 
 Partners = tuple[str, ...]
@@ -122,19 +128,8 @@ def _separates(areas: np.ndarray, best_alone: np.ndarray, cells: Cells, members:
     """Return which combinations separate: almost perfectly, beyond the sampling error of so few
     customers, and much better than their best column.
     """
-    sure = areas - 2 * _error(areas, cells.leavers, cells.others) >= SURE_AUC[members]
+    sure = areas - 2 * estimate_error(areas, cells.leavers, cells.others) >= SURE_AUC[members]
     return (areas >= TOGETHER_AUC[members]) & sure & (GAIN * (1 - areas) <= 1 - best_alone)
-
-
-def _error(area: np.ndarray, leavers: int, others: int) -> np.ndarray:
-    """Return the standard error of an AUC (Hanley & McNeil 1982,
-    doi:10.1148/radiology.143.1.7063747).
-    """
-    first, second = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = (
-        area * (1 - area) + (leavers - 1) * (first - area**2) + (others - 1) * (second - area**2)
-    )
-    return np.sqrt(np.maximum(spread, 0) / (leavers * others))
 
 
 def _find_pairs(

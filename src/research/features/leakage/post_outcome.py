@@ -133,9 +133,7 @@ def find_after_leaving(reference: pd.DataFrame, columns: list[str]) -> dict[str,
     """
     if min(reference.gone.sum(), (~reference.gone).sum()) < MIN_CUSTOMERS:
         return {}
-    joined = reference.joined_at.rank(method="average").to_numpy()
-    edges = np.unique(np.quantile(joined, np.arange(1, BANDS) / BANDS))
-    bands = np.searchsorted(edges, joined)
+    joined, bands = rank_dates(reference.joined_at), band_dates(reference.joined_at)
     reason = "after the event: the value was written or changed when customers left"
     evidence = {
         column: _separates_gone(reference, column, bands)
@@ -145,22 +143,40 @@ def find_after_leaving(reference: pd.DataFrame, columns: list[str]) -> dict[str,
     return {column: Finding(words, reason) for column, words in evidence.items() if words}
 
 
+def rank_dates(dates: pd.Series) -> np.ndarray:
+    """Return the ranks of dates, equal ones alike."""
+    return dates.rank(method="average").to_numpy()
+
+
+def band_dates(dates: pd.Series) -> np.ndarray:
+    """Return the number of the band of each date, of ``BANDS`` with about equally many."""
+    ranks = rank_dates(dates)
+    return np.searchsorted(np.unique(np.quantile(ranks, np.arange(1, BANDS) / BANDS)), ranks)
+
+
 def _separates_gone(reference: pd.DataFrame, column: str, bands: np.ndarray) -> str | None:
-    """Return the AUC with which groups of values separate gone from present customers of one band,
-    learned on other customers; None where it is low.
+    """Return in words how groups of values separate gone from present customers of one band; None
+    where they hardly do.
     """
-    gone, groups = reference.gone.to_numpy(bool), group_values(reference[column], GROUPS)
-    cells = bands * (GROUPS + 1) + groups
-    risk = _predict_gone(cells, gone, find_folds(reference.customer_id))
+    gone, folds = reference.gone.to_numpy(bool), find_folds(reference.customer_id)
+    area = measure_separation(reference[column], gone, bands, folds)
+    if area < SEPARATION_AUC:
+        return None
+    return f"AUC {area:.3f} between customers gone and present who joined at about the same time"
+
+
+def measure_separation(
+    values: pd.Series, gone: np.ndarray, bands: np.ndarray, folds: np.ndarray
+) -> float:
+    """Return the AUC with which groups of values separate gone from present customers of one band,
+    learned on the other folds; 0.5 where no band has both.
+    """
+    cells = bands * (GROUPS + 1) + group_values(values, GROUPS)
+    risk = _predict_gone(cells, gone, folds)
     wins, pairs = np.sum(
         [_count_wins(risk[bands == band], gone[bands == band]) for band in np.unique(bands)], axis=0
     )
-    if not pairs or wins / pairs < SEPARATION_AUC:
-        return None
-    return (
-        f"AUC {wins / pairs:.3f} between customers gone and present who joined at about the same"
-        " time"
-    )
+    return wins / pairs if pairs else 0.5
 
 
 def _predict_gone(cells: np.ndarray, gone: np.ndarray, folds: np.ndarray) -> np.ndarray:
