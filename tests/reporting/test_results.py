@@ -34,3 +34,20 @@ def test_a_table_of_a_step_that_does_not_apply_has_no_columns_and_is_not_written
     save_table(pd.DataFrame(), "reasons")
     save_table(pd.DataFrame(columns=["reason"]), "no_reasons")
     assert sorted(path.stem for path in tmp_path.glob("*.csv")) == ["no_reasons"]
+
+
+def test_only_the_csv_of_a_table_is_made_safe_for_a_spreadsheet(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path))
+    save_table(pd.DataFrame({"customer_id": ["=1+1"], "gain": [-2.5]}), "targets")
+    assert (tmp_path / "targets.csv").read_text() == "customer_id,gain\n'=1+1,-2.5\n"
+    assert pd.read_parquet(tmp_path / "targets.parquet").customer_id.tolist() == ["=1+1"]
+
+
+def test_equal_tables_are_equal_to_the_byte(tmp_path, monkeypatch):
+    table = pd.DataFrame({"name": ["a", "b"], "number": [0.1, 0.2]})
+    for folder in ("first", "second"):
+        monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path / folder))
+        save_table(table.copy(), "numbers")
+    for suffix in ("csv", "parquet"):
+        first, second = (tmp_path / folder / f"numbers.{suffix}" for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
