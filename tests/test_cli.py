@@ -410,6 +410,24 @@ def test_a_flat_study_has_no_day_to_choose(run, write_study):
     )
 
 
+def test_a_snapshot_as_csv_is_safe_for_a_spreadsheet(run, write_study, tmp_path):
+    frame = pd.DataFrame({"customer_id": ["a"], "churned": [True], "fee": [-2.5], "name": ["=1+1"]})
+    write_study("flat", tables={"snapshot": frame})
+    for suffix in ("csv", "parquet"):
+        assert run("snapshot", "tiny", "--out", str(tmp_path / f"x.{suffix}"))[0] == 0
+    assert (tmp_path / "x.csv").read_text() == ("customer_id,churned,fee,name\na,True,-2.5,'=1+1\n")
+    assert pd.read_parquet(tmp_path / "x.parquet").name.tolist() == ["=1+1"]
+
+
+def test_who_reads_an_earlier_snapshot_reads_it_to_its_end(run, write_study, tmp_path):
+    write_study(tables=tables())
+    out = tmp_path / "x.csv"
+    out.write_text("an earlier result")
+    with out.open() as reader:
+        assert run("snapshot", "tiny", "--out", str(out))[0] == 0
+        assert reader.read() == "an earlier result"
+
+
 def test_an_unknown_kind_of_file_to_write_is_wrong_usage(run, write_study):
     write_study(tables=tables())
     assert run("snapshot", "tiny", "--out", "x.xlsx") == (

@@ -368,3 +368,41 @@ def test_a_path_outside_the_project_is_shown_whole(project, tmp_path_factory):
         " restore it",
     ):
         read_yaml(outside)
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{row}: &a{row} [{', '.join([f'*a{row - 1}'] * 9)}]\n" for row in range(1, 12)
+)
+
+
+def test_aliases_that_stand_for_millions_of_values_are_refused_at_once(write_yml):
+    write_yml(BOMB)
+    with pytest.raises(StudyError) as caught:
+        load_study("tiny")
+    (fault,) = caught.value.faults
+    assert fault.startswith(
+        "data/tiny/study.yml, line 1: expected valid YAML, but reading it failed: more than 20,000"
+        " values ("
+    )
+
+
+def test_an_alias_within_what_it_stands_for_is_refused(write_yml):
+    write_yml("a: &a [*a]\n")
+    with pytest.raises(StudyError, match="an alias within what it stands for"):
+        load_study("tiny")
+
+
+def test_an_alias_that_spares_writing_a_value_twice_is_read(write_yml):
+    write_yml(GOOD.replace("sources:", "sensitive: &s [age]\nmonotone: {}\nsources:"))
+    assert load_study("tiny").sensitive == ["age"]
+    write_yml(GOOD + "title2: &t x\n")
+    with pytest.raises(StudyError, match="expected a known key, got 'title2'"):
+        load_study("tiny")
+
+
+@pytest.mark.parametrize("engine", ["spark", "{kind: warehouse, url: 'postgres://x/y'}"])
+def test_only_duckdb_reads_allowed_folders(write_yml, engine):
+    text = GOOD if engine == "spark" else GOOD.replace("sources: {raw_customers", "# {")
+    write_yml(text + f"engine: {engine}\nallow: [lists]\n")
+    with pytest.raises(StudyError, match="'?allow'?"):
+        load_study("tiny")

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -24,7 +23,9 @@ from research.data.readers import shorten_error
 from research.data.remarks import describe_remarks
 from research.errors import StudyError, UsageError
 from research.features import build
+from research.files import publish, sweep
 from research.panel import splits
+from research.reporting.spreadsheets import write_csv
 from research.settings import require_settings
 from research.simulate import generate
 from research.study import Study, adjust, list_studies, load_study
@@ -310,25 +311,25 @@ def _name_snapshot(study: Study) -> Path:
 def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.DataFrame, int]:
     """Write a snapshot and return who churned, or left in the lead, and the number of columns.
 
-    It is written next to ``out`` and renamed: a reader sees the whole file or none.
+    A reader sees the whole file or none.
     """
-    scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
+    written: list[tuple[pd.DataFrame, int]] = []
+
+    def write(scratch: Path) -> None:
+        written.append(_write(scratch, tables, study, out.suffix.lower()))
+        _require_customers(written[0][0], study)
+
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch.touch()  # where it can't be written, the system's own reason is reported
-        frame, columns = _write(scratch, tables, study, out.suffix.lower())
-        _require_customers(frame, study)
-        os.replace(scratch, out)
+        sweep(out.parent, f".{out.name}.????????")
+        publish(out, write)
     except (OSError, duckdb.IOException) as error:
         system = isinstance(error, OSError)
         reason = (error.strerror or error) if system else shorten_error(error)
         raise StudyError(
             f"expected to write {out}, but that failed: {reason}; choose another --out"
         ) from None
-    finally:
-        with suppress(OSError):
-            scratch.unlink()
-    return frame, columns
+    return written[0]
 
 
 def _require_customers(frame: pd.DataFrame, study: Study) -> None:
@@ -350,7 +351,7 @@ def _write(
         frame = build.load_panel(tables, study, [study.snapshots.last])
     else:
         frame = build.load_flat(tables, study)
-    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
+    write_csv(frame, path) if suffix == ".csv" else frame.to_parquet(path, index=False)
     return frame[[name for name in OUTCOMES if name in frame]], frame.shape[1]
 
 

@@ -30,27 +30,33 @@ from research.study_schema import (
     Source,
 )
 
+LARGEST_YAML = 20_000  # values in a file, of which a study of a thousand sources has a half
 UNSUPPORTED = {
     "duckdb": (),
-    "spark": ("attach",),
-    "warehouse": ("sources", "attach", "simulate"),
+    "spark": ("attach", "allow"),
+    "warehouse": ("sources", "attach", "allow", "simulate"),
 }  # keys that an engine can't use: a warehouse has its own tables, and only DuckDB can attach files
 CONTRACT_KEYS = ("grace_days", "ends")  # under churn
 REMEDIES = {
     "sources": "load the files into the warehouse and name its tables in the SQL",
     "attach": "name the tables of the engine itself in the SQL, or use the engine duckdb",
+    "allow": "remove it, or use the engine duckdb",
     "simulate": "load the simulated files into the warehouse and remove the key",
 }  # for each of these keys
 
 
 class Study(Part):
-    """A validated study.yml, with the folder that it was read from."""
+    """A validated study.yml, with the folder that it was read from.
+
+    ``allow``: folders, below ``raw/`` or absolute, whose files the SQL may read by itself.
+    """
 
     title: str
     kind: Literal["contractual", "non_contractual", "flat"]
     engine: Engine = Engine()
     sources: dict[Name, Source] = {}
     attach: dict[Name, str] = {}
+    allow: list[str] = []
     simulate: Simulation | None = None
     churn: Churn | None = None
     snapshots: Snapshots | None = None
@@ -128,9 +134,9 @@ def _find_unsupported_keys(study: Study) -> list[str]:
     ]
 
 
-def _list_given(part: dict[str, Any] | Part) -> str:
-    """Return the names that a part of study.yml gives: those of sources, or of keys."""
-    return ", ".join(part if isinstance(part, dict) else sorted(part.model_fields_set))
+def _list_given(part: dict[str, Any] | list[str] | Part) -> str:
+    """Return the names that a part of study.yml gives: those of sources, folders or keys."""
+    return ", ".join(sorted(part.model_fields_set) if isinstance(part, Part) else part)
 
 
 def _find_reversed_dates(study: Study) -> list[str]:
@@ -271,11 +277,52 @@ def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+def _construct(text: str) -> Any:
+    """Return what a YAML text holds, unless its aliases would make more of it than it has."""
+    loader = _UniqueKeyLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _require_size(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _require_size(root: yaml.Node) -> None:
+    """Refuse a document of too many values, each alias counted with all that it stands for.
+
+    Nodes are counted from the leaves up, each once, so that the check itself takes no longer.
+    """
+    sizes: dict[int, int] = {}
+
+    def count(node: yaml.Node, above: tuple[int, ...] = ()) -> int:
+        if id(node) in above:
+            raise yaml.constructor.ConstructorError(
+                None, None, "an alias within what it stands for", node.start_mark
+            )
+        if id(node) not in sizes:
+            pairs = node.value if isinstance(node, yaml.CollectionNode) else []
+            mapped = isinstance(node, yaml.MappingNode)
+            inner = [each for pair in pairs for each in pair] if mapped else pairs
+            sizes[id(node)] = 1 + sum(count(each, (*above, id(node))) for each in inner)
+        return sizes[id(node)]
+
+    if (size := count(root)) > LARGEST_YAML:
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"more than {LARGEST_YAML:,} values ({size:,} with what the aliases stand for)",
+            root.start_mark,
+        )
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; a syntax error becomes one sentence with its line."""
     file = show_path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        content = _construct(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", error)
         raise StudyError(

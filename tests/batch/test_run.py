@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from projects import ROWS, enter, write_plan, write_project
 
-from research.batch import records, snakemake
+from research.batch import plan, records, snakemake
 from research.batch import run as batch_run
-from research.errors import UsageError
+from research.errors import StudyError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +238,45 @@ def test_a_changed_parameter_runs_that_run_alone_and_its_old_tables_go(made_proj
     assert "[1/1] alpha/more 10_data … done in " in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("file", ["10_data.html", "tables/numbers.csv", "tables/numbers.parquet"])
+def test_a_page_or_table_that_is_empty_or_changed_is_made_again(made_project, monkeypatch, file):
+    path = made_project / "reports" / "alpha" / "more" / file
+    for content in (b"", path.read_bytes() + b" ", path.read_bytes()[:-1]):
+        path.write_bytes(content)
+        assert stale("alpha", monkeypatch) == ["alpha/more/10_data"]
+
+
+def test_a_file_that_the_sql_reads_by_itself_makes_jobs_run_again(made_project, monkeypatch):
+    lists = made_project / "data" / "alpha" / "raw" / "lists"
+    lists.mkdir()
+    (lists / "x.csv").write_text(ROWS)
+    edit(made_project / "data" / "alpha" / "study.yml", "kind: flat", "kind: flat\nallow: [lists]")
+    monkeypatch.setattr(records, "is_current", lambda job: job["fingerprint"] in known)
+    known = {job["fingerprint"] for job in list_jobs("alpha").values()}
+    assert stale("alpha", monkeypatch) == []
+    (lists / "x.csv").write_text(ROWS[:-3])
+    assert stale("alpha", monkeypatch) == ["alpha/default/10_data", "alpha/more/10_data"]
+
+
+def list_jobs(study: str) -> dict[str, dict]:
+    return batch_run._list_jobs(plan.list_runs(study, {}), {study: batch_run._fetch(study)})
+
+
+@pytest.mark.parametrize("content", ["", '{"study": "alpha"', "{}"])
+def test_a_damaged_record_is_named_and_made_again_and_the_others_go_on(
+    made_project, monkeypatch, capfd, content
+):
+    record = made_project / "reports" / "alpha" / "more" / "records" / "10_data.json"
+    record.write_text(content)
+    assert stale("alpha", monkeypatch) == ["alpha/more/10_data"]
+    assert (
+        "warning: reports/alpha/more/records/10_data.json: expected the record of a notebook, got a"
+        " damaged file; 'research run alpha' makes its report again"
+    ) in capfd.readouterr().err
+    index = (made_project / "reports" / "index.html").read_text()
+    assert 'href="alpha/default/10_data.html"' in index
+
+
 def test_a_page_that_was_deleted_is_made_again(made_project):
     page = made_project / "reports" / "alpha" / "more" / "10_data.html"
     page.unlink()
@@ -302,3 +341,66 @@ def test_a_run_whose_data_were_missing_for_a_night_is_done_again_without_work(ma
     made = page.stat().st_mtime_ns
     assert batch_run.run("alpha", {}, 1) == 0
     assert (read(summary)["outcome"], page.stat().st_mtime_ns) == ("done", made)
+
+
+# Why a job left no record
+
+
+JOB = {"study": "alpha", "run": "default", "notebook": "10_data"}
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "job alpha/default 10_data … failed after 3 s: expected room, got none; make room\n",
+            "expected room, got none; make room",
+        ),
+        (
+            "job alpha/more 10_data … failed after 3 s: expected room, got none; make room\n",
+            "expected a record of how the job ended, got none; read the details",
+        ),
+        (
+            "OSError: [Errno 28] No space left on device\n",
+            "expected room on the disk for reports, got none (No space left on device); make room",
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '.snakemake'\n",
+            "expected to be allowed to write reports, but that failed: Permission denied; allow it",
+        ),
+        (
+            "Command 'x' returned non-zero exit status 137.\n",
+            "expected a record of how the job ended, got none: it was ended from outside (SIGKILL);"
+            " read the details",
+        ),
+        (
+            "Command 'x' returned non-zero exit status 1.\n",
+            "expected a record of how the job ended, got none: it ended itself with exit code 1;"
+            " read the details",
+        ),
+        ("", "expected a record of how the job ended, got none; read the details"),
+    ],
+)
+def test_a_job_without_a_record_is_explained_by_what_is_known(fresh, output, reason):
+    assert batch_run._explain_end(JOB, output).startswith(reason)
+    assert "memory" not in batch_run._explain_end(JOB, output)
+
+
+@pytest.mark.parametrize("step", ["sweep_leftovers", "write_json", "write_text"])
+def test_a_full_disk_before_a_job_is_one_sentence(made_project, monkeypatch, step):
+    def fill_the_disk(*_):
+        raise OSError(28, "No space left on device", str(made_project / "reports"))
+
+    monkeypatch.setattr(records, step, fill_the_disk)
+    with pytest.raises(StudyError, match=r"expected room on the disk for .*, got none \(No space"):
+        batch_run.run("alpha", {}, 1)
+
+
+def test_a_project_with_braces_in_its_path_and_in_a_study_is_run(tmp_path, monkeypatch):
+    root = tmp_path / "a {b} c"
+    root.mkdir()
+    write_project(root)
+    enter(monkeypatch, root)
+    (root / "data" / "alpha").rename(root / "data" / "al{x}pha")
+    assert batch_run.run("al{x}pha", {"rows": "1"}, 1) == 0
+    assert (root / "reports" / "al{x}pha" / "rows=1" / "10_data.html").exists()

@@ -2,6 +2,10 @@
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -35,3 +39,81 @@ def test_jobs_are_numbered_as_they_start_and_other_lines_are_returned(capsys):
         "[2/2] b/default 10_data …",
         "[1/2] a/default 10_data … done in 1 s",
     ]
+
+
+FAKE = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+BATCH = """
+import sys
+from pathlib import Path
+from research.batch import snakemake
+job = {"study": "a", "run": "default", "notebook": "10_data", "fingerprint": "x"}
+with snakemake.lock_project() as lock:
+    snakemake.run_jobs({"a/default/10_data": job}, 1, lock)
+"""
+
+
+def wait_for(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("waited in vain")
+
+
+def test_the_lock_outlives_a_batch_that_was_killed_until_its_jobs_have_ended(fresh, monkeypatch):
+    (fresh / "snakemake.py").write_text(FAKE)  # runs in the place of the real one
+    path = os.pathsep.join([str(fresh), *sys.path])
+    batch = subprocess.Popen(
+        [sys.executable, "-c", BATCH], cwd=fresh, env={**os.environ, "PYTHONPATH": path}
+    )
+    pid = fresh / "pid"
+    wait_for(lambda: pid.exists() and pid.read_text())
+    runner = int(pid.read_text())
+    batch.kill()
+    batch.wait()
+    with (
+        pytest.raises(UsageError, match=f"found process {runner}, running since"),
+        snakemake.lock_project(),
+    ):
+        pass
+    os.kill(runner, signal.SIGKILL)
+
+    def is_free() -> bool:
+        try:
+            with snakemake.lock_project():
+                return True
+        except UsageError:
+            return False
+
+    wait_for(is_free)
+
+
+def test_why_a_job_failed_is_shown_and_returned(capsys):
+    lines = [
+        "job my study/default 10_data …\n",
+        "job my study/default 10_data … failed after 1 s: x\n",
+    ]
+    assert snakemake._show_progress(lines, 1) == lines[1]
+    assert capsys.readouterr().err.splitlines() == [f"[1/1] {line[4:-1]}" for line in lines]
+
+
+def test_the_log_of_a_batch_needs_no_room_on_the_disk(fresh):
+    (fresh / "reports" / ".batch").mkdir(parents=True)
+    with snakemake._open_log() as (written, read):
+        subprocess.run(["echo", "job"], stdout=written, check=True)
+        assert read.read() == "job\n"
+        subprocess.run(["echo", "more"], stdout=written, check=True)
+        assert read.read() == "more\n"
+
+
+@pytest.mark.parametrize("home", ["nowhere/x", "file/x"])
+def test_snakemake_and_the_kernels_get_another_home_where_the_users_takes_no_file(
+    fresh, monkeypatch, home
+):
+    (fresh / "file").touch()
+    (fresh / "reports" / ".batch").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(fresh / home))
+    assert snakemake._find_home() == {"HOME": str(fresh / "reports" / ".batch" / "home")}
+    monkeypatch.setenv("HOME", str(fresh))
+    assert snakemake._find_home() == {}
+    assert not [path for path in fresh.iterdir() if path.name.startswith("tmp")]

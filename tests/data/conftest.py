@@ -3,7 +3,14 @@
 import pytest
 from raw_files import CSV, SNAPSHOT
 
+from research.data import fetch
 from research.study import Study
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    """Try a download again at once."""
+    monkeypatch.setattr(fetch, "WAIT_SECONDS", 0)
 
 
 @pytest.fixture

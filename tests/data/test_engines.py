@@ -3,14 +3,18 @@
 import gc
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from unittest.mock import Mock
 from urllib.parse import quote_plus
 
+import duckdb
 import ibis
 import pandas as pd
 import pytest
@@ -444,3 +448,47 @@ def test_no_file_of_a_connection_has_a_name_that_would_outlive_the_process(
     loaded = load.load_tables(write_study("contractual", tables=tables))
     (folder,) = (tmp_path / "own").glob("research-duckdb-*")
     assert loaded["contracts"].count().execute() == 1 and [*folder.iterdir()] == []
+
+
+ENDLESS = (
+    "WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x FROM t) SELECT count(*) AS n FROM t"
+)
+
+
+def test_an_endless_query_ends_with_ctrl_c(write_study):
+    backend = engines.connect(write_study("flat"))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        engines._run_interruptibly(backend, f"CREATE TABLE endless AS {ENDLESS}")
+    assert time.monotonic() - began < engines.GRACE_SECONDS
+    assert backend.raw_sql("SELECT 1").fetchone() == (1,)  # it is free again
+
+
+def test_tables_are_kept_so_that_ctrl_c_ends_it(write_study, monkeypatch):
+    backend = engines.connect(write_study("flat"))
+    seen = []
+    run = engines._run_interruptibly
+    monkeypatch.setattr(engines, "_run_interruptibly", lambda *each: seen.append(1) or run(*each))
+    engines.keep(backend.sql("SELECT 1 AS one"), "one")
+    assert seen == [1]
+
+
+def test_a_fault_of_an_interruptible_query_is_raised_as_it_is(write_study):
+    backend = engines.connect(write_study("flat"))
+    with pytest.raises(duckdb.ConversionException):
+        engines._run_interruptibly(backend, "CREATE TABLE x AS SELECT CAST('a' AS INTEGER)")
+
+
+def test_what_a_killed_process_left_in_the_temporary_folder_is_swept(
+    write_study, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "research-duckdb-dead").mkdir()
+    backend = engines.connect(write_study("flat"))
+    (mine,) = tmp_path.glob("research-duckdb-*")
+    assert mine.name != "research-duckdb-dead"
+    other = engines.connect(write_study("flat"))
+    assert mine.exists()
+    del backend, other

@@ -273,7 +273,11 @@ def test_the_stamp_covers_every_module_of_the_simulator():
         for name in re.findall(r"^from research\.([\w.]+) import", path.read_text(), flags=re.M)
     }
     others = {name for name in imported if not name.startswith("simulate")}
-    assert others == {"study_schema", "errors"}  # the names of stages and traps, and of errors
+    assert others == {
+        "study_schema",
+        "errors",
+        "files",
+    }  # names, errors, and how folders are published
 
 
 def test_files_of_an_earlier_layout_do_not_break_a_generation(write_study):
@@ -310,6 +314,109 @@ def test_a_generation_that_fails_leaves_the_earlier_tables_and_nothing_half_writ
     )
     assert files_of(other) == whole
     assert not list(study.raw.glob(".simulating-*"))
+
+
+# downloads that fail on the way
+
+
+@pytest.fixture
+def flaky(monkeypatch):
+    """Return a function that serves ``CSV`` after some answers; it returns the URL and the calls.
+
+    An answer is a status, ``cut`` (half of the file) or ``drip`` (a byte at a time, for ever).
+    """
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    servers, ended = [], threading.Event()
+
+    def serve(*answers: int | str) -> tuple[str, list[str]]:
+        calls: list[str] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer = answers[len(calls)] if len(calls) < len(answers) else 200
+                calls.append(self.path)
+                self.send_response(answer if isinstance(answer, int) else 200)
+                self.send_header("Content-Length", str(len(CSV)))
+                self.end_headers()
+                while answer == "drip" and not ended.wait(0.05):
+                    self.wfile.write(b"c")
+                text = CSV.encode()
+                self.wfile.write(text[: len(text) // 2] if answer == "cut" else text)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.handle_error = lambda *_: None
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/x.csv", calls
+
+    yield serve
+    ended.set()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("answers", [(503, 500), ("cut",), (429,)])
+def test_a_download_that_may_succeed_a_little_later_is_tried_again(flat, flaky, answers):
+    url, calls = flaky(*answers)
+    study = flat(content=None, url=url, sha256=checksum(CSV))
+    assert origins(study) == ["download"]
+    assert len(calls) == len(answers) + 1
+    assert (study.raw / "x.csv").read_text() == CSV
+
+
+def test_a_download_waits_longer_after_each_failure(flat, flaky, monkeypatch):
+    waits = []
+    monkeypatch.setattr(fetch, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(fetch.time, "sleep", waits.append)
+    url, calls = flaky(*[503] * 9)
+    (fault,) = faults_of(fetch.fetch, flat(content=None, url=url, sha256=checksum(CSV)))
+    assert "got HTTPError (503" in fault
+    assert (len(calls), waits) == (4, [0.5, 1.0, 2.0])
+
+
+def test_what_will_not_change_is_not_tried_again(flat, flaky):
+    url, calls = flaky(404)
+    assert faults_of(fetch.fetch, flat(content=None, url=url, sha256=checksum(CSV)))
+    assert len(calls) == 1
+
+
+def test_a_server_that_drips_is_left_after_the_total_time(flat, flaky, monkeypatch):
+    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.5)
+    url, _ = flaky("drip")
+    study = flat(content=None, url=url, sha256=checksum(CSV))
+    (fault,) = faults_of(fetch.fetch, study)
+    assert "got TimeoutError (no whole file within 0.5 s); connect to the network" in fault
+    assert [*study.raw.iterdir()] == []
+
+
+def test_a_full_disk_is_not_taken_for_a_fault_of_the_network(flat, server, monkeypatch):
+    def fill_the_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetch.pooch, "retrieve", fill_the_disk)
+    study = flat(content=None, url=f"{server}/x.csv", sha256=checksum(CSV))
+    assert faults_of(fetch.fetch, study) == (
+        "data/tiny/study.yml, key sources.raw_x: expected to write x.csv, but that failed: No"
+        " space left on device; make room there or correct 'file'",
+    )
+
+
+def test_what_killed_processes_left_in_raw_is_swept_and_the_rest_stays(flat):
+    study = flat()
+    for name in (".simulating-a", ".fetching-b"):
+        (study.raw / name).mkdir()
+        (study.raw / name / "half").write_text("half")
+    for name in (".x.csv.abcd1234", ".raw_x-0123456789abcdef.parquet"):
+        (study.raw / name).write_text("half")
+    fetch.fetch(study)
+    assert {path.name for path in study.raw.iterdir()} == {
+        "x.csv",
+        ".raw_x-0123456789abcdef.parquet",
+    }
 
 
 # the data hash
@@ -362,3 +469,31 @@ def test_the_mirror_serves_the_files_of_the_real_studies(project, mirror, name):
         (folder / path.name).write_bytes(path.read_bytes())
     assert set(fetch.fetch(load_study(name)).origin) == {"mirror"}
     assert all(table.count().execute() > 1000 for table in load.load_tables(name).values())
+
+
+def test_the_data_hash_changes_with_a_file_that_the_sql_may_read_by_itself(write_study, tmp_path):
+    folder = tmp_path / "lists"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "x.csv").write_text(CSV)
+    study = write_study("flat", allow=[str(folder)])
+    before = fetch.data_hash(study)
+    (folder / "deep" / "x.csv").write_text(CSV[:-5])
+    assert fetch.data_hash(study) != before
+
+
+def test_the_data_hash_covers_files_of_one_name_in_several_folders(flat):
+    study = flat("*/part.csv", None)
+    for name in ("a", "b"):
+        (study.raw / name).mkdir()
+        (study.raw / name / "part.csv").write_text(CSV)
+    before = fetch.data_hash(study)
+    (study.raw / "a" / "part.csv").write_text(CSV[:-5])
+    assert fetch.data_hash(study) != before
+
+
+def test_the_data_hash_changes_with_the_log_of_an_attached_file(write_study):
+    study = write_study("flat", attach={"crm": "crm.duckdb"})
+    (study.raw / "crm.duckdb").write_bytes(b"database")
+    before = fetch.data_hash(study)
+    (study.raw / "crm.duckdb.wal").write_bytes(b"log")
+    assert fetch.data_hash(study) != before

@@ -1,10 +1,12 @@
 """A study's SQL: one SELECT for each contract table, and attached databases."""
 
 import duckdb
+import pandas as pd
 import pytest
+import sqlglot
 from raw_files import CSV, SNAPSHOT, faults_of, read
 
-from research.data import load
+from research.data import engines, load
 from research.errors import StudyError
 
 
@@ -180,3 +182,129 @@ def test_a_sensitive_column_that_no_table_has_is_named_with_those_there_are(flat
         "data/tiny/study.yml, key sensitive: expected columns of the table snapshot (customer_id,"
         " churned), got gendr; correct the spelling",
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        ("random()", "got rand(), which changes from run to run"),
+        ("now()", "which changes from run to run"),
+        ("today()", "which changes from run to run"),
+        ("row_number() OVER (PARTITION BY joined_at)", "got row_number() OVER () without one"),
+        ("ARRAY(SELECT joined_at FROM raw_x)[1]", "got ARRAY(SELECT …) without one"),
+        ("(SELECT first(joined_at) FROM raw_x)", "got first() without one"),
+    ],
+)
+def test_an_adapter_that_changes_from_run_to_run_is_refused(flat, column, found):
+    study = flat(sql=f"SELECT customer_id, true AS churned, {column} AS x FROM raw_x")
+    (fault,) = faults_of(load.adapt, study)
+    assert fault.startswith("data/tiny/snapshot.sql: expected ")
+    assert found in fault
+
+
+def test_rows_of_a_file_may_be_numbered_in_its_order(flat):
+    study = flat(sql="SELECT row_number() OVER () AS customer_id, true AS churned FROM raw_x")
+    assert load.adapt(study)["snapshot"].count().execute() == 2
+
+
+def test_an_adapter_for_spark_reads_the_sources_alone():
+    study = type("Study", (), {"sources": {"raw_x": None}})
+    query = sqlglot.parse_one(
+        'WITH a AS (SELECT * FROM raw_x) SELECT * FROM a JOIN csv."/etc/passwd" AS b USING (c)',
+        read="duckdb",
+    )
+    (fault,) = load._list_other_relations(study, query)
+    assert fault.startswith("expected relations of 'sources' (raw_x), got csv.")
+
+
+# what an adapter may read of the machine
+
+
+@pytest.fixture
+def elsewhere(tmp_path_factory):
+    """A folder outside the project with a CSV file."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "x.csv").write_text(CSV)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "relation",
+    ["read_csv('{}/x.csv')", "'{}/x.csv'", "read_text('{}/x.csv')", "glob('{}/*')"],
+)
+def test_an_adapter_reads_no_file_that_study_yml_does_not_name(flat, elsewhere, relation):
+    query = f"SELECT 'a' AS customer_id, true AS churned FROM {relation.format(elsewhere)}"
+    (fault,) = faults_of(load.adapt, flat(sql=query))
+    assert fault.startswith(
+        "data/tiny/snapshot.sql: expected SQL that reads the relations of study.yml alone, got the"
+        f" file {elsewhere}/"
+    )
+    assert fault.endswith("; name the file under 'sources', or its folder under 'allow'")
+
+
+def test_an_adapter_does_not_read_other_files_in_raw(flat):
+    study = flat(sql="SELECT * FROM raw_x")
+    (study.raw / "other.csv").write_text(CSV)
+    query = f"SELECT customer_id, true AS churned FROM '{study.raw}/other.csv'"
+    (study.folder / "snapshot.sql").write_text(query)
+    assert "got the file" in faults_of(load.adapt, study)[0]
+
+
+def test_an_allowed_folder_is_read_and_what_is_beside_it_is_not(write_study, elsewhere):
+    study = write_study("flat", allow=[str(elsewhere)])
+    query = "SELECT customer_id, true AS churned FROM '{}/x.csv'"
+    (study.folder / "snapshot.sql").write_text(query.format(elsewhere))
+    assert load.adapt(study)["snapshot"].count().execute() == 2
+    (elsewhere.parent / "x.csv").write_text(CSV)
+    (study.folder / "snapshot.sql").write_text(query.format(f"{elsewhere}/.."))
+    assert "got the file" in faults_of(load.adapt, study)[0]
+
+
+def test_an_allowed_folder_that_is_missing_is_named(write_study):
+    study = write_study("flat", allow=["nowhere"])
+    (study.folder / "snapshot.sql").write_text("SELECT 'a' AS customer_id, true AS churned")
+    assert faults_of(load.adapt, study) == (
+        "data/tiny/study.yml, key allow: expected a folder, got 'nowhere', which is none in"
+        " data/tiny/raw; correct it",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY (SELECT 1) TO '{}/out.csv'",
+        "ATTACH '{}/other.duckdb' AS other",
+        "INSTALL sqlite",
+        "LOAD sqlite",
+        "SET enable_external_access = true",
+        "SET autoload_known_extensions = true",
+    ],
+)
+def test_once_open_the_engine_writes_attaches_and_loads_nothing(flat, elsewhere, statement):
+    backend = engines.connect(flat())
+    with pytest.raises(duckdb.Error):
+        backend.raw_sql(statement.format(elsewhere))
+    assert [path.name for path in elsewhere.iterdir()] == ["x.csv"]
+
+
+def test_no_extension_is_installed_on_the_way(flat):
+    backend = engines.connect(flat())
+    settings = backend.raw_sql(
+        "SELECT name, value FROM duckdb_settings() WHERE name LIKE 'auto%extensions'"
+    )
+    assert {value for _, value in settings.fetchall()} == {"false"}
+
+
+def test_a_variable_of_this_program_is_no_relation(flat):
+    raw_secret = pd.DataFrame({"customer_id": ["a"], "churned": [True]})
+    assert "raw_secret" in faults_of(load.adapt, flat(sql="SELECT * FROM raw_secret"))[0]
+    assert len(raw_secret) == 1
+
+
+def test_tables_too_large_for_the_memory_are_still_spilled(flat):
+    study = flat()
+    engine = study.engine.model_copy(update={"memory_gb": 0.1, "threads": 1})
+    backend = engines.connect(study.model_copy(update={"engine": engine}))
+    backend.raw_sql("CREATE TABLE big AS SELECT range AS r, hash(range) AS h FROM range(9000000)")
+    backend.raw_sql("CREATE TABLE sorted AS SELECT * FROM big ORDER BY h")
+    assert backend.table("sorted").count().execute() == 9_000_000

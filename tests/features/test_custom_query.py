@@ -168,6 +168,17 @@ def test_neither_clock_nor_chance_nor_surroundings_are_asked(parse, call):
             r"row_number\(\) OVER \(\) without one",
         ),
         (
+            (
+                "SELECT customer_id, sum(amount) OVER (PARTITION BY customer_id ROWS 1 PRECEDING)"
+                " AS f FROM orders"
+            ),
+            r"sum\(\) OVER \(\) without one",
+        ),
+        (
+            "SELECT customer_id, ARRAY(SELECT amount FROM orders)[1] AS f FROM customers",
+            r"ARRAY\(SELECT …\) without one",
+        ),
+        (
             "SELECT customer_id, max(amount) AS f FROM orders TABLESAMPLE 50% GROUP BY ALL",
             "a sample",
         ),

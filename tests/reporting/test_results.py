@@ -40,3 +40,20 @@ def test_no_tables_below_one_another_are_an_empty_one_with_its_columns():
     one = pd.DataFrame({"a": [1]}, index=[7])
     assert concat_tables([one, one], ["a"]).index.tolist() == [0, 1]
     assert concat_tables([], ["a", "b"]).columns.tolist() == ["a", "b"]
+
+
+def test_only_the_csv_of_a_table_is_made_safe_for_a_spreadsheet(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path))
+    save_table(pd.DataFrame({"customer_id": ["=1+1"], "gain": [-2.5]}), "targets")
+    assert (tmp_path / "targets.csv").read_text() == "customer_id,gain\n'=1+1,-2.5\n"
+    assert pd.read_parquet(tmp_path / "targets.parquet").customer_id.tolist() == ["=1+1"]
+
+
+def test_equal_tables_are_equal_to_the_byte(tmp_path, monkeypatch):
+    table = pd.DataFrame({"name": ["a", "b"], "number": [0.1, 0.2]})
+    for folder in ("first", "second"):
+        monkeypatch.setenv("RESEARCH_TABLES", str(tmp_path / folder))
+        save_table(table.copy(), "numbers")
+    for suffix in ("csv", "parquet"):
+        first, second = (tmp_path / folder / f"numbers.{suffix}" for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()

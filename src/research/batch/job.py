@@ -6,13 +6,14 @@ another machine that has access to the same folder.
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,24 @@ from nbconvert.filters import strip_ansi
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 from research.batch import pages, records
+from research.batch.exits import count_memory_kills, describe_death
+from research.batch.kernel import WatchedKernel, end_workers
+from research.data.fetch import hash_file
 from research.errors import NotApplicable, StudyError, UsageError
+from research.files import CLOSED, FULL, describe_os_error, scratch_folder, sync
 from research.study import project_root
 
+STAGING, TEMPORARY = ".staging-", "research-job-"  # folders of a job, here and in TMPDIR
+SETTINGS = {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0"}  # equal seeds, equal bytes
 SENTENCES = {StudyError.__name__, UsageError.__name__}
+OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError", "OutOfMemoryException")
 START_SECONDS = 120
 LOG, EXECUTED = "kernel.log", "notebook.ipynb"  # in the scratch folder
 PORT_TAKEN = "Address already in use"
 # What may go wrong in a cell, a study or a page, in a kernel that dies or doesn't start, or on a
 # disk. Any other error is a fault of this package: it ends the job with its traceback, which the
 # batch keeps as the details of a job that left no record.
+MEMORY_KILLS = count_memory_kills()  # when this job began
 FAILURES = (PapermillException, StudyError, RuntimeError, OSError, ValueError, MemoryError)
 
 
@@ -51,33 +60,58 @@ def main() -> int:
 def run_job(job: dict[str, Any]) -> int:
     """Execute and publish one notebook, or record its failure; return the exit code."""
     started, clock = records.now(), time.monotonic()
-    with _make_scratch(job) as scratch, _redirect_output(scratch / LOG) as write:
-        report = partial(_report_progress, write, job)
-        report("…")
-        try:
-            record = _execute_and_publish(job, scratch, started, clock)
-        except FAILURES as error:
-            seconds, reason = time.monotonic() - clock, describe_failure(error)
-            record = records.describe(job, started, seconds, "failed", reason)
-            records.write_failure(job, record, _list_details(error, scratch), scratch / EXECUTED)
-            report(f"… failed after {record['seconds']:.0f} s: {record['error']}")
-            return 1
-        report(f"… {record['outcome']} in {record['seconds']:.0f} s")
+    try:
+        with _make_scratch(job) as scratch, _redirect_output(scratch / LOG) as write:
+            report = partial(_report_progress, write, job)
+            report("…")
+            return _run_in(job, scratch, report, started, clock)
+    except OSError as error:
+        write = partial(os.write, 1)
+        seconds = time.monotonic() - clock
+        reason = describe_failure(error)
+        _report_progress(lambda text: write(text.encode()), job, _describe_end(seconds, reason))
+        return 1
+
+
+def _run_in(
+    job: dict[str, Any], scratch: Path, report: Callable[[str], None], started: str, clock: float
+) -> int:
+    try:
+        record = _execute_and_publish(job, scratch, started, clock)
+    except FAILURES as error:
+        seconds, reason = time.monotonic() - clock, describe_failure(error)
+        record = records.describe(job, started, seconds, "failed", reason)
+        details = _list_details(error, scratch)
+        report(_describe_end(seconds, reason))
+        shutil.rmtree(scratch / "tables", ignore_errors=True)  # on a full disk, room for the record
+        with suppress(OSError):  # without a record, the batch takes the line above
+            records.write_failure(job, record, details, scratch / EXECUTED)
+        return 1
+    report(f"… {record['outcome']} in {record['seconds']:.0f} s")
     return 0
+
+
+def _describe_end(seconds: float, reason: str) -> str:
+    return f"… failed after {seconds:.0f} s: {reason}"
 
 
 @contextmanager
 def _make_scratch(job: dict[str, Any]) -> Iterator[Path]:
-    """Yield a folder next to the run's results; from the same disk, publishing is one rename."""
+    """Yield a folder next to the run's results; from the same disk, publishing is one rename.
+
+    What the kernel makes in the temporary folder goes into one that is removed with the job.
+    """
     folder = records.run_folder(job)
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".staging-"))
-    os.environ["RESEARCH_TABLES"] = str(scratch / "tables")
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    parent = Path(tempfile.gettempdir())
+    with scratch_folder(folder, STAGING) as scratch, scratch_folder(parent, TEMPORARY) as temporary:
+        os.environ["RESEARCH_TABLES"] = str(scratch / "tables")
+        os.environ |= dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary)) | SETTINGS
+        tempfile.tempdir = None
+        try:
+            yield scratch
+        finally:
+            end_workers()
 
 
 @contextmanager
@@ -142,6 +176,7 @@ def _execute_once(job: dict[str, Any], scratch: Path) -> nbformat.NotebookNode:
         progress_bar=False,
         start_timeout=START_SECONDS,
         cwd=folder,
+        kernel_manager_class=WatchedKernel,
     )
 
 
@@ -170,29 +205,28 @@ def _cut_after_reason(notebook: nbformat.NotebookNode, reason: str) -> nbformat.
 def _publish(
     job: dict[str, Any], scratch: Path, notebook: nbformat.NotebookNode, record: dict[str, Any]
 ) -> dict[str, Any]:
-    """Move page, tables and record to their places, each by a rename, and remove old tables."""
+    """Move page, tables and record to their places, each by a rename, and remove old tables.
+
+    All bytes are on the disk before the first rename.
+    """
     folder, name = records.run_folder(job), job["notebook"]
     tables = sorted(path.name for path in (scratch / "tables").glob("*"))
-    record |= {
-        "tables": sorted({Path(table).stem for table in tables}),
-        "files": [f"{name}.html", *(f"tables/{table}" for table in tables)],
-    }
-    others = {
-        path.stem: records.read_json(path)
-        for path in (folder / "records").glob("*.json")
-        if path.stem != name
-    }
-    _refuse_clashes(job, scratch, folder, tables, others)
+    record |= {"tables": sorted({Path(table).stem for table in tables})}
     records.write_text(scratch / f"{name}.html", pages.render(notebook, record))
-    earlier = records.read_json(folder / "records" / f"{name}.json").get("files", [])
-    (folder / "tables").mkdir(exist_ok=True)
-    for file in reversed(record["files"]):
-        os.replace(scratch / file, folder / file)
-    for file in {*earlier}.difference(
-        record["files"], *(other["files"] for other in others.values())
-    ):
-        (folder / file).unlink(missing_ok=True)
-    records.write_json(folder / "records" / f"{name}.json", record)
+    files = [f"{name}.html", *(f"tables/{table}" for table in tables)]
+    record |= {"files": {file: hash_file(scratch / file) for file in files}}
+    for file in files:
+        sync(scratch / file)
+    with records.lock_run(job):
+        others = records.read_records(folder, "records")
+        earlier = others.pop(name, {}).get("files", {})
+        _refuse_clashes(job, scratch, folder, tables, others)
+        (folder / "tables").mkdir(exist_ok=True)
+        for file in reversed(files):
+            os.replace(scratch / file, folder / file)
+        for file in {*earlier}.difference(files, *(other["files"] for other in others.values())):
+            (folder / file).unlink(missing_ok=True)
+        records.write_json(folder / "records" / f"{name}.json", record)
     records.forget_failure(job)
     return record
 
@@ -215,7 +249,7 @@ def _refuse_clashes(
         for name, files in current.items()
         for table in tables
         if f"tables/{table}" in files
-        and (folder / "tables" / table).read_bytes() != (scratch / "tables" / table).read_bytes()
+        and hash_file(scratch / "tables" / table) != files[f"tables/{table}"]
     ]
     if clashes:
         raise StudyError(
@@ -225,19 +259,49 @@ def _refuse_clashes(
 
 
 def describe_failure(error: Exception) -> str:
-    """Return an error for a reader: the sentences of a ``StudyError``, else its last line."""
+    """Return an error for a reader: its sentences, its cause in the machine, or its last line."""
     if isinstance(error, PapermillExecutionError):
-        if error.ename in SENTENCES:
-            return error.evalue
-        return _find_last_line(f"{error.ename}: {strip_ansi(error.evalue)}")
+        return _describe_cell_error(error.ename, strip_ansi(error.evalue))
     if isinstance(error, StudyError):
         return str(error)
     if isinstance(error, DeadKernelError):
-        return (
-            "expected the kernel to run to the last cell, but it died on the way, most often for"
-            " lack of memory; run it again with fewer --jobs"
-        )
-    return _find_last_line("".join(traceback.format_exception_only(error)))
+        code = WatchedKernel.launched[-1].poll() if WatchedKernel.launched else None
+        return describe_death(code, count_memory_kills() - MEMORY_KILLS)
+    if isinstance(error, OSError) and error.errno is not None:
+        return describe_os_error(error)
+    text = "".join(traceback.format_exception_only(error))
+    return _describe_cell_error(type(error).__name__, text.partition(": ")[2].strip())
+
+
+def _describe_cell_error(name: str, text: str) -> str:
+    """Return the error of a cell in the same way, by its name and its text."""
+    if name in SENTENCES:
+        return text
+    if name in OUT_OF_MEMORY:
+        found = " ".join(f"{name}: {text}".split("Possible solutions")[0].split())
+        return f"expected enough memory, got {found}; run it again with fewer --jobs"
+    if name == "TerminatedWorkerError":
+        return _describe_worker(text)
+    return _describe_disk(text) or _find_last_line(f"{name}: {text}")
+
+
+def _describe_worker(text: str) -> str:
+    codes = re.search(r"exit codes of the workers are \{(.*?)\}", text, re.DOTALL)
+    ended = f" ({codes[1]})" if codes else ""
+    killed = count_memory_kills() > MEMORY_KILLS
+    cause = "the system ended one for lack of memory" if killed else f"one was ended{ended}"
+    remedy = "run it again with fewer --jobs" if killed else "run it again"
+    return f"expected all worker processes to finish their tasks, but {cause}; {remedy}"
+
+
+def _describe_disk(text: str) -> str:
+    """Return one sentence where a message has the system's words for a disk that takes no file."""
+    for number in (*FULL, *CLOSED):
+        if os.strerror(number) in text:
+            named = re.search(r"['\"](/[^'\"]+)['\"]", text)
+            file = named[1] if named else f"reports/ or {tempfile.gettempdir()}"
+            return describe_os_error(OSError(number, os.strerror(number), file))
+    return ""
 
 
 def _find_last_line(text: str) -> str:

@@ -5,6 +5,7 @@ Each notebook of a run leaves its own record, ``records/<notebook>.json`` where 
 they can be written again at any time.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,13 +13,17 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from research.study import project_root
+from research.data.fetch import hash_file
+from research.files import HALF_WRITTEN, publish, sweep
+from research.study import project_root, show_path
 
 PACKAGE = Path(__file__).parents[1]
 FAILED_SUFFIXES = (".json", ".txt", ".ipynb")
@@ -26,6 +31,8 @@ SOURCES = ("*.py", "*.j2", "*.css", "*.mplstyle", "conf.json")
 OF_RUN = ("study", "title", "run", "command", "data_hashes", "python", "packages")
 OF_NOTEBOOK = ("outcome", "error", "question", "parameters", "seconds", "started", "finished")
 OF_BOTH = ("data_hash", "code_version")
+OF_RECORD = (*OF_RUN, *OF_BOTH, "run_parameters", "notebook", "fingerprint", "outcome")
+OF_RECORD += ("started", "finished", "seconds")  # without one of these, a record is damaged
 INNER = ("inputs", "values", "refused", "siblings")  # keys of a job that its record leaves out
 
 
@@ -93,14 +100,9 @@ def now() -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write next to ``path`` and rename, so that readers see the whole new file or the old one."""
+    """Write a text so that readers see the whole new file or the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    publish(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -111,9 +113,43 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a mapping; empty where there is no such file or it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a notebook's record; empty where there is none or it lacks a key."""
+    record = read_json(path)
+    return record if {*OF_RECORD} <= {*record} else {}
+
+
+def read_records(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
+    """Return the records of a run in ``records`` or ``failed`` by notebook, but damaged ones."""
+    read = {path.stem: read_record(path) for path in sorted((folder / kind).glob("*.json"))}
+    return {name: record for name, record in read.items() if record}
+
+
+def sweep_leftovers() -> None:
+    """Remove what jobs that were killed left half-made, here and in the temporary folder."""
+    folders = [reports(), reports() / ".batch", *reports().glob("*/*"), *reports().glob("*/*/*")]
+    for folder in [folder for folder in folders if folder.is_dir()]:
+        sweep(folder, ".staging-*", HALF_WRITTEN)
+    with suppress(OSError):  # no temporary folder
+        sweep(Path(tempfile.gettempdir()), "research-job-*")
+
+
+def list_damaged() -> Iterator[str]:
+    """Yield one sentence for each record that can't be read as one."""
+    for kind in ("records", "failed"):
+        for path in sorted(reports().glob(f"*/*/{kind}/*.json")):
+            if not read_record(path):
+                study = path.parts[-4]
+                yield (
+                    f"{show_path(path)}: expected the record of a notebook, got a damaged file;"
+                    f" 'research run {study}' makes its report again, else remove the file"
+                )
 
 
 def describe(
@@ -131,26 +167,52 @@ def describe(
     }
 
 
+def name_job(job: dict[str, Any]) -> str:
+    """Return ``study/run/notebook``; what Snakemake would read as a wildcard is quoted.
+
+    >>> name_job({"study": "a{b}", "run": "rows=5", "notebook": "10_data"})
+    'a%7Bb%7D/rows=5/10_data'
+    """
+    return quote(f"{job['study']}/{job['run']}/{job['notebook']}", safe="/=,")
+
+
 def run_folder(job: dict[str, Any]) -> Path:
     """Return the folder of a job's run, ``reports/<study>/<run>``."""
     return reports() / job["study"] / job["run"]
+
+
+@contextmanager
+def lock_run(job: dict[str, Any]) -> Iterator[None]:
+    """Let one job at a time change what the jobs of a run share: tables, records, failures."""
+    path = reports() / ".batch" / "locks" / job["study"] / job["run"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_failure(
     job: dict[str, Any], record: dict[str, Any], details: str, executed: Path | None = None
 ) -> None:
     """Write record, details and the notebook so far to ``failed/``; earlier results stay."""
-    forget_failure(job)
-    place = run_folder(job) / "failed" / job["notebook"]
-    if executed is not None and executed.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(executed, place.with_name(f"{place.name}.ipynb"))
-    write_text(place.with_name(f"{place.name}.txt"), details)
-    write_json(place.with_name(f"{place.name}.json"), record)
+    with lock_run(job):
+        _remove_failure(job)
+        place = run_folder(job) / "failed" / job["notebook"]
+        if executed is not None and executed.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(executed, place.with_name(f"{place.name}.ipynb"))
+        write_text(place.with_name(f"{place.name}.txt"), details)
+        write_json(place.with_name(f"{place.name}.json"), record)
 
 
 def forget_failure(job: dict[str, Any]) -> None:
     """Remove the files of an earlier failure of this notebook."""
+    if (run_folder(job) / "failed").exists():
+        with lock_run(job):
+            _remove_failure(job)
+
+
+def _remove_failure(job: dict[str, Any]) -> None:
     folder = run_folder(job) / "failed"
     for suffix in FAILED_SUFFIXES:
         (folder / f"{job['notebook']}{suffix}").unlink(missing_ok=True)
@@ -159,12 +221,16 @@ def forget_failure(job: dict[str, Any]) -> None:
 
 
 def is_current(job: dict[str, Any]) -> bool:
-    """Return whether the job's last success has this fingerprint and all its files still exist."""
+    """Return whether the job's last success has this fingerprint and its files are untouched."""
     folder = run_folder(job)
-    record = read_json(folder / "records" / f"{job['notebook']}.json")
+    record = read_record(folder / "records" / f"{job['notebook']}.json")
     return record.get("fingerprint") == job["fingerprint"] and all(
-        (folder / file).exists() for file in record["files"]
+        _is_intact(folder / file, value) for file, value in record["files"].items()
     )
+
+
+def _is_intact(path: Path, value: str) -> bool:
+    return path.is_file() and hash_file(path) == value
 
 
 def made_in(job: dict[str, Any], kind: str) -> bool:
@@ -179,8 +245,7 @@ def summarise(folder: Path) -> dict[str, Any]:
     The run's own facts are those of the notebook that ended last; each notebook keeps its own where
     they may differ.
     """
-    done = {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
-    failed = {path.stem: read_json(path) for path in sorted((folder / "failed").glob("*.json"))}
+    done, failed = read_records(folder, "records"), read_records(folder, "failed")
     records = {
         name: {**done.get(name, {}), **failed.get(name, {})} for name in sorted({*done, *failed})
     }
@@ -214,4 +279,4 @@ def _summarise_notebook(record: dict[str, Any], done: dict[str, Any]) -> dict[st
 def list_runs() -> list[dict[str, Any]]:
     """Return the content of each ``run.json`` below the reports; a damaged one is left out."""
     runs = (read_json(path) for path in sorted(reports().glob("*/*/run.json")))
-    return [run for run in runs if run]
+    return [run for run in runs if {*OF_RUN, "notebooks", "outcome"} <= {*run}]

@@ -7,21 +7,22 @@ files play no part.
 
 import json
 import os
+import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from research.batch import pages, plan, records, snakemake
+from research.batch.exits import describe_exit
 from research.batch.notebooks import Notebook, hash_text
 from research.data import fetch
 from research.errors import StudyError, UsageError
+from research.files import CLOSED, FULL, describe_os_error
 from research.study import load_study, project_root, show_path
 
-NO_RECORD = (
-    "expected a record of how the job ended, got none, as when it is killed or memory runs out;"
-    " read the details, or run it with fewer --jobs"
-)
+NO_RECORD = "expected a record of how the job ended, got none"
 Job = dict[str, Any]
 
 
@@ -54,18 +55,30 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
             f" {os.cpu_count()}, the number of cores of this machine"
         )
     runs = plan.list_runs(study, settings or {})
+    try:
+        outcomes = _run_all(runs, jobs)
+    except OSError as error:
+        raise StudyError(describe_os_error(error)) from None
+    print(_describe_outcomes(outcomes), file=sys.stderr)
+    return 1 if outcomes["failed"] else 0
+
+
+def _run_all(runs: list[plan.Run], jobs: int) -> Counter[str]:
+    """Run what is not up to date, and return how many jobs ended in which way."""
     with snakemake.lock_project() as lock:
+        records.sweep_leftovers()
         facts = {name: _fetch(name) for name in dict.fromkeys(each.study for each in runs)}
         listed = _list_jobs(runs, facts)
         possible = {key: job for key, job in listed.items() if not job["refused"]}
+        for fault in records.list_damaged():
+            print(f"warning: {fault}", file=sys.stderr)
         _write_summaries()
         try:
             output = snakemake.run_jobs(possible, jobs, lock)
-            outcomes = Counter(_conclude(job, output) for job in listed.values())
+            return Counter(_conclude(job, output) for job in listed.values())
         finally:
+            records.sweep_leftovers()
             _write_summaries()
-    print(_describe_outcomes(outcomes), file=sys.stderr)
-    return 1 if outcomes["failed"] else 0
 
 
 def _fetch(study: str) -> dict[str, Any]:
@@ -82,8 +95,13 @@ def _fetch(study: str) -> dict[str, Any]:
         }
     except StudyError as error:
         facts["refused"] = str(error)
-    except (OSError, MemoryError) as error:  # a full disk, or a company too large to simulate
-        facts["refused"] = f"{type(error).__name__}: {error}"
+    except OSError as error:
+        facts["refused"] = describe_os_error(error)
+    except MemoryError as error:
+        facts["refused"] = (
+            f"expected enough memory to fetch {study}, got {type(error).__name__}: {error}; use"
+            " fewer customers"
+        )
     print(f"{study} … failed: {facts['refused']}", file=sys.stderr)
     return facts
 
@@ -102,7 +120,7 @@ def _list_jobs(runs: list[plan.Run], facts: dict[str, dict[str, Any]]) -> dict[s
         for name, job in jobs.items():
             others = {other: value for other, value in prints.items() if other != name}
             job |= {"fingerprint": prints[name], "siblings": others}
-            listed[f"{each.study}/{each.name}/{name}"] = job
+            listed[records.name_job(job)] = job
     return listed
 
 
@@ -119,7 +137,7 @@ def _describe_job(each: plan.Run, notebook: Notebook) -> Job:
         "parameters": {name: parameter.default for name, parameter in declared.items()} | values,
         "run_parameters": each.parameters,
         "command": each.command,
-        "inputs": [str(path) for path in _list_inputs(each.study, notebook)],
+        "inputs": _name_inputs(_list_inputs(each.study, notebook)),
     }
 
 
@@ -132,6 +150,14 @@ def _list_inputs(study: str, notebook: Notebook) -> list[Path]:
         *records.list_sources(),
         *_lock_file(),
     ]
+
+
+def _name_inputs(paths: list[Path]) -> list[str]:
+    """Return files as Snakemake takes them: it would read braces as the names of wildcards.
+
+    What is left out for them is in the fingerprint all the same.
+    """
+    return [name for name in map(show_path, paths) if not {*name} & {*"{}"}]
 
 
 def _lock_file() -> list[Path]:
@@ -158,16 +184,37 @@ def _conclude(job: Job, output: str) -> str:
         records.forget_failure(job)
         return "made" if records.made_in(job, "records") else "unchanged"
     if not records.made_in(job, "failed"):
-        details = f"{NO_RECORD}\n\nOutput of Snakemake:\n{output or 'nothing'}\n"
-        _write_failure(job, NO_RECORD, details)
+        reason = _explain_end(job, output)
+        _write_failure(job, reason, f"{reason}\n\nOutput of Snakemake:\n{output or 'nothing'}\n")
         place = f"{job['study']}/{job['run']} {job['notebook']}"
-        print(f"{place} … failed: {NO_RECORD}", file=sys.stderr)
+        print(f"{place} … failed: {reason}", file=sys.stderr)
     return "failed"
+
+
+def _explain_end(job: Job, output: str) -> str:
+    """Return why a job left no record: its own last line, else what Snakemake says of it."""
+    place = re.escape(f"job {job['study']}/{job['run']} {job['notebook']} … failed after ")
+    if said := re.findall(rf"^{place}\d+ s: (.*)$", output, re.MULTILINE):
+        return said[-1]
+    for number in (*FULL, *CLOSED):
+        if os.strerror(number) in output:
+            return describe_os_error(
+                OSError(number, os.strerror(number), show_path(records.reports()))
+            )
+    if status := re.search(r"exit status (\d+)|exit code (\d+)", output):
+        return f"{NO_RECORD}: {_describe_status(int(status[1] or status[2]))}; read the details"
+    return f"{NO_RECORD}; read the details"
+
+
+def _describe_status(status: int) -> str:
+    """Return how a process of the shell ended; the shell adds 128 to a signal."""
+    return describe_exit(128 - status if status > 128 else status)
 
 
 def _write_failure(job: Job, error: str, details: str) -> None:
     record = records.describe(job, records.now(), 0, "failed", error)
-    records.write_failure(job, record, details)
+    with suppress(OSError):  # the terminal has it
+        records.write_failure(job, record, details)
 
 
 def _write_summaries() -> None:

@@ -3,10 +3,10 @@
 import fcntl
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +18,8 @@ from research.errors import UsageError
 from research.study import project_root, show_path
 
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"
-PROGRESS = re.compile(r"job (\S+ \S+) (.*)")
+PROGRESS = re.compile(r"job (.+?) (….*)")
+FAILED = "… failed"
 GRACE_SECONDS = 10
 POLL_SECONDS = 0.1
 RERUN = ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "params"]
@@ -73,10 +74,11 @@ def run_jobs(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
     Returns
     -------
     str
-        Snakemake's output but for the progress of the jobs, which is shown as it comes.
+        Snakemake's output but for the progress of the jobs, which is shown as it comes, with the
+        lines that say why a job failed.
     """
     for job in jobs.values():
-        _remove_leftovers(job)
+        _remove_stamp(job)
     total = sum(not stamp(job).exists() for job in jobs.values())
     if total == 0:
         return ""
@@ -86,26 +88,37 @@ def run_jobs(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
         listing,
         {"python": sys.executable, "listing": str(listing), "stamps": str(stamps), "jobs": jobs},
     )
-    log = inner_folder() / "log"
-    with log.open("w", encoding="utf-8") as file:
-        process = _start(listing, cores, lock, file)
-    _write_holder(lock, process.pid)
-    with _stopped_together(process), log.open(encoding="utf-8", errors="replace") as file:
-        return _show_progress(_read_lines(file, process), total)
+    with _open_log() as (written, read):
+        process = _start(listing, cores, lock, written)
+        with _stopped_together(process):
+            _write_holder(lock, process.pid)
+            return _show_progress(_read_lines(read, process), total)
+
+
+@contextmanager
+def _open_log() -> Iterator[tuple[TextIO, TextIO]]:
+    """Yield a log to write and to read, in memory if the system can: a disk may be full."""
+    path = inner_folder() / "log"
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").exists():
+        handle = os.memfd_create("log")
+        path = Path(f"/proc/self/fd/{handle}")
+        written = os.fdopen(handle, "w", encoding="utf-8")
+    else:
+        written = path.open("w", encoding="utf-8")
+    with written, path.open(encoding="utf-8", errors="replace") as read:
+        yield written, read
 
 
 def stamp(job: dict[str, Any]) -> Path:
     """Return the file that is a job's output for Snakemake."""
-    return inner_folder() / "stamps" / job["study"] / job["run"] / job["notebook"]
+    return inner_folder() / "stamps" / records.name_job(job)
 
 
-def _remove_leftovers(job: dict[str, Any]) -> None:
-    """Remove what a killed job left unfinished, and the stamp of a job that must run again.
+def _remove_stamp(job: dict[str, Any]) -> None:
+    """Remove the stamp of a job that must run again.
 
-    That is one whose published files are missing or of another fingerprint.
+    That is one whose published files are missing, changed or of another fingerprint.
     """
-    for scratch in records.run_folder(job).glob(".staging-*"):
-        shutil.rmtree(scratch, ignore_errors=True)
     if not records.is_current(job):
         stamp(job).unlink(missing_ok=True)
 
@@ -121,13 +134,24 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
     limits = ["--cores", str(cores), "--jobs", str(cores)]
     return subprocess.Popen(
         [*command, *place, *limits, *OPTIONS],
-        env={**os.environ, "RESEARCH_HOME": root},
+        env={**os.environ, "RESEARCH_HOME": root} | _find_home(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=[lock.fileno()],
         start_new_session=True,
     )
+
+
+def _find_home() -> dict[str, str]:
+    """Return another home for Snakemake and the kernels where the user's can't be written to."""
+    try:
+        with tempfile.TemporaryFile(dir=Path.home()):
+            return {}
+    except (OSError, RuntimeError):  # the latter where there is none
+        home = inner_folder() / "home"
+        home.mkdir(exist_ok=True)
+        return {"HOME": str(home)}
 
 
 def _read_lines(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]:
@@ -149,7 +173,13 @@ def _read_lines(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]
 
 
 def _show_progress(lines: Iterable[str], total: int) -> str:
-    """Print the progress of the jobs, numbered as they start, and return the other lines."""
+    """Print the progress of the jobs, numbered as they start.
+
+    Returns
+    -------
+    str
+        The other lines, and those that say why a job failed.
+    """
     numbers: dict[str, int] = {}
     others = []
     for line in lines:
@@ -157,7 +187,7 @@ def _show_progress(lines: Iterable[str], total: int) -> str:
             job, text = progress.groups()
             number = numbers.setdefault(job, len(numbers) + 1)
             print(f"[{number}/{max(total, number)}] {job} {text}", file=sys.stderr, flush=True)
-        else:
+        if not progress or progress[2].startswith(FAILED):
             others.append(line)
     return "".join(others)
 

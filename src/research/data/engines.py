@@ -5,10 +5,11 @@ All of them run the same Ibis expressions, and none leaves anything behind.
 
 import os
 import re
-import shutil
 import sys
 import tempfile
+import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -31,6 +32,7 @@ from research.data.readers import (
     shorten_error,
 )
 from research.errors import StudyError
+from research.files import make_scratch_folder, sweep
 from research.study import Study, show_path
 
 TITLES = {
@@ -41,6 +43,15 @@ TITLES = {
 MICROSECONDS, NANOSECONDS = "datetime64[us]", "datetime64[ns]"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 LONGEST_ERROR = 300
+GRACE_SECONDS = 5  # for a query that was interrupted
+LITERAL = re.compile(r"'((?:[^']|'')*)'")
+SHUT = (
+    "python_enable_replacements = false",
+    "autoload_known_extensions = false",
+    "allow_persistent_secrets = false",
+    "enable_external_access = false",
+    "lock_configuration = true",
+)  # what DuckDB is told once it knows the study's files
 
 
 def connect(study: Study) -> ibis.BaseBackend:
@@ -66,13 +77,38 @@ def _connect_duckdb(study: Study) -> ibis.BaseBackend:
     backend = _open_duckdb(study)
     for name, address in study.attach.items():
         _attach(backend, study, name, address)
+    files: list[str] = []
     for name, source in study.sources.items():
         reader = describe_reader(study, name, source)
+        files += [text.replace("''", "'") for text in LITERAL.findall(reader)]
         try:
             backend.raw_sql(f'CREATE VIEW "{name}" AS SELECT * FROM {reader}')
         except duckdb.Error as error:
             raise StudyError(describe_unreadable(study, name, source, error)) from None
+    _shut(backend, study, [file for file in files if os.path.isfile(file)])
     return backend
+
+
+def _shut(backend: ibis.BaseBackend, study: Study, files: list[str]) -> None:
+    """Let the study's SQL read these files and its allowed folders, and nothing else for good.
+
+    Attached databases and DuckDB's own files are open already.
+    """
+    folders = [str(_require_folder(study, folder)) for folder in study.allow]
+    backend.raw_sql(f"SET allowed_paths = [{', '.join(map(quote, files))}]")
+    backend.raw_sql(f"SET allowed_directories = [{', '.join(map(quote, folders))}]")
+    for setting in SHUT:
+        backend.raw_sql(f"SET {setting}")
+
+
+def _require_folder(study: Study, folder: str) -> Path:
+    path = study.raw / folder
+    if not path.is_dir():
+        raise StudyError(
+            f"{show_path(study.folder / 'study.yml')}, key allow: expected a folder, got"
+            f" '{folder}', which is none in {show_path(study.raw)}; correct it"
+        )
+    return path.resolve()
 
 
 def _open_duckdb(study: Study) -> ibis.BaseBackend:
@@ -81,32 +117,36 @@ def _open_duckdb(study: Study) -> ibis.BaseBackend:
     The file and its log lose their names as soon as they are open: the system then frees them with
     the process, however that ends. Checkpoints would only cost time.
     """
-    folder = _make_folder()
+    folder, release = _make_folder()
     memory = study.engine.memory_gb
     settings = {
         "memory_limit": f"{memory}GB" if memory else None,
         "threads": study.engine.threads,
-        "temp_directory": folder,
+        "temp_directory": str(folder),
         "checkpoint_threshold": "1000TB",
+        "autoinstall_known_extensions": False,
     }
     given = {name: value for name, value in settings.items() if value is not None}
     try:
         backend = ibis.duckdb.connect(f"{folder}/research-own.duckdb", **given)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        release()
         raise
-    weakref.finalize(backend, _close, backend.con, folder)
+    weakref.finalize(backend, _close, backend.con, release)
     backend.raw_sql("PRAGMA disable_checkpoint_on_shutdown")
     backend.raw_sql("CREATE TABLE opened (log INTEGER)")  # the first write opens the log
     backend.raw_sql("DROP TABLE opened")
-    for file in Path(folder).iterdir():
+    for file in folder.iterdir():
         file.unlink()
     return backend
 
 
-def _make_folder() -> str:
+def _make_folder() -> tuple[Path, Callable[[], None]]:
+    """Return a temporary folder and its removal; those of killed processes are removed now."""
     try:
-        return tempfile.mkdtemp(prefix="research-duckdb-")
+        parent = Path(tempfile.gettempdir())
+        sweep(parent, "research-duckdb-*")
+        return make_scratch_folder(parent, "research-duckdb-")
     except OSError as error:
         folder = error.filename or tempfile.tempdir
         raise StudyError(
@@ -115,10 +155,10 @@ def _make_folder() -> str:
         ) from None
 
 
-def _close(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+def _close(connection: duckdb.DuckDBPyConnection, release: Callable[[], None]) -> None:
     """Close before Python ends: DuckDB's threads may not outlive it."""
     connection.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    release()
 
 
 def _attach(backend: ibis.BaseBackend, study: Study, name: str, address: str) -> None:
@@ -282,11 +322,39 @@ def _keep_in_duckdb(table: ir.Table, unique: str, backend: ibis.BaseBackend, kin
     backend._run_pre_execute_hooks(table)
     whole = [name.replace('"', '""') for name, dtype in table.schema().items() if dtype.is_int64()]
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-    backend.raw_sql(
+    _run_interruptibly(
+        backend,
         f'CREATE {kind} "{unique}" AS SELECT *{f" REPLACE ({casts})" if whole else ""} FROM'
-        f" ({backend.compile(table)})"
+        f" ({backend.compile(table)})",
     )
     return backend.table(unique)
+
+
+def _run_interruptibly(backend: ibis.BaseBackend, statement: str) -> None:
+    """Run a statement that Ctrl-C ends at once.
+
+    DuckDB itself notices a signal between its steps only, and an endless query may be one step; so
+    it runs in a thread, while this one waits for either.
+    """
+    outcome: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            backend.raw_sql(statement)
+            outcome.append(None)
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        backend.con.interrupt()
+        thread.join(GRACE_SECONDS)
+        raise
+    if outcome[0] is not None:
+        raise outcome[0]
 
 
 class Workbench:

@@ -1,12 +1,15 @@
 """Raw files: fetch them from a mirror or the network, verify them, and hash what a run has read."""
 
+import ftplib
 import glob
 import hashlib
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,10 +17,26 @@ import pandas as pd
 import pooch
 
 from research.errors import StudyError
+from research.files import (
+    CLOSED,
+    FULL,
+    HALF_WRITTEN,
+    publish,
+    scratch_folder,
+    sweep,
+    sync,
+    sync_folder,
+)
 from research.simulate import Company
 from research.simulate.generate import SIMULATOR, write_company
 from research.study import Study, show_path
 from research.study_schema import Source
+
+ATTEMPTS, WAIT_SECONDS = 4, 0.5  # the wait doubles after each failure
+SILENT_SECONDS = 30  # after which a server that sends nothing counts as gone
+DOWNLOAD_SECONDS = 3600  # for one file, all attempts together
+LEFT_OVER = (".simulating-*", ".fetching-*", HALF_WRITTEN)
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may differ a little later
 
 
 def fetch(study: Study, progress: bool = False) -> pd.DataFrame:
@@ -61,6 +80,9 @@ def _prepare(study: Study) -> bool:
     """Make the folder ``raw/`` and a simulated company's files; return whether there is one."""
     try:
         study.raw.mkdir(parents=True, exist_ok=True)
+        for folder in {study.raw / Path(source.file).parent for source in study.sources.values()}:
+            sweep(folder, HALF_WRITTEN)
+        sweep(study.raw, *LEFT_OVER)
         return _generate(study)
     except OSError as error:
         raise StudyError(
@@ -78,10 +100,11 @@ def _generate(study: Study) -> bool:
     missing = any(not _find_files(study, source) for source in study.sources.values())
     if missing or not stamp.exists() or stamp.read_bytes() != request.encode():
         stamp.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory(dir=study.raw, prefix=".simulating-") as scratch:
-            write_company(Company(**study.simulate.model_dump()), Path(scratch) / "new")
-            for table in sorted((Path(scratch) / "new").iterdir()):
-                _swap(table, study.raw / table.name, Path(scratch) / f"old-{table.name}")
+        with scratch_folder(study.raw, ".simulating-") as scratch:
+            write_company(Company(**study.simulate.model_dump()), scratch / "new")
+            sync_folder(scratch / "new")
+            for table in sorted((scratch / "new").iterdir()):
+                _swap(table, study.raw / table.name, scratch / f"old-{table.name}")
         publish(stamp, lambda path: path.write_text(request))
     return True
 
@@ -96,18 +119,6 @@ def _swap(new: Path, target: Path, old: Path) -> None:
 def hash_simulator() -> str:
     """Return one SHA-256 over the modules of the simulator."""
     return combine_hashes({path.name: hash_file(path) for path in sorted(SIMULATOR.glob("*.py"))})
-
-
-def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Write next to ``path`` and rename, so that readers see the whole file or none."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(Path(scratch))
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
 
 
 def _bring(study: Study, name: str, source: Source, progress: bool) -> str:
@@ -135,20 +146,86 @@ def _find_in_mirror(study: Study, source: Source) -> Path | None:
 def _download(study: Study, name: str, source: Source, progress: bool) -> str:
     if source.url is None:
         _refuse_missing(study, name, source)
-    pooch.get_logger().setLevel("ERROR")
-    checksum = f"sha256:{source.sha256}"
-    options = {"fname": source.file, "path": study.raw, "progressbar": progress}
     try:
-        pooch.retrieve(source.url, checksum, **options)
-    except OSError as error:
+        with scratch_folder(study.raw, ".fetching-") as scratch:
+            _retrieve(source, scratch, progress)
+            target = study.raw / source.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sync(scratch / target.name)
+            os.replace(scratch / target.name, target)
+    except ValueError as error:
+        raise StudyError(_describe_refusal(study, name, source, error)) from None
+    except ftplib.all_errors as error:
+        if getattr(error, "errno", None) in FULL | CLOSED or isinstance(error, IsADirectoryError):
+            raise
         raise StudyError(
             f"{name_key(study, name)}: expected {source.file} from {source.url}, got"
             f" {_root_cause(error)}; connect to the network, or point RESEARCH_MIRROR at a folder"
             " with the file"
         ) from None
-    except ValueError as error:
-        raise StudyError(_describe_refusal(study, name, source, error)) from None
     return "download"
+
+
+def _retrieve(source: Source, folder: Path, progress: bool) -> None:
+    """Download a source's file into a folder, again after a failure that may pass."""
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
+    for attempt in range(ATTEMPTS):
+        try:
+            return _retrieve_once(source, folder, progress, deadline)
+        except ftplib.all_errors as error:
+            wait = WAIT_SECONDS * 2**attempt
+            last = attempt == ATTEMPTS - 1 or time.monotonic() + wait >= deadline
+            if last or not _may_pass(error):
+                raise
+            time.sleep(wait)
+    raise AssertionError("unreachable")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether a download that failed so may succeed a little later."""
+    from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
+
+    if isinstance(error, HTTPError):
+        return error.response is not None and error.response.status_code in PASSING
+    transient = (ChunkedEncodingError, ConnectionError, Timeout, ftplib.error_temp, EOFError)
+    return isinstance(error, transient)
+
+
+def _retrieve_once(source: Source, folder: Path, progress: bool, deadline: float) -> None:
+    """Download in a thread, which is left to itself at the deadline, whatever it waits for."""
+    pooch.get_logger().setLevel("ERROR")
+    outcome: list[BaseException | None] = []
+
+    def retrieve() -> None:
+        try:
+            pooch.retrieve(
+                source.url,
+                f"sha256:{source.sha256}",
+                fname=Path(source.file).name,
+                path=folder,
+                downloader=partial(_stream, progress=progress),
+            )
+            outcome.append(None)
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=retrieve, daemon=True)
+    thread.start()
+    thread.join(max(deadline - time.monotonic(), 0))
+    if not outcome:
+        raise TimeoutError(f"no whole file within {DOWNLOAD_SECONDS:,} s")
+    if outcome[0] is not None:
+        raise outcome[0]
+
+
+def _stream(url: str, file: str, pooch_: object, progress: bool) -> None:
+    """Download one address into a file, as pooch does, from a server that goes on sending."""
+    downloader = pooch.downloaders.choose_downloader(url, progressbar=progress)
+    if isinstance(downloader, pooch.HTTPDownloader):
+        downloader.kwargs["timeout"] = SILENT_SECONDS
+    else:
+        downloader.timeout = SILENT_SECONDS
+    downloader(url, file, pooch_)
 
 
 def _refuse_missing(study: Study, name: str, source: Source) -> NoReturn:
@@ -222,23 +299,44 @@ def list_files(study: Study, name: str, source: Source) -> list[Path]:
 
 
 def hash_files(study: Study) -> dict[str, str]:
-    """Return the SHA-256 of study.yml and of each SQL, attached and raw file, by name."""
+    """Return the SHA-256 of study.yml and of each file that its SQL is or may read, by name."""
     definition = {
         path.name: path
         for path in (study.folder / "study.yml", *sorted(study.folder.glob("*.sql")))
     }
-    attached = {
-        name: Path(locate_database(study, address)) for name, address in study.attach.items()
-    }
     raw = {
-        f"{name}/{path.name}": path
+        f"{name}/{key}": path
         for name, source in study.sources.items()
-        for path in list_files(study, name, source)
+        for key, path in _name_files(list_files(study, name, source), study.raw).items()
     }
     return {
         name: hash_file(path)
-        for name, path in (definition | attached | raw).items()
+        for name, path in (definition | _list_attached(study) | raw | _list_allowed(study)).items()
         if os.path.isfile(path)
+    }
+
+
+def _list_attached(study: Study) -> dict[str, Path]:
+    """Return the files of attached databases, with what their logs have and they not yet."""
+    files = {name: Path(locate_database(study, given)) for name, given in study.attach.items()}
+    logs = {f"{name}.wal": path.with_name(f"{path.name}.wal") for name, path in files.items()}
+    return files | logs
+
+
+def _list_allowed(study: Study) -> dict[str, Path]:
+    """Return all files of the folders that a study's SQL may read by itself."""
+    return {
+        f"{folder}/{path.relative_to(study.raw / folder)}": path
+        for folder in study.allow
+        for path in sorted((study.raw / folder).rglob("*"))
+    }
+
+
+def _name_files(paths: list[Path], raw: Path) -> dict[str, Path]:
+    """Return the files of a source by name; by their way from ``raw/`` where names are equal."""
+    counts = Counter(path.name for path in paths)
+    return {
+        path.name if counts[path.name] == 1 else os.path.relpath(path, raw): path for path in paths
     }
 
 

@@ -1,12 +1,15 @@
 """A study's SQL: it turns raw files, or the tables of a warehouse, into contract tables."""
 
+import re
 from pathlib import Path
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import sqlglot
+from sqlglot import exp
 
-from research.data import checks, contracts, engines
+from research.data import checks, contracts, engines, query_checks
 from research.data.readers import read_sql
 from research.data.terms import settle_terms
 from research.errors import StudyError
@@ -95,15 +98,27 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
     query = read_sql(path)
     try:
         _require_select(study, backend, query, show_path(path))
+        _require_repeatable(study, backend, query, show_path(path))
         table = engines.run_query(study, backend, name, query.strip().rstrip(";"))
         return engines.keep(contracts.conform(table, name), name, packed=True)
     except (StudyError, duckdb.OutOfMemoryException):
         raise
+    except duckdb.PermissionException as error:
+        raise StudyError(_describe_closed(show_path(path), error)) from None
     except engines.list_query_errors(study) as error:
         raise StudyError(
             f"{show_path(path)}: expected SQL that {engines.TITLES[study.engine.kind]} can run, got"
             f" this error: {engines.describe_error(study, error)}; correct the SQL"
         ) from None
+
+
+def _describe_closed(place: str, error: duckdb.PermissionException) -> str:
+    named = re.search(r'"([^"]*)"', str(error))
+    found = f"the file {named[1]}" if named else engines.shorten_error(error)
+    return (
+        f"{place}: expected SQL that reads the relations of study.yml alone, got {found}; name the"
+        " file under 'sources', or its folder under 'allow'"
+    )
 
 
 def _require_select(study: Study, backend: ibis.BaseBackend, query: str, place: str) -> None:
@@ -113,3 +128,30 @@ def _require_select(study: Study, backend: ibis.BaseBackend, query: str, place: 
             f"{place}: expected exactly one SELECT, got {', '.join(kinds) or 'nothing'}; write one"
             " SELECT"
         )
+
+
+def _require_repeatable(study: Study, backend: ibis.BaseBackend, query: str, place: str) -> None:
+    """Refuse a query whose result changes from run to run though the files don't."""
+    warehouse = study.engine.kind == "warehouse"
+    parsed = sqlglot.parse_one(query, read=backend.dialect if warehouse else "duckdb")
+    faults = [
+        f"expected tables made of the data alone, got {name}(), which changes from run to run;"
+        " write the day or the value itself"
+        for name in query_checks.list_changing_calls(parsed)
+    ]
+    faults += query_checks.list_unordered(parsed, file_order=study.engine.kind == "duckdb")
+    faults += _list_other_relations(study, parsed) if study.engine.kind == "spark" else []
+    if faults:
+        raise StudyError(*(f"{place}: {fault}" for fault in dict.fromkeys(faults)))
+
+
+def _list_other_relations(study: Study, query: exp.Query) -> list[str]:
+    """Return a fault for each relation that isn't a source: Spark would read any file."""
+    steps = {step.alias_or_name.lower() for step in query.find_all(exp.CTE)}
+    known = steps | {name.lower() for name in study.sources}
+    return [
+        f"expected relations of 'sources' ({', '.join(study.sources)}), got {table.sql()[:60]};"
+        " name the file there"
+        for table in query.find_all(exp.Table)
+        if table.db or table.catalog or table.name.lower() not in known
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from research.errors import StudyError
+from research.files import make_scratch_folder, sweep
 from research.study_schema import Engine
 
 QUIET = {
@@ -90,8 +91,10 @@ def _launch(options: dict[str, str], place: str) -> Any:
     _require_java(place)
     # it would print every error that is raised anyway
     logging.getLogger("SQLQueryContextLogger").disabled = True
-    scratch = Path(tempfile.mkdtemp(prefix="research-spark-"))
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    parent = Path(tempfile.gettempdir())
+    sweep(parent, "research-spark-*")
+    scratch, release = make_scratch_folder(parent, "research-spark-")
+    atexit.register(release)
     conf = SparkConf(loadDefaults=False).setAll(_add_folders(options, scratch).items())
     with (scratch / "log").open("wb") as log:
         try:

@@ -9,6 +9,13 @@ import ibis
 import sqlglot
 from sqlglot import exp
 
+from research.data.query_checks import (
+    find_window,
+    has_order,
+    list_changing_calls,
+    list_unordered,
+    name_call,
+)
 from research.data.readers import read_sql
 from research.errors import StudyError
 from research.study import show_path
@@ -18,28 +25,6 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-CLOCK = _names("""
-    ago clock_timestamp current_date current_localtime current_localtimestamp current_time
-    current_timestamp get_current_time get_current_timestamp localtime localtimestamp now
-    pg_conf_load_time pg_postmaster_start_time statement_timestamp today transaction_timestamp
-""")
-CHANCE = _names("""
-    gen_random_uuid rand randn random reservoir_quantile setseed uuid uuidv4 uuidv7
-""")
-OUTSIDE = _names("""
-    current_catalog current_connection_id current_database current_query current_query_id
-    current_schema current_schemas current_setting current_transaction_id current_user currval
-    get_block_size getenv getvariable in_search_path nextval pg_get_constraintdef pg_get_viewdef
-    query query_table session_user setval sleep_ms stats txid_current user vector_type version
-    write_log
-""")  # what isn't evidence either
-REFUSED = CLOCK | CHANCE | OUTSIDE
-ORDERED = _names("""
-    any_value arbitrary array_agg first group_concat last list listagg string_agg
-""")  # aggregates that take the rows in turn
-PLACED = _names("""
-    first_value lag last_value lead nth_value ntile row_number
-""")
 # aggregates of floating-point numbers; and of equals, of which the first would win
 ADDED = _names("""
     approx_quantile arg_max arg_min avg corr covar_pop covar_samp entropy favg fsum geomean
@@ -83,7 +68,7 @@ def parse_query(path: Path, tables: Collection[str], dialect: str) -> exp.Query:
         *_list_name_faults(parsed[0]),
         *_list_other_tables(parsed[0], tables),
         *_list_refused_calls(parsed[0]),
-        *_list_unordered(parsed[0]),
+        *list_unordered(parsed[0]),
     ]
     if faults:
         raise StudyError(*(f"{show_path(path)}: {fault}" for fault in dict.fromkeys(faults)))
@@ -131,71 +116,12 @@ def _list_other_tables(query: exp.Query, tables: Collection[str]) -> Iterator[st
             )
 
 
-def _name_call(call: exp.Func) -> str:
-    return (
-        call.name if isinstance(call, exp.Anonymous | exp.AnonymousAggFunc) else call.sql_name()
-    ).lower()
-
-
 def _list_refused_calls(query: exp.Query) -> Iterator[str]:
-    for call in query.find_all(exp.Func):
-        name = _name_call(call)
-        if name in REFUSED or (name == "age" and len(call.expressions) == 1):
-            yield (
-                f"expected features of the evidence alone, got {name}(), which changes from run"
-                " to run; count from the column snapshot instead"
-            )
-
-
-def _list_unordered(query: exp.Query) -> Iterator[str]:
-    """Yield what takes whichever row comes first.
-
-    Its outcome would depend on the order of rows, and so on rows after the snapshot.
-    """
-    chance, remedy = "which takes whatever row comes first", "add an ORDER BY"
-    for select in query.find_all(exp.Query):
-        clauses = [key.upper() for key in ("limit", "offset") if select.args.get(key)]
-        clauses += ["DISTINCT ON"] if _is_distinct_on(select) else []
-        if clauses and not select.args.get("order"):
-            yield f"expected an order of rows, got {clauses[0]} without one, {chance}; {remedy}"
-    if query.find(exp.TableSample):
-        yield "expected all rows, got a sample, which changes from run to run; remove it"
-    if any(
-        (join.args.get("method") or join.args.get("kind") or "").upper() == "POSITIONAL"
-        for join in query.find_all(exp.Join)
-    ):
+    for name in list_changing_calls(query):
         yield (
-            "expected joins by columns, got POSITIONAL JOIN, which pairs rows by their"
-            " position; join by customer_id"
+            f"expected features of the evidence alone, got {name}(), which changes from run"
+            " to run; count from the column snapshot instead"
         )
-    for call in query.find_all(exp.Func):
-        name, window = _name_call(call), _find_window(call)
-        if (
-            name in ORDERED
-            and not call.find(exp.Order)
-            and not (window and window.args.get("order"))
-        ):
-            yield (
-                f"expected an order of rows, got {name}() without one, {chance}; write {name}(…"
-                " ORDER BY …)"
-            )
-        if name in PLACED and window and not window.args.get("order"):
-            yield (
-                f"expected an order of rows, got {name}() OVER () without one, {chance}; {remedy}"
-            )
-
-
-def _is_distinct_on(select: exp.Query) -> bool:
-    distinct = select.args.get("distinct")
-    return isinstance(distinct, exp.Distinct) and bool(distinct.args.get("on"))
-
-
-def _find_window(call: exp.Func) -> exp.Window | None:
-    """Return the OVER clause of a call, which stands around it and around its FILTER."""
-    parent = call.parent
-    while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
-        parent = parent.parent
-    return parent if isinstance(parent, exp.Window) else None
 
 
 def _rename_steps(query: exp.Query) -> exp.Query:
@@ -229,14 +155,14 @@ def order_sums(query: exp.Query) -> exp.Query:
     for call in [
         call
         for call in _keep_names(query).find_all(exp.Func)
-        if _name_call(call) in ADDED and not call.find(exp.Order, exp.Distinct)
+        if name_call(call) in ADDED and not call.find(exp.Order, exp.Distinct)
     ]:
         window, values = (
-            _find_window(call),
+            find_window(call),
             call.expressions
             or [value for value in (call.args.get("this"), call.args.get("expression")) if value],
         )
-        if values and not (window and window.args.get("order")) and not all(map(_is_whole, values)):
+        if values and not has_order(window) and not all(map(_is_whole, values)):
             last, order = values[-1], [exp.Ordered(this=value.copy()) for value in values]
             last.replace(exp.Order(this=last.copy(), expressions=order))
     return query

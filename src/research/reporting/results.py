@@ -6,9 +6,14 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
+from research.reporting.spreadsheets import write_csv
+
 
 def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Write ``<name>.csv`` and ``<name>.parquet`` to the tables of the run; return the table.
+
+    In the CSV, texts that a spreadsheet would run begin with an apostrophe; Parquet has them as
+    they are.
 
     A batch names the folder in the environment variable RESEARCH_TABLES. In an interactive
     notebook, where it is not set, nothing is written; neither is a table without columns, as of a
@@ -17,7 +22,7 @@ def save_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     folder = os.environ.get("RESEARCH_TABLES")
     if folder and len(table.columns):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        table.to_csv(Path(folder) / f"{name}.csv", index=False)
+        write_csv(table, Path(folder) / f"{name}.csv")
         table.to_parquet(Path(folder) / f"{name}.parquet", index=False)
     return table
 

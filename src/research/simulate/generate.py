@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from research.errors import StudyError, UsageError
+from research.files import scratch_folder, sweep, sync_folder
 from research.simulate import Company, simulate_block
 from research.study_schema import Simulation
 
@@ -48,13 +47,12 @@ def generate(
     try:
         _require_empty(out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-        try:
+        sweep(out.parent, f".{out.name}.????????")
+        with scratch_folder(out.parent, f".{out.name}.") as scratch:
             rows = write_company(company, scratch, chunk)
             scratch.chmod(0o755)
+            sync_folder(scratch)
             os.replace(scratch, out)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StudyError(
             f"expected to write {out}, but that failed: {error.strerror or error}; make room there"
