@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-MOVED = {}  # tables by their former name, where another name replaces it
+MOVED = {"targets": "first_test"}  # tables by their former name, where another name replaces it
 IN_TEXT = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)?")
 
 
