@@ -95,6 +95,10 @@ def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
             "expected room on the disk for /x, got none (No space left on device); make room",
         ),
         (
+            OSError(28, "No space left on device"),
+            "expected room on the disk for reports/ or the temporary folder (TMPDIR), got none",
+        ),
+        (
             PapermillExecutionError(
                 1, 1, "", "OSError", "[Errno 28] No space left on device: '/x'", []
             ),
