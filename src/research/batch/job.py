@@ -106,13 +106,27 @@ def _make_scratch(job: dict[str, Any]) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     parent = Path(tempfile.gettempdir())
     with scratch_folder(folder, STAGING) as scratch, scratch_folder(parent, TEMPORARY) as temporary:
-        os.environ["RESEARCH_TABLES"] = str(scratch / "tables")
-        os.environ |= dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary)) | SETTINGS
-        tempfile.tempdir = None
-        try:
-            yield scratch
-        finally:
-            end_workers()
+        folders = dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary))
+        tables = {"RESEARCH_TABLES": str(scratch / "tables")}
+        with _changed_environment(SETTINGS | folders | tables):
+            try:
+                yield scratch
+            finally:
+                end_workers()
+
+
+@contextmanager
+def _changed_environment(changes: dict[str, str]) -> Iterator[None]:
+    """Set variables, which the kernel inherits, for a while."""
+    before, folder = {name: os.environ.get(name) for name in changes}, tempfile.tempdir
+    os.environ |= changes
+    tempfile.tempdir = None  # Python asks TMPDIR only once
+    try:
+        yield
+    finally:
+        tempfile.tempdir = folder
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager
