@@ -307,3 +307,31 @@ def test_an_end_at_the_last_minute_of_a_day_covers_that_day(write_study):
     contracts = run(ended_at=pd.Timestamp("2024-06-30 23:59:59"))
     (end,) = load(write_study, contracts=contracts)["contracts"].to_pandas().ended_at
     assert end == pd.Timestamp("2024-07-01")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("now()", "which changes from run to run"),
+        ("random()", "which changes from run to run"),
+        ("first(customer_id) OVER ()", "got first() without one"),
+        ("row_number() OVER (PARTITION BY customer_id)", "got row_number() OVER () without one"),
+        ("ARRAY(SELECT customer_id FROM raw_customers)[1]", "got ARRAY(SELECT …) without one"),
+    ],
+)
+def test_sql_that_gives_another_table_from_equal_data_is_refused(write_study, value, found):
+    query = f"SELECT *, {value} AS odd FROM raw_customers"
+    with pytest.raises(StudyError) as refusal:
+        load(write_study, {"customers": query})
+    assert found in str(refusal.value)
+
+
+def test_sql_that_takes_whatever_rows_come_first_is_refused(write_study):
+    with pytest.raises(StudyError, match="got LIMIT without one"):
+        load(write_study, {"customers": "SELECT * FROM raw_customers LIMIT 1"})
+
+
+def test_sql_reads_no_file_that_study_yml_does_not_name(write_study, tmp_path):
+    people("a").to_parquet(tmp_path / "others.parquet")
+    with pytest.raises(StudyError, match="others.parquet; name the file under 'sources', or its"):
+        load(write_study, {"customers": f"SELECT * FROM '{tmp_path}/others.parquet'"})

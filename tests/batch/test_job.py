@@ -95,6 +95,10 @@ def test_two_notebooks_may_share_a_table_only_while_it_is_the_same(
             "expected room on the disk for /x, got none (No space left on device); make room",
         ),
         (
+            OSError(28, "No space left on device"),
+            "expected room on the disk for reports/ or the temporary folder (TMPDIR), got none",
+        ),
+        (
             PapermillExecutionError(
                 1, 1, "", "OSError", "[Errno 28] No space left on device: '/x'", []
             ),
@@ -237,12 +241,12 @@ def test_what_a_job_makes_in_the_temporary_folder_goes_with_it(fresh, monkeypatc
         seen.append(Path(tempfile.mkdtemp()))
         raise StudyError("a fault; correct it")
 
+    before = os.environ.get("TMPDIR")
     monkeypatch.setattr(tempfile, "tempdir", str(fresh))
-    for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "PYTHONHASHSEED", "RESEARCH_TABLES"):
-        monkeypatch.setenv(name, "")
     monkeypatch.setattr(job_module, "_execute_and_publish", execute)
     job_module.run_job(job(fresh) | {"title": "Alpha"})
     assert seen[0].parent.name.startswith("research-job-")
+    assert os.environ.get("TMPDIR") == before
     assert not list(fresh.glob("research-job-*"))
 
 
@@ -250,8 +254,6 @@ def test_what_a_job_makes_in_the_temporary_folder_goes_with_it(fresh, monkeypatc
 
 
 def test_a_kernel_that_is_killed_is_named_and_its_workers_end_with_it(fresh, monkeypatch):
-    for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "PYTHONHASHSEED", "RESEARCH_TABLES"):
-        monkeypatch.setenv(name, "")
     monkeypatch.setattr(tempfile, "tempdir", str(fresh))
     cell = (
         "import os, subprocess\nworker = subprocess.Popen(['sleep', '100'])\n"
@@ -269,3 +271,22 @@ def test_a_kernel_that_is_killed_is_named_and_its_workers_end_with_it(fresh, mon
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert [path.name for path in fresh.iterdir() if path.name.startswith("research-job")] == []
+
+
+def test_equal_seeds_leave_equal_bytes_whatever_the_order_of_a_set(fresh, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(fresh))
+    monkeypatch.setattr(job_module.pages, "render", lambda notebook, record: "the page")
+    cell = (
+        "import numpy as np, pandas as pd\nfrom research.reporting.results import save_table\n"
+        "names = list({f'name {number}' for number in range(50)})\n"
+        "draws = np.random.default_rng(seed).random(50)\n"
+        "save_table(pd.DataFrame({'name': names, 'draw': draws}), 'draws')"
+    )
+    write_notebook(fresh, "10_data", "What is there?", "seed: int = 0", cell)
+    for run in ("first", "second"):
+        assert job_module.run_job(job(fresh) | {"run": run, "siblings": {}}) == 0
+    for file in ("draws.csv", "draws.parquet"):
+        first, second = (
+            fresh / "reports" / "alpha" / run / "tables" / file for run in ("first", "second")
+        )
+        assert first.read_bytes() == second.read_bytes()

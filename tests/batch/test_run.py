@@ -369,21 +369,34 @@ JOB = {"study": "alpha", "run": "default", "notebook": "10_data"}
             "expected to be allowed to write reports, but that failed: Permission denied; allow it",
         ),
         (
-            "Command 'x' returned non-zero exit status 137.\n",
+            "Command 'job alpha/default/10_data' returned non-zero exit status 137.\n",
             "expected a record of how the job ended, got none: it was ended from outside (SIGKILL);"
             " read the details",
         ),
         (
-            "Command 'x' returned non-zero exit status 1.\n",
+            "Command 'job alpha/more/10_data' died with <Signals.SIGTERM: 15>.\n"
+            "Command 'job alpha/default/10_data' died with <Signals.SIGKILL: 9>.\n",
+            "expected a record of how the job ended, got none: it was ended from outside (SIGKILL);"
+            " read the details",
+        ),
+        (
+            "Command 'job alpha/default/10_data' returned non-zero exit status 1.\n",
             "expected a record of how the job ended, got none: it ended itself with exit code 1;"
             " read the details",
         ),
         ("", "expected a record of how the job ended, got none; read the details"),
     ],
 )
-def test_a_job_without_a_record_is_explained_by_what_is_known(fresh, output, reason):
+def test_a_job_without_a_record_is_explained_by_what_is_known(fresh, monkeypatch, output, reason):
+    monkeypatch.setattr(batch_run, "count_memory_kills", lambda: batch_run.MEMORY_KILLS)
     assert batch_run._explain_end(JOB, output).startswith(reason)
     assert "memory" not in batch_run._explain_end(JOB, output)
+
+
+def test_a_job_that_was_ended_for_lack_of_memory_says_so(fresh, monkeypatch):
+    monkeypatch.setattr(batch_run, "MEMORY_KILLS", -1)
+    output = "Command 'job alpha/default/10_data' died with <Signals.SIGKILL: 9>.\n"
+    assert "the system ended it for lack of memory" in batch_run._explain_end(JOB, output)
 
 
 @pytest.mark.parametrize("step", ["sweep_leftovers", "write_json", "write_text"])

@@ -37,6 +37,7 @@ from research.errors import NotApplicable, StudyError, UsageError
 from research.files import CLOSED, FULL, describe_os_error, scratch_folder, sync
 from research.study import project_root
 
+SOMEWHERE = "reports/ or the temporary folder (TMPDIR)"  # where the system names no file
 STAGING, TEMPORARY = ".staging-", "research-job-"  # folders of a job, here and in TMPDIR
 SETTINGS = {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0"}  # equal seeds, equal bytes
 SENTENCES = {StudyError.__name__, UsageError.__name__}
@@ -105,13 +106,27 @@ def _make_scratch(job: dict[str, Any]) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     parent = Path(tempfile.gettempdir())
     with scratch_folder(folder, STAGING) as scratch, scratch_folder(parent, TEMPORARY) as temporary:
-        os.environ["RESEARCH_TABLES"] = str(scratch / "tables")
-        os.environ |= dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary)) | SETTINGS
-        tempfile.tempdir = None
-        try:
-            yield scratch
-        finally:
-            end_workers()
+        folders = dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary))
+        tables = {"RESEARCH_TABLES": str(scratch / "tables")}
+        with _changed_environment(SETTINGS | folders | tables):
+            try:
+                yield scratch
+            finally:
+                end_workers()
+
+
+@contextmanager
+def _changed_environment(changes: dict[str, str]) -> Iterator[None]:
+    """Set variables, which the kernel inherits, for a while."""
+    before, folder = {name: os.environ.get(name) for name in changes}, tempfile.tempdir
+    os.environ |= changes
+    tempfile.tempdir = None  # Python asks TMPDIR only once
+    try:
+        yield
+    finally:
+        tempfile.tempdir = folder
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @contextmanager
@@ -268,7 +283,7 @@ def describe_failure(error: Exception) -> str:
         code = WatchedKernel.launched[-1].poll() if WatchedKernel.launched else None
         return describe_death(code, count_memory_kills() - MEMORY_KILLS)
     if isinstance(error, OSError) and error.errno is not None:
-        return describe_os_error(error)
+        return describe_os_error(OSError(error.errno, error.strerror, error.filename or SOMEWHERE))
     text = "".join(traceback.format_exception_only(error))
     return _describe_cell_error(type(error).__name__, text.partition(": ")[2].strip())
 
@@ -299,7 +314,7 @@ def _describe_disk(text: str) -> str:
     for number in (*FULL, *CLOSED):
         if os.strerror(number) in text:
             named = re.search(r"['\"](/[^'\"]+)['\"]", text)
-            file = named[1] if named else f"reports/ or {tempfile.gettempdir()}"
+            file = named[1] if named else SOMEWHERE
             return describe_os_error(OSError(number, os.strerror(number), file))
     return ""
 

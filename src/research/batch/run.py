@@ -8,6 +8,7 @@ files play no part.
 import json
 import os
 import re
+import signal
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from research.batch import pages, plan, records, snakemake
-from research.batch.exits import describe_exit
+from research.batch.exits import count_memory_kills, describe_exit
 from research.batch.notebooks import Notebook, hash_text
 from research.data import fetch
 from research.errors import StudyError, UsageError
 from research.files import CLOSED, FULL, describe_os_error
 from research.study import load_study, project_root, show_path
 
+MEMORY_KILLS = count_memory_kills()  # when this batch began
 NO_RECORD = "expected a record of how the job ended, got none"
 Job = dict[str, Any]
 
@@ -201,14 +203,20 @@ def _explain_end(job: Job, output: str) -> str:
             return describe_os_error(
                 OSError(number, os.strerror(number), show_path(records.reports()))
             )
-    if status := re.search(r"exit status (\d+)|exit code (\d+)", output):
-        return f"{NO_RECORD}: {_describe_status(int(status[1] or status[2]))}; read the details"
-    return f"{NO_RECORD}; read the details"
+    return f"{NO_RECORD}{_describe_status(job, output)}; read the details"
 
 
-def _describe_status(status: int) -> str:
-    """Return how a process of the shell ended; the shell adds 128 to a signal."""
-    return describe_exit(128 - status if status > 128 else status)
+def _describe_status(job: Job, output: str) -> str:
+    """Return how the process of a job ended, as far as Snakemake says it."""
+    ended = r"' (died with <Signals\.\w+: |returned non-zero exit status )(\d+)"
+    status = re.search(re.escape(records.name_job(job)) + ended, output)
+    if status is None:
+        return ""
+    code = -int(status[2]) if status[1].startswith("died") else int(status[2])
+    code = 128 - code if code > 128 else code  # as a shell reports a signal
+    if code == -signal.SIGKILL and count_memory_kills() > MEMORY_KILLS:
+        return ": the system ended it for lack of memory"
+    return f": {describe_exit(code)}"
 
 
 def _write_failure(job: Job, error: str, details: str) -> None:

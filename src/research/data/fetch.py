@@ -156,7 +156,7 @@ def _download(study: Study, name: str, source: Source, progress: bool) -> str:
     except ValueError as error:
         raise StudyError(_describe_refusal(study, name, source, error)) from None
     except ftplib.all_errors as error:
-        if getattr(error, "errno", None) in FULL | CLOSED or isinstance(error, IsADirectoryError):
+        if _is_of_disk(error):
             raise
         raise StudyError(
             f"{name_key(study, name)}: expected {source.file} from {source.url}, got"
@@ -183,12 +183,15 @@ def _retrieve(source: Source, folder: Path, progress: bool) -> None:
 
 def _may_pass(error: Exception) -> bool:
     """Return whether a download that failed so may succeed a little later."""
-    from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return answer.status_code in PASSING
+    return not _is_of_disk(error) and not isinstance(error, ftplib.error_perm)
 
-    if isinstance(error, HTTPError):
-        return error.response is not None and error.response.status_code in PASSING
-    transient = (ChunkedEncodingError, ConnectionError, Timeout, ftplib.error_temp, EOFError)
-    return isinstance(error, transient)
+
+def _is_of_disk(error: Exception) -> bool:
+    """Return whether an error comes from this machine's disk, not from the network."""
+    return getattr(error, "errno", None) in FULL | CLOSED or isinstance(error, IsADirectoryError)
 
 
 def _retrieve_once(source: Source, folder: Path, progress: bool, deadline: float) -> None:
