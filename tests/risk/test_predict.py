@@ -322,3 +322,10 @@ def test_a_member_is_fitted_once_and_scores_training_rows_out_of_fold(monkeypatc
     losses = {name: log_loss(found.churned, found[name]) for name in models}
     assert losses["stacked average"] < losses["logistic with pairs"] + 0.01
     assert losses["mapped"] < losses["memory"] / 2
+
+
+def test_numbers_beyond_the_range_learned_from_are_named_with_their_share_of_rows():
+    learned = pd.DataFrame({"a": [0.0, 10], "b": [1.0, 2], "text": ["x", "y"]})
+    judged = pd.DataFrame({"a": [11.0, -1, 5, np.nan], "b": [1.0, 1, 2, 2], "text": "z"})
+    assert predict.find_outside(learned, judged, ["a", "b", "text"]).to_dict() == {"a": 0.5}
+    assert predict.find_outside(learned, learned, ["a", "b"]).empty
