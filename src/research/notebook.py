@@ -8,6 +8,7 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 >>> features = run.features(panel)  # doctest: +SKIP
 """
 
+import warnings
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -227,4 +228,10 @@ def open_study(study: str, seed: int = 0, **parameters: Any) -> Run:
     fetch(definition)
     tables = load_tables(definition)
     use_style()
+    warnings.formatwarning = _format_warning
     return Run(definition, tables, seed)
+
+
+def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
+    """Return a warning without the place of the code: a page names no path of a machine."""
+    return f"{category.__name__}: {message}\n"

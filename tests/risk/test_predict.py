@@ -163,7 +163,7 @@ def test_one_class_only_is_refused_with_the_counts(churned):
         StudyError,
         match=(
             rf"expected churners and others among the study's rows, got {100 * churned}"
-            r" churners in 100 rows; check the label"
+            r" churners in 100 rows; look at the label first"
         ),
     ):
         predict.predict_cross_validated(frame, COLUMNS, few_models(None, 0), 5, 1, seed=0)
@@ -277,8 +277,8 @@ def test_the_rules_are_named_in_the_words_of_the_feature_dictionary(write_study)
 def test_too_few_churners_to_learn_from_are_one_sentence():
     train = customers(400).assign(churned=lambda t: t.index < 29, snapshot=1)
     sentence = (
-        "expected at least 30 churners and as many others to learn from, got 29 and 371; choose"
-        " a longer horizon"
+        "expected at least 30 churners and as many others to learn from, got 29 and 371; look at"
+        " the label first"
     )
     with pytest.raises(StudyError, match=sentence):
         predict.predict(train, train, COLUMNS, few_models(None, 0), 5, 1, 0)
