@@ -562,7 +562,8 @@ def test_one_class_only_is_refused_before_any_model_is_fitted(write_study):
     assert caught.value.faults == (
         (
             "expected churners and others among the study's rows, got 0 churners in 20 rows; "
-            "check the label in the study's SQL, or choose another snapshot or horizon"
+            "look at the label first (research check says what may be wrong with it), then choose"
+            " another snapshot or horizon"
         ),
     )
 

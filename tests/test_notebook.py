@@ -1,5 +1,6 @@
 """A study as a notebook opens it: parameters, panel, features and what does not apply."""
 
+import warnings
 from datetime import date
 
 import pandas as pd
@@ -96,3 +97,20 @@ def test_without_campaigns_there_is_no_trial(run):
         run.trial()
     with pytest.raises(NotApplicable):
         run.observational()
+
+
+def test_a_warning_in_a_notebook_names_no_path_of_the_machine(write_study, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    random_company(write_study, 0)
+    rs.open("tiny")
+    shown = warnings.formatwarning("odd values", RuntimeWarning, "/home/me/x.py", 7, "x = 1")
+    assert shown == "RuntimeWarning: odd values\n"
+
+
+def test_no_warning_of_a_library_is_shown_while_a_study_is_opened_and_read(write_study, run):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        opened = rs.open("tiny")
+        panel = opened.panel()
+        opened.remarks(panel, opened.features(panel))
+    assert [str(warning.message) for warning in caught] == []

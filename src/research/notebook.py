@@ -8,6 +8,7 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 >>> features = run.features(panel)  # doctest: +SKIP
 """
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,11 +20,13 @@ from research.data.contracts import Tables
 from research.data.fetch import fetch
 from research.data.load import load_tables
 from research.data.profile import facts_table
+from research.data.remarks import list_remarks
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
 from research.features.remarks import find_remarks
 from research.panel.learning import Panel
+from research.panel.remarks import find_panel_remarks
 from research.panel.splits import Split, plan_split, require_out_of_time
 from research.reporting.results import save_table
 from research.reporting.style import use_style
@@ -173,6 +176,10 @@ class Run:
         """Return what may mislead in tables that passed every check; see ``find_remarks``."""
         return find_remarks(self.tables, self.study, panel.train, features.leakage)
 
+    def label_remarks(self, panel: Panel) -> pd.DataFrame:
+        """Return what may mislead in populations and labels; see ``find_panel_remarks``."""
+        return list_remarks(find_panel_remarks(self.tables, self.study, panel.train))
+
     def trial(self) -> Any:
         """Return the customers whose arms were randomised; see ``trials.load_randomised``.
 
@@ -228,4 +235,10 @@ def open_study(study: str, seed: int = 0, **parameters: Any) -> Run:
     fetch(definition)
     tables = load_tables(definition)
     use_style()
+    warnings.formatwarning = _format_warning
     return Run(definition, tables, seed)
+
+
+def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:
+    """Return a warning without the place of the code: a page names no path of a machine."""
+    return f"{category.__name__}: {message}\n"

@@ -163,7 +163,7 @@ def test_one_class_only_is_refused_with_the_counts(churned):
         StudyError,
         match=(
             rf"expected churners and others among the study's rows, got {100 * churned}"
-            r" churners in 100 rows; check the label"
+            r" churners in 100 rows; look at the label first"
         ),
     ):
         predict.predict_cross_validated(frame, COLUMNS, few_models(None, 0), 5, 1, seed=0)
@@ -277,8 +277,8 @@ def test_the_rules_are_named_in_the_words_of_the_feature_dictionary(write_study)
 def test_too_few_churners_to_learn_from_are_one_sentence():
     train = customers(400).assign(churned=lambda t: t.index < 29, snapshot=1)
     sentence = (
-        "expected at least 30 churners and as many others to learn from, got 29 and 371; choose"
-        " a longer horizon"
+        "expected at least 30 churners and as many others to learn from, got 29 and 371; look at"
+        " the label first"
     )
     with pytest.raises(StudyError, match=sentence):
         predict.predict(train, train, COLUMNS, few_models(None, 0), 5, 1, 0)
@@ -322,3 +322,10 @@ def test_a_member_is_fitted_once_and_scores_training_rows_out_of_fold(monkeypatc
     losses = {name: log_loss(found.churned, found[name]) for name in models}
     assert losses["stacked average"] < losses["logistic with pairs"] + 0.01
     assert losses["mapped"] < losses["memory"] / 2
+
+
+def test_numbers_beyond_the_range_learned_from_are_named_with_their_share_of_rows():
+    learned = pd.DataFrame({"a": [0.0, 10], "b": [1.0, 2], "text": ["x", "y"]})
+    judged = pd.DataFrame({"a": [11.0, -1, 5, np.nan], "b": [1.0, 1, 2, 2], "text": "z"})
+    assert predict.find_outside(learned, judged, ["a", "b", "text"]).to_dict() == {"a": 0.5}
+    assert predict.find_outside(learned, learned, ["a", "b"]).empty

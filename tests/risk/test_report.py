@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from research.data.remark import Remark
+from research.data.remarks import list_remarks
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.risk import report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
@@ -239,3 +241,75 @@ def test_a_capacity_for_everyone_makes_a_ranking_pointless():
     assert report.describe_contact_list(found, "forest").startswith(
         "The capacity covers all 21 customers"
     )
+
+
+def perfect(area: float) -> pd.DataFrame:
+    found = scores(**{"base rate": 0.6, "forest": 0.1, "boosting": 0.2})
+    found.loc[(found.model == "forest") & (found.metric == "auc"), "value"] = area
+    return found.assign(low=found.value - 0.003, high=found.value + 0.003)
+
+
+def test_a_model_that_is_almost_perfect_is_called_too_good_to_be_a_forecast():
+    told = report.describe_perfection(perfect(0.991), ["total_trans_ct", "score"], flat=True)
+    assert told.startswith(
+        "**Too good to be a forecast: forest has an AUC of 0.991 (0.988 to 0.994).**"
+    )
+    assert "The table probably contains columns measured at or after leaving" in told
+    assert "When was each of the leading features measured: total_trans_ct, score?" in told
+    assert "The study probably" in report.describe_perfection(perfect(0.991), [], flat=False)
+
+
+def test_a_good_model_is_no_suspect():
+    assert report.describe_perfection(perfect(0.93), ["score"], flat=True) == ""
+
+
+def failing(verdict: str, area: float, outside: dict[str, float] | None = None, **calibration):
+    """Return what is said of a boosting with this verdict on its log-loss, and this AUC."""
+    found = scores(**{"base rate": 0.26, "forest": 0.2, "boosting": 3.96})
+    rows = found.model == "boosting"
+    found.loc[rows & (found.metric == "auc"), "value"] = area
+    for metric, values in calibration.items():
+        found.loc[rows & (found.metric == metric), ["value", "low", "high"]] = values
+    differences = table(
+        {
+            ("forest", "base rate", "log_loss"): (-0.06, -0.08, -0.04, "better"),
+            ("boosting", "base rate", "log_loss"): (3.7, 3.5, 3.9, verdict),
+        }
+    )
+    return report.describe_failures(found, differences, pd.Series(outside or {}, dtype=float))
+
+
+def test_a_model_worse_than_the_base_rate_has_failed_and_the_likely_cause_is_named():
+    told = failing("worse", 0.591, calibration_slope=(0.1, 0.0, 0.2))
+    assert told.startswith(
+        "**Failed, so not to be used: boosting** (boosting: AUC 0.591, log-loss 3.960, where the"
+        " base rate has 0.260)."
+    )
+    assert "too extreme, as of a model that learned chance from too few churners" in told
+    rate = failing("worse", 0.7, calibration_intercept=(-2.0, -2.2, -1.8))
+    assert "the churn rate is another where it learned than where it is judged" in rate
+
+
+def test_columns_beyond_the_training_range_are_named_as_a_cause():
+    assert failing("worse", 0.4, {"total": 0.3, "age": 0.06}).endswith(
+        "What boosting learned doesn't hold for the judged customers: likely a column changed its"
+        " meaning between them, or holds what was written later. Look at columns that lie beyond"
+        " the range learned from: total (30% of the rows) and age (6% of the rows)."
+    )
+
+
+def test_a_model_that_ranks_like_chance_has_failed():
+    assert failing(NO_DIFFERENCE, 0.5).endswith(
+        "Likely the features that boosting used say nothing of who leaves."
+    )
+
+
+def test_a_model_that_is_not_significantly_worse_has_not_failed():
+    assert failing(NO_DIFFERENCE, 0.591) == ""
+
+
+def test_remarks_on_labels_are_told_and_none_is_not():
+    remark = Remark("labels", "the churn rate jumps", "look at data_end")
+    told = report.describe_labels(list_remarks([remark]))
+    assert told == "**The labels may mislead:** labels: the churn rate jumps; look at data_end."
+    assert report.describe_labels(list_remarks([])) == ""

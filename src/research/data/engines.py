@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -65,12 +66,18 @@ def connect(study: Study) -> ibis.BaseBackend:
     StudyError
         If the engine isn't installed or can't be reached, or can't read a file.
     """
+    _silence_ibis()
     place = f"{show_path(study.folder / 'study.yml')}, key engine"
     if study.engine.kind == "spark":
         return _connect_spark(study, place)
     if study.engine.kind == "warehouse":
         return _connect_warehouse(study, place)
     return _connect_duckdb(study)
+
+
+def _silence_ibis() -> None:
+    """Keep to ibis what it calls by a name of DuckDB that is deprecated: nobody can act on it."""
+    warnings.filterwarnings("ignore", r"fetch_arrow_table\(\) is deprecated", DeprecationWarning)
 
 
 def _connect_duckdb(study: Study) -> ibis.BaseBackend:

@@ -7,9 +7,12 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.remark import Remark
 from research.data.remarks import find_data_remarks, list_remarks
-from research.features.leakage.gate import Leakage
+from research.features.leakage.gate import EXCLUDED, Leakage
 from research.panel.remarks import find_panel_remarks
 from research.study import Study
+
+OVERRULE = "where you know better, say so under 'leaks' in study.yml"
+RECONSIDER = "remove it under 'leaks' in study.yml where it was measured at or after leaving"
 
 
 def find_remarks(
@@ -40,11 +43,13 @@ def _find_all(
 
 
 def find_leakage_remarks(leakage: Leakage) -> Iterator[Remark]:
-    """Yield one remark for each feature that the leakage checks exclude, with the reason."""
-    findings = leakage.findings
-    for row in findings[findings.decision == "excluded"].itertuples():
-        yield Remark(
-            f"feature {row.column}",
-            f"excluded for target leakage: {row.evidence}",
-            f"{row.reason}; where you know better, say so under 'leaks' in study.yml",
-        )
+    """Yield one remark for each feature that the leakage checks suspect, with the reason.
+
+    What study.yml keeps is told too: its evidence stays.
+    """
+    for row in leakage.findings.itertuples():
+        if row.decision == EXCLUDED:
+            found, remedy = f"excluded for target leakage: {row.evidence}", OVERRULE
+        else:
+            found, remedy = f"suspected of target leakage and kept: {row.evidence}", RECONSIDER
+        yield Remark(f"feature {row.column}", f"{found}; {row.reason}", remedy)

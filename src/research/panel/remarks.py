@@ -6,6 +6,8 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.remark import Remark
+from research.panel.known_rows import find_hidden_rows
+from research.panel.label_remarks import find_label_remarks
 from research.study import Study
 
 
@@ -21,4 +23,4 @@ def find_panel_remarks(tables: Tables, study: Study, train: pd.DataFrame) -> Ite
         yield from find(tables, study, train)
 
 
-FINDERS = ()
+FINDERS = (find_hidden_rows, find_label_remarks)

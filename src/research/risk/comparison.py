@@ -16,6 +16,7 @@ from research.models.registry import (
     list_recalibrated,
     pair_recalibrated,
 )
+from research.panel.label_remarks import require_labels
 from research.panel.learning import Panel
 from research.panel.purchase_history import summarise_orders
 from research.panel.windows import KEYS
@@ -119,7 +120,13 @@ def compare_models(
     folds, repeats : of the cross-validation of a flat study
     tuning_seconds : of the search of settings, in all
     seed : every random draw derives from it
+
+    Raises
+    ------
+    StudyError
+        If nobody can churn, or nobody or everybody did, with the likely causes.
     """
+    require_labels(tables, study, panel)
     fits = 1 if panel.dated else folds * repeats
     models = list_classifiers(study, features, seed, descriptions, tuning_seconds / fits)
     train, test = panel.train, panel.test

@@ -18,6 +18,7 @@ from research.models.survival_at_horizon import frame_outcome
 from research.panel.splits import require_disjoint
 
 Part = tuple[pd.DataFrame, pd.DataFrame]  # rows to learn from, rows to judge
+MOST_OUTSIDE = 0.05  # of judged rows, beyond the range of a number that models learned from
 LEAST_OF_CLASS = 30  # rows to learn from
 
 
@@ -33,8 +34,8 @@ def require_two_classes(frame: pd.DataFrame, where: str) -> None:
     if churners in (0, rows):
         raise StudyError(
             f"expected churners and others among the {where} rows, got {churners} churners in"
-            f" {rows} rows; check the label in the study's SQL, or choose another snapshot or"
-            " horizon"
+            f" {rows} rows; look at the label first (research check says what may be wrong with"
+            " it), then choose another snapshot or horizon"
         )
 
 
@@ -45,6 +46,20 @@ def require_features(features: list[str]) -> None:
             "expected at least one feature, got none besides keys, labels, sensitive and"
             " excluded columns; add columns in the study's SQL"
         )
+
+
+def find_outside(learned: pd.DataFrame, judged: pd.DataFrame, features: list[str]) -> pd.Series:
+    """Return the numbers of which many judged rows lie beyond the range of the rows learned from.
+
+    Returns
+    -------
+    Series by column, the largest share of rows first; only of at least ``MOST_OUTSIDE``
+    """
+    numbers = learned[features].select_dtypes("number").columns
+    low, high = learned[numbers].min(), learned[numbers].max()
+    beyond = (judged[numbers] < low) | (judged[numbers] > high)
+    shares = beyond.mean().sort_values(ascending=False, kind="stable")
+    return shares[shares >= MOST_OUTSIDE]
 
 
 def predict(
@@ -78,8 +93,9 @@ def _require_enough(train: pd.DataFrame) -> None:
     if min(counts) < LEAST_OF_CLASS:
         raise StudyError(
             f"expected at least {LEAST_OF_CLASS} churners and as many others to learn from, got"
-            f" {counts[0]} and {counts[1]}; choose a longer horizon, more training snapshots, or a"
-            " study with more customers"
+            f" {counts[0]} and {counts[1]}; look at the label first (research check says what may"
+            " be wrong with it), then choose more training snapshots, a longer horizon, or a study"
+            " with more customers"
         )
 
 

@@ -3,14 +3,17 @@
 "Not significantly better than the baseline" is a verdict that a notebook can reach.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
+from research.data.remarks import describe_remarks
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.evaluation.metrics import METRICS
-from research.models.registry import BASELINE
+from research.models.registry import BASE_RATE, BASELINE
 from research.reporting.format import join_words, write_interval, write_quantity
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.fairness import GAPS, SIGNIFICANT_GAP
@@ -19,6 +22,7 @@ from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
 from research.study_schema import Economics
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
+PERFECT_AUC = 0.97  # of a model; the best of the shipped studies reaches .93
 MAX_LEADING = 10  # leading drivers that are compared between families
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 MEASURE_HEADINGS = {
@@ -73,6 +77,111 @@ def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
         return _describe_no_winner(best, loss, area)
     subject = "The model with the lowest log-loss"
     return f"{_describe_no_winner(best, loss, area, subject)} {others}"
+
+
+def describe_perfection(scores: pd.DataFrame, leading: list[str], flat: bool) -> str:
+    """Say so where the best model is too good to be a forecast; nothing where none is.
+
+    Parameters
+    ----------
+    scores : long score table
+    leading : the features that the models go by most, see ``rank_drivers``
+    flat : whether the study is one table without dates
+    """
+    rows = scores[(scores.family != BASELINE) & (scores.metric == "auc")]
+    best = rows.loc[rows.value.idxmax()]
+    if best.value < PERFECT_AUC:
+        return ""
+    table = "The table" if flat else "The study"
+    named = f": {', '.join(leading)}" if leading else ""
+    return (
+        f"**Too good to be a forecast: {best.model} has an AUC of {_write_row(best)}.** Who will"
+        f" leave can't be known so surely. {table} probably contains columns measured at or after"
+        " leaving, which nobody has of a customer who is still there. When was each of the leading"
+        f" features measured{named}? Name those that weren't known before leaving under `leaks`,"
+        " `drop` in `study.yml`, and run again."
+    )
+
+
+def describe_failures(scores: pd.DataFrame, differences: pd.DataFrame, outside: pd.Series) -> str:
+    """Name the models that failed, and the likely cause; nothing where none did.
+
+    A model failed whose log-loss is significantly worse than the base rate's, or which ranks no
+    better than chance.
+
+    Parameters
+    ----------
+    scores : long score table
+    differences : long table of paired differences, among them those with the base rate
+    outside : by column the share of judged rows beyond the training range, see
+        ``predict.find_outside``
+    """
+    compared = differences[(differences.reference == BASE_RATE) & (differences.family != BASELINE)]
+    worse = compared[(compared.metric == "log_loss") & (compared.verdict == WORSE)].model
+    areas = scores[(scores.family != BASELINE) & (scores.metric == "auc")]
+    chance = areas[areas.value <= 0.5].model
+    failed = [*dict.fromkeys([*worse, *chance])]
+    if not failed:
+        return ""
+    wide = scores.pivot(index="model", columns="metric", values="value")
+    listed = "; ".join(
+        f"{model}: AUC {wide.auc[model]:.3f}, log-loss {wide.log_loss[model]:.3f}, where the base"
+        f" rate has {wide.log_loss[BASE_RATE]:.3f}"
+        for model in failed
+    )
+    causes = " ".join(_describe_causes(scores, {*worse}, {*chance}, outside))
+    return f"**Failed, so not to be used: {join_words(failed)}** ({listed}). {causes}"
+
+
+def _describe_causes(
+    scores: pd.DataFrame, worse: set[str], chance: set[str], outside: pd.Series
+) -> Iterator[str]:
+    """Yield the likely causes of failures, for each kind of them once."""
+    if both := worse & chance:
+        yield (
+            f"What {_list_sorted(both)} learned doesn't hold for the judged customers: likely a"
+            " column changed its meaning between them, or holds what was written later."
+        )
+    if blind := chance - worse:
+        yield f"Likely the features that {_list_sorted(blind)} used say nothing of who leaves."
+    if wrong := worse - chance:
+        yield f"The probabilities of {_list_sorted(wrong)} are wrong, though not the ranking:"
+        yield f"{_describe_bias(scores[scores.model.isin(wrong)])}."
+    if len(outside) and worse:
+        named = join_words([f"{name} ({share:.0%} of the rows)" for name, share in outside.items()])
+        yield f"Look at columns that lie beyond the range learned from: {named}."
+
+
+def _list_sorted(models: set[str]) -> str:
+    return join_words(sorted(models))
+
+
+def _describe_bias(scores: pd.DataFrame) -> str:
+    """Return whether failed models are too extreme, or have another churn rate in mind."""
+    rows = scores.set_index("metric")
+    slopes, intercepts = rows.loc[["calibration_slope"]], rows.loc[["calibration_intercept"]]
+    if (slopes.high < 1).any():
+        return (
+            "too extreme, as of a model that learned chance from too few churners, or from columns"
+            " that mean something else for the judged customers"
+        )
+    if ((intercepts.low > 0) | (intercepts.high < 0)).any():
+        return "the churn rate is another where it learned than where it is judged"
+    return "likely too few churners to learn from"
+
+
+def describe_labels(remarks: pd.DataFrame) -> str:
+    """Say what may mislead in populations and labels; nothing where nothing does.
+
+    Parameters
+    ----------
+    remarks : see ``panel.remarks.find_panel_remarks``
+    """
+    if remarks.empty:
+        return ""
+    return (
+        f"**The labels may mislead:** {' '.join(f'{text}.' for text in describe_remarks(remarks))}"
+    )
 
 
 def _find_difference(

@@ -118,3 +118,10 @@ def test_a_small_group_really_at_very_high_risk_passes(seed):
         {"customer_id": range(5000), "churned": churned, "late payer": np.where(group, "yes", "no")}
     )
     assert check(frame) == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_population_that_is_empty_or_has_only_returned_is_checked_without_a_warning():
+    assert check(customers().assign(n_earlier_spells=1)[["customer_id", "churned", "noise"]]) == {}
+    assert check(customers().assign(n_earlier_spells=1)) == {}
+    assert check(customers()[:0]) == {}

@@ -181,7 +181,7 @@ def _find_growth(lives: pd.DataFrame, column: str, controls: list[str]) -> Findi
     given = f", given {fee}" if fee else ""
     return Finding(
         f"grows by {growth.stay:.2f} % while the stay until leaving or the data end grows by 1 %,"
-        f" and by {growth.age:.2f} % with the time since joining{given}",
+        f" and by {round(growth.age, 2) + 0:.2f} % with the time since joining{given}",
         "as of the export: it grew until customers left or the table was exported, so at a"
         " snapshot it knows how long they will stay",
     )

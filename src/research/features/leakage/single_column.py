@@ -131,6 +131,8 @@ def _group(values: pd.Series) -> np.ndarray:
 def _find_pure_group(rows: CheckedRows, column: str) -> Finding | None:
     """Look for a value that only customers who leave have, in the label window or ever."""
     customers = rows.customers[rows.never_back]
+    if not rows.never_back.any():
+        return None
     groupings = [*list_groupings(rows.frame[column][rows.never_back], column)]
     for words, left, leavers in rows.outcomes:
         sizes = pd.concat([_count_pure(grouping, customers, left) for grouping in groupings])
