@@ -1,9 +1,18 @@
 """The parts of study.yml: which keys there are, what they mean, and what values they take."""
 
+import difflib
 from datetime import date
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
 from research.errors import shorten
 
@@ -35,6 +44,22 @@ CENTURY_DAYS = 36_500
 Days = Annotated[int, Field(ge=1, le=CENTURY_DAYS)]
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        remedy = f"did you mean '{close[0]}'?" if close else "correct the name"
+        raise ValueError(
+            f"expected the IANA name of a time zone such as 'Europe/Berlin', got {shorten(name)};"
+            f" {remedy}"
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 class Part(BaseModel):
