@@ -30,23 +30,31 @@ def orders(*rows: tuple) -> pd.DataFrame:
 
 
 def load(
-    write_study, sql: dict[str, str] | None = None, name: str = "tiny", **tables: pd.DataFrame
+    write_study,
+    sql: dict[str, str] | None = None,
+    name: str = "tiny",
+    keys: dict | None = None,
+    **tables: pd.DataFrame,
 ) -> dict:
     """Return the contract tables, some of them made by SQL of their own."""
     study = write_study(
-        "contractual", name=name, tables={"customers": people("a"), "contracts": run()} | tables
+        "contractual",
+        name=name,
+        tables={"customers": people("a"), "contracts": run()} | tables,
+        **(keys or {}),
     )
     for table, query in (sql or {}).items():
         (study.folder / f"{table}.sql").write_text(query)
     return load_tables(study)
 
 
-def read_times(write_study, expression: str, times: list) -> list[str]:
+def read_times(write_study, expression: str, times: list, **keys) -> list[str]:
     raw = pd.DataFrame({"customer_id": "a", "moment": times})
     table = load(
         write_study,
         {"usage": f"SELECT customer_id, {expression} AS used_at FROM raw_usage"},
         usage=raw,
+        keys=keys,
     )["usage"]
     return sorted(str(time) for time in table.used_at.to_pandas())
 
@@ -57,6 +65,35 @@ def test_times_with_a_zone_are_taken_to_utc(write_study):
         "2024-01-01 00:30:00",
         "2024-06-30 23:30:00",
     ]
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_times_with_a_zone_are_taken_to_the_zone_of_the_study(write_study, unit):
+    midnights = pd.to_datetime(["2024-07-01", "2024-01-01"]).tz_localize("Europe/Berlin")
+    moments = midnights.tz_convert("UTC").as_unit(unit)
+    assert read_times(write_study, "moment", [*moments], time_zone="Europe/Berlin") == [
+        "2024-01-01 00:00:00",
+        "2024-07-01 00:00:00",
+    ]
+    plain = [*pd.to_datetime(["2024-01-01", "2024-07-01"])]
+    assert read_times(write_study, "moment", plain, time_zone="Europe/Berlin") == [
+        "2024-01-01 00:00:00",
+        "2024-07-01 00:00:00",
+    ]
+
+
+def test_every_time_of_a_table_is_taken_to_the_zone_of_the_study(write_study):
+    """Also those of attributes; a column without any value stays empty."""
+    moment = "TIMESTAMPTZ '2023-12-31 23:00:00+00'"
+    query = f"SELECT 'a' AS customer_id, {moment} AS joined_at, {moment} AS trained, {moment} AS"
+    query += " known_at, NULL AS lost"
+    row = (
+        load(write_study, {"customers": query}, keys={"time_zone": "Europe/Berlin"})["customers"]
+        .to_pandas()
+        .iloc[0]
+    )
+    assert {row.joined_at, row.trained, row.known_at} == {pd.Timestamp("2024-01-01")}
+    assert pd.isna(row.lost)
 
 
 def test_times_without_a_zone_are_taken_as_they_are(write_study):

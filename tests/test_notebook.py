@@ -5,7 +5,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from dated_rows import random_company
+from dated_rows import customers, random_company
 from small_companies import company
 
 import research as rs
@@ -38,6 +38,23 @@ def test_parameters_of_the_study_overrule_study_yml_and_defaults_keep_it(write_s
     assert kept.study.churn.horizon_days == 30 and kept.day == date(2024, 6, 30)
     changed = rs.open("tiny", snapshot="2024-05-31", horizon_days=60)
     assert changed.study.churn.horizon_days == 60 and changed.day == date(2024, 5, 31)
+
+
+def test_what_the_terms_say_about_the_keys_of_time_stands_below_the_facts(run, write_study):
+    assert "last_covered_day" not in run.facts.as_raw_html()
+    names = [f"c{number}" for number in range(30)]
+    first, second = pd.Timestamp("2024-01-01"), pd.Timestamp("2024-02-01")
+    terms = pd.DataFrame(
+        {
+            "customer_id": names * 2,
+            "started_at": [first] * 30 + [second] * 30,
+            "ended_at": [pd.Timestamp("2024-01-31")] * 30 + [pd.NaT] * 30,
+        }
+    )
+    write_study(
+        "contractual", name="late", tables={"customers": customers(*names), "contracts": terms}
+    )
+    assert "30 of 30 terms that follow another one" in rs.open("late").facts.as_raw_html()
 
 
 def test_a_parameter_outside_its_range_is_one_sentence(write_study):

@@ -126,6 +126,16 @@ def test_a_project_without_studies_says_none(project):
             ),
         ),
         (
+            ("kind: contractual", "kind: contractual\ntime_zone: Europe/Berlon"),
+            "key time_zone: expected the IANA name of a time zone such as 'Europe/Berlin', got"
+            " 'Europe/Berlon'; did you mean 'Europe/Berlin'?",
+        ),
+        (
+            ("kind: contractual", "kind: contractual\ntime_zone: Europe"),
+            "key time_zone: expected the IANA name of a time zone such as 'Europe/Berlin', got"
+            " 'Europe'",
+        ),
+        (
             ("2024-06-30", "0001-01-01"),
             (
                 "key snapshots.last: expected 1900-01-01 or a later day, got 0001-01-01; correct"

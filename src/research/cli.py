@@ -234,7 +234,7 @@ def _check_one(study: Study) -> None:
     from research.models import registry
 
     tables = load.adapt(study)
-    results = checks.check(tables)
+    results = checks.check(tables, study.today)
     checks.require_passed(results)
     tables = load.settle(study, tables)
     train = _load_training_rows(study, tables)

@@ -20,7 +20,7 @@ from research.data.contracts import Tables
 from research.data.fetch import fetch
 from research.data.load import load_tables
 from research.data.profile import facts_table
-from research.data.remarks import list_remarks
+from research.data.remarks import describe_terms, list_remarks
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
@@ -109,14 +109,19 @@ class Run:
 
     @property
     def facts(self) -> Any:
-        """Show what identifies the run: study, parameters, rows, days and data hash."""
+        """Show what identifies the run: study, parameters, rows, days and data hash.
+
+        What the terms of contracts say about the study's keys of time stands below: reports would
+        be wrong without it.
+        """
         churn = self.study.churn
         clock = (
             {"lead": f"{churn.lead_days} days", "horizon": f"{churn.horizon_days} days"}
             if self.dated
             else {}
         )
-        return show_facts(facts_table(self.study, self.tables, **clock, seed=self.seed))
+        facts = facts_table(self.study, self.tables, **clock, seed=self.seed)
+        return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))
 
     def require_dates(self, what: str) -> None:
         """End the notebook where the study has no dates.

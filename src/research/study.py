@@ -6,8 +6,10 @@ was expected, what was found, what to do.
 """
 
 import os
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import PrivateAttr, ValidationError, model_validator
@@ -28,20 +30,23 @@ from research.study_schema import (
     Simulation,
     Snapshots,
     Source,
+    TimeZone,
 )
 
 LARGEST_YAML = 20_000  # values in a file, of which a study of a thousand sources has a half
 UNSUPPORTED = {
     "duckdb": (),
-    "spark": ("attach", "allow"),
+    "spark": ("attach", "allow", "time_zone"),
     "warehouse": ("sources", "attach", "allow", "simulate"),
-}  # keys that an engine can't use: a warehouse has its own tables, and only DuckDB can attach files
+}  # keys that an engine can't use: a warehouse has its own tables, only DuckDB can attach files,
+# and Spark's times with and without a zone look alike
 CONTRACT_KEYS = ("grace_days", "ends")  # under churn
 REMEDIES = {
     "sources": "load the files into the warehouse and name its tables in the SQL",
     "attach": "name the tables of the engine itself in the SQL, or use the engine duckdb",
     "allow": "remove it, or use the engine duckdb",
     "simulate": "load the simulated files into the warehouse and remove the key",
+    "time_zone": "make local times in the SQL",
 }  # for each of these keys
 
 
@@ -60,6 +65,7 @@ class Study(Part):
     simulate: Simulation | None = None
     churn: Churn | None = None
     snapshots: Snapshots | None = None
+    time_zone: TimeZone | None = None
     data_start: Day | None = None
     data_end: Day | None = None
     rule_column: str | None = None
@@ -88,6 +94,11 @@ class Study(Part):
     def raw(self) -> Path:
         """The folder of the raw files, ignored by git."""
         return self._folder / "raw"
+
+    @property
+    def today(self) -> date:
+        """The current day, in the study's time zone where it has one, else on this machine."""
+        return datetime.now(ZoneInfo(self.time_zone)).date() if self.time_zone else date.today()
 
     @model_validator(mode="after")
     def _parts_fit_together(self):
@@ -134,8 +145,10 @@ def _find_unsupported_keys(study: Study) -> list[str]:
     ]
 
 
-def _list_given(part: dict[str, Any] | list[str] | Part) -> str:
-    """Return the names that a part of study.yml gives: those of sources, folders or keys."""
+def _list_given(part: dict[str, Any] | list[str] | Part | str) -> str:
+    """Return what a part of study.yml gives: names of sources, folders or keys, or a text."""
+    if isinstance(part, str):
+        return part
     return ", ".join(sorted(part.model_fields_set) if isinstance(part, Part) else part)
 
 

@@ -1,8 +1,10 @@
 """The parts of study.yml: which keys there are, what they mean, and what values they take."""
 
+import difflib
 import re
 from datetime import date
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -61,6 +63,22 @@ Name = Annotated[
         "[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores, no digit first"
     ),
 ]
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        remedy = f"did you mean '{close[0]}'?" if close else "correct the name"
+        raise ValueError(
+            f"expected the IANA name of a time zone such as 'Europe/Berlin', got {shorten(name)};"
+            f" {remedy}"
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 class Part(BaseModel):

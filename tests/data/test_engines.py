@@ -300,6 +300,7 @@ def test_an_engine_that_study_yml_gets_wrong_is_one_sentence(engine, sentence, w
             "crm",
             "name the tables of the engine itself in the SQL",
         ),
+        ("spark", {"time_zone": "Europe/Berlin"}, "Europe/Berlin", "make local times in the SQL"),
     ],
 )
 def test_keys_that_an_engine_cannot_use_are_refused(engine, key, given, remedy, write_study):

@@ -134,7 +134,7 @@ CURVE = """
 WITH firsts AS (
     SELECT
         greatest(
-            begun, known, coalesce(CAST(getvariable('data_start') AS DATE), begun)
+            begun, known, coalesce(CAST(getvariable('data_start') AS DATE) - 1, begun)
         ) - begun AS entry,
         coalesce(ended, T()) - begun AS tenure, ended IS NOT NULL AS is_over
     FROM spells

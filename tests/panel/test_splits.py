@@ -63,6 +63,13 @@ def test_a_snapshot_before_the_first_row_is_refused(write_study):
         label_one(write_study, "2024-07-02")
 
 
+def test_a_snapshot_before_ends_were_recorded_is_refused(write_study):
+    expected = r"got a snapshot on 2024-06-30 but data_start is 2024-07-01; use fewer training"
+    with pytest.raises(StudyError, match=expected):
+        label_one(write_study, "2024-01-01", data_start="2024-07-01")
+    label_one(write_study, "2024-01-01", data_start="2024-06-30")
+
+
 def test_training_windows_close_by_the_first_test_snapshot(write_study):
     study = write_study(
         churn={"horizon_days": 30, "lead_days": 7},

@@ -75,8 +75,25 @@ def test_who_joined_before_the_data_began_enters_late(write_study):
     tenures = load(
         write_study(tables={"customers": people, "contracts": contracts}, data_start="2024-01-01")
     )
-    assert tenures.entry.tolist() == [30, 0]
+    assert tenures.entry.tolist() == [29, 0]  # observed from 1 January on, that day included
     assert tenures.duration.tolist() == [61, 27]
+
+
+@pytest.mark.parametrize(("ended", "counted"), [("2023-12-31", 0), ("2024-01-01", 1)])
+def test_an_end_on_the_day_on_which_the_data_begin_counts(write_study, ended, counted):
+    joined = days("2023-12-02", "2024-01-05")
+    people = pd.DataFrame({"customer_id": ["a", "b"], "joined_at": joined})
+    contracts = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "started_at": days("2023-12-02", "2024-01-05"),
+            "ended_at": [pd.Timestamp(ended), pd.NaT],
+        }
+    )
+    tenures = load(
+        write_study(tables={"customers": people, "contracts": contracts}, data_start="2024-01-01")
+    )
+    assert tenures.ended.sum() == counted
 
 
 def test_a_lapse_is_where_the_inactivity_begins_and_is_known_only_when_it_is_complete(

@@ -40,6 +40,8 @@ KINDS = {
     "text": "string",
     "flag": "boolean",
 }
+UTC = "UTC"
+ZONED = "timestamp('UTC', 6)"
 GRAINS = {
     "customer": "one row per customer",
     "contract": "one row per contract term",
@@ -368,14 +370,18 @@ def list_event_tables() -> list[str]:
     return [name for name, table in CONTRACTS.items() if table.grain == "event"]
 
 
-def conform(table: ir.Table, name: str) -> ir.Table:
+def conform(table: ir.Table, name: str, time_zone: str = UTC) -> ir.Table:
     """Cast the contract columns of ``table`` to their canonical types where nothing can be lost.
 
-    Identifiers become text, dates become timestamps (time zones are turned into UTC), numbers
-    become 64-bit floats, 0/1 flags become booleans. A column of another type, say text where a date
-    is required, is left as it is for ``checks.check`` to name. Of the attributes,
-    flags and decimals become 64-bit floats, times timestamps as above, times of day, intervals and
-    JSON text.
+    Identifiers become text, dates become timestamps, numbers become 64-bit floats, 0/1 flags become
+    booleans. A column of another type, say text where a date is required, is left as it is for
+    ``checks.check`` to name. Of the attributes, flags and decimals become 64-bit floats, times
+    timestamps as above, times of day, intervals and JSON text.
+
+    Parameters
+    ----------
+    table : contract table ``name``
+    time_zone : IANA name; times with a zone become local times of it, others stay as they are
     """
     columns = CONTRACTS[name].columns
     casts = {
@@ -389,21 +395,34 @@ def conform(table: ir.Table, name: str) -> ir.Table:
         if column not in columns
     }
     casts |= {column: plain for column, plain in attributes.items() if plain}
-    return (
-        table.mutate(**{column: _cast(table[column], to) for column, to in casts.items()})
-        if casts
-        else table
-    )
+    values = {column: _cast(table[column], to, time_zone) for column, to in casts.items()}
+    return table.mutate(**values) if values else table
 
 
-def _cast(column: ir.Value, to: str) -> ir.Value:
+def _cast(column: ir.Value, to: str, time_zone: str) -> ir.Value:
     """Cast a column; not every engine casts flags to numbers, or numbers to flags."""
     if column.type().is_boolean() and to == "float64":
         return ibis.cases((column, 1), (~column, 0)).cast(to)  # of 1.0 DuckDB makes a decimal
-    if column.type().is_unknown() and to == KINDS["time"]:
-        # nanoseconds with a time zone, of which DuckDB makes no plain time in one step
-        return column.cast("timestamp('UTC', 6)").cast(to)
+    if to == KINDS["time"] and _has_zone(column):
+        # in two steps: of nanoseconds with a zone DuckDB makes no plain time in one
+        return _as_local(column.cast(ZONED), time_zone)
     return column == 1 if column.type().is_integer() and to == "boolean" else column.cast(to)
+
+
+def _has_zone(column: ir.Value) -> bool:
+    """Return whether a column holds times with a zone; nanoseconds have a type unknown to Ibis."""
+    dtype = column.type()
+    return dtype.is_unknown() or (dtype.is_timestamp() and dtype.timezone is not None)
+
+
+def _as_local(moment: ir.Value, time_zone: str) -> ir.Value:
+    """Return the local time of a zone at a moment, as the engine computes it."""
+    return moment.cast(KINDS["time"]) if time_zone == UTC else _timezone(time_zone, moment)
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=(("string", ZONED), KINDS["time"]))
+def _timezone(time_zone, moment):
+    """Return the local time of a zone; a function of DuckDB and of Postgres."""
 
 
 def _plain_type(dtype: dt.DataType) -> str | None:

@@ -22,7 +22,7 @@ def find_data_end(tables: Tables, study: Study) -> date:
 
 
 def _require_past(study: Study) -> None:
-    if study.data_end > date.today():
+    if study.data_end > study.today:
         raise StudyError(
             f"study.yml of {study.name}, key data_end: expected a day that is not in the future,"
             f" got {study.data_end}; give the last day on which the data would show an event"
@@ -33,6 +33,12 @@ def find_data_start(tables: Tables, study: Study) -> date:
     """Return the day of the first row of the table that defines who is a customer."""
     name = _name_labelled_table(study)
     return tables[name][CONTRACTS[name].dated].min().execute().date()
+
+
+def find_observed_start(tables: Tables, study: Study) -> date:
+    """Return the first day with a row and on which the labelled event would have been recorded."""
+    first = find_data_start(tables, study)
+    return max(first, study.data_start or first)
 
 
 def _name_labelled_table(study: Study) -> str:

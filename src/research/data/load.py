@@ -37,7 +37,7 @@ def load_tables(study: Study | str) -> contracts.Tables:
     """
     study = load_study(study) if isinstance(study, str) else study
     tables = adapt(study)
-    checks.require_passed(checks.check(tables))
+    checks.require_passed(checks.check(tables, study.today))
     return settle(study, tables)
 
 
@@ -100,7 +100,8 @@ def _adapt_one(study: Study, backend: ibis.BaseBackend, name: str, path: Path) -
         _require_select(study, backend, query, show_path(path))
         _require_repeatable(study, backend, query, show_path(path))
         table = engines.run_query(study, backend, name, query.strip().rstrip(";"))
-        return engines.keep(contracts.conform(table, name), name, packed=True)
+        table = contracts.conform(table, name, study.time_zone or contracts.UTC)
+        return engines.keep(table, name, packed=True)
     except (StudyError, duckdb.OutOfMemoryException):
         raise
     except duckdb.PermissionException as error:

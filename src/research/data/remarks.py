@@ -11,6 +11,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
+from research.data.late_ends import find_late_ends
 from research.data.remark import Remark
 from research.data.spellings import find_spellings
 from research.data.term_gaps import find_term_gaps
@@ -26,6 +27,11 @@ def find_data_remarks(tables: Tables, study: Study) -> Iterator[Remark]:
         yield from find(tables, study)
 
 
+def describe_terms(tables: Tables, study: Study) -> list[str]:
+    """Return the remarks on the terms of contracts, which every report repeats."""
+    return [str(remark) + "." for find in TERM_FINDERS for remark in find(tables, study)]
+
+
 def list_remarks(remarks: Iterator[Remark]) -> pd.DataFrame:
     """Return remarks as a table with columns place, found, remedy, each once."""
     return pd.DataFrame([*dict.fromkeys(remarks)], columns=COLUMNS)
@@ -36,4 +42,5 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
     return [str(Remark(*row)) for row in table[COLUMNS].itertuples(index=False)]
 
 
-FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins, find_term_gaps)
+TERM_FINDERS = (find_term_gaps, find_late_ends)
+FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins, *TERM_FINDERS)

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.data.coverage import find_data_end, find_data_start
+from research.data.coverage import find_data_end, find_observed_start
 from research.errors import StudyError
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.labels import find_population, label_churn
@@ -53,15 +53,15 @@ def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> 
         One sentence for each of both faults: absence after the data's end would mean "not
         observed", not "did not happen".
     """
-    first, last = find_data_start(tables, study), find_data_end(tables, study)
+    first, last = find_observed_start(tables, study), find_data_end(tables, study)
     faults = []
     if complete_labels(study.churn, max(snapshots)) > last:
         faults.append(_describe_open_window(study.churn, max(snapshots), first, last))
     if min(snapshots) < first:
+        reason = "data_start is" if first == study.data_start else "the first row is of"
         faults.append(
-            f"expected evidence at every snapshot, got a snapshot on {min(snapshots)} but the"
-            f" first row is of {first}; use fewer training snapshots, a shorter horizon or a later"
-            " snapshot"
+            f"expected evidence at every snapshot, got a snapshot on {min(snapshots)} but {reason}"
+            f" {first}; use fewer training snapshots, a shorter horizon or a later snapshot"
         )
     if faults:
         raise StudyError(*faults)

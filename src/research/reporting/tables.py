@@ -243,9 +243,9 @@ def show_folded(table: pd.DataFrame, by: str, rows: str = "rows") -> Folds:
     )
 
 
-def show_facts(facts: pd.DataFrame) -> GT:
-    """Return the run facts as a small table without headings."""
-    return show(facts).tab_options(column_labels_hidden=True)
+def show_facts(facts: pd.DataFrame, note: str = "") -> GT:
+    """Return the run facts as a small table without headings, with a note below it."""
+    return show(facts, note=note).tab_options(column_labels_hidden=True)
 
 
 def blank_repeats(table: pd.DataFrame, column: str) -> pd.DataFrame:

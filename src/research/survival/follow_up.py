@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from research.data.contracts import Tables
-from research.data.coverage import find_data_end, find_data_start
+from research.data.coverage import find_data_end, find_observed_start
 from research.errors import StudyError
 from research.features.build import load_flat, load_panel
 from research.models.survival_at_horizon import frame_outcome
@@ -143,7 +143,7 @@ def plan_follow_up(tables: Tables, study: Study) -> FollowUpPlan:
     span = study.churn.lead_days + study.churn.horizon_days
     if study.kind == "contractual":
         return _plan_contractual(tables, study, span)
-    first, last = find_data_start(tables, study), find_data_end(tables, study)
+    first, last = find_observed_start(tables, study), find_data_end(tables, study)
     last = min(last - timedelta(days=span), study.snapshots.last) + timedelta(days=span)
     inactive, active = study.churn.inactive_days, study.churn.active_days
     last_known = last - timedelta(days=inactive)

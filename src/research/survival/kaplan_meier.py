@@ -148,16 +148,16 @@ def count_tenures(evidence: Tables, study: Study, segment_by: str = "") -> ir.Ta
     -------
     table with columns snapshot, segment, entry, duration, ended, rows
         Days from the start of a first spell to its end or to T, both less ``grace_days``: an end
-        is certain only so many days later. ``entry`` are those before
-        ``data_start`` or before its first row was known. By plan, a spell belongs to the plan with
-        which it began: only those who stayed would reach a later one.
+        is certain only so many days later. ``entry`` are those up to the day before ``data_start``,
+        or before its first row was known. By plan, a spell belongs to the plan with which it began:
+        only those who stayed would reach a later one.
     """
     first = _drop_unknown_starts(_find_first(evidence, study), evidence["customers"], study)
     tenures = _add_delay(
         first.join(_find_first_segments(first, evidence, study, segment_by), KEYS), evidence, study
     )
     grace = find_grace(study)
-    unobserved = [_stamp(study).delta(tenures.started, unit="day")] if study.data_start else []
+    unobserved = [_count_unobserved(tenures, study)] if study.data_start else []
     tenures = tenures.mutate(
         entry=ibis.greatest(tenures.delay, 0, *unobserved),
         duration=tenures.ended.fill_null(tenures.snapshot).delta(tenures.started, unit="day")
@@ -183,6 +183,11 @@ def _find_first(evidence: Tables, study: Study) -> ir.Table:
         .filter(lambda t: t.place == 0)
         .drop("place")
     )
+
+
+def _count_unobserved(tenures: ir.Table, study: Study) -> ir.IntegerValue:
+    """Return the days of a tenure before ``data_start``, on which itself ends are recorded."""
+    return _stamp(study).delta(tenures.started, unit="day") - 1
 
 
 def _stamp(study: Study) -> ir.Value:

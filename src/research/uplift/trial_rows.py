@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.data.coverage import find_data_end, find_data_start
+from research.data.coverage import find_data_end, find_observed_start
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat, load_panel
 from research.features.leakage.gate import check_panel
@@ -100,7 +100,8 @@ def _is_within_data(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.Seri
     """Return which assignments lie within the data, the horizon and the grace included."""
     churn = study.churn.model_copy(update={"lead_days": 0})
     last = pd.Timestamp(find_latest_snapshot(churn, find_data_end(tables, study)))
-    return (rows.snapshot <= last) & (rows.snapshot >= pd.Timestamp(find_data_start(tables, study)))
+    first = pd.Timestamp(find_observed_start(tables, study))
+    return rows.snapshot.between(first, last)
 
 
 def _load_day_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd.DataFrame:
