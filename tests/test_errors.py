@@ -237,7 +237,8 @@ def test_a_requirement_without_words_of_ours_keeps_those_of_the_validator():
         ),
         (
             ("churn", "xyzzy"),
-            "; remove it or use one of horizon_days, lead_days, active_days, inactive_days",
+            "; remove it or use one of horizon_days, lead_days, grace_days, ends, active_days,"
+            " inactive_days",
         ),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",

@@ -186,8 +186,8 @@ def test_a_project_without_studies_says_none(project):
         (
             ("customers.csv", "customers.csv, options: {delim: 1.5}"),
             (
-                "options.delim: expected text, a whole number, true, false or a list of texts,"
-                " got 1.5; correct the value"
+                "options.delim: expected text, a whole number, true, false, a list of texts or"
+                " texts by column, got 1.5; correct the value"
             ),
         ),
         (

@@ -81,7 +81,8 @@ def test_tables_within_the_contract_pass():
         (
             {"snapshot": [1, 2]},
             (
-                "table customers: expected no column named age_days, churned, duration_days, event,"
+                "table customers: expected no column named age_days, churned, covered_until,"
+                " duration_days, event,"
                 " event_observed, leaves_in_data, left_in_lead, n_repeat, recency_days, snapshot,"
                 " tenure_days, time_to_event_days or *_right, got snapshot; rename it in"
                 " customers.sql"

@@ -22,10 +22,10 @@ def tables(*identifiers: str) -> dict:
 @pytest.mark.parametrize(
     ("identifier", "shown"),
     [
-        ("a\u00a0", "'a\\u00a0'"),  # no-break space
+        ("a\u00a0", "'a\\xa0'"),  # no-break space
         ("\u200ba", "'\\u200ba'"),  # zero width
         ("\ufeffa", "'\\ufeffa'"),  # a byte order mark
-        ("a\t", "'a\\u0009'"),
+        ("a\t", "'a\\t'"),
         ("a ", "'a '"),
         ("\u3000", "'\\u3000'"),
         ("", "''"),

@@ -33,7 +33,7 @@ def show_blanks(identifier: str) -> str:
 def _show_character(character: str) -> str:
     if character == " " or character not in BLANKS:
         return character
-    return f"\\u{ord(character):04x}"
+    return character.encode("unicode_escape").decode()
 
 
 def find_equal_forms(tables: Tables, study: Study) -> Iterator[Remark]:

@@ -168,4 +168,4 @@ def test_the_standard_error_of_an_area_is_the_published_one():
     # Hanley & McNeil 1982: A = .893, 51 abnormal and 58 normal images; by hand Q1 = .80668, Q2 =
     # .84246,
     # SE = sqrt((.09555 + 50 * .00923 + 57 * .04501) / 2958) = .0325
-    assert interactions._error(np.array(0.893), 51, 58) == pytest.approx(0.0325, abs=5e-4)
+    assert cells.estimate_error(np.array(0.893), 51, 58) == pytest.approx(0.0325, abs=5e-4)
