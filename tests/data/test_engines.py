@@ -471,7 +471,8 @@ def test_tables_are_kept_so_that_ctrl_c_ends_it(write_study, monkeypatch):
     seen = []
     run = engines._run_interruptibly
     monkeypatch.setattr(engines, "_run_interruptibly", lambda *each: seen.append(1) or run(*each))
-    engines.keep(backend.sql("SELECT 1 AS one"), "one")
+    backend.raw_sql("CREATE TABLE source AS SELECT 1 AS one")
+    engines.keep(backend.table("source"), "one")
     assert seen == [1]
 
 

@@ -336,25 +336,26 @@ def _run_interruptibly(backend: ibis.BaseBackend, statement: str) -> None:
     DuckDB itself notices a signal between its steps only, and an endless query may be one step; so
     it runs in a thread, while this one waits for either.
     """
-    outcome: list[BaseException | None] = []
+    faults: list[BaseException] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             backend.raw_sql(statement)
-            outcome.append(None)
         except BaseException as error:
-            outcome.append(error)
+            faults.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        thread.join()
+        ended.wait()
     except BaseException:
         backend.con.interrupt()
-        thread.join(GRACE_SECONDS)
+        ended.wait(GRACE_SECONDS)
         raise
-    if outcome[0] is not None:
-        raise outcome[0]
+    if faults:
+        raise faults[0]
 
 
 class Workbench:
