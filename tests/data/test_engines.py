@@ -486,10 +486,10 @@ def test_what_a_killed_process_left_in_the_temporary_folder_is_swept(
     write_study, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "research-duckdb-dead").mkdir()
+    (tmp_path / f"{engines.FOLDER}dead").mkdir()
     backend = engines.connect(write_study("flat"))
-    (mine,) = tmp_path.glob("research-duckdb-*")
-    assert mine.name != "research-duckdb-dead"
+    (mine,) = tmp_path.glob(f"{engines.FOLDER}*")
+    assert mine.name != f"{engines.FOLDER}dead"
     other = engines.connect(write_study("flat"))
     assert mine.exists()
     del backend, other

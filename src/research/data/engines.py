@@ -43,6 +43,7 @@ TITLES = {
 MICROSECONDS, NANOSECONDS = "datetime64[us]", "datetime64[ns]"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 LONGEST_ERROR = 300
+FOLDER = "research-duckdb-own-"  # in TMPDIR; earlier versions, which lock none, have other names
 GRACE_SECONDS = 5  # for a query that was interrupted
 LITERAL = re.compile(r"'((?:[^']|'')*)'")
 SHUT = (
@@ -145,8 +146,8 @@ def _make_folder() -> tuple[Path, Callable[[], None]]:
     """Return a temporary folder and its removal; those of killed processes are removed now."""
     try:
         parent = Path(tempfile.gettempdir())
-        sweep(parent, "research-duckdb-*")
-        return make_scratch_folder(parent, "research-duckdb-")
+        sweep(parent, f"{FOLDER}*")
+        return make_scratch_folder(parent, FOLDER)
     except OSError as error:
         folder = error.filename or tempfile.tempdir
         raise StudyError(
