@@ -81,7 +81,7 @@ def test_a_published_file_may_be_read_by_others(tmp_path):
 def test_what_no_process_holds_is_swept_and_the_rest_stays(tmp_path):
     (tmp_path / ".staging-a").mkdir()
     (tmp_path / ".staging-a" / "half").write_text("half")
-    (tmp_path / ".run.json.abcd1234").write_text("half")
+    (tmp_path / ".run.json.abcd1234.part").write_text("half")
     (tmp_path / "run.json").write_text("whole")
     with files.scratch_folder(tmp_path, ".staging-") as mine:
         files.sweep(tmp_path, ".staging-*", files.HALF_WRITTEN)

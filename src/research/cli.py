@@ -5,6 +5,7 @@ error, never a traceback.
 """
 
 import argparse
+import glob
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from research.data.readers import shorten_error
 from research.data.remarks import describe_remarks
 from research.errors import StudyError, UsageError
 from research.features import build
-from research.files import publish, sweep
+from research.files import PART, publish, sweep
 from research.panel import splits
 from research.reporting.spreadsheets import write_csv
 from research.settings import require_settings
@@ -321,7 +322,7 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Data
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, f".{out.name}.????????")
+        sweep(out.parent, f".{glob.escape(out.name)}.*{PART}")
         publish(out, write)
     except (OSError, duckdb.IOException) as error:
         system = isinstance(error, OSError)

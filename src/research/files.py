@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-HALF_WRITTEN = ".*.????????"  # what mkstemp makes of a file's name
+PART = ".part"
+HALF_WRITTEN = f".*{PART}"  # the names of files that are being written
 ATTEMPTS, WAIT_SECONDS = 50, 0.1
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -41,7 +42,7 @@ def publish(path: Path, write: Callable[[Path], object]) -> None:
     The bytes are on the disk before the rename. An error of the system names ``path``.
     """
     with _held(path.parent):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
         _lock(handle)
     scratch = Path(name)
     try:

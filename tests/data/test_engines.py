@@ -472,7 +472,8 @@ def test_tables_are_kept_so_that_ctrl_c_ends_it(write_study, monkeypatch):
     seen = []
     run = engines._run_interruptibly
     monkeypatch.setattr(engines, "_run_interruptibly", lambda *each: seen.append(1) or run(*each))
-    engines.keep(backend.sql("SELECT 1 AS one"), "one")
+    backend.raw_sql("CREATE TABLE source AS SELECT 1 AS one")
+    engines.keep(backend.table("source"), "one")
     assert seen == [1]
 
 
@@ -486,10 +487,10 @@ def test_what_a_killed_process_left_in_the_temporary_folder_is_swept(
     write_study, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "research-duckdb-dead").mkdir()
+    (tmp_path / f"{engines.FOLDER}dead").mkdir()
     backend = engines.connect(write_study("flat"))
-    (mine,) = tmp_path.glob("research-duckdb-*")
-    assert mine.name != "research-duckdb-dead"
+    (mine,) = tmp_path.glob(f"{engines.FOLDER}*")
+    assert mine.name != f"{engines.FOLDER}dead"
     other = engines.connect(write_study("flat"))
     assert mine.exists()
     del backend, other

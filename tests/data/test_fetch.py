@@ -410,13 +410,34 @@ def test_what_killed_processes_left_in_raw_is_swept_and_the_rest_stays(flat):
     for name in (".simulating-a", ".fetching-b"):
         (study.raw / name).mkdir()
         (study.raw / name / "half").write_text("half")
-    for name in (".x.csv.abcd1234", ".raw_x-0123456789abcdef.parquet"):
+    for name in (".x.csv.abcd1234.part", ".raw_x-0123456789abcdef.parquet"):
         (study.raw / name).write_text("half")
     fetch.fetch(study)
     assert {path.name for path in study.raw.iterdir()} == {
         "x.csv",
         ".raw_x-0123456789abcdef.parquet",
     }
+
+
+def test_a_simulated_company_is_on_the_disk_before_its_tables_have_their_names(
+    write_study, monkeypatch
+):
+    noted = []
+    swap = fetch._swap
+    monkeypatch.setattr(fetch, "sync_folder", lambda folder: noted.append("sync"))
+    monkeypatch.setattr(fetch, "_swap", lambda *paths: noted.append("rename") or swap(*paths))
+    fetch.fetch(write_study(**SMALL))
+    assert noted[0] == "sync"
+    assert {*noted[1:]} == {"rename"}
+
+
+def test_a_download_is_on_the_disk_before_it_has_its_name(flat, server, monkeypatch):
+    noted = []
+    replace = os.replace
+    monkeypatch.setattr(fetch, "sync", lambda path: noted.append("sync"))
+    monkeypatch.setattr(os, "replace", lambda *names: noted.append("rename") or replace(*names))
+    fetch.fetch(flat(content=None, url=f"{server}/x.csv", sha256=checksum(CSV)))
+    assert noted == ["sync", "rename"]
 
 
 # the data hash

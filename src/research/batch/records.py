@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from research.data.fetch import hash_file
-from research.files import HALF_WRITTEN, publish, sweep
+from research.files import publish, sweep
 from research.study import project_root, show_path
 
 PACKAGE = Path(__file__).parents[1]
@@ -135,7 +135,7 @@ def sweep_leftovers() -> None:
     """Remove what jobs that were killed left half-made, here and in the temporary folder."""
     folders = [reports(), reports() / ".batch", *reports().glob("*/*"), *reports().glob("*/*/*")]
     for folder in [folder for folder in folders if folder.is_dir()]:
-        sweep(folder, ".staging-*", HALF_WRITTEN)
+        sweep(folder, ".staging-*", ".*.*")
     with suppress(OSError):  # no temporary folder
         sweep(Path(tempfile.gettempdir()), "research-job-*")
 

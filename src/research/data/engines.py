@@ -44,6 +44,7 @@ TITLES = {
 MICROSECONDS, NANOSECONDS = "datetime64[us]", "datetime64[ns]"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 LONGEST_ERROR = 300
+FOLDER = "research-duckdb-own-"  # in TMPDIR; earlier versions, which lock none, have other names
 GRACE_SECONDS = 5  # for a query that was interrupted
 LITERAL = re.compile(r"'((?:[^']|'')*)'")
 SHUT = (
@@ -152,8 +153,8 @@ def _make_folder() -> tuple[Path, Callable[[], None]]:
     """Return a temporary folder and its removal; those of killed processes are removed now."""
     try:
         parent = Path(tempfile.gettempdir())
-        sweep(parent, "research-duckdb-*")
-        return make_scratch_folder(parent, "research-duckdb-")
+        sweep(parent, f"{FOLDER}*")
+        return make_scratch_folder(parent, FOLDER)
     except OSError as error:
         folder = error.filename or tempfile.tempdir
         raise StudyError(
@@ -343,25 +344,26 @@ def _run_interruptibly(backend: ibis.BaseBackend, statement: str) -> None:
     DuckDB itself notices a signal between its steps only, and an endless query may be one step; so
     it runs in a thread, while this one waits for either.
     """
-    outcome: list[BaseException | None] = []
+    faults: list[BaseException] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             backend.raw_sql(statement)
-            outcome.append(None)
         except BaseException as error:
-            outcome.append(error)
+            faults.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        thread.join()
+        ended.wait()
     except BaseException:
         backend.con.interrupt()
-        thread.join(GRACE_SECONDS)
+        ended.wait(GRACE_SECONDS)
         raise
-    if outcome[0] is not None:
-        raise outcome[0]
+    if faults:
+        raise faults[0]
 
 
 class Workbench:

@@ -20,6 +20,7 @@ QUIET = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
+FOLDER = "research-spark-own-"  # in TMPDIR; earlier versions, which lock none, have other names
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _LAUNCHED: list[Any] = []  # the one session from which all others of this process descend
 
@@ -92,8 +93,8 @@ def _launch(options: dict[str, str], place: str) -> Any:
     # it would print every error that is raised anyway
     logging.getLogger("SQLQueryContextLogger").disabled = True
     parent = Path(tempfile.gettempdir())
-    sweep(parent, "research-spark-*")
-    scratch, release = make_scratch_folder(parent, "research-spark-")
+    sweep(parent, f"{FOLDER}*")
+    scratch, release = make_scratch_folder(parent, FOLDER)
     atexit.register(release)
     conf = SparkConf(loadDefaults=False).setAll(_add_folders(options, scratch).items())
     with (scratch / "log").open("wb") as log:

@@ -1,5 +1,6 @@
 """The generated company as Parquet files, the same bytes however many customers are in memory."""
 
+import glob
 import itertools
 import os
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ def generate(
     try:
         _require_empty(out)
         out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, f".{out.name}.????????")
-        with scratch_folder(out.parent, f".{out.name}.") as scratch:
+        sweep(out.parent, f".{glob.escape(out.name)}.simulating-*")
+        with scratch_folder(out.parent, f".{out.name}.simulating-") as scratch:
             rows = write_company(company, scratch, chunk)
             scratch.chmod(0o755)
             sync_folder(scratch)
