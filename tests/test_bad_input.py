@@ -133,8 +133,8 @@ def test_a_text_where_a_time_is_required_is_refused(write_study):
     with pytest.raises(
         StudyError,
         match=(
-            "table usage, column used_at: expected a column of dates or times, got string; cast it"
-            " in usage.sql"
+            "table usage, column used_at: expected a column of dates or times, got texts"
+            " of which 1 of 1|got texts; cast it in usage.sql"
         ),
     ):
         read_times(write_study, "moment", ["2024-06-30 23:30:00+02"])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from research.features.leakage import interactions
+from research.features.leakage import cells
 from research.features.leakage.interactions import find_combinations
 
 STRONG = 1.466  # distance of two normal columns whose AUC is .85: sqrt(2) * ndtri(.85)
