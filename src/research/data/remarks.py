@@ -10,6 +10,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.late_ends import find_late_ends
+from research.data.month_days import find_month_days
 from research.data.remark import Remark
 from research.data.term_gaps import find_term_gaps
 from research.study import Study
@@ -38,5 +39,5 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
     return [str(Remark(*row)) for row in table[COLUMNS].itertuples(index=False)]
 
 
-TERM_FINDERS = (find_term_gaps, find_late_ends)
+TERM_FINDERS = (find_term_gaps, find_late_ends, find_month_days)
 FINDERS = TERM_FINDERS
