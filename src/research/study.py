@@ -26,6 +26,7 @@ from research.study_schema import (
     Leaks,
     Lifecycle,
     Name,
+    Orders,
     Part,
     Simulation,
     Snapshots,
@@ -57,6 +58,7 @@ class Study(Part):
     sources: dict[Name, Source] = {}
     attach: dict[Name, str] = {}
     simulate: Simulation | None = None
+    orders: Orders = Orders()
     churn: Churn | None = None
     snapshots: Snapshots | None = None
     time_zone: TimeZone | None = None

@@ -212,6 +212,16 @@ class Churn(Part):
         return int(self.horizon.split()[0]) if self.horizon else 0
 
 
+class Orders(Part):
+    """How orders are read.
+
+    ``cancelled_within_hours``: a negative or returned line within so many hours of an equal
+    purchase of the same customer (and product) cancels it, and both are left out.
+    """
+
+    cancelled_within_hours: Annotated[int, Field(ge=1, le=24 * CENTURY_DAYS)] | None = None
+
+
 class Snapshots(Part):
     """The panel: ``test`` snapshots up to ``last``, and ``train`` snapshots before them.
 
