@@ -93,7 +93,7 @@ def test_a_project_without_studies_says_none(project):
         (
             ("horizon_days: 30", "horizon_days: 30, xyzzy: 1"),
             "key churn.xyzzy: expected a known key, got 'xyzzy'; remove it or use one of"
-            " horizon_days, lead_days, grace_days, ends, active_days, inactive_days",
+            " horizon_days, horizon, lead_days, grace_days, ends, active_days, inactive_days",
         ),
         (
             ("title: A tiny company\n", ""),

@@ -115,11 +115,10 @@ class Run:
         be wrong without it.
         """
         churn = self.study.churn
-        clock = (
-            {"lead": f"{churn.lead_days} days", "horizon": f"{churn.horizon_days} days"}
-            if self.dated
-            else {}
-        )
+        clock = {}
+        if self.dated:
+            horizon = churn.horizon or f"{churn.horizon_days} days"
+            clock = {"lead": f"{churn.lead_days} days", "horizon": horizon}
         facts = facts_table(self.study, self.tables, **clock, seed=self.seed)
         return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))
 

@@ -26,6 +26,7 @@ from research.study_schema import (
     Leaks,
     Lifecycle,
     Name,
+    Orders,
     Part,
     Simulation,
     Snapshots,
@@ -63,6 +64,7 @@ class Study(Part):
     attach: dict[Name, str] = {}
     allow: list[str] = []
     simulate: Simulation | None = None
+    orders: Orders = Orders()
     churn: Churn | None = None
     snapshots: Snapshots | None = None
     time_zone: TimeZone | None = None
@@ -235,10 +237,11 @@ def adjust(
         One sentence for every value that doesn't fit, and for dates or days in a flat study.
     """
     churn = {"lead_days": lead_days} if lead_days != -1 else {}
-    churn |= {"horizon_days": horizon_days} if horizon_days else {}
+    churn |= {"horizon_days": horizon_days, "horizon": None} if horizon_days else {}
     snapshots = {"last": snapshot} if snapshot else {}
     if study.kind == "flat" and (churn or snapshots):
-        raise StudyError(_describe_needless_dates(study, {"snapshot": snapshot} | churn))
+        given = {key: value for key, value in churn.items() if value is not None}
+        raise StudyError(_describe_needless_dates(study, {"snapshot": snapshot} | given))
     economics = {"capacity": capacity} if capacity else {}
     changes = {"churn": churn, "snapshots": snapshots, "economics": economics}
     adjusted = _change(study, {part: keys for part, keys in changes.items() if keys})

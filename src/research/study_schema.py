@@ -194,12 +194,15 @@ class Simulation(Part):
     traps: tuple[Literal[TRAPS], ...] = TRAPS
 
 
+MEAN_MONTH_DAYS = 365.25 / 12
 FIRST_UNCOVERED, LAST_COVERED = "first_uncovered_day", "last_covered_day"
 
 
 class Churn(Part):
     """What churn means, in days; see ``research.panel.labels`` for the windows.
 
+    ``horizon``: the label window in months of the calendar, ``3 months``, in place of
+    ``horizon_days``, which is then their mean length, for what counts in days.
     ``grace_days``: a gap of at most so many days between two contract terms is no leave. ``ends``:
     whether ``ended_at`` of contracts is the first day without cover or the last day with it.
     ``active_days``: a non-contractual customer belongs to the population while the last order is at
@@ -207,23 +210,65 @@ class Churn(Part):
     """
 
     horizon_days: Days
+    horizon: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2} months?$")] | None = None
     lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
     grace_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
     ends: Literal[FIRST_UNCOVERED, LAST_COVERED] = FIRST_UNCOVERED
     active_days: Days | None = None
     inactive_days: Days | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_horizon_days(cls, value: Any) -> Any:
+        text = str(value.get("horizon")) if isinstance(value, dict) else ""
+        if not re.fullmatch(r"[1-9][0-9]{0,2} months?", text):
+            return value
+        days = round(int(text.split()[0]) * MEAN_MONTH_DAYS)
+        if value.get("horizon_days", days) != days:
+            raise ValueError(
+                f"expected horizon or horizon_days, got {text} and"
+                f" {shorten(value['horizon_days'])}; remove one of them"
+            )
+        return value | {"horizon_days": days}
+
+    @property
+    def horizon_months(self) -> int:
+        """The months of the label window; 0 where it is given in days."""
+        return int(self.horizon.split()[0]) if self.horizon else 0
+
+
+class Orders(Part):
+    """How orders are read.
+
+    ``cancelled_within_hours``: a negative or returned line within so many hours of an equal
+    purchase of the same customer (and product) cancels it, and both are left out.
+    """
+
+    cancelled_within_hours: Annotated[int, Field(ge=1, le=24 * CENTURY_DAYS)] | None = None
+
 
 class Snapshots(Part):
     """The panel: ``test`` snapshots up to ``last``, and ``train`` snapshots before them.
 
-    Label windows of training snapshots end before the first test snapshot.
+    Label windows of training snapshots end before the first test snapshot. ``every: month`` in
+    place of ``every_days``: they are a month of the calendar apart, and so long are the windows of
+    indicators; month ends stay month ends.
     """
 
     last: Day
     every_days: Days = 30
+    every: Literal["month"] | None = None
     train: Annotated[int, Field(ge=1)] = 6
     test: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _one_distance(self):
+        if self.every and self.every_days != Snapshots.model_fields["every_days"].default:
+            raise ValueError(
+                f"expected every or every_days, got {self.every} and {self.every_days}; remove one"
+                " of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _panel_fits_a_century(self):

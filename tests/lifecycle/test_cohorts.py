@@ -61,12 +61,12 @@ def row(cells: pd.DataFrame, month: str, column: str = "retained") -> list:
     return cells[cells.cohort == pd.Timestamp(month)][column].to_list()
 
 
-def test_retention_is_measured_thirty_days_after_the_own_start(write_study):
-    # start 10 January: age 1 is 9 February; an end is the first day without cover
+def test_retention_is_measured_by_months_from_the_own_start(write_study):
+    # start 10 January: age 1 is 10 February; an end is the first day without cover
     ends = [
-        ("before", "2024-01-10", "2024-02-08"),
-        ("on", "2024-01-10", "2024-02-09"),
-        ("after", "2024-01-10", "2024-02-10"),
+        ("before", "2024-01-10", "2024-02-09"),
+        ("on", "2024-01-10", "2024-02-10"),
+        ("after", "2024-01-10", "2024-02-11"),
         ("stays", "2024-01-10", None),
     ]
     cells, _ = retention_of(write_study, terms(ends), "contractual", date(2024, 3, 31))
@@ -74,15 +74,31 @@ def test_retention_is_measured_thirty_days_after_the_own_start(write_study):
         4,
         4,
         4,
-    ]  # 31 January + 60 days is 31 March, so ages 0, 1, 2
+    ]  # 31 January + 2 months is 31 March, so ages 0, 1, 2
     assert row(cells, "2024-01") == [4, 2, 1]
+
+
+def test_monthly_plans_are_retained_alike_whatever_the_length_of_their_month(write_study):
+    """Three of ten leave when their first month is over."""
+    rows = []
+    for month in range(1, 10):
+        month_start = pd.Timestamp(2023, month, 1)
+        ends = month_start + pd.offsets.MonthEnd(1)
+        for first in (month_start, month_start + pd.Timedelta(days=14), ends):
+            second = first + pd.DateOffset(months=1)
+            names = [f"{first:%m%d}-{number}" for number in range(10)]
+            rows += [(name, f"{first:%Y-%m-%d}", f"{second:%Y-%m-%d}") for name in names[:3]]
+            rows += [(name, f"{first:%Y-%m-%d}", None) for name in names[3:]]
+    cells, _ = retention_of(write_study, terms(rows), "contractual", date(2024, 6, 30))
+    assert (cells[cells.age_months == 1].share == 0.7).all()
+    assert (cells[cells.age_months > 1].share == 0.7).all()
 
 
 def test_who_came_back_counts_and_who_was_away_between_two_ages_never_left(write_study):
     rows = [
         ("back", "2024-01-01", "2024-01-20"),
         ("back", "2024-02-15", None),
-    ]  # away on 31 January (age 1), there on 1 March (age 2)
+    ]  # away on 1 February (age 1), there on 1 March (age 2)
     rows += [
         ("blink", "2024-01-01", "2024-02-05"),
         ("blink", "2024-02-10", None),
@@ -116,12 +132,17 @@ def test_a_purchase_counts_in_the_window_of_its_own_age(write_study):
 
 @pytest.mark.parametrize(
     ("at", "ages"),
-    [(date(2024, 1, 30), 0), (date(2024, 1, 31), 1), (date(2024, 2, 29), 1), (date(2024, 3, 1), 2)],
+    [
+        (date(2024, 1, 30), 0),
+        (date(2024, 1, 31), 1),
+        (date(2024, 2, 28), 1),
+        (date(2024, 2, 29), 2),
+    ],
 )
 def test_there_is_a_cell_from_the_day_on_which_the_last_possible_joiner_is_observed(
     write_study, at, ages
 ):
-    # the last possible joiner joins on 31 January and is 30 days old on 1 March 2024
+    # the last possible joiner joins on 31 January and renews on 29 February, the month's last day
     cells, counts = retention_of(
         write_study,
         terms([("a", "2024-01-01", None), ("b", "2024-01-02", None)]),
@@ -136,8 +157,8 @@ def test_there_is_a_cell_from_the_day_on_which_the_last_possible_joiner_is_obser
 def test_an_observed_cell_without_anybody_is_zero_and_an_unobserved_one_is_absent(write_study):
     rows = [("a", "2024-01-05", "2024-01-20"), ("b", "2024-03-05", None)]
     cells, _ = retention_of(write_study, terms(rows), "contractual", date(2024, 5, 1))
-    assert row(cells, "2024-01") == [1, 0, 0, 0]  # 31 January + 90 days is 30 April
-    assert row(cells, "2024-03") == [1, 1]  # 31 March + 30 days is 30 April
+    assert row(cells, "2024-01") == [1, 0, 0, 0]  # 31 January + 3 months is 30 April
+    assert row(cells, "2024-03") == [1, 1]  # 31 March + 1 month is 30 April
     assert row(cells, "2024-02") == []
 
 
@@ -200,11 +221,11 @@ def test_a_month_is_complete_only_when_late_rows_have_arrived(write_study):
     for at, ages in (
         (date(2024, 3, 10), 0),
         (date(2024, 3, 11), 1),
-        (date(2024, 4, 9), 1),
-        (date(2024, 4, 10), 2),
+        (date(2024, 4, 8), 1),
+        (date(2024, 4, 9), 2),
     ):
         cells, _ = retention_of(write_study, tables, "contractual", at, name=f"at{at:%m%d}")
-        assert len(cells) == ages  # 31 January + 40 days is 11 March, + 30 days is 10 April
+        assert len(cells) == ages  # 31 January + 40 days is 11 March; 29 February + 40 is 9 April
 
 
 def random_terms(seed: int, people: int = 60) -> pd.DataFrame:
@@ -231,7 +252,7 @@ def test_counting_by_changes_equals_counting_every_customer_at_every_age(write_s
     starts = known.groupby("customer_id").started_at.min()
     for cell in cells.itertuples():
         members = starts[starts.dt.to_period("M").dt.start_time == cell.cohort]
-        days = members + pd.Timedelta(days=30 * cell.age_months)
+        days = members + pd.DateOffset(months=cell.age_months)
         covered = [
             (
                 (known.customer_id == name)

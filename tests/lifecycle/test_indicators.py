@@ -254,9 +254,9 @@ def test_customers_of_before_observation_began_enter_late(write_study):
         "customers": people([name for name, *_ in new + old]),
         "contracts": frame("customer_id started_at ended_at", *new, *old),
     }
-    table = measure_at(write_study, tables, data_start="2024-01-01").set_index("indicator")
+    table = measure_at(write_study, tables, data_start="2024-01-02").set_index("indicator")
     # the curve: 15/20 from day 10 on; nobody is observed from day 181 (30 June) to day 365: no year
-    # is known
+    # is known; observed from 1 January on, that day included, the old ones would be on day 365
     assert table.note["retention_time"] == "nobody has been observed for 365 days"
     early = measure_at(write_study, tables).set_index("indicator")
     assert early.value["retention_time"] == pytest.approx(

@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from research.data import checks, contracts, engines, query_checks
+from research.data.cancelled_orders import settle_orders
 from research.data.readers import read_sql
 from research.data.terms import settle_terms
 from research.errors import StudyError
@@ -44,7 +45,7 @@ def load_tables(study: Study | str) -> contracts.Tables:
 def settle(study: Study, tables: contracts.Tables) -> contracts.Tables:
     """Return tables that passed every check in the form in which the other packages read them."""
     require_sensitive(study, tables)
-    return settle_terms(tables, study)
+    return settle_terms(settle_orders(tables, study), study)
 
 
 def require_sensitive(study: Study, tables: contracts.Tables) -> None:

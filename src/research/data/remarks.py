@@ -12,6 +12,7 @@ from research.data.contracts import Tables
 from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
 from research.data.late_ends import find_late_ends
+from research.data.month_days import find_month_days
 from research.data.remark import Remark
 from research.data.spellings import find_spellings
 from research.data.term_gaps import find_term_gaps
@@ -42,5 +43,5 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
     return [str(Remark(*row)) for row in table[COLUMNS].itertuples(index=False)]
 
 
-TERM_FINDERS = (find_term_gaps, find_late_ends)
+TERM_FINDERS = (find_term_gaps, find_late_ends, find_month_days)
 FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins, *TERM_FINDERS)

@@ -6,7 +6,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.evaluation.intervals import wilson_interval
 from research.lifecycle.coverage import compute_coverage
-from research.panel.periods import YEAR_DAYS
+from research.panel.periods import YEAR_DAYS, Span, name_spans
 from research.panel.spells import find_leavers
 from research.study import Study
 
@@ -40,7 +40,7 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
     if not {"ended_at", "end_reason"} <= recorded:
         return pd.DataFrame(columns=REASON_COLUMNS)
     first = compute_coverage(evidence, study).first_spells
-    per_window = _count_reasons(evidence, study, study.snapshots.every_days)
+    per_window = _count_reasons(evidence, study, name_spans(study)["window"])
     per_year = _count_reasons(evidence, study, YEAR_DAYS)
     last_year = per_year[per_year.snapshot == first.index.max()]
     table = pd.concat([per_window, last_year], ignore_index=True)
@@ -54,7 +54,7 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
     return table[REASON_COLUMNS]
 
 
-def _count_reasons(evidence: Tables, study: Study, days: int) -> pd.DataFrame:
+def _count_reasons(evidence: Tables, study: Study, days: Span) -> pd.DataFrame:
     """Return snapshot, window_days, reason, voluntary and leavers.
 
     The most frequent reasons of each snapshot by name, the others as one.
@@ -77,7 +77,7 @@ def _count_reasons(evidence: Tables, study: Study, days: int) -> pd.DataFrame:
     table["voluntary"] = [
         VOLUNTARY[yes > 0, no > 0] for yes, no in zip(table.yes, table.no, strict=True)
     ]
-    return table.assign(window_days=days)
+    return table.assign(window_days=int(days))
 
 
 def select_last_year(reasons: pd.DataFrame) -> pd.DataFrame:

@@ -1,9 +1,11 @@
 """Cohorts: of those who joined in one month, how many are retained after 1, 2, 3 … months.
 
 A cohort is a calendar month of joining: the month in which a customer's first spell started. A
-month of age is 30 days from the customer's own start. There is a cell only where the whole cohort
-was observed for it by the end of the snapshot; any other is absent, never 0. Where rows reach the
-company late (``known_at``), the latest days are incomplete, so observation ends that much earlier.
+month of age is a month of the calendar from the customer's own start where contracts renew by it
+(the same day of the next month, or its last day), and 30 days for purchases. There is a cell only
+where the whole cohort was observed for it by the end of the snapshot; any other is absent, never 0.
+Where rows reach the company late (``known_at``), the latest days are incomplete, so observation
+ends that much earlier.
 """
 
 from datetime import date, datetime, timedelta
@@ -41,12 +43,13 @@ def compute_retention(
 ) -> pd.DataFrame:
     """Return the retention of every cohort at every age that the whole cohort was observed for.
 
-    Contractual: retained at age m is under cover on the day ``start + 30 m``; who left and came
-    back counts. Non-contractual: retained is a purchase on one of the days ``[start + 30 m, start +
-    30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its month plus ``30 m`` (the
-    last day of the window) to lie on or before the snapshot, less the days of
-    ``find_recording_delay`` and the days of grace, within which nobody has left for certain; so the
-    month of the snapshot, unless complete, has no cell. Customers who joined before observation
+    Contractual: retained at age m is under cover on the day m months after the start, as contracts
+    renew: who leaves at the end of the first month is gone at age 1, whatever the month's length;
+    who left and came back counts. Non-contractual: retained is a purchase on one of the days
+    ``[start + 30 m, start + 30 (m + 1))``. At age 0 everybody is. A cell needs the last day of its
+    month plus m months (the last day of the window) to lie on or before the snapshot, less the days
+    of ``find_recording_delay`` and the days of grace, within which nobody has left for certain; so
+    the month of the snapshot, unless complete, has no cell. Customers who joined before observation
     began are left out, see ``count_exclusions``.
 
     Parameters
@@ -74,7 +77,8 @@ def compute_retention(
         days=find_recording_delay(evidence, study, snapshot) + find_grace(study)
     )
     keys = ["cohort", "age_months"]
-    cells = _list_observed(sizes, until, 0 if study.kind == "contractual" else MONTH_OF_30_DAYS - 1)
+    observed = _list_renewed if study.kind == "contractual" else _list_observed
+    cells = observed(sizes, until)
     cells = cells.merge(count, on=keys, how="left").sort_values(keys, ignore_index=True)
     retained = cells.retained.fillna(0).astype("int64")
     if study.kind == "contractual":  # counted as changes from age to age
@@ -205,9 +209,9 @@ def _count_covered(
 ) -> pd.DataFrame:
     """Return how many more (or fewer) have a contract at each age than at the age before.
 
-    A spell ``[started, ended)`` covers the ages from ``ceil((started - start) / 30)`` to before
-    ``ceil((ended - start) / 30)``: one more at the first, one fewer at the second. So nothing grows
-    with the number of months.
+    A spell ``[started, ended)`` covers the ages from the first month that is full on or after
+    ``started`` to before that on or after ``ended``: one more at the first, one fewer at the
+    second. So nothing grows with the number of months.
     """
     spells = _at(find_spells(evidence, study), snapshot)
     both = joined.join(spells.select("customer_id", "started", "ended"), "customer_id")
@@ -228,7 +232,10 @@ def _count_covered(
 
 
 def _round_up(day: ir.Value, start: ir.Value) -> ir.Value:
-    return (day.delta(start, unit="day") + MONTH_OF_30_DAYS - 1) // MONTH_OF_30_DAYS
+    """Return the months from a start to a day, a month begun counted as a whole one."""
+    months = (day.year() - start.year()) * 12 + day.month() - start.month()
+    full = start + months.cast("int64").as_interval("M")
+    return (months + (full < day).ifelse(1, 0)).cast("int64")
 
 
 def _count_buyers(bought: ir.Table, joined: ir.Table) -> pd.DataFrame:
@@ -243,11 +250,24 @@ def _count_buyers(bought: ir.Table, joined: ir.Table) -> pd.DataFrame:
     )
 
 
-def _list_observed(sizes: pd.DataFrame, until: date, window_days: int) -> pd.DataFrame:
-    """Return every cohort with every age that its last possible joiner was fully observed for."""
+def _list_renewed(sizes: pd.DataFrame, until: date) -> pd.DataFrame:
+    """Return every cohort with every age in months that its last possible joiner has reached."""
+    joined, last = pd.to_datetime(sizes.cohort) + pd.offsets.MonthEnd(1), pd.Timestamp(until)
+    months = (last.year - joined.dt.year) * 12 + last.month - joined.dt.month
+    full = np.minimum(joined.dt.day, last.days_in_month) <= last.day
+    return _repeat_cohorts(sizes, months + full)
+
+
+def _list_observed(sizes: pd.DataFrame, until: date) -> pd.DataFrame:
+    """Return every cohort with every age whose days its last possible joiner was observed for."""
     last_joiner = pd.to_datetime(sizes.cohort) + pd.offsets.MonthEnd(1)
-    observed = (pd.Timestamp(until) - last_joiner).dt.days - window_days
-    ages = np.maximum(observed // MONTH_OF_30_DAYS + 1, 0)
+    observed = (pd.Timestamp(until) - last_joiner).dt.days
+    return _repeat_cohorts(sizes, (observed + 1) // MONTH_OF_30_DAYS)
+
+
+def _repeat_cohorts(sizes: pd.DataFrame, ages: pd.Series) -> pd.DataFrame:
+    """Return each cohort once per age: so many, from 0."""
+    ages = np.maximum(ages, 0)
     cells = sizes.loc[sizes.index.repeat(ages)]
     return cells.assign(age_months=cells.groupby("cohort").cumcount().astype("int64"))
 

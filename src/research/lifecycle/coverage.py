@@ -10,7 +10,7 @@ import pandas as pd
 from research.data.contracts import CONTRACTS, Tables
 from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.indicator_terms import is_csat, is_nps
-from research.panel.periods import name_spans
+from research.panel.periods import Span, find_opening, name_spans
 from research.panel.spells import is_purchase
 from research.study import Study
 
@@ -93,6 +93,11 @@ def _list_sources(evidence: Tables, study: Study) -> dict[str, ir.Table]:
     return sources | ({"referrals": evidence["referrals"]} if "referrals" in evidence else {})
 
 
+def open_windows(snapshots: pd.DatetimeIndex, span: Span) -> pd.DatetimeIndex:
+    """Return the day a span before each snapshot."""
+    return pd.DatetimeIndex([find_opening(day.date(), span) for day in snapshots])
+
+
 def explain_unobserved(name: str, coverage: pd.DataFrame, study: Study) -> pd.Series:
     """Return why an indicator can't be known at each snapshot; empty where it can."""
     spans, reasons = name_spans(study), pd.Series("", index=coverage.index)
@@ -102,16 +107,17 @@ def explain_unobserved(name: str, coverage: pd.DataFrame, study: Study) -> pd.Se
     return reasons
 
 
-def _explain_source(source: str, days: int, coverage: pd.DataFrame, study: Study) -> np.ndarray:
+def _explain_source(source: str, days: Span, coverage: pd.DataFrame, study: Study) -> np.ndarray:
     """Return why a source is not observed over the days before each snapshot; empty where it is."""
     rows, first, snapshots = SOURCE_NAMES[source], coverage[f"first_{source}"], coverage.index
     since = first.dt.strftime("%Y-%m-%d").fillna("")
-    short = f"needs {rows} observed for {days} days; they are since " + since
-    late = first > snapshots - pd.Timedelta(days=days)
+    span = f"{days} days" if isinstance(days, int) else str(days)
+    short = f"needs {rows} observed for {span}; they are since " + since
+    late = first > open_windows(snapshots, days)
     stale, stopped = pd.Series(False, index=snapshots), ""
     if source in CAN_BE_STALE:
         last = coverage[f"last_{source}"]
-        stale = last < snapshots - pd.Timedelta(days=study.snapshots.every_days)
+        stale = last < open_windows(snapshots, name_spans(study)["window"])
         stopped = f"stale: no {rows} recorded since " + last.dt.strftime("%Y-%m-%d").fillna("")
     never = f"no {rows} recorded by then"
     return np.select([first.isna(), late, stale], [never, short, stopped], "")

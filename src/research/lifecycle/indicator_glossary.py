@@ -42,7 +42,10 @@ INTERVALS = {
 def fill_in(study: Study, template: Template) -> str:
     """Return the text of a template for the kind of a study, its days and currency filled in."""
     text = template if isinstance(template, str) else template[study.kind]
-    return text.format(**name_spans(study), currency=study.economics.currency)
+    spans = name_spans(study)
+    if not isinstance(spans["window"], int):  # a month has its unit with it
+        text = text.replace("{window} days", "{window}")
+    return text.format(**spans, currency=study.economics.currency)
 
 
 def is_charted(name: str, study: Study) -> bool:

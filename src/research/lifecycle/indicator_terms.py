@@ -10,7 +10,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.terms import end_day
-from research.panel.periods import RESOLVED_DAYS, YEAR_DAYS, name_spans
+from research.panel.periods import RESOLVED_DAYS, YEAR_DAYS, Span, name_spans
 from research.panel.segments import find_segments
 from research.panel.spells import (
     as_number,
@@ -53,7 +53,7 @@ def find_customer_status(evidence: Tables, study: Study) -> ir.Table:
     return status.select(*KEYS, *days, left=status.at_start & status.ends.fill_null(False))
 
 
-def _makes_customer(source: ir.Table, study: Study, back: int) -> ir.BooleanValue:
+def _makes_customer(source: ir.Table, study: Study, back: Span) -> ir.BooleanValue:
     """Return which rows make a customer ``back`` days before T, and were known on that day.
 
     A term of a contract that runs, or a purchase in the ``inactive_days`` before.
@@ -67,7 +67,7 @@ def _makes_customer(source: ir.Table, study: Study, back: int) -> ir.BooleanValu
         current = is_purchase(source) & (bought <= day) & recently
     if "known_at" not in source.columns:
         return current
-    return current & (source.known_at < days_before(source, back - 1))
+    return current & (source.known_at < day + ibis.interval(days=1))
 
 
 def sum_fees(contracts: ir.Table, study: Study) -> ir.Table:

@@ -14,12 +14,12 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_data_start
 from research.errors import StudyError
 from research.evaluation.intervals import SUMS, estimate_ratio, sum_moments, t_quantile
-from research.lifecycle.coverage import compute_coverage, explain_unobserved
+from research.lifecycle.coverage import compute_coverage, explain_unobserved, open_windows
 from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.indicator_glossary import fill_in, is_charted, list_missing, require_targets
 from research.lifecycle.indicator_terms import build_terms
 from research.panel.evidence import evidence_as_of
-from research.panel.periods import YEAR_DAYS
+from research.panel.periods import YEAR_DAYS, Span, find_opening, list_days_back, name_spans
 from research.panel.segments import list_segment_columns
 from research.study import Study
 from research.survival.kaplan_meier import (
@@ -53,20 +53,23 @@ def list_snapshots(tables: Tables, study: Study, periods: int) -> list[date]:
         If the last snapshot lies after the data end, or no window lies within the data.
     """
     _require_dated(study)
-    step = timedelta(days=study.snapshots.every_days)
+    window = name_spans(study)["window"]
     last = study.lifecycle.last or study.snapshots.last
     first = study.data_start or find_data_start(tables, study)
-    snapshots = [
-        last - step * back for back in reversed(range(periods)) if last - step * (back + 1) >= first
-    ]
+    days = list_days_back(study, last, periods)
+    snapshots = [day for day in days if find_opening(day, window) >= first]
     _require_observed(tables, study, [last])
     if not snapshots:
         raise StudyError(
-            f"study {study.name}: expected a window of {step.days} days within the data, which"
-            f" begin {first}, got the last day {last}; use lifecycle.last on or after"
-            f" {first + step}, and at least 1 period"
+            f"study {study.name}: expected a window of {_name_window(window)} within the data,"
+            f" which begin {first}, got the last day {last}; use lifecycle.last on or after"
+            f" {first + timedelta(days=int(window))}, and at least 1 period"
         )
     return snapshots
+
+
+def _name_window(window: Span) -> str:
+    return f"{window} days" if isinstance(window, int) else str(window)
 
 
 def _require_dated(study: Study) -> None:
@@ -195,7 +198,7 @@ def _open_year(coverage: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     A year before the start of the window, but not before observation began.
     """
-    start = coverage.index - pd.Timedelta(days=study.snapshots.every_days)
+    start = open_windows(coverage.index, name_spans(study)["window"])
     year = start - pd.Timedelta(days=YEAR_DAYS)
     first = (
         pd.DatetimeIndex(coverage["first_spend"]) - pd.Timedelta(days=1)

@@ -107,7 +107,7 @@ def plot_cohorts(cohorts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     table.index = table.index.strftime("%b %Y")
     ax = get_axes(ax, (10, 0.9 + 0.27 * len(table)))
     _draw_heat_map(ax, table, top=max(cells.share.max(), 1e-9))
-    ax.set(xlabel="age in months of 30 days", ylabel="joined in")
+    ax.set(xlabel="age in months", ylabel="joined in")
     return ax
 
 
@@ -129,7 +129,7 @@ def plot_cohort_curves(cohorts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="age in months of 30 days", ylabel="retained", ylim=(0, None))
+    ax.set(xlabel="age in months", ylabel="retained", ylim=(0, None))
     ends = sorted({0, len(names) - 1})
     ax.legend([ax.lines[i] for i in ends], [names[i] for i in ends], title="joined in")
     return ax

@@ -12,7 +12,7 @@ from research.lifecycle.indicator_glossary import (
     require_targets,
 )
 from research.lifecycle.indicators import FIGURES
-from research.panel.periods import YEAR_DAYS
+from research.panel.periods import YEAR_DAYS, find_opening, name_spans
 from research.study import Study
 
 MEASURED, NOT_MEASURED = "measured", "not measured"  # status
@@ -109,12 +109,13 @@ def summarise_indicators(indicators: pd.DataFrame, study: Study) -> pd.DataFrame
     from the intervals of its parts.
     """
     last, step = indicators.snapshot.max(), pd.Timedelta(days=study.snapshots.every_days)
+    before = find_opening(last.date(), name_spans(study)["window"]) if pd.notna(last) else last
     year_ago, rows = last - pd.Timedelta(days=YEAR_DAYS), []
     for _, part in indicators.groupby("indicator", sort=False):
         by_snapshot = part.set_index("snapshot")
         at_last = part[part.snapshot == last]
         now = (at_last if len(at_last) else part).iloc[0]
-        step_change = _compute_change(now, by_snapshot, last - step, pd.Timedelta(0))
+        step_change = _compute_change(now, by_snapshot, pd.Timestamp(before), pd.Timedelta(0))
         year_change = _compute_change(now, by_snapshot, year_ago, step / 2)
         changes = zip([*CHANGES, *YEAR_CHANGES], [*step_change, *year_change], strict=True)
         rows.append(now.to_dict() | dict(changes))

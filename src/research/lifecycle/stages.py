@@ -47,10 +47,10 @@ def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
 
     Who joined in between comes from ``NEW``.
     """
-    earlier = stages.select(
-        snapshot=stages.snapshot + ibis.interval(days=every_days),
-        customer_id="customer_id",
-        origin="stage",
+    days = stages.select("snapshot").distinct()
+    days = days.mutate(following=days.snapshot.lead().over(ibis.window(order_by="snapshot")))
+    earlier = stages.join(days, "snapshot").select(
+        "customer_id", snapshot="following", origin="stage"
     )
     first = stages.agg(first=stages.snapshot.min())
     pairs = join(stages, earlier).cross_join(first)

@@ -13,6 +13,7 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.data.terms import find_grace, join_terms
 from research.panel.evidence import Evidence, as_timestamp
+from research.panel.periods import shift_months
 from research.panel.spells import days_before, is_purchase
 from research.panel.windows import KEYS
 from research.study import Study
@@ -102,6 +103,12 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
     return column + ibis.interval(days=days)
 
 
+def _close_window(opens: ir.Value, study: Study) -> ir.Value:
+    """Return the last day of a window by the day after which it opens."""
+    months = study.churn.horizon_months
+    return shift_months(opens, months) if months else _add_days(opens, study.churn.horizon_days)
+
+
 def _label_ends(
     contracts: ir.Table, population: ir.Table, study: Study, data_end: date, followed_until: date
 ) -> ir.Table:
@@ -124,7 +131,7 @@ def _label_ends(
         left=spells.ended - ibis.interval(days=grace.days),
     )
     opens = _add_days(at.snapshot, study.churn.lead_days)
-    closes = _add_days(opens, study.churn.horizon_days)
+    closes = _close_window(opens, study)
     followed_until -= grace
     observed = _censor_after(at.left, followed_until)
     duration = observed.fill_null(as_timestamp(followed_until)).delta(at.snapshot, unit="day")
@@ -173,7 +180,7 @@ def _label_lapses(
     )
     at = population.left_join(back, KEYS).select(population, "back")
     opens = _add_days(at.snapshot, study.churn.lead_days)
-    in_window = (at.back <= _add_days(opens, study.churn.horizon_days)).fill_null(False)
+    in_window = (at.back <= _close_window(opens, study)).fill_null(False)
     durations = _lapse_durations(population, after, study, data_end, followed_until)
     labels = at.select(
         *KEYS,

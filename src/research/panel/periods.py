@@ -1,6 +1,11 @@
 """Spans of days that several modules share, and their names in a study's definitions."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
 
 from research.study import Study
 from research.study_schema import Churn
@@ -12,9 +17,69 @@ MEAN_MONTH_DAYS = MEAN_YEAR_DAYS / 12  # the mean calendar month, for fees of a 
 RESOLVED_DAYS = 3  # a contact is resolved in time within so many days
 
 
+@dataclass(frozen=True)
+class Month:
+    """A month of the calendar back from a snapshot, and ``more`` days: a span like one of days."""
+
+    more: int = 0
+
+    def __str__(self) -> str:
+        return f"1 month and {self.more} days" if self.more else "1 month"
+
+    def __int__(self) -> int:
+        return MONTH_OF_30_DAYS + self.more
+
+
+Span = int | Month
+
+
+def add_months(day: date, months: int) -> date:
+    """Return the day so many months of the calendar later, or earlier where negative.
+
+    The end of a month stays one; a day that the month lacks becomes its last.
+    """
+    following = pd.Timestamp(day) + pd.Timedelta(days=1)
+    if following.day == 1:
+        return (following + pd.DateOffset(months=months) - pd.Timedelta(days=1)).date()
+    return (pd.Timestamp(day) + pd.DateOffset(months=months)).date()
+
+
+def shift_months(day: ir.TimestampValue, months: int) -> ir.TimestampValue:
+    """Return what ``add_months`` does of a column."""
+    step, one = ibis.interval(months=abs(months)), ibis.interval(days=1)
+    following = day + one
+    moved, ends = ((base + step if months >= 0 else base - step) for base in (day, following))
+    return (following.day() == 1).ifelse(ends - one, moved)
+
+
+def subtract_span(day: ir.TimestampValue, span: Span) -> ir.TimestampValue:
+    """Return the day a span before a day."""
+    if isinstance(span, Month):
+        return shift_months(day, -1) - ibis.interval(days=span.more)
+    return day - ibis.interval(days=span)
+
+
+def find_opening(day: date, span: Span) -> date:
+    """Return the day a span before a day, after which a window of the span opens."""
+    if isinstance(span, Month):
+        return add_months(day, -1) - timedelta(days=span.more)
+    return day - timedelta(days=span)
+
+
+def list_days_back(study: Study, last: date, number: int) -> list[date]:
+    """Return so many snapshots up to the last, as far apart as the study says, oldest first."""
+    plan, numbers = study.snapshots, reversed(range(number))
+    if plan.every:
+        return [add_months(last, -back) for back in numbers]
+    return [last - timedelta(days=plan.every_days) * back for back in numbers]
+
+
 def close_window(churn: Churn, snapshot: date) -> date:
     """Return the last day of the label window after a snapshot."""
-    return snapshot + timedelta(days=churn.lead_days + churn.horizon_days)
+    opens = snapshot + timedelta(days=churn.lead_days)
+    if churn.horizon_months:
+        return add_months(opens, churn.horizon_months)
+    return opens + timedelta(days=churn.horizon_days)
 
 
 def complete_labels(churn: Churn, snapshot: date) -> date:
@@ -28,16 +93,23 @@ def complete_labels(churn: Churn, snapshot: date) -> date:
 
 def find_latest_snapshot(churn: Churn, day: date) -> date:
     """Return the latest snapshot whose labels are certain by the end of a day."""
-    return day - timedelta(days=churn.lead_days + churn.horizon_days + churn.grace_days)
+    if not churn.horizon_months:
+        return day - timedelta(days=churn.lead_days + churn.horizon_days + churn.grace_days)
+    shortest = 28 * churn.horizon_months + churn.lead_days + churn.grace_days
+    latest = day - timedelta(days=shortest)
+    while complete_labels(churn, latest) > day:
+        latest -= timedelta(days=1)
+    return latest
 
 
-def name_spans(study: Study) -> dict[str, int]:
-    """Return the spans of days by the names that definitions of indicators use."""
-    window, retention = study.snapshots.every_days, study.lifecycle.retention_days
+def name_spans(study: Study) -> dict[str, Span]:
+    """Return the spans by the names that definitions of indicators use."""
+    plan, retention = study.snapshots, study.lifecycle.retention_days
+    window = Month() if plan.every else plan.every_days
     revenue = window if study.kind == "contractual" else 2 * retention
     named = {
         "window": window,
-        "window3": window + RESOLVED_DAYS,
+        "window3": Month(RESOLVED_DAYS) if plan.every else plan.every_days + RESOLVED_DAYS,
         "retention": retention,
         "retention2": 2 * retention,
         "revenue": revenue,

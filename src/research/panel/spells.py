@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from research.data.contracts import Tables
 from research.data.terms import end_day, group_spells, join_terms
+from research.panel.periods import Span, subtract_span
 from research.panel.windows import KEYS
 from research.study import Study
 
@@ -37,9 +38,9 @@ def net_amount(orders: ir.Table) -> ir.NumericValue:
     return orders.returned.fill_null(False).ifelse(-orders.amount.abs(), orders.amount)
 
 
-def days_before(table: ir.Table, days: int) -> ir.TimestampValue:
-    """Return the day so many days before the snapshot of each row."""
-    return table.snapshot - ibis.interval(days=days)
+def days_before(table: ir.Table, days: Span) -> ir.TimestampValue:
+    """Return the day so many days, or a month, before the snapshot of each row."""
+    return subtract_span(table.snapshot, days)
 
 
 def runs_on(started: ir.Value, ended: ir.Value, day: ir.Value) -> ir.BooleanValue:
@@ -98,7 +99,7 @@ def find_spells(evidence: dict[str, ir.Table], study: Study) -> ir.Table:
     return join_purchases(evidence["orders"], study.churn.inactive_days)
 
 
-def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Table:
+def find_ends(evidence: dict[str, ir.Table], study: Study, days: Span) -> ir.Table:
     """Return the ends of spells in the last days before each snapshot.
 
     As ``find_spells`` knows them, but without computing all spells.
@@ -117,7 +118,7 @@ def find_ends(evidence: dict[str, ir.Table], study: Study, days: int) -> ir.Tabl
     return _end_purchases(evidence["orders"], study.churn.inactive_days, days)
 
 
-def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
+def _end_cover(contracts: ir.Table, days: Span) -> ir.Table:
     """Cover ends on the day on which a term ends and no other runs."""
     terms = contracts.select(
         *KEYS, started=contracts.started_at.truncate("D"), until=end_day(contracts)
@@ -134,13 +135,14 @@ def _end_cover(contracts: ir.Table, days: int) -> ir.Table:
     return ends.anti_join(covered.select(*KEYS, "ended"), [*KEYS, "ended"])
 
 
-def _end_purchases(orders: ir.Table, inactive_days: int, days: int) -> ir.Table:
+def _end_purchases(orders: ir.Table, inactive_days: int, days: Span) -> ir.Table:
     """A spell ends with the inactivity after a purchase.
 
     Purchases too old for theirs to end in the last days don't matter.
     """
     bought = _find_purchase_days(orders)
-    bought = bought.filter(bought.day > days_before(bought, days + inactive_days)).distinct()
+    opens = days_before(bought, days) - ibis.interval(days=inactive_days)
+    bought = bought.filter(bought.day > opens).distinct()
     following = bought.day.lead().over(ibis.window(group_by=KEYS, order_by="day"))
     inactive = following.isnull() | (following.delta(bought.day, unit="day") > inactive_days)
     last = bought.mutate(inactive=inactive).filter(lambda t: t.inactive)
@@ -153,7 +155,7 @@ def as_number(flag: ir.BooleanValue) -> ir.IntegerValue:
     return flag.fill_null(False).ifelse(1, 0).cast("int64")
 
 
-def find_leavers(evidence: Tables, study: Study, days: int) -> ir.Table:
+def find_leavers(evidence: Tables, study: Study, days: Span) -> ir.Table:
     """Return the spells of cover that ended in ``(T − days, T]``, with the reason recorded on the
     term with which cover ended.
 

@@ -4,7 +4,7 @@ of many snapshots at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -14,7 +14,13 @@ from research.data.coverage import find_data_end, find_observed_start
 from research.errors import StudyError
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.labels import find_population, label_churn
-from research.panel.periods import close_window, complete_labels, find_latest_snapshot
+from research.panel.periods import (
+    add_months,
+    close_window,
+    complete_labels,
+    find_latest_snapshot,
+    list_days_back,
+)
 from research.study import Study
 from research.study_schema import Churn
 
@@ -35,10 +41,14 @@ def plan_split(study: Study) -> Split:
     evidence of the first test row.
     """
     plan, churn = study.snapshots, study.churn
-    step = timedelta(days=plan.every_days)
-    test = [plan.last - step * back for back in reversed(range(plan.test))]
+    test = list_days_back(study, plan.last, plan.test)
     latest = find_latest_snapshot(churn, test[0])
-    return Split(tuple(latest - step * back for back in reversed(range(plan.train))), tuple(test))
+    if plan.every:  # on the days of the month on which the test snapshots lie
+        back = 0
+        while add_months(test[0], -back) > latest:
+            back += 1
+        latest = add_months(test[0], -back)
+    return Split(tuple(list_days_back(study, latest, plan.train)), tuple(test))
 
 
 def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> None:
