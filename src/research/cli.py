@@ -307,7 +307,7 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Seri
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch.touch()  # where it can't be written, the system's own reason is reported
         churned, columns = _write(scratch, tables, study, out.suffix.lower())
-        _require_customers(churned, study)
+        _require_customers(churned, tables, study)
         os.replace(scratch, out)
     except (OSError, duckdb.IOException) as error:
         system = isinstance(error, OSError)
@@ -321,11 +321,14 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Seri
     return churned, columns
 
 
-def _require_customers(churned: pd.Series, study: Study) -> None:
-    if churned.empty:
+def _require_customers(churned: pd.Series, tables: contracts.Tables, study: Study) -> None:
+    if churned.empty and study.snapshots:
+        from research.panel.label_remarks import explain_empty  # loads the model libraries
+
+        day = study.snapshots.last
         raise StudyError(
-            f"{study.name}: expected customers who can churn after {study.snapshots.last}, got"
-            " none; choose another --at"
+            f"{study.name}: expected customers who can churn after {day}, got none;"
+            f" {explain_empty(tables, study, day)}; mend it, or choose another --at"
         )
 
 
