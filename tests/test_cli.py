@@ -393,7 +393,11 @@ def test_a_snapshot_of_nobody_is_a_fault_and_not_a_file(run, write_study):
     assert run("snapshot", "tiny") == (
         1,
         "",
-        ["tiny: expected customers who can churn after 2024-06-30, got none; choose another --at"],
+        [
+            "tiny: expected customers who can churn after 2024-06-30, got none; likely cause: 2 of"
+            " 2 contracts have ended by then (ended_at in contracts.sql, empty while they run);"
+            " mend it, or choose another --at"
+        ],
     )
     assert [*study.raw.glob("snapshot-*")] == []
 

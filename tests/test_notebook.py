@@ -120,7 +120,7 @@ def test_a_warning_in_a_notebook_names_no_path_of_the_machine(write_study, monke
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
     random_company(write_study, 0)
     rs.open("tiny")
-    shown = warnings.formatwarning("odd values", RuntimeWarning, "/home/me/x.py", 7, "x = 1")
+    shown = warnings.formatwarning("odd values", RuntimeWarning, "some/folder/x.py", 7, "x = 1")
     assert shown == "RuntimeWarning: odd values\n"
 
 

@@ -318,7 +318,7 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Data
 
     def write(scratch: Path) -> None:
         written.append(_write(scratch, tables, study, out.suffix.lower()))
-        _require_customers(written[0][0], study)
+        _require_customers(written[0][0], tables, study)
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -333,11 +333,14 @@ def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.Data
     return written[0]
 
 
-def _require_customers(frame: pd.DataFrame, study: Study) -> None:
-    if frame.empty:
+def _require_customers(frame: pd.DataFrame, tables: contracts.Tables, study: Study) -> None:
+    if frame.empty and study.snapshots:
+        from research.panel.label_remarks import explain_empty  # loads the model libraries
+
+        day = study.snapshots.last
         raise StudyError(
-            f"{study.name}: expected customers who can churn after {study.snapshots.last}, got"
-            " none; choose another --at"
+            f"{study.name}: expected customers who can churn after {day}, got none;"
+            f" {explain_empty(tables, study, day)}; mend it, or choose another --at"
         )
 
 

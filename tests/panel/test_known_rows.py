@@ -33,7 +33,7 @@ def test_a_known_at_of_the_load_is_told_with_its_day(write_study):
     assert len(told) == 1
     assert told[0].startswith(
         "table contracts, known_at: 2 of 3 rows dated by the last snapshot 2024-06-30 became known"
-        " after it, the first on 2024-07-01"
+        " after it, 1 of them on 2024-07-01, so hardly any snapshot knows them"
     )
     assert "the day of the load" in told[0]
 
@@ -45,3 +45,10 @@ def test_some_rows_that_came_late_are_as_they_should_be(write_study, late):
 
 def test_one_row_of_ten_without_known_at_is_no_remark(write_study):
     assert find(write_study, [None] + ["2024-01-03"] * 9) == []
+
+
+def test_rows_that_become_known_one_by_one_are_no_load(write_study):
+    # as a subscription that is known with its second payment
+    late = [str(day.date()) for day in pd.date_range("2024-07-01", periods=7)]
+    assert find(write_study, late + ["2024-01-03"] * 3) == []
+    assert "7 of 7 rows" in find(write_study, late)[0]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -12,6 +13,8 @@ from research.study import Study
 
 MOST_EMPTY = 0.1  # share of rows without known_at that a table may have without a remark
 MOST_LATE = 0.5  # share of the rows dated by the last snapshot that may become known after it
+ONE_LOAD = 0.2  # ... and share of these that may do so on one day: more, and it is that of a load
+NEARLY_ALL = 0.95  # share of the rows of which the day doesn't matter
 
 
 def find_hidden_rows(tables: Tables, study: Study, train: pd.DataFrame) -> Iterator[Remark]:
@@ -40,12 +43,16 @@ def _find_late(table: ir.Table, name: str, last: date) -> Iterator[Remark]:
     after = datetime(last.year, last.month, last.day) + timedelta(days=1)
     past = table.filter(table[CONTRACTS[name].dated] < after, table.known_at.notnull())
     rows, late = _count(past, past.known_at >= after)
-    if late > MOST_LATE * rows:
-        first = past.filter(past.known_at >= after).known_at.min().execute().date()
+    if late <= MOST_LATE * rows:
+        return
+    days = past.filter(past.known_at >= after).mutate(day=past.known_at.truncate("D"))
+    days = days.group_by("day").agg(rows=days.count())
+    top = days.order_by([ibis.desc("rows"), "day"]).limit(1).execute().iloc[0]
+    if late > NEARLY_ALL * rows or top.rows > ONE_LOAD * late:
         yield Remark(
             f"table {name}, known_at",
             f"{late:,} of {rows:,} rows dated by the last snapshot {last} became known after it,"
-            f" the first on {first}, so hardly any snapshot knows them",
+            f" {top.rows:,} of them on {top.day.date()}, so hardly any snapshot knows them",
             "if it is the day of the load into your warehouse, select the day on which a row first"
             f" reached the company, or leave known_at out of {name}.sql",
         )

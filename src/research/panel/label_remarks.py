@@ -108,12 +108,17 @@ def find_impossible(tables: Tables, study: Study, counts: pd.DataFrame) -> Itera
 
 def _remark_empty(tables: Tables, study: Study, part: str, empty: pd.DataFrame) -> Remark:
     days = _list_days(empty.snapshot)
-    causes = [*_describe_losses(tables, study, empty.snapshot.max().date())]
     return Remark(
         "population",
         f"nobody can churn after the {part} snapshots {days}",
-        _list_causes(causes or ["the snapshots lie outside the data (snapshots in study.yml)"]),
+        explain_empty(tables, study, empty.snapshot.max().date()),
     )
+
+
+def explain_empty(tables: Tables, study: Study, day: date) -> str:
+    """Return why nobody is in the population of a day: the likely causes in order."""
+    causes = [*_describe_losses(tables, study, day)]
+    return _list_causes(causes or ["the snapshots lie outside the data (snapshots in study.yml)"])
 
 
 def _describe_losses(tables: Tables, study: Study, day: date) -> Iterator[str]:

@@ -45,3 +45,10 @@ def test_no_cross_validated_area_is_larger_than_that_of_the_rows_themselves():
     part, codes = rng.integers(0, 2 * cells.FOLDS, 400), rng.integers(0, 30, 400)
     counts = cells.count_cells(part, codes, 30)[None]
     assert cells.measure_areas(counts)[0] <= cells.bound_areas(counts)[0]
+
+
+def test_the_standard_error_of_an_area_is_the_published_one():
+    # Hanley & McNeil 1982: A = .893, 51 abnormal and 58 normal images; by hand Q1 = .80668, Q2 =
+    # .84246,
+    # SE = sqrt((.09555 + 50 * .00923 + 57 * .04501) / 2958) = .0325
+    assert cells.estimate_error(np.array(0.893), 51, 58) == pytest.approx(0.0325, abs=5e-4)

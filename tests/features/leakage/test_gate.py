@@ -12,7 +12,7 @@ from research.data import fetch, load
 from research.errors import StudyError
 from research.evaluation import bootstrap
 from research.features import build
-from research.features.leakage import as_of_export, post_outcome
+from research.features.leakage import as_of_export, gate, post_outcome
 from research.features.leakage.gate import allowed_features, check_leakage, check_panel
 from research.panel.splits import plan_split
 from research.risk import predict
@@ -215,7 +215,19 @@ def company(write_study):
     return load.load_tables(study), study, train.assign(snapshot=pd.Timestamp("2024-04-30"))
 
 
-def test_a_panel_is_checked_against_everybody_known_at_the_first_judged_day(company):
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leave out the check of what was written until the export, which sees the same leak."""
+    monkeypatch.setattr(gate, "load_lives", lambda tables, study: None)
+
+
+def test_a_status_written_at_leaving_shows_at_the_data_end_before_anybody_has_left(company):
+    found = check_panel(*company, first_judged_day=date(2024, 5, 19)).findings
+    assert [*found.column] == ["status"]
+    assert found.reason[0].startswith("as of the export")
+
+
+def test_a_panel_is_checked_against_everybody_known_at_the_first_judged_day(company, no_export):
     after = check_panel(*company, first_judged_day=date(2024, 5, 20))
     assert after.columns == ["status"]
     assert after.findings.reason[0].startswith("after the event")
@@ -224,7 +236,7 @@ def test_a_panel_is_checked_against_everybody_known_at_the_first_judged_day(comp
     assert (before.excluded, before.allowed) == ([], ["status"])
 
 
-def test_the_first_judged_day_is_the_first_test_snapshot_of_the_studys_split(company):
+def test_the_first_judged_day_is_the_first_test_snapshot_of_the_studys_split(company, no_export):
     tables, study, train = company
     for last, excluded in ((date(2024, 5, 20), ["status"]), (date(2024, 5, 19), [])):
         snapshots = study.snapshots.model_copy(update={"last": last, "test": 1})

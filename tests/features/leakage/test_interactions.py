@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from research.features.leakage import cells
 from research.features.leakage.interactions import find_combinations
 
 STRONG = 1.466  # distance of two normal columns whose AUC is .85: sqrt(2) * ndtri(.85)
@@ -162,10 +161,3 @@ def test_too_few_customers_of_a_class_say_nothing():
         )
         == []
     )
-
-
-def test_the_standard_error_of_an_area_is_the_published_one():
-    # Hanley & McNeil 1982: A = .893, 51 abnormal and 58 normal images; by hand Q1 = .80668, Q2 =
-    # .84246,
-    # SE = sqrt((.09555 + 50 * .00923 + 57 * .04501) / 2958) = .0325
-    assert cells.estimate_error(np.array(0.893), 51, 58) == pytest.approx(0.0325, abs=5e-4)
