@@ -204,8 +204,8 @@ def test_a_requirement_without_words_of_ours_keeps_those_of_the_validator():
         (("sources", "raw_x", "fil"), "; did you mean 'file'?"),
         (("engine", "memory"), "; did you mean 'memory_gb'?"),
         (("simulate", "month"), "; did you mean 'months'?"),
-        (("churn", "horizon"), "; did you mean 'horizon_days'?"),
-        (("snapshots", "every"), "; did you mean 'every_days'?"),
+        (("churn", "horizon_day"), "; did you mean 'horizon_days'?"),
+        (("snapshots", "every_day"), "; did you mean 'every_days'?"),
         (("features", "window"), "; did you mean 'windows'?"),
         (("leaks", "dropp"), "; did you mean 'drop'?"),
         (("lifecycle", "segment"), "; did you mean 'segments'?"),
@@ -237,8 +237,8 @@ def test_a_requirement_without_words_of_ours_keeps_those_of_the_validator():
         ),
         (
             ("churn", "xyzzy"),
-            "; remove it or use one of horizon_days, lead_days, grace_days, ends, active_days,"
-            " inactive_days",
+            "; remove it or use one of horizon_days, horizon, lead_days, grace_days, ends,"
+            " active_days, inactive_days",
         ),
     ],
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",

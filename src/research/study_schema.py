@@ -198,6 +198,9 @@ MEAN_MONTH_DAYS = 365.25 / 12
 FIRST_UNCOVERED, LAST_COVERED = "first_uncovered_day", "last_covered_day"
 
 
+MONTHS = "[1-9][0-9]{0,2} months?"
+
+
 class Churn(Part):
     """What churn means, in days; see ``research.panel.labels`` for the windows.
 
@@ -210,7 +213,7 @@ class Churn(Part):
     """
 
     horizon_days: Days
-    horizon: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2} months?$")] | None = None
+    horizon: Annotated[str, require_form(MONTHS, "months such as '3 months'")] | None = None
     lead_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
     grace_days: Annotated[int, Field(ge=0, le=CENTURY_DAYS)] = 0
     ends: Literal[FIRST_UNCOVERED, LAST_COVERED] = FIRST_UNCOVERED
@@ -221,7 +224,7 @@ class Churn(Part):
     @classmethod
     def _fill_horizon_days(cls, value: Any) -> Any:
         text = str(value.get("horizon")) if isinstance(value, dict) else ""
-        if not re.fullmatch(r"[1-9][0-9]{0,2} months?", text):
+        if not re.fullmatch(MONTHS, text):
             return value
         days = round(int(text.split()[0]) * MEAN_MONTH_DAYS)
         if value.get("horizon_days", days) != days:
