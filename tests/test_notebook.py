@@ -3,6 +3,7 @@
 import warnings
 from datetime import date
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from dated_rows import customers, random_company
@@ -11,6 +12,13 @@ from small_companies import company
 import research as rs
 from research.errors import NotApplicable, StudyError, UsageError
 from research.panel.splits import Split
+
+
+@pytest.fixture(autouse=True)
+def own_style():
+    """Opening a study sets the style of figures: leave that of the other tests."""
+    with plt.rc_context():
+        yield
 
 
 @pytest.fixture

@@ -85,7 +85,10 @@ def test_a_horizon_in_days_takes_the_place_of_months(write_study):
             {"churn": MONTHS | {"horizon_days": 30}},
             "key churn: expected horizon or horizon_days, got 3 months and 30; remove one of them",
         ),
-        ({"churn": {"horizon": "3 weeks"}}, "key churn.horizon: expected months such as '3 months', got"),
+        (
+            {"churn": {"horizon": "3 weeks"}},
+            "key churn.horizon: expected months such as '3 months', got",
+        ),
         (
             {"snapshots": {"last": "2024-06-30", "every": "month", "every_days": 10}},
             "key snapshots: expected every or every_days, got month and 10; remove one of them",
