@@ -5,7 +5,7 @@ import pytest
 from dated_rows import customers
 
 from research.data import load
-from research.data.remarks import find_data_remarks
+from research.data.term_gaps import find_term_gaps
 
 CHURN = {"horizon_days": 30, "lead_days": 0}
 
@@ -28,7 +28,7 @@ def remarks_on(write_study, gap_days: list[int], **churn) -> list[str]:
         tables={"customers": customers(*people), "contracts": table},
         churn=CHURN | churn,
     )
-    return [str(remark) for remark in find_data_remarks(load.load_tables(study), study)]
+    return [str(remark) for remark in find_term_gaps(load.load_tables(study), study)]
 
 
 def test_terms_that_begin_the_day_after_another_ended_are_said(write_study):
