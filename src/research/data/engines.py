@@ -412,7 +412,7 @@ def list_query_errors(study: Study) -> tuple[type[Exception], ...]:
     To be called after the engine was loaded.
     """
     if study.engine.kind == "duckdb":
-        return (duckdb.Error,)
+        return duckdb.Error, SqlglotError
     own = spark.list_errors() if study.engine.kind == "spark" else _list_driver_errors()
     return SqlglotError, IbisError, *own
 
