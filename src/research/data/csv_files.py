@@ -2,8 +2,8 @@
 
 A column's type follows from all of its values, never from a sample: a first pass over all lines
 finds the narrowest type that loses nothing of any value. Leading zeros, plus signs and more than 18
-digits stay text. Dates in which day and month can't be told apart, and numbers whose point may part
-thousands, are refused with the option that settles them.
+digits stay text. Dates in which day and month can't be distinguished, and numbers whose point may
+part thousands, are refused with the option that settles them.
 """
 
 import hashlib
@@ -270,7 +270,7 @@ def _read_local(engine: duckdb.DuckDBPyConnection, place: str, texts: str, colum
     Raises
     ------
     StudyError
-        If no value has a day above 12, so that day and month can't be told apart.
+        If no value has a day above 12, so that day and month can't be distinguished.
     """
     cell = _quote_name(column)
     parts = rf"regexp_extract({cell}, '^(\d+)[/.-](\d+)', {{}})"

@@ -209,7 +209,7 @@ def _retrieve_once(source: Source, folder: Path, progress: bool, deadline: float
                 downloader=partial(_stream, progress=progress),
             )
             outcome.append(None)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the caller's thread raises it
             outcome.append(error)
 
     thread = threading.Thread(target=retrieve, daemon=True)
