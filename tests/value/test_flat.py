@@ -41,6 +41,6 @@ def test_a_wrong_fee_column_is_one_sentence(write_study):
         customers.load_values(tables, study, None, 0)
     study, tables = write_flat(write_study, fee_column="plan")
     with pytest.raises(
-        StudyError, match="expected a fee of 0 or more in every row, got 600 without"
+        StudyError, match="expected a fee of 0 or more in every row, got 600 rows without one"
     ):
         customers.load_values(tables, study, None, 0)
