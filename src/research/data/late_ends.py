@@ -3,9 +3,9 @@ before are missing, and those who remain seem to stay for years.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import ibis
+import numpy as np
 import pandas as pd
 
 from research.data.contracts import Tables
@@ -15,66 +15,71 @@ from research.data.terms import end_day
 from research.study import Study
 
 PLACE = "table contracts, column ended_at"
-LEAST_SHARE, LEAST_DAYS = 0.1, 90  # of the observed span without any end, and at least
+LEAST_SHARE, LEAST_DAYS = 0.1, 90  # of the observed span without ends, and at least
 LEAST_EXPECTED = 5  # ends at the later rate: a chance of 1 in 150 that none comes
+LEAST_RECORDED = 28  # days with a record of ends: fewer are a day of many ends, not a record
+STRAY = 0.05  # of the ends expected before that day: so few are stray rows, not a record
 
 
 def find_late_ends(tables: Tables, study: Study) -> Iterator[Remark]:
-    """Yield when the first end comes long after the first start, where more were to be expected."""
+    """Yield when ends begin long after the first start, where more were to be expected.
+
+    The day from which they are recorded is the one that parts the days under contract into two
+    rates of leaving with the highest likelihood (of Poisson counts). A few stray ends before it
+    don't hide it.
+    """
     contracts = tables.get("contracts")
     if study.kind != "contractual" or "ended_at" not in contracts.columns or study.data_start:
         return
-    span = _find_span(contracts, pd.Timestamp(find_data_end(tables, study)))
-    if pd.isna(span.first_end):
-        return
-    silent = (span.first_end - span.first_start).days
-    if silent < max(LEAST_DAYS, LEAST_SHARE * (span.data_end - span.first_start).days):
-        return
-    expected = _expect_ends(contracts, span)
-    if expected >= LEAST_EXPECTED:
-        yield _describe_late_ends(span, silent, expected)
+    days = _count_by_day(contracts, pd.Timestamp(find_data_end(tables, study)))
+    if days.ends.sum():
+        candidates = _find_candidates(days)
+        if len(candidates):
+            yield _describe_late_ends(candidates.loc[candidates.gain.idxmax()], days)
 
 
-def _find_span(contracts: ibis.Table, data_end: pd.Timestamp) -> pd.Series:
-    """Return first_start, first_end, ends (their number) and data_end."""
-    started, ended = contracts.started_at.truncate("D"), end_day(contracts)
-    seen = (ended > started) & (ended <= ibis.literal(data_end.to_pydatetime()))
-    span = contracts.agg(
-        first_start=started.min(), first_end=ended.min(where=seen), ends=ended.count(where=seen)
+def _count_by_day(contracts: ibis.Table, data_end: pd.Timestamp) -> pd.DataFrame:
+    """Return ends of a day and the days under contract so far, one row per day that is observed."""
+    terms = contracts.select(started=contracts.started_at.truncate("D"), ended=end_day(contracts))
+    terms = terms.filter((terms.ended > terms.started).fill_null(True))
+    starts, ends = (
+        terms[column].topk(None, name="n").to_pandas().dropna().set_index(column).n
+        for column in ("started", "ended")
     )
-    return (
-        span.to_pandas()
-        .iloc[0]
-        .set_axis(["first_start", "first_end", "ends"])
-        .pipe(lambda row: pd.concat([row, pd.Series({"data_end": data_end})]))
-    )
+    observed = pd.date_range(starts.index.min(), data_end)
+    counts = pd.DataFrame({"starts": starts, "ends": ends}).reindex(observed).fillna(0)
+    under_contract = (counts.starts - counts.ends).cumsum()
+    return counts.assign(followed=under_contract.cumsum().shift(fill_value=0))
 
 
-def _expect_ends(contracts: ibis.Table, span: pd.Series) -> float:
-    """Return how many ends the days under contract before the first end would have brought, at the
-    rate of those after it.
+def _find_candidates(days: pd.DataFrame) -> pd.DataFrame:
+    """Return the days with an end before which ends are rare; ``gain`` is the log-likelihood ratio
+    of two rates of leaving against one.
     """
-    first_end, data_end = (span[name].to_pydatetime() for name in ("first_end", "data_end"))
-    before = contracts.agg(days=_count_days(contracts, datetime(1, 1, 1), first_end).sum())
-    after = contracts.agg(days=_count_days(contracts, first_end, data_end).sum())
-    exposed, followed = (float(part.to_pandas().days[0]) for part in (before, after))
-    return span.ends * exposed / max(followed, 1.0)
+    before = days.ends.cumsum() - days.ends
+    after, later = days.ends.sum() - before, days.followed.iloc[-1] - days.followed
+    expected = after * days.followed / later.clip(lower=1)
+    silent = np.arange(len(days))
+    gain = _score(before, days.followed) + _score(after, later)
+    rare = (before <= STRAY * expected) & (expected - before >= LEAST_EXPECTED)
+    long = silent >= max(LEAST_DAYS, LEAST_SHARE * len(days))
+    recorded = silent <= len(days) - LEAST_RECORDED
+    table = days.assign(before=before, after=after, expected=expected, silent=silent, gain=gain)
+    return table[rare & long & recorded & (days.ends > 0)]
 
 
-def _count_days(contracts: ibis.Table, first: datetime, last: datetime) -> ibis.Value:
-    """Return the days between two moments on which each term ran."""
-    low, high = ibis.literal(first), ibis.literal(last)
-    starts = ibis.greatest(contracts.started_at.truncate("D"), low)
-    ends = ibis.least(end_day(contracts).fill_null(high), high)
-    return ibis.greatest(ends.delta(starts, unit="day"), 0)
+def _score(ends: pd.Series, followed: pd.Series) -> pd.Series:
+    return ends * np.log(ends.clip(lower=1) / followed.clip(lower=1))
 
 
-def _describe_late_ends(span: pd.Series, silent: int, expected: float) -> Remark:
-    day = f"{span.first_end:%Y-%m-%d}"
+def _describe_late_ends(found: pd.Series, days: pd.DataFrame) -> Remark:
+    day = f"{found.name:%Y-%m-%d}"
+    stray = f" but {found.before:,.0f}" if found.before else ""
     return Remark(
         PLACE,
-        f"the first of {span.ends:,} ends is of {day}, {silent:,} days after the first contract"
-        f" began, where {expected:,.0f} ends would have been expected at the later rate",
+        f"the first of {found.after:,.0f} ends{stray} is of {day}, {found.silent:,.0f} days after"
+        f" the first contract began, where {found.expected:,.0f} ends would have been expected at"
+        " the later rate",
         f"if ends were not recorded before, write 'data_start: {day}' in study.yml, or who had left"
         " by then is missing and customers seem to stay longer than they do",
     )
