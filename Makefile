@@ -21,8 +21,8 @@ RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
-test: $(READY)  ## run all tests, the notebooks included
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+test: $(READY)  ## run all tests, the notebooks included, one thread for each process
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 bench-scores: $(READY)  ## compare scores with others' models; two hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/scores.py $(BENCH)
