@@ -193,7 +193,7 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     """Return the value of a unit of the primary outcome for each row, in the study's currency, as
     known on the day before the assignment.
 
-    Dated studies: the value of the customer if kept, see ``research.value.customers.load_values``.
+    Dated studies: the value of keeping the customer, see ``research.value.customers``.
     Flat studies: ``margin_per_customer``; where the trial knows the money itself (``value``), the
     share of it that remains.
 
@@ -214,7 +214,7 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     value = pd.Series(np.nan, trial.rows.index)
     for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
         known = load_values(tables, study, (day - pd.Timedelta(days=1)).date(), seed)
-        by_customer = known.set_index("customer_id").value_if_kept
+        by_customer = known.set_index("customer_id").value_of_keeping
         value[rows.index] = rows.customer_id.map(by_customer).to_numpy()
     return value.fillna(value.median()).to_numpy()
 
