@@ -272,6 +272,7 @@ def describe_purchase_model(valuation: Valuation) -> str:
         _describe_aic(parameters, chosen),
         _describe_dropout(rows),
         _describe_covariate(rows, chosen),
+        _describe_regularity(rows),
         _describe_correlation(correlate(valuation.histories)),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -307,6 +308,17 @@ def _describe_covariate(rows: pd.DataFrame, chosen: str) -> str:
     return (
         "A first amount 2.7 times as large goes with"
         f" {write_interval(row.value, row.low, row.high, 2)} times as many purchases."
+    )
+
+
+def _describe_regularity(rows: pd.DataFrame) -> str:
+    if "k" not in rows.index or rows.value.k < 2:
+        return ""
+    spread = f"{1 / np.sqrt(rows.value.k):.2f}"
+    return (
+        "Purchases come more regularly than at random (k ="
+        f" {rows.value.k:.0f}, chosen by likelihood): the times between a customer's purchases"
+        f" scatter by {spread} times their mean, where random ones scatter by once."
     )
 
 
@@ -459,8 +471,9 @@ def describe_error_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) 
         return start
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
     return (
-        f"{start} Its total would be off by {between}; it is off by more, so something changed"
-        " after the snapshot that the model doesn't know, such as a season."
+        f"{start} Its total would be off by {between}; it is off by more: the model doesn't"
+        " describe these customers well (their regularity, say), or something changed after the"
+        " snapshot, such as a season."
     )
 
 
