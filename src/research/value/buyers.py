@@ -7,7 +7,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import StudyError
-from research.models.clv.gamma_gamma import fit_spend
+from research.models.clv.gamma_gamma import fit_spend, has_mean
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
 from research.study import Study
@@ -99,8 +99,7 @@ def _refit(
         refit, respend = model.estimator.fit_transactions(rows), fit_spend(rows)
     except StudyError:
         return fit, spend
-    has_mean = respend.parameters[1] > 1
-    return refit, respend if has_mean else spend
+    return refit, respend if has_mean(respend) else spend
 
 
 def _hold_out(

@@ -19,6 +19,7 @@ UNITS = {
     "beta": "days",
     "v": "currency",
     "k": "whole number",
+    "first": "ratio",
     "buys_more": "ratio",
     "leaves_sooner": "ratio",
 }
