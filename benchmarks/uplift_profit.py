@@ -24,7 +24,7 @@ from uplift_companies import (
 from research.evaluation.intervals import wilson_interval
 from research.uplift.cross_fitting import cross_fit
 from research.uplift.doubly_robust import SCORE_FOLDS, Sample, assign_folds, predict_out_of_fold
-from research.uplift.policy.case import Case, build_case
+from research.uplift.policy.case import Case, build_case, choose_usual
 from research.uplift.policy.policies import (
     HIGHEST_RISK,
     NET_GAIN,
@@ -119,6 +119,7 @@ def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
         outcome_value=value,
         effect=gain,
         gain=gain,
+        usual=choose_usual(gain, cost, np.zeros((1, sample.size))),
         cost=cost,
         net=net,
         kept=net,

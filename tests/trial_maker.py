@@ -8,7 +8,7 @@ import pandas as pd
 from research.data.load import load_tables
 from research.uplift.doubly_robust import Sample
 from research.uplift.learners.training import TrainingPart
-from research.uplift.policy.case import Case
+from research.uplift.policy.case import Case, choose_usual
 from research.uplift.trials import RANDOMISED, Trial, load_trials
 
 DAY = pd.Timestamp("2024-07-01")  # on which campaigns are assigned
@@ -161,6 +161,7 @@ def make_case(gain, cost, risk=None, worth=1.0, cycle=None, true=None) -> Case:
         outcome_value=worth,
         effect=gain[None],
         gain=gain[None] * worth[:, None],
+        usual=choose_usual(gain[None] * worth[:, None], cost, np.zeros((1, n))),
         cost=cost,
         net=gain - cost,
         kept=gain,

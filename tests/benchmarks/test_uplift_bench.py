@@ -232,6 +232,7 @@ def make_case(effect, true) -> Case:
         outcome_value=np.full(n, 10.0),
         effect=effect,
         gain=10 * effect,
+        usual=np.ones((1, n), int),
         cost=cost,
         net=true,
         kept=true,

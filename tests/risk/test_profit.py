@@ -102,6 +102,17 @@ def test_a_list_by_hand():
     assert table.gain_over_lot["list by good"] == pytest.approx(112 - 35.6)
 
 
+def test_the_interval_of_a_profit_holds_the_uncertainty_of_the_share_who_stay():
+    rows = predictions([True] * 400, model=[0.5] * 400)
+    table = profit.tabulate_profit(rows, PRICES, 100, 4000, 0).set_index("policy")
+    # all on the list churn: 100 (190 b - 1) with b beta(6, 14), whose quantiles are .126 and .512
+    row = table.loc["list by model"]
+    assert [row.low, row.profit_per_cycle, row.high] == pytest.approx(
+        [100 * (190 * share - 1) for share in (0.1258, 0.3, 0.5119)], rel=0.03
+    )
+    assert row.gain_low == row.gain_high == 0  # the same share for every list
+
+
 def test_the_oracle_contacts_nobody_when_no_churner_pays():
     dear = PRICES.model_copy(update={"contact_cost": 60.0})  # 0.3 x 190 - 60 = -3
     table = profit.tabulate_profit(
@@ -154,7 +165,7 @@ def test_an_informed_model_gains_significantly_over_a_random_list_and_a_blind_on
 
 
 def test_the_summary_says_where_no_list_pays():
-    dear = PRICES.model_copy(update={"contact_cost": 60.0})
+    dear = PRICES.model_copy(update={"contact_cost": 150.0})  # more than 0.6 x 190
     summary = report.describe_profit(
         profit.tabulate_profit(random_predictions(3, 1000), dear, 150, 100, 0)
     )

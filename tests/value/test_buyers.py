@@ -6,15 +6,15 @@ from valued_companies import T, draw_orders, write_orders
 
 from research.errors import StudyError
 from research.study import Study
-from research.value import customers, report, value_at_risk
+from research.value import cost_of_churn, customers, report
 from research.value.valuation import Valuation
 
 
 def sum_up(valuation: Valuation, tables: dict, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    segments = value_at_risk.load_customer_segments(valuation, tables, study)
+    segments = cost_of_churn.load_customer_segments(valuation, tables, study)
     return (
-        value_at_risk.tabulate_value_at_risk(valuation, segments),
-        value_at_risk.compute_concentration(valuation.values),
+        cost_of_churn.tabulate_segments(valuation, segments),
+        cost_of_churn.compute_concentration(valuation.values),
     )
 
 
@@ -51,7 +51,7 @@ def test_buyers_are_valued_to_the_last_one_and_without_margin_there_is_no_value(
     free, loaded = write_orders(write_study, orders, margin_share=0)
     nothing = customers.value_customers(loaded, free, T, 0, 2, 0)
     assert (nothing.values.value == 0).all()
-    assert (value_at_risk.compute_concentration(nothing.values).value_share == 0).all()
+    assert (cost_of_churn.compute_concentration(nothing.values).value_share == 0).all()
     assert sum_up(nothing, loaded, free)[0].cost_share.eq(0).all()
 
 

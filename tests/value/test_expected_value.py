@@ -99,3 +99,28 @@ def test_values_do_not_depend_on_how_many_are_valued_at_once(monkeypatch):
     whole = expected_value.value_buyers(buyers(), *terms)
     monkeypatch.setattr(expected_value, "CHUNK_ROWS", 3)
     pd.testing.assert_frame_equal(expected_value.value_buyers(buyers(), *terms), whole)
+
+
+def test_what_a_purchase_in_the_window_tells_is_that_of_simulated_buyers():
+    rng, n, window, span = np.random.default_rng(0), 1_000_000, 60, 365
+    r, alpha, s, beta = FITS["Pareto/NBD"].parameters
+    rate, lives = rng.gamma(r, 1 / alpha, n), rng.exponential(1 / rng.gamma(s, 1 / beta, n))
+    inside = rng.poisson(rate * np.minimum(lives, window))
+    later = rng.poisson(rate * (np.minimum(lives, span) - np.minimum(lives, window)))
+    bought = inside > 0
+    difference = (inside + later)[bought].mean() - later[~bought].mean()
+    new = pd.DataFrame({"n_repeat": [0.0], "recency_days": [0.0], "age_days": [0.0]})
+    none, more = expected_value.value_purchase_in_window(
+        new, MODELS["Pareto/NBD"], FITS["Pareto/NBD"], span, window, 0.0
+    )
+    error = np.sqrt((inside + later)[bought].var() / bought.sum() + later.var() / (~bought).sum())
+    assert none[0] == pytest.approx((~bought).mean(), abs=0.002)
+    assert more[0] == pytest.approx(difference, abs=4 * error)
+
+
+@pytest.mark.parametrize("name", [*FITS])
+def test_where_the_window_is_the_whole_span_no_purchase_is_no_value(name):
+    rows, terms = buyers(), (MODELS[name], FITS[name])
+    none, more = expected_value.value_purchase_in_window(rows, *terms, 365, 500, 0.1)
+    value = expected_value.value_buyers(rows, *terms, SPEND, 365, 1.0, 0.1)
+    assert (more * (1 - none) * value.amount).to_numpy() == pytest.approx(value.value.to_numpy())

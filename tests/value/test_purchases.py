@@ -39,6 +39,9 @@ def test_spending_is_what_repeat_purchases_brought_less_returns(write_study):
     assert np.isnan(table.loc["once", "mean_amount"])
     assert table.loc["back", "mean_amount"] == -40
     assert table.first_amount.to_dict() == {"a": 10, "once": 99, "back": 50}
+    # days from the first of January to the 5th, and to the 10th; no second purchase
+    expected = {"a": np.log(4), "once": 0, "back": np.log(9)}
+    assert table.log_gaps_days.to_dict() == pytest.approx(expected)
 
 
 def test_no_purchase_by_the_snapshot_is_one_sentence(write_study):

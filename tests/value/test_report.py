@@ -79,12 +79,11 @@ def test_a_total_that_was_off_is_a_warning_beside_the_value():
                 "cost_low": 4,
                 "cost_high": 6,
                 "cost_share": 0.05,
-                "value_at_risk": 9,
             }
         ]
     )
     shares = pd.DataFrame({"customers_share": [0, 1.0], "value_share": [0, 1.0]})
-    valuation = valuation_of(pd.DataFrame({"value": [50.0, 50]}))
+    valuation = valuation_of(pd.DataFrame({"value": [50.0, 50], "risk": 0.1, "cost_of_churn": 2.5}))
     off, right = (
         report.describe_values(
             valuation,
@@ -112,16 +111,16 @@ def test_segments_that_lose_alike_are_not_distinguished():
     rows["cost_share"] = rows.cost_of_churn / (rows.value + rows.cost_of_churn)
     rows["cost_low"], rows["cost_high"] = rows.cost_of_churn - 3, rows.cost_of_churn + 3
     assert (
-        report.describe_value_at_risk(rows, "EUR")
+        report.describe_cost_of_churn(rows, "EUR")
         == "The share of value lost doesn't differ significantly by plan."
     )
-    assert "the model sees nobody drop out" in report.describe_value_at_risk(
+    assert "the model sees nobody drop out" in report.describe_cost_of_churn(
         rows.assign(cost_share=0.0, cost_of_churn=0.0), "EUR"
     )
     clear = rows.assign(cost_low=rows.cost_of_churn - 0.1, cost_high=rows.cost_of_churn + 0.1)
-    sentence = report.describe_value_at_risk(clear, "EUR")
+    sentence = report.describe_cost_of_churn(clear, "EUR")
     assert "by plan, “a” loses the largest part of its value (10.7%, 12 EUR), “b” the" in sentence
-    assert "no segments to compare" in report.describe_value_at_risk(rows[:1], "EUR")
+    assert "no segments to compare" in report.describe_cost_of_churn(rows[:1], "EUR")
 
 
 def test_parameters_that_the_data_do_not_identify_are_named():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from valued_companies import T, draw_contracts, write_contracts
 
-from research.value import customers, report, value_at_risk
+from research.value import cost_of_churn, customers, report
 from research.value.expected_value import discount
 
 
@@ -29,7 +29,7 @@ def test_the_loose_plan_has_less_value_and_costs_more_by_about_what_its_hazard_i
     assert (values.low <= values.value).all()
     assert (values.value <= values.high).all()
     assert (values.value <= values.value_if_kept + 1e-9).all()
-    assert values.value_at_risk.to_numpy() == pytest.approx((values.risk * values.value).to_numpy())
+    assert np.allclose(values.cost_of_churn, values.risk * values.value_of_keeping)
     assert {*valuation.holdout.predicted["margin"]} == {
         "zero",
         "same as the last period",
@@ -38,11 +38,11 @@ def test_the_loose_plan_has_less_value_and_costs_more_by_about_what_its_hazard_i
         valuation.model,
     }
     assert valuation.holdout_days == 90
-    table = value_at_risk.tabulate_value_at_risk(
-        valuation, value_at_risk.load_customer_segments(valuation, tables, study)
+    table = cost_of_churn.tabulate_segments(
+        valuation, cost_of_churn.load_customer_segments(valuation, tables, study)
     ).set_index(["segment_by", "segment"])
     assert table.cost_share["plan", "loose"] > 3 * table.cost_share["plan", "bound"]
-    for column in ("customers", "value", "cost_of_churn", "value_at_risk"):
+    for column in ("customers", "value", "cost_of_churn"):
         assert table[column]["plan"].sum() == pytest.approx(table[column]["all", "all"])
-    sentence = report.describe_value_at_risk(table.reset_index(), "EUR")
+    sentence = report.describe_cost_of_churn(table.reset_index(), "EUR")
     assert "“loose” loses the largest part" in sentence

@@ -12,6 +12,7 @@ def test_intervals_and_costs_by_hand():
         "risk": np.array([0.5, 0.1]),
         "value": np.array([1.0, 20.0]),
         "value_if_kept": np.array([4.0, 25.0]),
+        "value_if_left": np.array([1.0, 5.0]),
     }
     resampled = np.array([[0.0, 19], [2, 21]])  # standard deviations sqrt(2), times 2
     table = frame_values(pd.Series(["a", "b"]), columns, resampled, 2.0)
@@ -20,5 +21,5 @@ def test_intervals_and_costs_by_hand():
     assert table.low.tolist() == pytest.approx([0, 20 - half])  # never below 0
     assert table.high.tolist() == pytest.approx([1 + half, 20 + half])
     assert table.cost_of_churn.tolist() == [3, 5]
-    assert table.value_at_risk.tolist() == [0.5, 2]
+    assert table.value_of_keeping.tolist() == [3, 20]
     assert table.alive.isna().all()

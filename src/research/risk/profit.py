@@ -53,13 +53,29 @@ def value_contacts(rows: pd.DataFrame, economics: Economics) -> np.ndarray:
     ----------
     rows : DataFrame with columns churned and, in dated studies, left_in_lead
     """
-    churner = (
-        find_acceptance(economics) * (economics.margin_per_customer - economics.offer_cost)
-        - economics.contact_cost
-    )
+    spent, gained = _weigh_contacts(rows, economics)
+    return spent + find_acceptance(economics) * gained
+
+
+def _weigh_contacts(rows: pd.DataFrame, economics: Economics) -> tuple[np.ndarray, np.ndarray]:
+    """Return what contacting each customer brings at a share of 0 who stay, and what a share of 1
+    adds.
+    """
     left = rows.left_in_lead.to_numpy(bool) if "left_in_lead" in rows else np.zeros(len(rows), bool)
-    others = np.where(left, 0, -economics.offer_cost) - economics.contact_cost
-    return np.where(rows.churned.to_numpy(bool) & ~left, churner, others)
+    churner = rows.churned.to_numpy(bool) & ~left
+    spent = np.where(churner | left, 0, -economics.offer_cost) - economics.contact_cost
+    return spent, np.where(churner, economics.margin_per_customer - economics.offer_cost, 0.0)
+
+
+def draw_acceptance(economics: Economics, resamples: int, seed: int) -> np.ndarray:
+    """Return the share of contacted churners who stay, for the sample and for every resample.
+
+    The mean for the sample, then draws from the study's beta distribution: nobody has measured the
+    share, so that the intervals of a profit contain that it isn't known.
+    """
+    rng = np.random.default_rng([seed, 1])
+    drawn = rng.beta(economics.accept_alpha, economics.accept_beta, resamples)
+    return np.r_[find_acceptance(economics), drawn]
 
 
 def tabulate_profit(
@@ -74,7 +90,8 @@ def tabulate_profit(
         customers who leave within the lead: nobody knows of them at the snapshot.
     economics : without margin and costs there is no profit, and no row
     capacity : customers whom the team can contact in the cycle
-    resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies
+    resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies;
+        each resample also draws the share who stay, see ``draw_acceptance``
 
     Returns
     -------
@@ -112,17 +129,23 @@ def _resample_profit(
 ) -> dict[str, np.ndarray]:
     """Return each policy's profit on the sample (first entry) and on every resample."""
     value, pieces = value_contacts(rows, economics), {}
+    parts = np.column_stack(_weigh_contacts(rows, economics))
+    accepted, done = draw_acceptance(economics, resamples, seed), 0
     scores = {name: rows[name].to_numpy(float) for name in models} | {ORACLE: value}
     for weights in draw_weights(rows.customer_id, resamples, seed):
-        everybody, size = weights @ value, weights.sum(axis=1)
+        shares = accepted[done : done + len(weights)]
+        done += len(weights)
+        everybody, size = _add_up(weights, parts, shares), weights.sum(axis=1)
         by_policy = {
             NOBODY: np.zeros(len(weights)),
             EVERYBODY: everybody,
             RANDOM: everybody * np.minimum(capacity / size, 1),
         }
         by_policy |= {
-            name: _sum_list(
-                score, rows, capacity, weights, np.maximum(value, 0) if name == ORACLE else value
+            name: _add_up(
+                fill_list(score, rows.customer_id, capacity, weights),
+                parts * (value > 0)[:, None] if name == ORACLE else parts,
+                shares,
             )
             for name, score in scores.items()
         }
@@ -131,10 +154,10 @@ def _resample_profit(
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
 
-def _sum_list(
-    scores: np.ndarray, rows: pd.DataFrame, capacity: int, weights: np.ndarray, value: np.ndarray
-) -> np.ndarray:
-    return fill_list(scores, rows.customer_id, capacity, weights) @ value
+def _add_up(contacts: np.ndarray, parts: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the profit of each resample's contacts, (resamples, rows), by its share who stay."""
+    spent, gained = (contacts @ parts).T
+    return spent + shares * gained
 
 
 def _count_oracle(rows: pd.DataFrame, economics: Economics, capacity: int) -> int:

@@ -401,9 +401,9 @@ def describe_profit_assumptions(economics: Economics) -> str:
         f"Assumed, not estimated: a customer who is kept is worth {margin} {unit}, the offer costs"
         f" {offer} {unit} and a contact {contact} {unit}. Of contacted churners {share:.0%} stay on"
         f" average (beta distribution with {economics.accept_alpha:g} and"
-        f" {economics.accept_beta:g}); customers who would have stayed take the offer all the same;"
-        " one who left within the lead costs a contact only. The share who stay is an effect, which"
-        " only a campaign with a control group can show."
+        f" {economics.accept_beta:g}, over which the intervals vary it); customers who would have"
+        " stayed take the offer all the same; one who left within the lead costs a contact only."
+        " The share who stay is an effect, which only a campaign with a control group can show."
     )
 
 

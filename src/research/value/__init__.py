@@ -1,1 +1,1 @@
-"""Customer lifetime value, value at risk, and the next product to offer (50_value)."""
+"""Customer lifetime value, cost of churn, and the next product to offer (50_value)."""

@@ -7,12 +7,12 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import StudyError
-from research.models.clv.gamma_gamma import fit_spend
+from research.models.clv.gamma_gamma import fit_spend, has_mean
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
 from research.study import Study
 from research.value.contract_margins import find_last_day
-from research.value.expected_value import value_buyers
+from research.value.expected_value import value_buyers, value_purchase_in_window
 from research.value.holdout import predict_baselines
 from research.value.purchase_models import (
     MODELS,
@@ -75,7 +75,15 @@ def _value_histories(
     values = value_buyers(
         histories, model, fit, spend, terms.value_days, terms.margin_share, terms.discount_rate
     )
-    return values.assign(value_if_kept=values.value / np.maximum(values.alive, 1e-12))
+    window = study.churn.lead_days + study.churn.horizon_days
+    risk, more = value_purchase_in_window(
+        histories, model, fit, terms.value_days, window, terms.discount_rate
+    )
+    keeping = terms.margin_share * values.amount * more
+    return values.assign(
+        value_if_kept=values.value + risk * keeping,
+        value_if_left=values.value - (1 - risk) * keeping,
+    )
 
 
 def _refit(
@@ -91,8 +99,7 @@ def _refit(
         refit, respend = model.estimator.fit_transactions(rows), fit_spend(rows)
     except StudyError:
         return fit, spend
-    has_mean = respend.parameters[1] > 1
-    return refit, respend if has_mean else spend
+    return refit, respend if has_mean(respend) else spend
 
 
 def _hold_out(

@@ -32,7 +32,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
 
     Returns
     -------
-    DataFrame with columns customer_id, value, value_if_kept
+    DataFrame with columns customer_id, value, value_of_keeping
         One row per customer: contractual, those under contract; non-contractual, everybody who has
         bought; flat, those still there. ``value`` is the discounted margin expected over the next
         ``economics.value_days`` days, in the study's currency.
@@ -43,7 +43,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
         If the study has no amounts.
     """
     values = value_customers(tables, study, snapshot, 0, 2, seed).values
-    return values[["customer_id", "value", "value_if_kept"]]
+    return values[["customer_id", "value", "value_of_keeping"]]
 
 
 def value_customers(
@@ -59,13 +59,15 @@ def value_customers(
     Returns
     -------
     Valuation whose ``values`` has columns customer_id, alive, purchases, amount, margin_per_day,
-    risk, value, low, high, value_if_kept, cost_of_churn, value_at_risk
+    risk, value, low, high, value_if_kept, value_of_keeping, cost_of_churn
         ``alive``, ``purchases`` (within the span) and ``amount`` (of one) of buyers,
         ``margin_per_day`` of contracts, empty otherwise. ``risk``: no purchase in the label window,
         or an end of the contract in it or the lead; in a flat study, within the span.
-        ``value_if_kept``: the value of a customer known to be alive (buyers), or not to leave by
-        the end of the window. ``cost_of_churn``: ``value_if_kept`` less ``value``, the expected
-        loss by churn. ``value_at_risk``: ``risk`` times ``value``. ``low`` and ``high``: 95 %
+        ``value_if_kept``: the value given that the customer buys in the window (buyers; of lead and
+        horizon together), or doesn't leave by its end. ``value_of_keeping``: that less the value
+        given the opposite, for a leaver pays too until leaving: what it is worth to turn a leaver
+        into one who stays. ``cost_of_churn``: ``value_if_kept`` less ``value``, the expected loss
+        by churn, which is the risk times ``value_of_keeping``. ``low`` and ``high``: 95 %
         interval of ``value``, the expectation, not of what a single customer will bring.
     """
     return VALUE_BY_KIND[study.kind](tables, study, snapshot, refits, folds, seed)

@@ -59,23 +59,53 @@ def value_buyers(
             "expected amounts whose mean is finite, got a Gamma-Gamma fit whose q is 1 or less; use"
             " a later snapshot, or leave out the largest orders"
         )
-    chunks = [histories.iloc[at : at + CHUNK_ROWS] for at in range(0, len(histories), CHUNK_ROWS)]
-    counts, discounted = np.hstack(
-        [_count_purchases(chunk, model, fit, span, rate) for chunk in chunks]
-    )
+    edges = np.linspace(0, span, STEPS + 1)
+    counts, discounted = _count_purchases(histories, model, fit, edges, rate)
     alive = model.estimator.predict_alive(histories, fit)
     columns = (alive, counts, amount, margin * amount * discounted)
     return pd.DataFrame(dict(zip(VALUES, columns, strict=True)), index=histories.index)
 
 
+def value_purchase_in_window(
+    histories: pd.DataFrame, model: Model, fit: Fit, span: float, window: float, rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the chance of no purchase in the window after T, and what a purchase in it tells.
+
+    Parameters
+    ----------
+    histories, model, fit, span, rate : see ``value_buyers``
+    window : days; as many as ``span`` at most are looked at
+
+    Returns
+    -------
+    two arrays (rows,)
+        The chance; and by how many the discounted purchases expected within the span are more given
+        a purchase in the window than given none, by the posterior: with V = r V(none) + (1 - r)
+        V(purchase), V(purchase) - V(none) is (V - V(none)) / (1 - r).
+    """
+    window = min(window, span)
+    edges = np.unique([*np.linspace(0, span, STEPS + 1), window])
+    later = edges[edges >= window]
+    expected = _count_purchases(histories, model, fit, edges, rate)[1]
+    idle = histories.assign(age_days=histories.age_days + window)
+    without = _count_purchases(idle, model, fit, later, rate)[1] if len(later) > 1 else 0.0
+    none = model.estimator.predict_inactivity(histories, fit, 0, window)
+    return none, (expected - without) / np.maximum(1 - none, 1e-12)
+
+
 def _count_purchases(
-    histories: pd.DataFrame, model: Model, fit: Fit, span: float, rate: float
+    histories: pd.DataFrame, model: Model, fit: Fit, edges: np.ndarray, rate: float
 ) -> np.ndarray:
-    """Return the purchases expected within the span, as they come and discounted: (2, rows)."""
-    edges = np.linspace(0, span, STEPS + 1)
-    counts = model.estimator.predict_purchases(histories, fit, edges[1:, None])
-    steps = np.diff(counts, axis=0, prepend=0)
-    return np.stack([counts[-1], discount((edges[1:] + edges[:-1]) / 2, rate) @ steps])
+    """Return the purchases expected between the first and the last of ``edges``, days after the
+    snapshot, as they come and discounted to it: (2, rows). T is the first of them.
+    """
+    weights = discount((edges[1:] + edges[:-1]) / 2, rate)
+    ahead, parts = (edges[1:] - edges[0])[:, None], []
+    for at in range(0, len(histories), CHUNK_ROWS):
+        chunk = histories.iloc[at : at + CHUNK_ROWS]
+        counts = model.estimator.predict_purchases(chunk, fit, ahead)
+        parts.append([counts[-1], weights @ np.diff(counts, axis=0, prepend=0)])
+    return np.hstack([np.stack(part) for part in parts])
 
 
 def value_contracts(

@@ -259,7 +259,7 @@ def list_plotted_attributes(by_segment: pd.DataFrame, most: int = 4) -> list[str
 
     Parameters
     ----------
-    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    by_segment : see ``cost_of_churn.tabulate_segments``
     """
     if by_segment.cost_of_churn.iloc[0] < 1:
         return []
@@ -272,7 +272,7 @@ def plot_costs_of_churn(by_segment: pd.DataFrame, currency: str) -> Figure:
 
     Parameters
     ----------
-    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    by_segment : see ``cost_of_churn.tabulate_segments``
     """
     names = list_plotted_attributes(by_segment)
     if not names:

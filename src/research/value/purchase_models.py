@@ -5,7 +5,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from research.models.clv import beta_geo, pareto_nbd, pareto_nbd_first_amount
+from research.models.clv import beta_geo, mbg_cnbd, pareto_nbd, pareto_nbd_first_amount
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import Model, index_models
 from research.study_schema import Economics
@@ -13,10 +13,13 @@ from research.value.valuation import FAMILY
 
 GAMMA_GAMMA = "Gamma-Gamma"
 BG_NBD, PARETO_NBD, WITH_FIRST_AMOUNT = "BG/NBD", "Pareto/NBD", "Pareto/NBD, first amount"
+REGULAR = "MBG/CNBD-k"
 UNITS = {
     "alpha": "days",
     "beta": "days",
     "v": "currency",
+    "k": "whole number",
+    "first": "ratio",
     "buys_more": "ratio",
     "leaves_sooner": "ratio",
 }
@@ -67,6 +70,12 @@ MODELS = index_models(
             "Pareto/NBD with the amount of the first purchase as a covariate",
             "Fader & Hardie 2007, brucehardie.com/notes/019; Abe 2009, doi:10.1287/mksc.1090.0502",
         ),
+        _record(
+            REGULAR,
+            mbg_cnbd,
+            "buy till you die; purchases as regular as every k-th event of a Poisson process",
+            "Platzer & Reutterer 2016, doi:10.1287/mksc.2015.0963",
+        ),
     ]
 )
 
@@ -74,15 +83,17 @@ MODELS = index_models(
 def fit_purchase_models(histories: pd.DataFrame) -> dict[str, Fit]:
     """Fit every model of ``MODELS`` by name.
 
-    The one with the first amount is left out where there are none, or all are equal.
+    The one with the first amount is left out where there are none, or all are equal; the one of
+    regular purchases where the times between them aren't given.
     """
     amounts_differ = (
         "first_amount" in histories and np.ptp(pareto_nbd_first_amount.read_first(histories)) > 0
     )
+    fits = {WITH_FIRST_AMOUNT: amounts_differ, REGULAR: mbg_cnbd.LOG_GAPS in histories}
     return {
         name: model.estimator.fit_transactions(histories)
         for name, model in MODELS.items()
-        if name != WITH_FIRST_AMOUNT or amounts_differ
+        if fits.get(name, True)
     }
 
 

@@ -2,11 +2,13 @@
 
 from datetime import date, datetime, timedelta
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import StudyError
+from research.models.clv.mbg_cnbd import LOG_GAPS
 from research.panel.evidence import evidence_as_of, filter_as_of
 from research.panel.purchase_history import HISTORY, summarise_orders
 from research.panel.spells import is_purchase, net_amount
@@ -19,7 +21,9 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
 
     Returns
     -------
-    table with the columns of ``purchase_history.summarise_orders``, mean_amount and first_amount
+    table with the columns of ``purchase_history.summarise_orders``, log_gaps_days, mean_amount and
+    first_amount
+        ``log_gaps_days``: the sum of the natural logarithms of the days between two purchases.
         ``first_amount``: spending on the day of the first purchase. ``mean_amount``: spending after
         the first day, net of returns, per day with a repeat purchase; empty for customers without
         one. It can be 0 or negative.
@@ -35,14 +39,23 @@ def summarise_spending(tables: Tables, study: Study, snapshots: list[date]) -> i
     later = lines.join(first, KEYS).filter(lambda t: t.day > t["first"])
     spent = later.group_by(KEYS).agg(spent=lambda t: t.net.sum())
     histories = summarise_orders(tables, study, snapshots).left_join(spent, KEYS)
+    histories = histories.select(*KEYS, *HISTORY, "spent").left_join(_sum_gaps(bought), KEYS)
     histories = histories.select(
         *KEYS,
         *HISTORY,
+        log_gaps_days=histories.log_gaps_days.fill_null(0.0),
         mean_amount=(histories.spent.cast("float64") / histories.n_repeat.nullif(0)),
     )
     return histories.left_join(began, KEYS).select(
-        *KEYS, *HISTORY, "mean_amount", first_amount=began.first_amount.cast("float64")
+        *KEYS, *HISTORY, LOG_GAPS, "mean_amount", first_amount=began.first_amount.cast("float64")
     )
+
+
+def _sum_gaps(bought: ir.Table) -> ir.Table:
+    days = bought.select(*KEYS, "day").distinct()
+    before = days.day.lag().over(ibis.window(group_by=KEYS, order_by="day"))
+    gaps = days.mutate(gap=days.day.delta(before, unit="day")).filter(lambda t: t.gap.notnull())
+    return gaps.group_by(KEYS).agg(log_gaps_days=gaps.gap.cast("float64").ln().sum())
 
 
 def load_histories(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame:

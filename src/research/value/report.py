@@ -59,12 +59,12 @@ UNCORRELATED = 0.1  # rank correlation of frequency and amount that Gamma-Gamma 
 NEGLIGIBLE = 0.0005  # share of the value that counts as nothing
 LOSS_WORDS = {
     "contractual": "The expected cost of churn up to the end of the label window is",
-    "non_contractual": "Customers who may have dropped out by the snapshot take away",
+    "non_contractual": "The expected cost of customers who buy nothing in the label window is",
     "flat": "The expected cost of churn within the span is",
 }
 KEPT_WORDS = {
     "contractual": "if nobody left by then",
-    "non_contractual": "if all were known to be still customers",
+    "non_contractual": "if all bought in it",
     "flat": "if nobody left",
 }
 Cells = tuple[pd.DataFrame, list[str]]  # a table, and its columns of cells with intervals
@@ -204,12 +204,12 @@ def parameter_table(parameters: pd.DataFrame, assumptions: pd.DataFrame) -> Cell
     return blank_repeats(table, "model").reset_index(drop=True), ["value"]
 
 
-def value_at_risk_table(by_segment: pd.DataFrame) -> Cells:
+def cost_of_churn_table(by_segment: pd.DataFrame) -> Cells:
     """Return value and cost of churn by segment, an attribute named once.
 
     Parameters
     ----------
-    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    by_segment : see ``cost_of_churn.tabulate_segments``
     """
     columns = {
         "segmented by": by_segment.segment_by.str.replace("_", " "),
@@ -217,7 +217,6 @@ def value_at_risk_table(by_segment: pd.DataFrame) -> Cells:
         "customers": by_segment.customers,
         "mean risk share": by_segment.mean_risk_share,
         "value": _write_sums(by_segment, "value", "low", "high"),
-        "value at risk": by_segment.value_at_risk.round(0),
         "cost of churn": _write_sums(by_segment, "cost_of_churn", "cost_low", "cost_high"),
         "cost share": by_segment.cost_share,
     }
@@ -273,6 +272,7 @@ def describe_purchase_model(valuation: Valuation) -> str:
         _describe_aic(parameters, chosen),
         _describe_dropout(rows),
         _describe_covariate(rows, chosen),
+        _describe_regularity(rows),
         _describe_correlation(correlate(valuation.histories)),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -308,6 +308,17 @@ def _describe_covariate(rows: pd.DataFrame, chosen: str) -> str:
     return (
         "A first amount 2.7 times as large goes with"
         f" {write_interval(row.value, row.low, row.high, 2)} times as many purchases."
+    )
+
+
+def _describe_regularity(rows: pd.DataFrame) -> str:
+    if "k" not in rows.index or rows.value.k < 2:
+        return ""
+    spread = f"{1 / np.sqrt(rows.value.k):.2f}"
+    return (
+        "Purchases come more regularly than at random (k ="
+        f" {rows.value.k:.0f}, chosen by likelihood): the times between a customer's purchases"
+        f" scatter by {spread} times their mean, where random ones scatter by once."
     )
 
 
@@ -460,8 +471,9 @@ def describe_error_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) 
         return start
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
     return (
-        f"{start} Its total would be off by {between}; it is off by more, so something changed"
-        " after the snapshot that the model doesn't know, such as a season."
+        f"{start} Its total would be off by {between}; it is off by more: the model doesn't"
+        " describe these customers well (their regularity, say), or something changed after the"
+        " snapshot, such as a season."
     )
 
 
@@ -487,8 +499,8 @@ def describe_values(
 
     Parameters
     ----------
-    by_segment : see ``value_at_risk.tabulate_value_at_risk``
-    shares : see ``value_at_risk.compute_concentration``
+    by_segment : see ``cost_of_churn.tabulate_segments``
+    shares : see ``cost_of_churn.compute_concentration``
     scores : of the holdout, empty where there is none: where its total was off, so may the value be
     kind : of the study
     """
@@ -501,7 +513,7 @@ def describe_values(
             f" value account for {tenth:.0%} of it."
         ),
         _describe_loss(row, currency, kind),
-        f"Value at risk (risk times value) is {row.value_at_risk:,.0f} {currency}.",
+        _describe_keeping(values, currency),
     ]
     if nothing := int((values.value <= 0).sum()):
         sentences.append(
@@ -519,10 +531,19 @@ def _describe_loss(row: pd.Series, currency: str, kind: str) -> str:
             f"{LOSS_WORDS[kind]} {cost}, or {row.cost_share:.1%} of the value {KEPT_WORDS[kind]}."
         )
     if row.value <= 0:
-        return "There is no value at risk."
+        return "There is no value to lose."
     return (
         "The cost of churn can't be estimated, so the value of inactive customers is probably lower"
         " than shown."
+    )
+
+
+def _describe_keeping(values: pd.DataFrame, currency: str) -> str:
+    worth = values.cost_of_churn.sum() / max(values.risk.sum(), 1e-12)
+    return (
+        f"Keeping one who would leave is worth {worth:,.0f} {currency} on"
+        " average: what a customer brings who stays through the window, less what one brings who"
+        " leaves in it."
     )
 
 
@@ -546,14 +567,14 @@ def _write_money(value: float, low: float, high: float, currency: str) -> str:
     return f"{value:,.0f} {currency}{bounds}"
 
 
-def describe_value_at_risk(by_segment: pd.DataFrame, currency: str) -> str:
+def describe_cost_of_churn(by_segment: pd.DataFrame, currency: str) -> str:
     """Return where churn costs most: by attribute, the segments with the largest and smallest loss.
 
     Only where their intervals don't overlap.
 
     Parameters
     ----------
-    by_segment : see ``value_at_risk.tabulate_value_at_risk``
+    by_segment : see ``cost_of_churn.tabulate_segments``
     """
     if by_segment.cost_share.iloc[0] < NEGLIGIBLE:
         return (

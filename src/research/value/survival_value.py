@@ -22,7 +22,7 @@ class CurveValues:
 
     Attributes
     ----------
-    columns : margin_per_day, risk, value and value_if_kept, (rows,) each
+    columns : margin_per_day, risk, value, value_if_kept and value_if_left, (rows,) each
     resampled, resampled_if_kept : (refits, rows), see ``valuation.Valuation``
     """
 
@@ -51,7 +51,7 @@ def value_by_curves(
     study: Study,
     unit_days: float = 1.0,
 ) -> CurveValues:
-    """Return risk, value and value if kept by a model, and the values by its refits.
+    """Return risk and values by a model, and the values by its refits.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def value_by_curves(
     margins : (rows,), of a day
     """
     days = np.linspace(0, span, GRID_STEPS + 1)
-    risk, value, if_kept = zip(
+    risk, value, if_kept, if_left = zip(
         *(
             weigh_survival(
                 predict_from(model, columns, days, lasted),
@@ -79,13 +79,17 @@ def value_by_curves(
         for numbers in (value, if_kept)
     )
     numbers = {"margin_per_day": margins, "risk": risk[0], "value": value[0]}
-    return CurveValues(numbers | {"value_if_kept": if_kept[0]}, resampled, resampled_if_kept)
+    numbers |= {"value_if_kept": if_kept[0], "value_if_left": if_left[0]}
+    return CurveValues(numbers, resampled, resampled_if_kept)
 
 
 def weigh_survival(
     curves: np.ndarray, days: np.ndarray, margins: np.ndarray, window: float, study: Study
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the risk by the window's end, the value, and the value if kept until then.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the risk by the window's end, the value, and the value if kept and if left by then.
+
+    The value is the mean of the latter two, weighted by the risk. A leaver pays until the day of
+    leaving; of customers without any risk it is spread evenly over the window.
 
     Parameters
     ----------
@@ -102,8 +106,15 @@ def weigh_survival(
         curves, staying[:, None], out=np.zeros_like(curves), where=staying[:, None] > 0
     )
     if_kept = np.where(days <= end, 1.0, if_staying)
-    rate = study.economics.discount_rate
-    value, value_if_kept = (
-        value_contracts(survival, days, margins, rate) for survival in (curves, if_kept)
+    risk, ahead = 1 - staying[:, None], np.clip(1 - days / max(end, 1e-12), 0, 1)
+    if_left = np.divide(
+        np.where(days < end, curves - staying[:, None], 0),
+        risk,
+        out=np.broadcast_to(ahead, curves.shape).copy(),
+        where=risk > 0,
     )
-    return 1 - staying, value, value_if_kept
+    rate = study.economics.discount_rate
+    value, value_if_kept, value_if_left = (
+        value_contracts(survival, days, margins, rate) for survival in (curves, if_kept, if_left)
+    )
+    return 1 - staying, value, value_if_kept, value_if_left

@@ -93,3 +93,59 @@ def test_the_correlation_of_frequency_and_amount_leaves_out_customers_without_sp
         {"n_repeat": [0, 1, 2, 3, 9], "mean_amount": [np.nan, 5.0, 6.0, 7.0, -1.0]}
     )
     assert gamma_gamma.correlate(table) == 1
+
+
+def draw_amounts(n: int, tells: bool) -> pd.DataFrame:
+    """Return customers who bought once or more often, each with a mean of its own; first amounts
+    are half as large, or drawn of all.
+    """
+    rng = np.random.default_rng(0)
+    scale, repeats = 15 / rng.gamma(4, 1, n), rng.integers(0, 6, n)
+    of_own, of_all = (rng.gamma(6, each) / 2 for each in (scale, rng.permutation(scale)))
+    mean = rng.gamma(6 * np.maximum(repeats, 1), scale / np.maximum(repeats, 1))
+    amounts = {"mean_amount": np.where(repeats > 0, mean, np.nan)}
+    return pd.DataFrame(
+        {"n_repeat": repeats, "first_amount": of_own if tells else of_all} | amounts
+    ).assign(truth=6 * scale)
+
+
+def test_a_first_amount_that_tells_something_counts_as_a_purchase_of_its_own_factor():
+    rows = draw_amounts(6000, True)
+    fit = gamma_gamma.fit_spend(rows)
+    assert fit.names == gamma_gamma.WITH_FIRST
+    assert fit.parameters == pytest.approx([6, 4, 15, 2], rel=0.2)  # the factor undoes the half
+    once = rows.n_repeat == 0
+    spent = gamma_gamma.predict_spend(rows, fit)[once]
+    quarter = pd.qcut(rows.first_amount[once], 4, labels=False).to_numpy()
+    for number in range(4):
+        truth = rows.truth[once][quarter == number]
+        error = truth.std() / np.sqrt(len(truth))
+        assert spent[quarter == number].mean() == pytest.approx(truth.mean(), abs=4 * error)
+    assert gamma_gamma.predict_spend(rows.assign(first_amount=-5.0), fit) == pytest.approx(
+        gamma_gamma.predict_spend(rows.assign(first_amount=0.0), fit)
+    )
+
+
+def test_a_first_amount_that_tells_nothing_is_left_out():
+    fit = gamma_gamma.fit_spend(draw_amounts(6000, False))
+    assert fit.names == gamma_gamma.NAMES
+    assert gamma_gamma.has_mean(fit)
+
+
+def test_on_cdnow_the_first_amount_tells_what_those_who_bought_once_spend_later(cdnow):
+    before = cdnow[cdnow.day <= CUT]
+    start = before.groupby("sampleid").day.min()
+    is_first = before.day == before.sampleid.map(start)
+    later = cdnow[cdnow.day > CUT].groupby("sampleid").sales.mean()
+    rows = pd.DataFrame({"n_repeat": before.groupby("sampleid").size() - 1}).assign(
+        first_amount=before[is_first].groupby("sampleid").sales.sum(),
+        mean_amount=before[~is_first].groupby("sampleid").sales.mean(),
+    )
+    fit = gamma_gamma.fit_spend(rows)
+    once = rows[rows.n_repeat == 0].join(later.rename("later"), how="inner")
+    quarters = pd.qcut(once.first_amount, 4, labels=False)
+    spent = once.later.groupby(quarters).mean()
+    predicted = pd.Series(gamma_gamma.predict_spend(once, fit), once.index)
+    assert fit.names == gamma_gamma.WITH_FIRST
+    assert spent.iloc[3] > 1.5 * spent.iloc[0]
+    assert predicted.groupby(quarters).mean().to_numpy() == pytest.approx(spent, rel=0.3)

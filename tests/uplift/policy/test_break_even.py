@@ -9,8 +9,14 @@ from research.uplift.policy import break_even
 
 
 def values() -> pd.DataFrame:
+    risk = np.linspace(0.01, 1, 100)
     return pd.DataFrame(
-        {"customer_id": range(100), "risk": np.linspace(0.01, 1, 100), "value_if_kept": 50.0}
+        {
+            "customer_id": range(100),
+            "risk": risk,
+            "value_of_keeping": 50.0,
+            "cost_of_churn": 50 * risk,
+        }
     )
 
 

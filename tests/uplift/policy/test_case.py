@@ -9,13 +9,17 @@ from trial_maker import change_rows, make_trial, write_flat_trial
 from research.errors import NotApplicable, StudyError
 from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import make_sample
-from research.uplift.learners.families import AVERAGED
+from research.uplift.learners.families import AVERAGED, RISK
 from research.uplift.policy.case import (
+    build_case,
+    choose_usual,
     find_costs,
     find_outcome_value,
+    level_parts,
     load_case,
     price_effects,
 )
+from research.uplift.policy.policies import NET_GAIN, RISK_TIMES_VALUE, evaluate_policies
 
 
 def make_costly(cost) -> tuple:
@@ -96,3 +100,51 @@ def test_an_arm_without_costs_is_refused_before_anything_is_fitted(write_study):
     study, tables, trial, _ = write_flat_trial(write_study, 400, economics=economics)
     with pytest.raises(StudyError, match="expected the costs of the arm 'mail', got none"):
         load_case(trial, tables, study, 2, 1, 0)
+
+
+def test_levels_of_parts_are_those_of_their_trial_and_the_order_within_a_part_stays():
+    effects = np.array([1.0, 3, 10, 12, 0, 2])[None, :, None]
+    strata, trial = np.array([[0, 0, 2, 2, 1, 3]]), np.array([0, 0, 0, 0, 1, 1])
+    # parts 0 and 2 of the first trial, means 2 and 11, of all 6.5; the second trial's mean is 1
+    assert level_parts(effects, strata, trial)[0, :, 0].tolist() == [5.5, 7.5, 5.5, 7.5, 1, 1]
+
+
+def test_the_usual_offer_of_a_part_is_the_one_that_pays_best_in_it_on_average():
+    gain = np.array([[[3.0, 1.0], [1.0, 2.0], [1.0, 5.0], [1.0, 5.0]]])
+    cost = np.tile([0.5, 0.9], (4, 1))  # first part: 2 - 0.5 against 1.5 - 0.9
+    assert choose_usual(gain, cost, np.array([[0, 0, 1, 1]])).tolist() == [[1, 1, 2, 2]]
+
+
+def draw_profit(seed: int, effect: float, policy: str, n: int = 300, worth: float = 20.0) -> float:
+    """Return the estimated less the true profit of half of the customers, chosen by ``policy``
+    where the effect is the same for all, and nothing but its mean in the other parts predicts it.
+    """
+    trial, _ = make_trial(n, seed, lambda x: effect + 0 * x, shares=(1 / 3, 1 / 3, 1 / 3))
+    sample, rng = make_sample(trial, "kept"), np.random.default_rng(seed)
+    part, means = rng.permutation(np.arange(n) % 3), np.empty((n, 3))
+    for number in range(3):
+        others = part != number
+        means[~others] = [sample.outcome[others & (sample.arm == code)].mean() for code in range(3)]
+    predicted = means[:, 1:] - means[:, :1] + rng.normal(0, 1e-4, (n, 2))
+    risk = rng.random((n, 1))
+    fit = CrossFit({AVERAGED: predicted, RISK: risk}, part)
+    case = build_case(
+        sample,
+        [fit],
+        priced=None,
+        outcome_value=np.full(n, worth),
+        money=sample.outcome * worth,
+        paid=np.where(sample.arm > 0, 1.0, 0.0),
+        cost=np.ones((n, 2)),
+        predicted=(means, means * worth),
+        cycle=np.zeros(n),
+        true=np.full((n, 2), [effect, effect / 2]) * worth - 1,
+    )
+    parts = evaluate_policies(case, n / 2, n / 2, seed)[policy]
+    return parts["profit"].sum() - parts["true_profit"].sum()
+
+
+@pytest.mark.parametrize(("policy", "effect"), [(NET_GAIN, 0.2), (RISK_TIMES_VALUE, 0.0)])
+def test_the_profit_of_a_list_is_not_biased_where_effects_are_alike(policy, effect):
+    errors = np.array([draw_profit(seed, effect, policy) for seed in range(200)])
+    assert abs(errors.mean()) < 3 * errors.std() / np.sqrt(len(errors))

@@ -4,6 +4,11 @@ The mean of few purchases is shrunk towards that of all customers. A customer's 
 around a mean of its own (gamma, shape p); the means vary between customers (inverse gamma, shape q,
 scale v). Amounts are assumed to be independent of how often a customer buys; ``correlate`` measures
 how far the data agree.
+
+The published model leaves out the amount of the first purchase, so that all who bought once are
+valued alike. Here the first amount, times a factor ``first`` of its own (first purchases may be
+larger or smaller), counts as one more purchase where the repeat purchases are then more likely, by
+AIC.
 """
 
 import numpy as np
@@ -21,7 +26,9 @@ from research.models.clv.max_likelihood import (
 )
 
 SPENDING = ["n_repeat", "mean_amount"]
+FIRST_AMOUNT = "first_amount"
 NAMES = ("p", "q", "v")
+WITH_FIRST = (*NAMES, "first")
 
 
 def fit_spend(purchases: pd.DataFrame) -> Fit:
@@ -29,9 +36,14 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
 
     Parameters
     ----------
-    purchases : DataFrame with columns n_repeat and mean_amount
-        One row per customer: how many repeat purchases, and their mean amount. Customers who never
-        came back, who spent nothing, or who returned more than they bought are left out.
+    purchases : DataFrame with columns n_repeat, mean_amount and, where it is known, first_amount
+        One row per customer: how many repeat purchases, their mean amount, and the amount of the
+        first purchase. Customers who never came back, who spent nothing, or who returned more than
+        they bought are left out.
+
+    Returns
+    -------
+    Fit with parameters p, q, v and, where the first amount tells something, first
 
     Raises
     ------
@@ -49,34 +61,57 @@ def fit_spend(purchases: pd.DataFrame) -> Fit:
             f"expected at least {len(NAMES)} customers with a repeat purchase above 0, got"
             f" {len(rows)}; use a later snapshot"
         )
+    without = _fit(rows, NAMES)
+    if not _read_first(rows).any():
+        return without
+    fit = _fit(rows, WITH_FIRST)
+    better = fit.log_likelihood > without.log_likelihood + 1  # by AIC, with one more parameter
+    return fit if better and has_mean(fit) >= has_mean(without) else without
+
+
+def _fit(rows: pd.DataFrame, names: tuple[str, ...]) -> Fit:
     repeats, mean = (rows[column].to_numpy(float) for column in SPENDING)
-    unit = mean.mean()
-    arguments = (repeats, mean / unit)
+    unit, first = mean.mean(), _read_first(rows)
+    arguments = (repeats, mean / unit, first / unit)
     fitted = minimize(
         _loss,
-        np.zeros(3),
+        np.zeros(len(names)),
         arguments,
         "L-BFGS-B",
         jac=_gradient,
-        bounds=[(-MAX_LOG, MAX_LOG)] * 3,
+        bounds=[(-MAX_LOG, MAX_LOG)] * len(names),
         options={"maxiter": 1000, "ftol": 1e-15},
     )
     covariance = compute_covariance(
         fitted.x, lambda: numeric_hessian(_gradient, fitted.x, arguments), len(rows)
     )
-    parameters = np.exp(fitted.x) * [1, 1, unit]
-    return Fit(
-        parameters,
-        covariance,
-        float(log_likelihood(parameters, repeats, mean).sum()),
-        len(rows),
-        NAMES,
-    )
+    parameters = np.exp(fitted.x) * [1, 1, unit, 1][: len(names)]
+    likelihood = log_likelihood(parameters, repeats, mean, first)
+    return Fit(parameters, covariance, float(likelihood.sum()), len(rows), names)
 
 
-def log_likelihood(parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood of each customer's mean amount."""
-    p, q, v = parameters
+def _read_first(rows: pd.DataFrame) -> np.ndarray:
+    """Return the first amounts; nothing paid, or more returned than bought, is 0."""
+    if FIRST_AMOUNT not in rows:
+        return np.zeros(len(rows))
+    return np.maximum(np.nan_to_num(rows[FIRST_AMOUNT].to_numpy(float)), 0)
+
+
+def _add_first(parameters: np.ndarray, first: np.ndarray) -> tuple:
+    """Return p, and q and v of each customer once the first amount is known.
+
+    The inverse gamma distribution is conjugate: one purchase adds p to its shape, and its amount to
+    its scale.
+    """
+    p, q, v, *factor = parameters
+    return (p, q + p, v + factor[0] * first) if factor else (p, q, v)
+
+
+def log_likelihood(
+    parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray, first: np.ndarray
+) -> np.ndarray:
+    """Return the log-likelihood of each customer's mean amount, given the first amount."""
+    p, q, v = _add_first(parameters, first)
     shape = p * repeats
     fixed = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(v)
     return (
@@ -87,8 +122,8 @@ def log_likelihood(parameters: np.ndarray, repeats: np.ndarray, mean: np.ndarray
     )
 
 
-def _loss(logs: np.ndarray, repeats: np.ndarray, mean: np.ndarray) -> float:
-    return -log_likelihood(np.exp(logs), repeats, mean).mean()
+def _loss(logs: np.ndarray, *arguments: np.ndarray) -> float:
+    return -log_likelihood(np.exp(logs), *arguments).mean()
 
 
 def _gradient(logs: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
@@ -98,17 +133,22 @@ def _gradient(logs: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
 def predict_spend(purchases: pd.DataFrame, spend: Fit) -> np.ndarray:
     """Return the expected amount of each customer's next purchase: (rows,).
 
-    Customers who never came back get the mean of all; those who came back and spent nothing, or
-    returned more than they bought, 0. Infinite where p times the repeat purchases and q are
-    together 1 or less: then there is no mean.
+    Customers who never came back get what their first amount tells, or the mean of all; those who
+    came back and spent nothing, or returned more than they bought, 0. Infinite where there is no
+    mean: where p times the purchases and q are together 1 or less.
     """
-    p, q, v = spend.parameters
+    p, q, v = _add_first(spend.parameters, _read_first(purchases))
     repeats, mean = (np.nan_to_num(purchases[column].to_numpy(float)) for column in SPENDING)
     bottom = p * repeats + q - 1
     expected = np.divide(
         p * (v + repeats * mean), bottom, out=np.full(len(repeats), np.inf), where=bottom > 0
     )
     return np.where((repeats > 0) & (mean <= 0), 0.0, expected)
+
+
+def has_mean(spend: Fit) -> bool:
+    """Return whether the next amount of every customer has a mean."""
+    return bool(_add_first(spend.parameters, np.zeros(1))[1] > 1)
 
 
 def correlate(purchases: pd.DataFrame) -> float:

@@ -21,11 +21,11 @@ BREAK_EVEN = [
     "customers",
     "mean_risk_share",
     "mean_worth",
-    "mean_value_at_risk",
+    "mean_cost_of_churn",
     "break_even_points",
     "break_even_of_risk_share",
 ]
-FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "value_at_risk"]
+FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "cost_of_churn"]
 
 
 def load_customers(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
@@ -66,18 +66,18 @@ def find_cost(study: Study) -> float:
 
 
 def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return, in fifths by value at risk, the effect at which contact pays.
+    """Return, in fifths by the expected cost of churn, the effect at which contact pays.
 
     Parameters
     ----------
-    values : see ``value_customers``: customer_id, risk, value_if_kept
+    values : see ``value_customers``: customer_id, risk, value_of_keeping, cost_of_churn
 
     Returns
     -------
-    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_value_at_risk,
+    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_cost_of_churn,
     break_even_points, break_even_of_risk_share
-        Group 1 has the largest value at risk. ``break_even_points``: cost of contact and offer over
-        the mean value of a customer kept, in percentage points of the probability to stay;
+        Group 1 has the largest cost of churn. ``break_even_points``: cost of contact and offer over
+        the mean value of keeping one, in percentage points of the probability to stay;
         ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't
         pay, however large its effect.
 
@@ -86,17 +86,17 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
     NotApplicable
         If the study names no costs.
     """
-    cost, at_risk = find_cost(study), compute_value_at_risk(values)
+    cost, at_risk = find_cost(study), values.cost_of_churn
     place = at_risk.rank(method="first", ascending=False) / len(at_risk)
     group = np.ceil(place * RISK_GROUPS).astype(int)
     table = (
-        values.assign(group=group, at_risk=at_risk)
+        values.assign(group=group)
         .groupby("group")
         .agg(
             customers=("risk", "size"),
             mean_risk_share=("risk", "mean"),
-            mean_worth=("value_if_kept", "mean"),
-            mean_value_at_risk=("at_risk", "mean"),
+            mean_worth=("value_of_keeping", "mean"),
+            mean_cost_of_churn=("cost_of_churn", "mean"),
         )
     )
     pays = cost / table.mean_worth.where(table.mean_worth > 0)
@@ -106,23 +106,18 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
     ).reset_index()[BREAK_EVEN]
 
 
-def compute_value_at_risk(values: pd.DataFrame) -> pd.Series:
-    """Return the risk times the value if kept of each customer."""
-    return values.risk * values.value_if_kept
-
-
 def draw_test(values: pd.DataFrame, study: Study, seed: int) -> pd.DataFrame:
-    """Return a first test: the customers with the largest value at risk, twice the capacity, half
+    """Return a first test: the customers with the largest cost of churn, twice the capacity, half
     of them randomised to contact.
 
     Returns
     -------
-    DataFrame with columns customer_id, decision, arm, rank, risk, worth, value_at_risk
+    DataFrame with columns customer_id, decision, arm, rank, risk, worth, cost_of_churn
         One row per customer; ``arm`` is contact or control, empty outside the test.
     """
-    table = values.assign(
-        worth=values.value_if_kept, value_at_risk=compute_value_at_risk(values)
-    ).sort_values("value_at_risk", ascending=False, kind="stable")
+    table = values.assign(worth=values.value_of_keeping).sort_values(
+        "cost_of_churn", ascending=False, kind="stable"
+    )
     size = min(2 * study.economics.capacity, len(table))
     drawn = np.random.default_rng(seed).permutation(np.arange(size) % 2)
     arm = np.full(len(table), "", dtype=object)
@@ -155,10 +150,9 @@ class FirstTest:
 def plan_first_test(values: pd.DataFrame, study: Study) -> FirstTest:
     """Return how small an effect the first test detects, with 80 % power at the level of 2.5 %."""
     per_arm = min(2 * study.economics.capacity, len(values)) // 2
-    at_risk = compute_value_at_risk(values)
-    inside = at_risk.rank(method="first", ascending=False) <= 2 * per_arm
+    inside = values.cost_of_churn.rank(method="first", ascending=False) <= 2 * per_arm
     risk = values.risk[inside].mean()
     error = np.sqrt(2 * risk * (1 - risk) / max(per_arm, 1))
     smallest = compute_reach(FAMILY_LEVEL, POWER) * error
-    pays = 100 * find_cost(study) / values.value_if_kept[inside].mean()
+    pays = 100 * find_cost(study) / values.value_of_keeping[inside].mean()
     return FirstTest(per_arm, risk, 100 * smallest, pays)

@@ -41,8 +41,9 @@ class Case:
     risk : (repeats, rows), the probability that the outcome doesn't occur, whatever the arm (of
         money: the amount expected, with its sign turned), out of fold
     outcome_value : (rows,), money per unit of the outcome
-    effect : (repeats, rows, arms), predicted effect on the outcome
+    effect : (repeats, rows, arms), predicted effect on the outcome, see ``level_parts``
     gain : (repeats, rows, arms), the same in money, cost not deducted
+    usual : (repeats, rows), the offer for policies that don't choose one, see ``choose_usual``
     cost : (rows, arms)
     net : (rows, arms), doubly robust: money earned more than in control, cost deducted
     kept : (rows, arms), the same of the outcome itself
@@ -56,6 +57,7 @@ class Case:
     outcome_value: np.ndarray
     effect: np.ndarray
     gain: np.ndarray
+    usual: np.ndarray
     cost: np.ndarray
     net: np.ndarray
     kept: np.ndarray
@@ -99,10 +101,13 @@ def build_case(
     predicted : (rows, arms with control) of the outcome and of money, out of fold
     true : see ``Case``
     """
-    effect = np.array([one.effects[model] for one in cross_fits])
-    gain = effect * outcome_value[None, :, None]
+    strata = np.array([one.strata for one in cross_fits])
+    raw = np.array([one.effects[model] for one in cross_fits])
+    effect = level_parts(raw, strata, sample.trial)
+    raw_gain, gain = (numbers * outcome_value[None, :, None] for numbers in (raw, effect))
     if priced:
-        gain = np.array([one.effects[model] for one in priced])
+        raw_gain = np.array([one.effects[model] for one in priced])
+        gain = level_parts(raw_gain, strata, sample.trial)
     costs = np.column_stack([np.zeros(sample.size), cost])
     earned = replace(sample, outcome=money - paid)
     risk = np.array([one.effects[RISK][:, 0] for one in cross_fits]) + is_binary(sample.outcome)
@@ -113,12 +118,59 @@ def build_case(
         outcome_value=outcome_value,
         effect=effect,
         gain=gain,
+        usual=choose_usual(raw_gain, cost, strata // (sample.trial.max() + 1)),
         cost=cost,
         net=subtract_control(compute_scores(earned, predicted[1] - costs)),
         kept=subtract_control(compute_scores(sample, predicted[0])),
         arms=sample.arms[1:],
         true=true,
     )
+
+
+def level_parts(effects: np.ndarray, strata: np.ndarray, trial: np.ndarray) -> np.ndarray:
+    """Return effects whose mean is the same in all parts of a trial: that of the trial.
+
+    The models of a part learned from the others. Where the outcomes of a part happen to show large
+    effects, its models therefore predict small ones, and a list over all parts would be filled from
+    those in which the judged effect is low: its profit would be underestimated wherever customers
+    hardly differ.
+
+    Parameters
+    ----------
+    effects : (repeats, rows, arms)
+    strata : (repeats, rows), see ``cross_fitting.CrossFit``
+    trial : (rows,)
+    """
+    return np.array(
+        [
+            one - _average_by(one, stratum) + _average_by(one, trial)
+            for one, stratum in zip(effects, strata, strict=True)
+        ]
+    )
+
+
+def choose_usual(gain: np.ndarray, cost: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return, for each row, the offer that pays best on average by the models of the other parts:
+    (repeats, rows), 1 for the first arm.
+
+    So no offer is chosen on the customers on whom it is judged.
+
+    Parameters
+    ----------
+    gain : (repeats, rows, arms), in money
+    cost : (rows, arms)
+    parts : (repeats, rows)
+    """
+    return np.array(
+        [
+            1 + _average_by(one - cost, part).argmax(axis=1)
+            for one, part in zip(gain, parts, strict=True)
+        ]
+    )
+
+
+def _average_by(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    return pd.DataFrame(values).groupby(group).transform("mean").to_numpy()
 
 
 def load_case(
@@ -193,7 +245,7 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     """Return the value of a unit of the primary outcome for each row, in the study's currency, as
     known on the day before the assignment.
 
-    Dated studies: the value of the customer if kept, see ``research.value.customers.load_values``.
+    Dated studies: the value of keeping the customer, see ``research.value.customers``.
     Flat studies: ``margin_per_customer``; where the trial knows the money itself (``value``), the
     share of it that remains.
 
@@ -214,7 +266,7 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     value = pd.Series(np.nan, trial.rows.index)
     for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
         known = load_values(tables, study, (day - pd.Timedelta(days=1)).date(), seed)
-        by_customer = known.set_index("customer_id").value_if_kept
+        by_customer = known.set_index("customer_id").value_of_keeping
         value[rows.index] = rows.customer_id.map(by_customer).to_numpy()
     return value.fillna(value.median()).to_numpy()
 

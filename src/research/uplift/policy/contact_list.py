@@ -144,7 +144,7 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     effects = predict_effects(train, new.tree_features, new.linear_features, seed)[AVERAGED]
     given = np.r_[trial.rows.cost.to_numpy(float), np.full(new.size, np.nan)]
     cost = find_arm_costs(given, both, study)[~in_trial]
-    known = load_values(tables, study, last, seed).set_index("customer_id").value_if_kept
+    known = load_values(tables, study, last, seed).set_index("customer_id").value_of_keeping
     value = present.customer_id.map(known)
     value = value.fillna(value.median()).to_numpy()
     return Candidates(

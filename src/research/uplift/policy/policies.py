@@ -44,15 +44,12 @@ Contributions = dict[str, dict[str, np.ndarray]]  # by policy and quantity: (row
 
 
 def list_policies(case: Case, seed: int) -> dict[str, Policy]:
-    """Return the policies by name; those that don't choose between offers give the one that pays
-    best on average.
-    """
+    """Return the policies by name; those that don't choose between offers give the usual one."""
     random = np.random.default_rng(seed).random(case.effect.shape[:2])
-    offer = offer_usual(case)
 
     def rank_by(score: np.ndarray) -> Policy:
         return lambda repeat, rows, budget, capacity: fill(
-            score[repeat, rows], offer[rows], case.cost[rows], budget, capacity
+            score[repeat, rows], case.usual[repeat, rows], case.cost[rows], budget, capacity
         )
 
     policies = {
@@ -90,17 +87,12 @@ def choose(case: Case, policy: Policy, repeat: int, budget: float, capacity: flo
     return chosen
 
 
-def offer_usual(case: Case) -> np.ndarray:
-    """Return the offer that pays best on average, for everybody."""
-    net = (case.gain.mean(axis=0) - case.cost).mean(axis=0)
-    return np.full(len(case.cycle), 1 + int(net.argmax()))
-
-
 def find_budget(case: Case, capacity: float) -> float:
-    """Return what it costs to contact as many as the capacity allows with the offer that pays best
-    on average, or everybody where they are fewer.
+    """Return what it costs to contact as many as the capacity allows with the usual offer, or
+    everybody where they are fewer.
     """
-    return float(min(capacity, case.cycle_size) * pick(case.cost, offer_usual(case)).mean())
+    cost = np.mean([pick(case.cost, offers).mean() for offers in case.usual])
+    return float(min(capacity, case.cycle_size) * cost)
 
 
 def choose_budget(case: Case, economics: Economics, budget: float = -1.0) -> float:
@@ -156,7 +148,7 @@ def evaluate_policies(case: Case, budget: float, capacity: float, seed: int) -> 
     policies, repeats = list_policies(case, seed), range(len(case.effect))
     contributions = {
         NOBODY: sum_offers(case, [np.zeros(len(case.cycle), int)]),
-        EVERYBODY: sum_offers(case, [offer_usual(case)]),
+        EVERYBODY: sum_offers(case, case.usual),
     }
     for name, policy in policies.items():
         chosen = [choose(case, policy, repeat, budget, capacity) for repeat in repeats]

@@ -4,13 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.value import value_at_risk
+from research.value import cost_of_churn
 from research.value.valuation import Valuation, frame_values
 
 
 def valuation_of(n: int = 80) -> Valuation:
     value = np.r_[np.full(n // 2, 10.0), np.full(n // 2, 30.0)]
-    columns = {"risk": np.full(n, 0.2), "value": value, "value_if_kept": value * 1.25}
+    columns = {
+        "risk": np.full(n, 0.2),
+        "value": value,
+        "value_if_kept": value * 1.25,
+        "value_if_left": value * 0,
+    }
     resampled = np.stack([value - 1, value + 1])
     values = frame_values(pd.Series([f"c{i:02d}" for i in range(n)]), columns, resampled, 0.5)
     return Valuation(values, resampled, resampled * 1.25, 0.5, "model", "EUR")
@@ -18,10 +23,10 @@ def valuation_of(n: int = 80) -> Valuation:
 
 def test_sums_and_their_intervals_by_hand():
     segments = pd.DataFrame({"plan": ["low"] * 40 + ["high"] * 40})
-    table = value_at_risk.tabulate_value_at_risk(valuation_of(), segments)
+    table = cost_of_churn.tabulate_segments(valuation_of(), segments)
     assert table.segment.tolist() == ["all", "high", "low"]  # the costliest first
     row = table.iloc[0]
-    assert (row.customers, row.value, row.value_at_risk) == (80, 1600, pytest.approx(320))
+    assert (row.customers, row.value) == (80, 1600)
     assert row.cost_of_churn == pytest.approx(400)
     assert row.cost_share == pytest.approx(0.2)
     # sums of the two refits are 1520 and 1680: standard deviation 80 * sqrt(2), times 0.5
@@ -32,37 +37,37 @@ def test_sums_and_their_intervals_by_hand():
 
 def test_small_segments_are_pooled():
     segments = pd.DataFrame({"plan": ["low"] * 40 + ["a"] * 20 + ["b"] * 20})
-    table = value_at_risk.tabulate_value_at_risk(valuation_of(), segments)
+    table = cost_of_churn.tabulate_segments(valuation_of(), segments)
     assert table.set_index("segment").customers.to_dict() == {"all": 80, "other": 40, "low": 40}
 
 
 def test_without_refits_there_are_no_intervals():
     valuation = valuation_of()
     bare = Valuation(valuation.values, np.zeros((0, 80)), np.zeros((0, 80)), 1.0, "model", "EUR")
-    table = value_at_risk.tabulate_value_at_risk(bare, pd.DataFrame(index=range(80)))
+    table = cost_of_churn.tabulate_segments(bare, pd.DataFrame(index=range(80)))
     assert table[["low", "high", "cost_low", "cost_high"]].isna().all(axis=None)
 
 
 def test_concentration_starts_with_the_most_valuable():
-    shares = value_at_risk.compute_concentration(valuation_of().values)
+    shares = cost_of_churn.compute_concentration(valuation_of().values)
     assert shares.value_share.iloc[[0, -1]].tolist() == [0, 1]
     # half of the customers with 30 of 40 on average
     assert np.interp(0.5, shares.customers_share, shares.value_share) == pytest.approx(0.75)
 
 
-def test_the_table_of_values_has_the_highest_value_at_risk_first_and_names_the_currency():
-    table = value_at_risk.tabulate_values(valuation_of())
+def test_the_table_of_values_has_the_highest_cost_of_churn_first_and_names_the_currency():
+    table = cost_of_churn.tabulate_values(valuation_of())
     assert table.value_eur.iloc[0] == 30
     assert table.customer_id.iloc[0] == "c40"
     assert "alive_share" not in table  # contracts have none
-    assert {"risk_share", "low_eur", "value_at_risk_eur", "model"} <= {*table}
+    assert {"risk_share", "low_eur", "value_of_keeping_eur", "model"} <= {*table}
 
 
 def test_histories_are_cut_into_ranges_that_leave_nobody_out():
     histories = pd.DataFrame(
         {"n_repeat": [0, 1, 4, 5], "age_days": [200.0] * 4, "recency_days": [0, 19, 110, 170]}
     )
-    segments = value_at_risk.segment_histories(histories)
+    segments = cost_of_churn.segment_histories(histories)
     assert [*segments["repeat purchases"]] == ["none", "1", "2 to 4", "5 or more"]
     assert [*segments["last purchase"]] == [
         "more than 180 days",

@@ -1,4 +1,4 @@
-"""Value, value at risk and the expected cost of churn, by customer and by segment."""
+"""Value and the expected cost of churn, by customer and by segment."""
 
 from collections.abc import Sequence
 
@@ -27,8 +27,8 @@ MONEY = (
     "low",
     "high",
     "value_if_kept",
+    "value_of_keeping",
     "cost_of_churn",
-    "value_at_risk",
     "mean_value",
     "cost_low",
     "cost_high",
@@ -52,7 +52,6 @@ SEGMENT_COLUMNS = [
     "value",
     "low",
     "high",
-    "value_at_risk",
     "cost_of_churn",
     "cost_low",
     "cost_high",
@@ -113,8 +112,8 @@ def _cut_ranges(values: pd.Series, ranges: Sequence[tuple[float, float, str]]) -
     )
 
 
-def tabulate_value_at_risk(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFrame:
-    """Return value, value at risk and cost of churn of all customers, then of each segment.
+def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFrame:
+    """Return value and cost of churn of all customers, then of each segment.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def tabulate_value_at_risk(valuation: Valuation, segments: pd.DataFrame) -> pd.D
     Returns
     -------
     DataFrame with columns segment_by, segment, customers, mean_risk_share, mean_value, value, low,
-    high, value_at_risk, cost_of_churn, cost_low, cost_high, cost_share
+    high, cost_of_churn, cost_low, cost_high, cost_share
         Sums over the customers in the study's currency, but ``mean_value``. ``cost_share``: of the
         segment's value if all were kept. 95 % intervals of sums, by models refitted on resampled
         customers: sampling error, given that the model is of the right kind. Segments of fewer than
@@ -154,7 +153,6 @@ def _sum_up(valuation: Valuation, inside: np.ndarray) -> tuple:
         rows.value.mean(),
         value,
         *_bound_sum(value, values, valuation.scale),
-        rows.value_at_risk.sum(),
         cost,
         *_bound_sum(cost, costs, valuation.scale),
         cost / if_kept if if_kept > 0 else 0.0,
@@ -170,12 +168,12 @@ def _bound_sum(total: float, resampled: np.ndarray, scale: float) -> tuple[float
 
 
 def tabulate_values(valuation: Valuation) -> pd.DataFrame:
-    """Return the table ``value``: one row per customer, the highest value at risk first.
+    """Return the table ``value``: one row per customer, the highest cost of churn first.
 
     Without the columns that this kind of study doesn't have; columns of money carry the currency.
     """
     rows = valuation.values.sort_values(
-        ["value_at_risk", "customer_id"], ascending=[False, True], ignore_index=True
+        ["cost_of_churn", "customer_id"], ascending=[False, True], ignore_index=True
     )
     columns = [name for name in rows if name in ALWAYS or rows[name].notna().any()]
     named = {"alive": "alive_share", "risk": "risk_share"}
