@@ -27,6 +27,7 @@ def driver(
         "high": value + 0.01,
         "rank": rank,
         "direction": direction,
+        "change": "",
     }
 
 
@@ -59,6 +60,15 @@ def test_each_driver_is_one_row_with_a_column_for_each_family_and_measure(driver
     ]
     assert table["permutation importance, logistic"].tolist() == ["", "0.040 (0.030 to 0.050) ↑"]
     assert table["SHAP, trees"].tolist() == ["0.60 (0.59 to 0.61) ↓", ""]
+
+
+def test_the_odds_ratio_of_a_text_names_its_category(drivers):
+    rows = pd.DataFrame(
+        [driver("fee", "logistic", ODDS, 2.0, 1, 0) | {"change": "high against low"}]
+    )
+    drivers = pd.concat([drivers[drivers.measure != ODDS], rows])
+    table = report.drivers_table(drivers, 2).set_index("feature")
+    assert table["odds ratio"].tolist() == ["", "2.00 (1.99 to 2.01), high against low"]
 
 
 def test_money_is_whole_and_a_certain_profit_has_no_interval():

@@ -18,6 +18,7 @@ from research.reporting.format import join_words, write_interval, write_quantity
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.fairness import GAPS, SIGNIFICANT_GAP
 from research.risk.imbalance import NONE, UNBALANCED
+from research.risk.odds_ratios import MORE
 from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
 from research.study_schema import Economics
 
@@ -544,15 +545,12 @@ def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
 def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     """Return the leading features with a column for each family and measure.
 
-    An arrow gives the direction: up means that more of the feature goes with more churn.
+    An arrow gives the direction: up means that more of the feature goes with more churn. The odds
+    ratio of a text names the category that it is of.
     """
     chosen = rank_drivers(drivers, most)
     rows = drivers[drivers.feature.isin(chosen)]
-    cells = [
-        write_interval(row.value, row.low, row.high, 3 if row.measure == PERMUTATION else 2)
-        + ARROWS[row.direction]
-        for row in rows.itertuples()
-    ]
+    cells = [_write_driver(row) for row in rows.itertuples()]
     heads = [
         MEASURE_HEADINGS[measure].format(family)
         for measure, family in zip(rows.measure, rows.family, strict=True)
@@ -574,6 +572,12 @@ def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     table = wide.reset_index(drop=True)
     table.insert(0, "feature", (named.description + group).to_numpy())
     return table
+
+
+def _write_driver(row) -> str:
+    digits = 3 if row.measure == PERMUTATION else 2
+    number = write_interval(row.value, row.low, row.high, digits) + ARROWS[row.direction]
+    return f"{number}, {row.change}" if row.change not in ("", MORE) else number
 
 
 def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
@@ -630,7 +634,13 @@ def _describe_shared(leading: dict[str, list[str]], most: int) -> list[str]:
 
 
 def _find_opposed(drivers: pd.DataFrame, features: set[str]) -> list[str]:
-    rows = drivers[drivers.feature.isin(features) & (drivers.direction != 0)]
+    """Describe the features whose direction differs between families or measures.
+
+    An odds ratio holds the other columns equal, those of its group too, and so is compared only
+    where a feature is alone in its group: with others its sign may differ without a contradiction.
+    """
+    comparable = (drivers.measure != ODDS) | (drivers.together_with == "")
+    rows = drivers[drivers.feature.isin(features) & (drivers.direction != 0) & comparable]
     opposed = []
     for description, part in rows.groupby("description", sort=False):
         rising, falling = (
