@@ -12,7 +12,7 @@ from research.data.remarks import describe_remarks
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
-from research.evaluation.metrics import METRICS
+from research.evaluation.metrics import CALIBRATION, METRICS
 from research.models.registry import BASE_RATE, BASELINE
 from research.reporting.format import join_words, write_interval, write_quantity
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
@@ -45,16 +45,21 @@ def find_best(scores: pd.DataFrame) -> str:
     return rows.model[METRICS["log_loss"].find_best(rows.value)]
 
 
-def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+def describe_models(
+    scores: pd.DataFrame, differences: pd.DataFrame, gains: pd.DataFrame | None = None
+) -> str:
     """Summarise whether the best model beats the best baseline of each score.
 
-    Also which other models do not differ significantly from it, and whether it is calibrated.
+    Also which other models do not differ significantly from it, whether it is calibrated, and where
+    it isn't, whether recalibration was shown to help.
 
     Parameters
     ----------
     scores : long score table
     differences : long table of paired differences with the best baselines and the best model among
         its references
+    gains : of recalibration, see ``ModelComparison.compare_recalibrated``; without it recalibration
+        counts as not tried
 
     Returns
     -------
@@ -70,7 +75,7 @@ def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
             [
                 _describe_winner(best, loss, area),
                 _describe_others(best, differences),
-                _describe_calibration(best, scores),
+                _describe_calibration(best, scores, gains),
             ]
         )
     others = _describe_better_others(scores, differences)
@@ -280,7 +285,7 @@ def _describe_others(best: str, differences: pd.DataFrame) -> str:
     )
 
 
-def _describe_calibration(best: str, scores: pd.DataFrame) -> str:
+def _describe_calibration(best: str, scores: pd.DataFrame, gains: pd.DataFrame | None) -> str:
     rows = scores[scores.model == best].set_index("metric")
     intercept, slope = rows.loc["calibration_intercept"], rows.loc["calibration_slope"]
     faults = []
@@ -307,8 +312,33 @@ def _describe_calibration(best: str, scores: pd.DataFrame) -> str:
             f" (calibration slope {_write_bare(slope)})."
         )
     return (
-        f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate them"
-        " before multiplying by money."
+        f"Its probabilities are {' and '.join(faults)}: use its ranking."
+        f" {_describe_recalibration(best, gains)}"
+    )
+
+
+def _describe_recalibration(best: str, gains: pd.DataFrame | None) -> str:
+    """Return what to do before multiplying by money, by what recalibration was shown to change.
+
+    It helps a model where one of its scores is significantly better and none significantly worse.
+    """
+    if gains is None or gains.empty:
+        return "Whether recalibration would help was not tried; money from them has this error."
+    judged = gains[gains.metric.isin(["log_loss", *CALIBRATION])]
+    verdicts = judged.groupby("reference", sort=False).verdict.agg(set)
+    helped = [model for model, found in verdicts.items() if BETTER in found and WORSE not in found]
+    if best in helped:
+        return "Recalibrate them before multiplying by money: that improves them significantly."
+    if best in verdicts:
+        return "Recalibration doesn't improve them significantly: money from them has this error."
+    if helped:
+        return (
+            f"Recalibration significantly improves {join_words(helped)}; of this model it was not"
+            " tried: multiply recalibrated probabilities by money, or expect this error."
+        )
+    return (
+        "Recalibration significantly improves none of the models that it was tried on"
+        f" ({join_words([*verdicts.index])}): money computed from the probabilities has this error."
     )
 
 
