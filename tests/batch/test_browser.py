@@ -162,7 +162,7 @@ def shown(browser) -> set[bool]:
     return {part.is_displayed() for part in browser.find_elements(By.CSS_SELECTOR, ".code")}
 
 
-def test_code_and_warnings_are_hidden_until_the_switch_is_clicked(browser, reports):
+def test_code_is_hidden_until_the_switch_is_clicked(browser, reports):
     visit(browser, reports / "alpha" / "default" / "10_data.html")
     assert shown(browser) == {False}
     browser.find_element(By.CSS_SELECTOR, "label.switch").click()

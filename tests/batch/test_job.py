@@ -9,15 +9,17 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import nbformat
 import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from projects import write_notebook
+from projects import write_notebook, write_plan
 
 from research.batch import job as job_module
 from research.batch import records
-from research.batch.job import _execute, _refuse_clashes, describe_failure
+from research.batch import run as batch_run
+from research.batch.job import _execute, _refuse_clashes, describe_failure, take_warnings
 from research.errors import StudyError
 
 NUMBERS = hashlib.sha256(b"number\n0\n").hexdigest()
@@ -165,7 +167,7 @@ def made(fresh, monkeypatch):
 def test_page_and_tables_are_moved_to_their_places_not_copied(made):
     wanted, folder, scratch = made
     inode = (scratch / "tables" / "numbers.csv").stat().st_ino
-    record = job_module._publish(wanted, scratch, None, {})
+    record = job_module._publish(wanted, scratch, nbformat.v4.new_notebook(), {})
     assert (folder / "tables" / "numbers.csv").stat().st_ino == inode
     assert [path for path in scratch.rglob("*") if path.is_file()] == []
     assert record["files"] == {
@@ -184,7 +186,7 @@ def test_all_is_on_the_disk_before_anything_is_published(made, monkeypatch):
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", rename)
-    job_module._publish(*made[::2], None, {})
+    job_module._publish(*made[::2], nbformat.v4.new_notebook(), {})
     published = noted.index(("rename", "numbers.csv"))
     assert {("sync", "numbers.csv"), ("sync", "10_data.html")} <= {*noted[:published]}
     assert noted[-1] == ("rename", "10_data.json")
@@ -194,7 +196,7 @@ def test_who_reads_an_earlier_page_reads_it_to_its_end(made):
     wanted, folder, scratch = made
     (folder / "10_data.html").write_text("the earlier page")
     with (folder / "10_data.html").open() as reader:
-        job_module._publish(wanted, scratch, None, {})
+        job_module._publish(wanted, scratch, nbformat.v4.new_notebook(), {})
         assert reader.read() == "the earlier page"
 
 
@@ -290,3 +292,42 @@ def test_equal_seeds_leave_equal_bytes_whatever_the_order_of_a_set(fresh, monkey
             fresh / "reports" / "alpha" / run / "tables" / file for run in ("first", "second")
         )
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_warnings_are_taken_from_a_notebook_cell_by_cell():
+    def write(name: str, text: str):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    cells = [nbformat.v4.new_markdown_cell("# What?"), nbformat.v4.new_code_cell("1")]
+    cells[1].outputs = [write("stderr", "one\n"), write("stdout", "seen\n"), write("stderr", "two")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert take_warnings(notebook) == "Cell 2:\none\ntwo\n"
+    assert [output.text for output in cells[1].outputs] == ["seen\n"]
+    assert take_warnings(notebook) == ""
+
+
+WARNS = """import warnings
+import numpy as np
+import pandas as pd
+np.nanmean([])
+warnings.warn("odd values")
+pd.Series([np.nan]).median()
+print("the answer")"""
+
+
+def test_a_warning_of_a_library_is_on_no_page_and_in_the_log_of_the_run(fresh):
+    write_notebook(fresh, "10_data", "What?", 'study: str = "alpha"', WARNS)
+    write_plan(fresh, "notebooks: [10_data]\nstudies: {alpha: {}}")
+    folder = fresh / "reports" / "alpha" / "default"
+    assert batch_run.run("alpha", {}, 1) == 0
+    page, log = (folder / "10_data.html").read_text(), folder / "logs" / "10_data.txt"
+    assert "the answer" in page
+    assert "Mean of empty slice" not in page
+    assert "Warning: " not in page
+    assert page.count("odd values") == 1  # in the code, behind the switch
+    assert log.read_text().startswith("Cell ")
+    assert log.read_text().count("RuntimeWarning: Mean of empty slice") == 2
+    assert "UserWarning: odd values" in log.read_text()
+    write_notebook(fresh, "10_data", "What?", 'study: str = "alpha"', "print('the answer')")
+    assert batch_run.run("alpha", {}, 1) == 0
+    assert not log.exists()  # it goes with the warnings

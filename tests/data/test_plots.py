@@ -30,6 +30,21 @@ def test_every_table_is_a_line_and_a_month_without_rows_is_a_gap():
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "rows per month (log scale)")
 
 
+def test_no_two_tables_look_alike_and_no_label_is_a_formula():
+    months = pd.date_range("2024-01-01", periods=9, freq="MS")
+    tables = [
+        pd.DataFrame({"table": f"table_{at}", "month": months, "rows": 10.0**at}) for at in range(8)
+    ]
+    ax = plots.plot_months(pd.concat(tables))
+    lines = ax.get_lines()
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines)
+    assert len({line.get_color() for line in lines}) == len(lines)
+    ax.figure.canvas.draw()
+    labels = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert "1,000" in labels
+    assert not any("$" in label or "\\" in label for label in labels)
+
+
 def test_a_mark_is_a_line_at_its_day_with_its_name():
     day = pd.Timestamp("2024-02-15")
     ax = plots.plot_months(MONTHS, marks={"last snapshot": day})

@@ -152,6 +152,29 @@ def test_a_table_that_ends_more_than_30_days_before_the_snapshot_is_stale(
     )
 
 
+def test_a_table_that_ends_after_the_snapshot_can_be_stale_at_the_data_end(write_study):
+    def judge(last_use: str) -> str:
+        usage = pd.DataFrame({"customer_id": ["a"], "used_at": days(last_use)})
+        tables = {"customers": CUSTOMERS, "contracts": CONTRACTS, "usage": usage}
+        study = write_study(tables=tables)
+        freshness = profile.freshness_table(load.load_tables(study), study)
+        return freshness.set_index("table").at_data_end["usage"]
+
+    assert judge("2024-11-30") == "stale at the data end"  # 31 days before the last of December
+    assert judge("2024-12-01") == "fresh at the data end"
+
+
+def test_campaigns_are_listed_and_not_judged(write_study):
+    campaigns = {"customer_id": ["a"], "campaign": "spring", "assigned_at": days("2023-03-01")}
+    campaigns = pd.DataFrame(campaigns | {"arm": "control"})
+    tables = {"customers": CUSTOMERS, "contracts": CONTRACTS, "campaigns": campaigns}
+    study = write_study(tables=tables)
+    freshness = profile.freshness_table(load.load_tables(study), study).set_index("table")
+    assert {*tables} == {*freshness.index}
+    assert freshness.verdict["campaigns"] == freshness.at_data_end["campaigns"]
+    assert freshness.verdict["campaigns"].startswith("not judged")
+
+
 def test_a_picture_over_time_marks_the_snapshot_and_the_end_of_the_data(study, tables, write_study):
     assert profile.find_marks(tables, study) == {
         "last snapshot": pd.Timestamp("2024-06-30"),

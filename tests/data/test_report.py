@@ -13,9 +13,9 @@ LEAKS = pd.DataFrame({"column": ["a", "b"], "decision": ["excluded", "kept"]})
 NO_LEAKS = LEAKS.head(0)
 
 
-def freshness(**verdicts: str) -> pd.DataFrame:
+def freshness(at_data_end: str = profile.FRESH_NOW, **verdicts: str) -> pd.DataFrame:
     rows = pd.DataFrame({"table": verdicts.keys(), "verdict": verdicts.values()})
-    return rows.reindex(columns=profile.FRESHNESS)
+    return rows.assign(at_data_end=at_data_end).reindex(columns=profile.FRESHNESS)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,8 @@ def freshness(**verdicts: str) -> pd.DataFrame:
             NO_LEAKS,
             freshness(orders=profile.FRESH),
             "**2 of 3 checks passed.** 3 of 1,500 rows are exact duplicates. No dated table is"
-            " stale at the last snapshot. The leakage checks exclude no feature.",
+            " stale, at the last snapshot or at the data end. The leakage checks exclude no"
+            " feature.",
         ),
         (
             NO_LEAKS,
@@ -44,6 +45,17 @@ def freshness(**verdicts: str) -> pd.DataFrame:
 )
 def test_the_verdict_counts_checks_and_names_what_is_stale_or_leaks(leaks, dated, text):
     assert report.describe_data(COUNTS, CHECKED, dated, leaks, list_remarks([])) == text
+
+
+def test_a_table_that_ended_after_the_snapshot_is_told_as_stale_at_the_data_end():
+    dated = freshness(
+        profile.STALE_NOW,
+        usage=profile.STALE,
+        orders=profile.FRESH,
+        campaigns=profile.BY_COMPANY,
+    ).assign(at_data_end=[profile.STALE_NOW, profile.STALE_NOW, profile.BY_COMPANY])
+    text = report.describe_data(COUNTS, CHECKED, dated, NO_LEAKS, list_remarks([]))
+    assert "Stale at the last snapshot: usage. Stale at the data end: orders. The leak" in text
 
 
 def test_the_verdict_tells_the_first_remarks_and_counts_the_others():

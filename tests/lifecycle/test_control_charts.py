@@ -3,33 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from charted_series import as_series, draw
 from scipy import stats
 
 from research.lifecycle import control_charts
-
-MONTHS = pd.date_range("2023-01-31", periods=36, freq="ME")
-
-
-def as_series(
-    values, se=1.0, indicator="churn rate", segment_by="", segment="all", worse=1
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "indicator": indicator,
-            "segment_by": segment_by,
-            "segment": segment,
-            "snapshot": MONTHS[: len(values)],
-            "value": values,
-            "se": se,
-            "worse": worse,
-        }
-    )
-
-
-def draw(seed=0, periods=24, shift=0.0, at=14, size=1.0) -> np.ndarray:
-    values = np.random.default_rng(seed).normal(0, size, periods)
-    values[at:] += shift
-    return values
 
 
 def run_reports(values, se, worse, alarms, charts=10, baseline=8) -> np.ndarray:
@@ -254,49 +231,6 @@ def test_the_future_changes_no_reading_of_the_past():
     )
 
 
-def make_report() -> pd.DataFrame:
-    charts = [
-        as_series(draw(0, shift=4)),
-        as_series(draw(1), indicator="returns"),
-        as_series(draw(2, shift=9), segment_by="plan", segment="basic"),
-        as_series(draw(3), segment_by="plan", segment="plus"),
-        as_series(draw(4, shift=12), indicator="complaints", segment_by="plan", segment="plus"),
-    ]
-    return pd.concat(charts, ignore_index=True).sample(frac=1, random_state=0)
-
-
-def test_warnings_list_totals_first_and_the_segment_that_worsened_most():
-    warnings = control_charts.list_warnings(control_charts.compute_charts(make_report()))
-    assert warnings[["indicator", "segment"]].to_numpy().tolist() == [
-        ["churn rate", "all"],
-        ["complaints", "plus"],
-        ["churn rate", "basic"],
-    ]
-    assert warnings[["worst_by", "worst_segment"]].to_numpy().tolist() == [
-        ["plan", "basic"],
-        ["", ""],
-        ["", ""],
-    ]
-    assert (warnings.since == MONTHS[14]).all()
-    assert (warnings.alarmed_at >= warnings.since).all()
-    assert warnings.still_alarmed.all()
-
-
-def test_means_before_and_now_worked_by_hand():
-    rows = as_series([1.0, 4, 10, np.nan], se=[1.0, 2, 1, 1])
-    # before: (1 + 4/4) / 1.25 = 1.6 with variance 1/1.25; now 10 with variance 1
-    assert control_charts.compare_means(rows, MONTHS[2]) == pytest.approx(
-        {"before": 1.6, "now": 10, "change_in_se": 8.4 / np.sqrt(1.8)}
-    )
-
-
-def test_a_passing_worsening_is_listed_and_not_still_alarmed():
-    values = draw(0, periods=36, shift=5)
-    values[20:] -= 5
-    warning = control_charts.list_warnings(control_charts.compute_charts(as_series(values))).iloc[0]
-    assert (warning.since, warning.still_alarmed) == (MONTHS[14], False)
-
-
 def test_periods_that_cannot_be_measured_are_skipped():
     values = draw(0, shift=5)
     gaps = as_series(np.insert(values, [3, 15, 20], np.nan))
@@ -340,7 +274,6 @@ def test_odd_series_raise_no_alarm_and_no_error(values):
     charts = control_charts.compute_charts(as_series(np.array(values, float), se=0.02))
     assert len(charts) == len(values)
     assert not charts.alarm.any()
-    assert control_charts.list_warnings(charts).empty
 
 
 def test_no_standard_error_at_all_means_no_chart():
@@ -400,16 +333,3 @@ def test_impossible_settings_are_refused(change, words):
 def test_all_faults_of_a_series_are_named_at_once():
     with pytest.raises(ValueError, match="one row per indicator.*\n.*worse"):
         control_charts.compute_charts(pd.concat([as_series(draw(), worse=0)] * 2))
-
-
-def test_an_improvement_is_the_new_baseline_and_falling_back_from_it_is_a_worsening():
-    noise = 0.3 * draw()
-    values = (
-        10 + noise - 4 * (np.arange(24) >= 10) + 4 * (np.arange(24) >= 20)
-    )  # better at 10, back at 20
-    charts = control_charts.compute_charts(as_series(values))
-    assert (charts.baseline_from[charts.alarm] > MONTHS[10]).all()
-    (warning,) = control_charts.list_warnings(charts).itertuples()
-    assert warning.since == MONTHS[20]
-    assert warning.before == pytest.approx(6, abs=0.6)  # the mean of the better level alone
-    assert warning.now == pytest.approx(10, abs=0.8)

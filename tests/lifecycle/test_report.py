@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from research.lifecycle import feedback, report
-from research.lifecycle.control_charts import CHART_KEYS, WARNING_COLUMNS
+from research.lifecycle.chart_changes import CHANGE_COLUMNS
+from research.lifecycle.control_charts import CHART_KEYS
 
 DAY = pd.Timestamp("2024-06-30")
 TITLES = {"customer_churn_rate": "Customer churn rate", "cost_of_churn": "Cost of churn"}
@@ -53,25 +54,63 @@ def charts(ewma: float) -> pd.DataFrame:
     return pd.DataFrame([row], columns=[*CHART_KEYS, "ewma"])
 
 
-def warnings(**changes) -> pd.DataFrame:
+def changes(**own) -> pd.DataFrame:
     row = {"indicator": "customer_churn_rate", "segment_by": "", "segment": "all", "since": DAY}
-    row |= {"before": 0.02, "now": 0.034, "still_alarmed": True}
-    row |= {"worst_by": "plan", "worst_segment": "basic"} | changes
-    return pd.DataFrame([row]).reindex(columns=WARNING_COLUMNS)
+    row |= {"before": 0.02, "now": 0.034, "still_alarmed": True, "most_segment": ""}
+    table = pd.DataFrame([row | own]).reindex(columns=CHANGE_COLUMNS)
+    days, numbers = ["until", "earlier_until"], ["earlier", "year_ago", "segments_compared"]
+    return table.astype(dict.fromkeys(days, "datetime64[us]") | dict.fromkeys(numbers, float))
 
 
-def test_a_warning_is_described_with_both_means_and_the_worst_segment():
-    sentence = report.describe_warnings(warnings(), charts(4.0), TITLES, UNITS)
-    assert sentence == (
+def describe(warnings: pd.DataFrame, improvements=None, ewma: float = 4.0) -> str:
+    improvements = changes().iloc[:0] if improvements is None else improvements
+    return report.describe_changes(warnings, improvements, charts(ewma), TITLES, UNITS)
+
+
+def test_a_worsening_is_described_with_both_means_and_its_worst_segment_in_the_same_unit():
+    most = {"most_by": "plan", "most_segment": "pro", "most_before": 0.05, "most_now": 0.09}
+    most |= {"segments_changed": 2, "segments_compared": 5}
+    assert describe(changes(**most)) == (
         "**Worsened beyond chance:**\n\n"
-        "- Customer churn rate, since 2024-06-30: 2.0 % before, 3.4 % since; most in plan basic."
+        "- Customer churn rate, since 2024-06-30: 2.0 % before, 3.4 % since; most in plan pro:"
+        " 5.0 % before, 9.0 % since; significant in 2 of 5 segments."
+    )
+
+
+def test_where_no_segment_changed_significantly_none_is_named():
+    sentence = describe(changes(segments_changed=0, segments_compared=5))
+    assert sentence.endswith("3.4 % since; significant in none of 5 segments alone.")
+
+
+def test_a_worsening_after_an_improvement_is_described_with_the_level_before_both():
+    history = {"earlier": 0.033, "earlier_until": pd.Timestamp("2023-12-31")}
+    history |= {"year_ago": 0.031, "year_in_se": 1.0}
+    assert describe(changes(**history)).endswith(
+        "since 2024-06-30: 3.3 % before 2023-12-31, then 2.0 %, 3.4 % since; the same periods a"
+        " year before: 3.1 %, no significant difference."
+    )
+
+
+def test_an_improvement_is_described_until_it_ended():
+    better = changes(before=0.049, now=0.013, until=pd.Timestamp("2024-12-31"))
+    assert describe(changes().iloc[:0], better).endswith(
+        "**Improved beyond chance:**\n\n"
+        "- Customer churn rate, since 2024-06-30: 4.9 % before, 1.3 %, until 2024-12-31."
+    )
+
+
+def test_segments_that_changed_on_the_same_day_are_named_in_one_line():
+    segments = [changes(segment_by="plan", segment=f"p{at}") for at in range(7)]
+    sentence = describe(pd.concat([changes(), *segments], ignore_index=True))
+    assert sentence.count("Customer churn rate") == 1
+    assert sentence.endswith(
+        "; also shown by itself in plan p0, plan p1, plan p2, plan p3, plan p4 and 2 more."
     )
 
 
 def test_a_warning_of_a_segment_that_has_passed_is_described_with_its_unit():
-    changes = {"indicator": "cost_of_churn", "segment_by": "plan", "segment": "pro"}
-    changes |= {"before": 10, "now": 20, "still_alarmed": False, "worst_segment": ""}
-    sentence = report.describe_warnings(warnings(**changes), charts(4.0), TITLES, UNITS)
+    own = {"indicator": "cost_of_churn", "segment_by": "plan", "segment": "pro"}
+    sentence = describe(changes(**own, before=10, now=20, still_alarmed=False))
     assert sentence.endswith(
         "- Cost of churn in plan pro, since 2024-06-30: 10.0 before, 20.0 since (EUR a year);"
         " within the limit again at the last snapshot."
@@ -79,9 +118,9 @@ def test_a_warning_of_a_segment_that_has_passed_is_described_with_its_unit():
 
 
 def test_without_warnings_the_number_of_charts_is_given():
-    none = warnings().iloc[:0]
-    assert "in 1 control charts" in report.describe_warnings(none, charts(1.0), TITLES, UNITS)
-    sentence = report.describe_warnings(none, charts(np.nan), TITLES, UNITS)
+    none = changes().iloc[:0]
+    assert "in 1 control charts" in describe(none, ewma=1.0)
+    sentence = describe(none, ewma=np.nan)
     assert sentence == "Too few periods for a control chart: no indicator can be monitored."
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from models_fixture import Distorted, customers, mean_log_loss
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from research.models.calibration import MAPS, Calibrated, compare_maps
@@ -68,3 +69,12 @@ def test_maps_are_compared_out_of_fold():
         scores, np.repeat(rng.random(400) < 0.5, 5), np.repeat(np.arange(400), 5), 0
     )
     assert losses["isotonic"] > losses["sigmoid"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_terms_that_are_nearly_equal_are_fitted_without_a_warning():
+    # around a half log p and log(1 - p) go together
+    scores = 0.5 + 1e-9 * np.random.default_rng(0).normal(size=2_000)
+    churned = np.random.default_rng(1).random(2_000) < 0.1
+    fitted = clone(MAPS["beta"]).fit(scores, churned)
+    assert fitted.predict(scores) == pytest.approx(churned.mean(), abs=0.01)

@@ -1,6 +1,8 @@
 """What every plot function needs."""
 
+import re
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,3 +61,38 @@ def test_a_family_without_a_colour_of_its_own_gets_one_that_no_other_has():
     colours = style.find_family_colours(["trees", "neighbours", "kernels"])
     assert colours["trees"] == style.FAMILY_COLOURS["trees"]
     assert len({*colours.values(), *style.FAMILY_COLOURS.values()}) == len(style.FAMILY_COLOURS) + 2
+
+
+def test_the_first_lines_of_a_picture_all_look_different():
+    looks = [tuple(style.find_line(number).values()) for number in range(32)]
+    assert len({*looks}) == 32
+    assert len({colour for colour, _ in looks[:8]}) == 8
+
+
+def test_a_logarithmic_axis_has_plain_numbers(ax):
+    ax.plot([0.01, 1, 20], [1, 1_000, 1e6])
+    style.use_log(ax.xaxis, ax.yaxis)
+    ax.figure.canvas.draw()
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    labels = [tick.get_text() for axis in (ax.xaxis, ax.yaxis) for tick in axis.get_ticklabels()]
+    assert {"0.1", "1,000", "100,000"} <= {*labels}
+    assert not any("$" in label for label in labels)
+
+
+def test_every_logarithmic_axis_of_the_package_has_plain_numbers():
+    # matplotlib's own labels are formulas, which the style shows as they are written
+    scales = re.compile(r"""scale=["']log|set_[xy]scale|loglog\(|semilog[xy]\(""")
+    package = Path(style.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name != "style.py":
+            assert not scales.search(text), f"{path}: use style.use_log"
+        if "log_scale=" in text:
+            assert "use_log(" in text, path
+
+
+def test_a_dollar_sign_of_the_data_is_no_formula():
+    with plt.style.context(Path(style.__file__).with_name("research.mplstyle")):
+        ax = style.draw_sentence("price_in_$ and $x_2$")
+        assert not ax.texts[0].get_parse_math()
+        plt.close(ax.figure)

@@ -10,6 +10,7 @@ from research.risk.odds_design import (
     OTHER,
     choose_columns,
     compute_inflation,
+    correlate,
     find_separation,
     make_design,
 )
@@ -77,3 +78,11 @@ def test_one_flagged_churner_among_many_rows_separates_them_wherever_the_row_sta
     both[[100, 101], 2] = 1  # a churner and one who stays carry the flag too
     churned[[100, 101]] = True, False
     assert not find_separation(both, churned).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_empty_and_constant_columns_are_left_out_without_a_warning():
+    empty = pd.DataFrame({"empty": np.full(60, np.nan), "fee": np.arange(60.0)})
+    assert [*make_design(empty, ["empty", "fee"]).columns] == [("fee", NUMBER)]
+    constant = pd.DataFrame({"a": np.arange(5.0), "b": np.ones(5)})
+    np.testing.assert_allclose(correlate(constant), [[1, 0], [0, 0]])

@@ -27,6 +27,7 @@ def driver(
         "high": value + 0.01,
         "rank": rank,
         "direction": direction,
+        "change": "",
     }
 
 
@@ -59,6 +60,15 @@ def test_each_driver_is_one_row_with_a_column_for_each_family_and_measure(driver
     ]
     assert table["permutation importance, logistic"].tolist() == ["", "0.040 (0.030 to 0.050) ↑"]
     assert table["SHAP, trees"].tolist() == ["0.60 (0.59 to 0.61) ↓", ""]
+
+
+def test_the_odds_ratio_of_a_text_names_its_category(drivers):
+    rows = pd.DataFrame(
+        [driver("fee", "logistic", ODDS, 2.0, 1, 0) | {"change": "high against low"}]
+    )
+    drivers = pd.concat([drivers[drivers.measure != ODDS], rows])
+    table = report.drivers_table(drivers, 2).set_index("feature")
+    assert table["odds ratio"].tolist() == ["", "2.00 (1.99 to 2.01), high against low"]
 
 
 def test_money_is_whole_and_a_certain_profit_has_no_interval():
@@ -129,6 +139,7 @@ def example(
     area: str,
     rival: str = NO_DIFFERENCE,
     boosting: str = NO_DIFFERENCE,
+    gains: pd.DataFrame | None = None,
     **calibration,
 ) -> str:
     found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
@@ -146,7 +157,7 @@ def example(
             ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
         }
     )
-    return report.describe_models(found, differences)
+    return report.describe_models(found, differences, gains)
 
 
 def test_a_clear_winner_is_named_with_its_intervals():
@@ -186,6 +197,39 @@ def test_a_better_ranking_without_better_probabilities_is_described_so():
 )
 def test_miscalibration_is_described_in_its_direction(metric, values, fault):
     assert fault in example("better", "better", **{metric: values})
+
+
+def recalibrated(**verdicts: str) -> pd.DataFrame:
+    rows = [
+        (f"{model}, recalibrated", model, metric, verdict if metric == "log_loss" else other)
+        for model, (verdict, other) in verdicts.items()
+        for metric in ("auc", "log_loss", "calibration_slope")
+    ]
+    return pd.DataFrame(rows, columns=["model", "reference", "metric", "verdict"])
+
+
+@pytest.mark.parametrize(
+    ("gains", "advice"),
+    [
+        (recalibrated(forest=("better", NO_DIFFERENCE)), "Recalibrate them before multiplying"),
+        (recalibrated(forest=(NO_DIFFERENCE, "better")), "Recalibrate them before multiplying"),
+        (recalibrated(forest=("better", "worse")), "Recalibration doesn't improve them"),
+        (recalibrated(forest=(NO_DIFFERENCE, "worse")), "Recalibration doesn't improve them"),
+        (
+            recalibrated(boosting=(NO_DIFFERENCE, "worse"), tree=(NO_DIFFERENCE, NO_DIFFERENCE)),
+            "significantly improves none of the models that it was tried on (boosting and tree)",
+        ),
+        (
+            recalibrated(boosting=("better", NO_DIFFERENCE), tree=(NO_DIFFERENCE, "worse")),
+            "Recalibration significantly improves boosting; of this model it was not tried",
+        ),
+        (None, "Whether recalibration would help was not tried"),
+    ],
+)
+def test_recalibration_is_advised_only_where_the_table_shows_that_it_helps(gains, advice):
+    summary = example("better", "better", gains=gains, calibration_slope=(1.3, 1.2, 1.4))
+    assert advice in summary
+    assert ("ecalibrate them" in summary) == (advice.startswith("Recalibrate"))
 
 
 def test_good_probabilities_are_called_well_calibrated():

@@ -1,6 +1,7 @@
 """Chosen arms: adjustment finds the truth where every cause is known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from trial_maker import make_chosen
 
 from research.errors import StudyError
 from research.uplift.observational import (
+    _find_strongest,
     compare_campaign,
     compare_campaigns,
     compute_robustness_value,
@@ -79,3 +81,12 @@ def test_without_features_nothing_can_be_adjusted_for():
     trial = replace(make_chosen(500, 3), features=[])
     with pytest.raises(StudyError, match="add attributes or events to adjust for"):
         compare_campaign(trial, "kept", 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_feature_that_is_constant_among_two_arms_explains_nothing_and_warns_of_nothing():
+    features = pd.DataFrame({"same": np.ones(8), "fee": [1.0, 2, 3, 4, 5, 6, 7, 8]})
+    arm = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    outcome = np.array([0.0, 0, 1, 0, 1, 1, 0, 1])
+    name, *_ = _find_strongest(features, SimpleNamespace(arm=arm, outcome=outcome), 1)
+    assert name == "fee"

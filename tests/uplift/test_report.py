@@ -19,7 +19,7 @@ from research.uplift.average_effects import (
 )
 from research.uplift.balance import check_trial
 from research.uplift.doubly_robust import make_sample
-from research.uplift.learners.families import AVERAGED
+from research.uplift.learners.families import AVERAGED, RANDOM
 from research.uplift.observational import ASSOCIATIONS, compare_campaign
 from research.uplift.trials import load_randomised
 from research.uplift.verdict import (
@@ -59,10 +59,10 @@ def differences(p: float) -> pd.DataFrame:
     )
 
 
-def against(verdict: str) -> pd.DataFrame:
+def against(verdict: str, reference: str = "churn risk", model: str = AVERAGED) -> pd.DataFrame:
     return pd.DataFrame(
-        [("call", AVERAGED, "churn risk", "auuc", verdict)],
-        columns=["arm", "model", "reference", "metric", "verdict"],
+        [("kept", "call", model, reference, "auuc", verdict)],
+        columns=["outcome", "arm", "model", "reference", "metric", "verdict"],
     )
 
 
@@ -74,7 +74,7 @@ def against(verdict: str) -> pd.DataFrame:
             0.001,
             differences(0.5),
             SAME_EFFECT,
-            "an average effect, but no significant evidence that it differs",
+            "an average effect; whether it differs between customers is inconclusive",
         ),
         (0.5, differences(0.001), EFFECTS_DIFFER, "**The effect differs between customers"),
         (0.001, differences(0.5).head(0), NOT_TESTED, "an arm is for everybody or for nobody"),
@@ -88,19 +88,43 @@ def test_the_verdict_follows_from_the_average_effects_and_the_test_of_difference
     assert words in report.describe_verdict(average(effect), tests, TRIAL, against(BETTER))
 
 
-def test_only_where_effects_differ_is_targeting_by_effect_recommended():
-    texts = {
-        p: report.describe_verdict(average(0.001), differences(p), TRIAL, against(BETTER))
-        for p in (0.5, 0.001)
-    }
-    assert "Don't target by effect" in texts[0.5]
-    assert "(call, on “stays”; significant at 2.5 %, Holm)" in texts[0.001]
-    assert "rank significantly better than churn risk (call)" in texts[0.001]
-    assert "`65_targeting`" in texts[0.001]
+def test_where_effects_differ_targeting_by_effect_is_recommended():
+    text = report.describe_verdict(average(0.001), differences(0.001), TRIAL, against(BETTER))
+    assert "(call, on “stays”; significant at 2.5 %, Holm)" in text
+    assert "rank significantly better than churn risk (call)" in text
+    assert "`65_targeting`" in text
     equal = report.describe_verdict(
         average(0.001), differences(0.001), TRIAL, against(NO_DIFFERENCE)
     )
     assert "don't rank significantly better than churn risk: a list by it may do" in equal
+
+
+@pytest.mark.parametrize("p", [0.5, 0.001], ids=["no effect", "an average effect"])
+@pytest.mark.parametrize("verdict", [BETTER, NO_DIFFERENCE])
+def test_what_was_not_found_is_never_an_instruction(p, verdict):
+    text = report.describe_verdict(average(p), differences(0.5), TRIAL, against(verdict, RANDOM))
+    assert "Don't" not in text
+    assert "don't" not in text
+    assert "everybody or nobody" not in text
+
+
+@pytest.mark.parametrize("p", [0.5, 0.001], ids=["no effect", "an average effect"])
+def test_the_verdict_names_the_rankings_that_the_table_shows_to_be_better_than_random(p):
+    by = [against(BETTER, RANDOM, "churn risk"), against(NO_DIFFERENCE, RANDOM, "T-learner")]
+    by += [against(BETTER, RANDOM, "risk modelling"), against(BETTER, "churn risk", "S-learner")]
+    text = report.describe_verdict(average(p), differences(0.5), TRIAL, pd.concat(by))
+    assert (
+        "significantly better than random lists are churn risk and risk modelling for call, on"
+        " “stays” (corrected for the number of rankings)." in text
+    )
+    assert "can be ranked by it" in text
+    assert "T-learner" not in text
+
+
+def test_without_a_better_ranking_the_verdict_rules_nothing_out():
+    by = against(NO_DIFFERENCE, RANDOM)
+    text = report.describe_verdict(average(0.001), differences(0.5), TRIAL, by)
+    assert "shows neither that contact does nothing nor that its effect is the same" in text
 
 
 def test_effects_on_shares_are_in_percentage_points():

@@ -44,6 +44,7 @@ SENTENCES = {StudyError.__name__, UsageError.__name__}
 OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError", "OutOfMemoryException")
 START_SECONDS = 120
 LOG, EXECUTED = "kernel.log", "notebook.ipynb"  # in the scratch folder
+WARNINGS = "logs/{}.txt"  # of a run: what the cells of a notebook wrote to the standard error
 PORT_TAKEN = "Address already in use"
 # What may go wrong in a cell, a study or a page, in a kernel that dies or doesn't start, or on a
 # disk. Any other error is a fault of this package: it ends the job with its traceback, which the
@@ -220,15 +221,19 @@ def _cut_after_reason(notebook: nbformat.NotebookNode, reason: str) -> nbformat.
 def _publish(
     job: dict[str, Any], scratch: Path, notebook: nbformat.NotebookNode, record: dict[str, Any]
 ) -> dict[str, Any]:
-    """Move page, tables and record to their places, each by a rename, and remove old tables.
+    """Move page, tables, warnings and record to their places by renames, and remove old tables.
 
     All bytes are on the disk before the first rename.
     """
     folder, name = records.run_folder(job), job["notebook"]
     tables = sorted(path.name for path in (scratch / "tables").glob("*"))
     record |= {"tables": sorted({Path(table).stem for table in tables})}
+    warned = take_warnings(notebook)
     records.write_text(scratch / f"{name}.html", pages.render(notebook, record))
     files = [f"{name}.html", *(f"tables/{table}" for table in tables)]
+    if warned:
+        files.append(WARNINGS.format(name))
+        records.write_text(scratch / files[-1], warned)
     record |= {"files": {file: hash_file(scratch / file) for file in files}}
     for file in files:
         sync(scratch / file)
@@ -236,7 +241,8 @@ def _publish(
         others = records.read_records(folder, "records")
         earlier = others.pop(name, {}).get("files", {})
         _refuse_clashes(job, scratch, folder, tables, others)
-        (folder / "tables").mkdir(exist_ok=True)
+        for part in {"tables", *(str(Path(file).parent) for file in files)}:
+            (folder / part).mkdir(exist_ok=True)
         for file in reversed(files):
             os.replace(scratch / file, folder / file)
         for file in {*earlier}.difference(files, *(other["files"] for other in others.values())):
@@ -244,6 +250,22 @@ def _publish(
         records.write_json(folder / "records" / f"{name}.json", record)
     records.forget_failure(job)
     return record
+
+
+def take_warnings(notebook: nbformat.NotebookNode) -> str:
+    """Take what cells wrote to the standard error, warnings of libraries above all; return it.
+
+    A page is for readers, whom a warning of Python tells nothing; it goes to the log of the run.
+    """
+    warned = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        outputs = cell.get("outputs", [])
+        errors = [output for output in outputs if output.get("name") == "stderr"]
+        if errors:
+            cell.outputs = [output for output in outputs if output.get("name") != "stderr"]
+            text = strip_ansi("".join(output.text for output in errors))
+            warned.append(f"Cell {number}:\n{text.rstrip()}\n")
+    return "\n".join(warned)
 
 
 def _refuse_clashes(

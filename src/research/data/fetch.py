@@ -8,13 +8,13 @@ import re
 import shutil
 import threading
 import time
+import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
-import pooch
 
 from research.errors import StudyError
 from research.files import (
@@ -31,6 +31,10 @@ from research.simulate import Company
 from research.simulate.generate import SIMULATOR, write_company
 from research.study import Study, show_path
 from research.study_schema import Source
+
+with warnings.catch_warnings():  # in a notebook without widgets, which a download doesn't need
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import pooch
 
 ATTEMPTS, WAIT_SECONDS = 4, 0.5  # the wait doubles after each failure
 SILENT_SECONDS = 30  # after which a server that sends nothing counts as gone

@@ -3,7 +3,14 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from research.reporting.style import MARKERS, REFERENCE_LINE, get_axes, show_months
+from research.reporting.style import (
+    MARKERS,
+    REFERENCE_LINE,
+    find_line,
+    get_axes,
+    show_months,
+    use_log,
+)
 
 
 def plot_months(
@@ -26,10 +33,12 @@ def plot_months(
             marker=MARKERS[number % len(MARKERS)],
             markersize=4,
             label=name,
+            **find_line(number),
         )
     for number, (name, day) in enumerate((marks or {}).items()):
         _draw_mark(ax, name, day, 1 - 0.07 * number)
-    ax.set(yscale="log", ylabel="rows per month (log scale)", xlabel="month")
+    use_log(ax.yaxis)
+    ax.set(ylabel="rows per month (log scale)", xlabel="month")
     show_months(ax)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax

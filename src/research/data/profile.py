@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from research.data.contracts import CONTRACTS, Tables
@@ -16,8 +17,11 @@ from research.study import Study
 
 COUNTS = ["table", "rows", "customers", "duplicates", "first", "last"]
 FRESHNESS = ["table", "last", "days_before_snapshot", "days_before_data_end", "verdict"]
+FRESHNESS += ["at_data_end"]
 STALE_DAYS = 30
 FRESH, STALE = "fresh at the snapshot", "stale at the snapshot"
+FRESH_NOW, STALE_NOW = "fresh at the data end", "stale at the data end"
+BY_COMPANY = "not judged: the company decides when"
 
 
 def facts_table(study: Study, tables: Tables, **parameters) -> pd.DataFrame:
@@ -147,22 +151,31 @@ def freshness_table(tables: Tables, study: Study) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict
-        No rows for a flat study. ``days_before_snapshot`` is 0 where rows reach the snapshot. A
-        table that ends more than 30 days before it is stale: its recent windows would count zero
-        where nothing was recorded. Campaigns are left out, since the company decides when they are.
+    DataFrame with columns table, last, days_before_snapshot, days_before_data_end, verdict,
+    at_data_end
+        No rows for a flat study. The days are 0 where rows reach the snapshot, or the data end. A
+        table that ends more than 30 days before the snapshot is stale there (``verdict``): its
+        recent windows would count zero where nothing was recorded. One that ends so before the data
+        end is stale today (``at_data_end``), on the day on which customers are scored. Campaigns
+        are listed and not judged, since the company decides when they are.
     """
     if study.kind == "flat":
         return pd.DataFrame(columns=FRESHNESS)
     ends_at = pd.Timestamp(find_data_end(tables, study))
     snapshot = pd.Timestamp(study.snapshots.last)
     counts = count_rows(tables).dropna(subset="last")
-    counts = counts[[not CONTRACTS[name].by_company for name in counts.table]]
     last = counts["last"].dt.normalize()
     table = counts[["table"]].assign(
         last=last,
         days_before_snapshot=(snapshot - last).dt.days.clip(lower=0),
         days_before_data_end=(ends_at - last).dt.days.clip(lower=0),
     )
-    stale = table.days_before_snapshot > STALE_DAYS
-    return table.assign(verdict=stale.map({True: STALE, False: FRESH})).reset_index(drop=True)
+    judged = ~table.table.map({name: CONTRACTS[name].by_company for name in counts.table})
+    return table.assign(
+        verdict=_judge(table.days_before_snapshot, judged, FRESH, STALE),
+        at_data_end=_judge(table.days_before_data_end, judged, FRESH_NOW, STALE_NOW),
+    ).reset_index(drop=True)
+
+
+def _judge(days: pd.Series, judged: pd.Series, fresh: str, stale: str) -> np.ndarray:
+    return np.select([~judged, days > STALE_DAYS], [BY_COMPANY, stale], fresh)

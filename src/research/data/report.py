@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from research.data.profile import STALE
+from research.data.profile import STALE, STALE_NOW
 from research.data.remarks import describe_remarks
 
 MOST_REMARKS = 3  # told in full
@@ -41,12 +41,17 @@ def describe_data(
 
 
 def _describe_freshness(freshness: pd.DataFrame) -> str:
+    """Return which tables are stale, on the day that is judged and on the last day of the data."""
     if freshness.empty:
         return ""
-    stale = freshness.table[freshness.verdict == STALE]
-    if stale.empty:
-        return "No dated table is stale at the last snapshot."
-    return f"Stale at the last snapshot: {', '.join(stale)}."
+    stale = freshness.verdict == STALE
+    since = ~stale & (freshness.at_data_end == STALE_NOW)
+    if not (stale | since).any():
+        return "No dated table is stale, at the last snapshot or at the data end."
+    places = {"the last snapshot": freshness[stale], "the data end": freshness[since]}
+    return " ".join(
+        f"Stale at {place}: {', '.join(rows.table)}." for place, rows in places.items() if len(rows)
+    )
 
 
 def _describe_leaks(leaks: pd.DataFrame) -> str:

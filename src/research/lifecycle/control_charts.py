@@ -1,4 +1,6 @@
-"""Control charts of indicators: which one has worsened beyond chance, since when, and where.
+"""Control charts of indicators: which one has worsened beyond chance, and since when.
+
+``chart_changes`` lists them, and which one has improved.
 
 A self-starting control chart per indicator and segment: each value is compared with the mean of the
 earlier ones, and an exponentially weighted moving average (EWMA) of these readings gives the alarm.
@@ -41,8 +43,6 @@ MOST_DEVIATIONS = 8.0  # standard deviations at which one reading is clipped
 RESTART_CHANCE = 0.05
 NODES = 64  # of the quadrature behind a limit: twice as many change its tenth digit
 RESULTS = ("expected", "residual", "q", "ewma", "single", "baseline_start")  # of a run
-WARNING_COLUMNS = [*CHART_KEYS, "since", "alarmed_at", "before", "now", "change_in_se"]
-WARNING_COLUMNS += ["still_alarmed", "worst_by", "worst_segment"]
 
 
 def compute_charts(
@@ -97,7 +97,7 @@ def compute_charts(
     _require_series(series, alarms, baseline, smoothing)
     rows = series.reset_index(drop=True)
     codes = rows.groupby(CHART_KEYS, sort=False).ngroup().to_numpy()
-    errors = _fill_errors(rows)
+    errors = fill_errors(rows)
     place = _place_rows(rows, codes, errors)
     measured = place >= 0
     x, se, worse = (
@@ -151,7 +151,7 @@ def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothin
         raise ValueError("\n".join(faults))
 
 
-def _fill_errors(rows: pd.DataFrame) -> pd.Series:
+def fill_errors(rows: pd.DataFrame) -> pd.Series:
     """Return the standard errors; a missing one is that of the chart's last period with one.
 
     An error that is not positive counts as missing.
@@ -177,22 +177,26 @@ def _share_limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each chart's limits of the average and of a single reading.
 
-    The report's alarms are halved between the two kinds of charts, shared equally within a kind,
-    and halved again between the two limits (Bonferroni).
+    A chart's share of the alarms is halved again between the two limits (Bonferroni).
     """
-    monitored = periods > 0
-    kinds = [kind & monitored for kind in (whole, ~whole) if (kind & monitored).any()]
-    shares = sum(
-        (kind * alarms / (1 + RESTART_CHANCE) / len(kinds) / kind.sum() for kind in kinds),
-        np.zeros(len(periods)),
-    )
+    shares = share_alarms(periods > 0, whole, alarms / (1 + RESTART_CHANCE))
     limits = np.array(
         [
             find_limit(share / 2, int(n), smoothing) if n > 0 else np.nan
             for share, n in zip(shares, periods, strict=True)
         ]
     )
-    return limits, np.where(monitored, norm.isf(shares / 2 / np.maximum(periods, 1)), np.nan)
+    return limits, np.where(periods > 0, norm.isf(shares / 2 / np.maximum(periods, 1)), np.nan)
+
+
+def share_alarms(monitored: np.ndarray, whole: np.ndarray, alarms: float) -> np.ndarray:
+    """Return each chart's share of a report's chance of a false alarm.
+
+    It is halved between the charts of the whole company and those of segments, and shared equally
+    within a kind (Bonferroni).
+    """
+    kinds = [kind & monitored for kind in (whole, ~whole) if (kind & monitored).any()]
+    return sum((kind * alarms / len(kinds) / kind.sum() for kind in kinds), np.zeros(len(whole)))
 
 
 def _find_gains(periods: np.ndarray, smoothing: float) -> np.ndarray:
@@ -335,75 +339,6 @@ def estimate_change_points(
         ratio = (step**2 * before * after / before[:, -1:])[:, :-1]
         ratio = np.where(until[:, 1:] & (step[:, :-1] > 0), ratio, 0)
     return np.where(alarm.any(axis=1), ratio.argmax(axis=1) + 1 if ratio.shape[1] else 0, -1)
-
-
-def list_warnings(charts: pd.DataFrame) -> pd.DataFrame:
-    """List the charts with an alarm: the whole company first, then by change, largest first.
-
-    Returns
-    -------
-    DataFrame with columns indicator, segment_by, segment, since, alarmed_at, before, now,
-    change_in_se, still_alarmed, worst_by, worst_segment
-        One row per chart. ``before`` and ``now`` are the means before ``since``, within the
-        baseline in force, and from it on, weighted by 1 / se²; ``change_in_se`` is their difference
-        towards worse over its standard error. ``still_alarmed`` is about the last measured period.
-        The last two name, for the whole company, the segment in which the indicator has changed
-        most by ``change_in_se`` from ``since`` on, whether or not its own chart has an alarm: a
-        description, not a test.
-    """
-    filled = charts.assign(se=_fill_errors(charts)).sort_values("snapshot", kind="stable")
-    alarmed = filled[filled.since.notna()].groupby(CHART_KEYS, sort=False)
-    rows = [_summarise_warning(rows, filled) for _, rows in alarmed]
-    warnings = pd.DataFrame(rows, columns=WARNING_COLUMNS)
-    in_segments = warnings.segment_by != WHOLE_COMPANY
-    order = np.lexsort([-warnings.change_in_se.astype(float), in_segments])
-    return warnings.iloc[order].reset_index(drop=True)
-
-
-def _summarise_warning(rows: pd.DataFrame, charts: pd.DataFrame) -> dict:
-    """Return the warning of one chart with an alarm.
-
-    Parameters
-    ----------
-    charts : all charts, among which is the segment that has changed most
-    """
-    first, since, begin = rows.iloc[0], rows.since.iloc[0], rows.baseline_from[rows.alarm].iloc[0]
-    warning = {name: first[name] for name in CHART_KEYS}
-    warning |= compare_means(rows[rows.snapshot >= begin], since)
-    warning |= {"since": since, "worst_by": "", "worst_segment": ""}
-    warning["alarmed_at"] = rows.snapshot[rows.alarm].iloc[0]
-    warning["still_alarmed"] = bool(rows.alarm[rows.ewma.notna()].iloc[-1])
-    if first.segment_by == WHOLE_COMPANY:
-        of_segments = (charts.indicator == first.indicator) & (charts.segment_by != WHOLE_COMPANY)
-        changes = _compare_segments(charts[of_segments & (charts.snapshot >= begin)], since)
-        if changes:
-            warning["worst_by"], warning["worst_segment"] = max(changes, key=changes.get)
-    return warning
-
-
-def _compare_segments(rows: pd.DataFrame, since) -> dict[tuple[str, str], float]:
-    """Return the change of each segment in standard errors, where it is known."""
-    segments = rows.groupby(["segment_by", "segment"], sort=False)
-    changes = {key: compare_means(part, since)["change_in_se"] for key, part in segments}
-    return {key: change for key, change in changes.items() if np.isfinite(change)}
-
-
-def compare_means(rows: pd.DataFrame, since) -> dict[str, float]:
-    """Return a chart's weighted means before ``since`` and from it on, and their difference.
-
-    The difference is towards worse, over its standard error.
-    """
-    used = rows[np.isfinite(rows.value.astype(float)) & rows.se.notna()]
-    weight, late = 1 / used.se**2, used.snapshot >= since
-    w1, w2 = weight[~late].sum(), weight[late].sum()
-    if not (w1 and w2):
-        return {"before": np.nan, "now": np.nan, "change_in_se": np.nan}
-    before, now = (used.value * weight)[~late].sum() / w1, (used.value * weight)[late].sum() / w2
-    return {
-        "before": before,
-        "now": now,
-        "change_in_se": (now - before) * rows.worse.iloc[0] / np.sqrt(1 / w1 + 1 / w2),
-    }
 
 
 def chart_title(row, titles: dict[str, str]) -> str:

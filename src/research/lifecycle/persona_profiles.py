@@ -174,7 +174,7 @@ def _compare(values: pd.Series, inside: pd.Series, feature: Feature) -> str:
     never = max(values[inside].isna().mean(), values[~inside].isna().mean())
     if feature.name.startswith("days_since") and never > NEVER_SHARE:
         return _compare_never(values.isna(), inside, feature)
-    medians = [values[side].median() for side in (inside, ~inside)]
+    medians = [values[side].dropna().median() for side in (inside, ~inside)]
     here, there = (_write_number(value, feature.unit) for value in medians)
     if here != there and not np.isnan(medians).any():
         return _medians_text(here, there, feature)

@@ -213,7 +213,8 @@ def plot_control_charts(
 
     Parameters
     ----------
-    charts, warnings : DataFrames, see ``control_charts.compute_charts`` and ``list_warnings``
+    charts : DataFrame, see ``control_charts.compute_charts``
+    warnings : DataFrame, see ``chart_changes.list_changes``
     titles : title of each indicator
     """
     keys = [*warnings[CHART_KEYS].head(MOST_CHARTS).itertuples(index=False, name=None)]

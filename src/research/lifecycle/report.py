@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 from great_tables import GT
 
+from research.evaluation.intervals import Z
 from research.lifecycle.control_charts import CHART_KEYS, chart_title
 from research.lifecycle.feedback import FeedbackSentiment
 from research.lifecycle.personas import Personas
 from research.lifecycle.scorecard import CHANGES, INCONCLUSIVE, MEASURED, YEAR_CHANGES
-from research.reporting.format import write_interval, write_plain, write_quantity
+from research.reporting.format import join_words, write_interval, write_plain, write_quantity
 from research.reporting.tables import show_ranges
+
+MOST_SEGMENTS = 5  # that are named in one sentence
 
 
 def describe_snapshots(days: list, every_days: int) -> str:
@@ -60,40 +63,98 @@ def _describe_share(row: pd.Series) -> str:
     return f"{row.share:.1%} ({row.low:.1%} to {row.high:.1%})"
 
 
-def describe_warnings(
-    warnings: pd.DataFrame, charts: pd.DataFrame, titles: dict[str, str], units: dict[str, str]
+def describe_changes(
+    warnings: pd.DataFrame,
+    improvements: pd.DataFrame,
+    charts: pd.DataFrame,
+    titles: dict[str, str],
+    units: dict[str, str],
 ) -> str:
-    """Return which indicators have worsened beyond chance, since when, and where most.
+    """Return which indicators have worsened or improved beyond chance, since when, where most.
 
     Parameters
     ----------
-    warnings, charts : DataFrames, see ``control_charts.list_warnings`` and ``compute_charts``
+    warnings, improvements : DataFrames, see ``chart_changes.list_changes``
+    charts : DataFrame, see ``control_charts.compute_charts``
     titles, units : by indicator
     """
     monitored = charts.dropna(subset="ewma")[CHART_KEYS].drop_duplicates()
     if monitored.empty:
         return "Too few periods for a control chart: no indicator can be monitored."
-    if warnings.empty:
-        return (
-            f"**No indicator has worsened beyond chance** in {len(monitored)} control charts, of"
-            " the whole company and of its segments."
-        )
-    lines = [_describe_warning(row, titles, units[row.indicator]) for row in warnings.itertuples()]
-    return "**Worsened beyond chance:**\n\n" + "\n".join(f"- {line}" for line in lines)
-
-
-def _describe_warning(row, titles: dict[str, str], unit: str) -> str:
-    before, now = write_quantity(row.before, unit), write_quantity(row.now, unit)
-    measured_in = "" if unit == "share" else f" ({unit})"
-    most = (
-        f"; most in {write_plain(row.worst_by)} {write_plain(row.worst_segment)}"
-        if row.worst_segment
-        else ""
+    worsened = _list_changes("Worsened", warnings, titles, units) or (
+        f"**No indicator has worsened beyond chance** in {len(monitored)} control charts, of"
+        " the whole company and of its segments."
     )
-    over = "" if row.still_alarmed else "; within the limit again at the last snapshot"
+    improved = _list_changes("Improved", improvements, titles, units)
+    return "\n\n".join(part for part in (worsened, improved) if part)
+
+
+def _list_changes(
+    head: str, changes: pd.DataFrame, titles: dict[str, str], units: dict[str, str]
+) -> str:
+    lines = [
+        _describe_change(part.iloc[0], titles, units[indicator], part[1:])
+        for (indicator, _), part in changes.groupby(["indicator", "since"], sort=False)
+    ]
+    items = "\n".join(f"- {line}" for line in lines)
+    return f"**{head} beyond chance:**\n\n{items}" if lines else ""
+
+
+def _describe_change(
+    row: pd.Series, titles: dict[str, str], unit: str, others: pd.DataFrame
+) -> str:
+    """Describe a change; ``others`` are those of segments on the same day, which are named."""
+    measured_in = "" if unit == "share" else f" ({unit})"
+    ended = pd.notna(row.until)
+    over = "" if row.still_alarmed or ended else "; within the limit again at the last snapshot"
     return (
         f"{chart_title(row, titles)}, since {row.since:%Y-%m-%d}:"
-        f" {before} before, {now} since{measured_in}{most}{over}."
+        f" {_write_levels(row, unit)}{measured_in}{_write_year_ago(row, unit)}"
+        f"{_write_most(row, unit)}{_list_segments(others)}{over}."
+    )
+
+
+def _list_segments(rows: pd.DataFrame) -> str:
+    names = [
+        f"{write_plain(row.segment_by)} {write_plain(row.segment)}" for row in rows.itertuples()
+    ]
+    more = [f"{len(names) - MOST_SEGMENTS} more"] if len(names) > MOST_SEGMENTS else []
+    shown = [*names[:MOST_SEGMENTS], *more]
+    return f"; also shown by itself in {join_words(shown)}" if names else ""
+
+
+def _write_levels(row, unit: str) -> str:
+    """Return the levels of a chart in the order of time, each with the day on which it ended."""
+    earlier, before, now = (
+        write_quantity(value, unit) for value in (row.earlier, row.before, row.now)
+    )
+    known = pd.notna(row.earlier_until)
+    start = f"{earlier} before {row.earlier_until:%Y-%m-%d}, then {before}" if known else before
+    end = f", until {row.until:%Y-%m-%d}" if pd.notna(row.until) else " since"
+    return f"{start}{',' if known else ' before,'} {now}{end}"
+
+
+def _write_year_ago(row, unit: str) -> str:
+    """Return the level of the same periods a year before, and whether now differs from it."""
+    if not np.isfinite(row.year_ago):
+        return ""
+    apart = abs(row.year_in_se) > Z
+    significance = "a significant difference" if apart else "no significant difference"
+    return f"; the same periods a year before: {write_quantity(row.year_ago, unit)}, {significance}"
+
+
+def _write_most(row, unit: str) -> str:
+    """Return the segment that changed most in the unit of the sentence, or that none stands out."""
+    if not np.isfinite(row.segments_compared) or not row.segments_compared:
+        return ""
+    compared = f"{row.segments_compared:.0f} segments"
+    if not row.most_segment:
+        return f"; significant in none of {compared} alone"
+    before, now = write_quantity(row.most_before, unit), write_quantity(row.most_now, unit)
+    when = "then" if pd.notna(row.until) else "since"
+    return (
+        f"; most in {write_plain(row.most_by)} {write_plain(row.most_segment)}: {before} before,"
+        f" {now} {when}; significant in {row.segments_changed:.0f} of {compared}"
     )
 
 

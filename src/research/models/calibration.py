@@ -1,7 +1,10 @@
 """Recalibration: a map from scores to probabilities, learned on the past, used where it helps."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
+from scipy.linalg import LinAlgWarning
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -26,9 +29,11 @@ class Sigmoid(BaseEstimator):
         terms, self.share_ = self._transform(scores), np.mean(churned)
         self.kept_, falling = np.arange(terms.shape[1]), np.ones(terms.shape[1], bool)
         while len(self.kept_) and falling.any():
-            self.model_ = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(
-                terms[:, self.kept_], churned
-            )
+            with warnings.catch_warnings():  # of nearly equal terms: it goes on with lbfgs
+                warnings.simplefilter("ignore", LinAlgWarning)
+                self.model_ = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(
+                    terms[:, self.kept_], churned
+                )
             falling = self.model_.coef_[0] < 0
             self.kept_ = self.kept_[~falling]
         return self

@@ -5,14 +5,17 @@ Okabe and Ito (2008), which survive colour blindness; markers differ too, so gre
 Intervals are those of the table, drawn as they are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.container import ErrorbarContainer
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
@@ -37,6 +40,20 @@ def find_family_colours(families: Iterable[str]) -> dict[str, str]:
     return {
         family: FAMILY_COLOURS.get(family) or next(spare, INK) for family in dict.fromkeys(families)
     }
+
+
+def find_line(number: int) -> dict[str, str]:
+    """Return colour and dashes of the ``number``-th line of a picture; the first 32 all differ."""
+    again = number // len(COLOURS)
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": DASHES[(number + again) % len(DASHES)],
+    }
+
+
+def repeat_to(looks: Sequence[str], number: int) -> list[str]:
+    """Return so many colours or markers, from the first again where there are more."""
+    return [*islice(cycle(looks), number)]
 
 
 def use_style() -> None:
@@ -87,3 +104,22 @@ def show_months(ax: Axes, most: int = 9) -> None:
     """Label the x axis with months and years, at most ``most`` of them, at least 7."""
     ax.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=most))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+
+
+def use_log(*axes: Axis) -> None:
+    """Give axes a logarithmic scale with plain numbers.
+
+    matplotlib's own labels are formulas, which this style doesn't read (``text.parse_math``): a
+    dollar sign of the data is no formula.
+    """
+    for axis in axes:
+        name = axis.axis_name
+        axis.axes.set(**{f"{name}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(write_tick))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def write_tick(value: float, _: int) -> str:
+    """Return the label of a tick: whole from 10 on."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:g}"

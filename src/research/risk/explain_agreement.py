@@ -1,9 +1,14 @@
-"""Drivers of all model families in one table: permutation importance, SHAP and odds ratios."""
+"""Drivers of all model families in one table: permutation importance, SHAP and odds ratios.
+
+Permutation importance and SHAP are those of a group of correlated features, named by the member
+most like the others. An odds ratio belongs to one column of a regression that holds the others
+equal: a group has that of the member that names it, and of no other.
+"""
 
 import numpy as np
 import pandas as pd
 
-from research.risk.odds_ratios import MORE
+from research.risk.odds_ratios import EMPTIED, MORE
 
 PERMUTATION, SHAP, ODDS = "permutation importance", "mean |SHAP|, log-odds", "odds ratio"
 MEASURES = (PERMUTATION, SHAP, ODDS)  # in the order of the table
@@ -18,6 +23,7 @@ COLUMNS = [
     "high",
     "rank",
     "direction",
+    "change",
 ]
 
 
@@ -41,19 +47,21 @@ def compare_drivers(
     Returns
     -------
     DataFrame with columns feature, description, together_with, family, measure, value, low, high,
-    rank, direction
+    rank, direction, change
         One row per group, family and measure; a group that moves a family's predictions too little
-        to be permuted has none there. ``together_with`` names the other features of its group. Rank
-        1 leads: by value, and for odds ratios by how far the column moves the log-odds, |log odds
-        ratio| × its spread; a group has its strongest column. ``direction`` is 1 where more of the
-        feature goes with more churn, -1 where with less, and 0 where neither is significant.
+        to be permuted has none there, nor one whose name isn't in the regression of the odds
+        ratios. ``together_with`` names the other features of its group. Rank 1 leads: by value, and
+        for odds ratios by how far the column moves the log-odds, |log odds ratio| × its spread.
+        ``change`` says what an odds ratio is of: one standard deviation more of a number, or of a
+        text the category that moves the log-odds most. ``direction`` is 1 where more of the feature
+        goes with more churn, -1 where with less, and 0 where neither is significant.
     """
     tables = [
         table.assign(family=family, measure=PERMUTATION) for family, table in permutations.items()
     ]
     tables += [shap.assign(family="trees", measure=SHAP)] if shap is not None else []
     tables += (
-        [_take_strongest(odds, groups).assign(family="logistic", measure=ODDS)]
+        [_take_own(odds, groups).assign(family="logistic", measure=ODDS)]
         if odds is not None
         else []
     )
@@ -74,21 +82,25 @@ def compare_drivers(
     }
     table["description"] = [descriptions.get(name, name) for name in table.feature]
     table["together_with"] = ["; ".join(members[name]) for name in table.feature]
+    table["change"] = table.change.fillna("") if odds is not None else ""
     table["order"] = table.measure.map(MEASURES.index)
     return table.sort_values(["order", "family", "rank"], kind="stable", ignore_index=True)[COLUMNS]
 
 
-def _take_strongest(odds: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
-    rows = odds[odds.left_out == ""]
-    strength = np.log(rows.odds_ratio.astype(float)).abs() * rows.spread
+def _take_own(odds: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+    """Return the odds ratio of each group's name: of the number, or of its strongest category.
+
+    Neither another member's nor that of being empty (see ``odds_design.EMPTY``) stands for it.
+    """
+    estimated = (odds.left_out == "") & (odds.change != EMPTIED)
+    rows = odds[estimated & odds.feature.isin(groups.unique())]
     numbers = rows.change == MORE
     sign = np.where(rows.low > 1, 1, np.where(rows.high < 1, -1, 0)) * numbers
     rows = rows.assign(
-        strength=strength,
+        strength=np.log(rows.odds_ratio.astype(float)).abs() * rows.spread,
         value=rows.odds_ratio,
         direction=sign.astype(int),
-        feature=rows.feature.map(groups),
     )
     return rows.sort_values("strength", ascending=False).drop_duplicates("feature")[
-        ["feature", "value", "low", "high", "direction", "strength"]
+        ["feature", "value", "low", "high", "direction", "strength", "change"]
     ]

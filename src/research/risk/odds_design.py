@@ -54,7 +54,8 @@ def make_design(rows: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
 
 def _number_columns(values: pd.Series) -> dict[str, np.ndarray]:
     values = values.astype(float).replace([np.inf, -np.inf], np.nan)
-    empty, filled = values.isna().to_numpy(float), values.fillna(values.median()).to_numpy(float)
+    middle = values.dropna().median()  # of none it is empty, without a warning
+    empty, filled = values.isna().to_numpy(float), values.fillna(middle).to_numpy(float)
     often = LEAST_CATEGORY_ROWS <= empty.sum() <= len(empty) - LEAST_CATEGORY_ROWS
     marker = {EMPTY: empty} if often else {}
     spread = np.nanstd(filled) if values.notna().any() else 0.0
@@ -141,7 +142,9 @@ def _find_nearest(
 
 def correlate(design: pd.DataFrame) -> np.ndarray:
     """Return the correlations of the columns, also of a single one."""
-    return np.nan_to_num(np.corrcoef(design.to_numpy(), rowvar=False).reshape(design.shape[1], -1))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant column correlates with none
+        correlations = np.corrcoef(design.to_numpy(), rowvar=False)
+    return np.nan_to_num(correlations.reshape(design.shape[1], -1))
 
 
 def _find_most_predictive(

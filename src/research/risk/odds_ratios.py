@@ -17,6 +17,7 @@ from research.errors import StudyError
 from research.evaluation.groups import is_measured
 from research.evaluation.intervals import Z
 from research.risk.odds_design import (
+    EMPTY,
     NUMBER,
     choose_columns,
     compute_inflation,
@@ -31,6 +32,8 @@ MAX_FEATURES = 15  # that are explained
 # doi:10.1016/S0895-4356(96)00236-3)
 CHURNERS_EACH = 10
 MORE = "one standard deviation more"
+FILLED = "filled"  # what an empty number is compared with
+EMPTIED = f"{EMPTY} against {FILLED}"
 COLUMNS = [
     "feature",
     "description",
@@ -137,8 +140,8 @@ def _draw_half(customers: pd.Series, seed: int) -> np.ndarray:
 
 
 def _find_reference_level(values: pd.Series) -> str:
-    """Return what columns of a feature are compared with: the commonest category, or filled."""
-    return "filled" if is_measured(values) else str(to_texts(values).value_counts().index[0])
+    """Return what columns of a feature are compared with: the commonest category, or ``FILLED``."""
+    return FILLED if is_measured(values) else str(to_texts(values).value_counts().index[0])
 
 
 def _estimate(

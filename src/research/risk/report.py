@@ -12,12 +12,13 @@ from research.data.remarks import describe_remarks
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
-from research.evaluation.metrics import METRICS
+from research.evaluation.metrics import CALIBRATION, METRICS
 from research.models.registry import BASE_RATE, BASELINE
 from research.reporting.format import join_words, write_interval, write_quantity
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.fairness import GAPS, SIGNIFICANT_GAP
 from research.risk.imbalance import NONE, UNBALANCED
+from research.risk.odds_ratios import MORE
 from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
 from research.study_schema import Economics
 
@@ -44,16 +45,21 @@ def find_best(scores: pd.DataFrame) -> str:
     return rows.model[METRICS["log_loss"].find_best(rows.value)]
 
 
-def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+def describe_models(
+    scores: pd.DataFrame, differences: pd.DataFrame, gains: pd.DataFrame | None = None
+) -> str:
     """Summarise whether the best model beats the best baseline of each score.
 
-    Also which other models do not differ significantly from it, and whether it is calibrated.
+    Also which other models do not differ significantly from it, whether it is calibrated, and where
+    it isn't, whether recalibration was shown to help.
 
     Parameters
     ----------
     scores : long score table
     differences : long table of paired differences with the best baselines and the best model among
         its references
+    gains : of recalibration, see ``ModelComparison.compare_recalibrated``; without it recalibration
+        counts as not tried
 
     Returns
     -------
@@ -69,7 +75,7 @@ def describe_models(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
             [
                 _describe_winner(best, loss, area),
                 _describe_others(best, differences),
-                _describe_calibration(best, scores),
+                _describe_calibration(best, scores, gains),
             ]
         )
     others = _describe_better_others(scores, differences)
@@ -279,7 +285,7 @@ def _describe_others(best: str, differences: pd.DataFrame) -> str:
     )
 
 
-def _describe_calibration(best: str, scores: pd.DataFrame) -> str:
+def _describe_calibration(best: str, scores: pd.DataFrame, gains: pd.DataFrame | None) -> str:
     rows = scores[scores.model == best].set_index("metric")
     intercept, slope = rows.loc["calibration_intercept"], rows.loc["calibration_slope"]
     faults = []
@@ -306,8 +312,33 @@ def _describe_calibration(best: str, scores: pd.DataFrame) -> str:
             f" (calibration slope {_write_bare(slope)})."
         )
     return (
-        f"Its probabilities are {' and '.join(faults)}: use its ranking, and recalibrate them"
-        " before multiplying by money."
+        f"Its probabilities are {' and '.join(faults)}: use its ranking."
+        f" {_describe_recalibration(best, gains)}"
+    )
+
+
+def _describe_recalibration(best: str, gains: pd.DataFrame | None) -> str:
+    """Return what to do before multiplying by money, by what recalibration was shown to change.
+
+    It helps a model where one of its scores is significantly better and none significantly worse.
+    """
+    if gains is None or gains.empty:
+        return "Whether recalibration would help was not tried; money from them has this error."
+    judged = gains[gains.metric.isin(["log_loss", *CALIBRATION])]
+    verdicts = judged.groupby("reference", sort=False).verdict.agg(set)
+    helped = [model for model, found in verdicts.items() if BETTER in found and WORSE not in found]
+    if best in helped:
+        return "Recalibrate them before multiplying by money: that improves them significantly."
+    if best in verdicts:
+        return "Recalibration doesn't improve them significantly: money from them has this error."
+    if helped:
+        return (
+            f"Recalibration significantly improves {join_words(helped)}; of this model it was not"
+            " tried: multiply recalibrated probabilities by money, or expect this error."
+        )
+    return (
+        "Recalibration significantly improves none of the models that it was tried on"
+        f" ({join_words([*verdicts.index])}): money computed from the probabilities has this error."
     )
 
 
@@ -544,15 +575,12 @@ def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
 def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     """Return the leading features with a column for each family and measure.
 
-    An arrow gives the direction: up means that more of the feature goes with more churn.
+    An arrow gives the direction: up means that more of the feature goes with more churn. The odds
+    ratio of a text names the category that it is of.
     """
     chosen = rank_drivers(drivers, most)
     rows = drivers[drivers.feature.isin(chosen)]
-    cells = [
-        write_interval(row.value, row.low, row.high, 3 if row.measure == PERMUTATION else 2)
-        + ARROWS[row.direction]
-        for row in rows.itertuples()
-    ]
+    cells = [_write_driver(row) for row in rows.itertuples()]
     heads = [
         MEASURE_HEADINGS[measure].format(family)
         for measure, family in zip(rows.measure, rows.family, strict=True)
@@ -574,6 +602,12 @@ def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
     table = wide.reset_index(drop=True)
     table.insert(0, "feature", (named.description + group).to_numpy())
     return table
+
+
+def _write_driver(row) -> str:
+    digits = 3 if row.measure == PERMUTATION else 2
+    number = write_interval(row.value, row.low, row.high, digits) + ARROWS[row.direction]
+    return f"{number}, {row.change}" if row.change not in ("", MORE) else number
 
 
 def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
@@ -630,7 +664,13 @@ def _describe_shared(leading: dict[str, list[str]], most: int) -> list[str]:
 
 
 def _find_opposed(drivers: pd.DataFrame, features: set[str]) -> list[str]:
-    rows = drivers[drivers.feature.isin(features) & (drivers.direction != 0)]
+    """Describe the features whose direction differs between families or measures.
+
+    An odds ratio holds the other columns equal, those of its group too, and so is compared only
+    where a feature is alone in its group: with others its sign may differ without a contradiction.
+    """
+    comparable = (drivers.measure != ODDS) | (drivers.together_with == "")
+    rows = drivers[drivers.feature.isin(features) & (drivers.direction != 0) & comparable]
     opposed = []
     for description, part in rows.groupby("description", sort=False):
         rising, falling = (

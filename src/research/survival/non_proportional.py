@@ -93,7 +93,7 @@ def _find_independent(columns: np.ndarray) -> np.ndarray:
 
 def _scale_number(column: pd.Series) -> pd.DataFrame:
     number, missing = column.astype(float), column.isna()
-    filled = number.fillna(number.median()).fillna(0.0)
+    filled = number.fillna(number.dropna().median()).fillna(0.0)
     return pd.DataFrame(
         {
             ", per standard deviation": (filled - filled.mean()) / (filled.std() or 1),

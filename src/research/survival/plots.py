@@ -16,14 +16,16 @@ from research.reporting.format import write_name
 from research.reporting.style import (
     BOUNDS,
     COLOURS,
-    DASHES,
     FAMILY_COLOURS,
     INK,
     MARKERS,
     REFERENCE_LINE,
     draw_sentence,
+    find_line,
     get_axes,
+    repeat_to,
     stack_bounds,
+    use_log,
 )
 
 TICKS = 5
@@ -69,11 +71,9 @@ def _draw_steps(
     ax: Axes, part: pd.DataFrame, value: str, label: str, number: int, alpha: float
 ) -> None:
     """Draw a step function with its band in the look of the ``number``-th line."""
-    colour = COLOURS[number % len(COLOURS)]
-    ax.fill_between(
-        part.days, part.low, part.high, step="post", color=colour, alpha=alpha, linewidth=0
-    )
-    look = {"color": colour, "linestyle": DASHES[number % len(DASHES)]}
+    look = find_line(number)
+    band = {"step": "post", "color": look["color"], "alpha": alpha, "linewidth": 0}
+    ax.fill_between(part.days, part.low, part.high, **band)
     ax.step(part.days, part[value], where="post", label=label, **look)
 
 
@@ -93,7 +93,7 @@ def _write_at_risk(ax: Axes, part: pd.DataFrame, days: np.ndarray, number: int) 
             f"{at_risk:,.0f}",
             transform=ax.get_xaxis_transform(),
             fontsize=8,
-            color=COLOURS[number % len(COLOURS)],
+            color=find_line(number)["color"],
             ha="center",
             va="top",
         )
@@ -130,7 +130,7 @@ def plot_ratios(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if rows.empty:
         return draw_sentence("No hazard ratio can be estimated.", ax)
     ax = get_axes(ax, (8, 0.8 + 0.26 * len(rows)))
-    ax.set_xscale("log")
+    use_log(ax.xaxis)
     points = {"linestyle": "none", "markersize": 6, "err_kws": {"linewidth": 2.2}}
     bounds = stack_bounds(rows, "hazard_ratio")
     sns.pointplot(bounds, x="hazard_ratio", y="column", color=COLOURS[0], ax=ax, **points, **BOUNDS)
@@ -174,7 +174,7 @@ def plot_periods(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax, named = get_axes(ax), rows.column.str.rsplit(", ", n=1)
     levels = named.str[0].str.split(": ", n=1).str[-1].map(write_name)
     rows = rows.assign(period=named.str[1], level=levels)
-    ax.set_yscale("log")
+    use_log(ax.yaxis)
     _draw_groups(ax, rows, "period", "hazard_ratio", "level", linestyles="none")
     ax.axhline(1, zorder=0, **REFERENCE_LINE)
     ax.set(xlabel="", ylabel="hazard ratio")
@@ -187,8 +187,8 @@ def _draw_groups(ax: Axes, rows: pd.DataFrame, x: str, y: str, hue: str, **look)
     """Draw values with their intervals side by side, a colour and a marker for each group."""
     groups = rows[hue].nunique()
     shape = {
-        "palette": list(COLOURS[:groups]),
-        "markers": list(MARKERS[:groups]),
+        "palette": repeat_to(COLOURS, groups),
+        "markers": repeat_to(MARKERS, groups),
         "dodge": 0.08 * (groups - 1) if groups > 1 else False,
         "err_kws": {"linewidth": 1.2},
     }
@@ -257,8 +257,8 @@ def plot_survival_calibration(bins: pd.DataFrame, model: str, ax: Axes | None = 
         y="observed",
         hue="days",
         style="days",
-        palette=list(COLOURS[: days.nunique()]),
-        markers=list(MARKERS[: days.nunique()]),
+        palette=repeat_to(COLOURS, days.nunique()),
+        markers=repeat_to(MARKERS, days.nunique()),
         ax=ax,
         **look,
         **BOUNDS,

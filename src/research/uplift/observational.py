@@ -236,9 +236,11 @@ def _find_strongest(features: pd.DataFrame, sample: Sample, code: int) -> tuple[
     inside = (sample.arm == code) | (sample.arm == 0)
     ranks = spread_out(features)[inside].rank(pct=True)
     sides = {"arm": (sample.arm[inside] == code).astype(float), "outcome": sample.outcome[inside]}
-    shares = {
-        side: ranks.corrwith(pd.Series(values, ranks.index)) ** 2 for side, values in sides.items()
-    }
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant column explains nothing
+        shares = {
+            side: ranks.corrwith(pd.Series(values, ranks.index)) ** 2
+            for side, values in sides.items()
+        }
     shares = pd.DataFrame(shares).fillna(0)
     best = shares.min(axis=1).idxmax()
     return best, shares.arm[best], shares.outcome[best]

@@ -351,33 +351,69 @@ def describe_verdict(
     """
     kind, pairs = decide(effects, tests)
     average = describe_effects(effects, trial)
-    if kind == NO_EFFECT:
-        between_customers = (
-            "There is no significant evidence that the effect differs between customers either."
-            if len(tests)
-            else NOTHING_KNOWN
-        )
-        return (
-            f"**No significant effect.** {average} {between_customers} Don't target by effect,"
-            " and don't contact for the effect's sake."
-        )
-    if kind == SAME_EFFECT:
-        return (
-            "**There is an average effect, but no significant evidence that it differs between"
-            f" customers.** {average} Don't target by effect: contact everybody or nobody, as the"
-            " average effect and the cost decide."
-        )
+    rankings = _describe_rankings(differences, trial)
     if kind == EFFECTS_DIFFER:
-        where = join_words(
-            [f"{write_plain(arm)}, on “{trial.outcomes[outcome]}”" for arm, outcome in pairs]
-        )
+        where = join_words([_name_pair(arm, outcome, trial) for arm, outcome in pairs])
         return (
             f"**The effect differs between customers, and models predict for whom it is larger**"
             f" ({where}; significant at 2.5 %, Holm). {average}"
             f" {_describe_heuristic(differences, find_heuristic(trial.primary))} `65_targeting`"
             " estimates what a list by effect earns."
         )
+    if rankings:
+        start = (
+            "No significant effect on all customers together, but some can be ranked by it"
+            if kind == NO_EFFECT
+            else "There is an average effect, and customers can be ranked by it"
+        )
+        return (
+            f"**{start}**: {rankings} {average} The test of effect heterogeneity isn't"
+            " significant, so how far effects lie apart is uncertain. `65_targeting` estimates what"
+            " a list earns."
+        )
+    if kind == NO_EFFECT:
+        return f"**No significant effect.** {average} {_describe_undecided(tests)}"
+    if kind == SAME_EFFECT:
+        return (
+            "**There is an average effect; whether it differs between customers is inconclusive.**"
+            f" {average} {_describe_undecided(tests)} As long as nothing distinguishes customers,"
+            " the average effect and the cost say whether contact pays."
+        )
     return f"{average} {NOTHING_KNOWN} So an arm is for everybody or for nobody."
+
+
+def _describe_undecided(tests: pd.DataFrame) -> str:
+    """Say that neither differences nor their absence are shown: not found is not absent."""
+    if tests.empty:
+        return f"{NOTHING_KNOWN} Effects within these intervals are not ruled out."
+    return (
+        "Neither the test of differences between customers nor any ranking is significant. That"
+        " shows neither that contact does nothing nor that its effect is the same for all: what the"
+        " intervals contain is not ruled out, and a larger trial may show it."
+    )
+
+
+def _describe_rankings(differences: pd.DataFrame, trial: Trial) -> str:
+    """Return which rankings are significantly better than random lists; empty where none is."""
+    better = differences[
+        (differences.metric == "auuc")
+        & (differences.reference == RANDOM)
+        & (differences.verdict == BETTER)
+    ]
+    parts = [
+        f"{join_words([*part.model])} for {_name_pair(arm, outcome, trial)}"
+        for (arm, outcome), part in better.groupby(["arm", "outcome"], sort=False)
+    ]
+    return (
+        "by the area below the uplift curve, significantly better than random lists are"
+        f" {'; '.join(parts)} (corrected for the number of rankings)."
+        if parts
+        else ""
+    )
+
+
+def _name_pair(arm: str, outcome: str, trial: Trial) -> str:
+    return f"{write_plain(arm)}, on “{trial.outcomes[outcome]}”"
 
 
 def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:

@@ -7,14 +7,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FuncFormatter,
-    LogLocator,
     MaxNLocator,
-    NullFormatter,
     PercentFormatter,
 )
 
@@ -28,9 +25,12 @@ from research.reporting.style import (
     INK,
     REFERENCE_LINE,
     draw_sentence,
+    find_line,
     get_axes,
     show_months,
     stack_bounds,
+    use_log,
+    write_tick,
 )
 from research.value.holdout import OUTCOME_UNITS, UNITS_PER_CUSTOMER
 
@@ -91,9 +91,7 @@ def plot_deciles(table: pd.DataFrame, model: str, label: str, ax: Axes | None = 
     top = 1.3 * max(rows.expected.max(), rows.high.max(), 1e-9)
     bottom = least / 2 if least > 0 else min(0, rows.low.min())
     if least > 0:
-        ax.set(xscale="log", yscale="log")
-        for axis in (ax.xaxis, ax.yaxis):
-            _tick_log(axis)
+        use_log(ax.xaxis, ax.yaxis)
     ax.plot([bottom, top], [bottom, top], **REFERENCE_LINE)
     clipped = rows.assign(low=rows.low.clip(lower=bottom))
     sns.lineplot(
@@ -147,10 +145,8 @@ def plot_tracking(table: pd.DataFrame, total: bool, ax: Axes | None = None) -> A
         first, x="week_ends", y=f"actual{end}", color=INK, linewidth=1.8, label="actual", ax=ax
     )
     for number, (name, rows) in enumerate(table.groupby("model", sort=False)):
-        look = {
-            "color": COLOURS[number % len(COLOURS)],
-            "linestyle": DASHES[(number + 1) % len(DASHES)],
-        }
+        dashes = DASHES[(number + 1) % len(DASHES)]  # the actual line is solid
+        look = find_line(number) | {"linestyle": dashes}
         sns.lineplot(rows, x="week_ends", y=f"expected{end}", label=name, ax=ax, **look)
     if len(learned := first[~first.holdout]):
         ax.axvline(learned.week_ends.max(), **REFERENCE_LINE)
@@ -188,7 +184,7 @@ def plot_errors(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     ax.xaxis.set_major_locator(MaxNLocator(5))
     share = metric.endswith("share") or metric.startswith("hit_rate")
     ax.xaxis.set_major_formatter(
-        PercentFormatter(1, decimals=0) if share else FuncFormatter(_write_tick)
+        PercentFormatter(1, decimals=0) if share else FuncFormatter(write_tick)
     )
     ax.set(xlabel=label, ylabel="")
     ax.grid(axis="y", visible=False)
@@ -202,16 +198,6 @@ def _draw_reference(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
     if len(value):
         at = 0 if metric == "total_error_share" else value.item()
         ax.axvline(at, zorder=0, **REFERENCE_LINE)
-
-
-def _write_tick(value: float, _: int) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:g}"
-
-
-def _tick_log(axis: Axis) -> None:
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(_write_tick))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_concentration(shares: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -249,7 +235,7 @@ def plot_risk_and_value(values: pd.DataFrame, currency: str, ax: Axes | None = N
     drawn = rows.assign(value=rows.value.clip(lower=low))
     sns.histplot(drawn, x="risk", y="value", log_scale=(False, True), ax=ax, **cells)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _tick_log(ax.yaxis)
+    use_log(ax.yaxis)
     ax.set(xlabel="risk", ylabel=f"value, {currency} (log scale)")
     return ax
 
@@ -316,7 +302,7 @@ def plot_cost_of_churn(
     for at, share in rows.cost_share.items():
         ax.annotate(f"{share:.0%}", (ends[at], at), **place)
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.xaxis.set_major_formatter(FuncFormatter(_write_tick))
+    ax.xaxis.set_major_formatter(FuncFormatter(write_tick))
     ax.set(title=by.replace("_", " "), xlim=(0, 1.15 * max(ends.max(), 1e-9)))
     ax.set(xlabel=f"cost of churn, {currency}", ylabel="")
     ax.grid(axis="y", visible=False)

@@ -268,7 +268,7 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
         known = load_values(tables, study, (day - pd.Timedelta(days=1)).date(), seed)
         by_customer = known.set_index("customer_id").value_of_keeping
         value[rows.index] = rows.customer_id.map(by_customer).to_numpy()
-    return value.fillna(value.median()).to_numpy()
+    return value.fillna(value.dropna().median()).to_numpy()
 
 
 def _find_flat_value(trial: Trial, study: Study) -> float:

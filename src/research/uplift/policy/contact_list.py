@@ -146,7 +146,7 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     cost = find_arm_costs(given, both, study)[~in_trial]
     known = load_values(tables, study, last, seed).set_index("customer_id").value_of_keeping
     value = present.customer_id.map(known)
-    value = value.fillna(value.median()).to_numpy()
+    value = value.fillna(value.dropna().median()).to_numpy()
     return Candidates(
         present.customer_id.to_numpy(), effects, effects * value[:, None], cost, value
     )

@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from research.reporting.style import COLOURS, INK, REFERENCE_LINE, get_axes
+from research.reporting.style import COLOURS, INK, REFERENCE_LINE, get_axes, repeat_to
 
 
 def plot_profit(
@@ -29,7 +29,7 @@ def plot_profit(
         y="profit",
         hue="policy",
         style="policy",
-        palette=[*COLOURS[: len(policies)]],
+        palette=repeat_to(COLOURS, len(policies)),
         estimator=None,
         ax=ax,
     )
