@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from dated_rows import customers
 from subscribers import OLD, START, T, frame, measure_at, people, subscribers
 
 from research.data import load
@@ -572,3 +573,27 @@ def test_batches_of_snapshots_change_nothing(write_study, monkeypatch):
     at_once = measure_at(write_study, subscribers(), days)
     monkeypatch.setattr(indicators, "MOST_TERM_ROWS", 12)  # six customers at two snapshots
     pd.testing.assert_frame_equal(at_once, measure_at(write_study, subscribers(), days))
+
+
+def test_a_constant_churn_at_the_turn_of_months_is_constant_by_months(write_study):
+    """One of 20 leaves on each first of a month; 30 days up to the 31st would hold none."""
+    names = [f"c{number:03}" for number in range(200)]
+    ended, staying = {}, names
+    for month in pd.date_range("2024-02-01", "2024-08-01", freq="MS"):
+        leavers, staying = staying[: len(staying) // 20], staying[len(staying) // 20 :]
+        ended |= dict.fromkeys(leavers, month)
+    table = pd.DataFrame({"customer_id": names, "started_at": pd.Timestamp("2023-06-01")})
+    table["ended_at"] = pd.to_datetime(table.customer_id.map(ended))
+    tables = {"customers": customers(*names), "contracts": table}
+    plan = {"last": "2024-08-31", "train": 1, "test": 1}
+    shares = {}
+    for name, more in (("months", {"every": "month"}), ("days", {"every_days": 30})):
+        study = write_study("contractual", name=name, tables=tables, snapshots=plan | more)
+        loaded = load.load_tables(study)
+        days = indicators.list_snapshots(loaded, study, 3)
+        found = indicators.compute_indicators(loaded, study, days)
+        shares[name] = found[found.indicator == "customer_churn_rate"].value.to_list()
+        if name == "months":
+            assert days == [date(2024, 6, 30), date(2024, 7, 31), date(2024, 8, 31)]
+    assert shares["months"] == pytest.approx([0.05] * 3, abs=0.006)
+    assert shares["days"][-1] == 0

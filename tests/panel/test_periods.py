@@ -1,7 +1,12 @@
 """Spans of days that modules share."""
 
+from datetime import date
+
+import ibis
+import pandas as pd
 import pytest
 
+from research.panel import periods
 from research.panel.periods import MEAN_MONTH_DAYS, MEAN_YEAR_DAYS, MONTH_OF_30_DAYS, name_spans
 
 
@@ -29,3 +34,23 @@ def test_the_spans_of_a_study_have_names(write_study, kind, revenue, inactive):
         "year": 365,
         "inactive": inactive,
     }
+
+
+DAYS = [
+    (date(2024, 1, 15), 1, date(2024, 2, 15)),
+    (date(2024, 1, 30), 1, date(2024, 2, 29)),  # February has no 30th
+    (date(2024, 1, 31), 1, date(2024, 2, 29)),
+    (date(2024, 2, 29), 1, date(2024, 3, 31)),  # the end of a month stays one
+    (date(2024, 6, 30), 3, date(2024, 9, 30)),
+    (date(2024, 6, 30), -1, date(2024, 5, 31)),
+    (date(2024, 3, 30), -1, date(2024, 2, 29)),
+    (date(2024, 12, 31), 2, date(2025, 2, 28)),
+]
+
+
+@pytest.mark.parametrize(("day", "months", "moved"), DAYS)
+def test_ends_of_months_stay_ends_of_months(day, months, moved):
+    assert periods.add_months(day, months) == moved
+    table = ibis.memtable({"day": pd.to_datetime([day])})
+    found = table.mutate(moved=periods.shift_months(table.day, months)).to_pandas().moved[0]
+    assert found.date() == moved
