@@ -597,3 +597,23 @@ def test_a_constant_churn_at_the_turn_of_months_is_constant_by_months(write_stud
             assert days == [date(2024, 6, 30), date(2024, 7, 31), date(2024, 8, 31)]
     assert shares["months"] == pytest.approx([0.05] * 3, abs=0.006)
     assert shares["days"][-1] == 0
+
+
+def test_a_month_outside_the_data_is_refused_with_the_first_day_that_has_one(write_study):
+    study = write_study(
+        tables=subscribers(),
+        lifecycle={"last": "2023-02-04"},
+        snapshots={"last": "2024-06-30", "every": "month"},
+        data_start="2023-01-05",
+    )
+    sentence = (
+        "expected a window of a month within the data, which begin 2023-01-05, got the last day"
+        " 2023-02-04; use lifecycle.last on or after 2023-02-05,"
+    )
+    with pytest.raises(StudyError, match=sentence):
+        indicators.list_snapshots(load.load_tables(study), study, 3)
+    later = study.model_copy(
+        update={"lifecycle": study.lifecycle.model_copy(update={"last": date(2023, 2, 5)})}
+    )
+    found = indicators.list_snapshots(load.load_tables(later), later, 3)
+    assert found == [date(2023, 2, 5)]

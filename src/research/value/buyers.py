@@ -10,6 +10,7 @@ from research.errors import StudyError
 from research.models.clv.gamma_gamma import fit_spend
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
+from research.panel.periods import count_horizon_days
 from research.study import Study
 from research.value.contract_margins import find_last_day
 from research.value.expected_value import value_buyers
@@ -50,7 +51,7 @@ def value_non_contractual(
         for name in ("value", "value_if_kept")
     )
     risk = model.estimator.predict_inactivity(
-        histories, fit, study.churn.lead_days, study.churn.horizon_days
+        histories, fit, study.churn.lead_days, count_horizon_days(study.churn, snapshot)
     )
     columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": risk}
     return Valuation(
