@@ -46,3 +46,23 @@ def random_company(write_study, seed: int, **changes):
         "contractual", tables={"customers": customers(*ids), "contracts": table}, **changes
     )
     return study, load.load_tables(study)
+
+
+def company_with_gaps(write_study):
+    """Return a study with ten days of grace, and its tables: late renews after 7 days, back after
+    60, gone never. A day earns 1.
+    """
+    rows = pd.concat(
+        [
+            contract("late", "2024-01-01", "2024-03-01", monthly_fee=30.4375),
+            contract("late", "2024-03-08", None, monthly_fee=30.4375),
+            contract("gone", "2024-01-01", "2024-03-01", monthly_fee=30.4375, end_reason="price"),
+            contract("back", "2024-01-01", "2024-02-01", monthly_fee=30.4375),
+            contract("back", "2024-04-01", None, monthly_fee=30.4375),
+        ],
+        ignore_index=True,
+    )
+    people = customers("late", "gone", "back", joined="2024-01-01")
+    churn = {"horizon_days": 30, "lead_days": 0, "grace_days": 10}
+    study = write_study("contractual", tables={"customers": people, "contracts": rows}, churn=churn)
+    return study, load.load_tables(study)

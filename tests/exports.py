@@ -53,3 +53,34 @@ def list_attributes(frame: pd.DataFrame) -> list[str]:
 def draw(frame: pd.DataFrame, seed: int) -> np.random.Generator:
     """Return random numbers for one more attribute."""
     return np.random.default_rng([seed, len(frame.columns)])
+
+
+def draw_lives(seed: int, hazard, share, n: int = 3_000, days: int = 1_500) -> pd.DataFrame:
+    """Return customers some of whom have a flag from the start, which changes their hazard.
+
+    Parameters
+    ----------
+    hazard : of leaving in a year, of who has the flag, the day before the export (below 0) and the
+        days since joining
+    share : who have the flag, a number or by the days since joining
+    """
+    rng, step = np.random.default_rng(seed), 10
+    age = np.ceil(rng.uniform(1, days, n))
+    flag = rng.random(n) < (share(age) if callable(share) else share)
+    stay, left = age.copy(), np.zeros(n, bool)
+    for tenure in range(0, days, step):
+        chance = 1 - np.exp(-hazard(flag, tenure - age, tenure) * step / 365)
+        end = tenure + np.ceil(rng.uniform(0, step, n))
+        leaves = (rng.random(n) < chance) & ~left & (end < age)
+        stay[leaves] = end[leaves]
+        left |= leaves
+    return pd.DataFrame(
+        {
+            "customer_id": [f"c{i}" for i in range(n)],
+            "joined_at": EXPORT - pd.to_timedelta(age, unit="D"),
+            "left": left,
+            "stay_days": stay,
+            "age_days": age,
+            "flag": flag,
+        }
+    )

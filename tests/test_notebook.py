@@ -139,3 +139,11 @@ def test_no_warning_of_a_library_is_shown_while_a_study_is_opened_and_read(write
         panel = opened.panel()
         opened.remarks(panel, opened.features(panel))
     assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize(
+    ("churn", "words"), [({"horizon": "3 months"}, "3 months"), ({"horizon_days": 30}, "30 days")]
+)
+def test_the_facts_name_the_horizon_as_the_study_gives_it(write_study, churn, words):
+    random_company(write_study, 0, churn=churn)
+    assert f">{words}</td>" in rs.open("tiny").facts.as_raw_html()

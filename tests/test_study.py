@@ -416,3 +416,36 @@ def test_only_duckdb_reads_allowed_folders(write_yml, engine):
     write_yml(text + f"engine: {engine}\nallow: [lists]\n")
     with pytest.raises(StudyError, match="'?allow'?"):
         load_study("tiny")
+
+
+MONTHS = {"horizon": "3 months", "lead_days": 0}
+
+
+def test_a_horizon_in_days_takes_the_place_of_months(write_study):
+    study = write_study(churn=MONTHS)
+    assert (study.churn.horizon_months, study.churn.horizon_days) == (3, 91)
+    assert adjust(study, horizon_days=60).churn.horizon_months == 0
+    assert adjust(study, lead_days=3).churn.horizon_months == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"churn": MONTHS | {"horizon_days": 30}},
+            "key churn: expected horizon or horizon_days, got 3 months and 30; remove one of them",
+        ),
+        (
+            {"churn": {"horizon": "3 weeks"}},
+            "key churn.horizon: expected months such as '3 months', got",
+        ),
+        (
+            {"snapshots": {"last": "2024-06-30", "every": "month", "every_days": 10}},
+            "key snapshots: expected every or every_days, got month and 10; remove one of them",
+        ),
+    ],
+)
+def test_months_and_days_exclude_one_another(write_study, changes, sentence):
+    with pytest.raises(StudyError) as refusal:
+        write_study(**changes)
+    assert any(sentence in fault for fault in refusal.value.faults)

@@ -26,6 +26,7 @@ from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
 from research.features.remarks import find_remarks
 from research.panel.learning import Panel
+from research.panel.periods import find_horizon, write_span
 from research.panel.remarks import find_panel_remarks
 from research.panel.splits import Split, plan_split, require_out_of_time
 from research.reporting.results import save_table
@@ -117,7 +118,7 @@ class Run:
         churn = self.study.churn
         clock = {}
         if self.dated:
-            horizon = churn.horizon or f"{churn.horizon_days} days"
+            horizon = write_span(find_horizon(churn))
             clock = {"lead": f"{churn.lead_days} days", "horizon": horizon}
         facts = facts_table(self.study, self.tables, **clock, seed=self.seed)
         return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))

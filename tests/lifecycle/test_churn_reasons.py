@@ -1,5 +1,7 @@
 """Reasons for leaving, counted by hand."""
 
+from datetime import date
+
 import pytest
 from subscribers import OLD, T, frame, people
 
@@ -69,3 +71,21 @@ def test_rare_reasons_are_put_together(write_study):
         21,
         30,
     )
+
+
+def test_a_window_of_a_month_has_the_days_of_the_calendar(write_study):
+    contracts = frame(
+        "customer_id started_at ended_at end_reason",
+        ("a", OLD, "2024-07-01", "price"),  # the first day of (30 June, 31 July]
+        ("b", OLD, "2024-06-30", "moved"),  # the last day of the month before
+    )
+    study = write_study(
+        tables={"customers": people("ab"), "contracts": contracts},
+        snapshots={"last": "2024-07-31", "every": "month"},
+        data_start="2024-06-30",  # the window begins with what is observed
+    )
+    day = date(2024, 7, 31)
+    reasons = churn_reasons.tabulate_reasons(
+        evidence.evidence_as_of(load.load_tables(study), [day]), study
+    )
+    assert reasons[["window_days", "reason", "leavers"]].values.tolist() == [[31, "price", 1]]

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from dated_rows import company_with_gaps
 
 from research.data import load
 from research.lifecycle import cohorts
@@ -366,3 +367,12 @@ def test_equal_halves_rarely_differ_significantly(spread):
         for share in shares
     ]
     assert np.mean([verdict != "no significant difference" for verdict in verdicts]) < 0.05
+
+
+def test_cohorts_count_who_is_covered_or_in_a_gap_that_closed(write_study):
+    study, tables = company_with_gaps(write_study)
+    evidence = evidence_as_of(tables, [date(2024, 4, 15)])
+    cells = cohorts.compute_retention(evidence, study, date(2024, 4, 15))
+    # observed to 5 April; back is gone from day 31 to 91, gone from day 60 on; late is never gone
+    assert cells.age_months.to_list() == [0, 1, 2]
+    assert cells.retained.to_list()[::2] == [3, 1]

@@ -45,3 +45,12 @@ def test_buyers_are_customers_only_where_all_inactive_days_before_were_observed(
         "",
     ]
     assert list(churn.numerator)[1] == 1  # a: 1 January + 60 days = 1 March
+
+
+def test_what_a_window_of_a_month_lacks_is_said_in_months(write_study):
+    tables = subscribers()
+    tables["referrals"] = frame("customer_id referred_at", ("a", "2024-06-01"), ("a", "2024-07-01"))
+    days, plan = (T, date(2024, 7, 31)), {"last": "2024-06-30", "every": "month"}
+    table = measure_at(write_study, tables, days, snapshots=plan)
+    notes = table[table.indicator == "referral_rate"].note
+    assert list(notes) == ["needs referrals observed for a month; they are since 2024-06-01", ""]

@@ -37,3 +37,12 @@ def test_definitions_are_filled_in_for_the_study(write_study, kind):
     assert table.unit["purchase_frequency"] == "purchase days per customer in 28 days"
     assert ("fee" in table.definition["revenue_churn_rate"]) == (kind == "contractual")
     assert "T − 28 days" in indicator_glossary.describe_terms(study)
+
+
+def test_definitions_of_a_study_in_months_say_months(write_study):
+    study = write_study(tables=subscribers(), snapshots={"last": "2024-06-30", "every": "month"})
+    table = indicator_glossary.definitions_table(study).set_index("indicator")
+    assert table.unit["purchase_frequency"] == "purchase days per customer in 1 month"
+    assert "the start is T − 1 month, the window" in indicator_glossary.describe_terms(study)
+    # what looks back over days goes on saying so
+    assert table.title["retention_rate"] == "Retention rate over 365 days"

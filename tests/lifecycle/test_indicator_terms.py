@@ -1,11 +1,15 @@
 """What each customer adds to the indicators, worked by hand."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
+from dated_rows import company_with_gaps
 from subscribers import OLD, T, frame, people, subscribers
 
 from research.data import load
 from research.lifecycle import indicator_terms
+from research.panel import spells
 from research.panel.evidence import evidence_as_of
 
 
@@ -83,3 +87,17 @@ def test_without_fees_there_is_no_ratio_of_money(write_study):
     evidence, study = evidence_of(write_study, tables)
     _, ratios = indicator_terms.build_terms(evidence, study, pd.DataFrame())
     assert not {"revenue_churn_rate", "cost_of_churn"} & {*ratios}
+
+
+def test_ends_count_on_the_day_on_which_they_are_certain_with_their_reason(write_study):
+    study, tables = company_with_gaps(write_study)
+    evidence = evidence_as_of(tables, [date(2024, 3, 31)])
+    left = spells.find_leavers(evidence, study, 30).to_pandas().set_index("customer_id")
+    assert [*left.index] == ["gone"]
+    assert (left.ended["gone"], left.reason["gone"]) == (pd.Timestamp("2024-03-11"), "price")
+    status = indicator_terms.find_customer_status(evidence, study).to_pandas()
+    status = status.set_index("customer_id")
+    assert dict(status.at_start) == {"gone": True, "late": True}  # 1 March, in the gap of both
+    assert dict(status.left) == {"gone": True, "late": False}
+    fees = indicator_terms.sum_fees(evidence["contracts"], study).to_pandas()
+    assert fees.set_index("customer_id").fee_start["late"] == 30.4375

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from dated_rows import customers
 from subscribers import OLD, START, T, frame, measure_at, people, subscribers
 
 from research.data import load
@@ -572,3 +573,47 @@ def test_batches_of_snapshots_change_nothing(write_study, monkeypatch):
     at_once = measure_at(write_study, subscribers(), days)
     monkeypatch.setattr(indicators, "MOST_TERM_ROWS", 12)  # six customers at two snapshots
     pd.testing.assert_frame_equal(at_once, measure_at(write_study, subscribers(), days))
+
+
+def test_a_constant_churn_at_the_turn_of_months_is_constant_by_months(write_study):
+    """One of 20 leaves on each first of a month; 30 days up to the 31st would hold none."""
+    names = [f"c{number:03}" for number in range(200)]
+    ended, staying = {}, names
+    for month in pd.date_range("2024-02-01", "2024-08-01", freq="MS"):
+        leavers, staying = staying[: len(staying) // 20], staying[len(staying) // 20 :]
+        ended |= dict.fromkeys(leavers, month)
+    table = pd.DataFrame({"customer_id": names, "started_at": pd.Timestamp("2023-06-01")})
+    table["ended_at"] = pd.to_datetime(table.customer_id.map(ended))
+    tables = {"customers": customers(*names), "contracts": table}
+    plan = {"last": "2024-08-31", "train": 1, "test": 1}
+    shares = {}
+    for name, more in (("months", {"every": "month"}), ("days", {"every_days": 30})):
+        study = write_study("contractual", name=name, tables=tables, snapshots=plan | more)
+        loaded = load.load_tables(study)
+        days = indicators.list_snapshots(loaded, study, 3)
+        found = indicators.compute_indicators(loaded, study, days)
+        shares[name] = found[found.indicator == "customer_churn_rate"].value.to_list()
+        if name == "months":
+            assert days == [date(2024, 6, 30), date(2024, 7, 31), date(2024, 8, 31)]
+    assert shares["months"] == pytest.approx([0.05] * 3, abs=0.006)
+    assert shares["days"][-1] == 0
+
+
+def test_a_month_outside_the_data_is_refused_with_the_first_day_that_has_one(write_study):
+    study = write_study(
+        tables=subscribers(),
+        lifecycle={"last": "2023-02-04"},
+        snapshots={"last": "2024-06-30", "every": "month"},
+        data_start="2023-01-05",
+    )
+    sentence = (
+        "expected a window of a month within the data, which begin 2023-01-05, got the last day"
+        " 2023-02-04; use lifecycle.last on or after 2023-02-05,"
+    )
+    with pytest.raises(StudyError, match=sentence):
+        indicators.list_snapshots(load.load_tables(study), study, 3)
+    later = study.model_copy(
+        update={"lifecycle": study.lifecycle.model_copy(update={"last": date(2023, 2, 5)})}
+    )
+    found = indicators.list_snapshots(load.load_tables(later), later, 3)
+    assert found == [date(2023, 2, 5)]

@@ -1,5 +1,7 @@
 """Sentences and tables for readers."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from research.lifecycle import feedback, report
 from research.lifecycle.chart_changes import CHANGE_COLUMNS
 from research.lifecycle.control_charts import CHART_KEYS
+from research.panel.periods import Months
 
 DAY = pd.Timestamp("2024-06-30")
 TITLES = {"customer_churn_rate": "Customer churn rate", "cost_of_churn": "Cost of churn"}
@@ -185,3 +188,14 @@ def test_sentiment_that_is_not_measured_is_described_with_the_reason():
         "Feedback text: not measured: no texts."
     )
     assert "no later text" in report.describe_sentiment(feedback_of(pd.DataFrame()))
+
+
+@pytest.mark.parametrize(("step", "words"), [(30, "30 days"), (Months(), "a month")])
+def test_sentences_say_how_far_apart_snapshots_are_in_days_or_months(step, words):
+    days = [date(2024, 5, 31), date(2024, 6, 30)]
+    assert report.describe_snapshots(days, step) == (
+        f"2 snapshots, {words} apart, from 2024-05-31 to 2024-06-30."
+    )
+    counts = stage_counts(decline=10, maturity=10, gone=0)
+    sentence = report.describe_stages(counts, exits((0.2, 0.4), (0.0, 0.1)), step)
+    assert f"Within {words} 30.0% (20.0% to 40.0%) of those in decline leave" in sentence

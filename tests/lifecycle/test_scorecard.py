@@ -115,3 +115,26 @@ def test_contracts_without_ends_measure_nothing_and_are_listed_so(write_study):
     assert set(listed.status) == {"not measured"}
     assert listed.needs.iloc[0] == "table contracts with ended_at"
     assert len(scorecard.summarise_indicators(listed, study)) == len(DEFINITIONS)
+
+
+@pytest.mark.parametrize(
+    ("plan", "a_year_ago"), [({"every": "month"}, "2023-06-30"), ({"every_days": 30}, "2023-07-01")]
+)
+def test_a_year_ago_is_the_same_day_of_the_month_where_snapshots_are_months_apart(
+    write_study, plan, a_year_ago
+):
+    # 29 February 2024 lies between: 365 days before 30 June 2024 is 1 July 2023
+    study = write_study(tables=subscribers(), snapshots={"last": "2024-06-30"} | plan)
+    loaded = load.load_tables(study)
+    days = [date(2023, 6, 30), date(2023, 7, 1), T]
+    measured = indicators.compute_indicators(loaded, study, days)
+    churned = measured.indicator == "customer_churn_rate"
+    measured.loc[churned, "value"] = [0.1, 0.2, 0.5]
+    table = scorecard.indicators_table(measured, study, loaded)
+    row = (
+        scorecard.summarise_indicators(table, study)
+        .set_index("indicator")
+        .loc["customer_churn_rate"]
+    )
+    then = {"2023-06-30": 0.1, "2023-07-01": 0.2}[a_year_ago]
+    assert row.change_year == pytest.approx(0.5 - then)

@@ -1,5 +1,7 @@
 """Customers in stages, moves between them and time in a stage, counted by hand."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 from staged_company import LAST, ago, write_company, write_moving_company
@@ -8,6 +10,7 @@ from research.data import load
 from research.features import stage
 from research.lifecycle.stages import compute_time_in_stage, count_stages, count_transitions
 from research.panel.evidence import evidence_as_of
+from research.panel.periods import Months
 
 
 def test_stages_are_shares_of_those_who_are_customers(write_study):
@@ -35,7 +38,7 @@ def test_stages_are_shares_of_those_who_are_customers(write_study):
 
 def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
     _, stages = write_moving_company(write_study)
-    transitions = count_transitions(stages, 30)
+    transitions = count_transitions(stages)
     by_pair = {
         (row.origin, row.stage): (row.customers, row.moves, row.share)
         for row in transitions.itertuples()
@@ -52,9 +55,7 @@ def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
 
 def test_the_shares_out_of_a_stage_add_up_to_one(write_study):
     _, stages = write_moving_company(write_study)
-    assert count_transitions(stages, 30).groupby("origin").share.sum().to_numpy() == pytest.approx(
-        1
-    )
+    assert count_transitions(stages).groupby("origin").share.sum().to_numpy() == pytest.approx(1)
 
 
 def test_stays_begin_within_the_snapshots_and_those_that_last_are_censored(write_study):
@@ -83,3 +84,12 @@ def test_the_median_time_in_a_stage_is_that_of_kaplan_meier(write_study):
         stage.assign_stages(evidence_as_of(load.load_tables(study), days), study), 30
     ).set_index("stage")
     assert tuple(times.loc["introduction", ["stays", "finished", "median_days"]]) == (5, 4, 90)
+
+
+def test_a_month_in_a_stage_has_the_days_of_the_calendar(write_study):
+    study = write_company(write_study, [("a", 76, None), ("z", 400, None)])
+    days = [date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30)]
+    stages = stage.assign_stages(evidence_as_of(load.load_tables(study), days), study)
+    # a joined on 15 April and is seen from 30 April on: it stays to 31 July at least, 92 days
+    assert compute_time_in_stage(stages, Months()).longest_days.to_list() == [92]
+    assert compute_time_in_stage(stages, 30).longest_days.to_list() == [91]

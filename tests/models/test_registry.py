@@ -171,3 +171,15 @@ def test_a_rule_on_a_text_gives_the_share_of_churners_of_each_category(write_stu
     model = rule.estimator.fit(frame, frame.churned)
     shares = frame.groupby("plan").churned.mean()
     np.testing.assert_allclose(model.predict_proba(frame)[:, 1], shares[frame.plan])
+
+
+@pytest.mark.parametrize(
+    ("churn", "days"), [({"horizon": "3 months"}, 92), ({"horizon_days": 30}, 30)]
+)
+def test_models_predict_over_the_window_after_the_last_snapshot(write_study, churn, days):
+    study = write_study(churn=churn)  # 30 June to 30 September
+    assert registry.list_classifiers(study, ["use"], 0)["Cox"].estimator.horizon == days
+    ids = {"active_days": 90, "inactive_days": 60}
+    shop = write_study("non_contractual", churn=churn | ids)
+    models = registry.list_btyd(shop, pd.DataFrame())
+    assert {model.estimator.horizon_days for model in models.values()} == {days}

@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from dated_rows import contract, customers, days, random_company
+from dated_rows import company_with_gaps, contract, customers, days, random_company
 
 from research.data import load
 from research.panel.evidence import NUMBER, evidence_as_of, filter_as_of, find_known_rows
@@ -141,3 +141,11 @@ def test_evidence_of_some_customers_has_their_numbers_and_keeps_that_of_all():
     some = evidence.number_customers(people)
     assert sorted(some["usage"].to_pandas().customer_id) == [0, 1]
     assert some.all_customers is evidence
+
+
+def test_nothing_known_inside_a_gap_tells_whether_a_term_follows(write_study):
+    study, tables = company_with_gaps(write_study)
+    evidence = evidence_as_of(tables, [date(2024, 3, 5)])
+    rows = evidence["contracts"].to_pandas().set_index("customer_id")
+    inside = rows.loc[["late", "gone"]]
+    assert inside[["ended_at", "covered_until", "end_reason"]].isna().all(axis=None)

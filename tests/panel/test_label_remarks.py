@@ -204,3 +204,26 @@ def test_labels_of_both_classes_are_allowed_though_they_jump(write_study):
     split = plan_split(study)
     panel = Panel(learn(tables, study), load_panel(tables, study, split.test), split, tables)
     require_labels(tables, study, panel)
+
+
+def test_what_explains_labels_in_months_names_their_key_and_their_windows(write_study):
+    churn = {"horizon": "3 months", "active_days": 90, "inactive_days": 60}
+    snapshots = {"last": "2024-06-30", "every": "month", "train": 1, "test": 1}
+    often = buyers([f"2024-0{m}-15" for m in range(1, 9)])
+    told = find(write_study, often, "non_contractual", churn=churn, snapshots=snapshots)
+    assert "(1) everybody buys so often (horizon and active_days under churn" in told[0]
+    never = find(
+        write_study, buyers(["2024-03-15"]), "non_contractual", churn=churn, snapshots=snapshots
+    )
+    assert "customers buy more rarely than that (horizon under churn in study.yml)" in never[0]
+
+
+def test_ends_on_the_last_day_of_a_window_of_months_are_looked_for(write_study):
+    # the window after 30 June closes on 30 September, 92 days later
+    snapshots = {"last": "2024-06-30", "every": "month", "train": 1, "test": 1}
+    late = subscribers(["2024-09-30"] * 50)
+    late["contracts"] = pd.concat(
+        [late["contracts"], late["contracts"].assign(started_at=pd.Timestamp("2024-09-30"))]
+    ).assign(ended_at=lambda t: t.ended_at.where(t.started_at < "2024-09-30"))
+    told = find(write_study, late, churn={"horizon": "3 months"}, snapshots=snapshots)
+    assert any("50 contracts end in the label windows, but another one goes on" in t for t in told)

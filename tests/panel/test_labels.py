@@ -5,11 +5,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from dated_rows import contract, customers, days, order, random_company
+from dated_rows import company_with_gaps, contract, customers, days, order, random_company
 
 from research.data import coverage, load
 from research.errors import StudyError
-from research.panel import splits
+from research.panel import spells, splits
+from research.panel.evidence import evidence_as_of
+from research.panel.labels import find_population
 
 T = date(2024, 6, 30)
 
@@ -438,3 +440,32 @@ def walk(table: pd.DataFrame, grace: int) -> dict[str, pd.Timestamp | None]:
         member = end is not None and end + pd.Timedelta(days=grace) > pd.Timestamp(T)
         found[customer] = end if member else None
     return found
+
+
+MONTHS = {"horizon": "3 months", "lead_days": 0}
+
+
+@pytest.mark.parametrize(
+    ("ended", "churned"),
+    [("2024-07-01", True), ("2024-09-30", True), ("2024-10-01", False)],
+)
+def test_a_label_window_of_months_closes_with_the_month(write_study, ended, churned):
+    rows = [contract("a", "2024-01-01", ended), contract("b", "2024-01-01", None)]
+    assert label_contracts(write_study, *rows, churn=MONTHS).churned["a"] == churned
+
+
+@pytest.mark.parametrize(
+    ("day", "members"),
+    [
+        (date(2024, 3, 1), {"late", "gone"}),
+        (date(2024, 3, 10), {"late", "gone"}),
+        (date(2024, 3, 11), {"late"}),
+        (date(2024, 4, 1), {"late", "back"}),
+    ],
+)
+def test_the_population_and_the_spells_hold_until_grace_is_over(write_study, day, members):
+    study, tables = company_with_gaps(write_study)
+    evidence = evidence_as_of(tables, [day])
+    assert {*find_population(evidence, study).to_pandas().customer_id} == members
+    table = spells.find_spells(evidence, study).to_pandas()
+    assert {*table[table.ended.isna()].customer_id} == members

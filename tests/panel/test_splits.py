@@ -107,3 +107,27 @@ def test_customers_on_both_sides_of_a_random_split_are_refused():
         ),
     ):
         splits.require_disjoint(panel.iloc[[0]], panel.iloc[[1, 2]])
+
+
+MONTHS = {"horizon": "3 months", "lead_days": 0}
+
+
+def test_a_window_of_months_must_lie_within_the_data(write_study):
+    tables = {"customers": customers("a"), "contracts": contract("a", "2024-01-01", None)}
+    study = write_study("contractual", tables=tables, churn=MONTHS, data_end="2024-09-29")
+    expected = (
+        r"ends 2024-09-30 and the data end 2024-09-29; use a snapshot on or before 2024-06-29"
+    )
+    with pytest.raises(StudyError, match=expected):
+        splits.label_panel(load.load_tables(study), study, [date(2024, 6, 30)])
+
+
+def test_snapshots_a_month_apart_stay_at_its_end_and_no_window_overlaps(write_study):
+    snapshots = {"last": "2024-06-30", "every": "month", "train": 3, "test": 2}
+    study = write_study(churn=MONTHS, snapshots=snapshots)
+    split = splits.plan_split(study)
+    assert split.test == (date(2024, 5, 31), date(2024, 6, 30))
+    assert split.train == (date(2023, 12, 31), date(2024, 1, 31), date(2024, 2, 29))
+    splits.require_out_of_time(split, study)
+    with_lead = write_study(churn=MONTHS | {"lead_days": 7}, snapshots=snapshots)
+    assert max(splits.plan_split(with_lead).train) == date(2024, 1, 31)  # 7 May is after 29 Feb + 7

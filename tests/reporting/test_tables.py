@@ -20,3 +20,8 @@ def test_a_table_with_rows_does_not_show_the_sentence():
 
 def test_an_empty_table_without_a_sentence_shows_its_headings():
     assert "customers" in show(EMPTY).as_raw_html()
+
+
+def test_who_can_no_longer_be_reached_is_headed_so_whether_before_the_snapshot_or_in_the_lead():
+    html = show(pd.DataFrame({"left_in_lead": [1]})).as_raw_html()
+    assert "left before the team could act" in html

@@ -152,3 +152,19 @@ def test_too_few_who_are_observed_to_leave_are_one_sentence():
         ),
     ):
         require_leavers(outcome, "training")
+
+
+def test_a_study_in_months_learns_from_snapshots_a_horizon_of_months_apart(write_study):
+    people = pd.DataFrame({"customer_id": ["a"], "joined_at": pd.to_datetime(["2023-01-01"])})
+    contracts = pd.DataFrame({"customer_id": ["a"], "started_at": pd.to_datetime(["2023-01-01"])})
+    study = write_study(
+        tables={"customers": people, "contracts": contracts},
+        churn={"horizon": "3 months", "lead_days": 0},
+        snapshots={"last": "2024-06-30", "every": "month", "train": 10, "test": 2},
+    )
+    plan = plan_follow_up(load.load_tables(study), study)
+    assert plan.test == (date(2024, 5, 31), date(2024, 6, 30))
+    # three steps of a month are the horizon; 91 days would need four steps of 30
+    assert plan.train == (date(2023, 8, 31), date(2023, 11, 30), date(2024, 2, 29))
+    # 31 May to 31 August and 30 June to 30 September have 92 days: judged up to all of them
+    assert plan.days == (19, 37, 56, 74, 92)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dated_rows import company_with_gaps
 
 from research.data.load import load_tables
 from research.survival.tenure import (
@@ -233,3 +234,11 @@ def test_the_follow_up_counts_late_entries_and_ends():
         {"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]}
     )
     assert tabulate_follow_up(tenures).customers.tolist() == [3, 2, 2, 1]
+
+
+def test_tenures_end_with_cover_and_are_observed_until_ends_are_certain(write_study):
+    study, tables = company_with_gaps(write_study)
+    table = load_tenures(tables, study).set_index("customer_id")
+    # 2024-01-01 to 2024-03-01, to 2024-02-01, and to 2024-12-21
+    assert dict(table.duration) == {"gone": 60, "back": 31, "late": 355}
+    assert dict(table.ended) == {"gone": True, "back": True, "late": False}

@@ -173,3 +173,18 @@ def test_a_campaign_to_former_customers_alone_is_not_applicable(write_study):
         match="none of the 2 customers assigned in study .* was a customer on the day before",
     ):
         load_trials(load_tables(study), study)
+
+
+def test_a_horizon_of_a_month_closes_with_the_month(write_study):
+    table = campaign(("b", "control"), ("c", "call"), ("e", "call"))
+    month = {"churn": {"horizon": "1 month"}}
+    trial = load_campaigns(write_study, table, {"b": "2024-07-31", "c": "2024-08-01"}, **month)[
+        RANDOMISED
+    ]
+    rows = trial.rows.set_index("customer_id")
+    # assigned on 1 July: the window is (30 June, 31 July], and a day earns a euro
+    assert rows.kept.to_dict() == {"b": 0, "c": 1, "e": 1}
+    assert rows.value.round(6).to_dict() == {"b": 31, "c": 31, "e": 31}
+    late = table.assign(assigned_at=pd.Timestamp("2024-12-15"))
+    with pytest.raises(NotApplicable, match="lies within the data with a month after it"):
+        load_campaigns(write_study, late, **month)

@@ -149,3 +149,18 @@ def test_the_trials_that_are_pooled_can_be_taken_alone():
     assert trial.names == ["a", "b"]
     assert [(name, len(part.rows)) for name, part in trial.iterate()] == [("a", 2), ("b", 2)]
     assert make_trial(200, 0)[0].shares == {"kept": True}
+
+
+@pytest.mark.parametrize(
+    ("churn", "words"),
+    [({"horizon": "3 months"}, "3 months"), ({"horizon_days": 30, "lead_days": 0}, "30 days")],
+)
+def test_the_words_of_an_outcome_name_the_horizon_as_the_study_gives_it(write_study, churn, words):
+    outcomes = {"kept": "still a customer after {horizon_days} days"}
+    trial = load_campaigns(
+        write_study,
+        campaign(("b", "control"), ("c", "call")),
+        churn=churn,
+        experiment={"outcomes": outcomes},
+    )[RANDOMISED]
+    assert trial.outcomes["kept"] == f"still a customer after {words}"

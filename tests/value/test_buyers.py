@@ -7,6 +7,7 @@ from valued_companies import T, draw_orders, write_orders
 from research.errors import StudyError
 from research.study import Study
 from research.value import cost_of_churn, customers, report
+from research.value.purchase_models import MODELS
 from research.value.valuation import Valuation
 
 
@@ -60,3 +61,15 @@ def test_a_company_in_which_nobody_comes_back_is_one_sentence(write_study):
     study, tables = write_orders(write_study, orders)
     with pytest.raises(StudyError, match="expected some customers with a repeat purchase"):
         customers.load_values(tables, study, T, 0)
+
+
+def test_the_risk_of_a_horizon_of_months_is_over_the_window_of_the_calendar(write_study):
+    study, tables = write_orders(write_study, draw_orders(100))
+    churn = study.churn.model_copy(update={"horizon": "3 months", "horizon_days": 91})
+    months = study.model_copy(update={"churn": churn})
+    valuation = customers.value_customers(tables, months, T, 0, 2, 0)
+    model = MODELS[valuation.model].estimator
+    risk = model.predict_inactivity(
+        valuation.histories, valuation.purchase_fits[valuation.model], 0, 92
+    )
+    assert valuation.values.risk.to_numpy() == pytest.approx(risk, abs=1e-12)

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from dated_rows import company_with_gaps
 from valued_companies import T, draw_contracts, write_contracts
 
 from research.errors import NotApplicable
@@ -67,3 +68,16 @@ def test_a_holdout_ends_with_the_data_or_the_span_of_value(write_study):
     study, tables = write_contracts(write_study, draw_contracts(60))
     assert contract_margins.find_last_day(tables, study, T) == date(2024, 9, 28)  # 90 days
     assert contract_margins.find_last_day(tables, study, date(2024, 12, 1)) == date(2024, 12, 31)
+
+
+def test_fees_are_earned_on_covered_days_alone(write_study):
+    study, tables = company_with_gaps(write_study)
+    people = pd.Series(["late", "gone", "back"])
+    earned = contract_margins.load_realised_margins(
+        tables, study.economics, people, date(2024, 2, 20), date(2024, 3, 20)
+    )
+    # a day earns 1: 21 February to the end of it, and from 8 to 20 March
+    assert earned == pytest.approx([9 + 13, 9, 0])
+    # at a snapshot in the gap both are customers with a fee
+    fees = contract_margins.load_fees(tables, people, date(2024, 3, 5))
+    assert fees == pytest.approx([1, 1, 0])

@@ -94,3 +94,12 @@ def test_lists_are_judged_up_to_a_quarter_of_the_products():
     assert recommender.list_lengths(2) == [1]
     assert recommender.list_lengths(12) == [1, 3]
     assert recommender.list_lengths(40) == [1, 3, 10]
+
+
+def test_a_horizon_of_months_is_judged_on_the_days_of_the_calendar(write_study):
+    study, tables = write_shop(write_study, draw_shop(True))
+    churn = study.churn.model_copy(update={"horizon": "2 months"})
+    months = study.model_copy(update={"churn": churn})
+    days = [recommender.evaluate_study(tables, each, T, 3, 20, 0).days for each in (study, months)]
+    # 30 June to 31 August has 62 days: the end of a month stays one
+    assert days == [study.churn.horizon_days, 62]

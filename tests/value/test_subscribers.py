@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from valued_companies import T, draw_contracts, write_contracts
 
-from research.value import cost_of_churn, customers, report
+from research.value import cost_of_churn, customers, report, subscribers
 from research.value.expected_value import discount
 
 
@@ -46,3 +46,20 @@ def test_the_loose_plan_has_less_value_and_costs_more_by_about_what_its_hazard_i
         assert table[column]["plan"].sum() == pytest.approx(table[column]["all", "all"])
     sentence = report.describe_cost_of_churn(table.reset_index(), "EUR")
     assert "“loose” loses the largest part" in sentence
+
+
+def test_the_risk_of_a_horizon_of_months_is_over_the_window_of_the_calendar(contracts, monkeypatch):
+    study, tables = contracts
+    churn = study.churn.model_copy(update={"horizon": "3 months", "lead_days": 7})
+    spans = []
+
+    def stop(*span) -> None:
+        spans.append(span)
+        raise StopIteration
+
+    monkeypatch.setattr(subscribers, "make_survival_model", stop)
+    for each in (study, study.model_copy(update={"churn": churn})):
+        with pytest.raises(StopIteration):
+            subscribers.value_contractual(tables, each, T, 0, 2, 0)
+    # 90 days of value; 30 days from 30 June, and from 7 July to 7 October 92 after 7 of lead
+    assert spans == [(90, 30, 0), (90, 99, 0)]

@@ -5,8 +5,8 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.evaluation.intervals import wilson_interval
-from research.lifecycle.coverage import compute_coverage
-from research.panel.periods import YEAR_DAYS, Span, name_spans
+from research.lifecycle.coverage import compute_coverage, open_windows
+from research.panel.periods import YEAR_DAYS, Span, find_step
 from research.panel.spells import find_leavers
 from research.study import Study
 
@@ -30,17 +30,17 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
     -------
     DataFrame with columns snapshot, window_days, reason, voluntary, leavers, all_leavers, share,
     low, high
-        One row per snapshot, window and reason, "not recorded" included; ``leavers`` counts spells
-        that ended in the window. ``voluntary`` is yes, no, both or empty, as recorded; ``low`` and
-        ``high`` are Wilson's 95 % interval. At each snapshot the reasons beyond the 20 most
-        frequent are one row. Windows that begin before observation did are left out; no rows for
-        studies that record no reasons.
+        One row per snapshot, window and reason, "not recorded" included; ``window_days`` of a
+        month are those of the calendar. ``leavers`` counts spells that ended in the window.
+        ``voluntary`` is yes, no, both or empty, as recorded; ``low`` and ``high`` are Wilson's 95 %
+        interval. At each snapshot the reasons beyond the 20 most frequent are one row. Windows that
+        begin before observation did are left out; no rows for studies that record no reasons.
     """
     recorded = {*evidence["contracts"].columns} if study.kind == "contractual" else set()
     if not {"ended_at", "end_reason"} <= recorded:
         return pd.DataFrame(columns=REASON_COLUMNS)
     first = compute_coverage(evidence, study).first_spells
-    per_window = _count_reasons(evidence, study, name_spans(study)["window"])
+    per_window = _count_reasons(evidence, study, find_step(study))
     per_year = _count_reasons(evidence, study, YEAR_DAYS)
     last_year = per_year[per_year.snapshot == first.index.max()]
     table = pd.concat([per_window, last_year], ignore_index=True)
@@ -54,12 +54,12 @@ def tabulate_reasons(evidence: Tables, study: Study) -> pd.DataFrame:
     return table[REASON_COLUMNS]
 
 
-def _count_reasons(evidence: Tables, study: Study, days: Span) -> pd.DataFrame:
+def _count_reasons(evidence: Tables, study: Study, span: Span) -> pd.DataFrame:
     """Return snapshot, window_days, reason, voluntary and leavers.
 
     The most frequent reasons of each snapshot by name, the others as one.
     """
-    leavers = find_leavers(evidence, study, days)
+    leavers = find_leavers(evidence, study, span)
     leavers = leavers.semi_join(evidence["customers"], ["snapshot", "customer_id"])
     yes, no = (leavers.count(where=leavers.voluntary == flag) for flag in (True, False))
     counts = leavers.group_by(["snapshot", "reason"]).agg(leavers=leavers.count(), yes=yes, no=no)
@@ -77,7 +77,8 @@ def _count_reasons(evidence: Tables, study: Study, days: Span) -> pd.DataFrame:
     table["voluntary"] = [
         VOLUNTARY[yes > 0, no > 0] for yes, no in zip(table.yes, table.no, strict=True)
     ]
-    return table.assign(window_days=int(days))
+    opens = open_windows(pd.DatetimeIndex(table.snapshot), span)
+    return table.assign(window_days=(table.snapshot - opens).dt.days)
 
 
 def select_last_year(reasons: pd.DataFrame) -> pd.DataFrame:

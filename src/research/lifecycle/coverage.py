@@ -10,7 +10,7 @@ import pandas as pd
 from research.data.contracts import CONTRACTS, Tables
 from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.indicator_terms import is_csat, is_nps
-from research.panel.periods import Span, find_opening, name_spans
+from research.panel.periods import Span, find_opening, name_spans, write_span
 from research.panel.spells import is_purchase
 from research.study import Study
 
@@ -111,8 +111,7 @@ def _explain_source(source: str, days: Span, coverage: pd.DataFrame, study: Stud
     """Return why a source is not observed over the days before each snapshot; empty where it is."""
     rows, first, snapshots = SOURCE_NAMES[source], coverage[f"first_{source}"], coverage.index
     since = first.dt.strftime("%Y-%m-%d").fillna("")
-    span = f"{days} days" if isinstance(days, int) else str(days)
-    short = f"needs {rows} observed for {span}; they are since " + since
+    short = f"needs {rows} observed for {write_span(days)}; they are since " + since
     late = first > open_windows(snapshots, days)
     stale, stopped = pd.Series(False, index=snapshots), ""
     if source in CAN_BE_STALE:

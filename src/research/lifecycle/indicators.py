@@ -5,7 +5,7 @@ their parts in the engine, and only sums and counts come back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,15 @@ from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.indicator_glossary import fill_in, is_charted, list_missing, require_targets
 from research.lifecycle.indicator_terms import build_terms
 from research.panel.evidence import evidence_as_of
-from research.panel.periods import YEAR_DAYS, Span, find_opening, list_days_back, name_spans
+from research.panel.periods import (
+    YEAR_DAYS,
+    find_end,
+    find_opening,
+    find_step,
+    list_days_back,
+    name_spans,
+    write_span,
+)
 from research.panel.segments import list_segment_columns
 from research.study import Study
 from research.survival.kaplan_meier import (
@@ -44,8 +52,8 @@ MOST_TERM_ROWS = 4_000_000  # customers times snapshots in one batch of snapshot
 def list_snapshots(tables: Tables, study: Study, periods: int) -> list[date]:
     """Return the snapshots at which indicators are computed, oldest first.
 
-    The last one and those before it, ``every_days`` apart, at most ``periods`` of them. Snapshots
-    whose window would begin before the first observed day are left out.
+    The last one and those before it, as far apart as the study says, at most ``periods`` of
+    them. Snapshots whose window would begin before the first observed day are left out.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def list_snapshots(tables: Tables, study: Study, periods: int) -> list[date]:
         If the last snapshot lies after the data end, or no window lies within the data.
     """
     _require_dated(study)
-    window = name_spans(study)["window"]
+    window = find_step(study)
     last = study.lifecycle.last or study.snapshots.last
     first = study.data_start or find_data_start(tables, study)
     days = list_days_back(study, last, periods)
@@ -61,15 +69,11 @@ def list_snapshots(tables: Tables, study: Study, periods: int) -> list[date]:
     _require_observed(tables, study, [last])
     if not snapshots:
         raise StudyError(
-            f"study {study.name}: expected a window of {_name_window(window)} within the data,"
+            f"study {study.name}: expected a window of {write_span(window)} within the data,"
             f" which begin {first}, got the last day {last}; use lifecycle.last on or after"
-            f" {first + timedelta(days=int(window))}, and at least 1 period"
+            f" {find_end(first, window)}, and at least 1 period"
         )
     return snapshots
-
-
-def _name_window(window: Span) -> str:
-    return f"{window} days" if isinstance(window, int) else str(window)
 
 
 def _require_dated(study: Study) -> None:

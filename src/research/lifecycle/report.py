@@ -11,24 +11,25 @@ from research.lifecycle.control_charts import CHART_KEYS, chart_title
 from research.lifecycle.feedback import FeedbackSentiment
 from research.lifecycle.personas import Personas
 from research.lifecycle.scorecard import CHANGES, INCONCLUSIVE, MEASURED, YEAR_CHANGES
+from research.panel.periods import Span, write_span
 from research.reporting.format import join_words, write_interval, write_plain, write_quantity
 from research.reporting.tables import show_ranges
 
 MOST_SEGMENTS = 5  # that are named in one sentence
 
 
-def describe_snapshots(days: list, every_days: int) -> str:
+def describe_snapshots(days: list, step: Span) -> str:
     """Return how many snapshots there are, how far apart, from when to when."""
-    return f"{len(days)} snapshots, {every_days} days apart, from {days[0]} to {days[-1]}."
+    return f"{len(days)} snapshots, {write_span(step)} apart, from {days[0]} to {days[-1]}."
 
 
-def describe_stages(counts: pd.DataFrame, transitions: pd.DataFrame, every_days: int) -> str:
+def describe_stages(counts: pd.DataFrame, transitions: pd.DataFrame, step: Span) -> str:
     """Return how many customers there are, in which stages, and the exit rates of two of them.
 
     Parameters
     ----------
     counts, transitions : DataFrames, see ``stages.count_stages`` and ``stages.count_transitions``
-    every_days : days between two snapshots
+    step : how far apart the snapshots are, see ``periods.find_step``
     """
     day = f"{counts.snapshot.max():%Y-%m-%d}"
     now = counts[counts.snapshot == counts.snapshot.max()].set_index("stage")
@@ -42,17 +43,17 @@ def describe_stages(counts: pd.DataFrame, transitions: pd.DataFrame, every_days:
     )
     total = active.customers.sum()
     sizes = f"**On {day} there are {total:,} customers**: {shares}; {gone:,} are gone."
-    return f"{sizes} {_compare_exit_rates(transitions, every_days)}".strip()
+    return f"{sizes} {_compare_exit_rates(transitions, step)}".strip()
 
 
-def _compare_exit_rates(transitions: pd.DataFrame, every_days: int) -> str:
+def _compare_exit_rates(transitions: pd.DataFrame, step: Span) -> str:
     """Return how often customers leave from decline and from maturity, and if these differ."""
     exits = transitions[(transitions.stage == "gone") & transitions.low.notna()].set_index("origin")
     if not {"decline", "maturity"} <= {*exits.index}:
         return ""
     decline, maturity = exits.loc["decline"], exits.loc["maturity"]
     rates = (
-        f"Within {every_days} days {_describe_share(decline)} of those in decline leave,"
+        f"Within {write_span(step)} {_describe_share(decline)} of those in decline leave,"
         f" {_describe_share(maturity)} of those in maturity"
     )
     apart = decline.low > maturity.high or maturity.low > decline.high

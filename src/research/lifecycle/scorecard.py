@@ -12,7 +12,7 @@ from research.lifecycle.indicator_glossary import (
     require_targets,
 )
 from research.lifecycle.indicators import FIGURES
-from research.panel.periods import YEAR_DAYS, find_opening, name_spans
+from research.panel.periods import find_opening, find_step, find_year
 from research.study import Study
 
 MEASURED, NOT_MEASURED = "measured", "not measured"  # status
@@ -98,9 +98,9 @@ def summarise_indicators(indicators: pd.DataFrame, study: Study) -> pd.DataFrame
     DataFrame with columns indicator, title, unit, snapshot, value, low, high, change, change_low,
     change_high, change_year, change_year_low, change_year_high, target, verdict, status, needs,
     note
-        ``change`` is against the snapshot ``every_days`` before, ``change_year`` against the one
-        closest to a year before, at most half a step off; empty where that isn't known. The two
-        values are taken as independent (for windows that overlap the interval is too wide).
+        ``change`` is against the snapshot a step before, ``change_year`` against the one closest
+        to a year before, at most half a step off; empty where that isn't known. The two values
+        are taken as independent (for windows that overlap the interval is too wide).
 
     References
     ----------
@@ -109,13 +109,16 @@ def summarise_indicators(indicators: pd.DataFrame, study: Study) -> pd.DataFrame
     from the intervals of its parts.
     """
     last, step = indicators.snapshot.max(), pd.Timedelta(days=study.snapshots.every_days)
-    before = find_opening(last.date(), name_spans(study)["window"]) if pd.notna(last) else last
-    year_ago, rows = last - pd.Timedelta(days=YEAR_DAYS), []
+    before, year_ago = (
+        pd.Timestamp(find_opening(last.date(), span)) if pd.notna(last) else last
+        for span in (find_step(study), find_year(study))
+    )
+    rows = []
     for _, part in indicators.groupby("indicator", sort=False):
         by_snapshot = part.set_index("snapshot")
         at_last = part[part.snapshot == last]
         now = (at_last if len(at_last) else part).iloc[0]
-        step_change = _compute_change(now, by_snapshot, pd.Timestamp(before), pd.Timedelta(0))
+        step_change = _compute_change(now, by_snapshot, before, pd.Timedelta(0))
         year_change = _compute_change(now, by_snapshot, year_ago, step / 2)
         changes = zip([*CHANGES, *YEAR_CHANGES], [*step_change, *year_change], strict=True)
         rows.append(now.to_dict() | dict(changes))

@@ -11,6 +11,7 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import median_survival_times
 
 from research.evaluation.intervals import SUMS, estimate_ratio
+from research.panel.periods import Span, add_span
 from research.panel.windows import join
 from research.study_schema import STAGES
 
@@ -42,7 +43,7 @@ def count_stages(stages: ir.Table) -> pd.DataFrame:
     return table.join(shares[["share", "low", "high"]])
 
 
-def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
+def _pair_snapshots(stages: ir.Table) -> ir.Table:
     """Return each customer's stage at two consecutive snapshots: ``origin`` and ``stage``.
 
     Who joined in between comes from ``NEW``.
@@ -61,12 +62,12 @@ def _pair_snapshots(stages: ir.Table, every_days: int) -> ir.Table:
     )
 
 
-def count_transitions(stages: ir.Table, every_days: int) -> pd.DataFrame:
+def count_transitions(stages: ir.Table) -> pd.DataFrame:
     """Count the moves between stages from each snapshot to the next, over all of them.
 
     Parameters
     ----------
-    stages : table, see ``features.stage.assign_stages``, at snapshots ``every_days`` apart
+    stages : table, see ``features.stage.assign_stages``
 
     Returns
     -------
@@ -75,7 +76,7 @@ def count_transitions(stages: ir.Table, every_days: int) -> pd.DataFrame:
         included, with its 95 % interval, which counts customers and not moves; ``customers`` is how
         many different ones were observed in ``origin``.
     """
-    sums = _sum_moves(_pair_snapshots(stages, every_days))
+    sums = _sum_moves(_pair_snapshots(stages))
     table = sums.join(estimate_ratio(sums[list(SUMS)], share=True))
     table = table.assign(
         customers=table.n.astype("int64"), moves=table.y.astype("int64"), share=table.value
@@ -105,21 +106,25 @@ def _sum_moves(pairs: ir.Table) -> pd.DataFrame:
     return moves.merge(totals, on="origin")
 
 
-def compute_time_in_stage(stages: ir.Table, every_days: int) -> pd.DataFrame:
+def compute_time_in_stage(stages: ir.Table, step: Span) -> pd.DataFrame:
     """Return how long customers stay in a stage, by Kaplan-Meier.
 
     Stays that begin within the snapshots count; those that still last are censored.
 
+    Parameters
+    ----------
+    step : how far apart the snapshots are, see ``periods.find_step``
+
     Returns
     -------
     DataFrame with columns stage, stays, finished, median_days, low_days, high_days, longest_days
-        Time in a stage is known to ``every_days``: it counts the snapshots at which it was
-        observed. The median (Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452) is empty
-        where fewer than half of the stays have ended; low and high bound its 95 % interval
-        (Greenwood, log-log), which takes stays as independent, and are empty where the band doesn't
-        cross one half.
+        Time in a stage is known to a step: it lasts from the first snapshot at which it was
+        observed to a step after the last one. The median (Kaplan and Meier 1958,
+        doi:10.1080/01621459.1958.10501452) is empty where fewer than half of the stays have ended;
+        low and high bound its 95 % interval (Greenwood, log-log), which takes stays as independent,
+        and are empty where the band doesn't cross one half.
     """
-    counts = _count_stays(stages, every_days).to_pandas()
+    counts = _count_stays(stages, step).to_pandas()
     rows = [
         (stage, *_summarise_stays(rows))
         for stage in STAGES
@@ -128,7 +133,7 @@ def compute_time_in_stage(stages: ir.Table, every_days: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TIME_COLUMNS)
 
 
-def _count_stays(stages: ir.Table, every_days: int) -> ir.Table:
+def _count_stays(stages: ir.Table, step: Span) -> ir.Table:
     """Return stage, days, finished and the number of such stays.
 
     Stays that were under way at the first snapshot are left out.
@@ -146,7 +151,7 @@ def _count_stays(stages: ir.Table, every_days: int) -> ir.Table:
     )
     stays = stays.filter(stays.opened > stays["first"])
     stays = stays.mutate(
-        days=stays.closed.delta(stays.opened, unit="day") + every_days,
+        days=add_span(stays.closed, step).delta(stays.opened, unit="day"),
         finished=stays.closed < stays["last"],
     )
     return stays.group_by(["stage", "days", "finished"]).agg(stays=stays.count())

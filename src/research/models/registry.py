@@ -31,6 +31,7 @@ from research.models.survival import Cox, DiscreteHazard, SurvivalForest, Weibul
 from research.models.survival_at_horizon import AtHorizon
 from research.models.trees import make_boosting, make_forest, make_histogram_boosting
 from research.models.tuning import BOOSTING, Tuned, prefix_space
+from research.panel.periods import count_horizon_days
 from research.panel.purchase_history import HISTORY
 from research.study import Study
 
@@ -191,7 +192,8 @@ def list_classifiers(
         | (list_tuned(seed, directions, tuning_seconds) if tuning_seconds else {})
     )
     if study.kind != "flat":
-        models |= list_at_horizon(study.churn.horizon_days, study.kind == "contractual", seed)
+        horizon = count_horizon_days(study.churn, study.snapshots.last)
+        models |= list_at_horizon(horizon, study.kind == "contractual", seed)
     return models | list_stacked([name for name, model in models.items() if model.stacked])
 
 
@@ -488,7 +490,8 @@ def list_btyd(study: Study, histories: pd.DataFrame) -> dict[str, Model]:
         "buy till you die": "probability of no purchase in the window, by BG/NBD",
         "chance of being alive": "probability of having dropped out by the snapshot, by BG/NBD",
     }
-    span = (study.churn.lead_days, study.churn.horizon_days, histories)
+    horizon = count_horizon_days(study.churn, study.snapshots.last)
+    span = (study.churn.lead_days, horizon, histories)
     return index_models(
         Model(
             name=name,

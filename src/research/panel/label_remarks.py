@@ -17,6 +17,7 @@ from research.data.coverage import find_data_end
 from research.data.remark import Remark
 from research.errors import StudyError
 from research.panel.learning import Panel
+from research.panel.periods import close_window
 from research.panel.spells import is_purchase
 from research.panel.splits import Split, label_panel, plan_split
 from research.study import Study
@@ -194,7 +195,10 @@ def _explain_nobody(tables: Tables, study: Study, counts: pd.DataFrame) -> Itera
     elif study.kind == "contractual":
         yield from _explain_missing_ends(tables["contracts"], study, counts)
     else:
-        yield "everybody buys so often (horizon_days and active_days under churn in study.yml)"
+        yield (
+            f"everybody buys so often ({_name_horizon(study)} and active_days under churn in"
+            " study.yml)"
+        )
         yield "returns or fees count as purchases (amount and returned in orders.sql)"
 
 
@@ -225,8 +229,8 @@ def _explain_missing_ends(contracts: ir.Table, study: Study, counts: pd.DataFram
 
 def _find_windows(study: Study, counts: pd.DataFrame) -> tuple[datetime, datetime]:
     """Return the first snapshot, and the day after the last label window."""
-    span = timedelta(days=study.churn.lead_days + study.churn.horizon_days + 1)
-    return counts.snapshot.min().to_pydatetime(), counts.snapshot.max().to_pydatetime() + span
+    last = close_window(study.churn, counts.snapshot.max().date())
+    return counts.snapshot.min().to_pydatetime(), _start_after(last)
 
 
 def _explain_everybody(tables: Tables, study: Study, counts: pd.DataFrame) -> Iterator[str]:
@@ -244,7 +248,13 @@ def _explain_everybody(tables: Tables, study: Study, counts: pd.DataFrame) -> It
             f"orders end on {last} and the data on {find_data_end(tables, study)} (data_end in"
             " study.yml)"
         )
-        yield "customers buy more rarely than that (horizon_days under churn in study.yml)"
+        key = _name_horizon(study)
+        yield f"customers buy more rarely than that ({key} under churn in study.yml)"
+
+
+def _name_horizon(study: Study) -> str:
+    """Return the key by which the study gives the label window."""
+    return "horizon" if study.churn.horizon else "horizon_days"
 
 
 # Rates that jump

@@ -13,7 +13,7 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.data.terms import find_grace, join_terms
 from research.panel.evidence import Evidence, as_timestamp
-from research.panel.periods import shift_months
+from research.panel.periods import add_span, find_horizon
 from research.panel.spells import days_before, is_purchase
 from research.panel.windows import KEYS
 from research.study import Study
@@ -105,8 +105,7 @@ def _add_days(column: ir.Value, days: int) -> ir.Value:
 
 def _close_window(opens: ir.Value, study: Study) -> ir.Value:
     """Return the last day of a window by the day after which it opens."""
-    months = study.churn.horizon_months
-    return shift_months(opens, months) if months else _add_days(opens, study.churn.horizon_days)
+    return add_span(opens, find_horizon(study.churn))
 
 
 def _label_ends(

@@ -18,19 +18,25 @@ RESOLVED_DAYS = 3  # a contact is resolved in time within so many days
 
 
 @dataclass(frozen=True)
-class Month:
-    """A month of the calendar back from a snapshot, and ``more`` days: a span like one of days."""
+class Months:
+    """Months of the calendar, and ``more`` days: a span like one of days."""
 
+    number: int = 1
     more: int = 0
 
     def __str__(self) -> str:
-        return f"1 month and {self.more} days" if self.more else "1 month"
-
-    def __int__(self) -> int:
-        return MONTH_OF_30_DAYS + self.more
+        months = f"{self.number} month{'s' if self.number > 1 else ''}"
+        return f"{months} and {self.more} days" if self.more else months
 
 
-Span = int | Month
+Span = int | Months
+
+
+def write_span(span: Span) -> str:
+    """Return a span in words, as in "within 30 days", "3 months later", "a month apart"."""
+    if isinstance(span, int):
+        return f"{span} days"
+    return "a month" if span == Months() else str(span)
 
 
 def add_months(day: date, months: int) -> date:
@@ -54,16 +60,45 @@ def shift_months(day: ir.TimestampValue, months: int) -> ir.TimestampValue:
 
 def subtract_span(day: ir.TimestampValue, span: Span) -> ir.TimestampValue:
     """Return the day a span before a day."""
-    if isinstance(span, Month):
-        return shift_months(day, -1) - ibis.interval(days=span.more)
+    if isinstance(span, Months):
+        return shift_months(day, -span.number) - ibis.interval(days=span.more)
     return day - ibis.interval(days=span)
+
+
+def add_span(day: ir.TimestampValue, span: Span) -> ir.TimestampValue:
+    """Return the day a span after a day."""
+    if isinstance(span, Months):
+        return shift_months(day, span.number) + ibis.interval(days=span.more)
+    return day + ibis.interval(days=span)
 
 
 def find_opening(day: date, span: Span) -> date:
     """Return the day a span before a day, after which a window of the span opens."""
-    if isinstance(span, Month):
-        return add_months(day, -1) - timedelta(days=span.more)
+    if isinstance(span, Months):
+        return add_months(day, -span.number) - timedelta(days=span.more)
     return day - timedelta(days=span)
+
+
+def find_end(day: date, span: Span) -> date:
+    """Return the day a span after a day, the last of a window that the day opens."""
+    if isinstance(span, Months):
+        return add_months(day, span.number) + timedelta(days=span.more)
+    return day + timedelta(days=span)
+
+
+def find_step(study: Study) -> Span:
+    """Return how far apart snapshots are, and how long the windows of indicators."""
+    return Months() if study.snapshots.every else study.snapshots.every_days
+
+
+def find_horizon(churn: Churn) -> Span:
+    """Return the length of the label window, in months where the study gives it so."""
+    return Months(churn.horizon_months) if churn.horizon_months else churn.horizon_days
+
+
+def find_year(study: Study) -> Span:
+    """Return how far before a snapshot that of a year ago lies: 12 months where they are months."""
+    return Months(12) if study.snapshots.every else YEAR_DAYS
 
 
 def list_days_back(study: Study, last: date, number: int) -> list[date]:
@@ -76,10 +111,12 @@ def list_days_back(study: Study, last: date, number: int) -> list[date]:
 
 def close_window(churn: Churn, snapshot: date) -> date:
     """Return the last day of the label window after a snapshot."""
-    opens = snapshot + timedelta(days=churn.lead_days)
-    if churn.horizon_months:
-        return add_months(opens, churn.horizon_months)
-    return opens + timedelta(days=churn.horizon_days)
+    return find_end(snapshot + timedelta(days=churn.lead_days), find_horizon(churn))
+
+
+def count_horizon_days(churn: Churn, snapshot: date) -> int:
+    """Return the days of the label window after a snapshot, without the lead."""
+    return (close_window(churn, snapshot) - snapshot).days - churn.lead_days
 
 
 def complete_labels(churn: Churn, snapshot: date) -> date:
@@ -105,11 +142,11 @@ def find_latest_snapshot(churn: Churn, day: date) -> date:
 def name_spans(study: Study) -> dict[str, Span]:
     """Return the spans by the names that definitions of indicators use."""
     plan, retention = study.snapshots, study.lifecycle.retention_days
-    window = Month() if plan.every else plan.every_days
+    window = find_step(study)
     revenue = window if study.kind == "contractual" else 2 * retention
     named = {
         "window": window,
-        "window3": Month(RESOLVED_DAYS) if plan.every else plan.every_days + RESOLVED_DAYS,
+        "window3": Months(more=RESOLVED_DAYS) if plan.every else plan.every_days + RESOLVED_DAYS,
         "retention": retention,
         "retention2": 2 * retention,
         "revenue": revenue,

@@ -14,7 +14,9 @@ def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     DataFrame with columns snapshot, customers_known, not_active, left_in_lead, judged, churned,
     churn_share
         ``not_active`` are known customers outside the population, ``left_in_lead`` leave before the
-        team could act, ``judged`` is who remains.
+        team could act: within the lead, or before the snapshot where only later days show it, as in
+        days of grace in which no term follows. ``judged`` is who remains, with those whose gap
+        closes within grace.
     """
     known = (
         filter_as_of(tables["customers"], "customers", sorted(panel.snapshot.unique()))

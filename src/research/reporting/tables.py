@@ -28,7 +28,7 @@ HEADINGS = {
     "distinct": "distinct values",
     "days_before_snapshot": "days before the snapshot",
     "days_before_data_end": "days before the data end",
-    "left_in_lead": "left within the lead",
+    "left_in_lead": "left before the team could act",
     "churn_share": "churn",
     "listed": "customers listed",
     "found_share": "churners found",

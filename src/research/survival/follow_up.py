@@ -18,7 +18,7 @@ from research.data.coverage import find_data_end, find_observed_start
 from research.errors import StudyError
 from research.features.build import load_flat, load_panel
 from research.models.survival_at_horizon import frame_outcome
-from research.panel.periods import YEAR_DAYS
+from research.panel.periods import YEAR_DAYS, Span, close_window, find_horizon, find_opening
 from research.panel.splits import plan_split, require_windows
 from research.study import Study
 
@@ -140,9 +140,9 @@ def plan_follow_up(tables: Tables, study: Study) -> FollowUpPlan:
     StudyError
         If the data are too short for that.
     """
-    span = study.churn.lead_days + study.churn.horizon_days
     if study.kind == "contractual":
-        return _plan_contractual(tables, study, span)
+        return _plan_contractual(tables, study)
+    span = (close_window(study.churn, study.snapshots.last) - study.snapshots.last).days
     first, last = find_observed_start(tables, study), find_data_end(tables, study)
     last = min(last - timedelta(days=span), study.snapshots.last) + timedelta(days=span)
     inactive, active = study.churn.inactive_days, study.churn.active_days
@@ -159,12 +159,21 @@ def plan_follow_up(tables: Tables, study: Study) -> FollowUpPlan:
     return FollowUpPlan((train,), (test,), _space(followed))
 
 
-def _plan_contractual(tables: Tables, study: Study, span: int) -> FollowUpPlan:
+def _plan_contractual(tables: Tables, study: Study) -> FollowUpPlan:
     split = plan_split(study)
-    step = -(-study.churn.horizon_days // study.snapshots.every_days)
-    train = split.train[::-1][::step][:MAX_TRAINING_SNAPSHOTS][::-1]
+    train = _choose_apart(split.train, find_horizon(study.churn))
     require_windows(tables, study, [*train, *split.test])
+    span = min((close_window(study.churn, day) - day).days for day in split.test)
     return FollowUpPlan(train, split.test, _space(span))
+
+
+def _choose_apart(days: Sequence[date], span: Span) -> tuple[date, ...]:
+    """Return the last days that lie a span or more apart, at most so many as are learned from."""
+    chosen: list[date] = []
+    for day in reversed(days):
+        if not chosen or day <= find_opening(chosen[0], span):
+            chosen.insert(0, day)
+    return tuple(chosen[-MAX_TRAINING_SNAPSHOTS:])
 
 
 def _space(last: float) -> tuple[int, ...]:

@@ -9,7 +9,13 @@ from research.data.coverage import find_data_end, find_observed_start
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat, load_panel
 from research.features.leakage.gate import check_panel
-from research.panel.periods import MEAN_MONTH_DAYS, find_latest_snapshot
+from research.panel.periods import (
+    MEAN_MONTH_DAYS,
+    find_end,
+    find_horizon,
+    find_latest_snapshot,
+    write_span,
+)
 from research.panel.spells import is_purchase, net_amount
 from research.study import Study
 from research.uplift.trial_checks import require_one_arm_each, require_unreserved_names
@@ -71,7 +77,7 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     if complete.empty:
         raise NotApplicable(
             f"no campaign of the study {study.name} lies within the data with"
-            f" {study.churn.horizon_days} days after it"
+            f" {write_span(find_horizon(study.churn))} after it"
         )
     panel = _load_day_before(tables, study, complete)
     require_unreserved_names([*panel.columns])
@@ -125,12 +131,13 @@ def _compute_value(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str
     if study.kind == "contractual":
         if "monthly_fee" not in rows:
             return {}
-        days = rows.duration_days.clip(0, study.churn.horizon_days)
+        spans = {day: (_close_window(study, day) - day).days for day in rows.snapshot.unique()}
+        days = rows.duration_days.clip(0, rows.snapshot.map(spans))
         return {"value": rows.monthly_fee.fillna(0) * days / MEAN_MONTH_DAYS}
     orders, spent = tables["orders"], []
     lines = orders.mutate(net=net_amount(orders), bought=is_purchase(orders))
     for day, part in rows.groupby("snapshot"):
-        opens, closes = (day + timedelta(days=days) for days in (1, study.churn.horizon_days + 1))
+        opens, closes = (start + timedelta(days=1) for start in (day, _close_window(study, day)))
         inside = lines.filter(
             lines.ordered_at >= opens.to_pydatetime(), lines.ordered_at < closes.to_pydatetime()
         )
@@ -138,6 +145,11 @@ def _compute_value(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str
         paid = by_customer.set_index("customer_id").net
         spent.append(part.customer_id.map(paid).fillna(0.0))
     return {"value": pd.concat(spent).reindex(rows.index)}
+
+
+def _close_window(study: Study, day: pd.Timestamp) -> pd.Timestamp:
+    """Return the last day of the horizon, which begins with the assignment, without a lead."""
+    return pd.Timestamp(find_end(day.date(), find_horizon(study.churn)))
 
 
 def _count_assignments(

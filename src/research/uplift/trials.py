@@ -1,9 +1,8 @@
 """Trials of a study: customers assigned to arms, at random or by choice, and their outcomes.
 
 A trial is a campaign of a dated study, or a flat study with arms. What is known of a customer ends
-on the day before the assignment; the outcome lies in the ``horizon_days`` from the day of
-assignment on. Every customer assigned counts with the assigned arm, reached or not (intention to
-treat).
+on the day before the assignment; the outcome lies in the horizon from the day of assignment on.
+Every customer assigned counts with the assigned arm, reached or not (intention to treat).
 """
 
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
+from research.panel.periods import find_horizon, write_span
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
 from research.uplift.trial_checks import require_arms
@@ -260,9 +260,15 @@ def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     default = OUTCOME_WORDS | {"value": f"{OUTCOME_WORDS['value']}, {study.economics.currency}"}
     words = {name: study.experiment.outcomes.get(name, default[name]) for name in present}
     if study.churn:
-        days = str(study.churn.horizon_days)
-        words = {name: text.replace("{horizon_days}", days) for name, text in words.items()}
+        words = {name: _fill_horizon(text, study) for name, text in words.items()}
     return {primary: words[primary]} | words
+
+
+def _fill_horizon(text: str, study: Study) -> str:
+    """Return the words of an outcome with the horizon, in months where the study gives it so."""
+    horizon = find_horizon(study.churn)
+    text = text.replace("{horizon_days} days", write_span(horizon))
+    return text.replace("{horizon_days}", str(study.churn.horizon_days))
 
 
 def _fill_propensity(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from research.errors import StudyError
 from research.models.clv.gamma_gamma import fit_spend, has_mean
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
+from research.panel.periods import close_window, count_horizon_days
 from research.study import Study
 from research.value.contract_margins import find_last_day
 from research.value.expected_value import value_buyers, value_purchase_in_window
@@ -38,10 +39,10 @@ def value_non_contractual(
     best = choose_purchase_model(fits)
     model, fit = MODELS[best], fits[best]
     scale = np.sqrt(min(MAX_CUSTOMERS, len(histories)) / len(histories))
-    by_model = _value_histories(histories, study, model, fit, spend)
+    by_model = _value_histories(histories, study, snapshot, model, fit, spend)
     refitted = [
         _value_histories(
-            histories, study, model, *_refit(histories, model, fit, spend, seed + number)
+            histories, study, snapshot, model, *_refit(histories, model, fit, spend, seed + number)
         )
         for number in range(refits)
     ]
@@ -50,7 +51,7 @@ def value_non_contractual(
         for name in ("value", "value_if_kept")
     )
     risk = model.estimator.predict_inactivity(
-        histories, fit, study.churn.lead_days, study.churn.horizon_days
+        histories, fit, study.churn.lead_days, count_horizon_days(study.churn, snapshot)
     )
     columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": risk}
     return Valuation(
@@ -69,13 +70,13 @@ def value_non_contractual(
 
 
 def _value_histories(
-    histories: pd.DataFrame, study: Study, model: Model, fit: Fit, spend: Fit
+    histories: pd.DataFrame, study: Study, snapshot: date, model: Model, fit: Fit, spend: Fit
 ) -> pd.DataFrame:
     terms = study.economics
     values = value_buyers(
         histories, model, fit, spend, terms.value_days, terms.margin_share, terms.discount_rate
     )
-    window = study.churn.lead_days + study.churn.horizon_days
+    window = (close_window(study.churn, snapshot) - snapshot).days
     risk, more = value_purchase_in_window(
         histories, model, fit, terms.value_days, window, terms.discount_rate
     )

@@ -15,6 +15,7 @@ from research.data.contracts import Tables
 from research.errors import StudyError
 from research.evaluation.bootstrap import BETTER, decide_verdict, draw_weights, percentile_interval
 from research.models.registry import BASELINE
+from research.panel.periods import close_window
 from research.study import Study
 from research.value.baskets import (
     Baskets,
@@ -273,7 +274,7 @@ def evaluate_study(
     """
     if missing := explain_missing_products(tables, study):
         return Evaluation(missing)
-    days = study.churn.lead_days + study.churn.horizon_days
+    days = (close_window(study.churn, snapshot) - snapshot).days
     return evaluate_recommender(tables, snapshot, days, offers, resamples, seed)
 
 

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 
 from research.data.contracts import Tables
 from research.models.registry import BASELINE
+from research.panel.periods import close_window
 from research.study import Study
 from research.survival.predict import KaplanMeier
 from research.survival.remaining_lifetime import fit_resampled
@@ -40,7 +41,7 @@ def value_contractual(
     """
     require_fees(tables, study)
     panel = load_subscribers(tables, study, snapshot)
-    span, window = study.economics.value_days, study.churn.lead_days + study.churn.horizon_days
+    span, window = study.economics.value_days, (close_window(study.churn, snapshot) - snapshot).days
     fitted = fit_resampled(
         make_survival_model(span, window, seed),
         panel.train[panel.allowed],

@@ -26,6 +26,7 @@ from research.features.leakage.findings import (
     Finding,
 )
 from research.features.leakage.post_outcome import band_dates, measure_separation
+from research.features.leakage.switches import Exposure, find_switched, follow_lives
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.spells import find_spells
 from research.study import Study
@@ -116,22 +117,28 @@ def find_as_of_export(lives: pd.DataFrame | None, columns: Sequence[str]) -> dic
     """
     if lives is None or min(lives.left.sum(), (~lives.left).sum()) < MIN_CUSTOMERS:
         return {}
-    recent = _select_recent(lives)
+    recent, exposure = _select_recent(lives), follow_lives(lives)
     findings = _find_totals(lives, columns)
     findings |= {
         column: found
         for column in columns
-        if column not in findings and (found := _check_other(lives, recent, column))
+        if column not in findings and (found := _check_other(lives, recent, exposure, column))
     }
     return findings
 
 
-def _check_other(lives: pd.DataFrame, recent: pd.DataFrame, column: str) -> Finding | None:
+def _check_other(
+    lives: pd.DataFrame, recent: pd.DataFrame, exposure: Exposure, column: str
+) -> Finding | None:
     """Look for a date that was overwritten, or a value that was written when customers left."""
     if column in {FEE, *OWN}:
         return None
     if column in lives:
-        return _find_switch(recent, column) or _find_never_left(lives, column)
+        return (
+            _find_switch(recent, column)
+            or _find_never_left(lives, column)
+            or find_switched(exposure, column)
+        )
     date = column.removeprefix(AGE)
     if date in lives and pd.api.types.is_datetime64_any_dtype(lives[date]):
         return _find_last_date(lives, date)
