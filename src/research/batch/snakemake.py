@@ -24,6 +24,7 @@ GRACE_SECONDS = 10
 POLL_SECONDS = 0.1
 RERUN = ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "params"]
 OPTIONS = [*RERUN, "--nolock", "--quiet", "host", "progress", "reason", "rules"]
+OPTIONS += ["--scheduler", "greedy"]  # jobs don't wait for each other: nothing to optimise
 
 
 def inner_folder() -> Path:
@@ -134,13 +135,18 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
     limits = ["--cores", str(cores), "--jobs", str(cores)]
     return subprocess.Popen(
         [*command, *place, *limits, *OPTIONS],
-        env={**os.environ, "RESEARCH_HOME": root} | _find_home(),
+        env=_share_threads(cores) | {**os.environ, "RESEARCH_HOME": root} | _find_home(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=[lock.fileno()],
         start_new_session=True,
     )
+
+
+def _share_threads(jobs: int) -> dict[str, str]:
+    """Return the threads that each of so many jobs may use, unless the user has said how many."""
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
 
 
 def _find_home() -> dict[str, str]:
