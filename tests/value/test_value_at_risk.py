@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.value import value_at_risk
+from research.value import plots, report, value_at_risk
 from research.value.valuation import Valuation, frame_values
 
 
@@ -28,6 +28,32 @@ def test_sums_and_their_intervals_by_hand():
     half = 1.959964 * 0.5 * 80 * np.sqrt(2)
     assert [row.low, row.high] == pytest.approx([1600 - half, 1600 + half])
     assert [row.cost_low, row.cost_high] == pytest.approx([400 - half / 4, 400 + half / 4])
+
+
+def certain_of_everybody(n: int = 80) -> Valuation:
+    """Return values by a model that sees nobody drop out."""
+    value = np.full(n, 10.0)
+    columns = {"risk": np.full(n, 0.2), "value": value, "value_if_kept": value * (1 + 1e-9)}
+    columns["alive"] = np.full(n, 1 - 1e-9)
+    values = frame_values(pd.Series([f"c{i}" for i in range(n)]), columns, np.stack([value] * 2), 1)
+    return Valuation(values, np.stack([value] * 2), np.stack([value] * 2), 1.0, "model", "EUR")
+
+
+def test_a_cost_of_churn_that_cannot_be_estimated_is_empty_and_a_dash_and_never_0():
+    valuation = certain_of_everybody()
+    segments = pd.DataFrame({"plan": ["low"] * 40 + ["high"] * 40})
+    table = value_at_risk.tabulate_value_at_risk(valuation, segments)
+    assert table[["cost_of_churn", "cost_low", "cost_high", "cost_share"]].isna().all(axis=None)
+    assert table.value.notna().all()
+    shown, _ = report.value_at_risk_table(table)
+    assert shown["cost of churn"].tolist() == shown["cost share"].tolist() == ["–"] * 3
+    assert "cost_of_churn_eur" not in value_at_risk.tabulate_values(valuation)
+    assert report.describe_value_at_risk(table, "EUR").startswith("The cost of churn can't be")
+    assert plots.list_plotted_attributes(table) == []
+    assert (
+        report.valued_table(valuation).set_index("what").value["mean probability of being alive"]
+        == "–"
+    )
 
 
 def test_small_segments_are_pooled():
