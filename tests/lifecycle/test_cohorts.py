@@ -171,6 +171,9 @@ def test_at_age_zero_everybody_is_there_even_who_left_on_the_first_day(write_stu
         date(2024, 3, 1),
     )
     assert row(cells, "2024-01") == [2, 1]
+    # everybody is there by definition: nothing is estimated
+    assert cells.loc[cells.age_months == 0, ["low", "high"]].isna().all(axis=None)
+    assert cells.loc[cells.age_months > 0, ["low", "high"]].notna().all(axis=None)
 
 
 def test_a_late_joiner_is_counted_in_the_month_of_the_first_spell(write_study):

@@ -288,6 +288,14 @@ def test_sizes_come_with_wilsons_interval():
     )
 
 
+def test_a_single_persona_is_everybody_by_definition_and_has_no_interval():
+    frame = pd.DataFrame({"customer_id": list("abcdefghij"), "age": range(10)})
+    words = dictionary.tabulate([Feature("age", "age", "number", "customers")])
+    table = persona_profiles.personas_table(grouped(frame, ["A"] * 10), frame, words)
+    assert table.share.tolist() == [1]
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
 def test_one_table_holds_both_schemes_or_the_reason_why_one_is_missing():
     rfm = pd.DataFrame(
         {

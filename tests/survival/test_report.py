@@ -1,9 +1,13 @@
 """Sentences of 40_survival: each says what its table says, and can say that nothing was found."""
 
+import json
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from exponential_lives import TrueRate, score_by_name
 
+from research.study import project_root
 from research.survival.predict import KAPLAN_MEIER, KaplanMeier
 from research.survival.report import (
     describe_lifetimes,
@@ -13,6 +17,7 @@ from research.survival.report import (
     describe_scores,
     describe_segments,
     describe_separation,
+    describe_tenures,
     rename_units,
     survival_score_table,
 )
@@ -148,3 +153,73 @@ def test_differences_leave_out_the_baseline():
     differences = survival_score_table(scores, differences=True)
     assert differences.model.tolist() == ["truth"]
     assert differences["integrated Brier score"][0].startswith("−0.")
+
+
+def test_concordances_that_are_the_same_are_one_column():
+    scores = score_by_name({KAPLAN_MEIER: KaplanMeier(), "truth": TrueRate()})
+    assert {"concordance (Uno)", "concordance (Harrell)"} <= {*survival_score_table(scores)}
+    numbers = ["value", "low", "high", "difference", "difference_low", "difference_high"]
+    uno = scores[scores.metric == "uno_c"].set_index("model")[numbers]
+    at = scores.metric == "harrell_c"
+    scores.loc[at, numbers] = uno.loc[scores.model[at]].to_numpy()
+    for differences in (False, True):
+        table = survival_score_table(scores, differences=differences)
+        assert [*table][1:] == [
+            "integrated Brier score",
+            "concordance (Uno and Harrell: the same)",
+        ]
+
+
+def lives(median: float, **curve) -> tuple[pd.DataFrame, pd.DataFrame]:
+    summary = {"segment_by": ["all", "plan"], "median_days": [median, 1.0]}
+    summary |= {"low_days": [585.0, 1.0], "high_days": [673.0, 1.0]}
+    points = {"segment_by": "all", "days": [0.0, 1_000], "survival": [1.0, 0.6], "low": [1.0, 0.58]}
+    points |= {"high": [1.0, 0.62], "at_risk": [6_000, 80], "given_days": 0.0}
+    return pd.DataFrame(summary), pd.DataFrame(points | curve)
+
+
+STEP = {"from_days": 364, "until_days": 394, "left_share": 0.137, "low": 0.123, "high": 0.151}
+STEP |= {"before_share": 0.03, "after_share": 0.022, "p_value": 1e-9, "windows": 2_500}
+STEP |= {"term_months": 12.0}
+
+
+def test_the_answer_to_when_is_the_median_and_the_largest_step():
+    assert describe_tenures(*lives(622), pd.DataFrame([STEP])) == (
+        "**Half of the customers leave within 622 (585 to 673) days.** **The largest step of the"
+        " curve**, where a term of 12 months ends for the first time: of those still there after"
+        " 364 days 13.7 % (12.3 % to 15.1 %) leave within 30 days, against 3.0 % in the 30 days"
+        " before and 2.2 % in the 30 days after (p below 0.001, corrected for 2,500 windows)."
+    )
+
+
+def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():
+    sentence = describe_tenures(*lives(np.nan), pd.DataFrame([STEP])[:0])
+    assert sentence == (
+        "**Fewer than half of the customers leave within 1,000 days**, as far as enough are"
+        " followed: 40.0 % (38.0 % to 42.0 %)."
+    )
+
+
+def test_a_step_that_is_not_significant_is_none():
+    sentence = describe_tenures(*lives(622), pd.DataFrame([STEP | {"p_value": 0.2}]))
+    assert sentence.endswith(
+        "No step of the curve stands out: in no 30 days do significantly more leave than in those"
+        " around (2,500 tried)."
+    )
+
+
+def test_a_step_at_the_beginning_has_nothing_before_it_and_a_unit_of_its_own():
+    first = {"from_days": 0, "until_days": 1, "before_share": np.nan, "term_months": np.nan}
+    sentence = describe_tenures(*lives(622), pd.DataFrame([STEP | first]), "months")
+    assert "at the very beginning 13.7 % (12.3 % to 15.1 %) leave" in sentence
+    assert "leave within a month, against 2.2 % in the month after" in sentence
+
+
+def test_the_verdict_says_when_before_it_speaks_of_scores():
+    cells = json.loads((project_root() / "notebooks" / "40_survival.ipynb").read_text())["cells"]
+    verdict = next(
+        "".join(later["source"])
+        for cell, later in pairwise(cells)
+        if "".join(cell["source"]).startswith("## Verdict")
+    )
+    assert verdict.index("stayed") < verdict.index("describe_scores")

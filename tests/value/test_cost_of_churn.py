@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.value import cost_of_churn
+from research.value import cost_of_churn, plots, report
 from research.value.valuation import Valuation, frame_values
 
 
@@ -33,6 +33,33 @@ def test_sums_and_their_intervals_by_hand():
     half = 1.959964 * 0.5 * 80 * np.sqrt(2)
     assert [row.low, row.high] == pytest.approx([1600 - half, 1600 + half])
     assert [row.cost_low, row.cost_high] == pytest.approx([400 - half / 4, 400 + half / 4])
+
+
+def certain_of_everybody(n: int = 80) -> Valuation:
+    """Return values by a model that sees nobody drop out."""
+    value = np.full(n, 10.0)
+    columns = {"risk": np.full(n, 0.2), "value": value, "value_if_kept": value * (1 + 1e-9)}
+    columns["value_if_left"] = value
+    columns["alive"] = np.full(n, 1 - 1e-9)
+    values = frame_values(pd.Series([f"c{i}" for i in range(n)]), columns, np.stack([value] * 2), 1)
+    return Valuation(values, np.stack([value] * 2), np.stack([value] * 2), 1.0, "model", "EUR")
+
+
+def test_a_cost_of_churn_that_cannot_be_estimated_is_empty_and_a_dash_and_never_0():
+    valuation = certain_of_everybody()
+    segments = pd.DataFrame({"plan": ["low"] * 40 + ["high"] * 40})
+    table = cost_of_churn.tabulate_segments(valuation, segments)
+    assert table[["cost_of_churn", "cost_low", "cost_high", "cost_share"]].isna().all(axis=None)
+    assert table.value.notna().all()
+    shown, _ = report.cost_of_churn_table(table)
+    assert shown["cost of churn"].tolist() == shown["cost share"].tolist() == ["–"] * 3
+    assert "cost_of_churn_eur" not in cost_of_churn.tabulate_values(valuation)
+    assert report.describe_cost_of_churn(table, "EUR").startswith("The cost of churn can't be")
+    assert plots.list_plotted_attributes(table) == []
+    assert (
+        report.valued_table(valuation).set_index("what").value["mean probability of being alive"]
+        == "–"
+    )
 
 
 def test_small_segments_are_pooled():

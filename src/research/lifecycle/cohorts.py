@@ -63,7 +63,7 @@ def compute_retention(
     -------
     DataFrame with columns cohort, age_months, customers, retained, share, low, high
         One row per cohort (first day of the month) and age; ``low`` and ``high`` are Wilson's 95 %
-        interval of customers as independent.
+        interval of customers as independent, empty at age 0, where everybody is there.
     """
     joined = _list_joined(evidence, study, snapshot, run_in_days)
     joined = joined.filter(joined.inclusion == INCLUDED)
@@ -87,6 +87,7 @@ def compute_retention(
     cells["retained"] = retained.where(cells.age_months > 0, cells.customers)
     cells["share"] = cells.retained / cells.customers
     cells["low"], cells["high"] = wilson_interval(cells.share, cells.customers)
+    cells.loc[cells.age_months == 0, ["low", "high"]] = np.nan  # everybody, by definition
     return cells[COHORT_COLUMNS]
 
 

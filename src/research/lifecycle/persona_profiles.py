@@ -51,11 +51,13 @@ def personas_table(
     Returns
     -------
     DataFrame with columns persona, customers, share, low, high, jaccard, words
-        ``low`` and ``high`` are Wilson's 95 % interval of the share. Of a single persona the words
-        are the verdict.
+        ``low`` and ``high`` are Wilson's 95 % interval of the share; a single persona is everybody,
+        and has none. Its words are the verdict.
     """
     sizes = personas.members.persona.value_counts().sort_index()
     table = add_shares(pd.DataFrame({"persona": sizes.index, "customers": sizes.to_numpy()}))
+    if len(table) == 1:  # all customers, by definition: nothing is estimated
+        table[["low", "high"]] = np.nan
     table["jaccard"] = table.persona.map(personas.jaccard).astype(float)
     if personas.jaccard.empty:
         return table.assign(words=personas.verdict)

@@ -73,14 +73,17 @@ def count_transitions(stages: ir.Table) -> pd.DataFrame:
     -------
     DataFrame with columns origin, stage, customers, moves, share, low, high
         One row per pair of stages that occurs. ``share`` is of all moves out of ``origin``, staying
-        included, with its 95 % interval, which counts customers and not moves; ``customers`` is how
-        many different ones were observed in ``origin``.
+        included, with its 95 % interval, which counts customers and not moves; it is empty where
+        the rule puts all new customers into one stage, so that nothing is estimated. ``customers``
+        is how many different ones were observed in ``origin``.
     """
     sums = _sum_moves(_pair_snapshots(stages))
     table = sums.join(estimate_ratio(sums[list(SUMS)], share=True))
     table = table.assign(
         customers=table.n.astype("int64"), moves=table.y.astype("int64"), share=table.value
     )
+    only = table.origin.map(table.origin.value_counts()) == 1
+    table.loc[only & (table.origin == NEW), ["low", "high"]] = np.nan
     rank = {name: i for i, name in enumerate((NEW, *STAGES))}
     ranks = table[["origin", "stage"]].apply(lambda names: names.map(rank))
     order = ranks.sort_values(["origin", "stage"]).index

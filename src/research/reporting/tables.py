@@ -9,7 +9,7 @@ import pandas as pd
 from great_tables import GT, loc, style
 from IPython.display import Markdown
 
-from research.reporting.format import write_number
+from research.reporting.format import join_words, write_number
 from research.reporting.metric import REGISTERED, find_metric
 
 HEADINGS = {
@@ -112,7 +112,8 @@ def _write_heading(column: str) -> str:
 
 
 def _format(gt: GT, table: pd.DataFrame) -> GT:
-    shares = [column for column in table.columns if column.endswith("share")]
+    texts = [name for name in table if table[name].map(type).eq(str).any()]  # dashes among them
+    shares = [name for name in table if name.endswith("share") and name not in texts]
     shares += [column for column in OF_SHARES if shares and column in table.columns]
     dates = list(table.select_dtypes("datetime"))
     gt = gt.fmt_percent(shares, decimals=1) if shares else gt
@@ -187,7 +188,8 @@ def show_scores(
 ) -> GT | Markdown:
     """Return a long score table with models as rows and scores as columns.
 
-    Each score has its 95 % confidence interval below.
+    Each score has its 95 % confidence interval below. Models with the same scores to every digit,
+    such as one whose search of settings kept those it had, are one row.
 
     Parameters
     ----------
@@ -200,15 +202,33 @@ def show_scores(
         return show(scores, empty=empty)
     names = [*scores.metric.unique()] if metrics is None else [*metrics]
     rows = scores[scores.metric.isin(names)]
+    twins = _find_twins(rows)
     cells = rows.assign(cell=[_write_score(row) for row in rows.itertuples()]).pivot(
         index="model", columns="metric", values="cell"
     )
     words = {name: find_metric(name).words for name in names}
-    table = cells.loc[scores.model.unique(), names].rename(columns=words).reset_index()
+    table = cells.loc[[*twins], names].rename(columns=words).reset_index()
+    table["model"] = table.model.map(_name_twins(twins))
+    bold = next((_name_twins(twins)[name] for name in twins if bold in [name, *twins[name]]), bold)
     gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=[*words.values()]).cols_align(
         "right", columns=[*words.values()]
     )
+
+
+def _find_twins(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Return each model with those after it that have the same scores and intervals."""
+    numbers = rows.set_index(["model", "metric"])[["value", "low", "high"]].unstack()
+    numbers = numbers.loc[rows.model.unique()]
+    first = numbers.fillna(np.inf).groupby([*numbers], sort=False).ngroup()
+    return {names.index[0]: [*names.index[1:]] for _, names in first.groupby(first, sort=False)}
+
+
+def _name_twins(twins: dict[str, list[str]]) -> dict[str, str]:
+    return {
+        name: f"{name} (the same: {join_words(others)})" if others else name
+        for name, others in twins.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from research.reporting.format import (
 )
 from research.survival.evaluate import find_best_model
 from research.survival.non_proportional import BY_PERIOD, NONE, STRATIFIED
+from research.survival.tenure import ALL
 
 CERTAIN = 0.001  # p-value of dependent censoring below which the mean prediction is not judged
 MAX_NAMED = 4
@@ -63,13 +64,102 @@ def survival_score_table(scores: pd.DataFrame, differences: bool = False) -> pd.
     prefix = "difference_" if differences else ""
     names = ["difference" if differences else "value", f"{prefix}low", f"{prefix}high"]
     rows = scores[scores.days.isna() & ((scores.family != BASELINE) | (not differences))]
+    words = _name_scores(rows, names)
     cells = rows.assign(
         cell=[write_interval(*numbers) for numbers in rows[names].itertuples(index=False)]
     )
     table = cells.pivot(index="model", columns="metric", values="cell").loc[
-        rows.model.unique(), list(SCORE_WORDS)
+        rows.model.unique(), list(words)
     ]
-    return table.rename(columns=SCORE_WORDS).rename_axis(columns=None).reset_index()
+    return table.rename(columns=words).rename_axis(columns=None).reset_index()
+
+
+def _name_scores(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """Return the scores to show; two concordances are one where nobody's censoring parts them."""
+    uno, harrell = (
+        rows[rows.metric == metric].set_index("model")[[*names]]
+        for metric in ("uno_c", "harrell_c")
+    )
+    if not uno.equals(harrell):
+        return SCORE_WORDS
+    return {
+        "integrated_brier": SCORE_WORDS["integrated_brier"],
+        "uno_c": "concordance (Uno and Harrell: the same)",
+    }
+
+
+def describe_tenures(
+    summary: pd.DataFrame, curves: pd.DataFrame, step: pd.DataFrame, unit: str = "days"
+) -> str:
+    """Return when half have left, and where the curve of all customers has its largest step.
+
+    Parameters
+    ----------
+    summary : see ``tenure.summarise_tenures``
+    curves : see ``tenure.tabulate_curves``
+    step : see ``largest_step.find_largest_step``; nothing is said of an empty one
+    """
+    sentences = [_describe_median(summary, curves, unit)]
+    sentences += [_describe_step(row, unit) for row in step.itertuples()]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> str:
+    """Return when half have left; else how many by the last time at which enough are followed."""
+    rows, curve = summary[summary.segment_by == ALL], curves[curves.segment_by == ALL]
+    given = curve.given_days.iloc[0]
+    whom = f"customers still there after {given:,.0f} {unit}" if given > 0 else "customers"
+    if len(rows) and np.isfinite(rows.median_days.iloc[0]):
+        row = rows.iloc[0]
+        bounds = [f"{bound:,.0f}" for bound in (row.low_days, row.high_days) if pd.notna(bound)]
+        between = f" ({' to '.join(bounds)})" if len(bounds) == 2 else ""
+        return f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
+    followed = curve[curve.at_risk >= MIN_OBSERVED]
+    row = (followed if len(followed) else curve).iloc[-1]
+    left = (write_quantity(1 - value, "share") for value in (row.survival, row.high, row.low))
+    share, low, high = left
+    return (
+        f"**Fewer than half of the {whom} leave within {row.days:,.0f} {unit}**, as far as enough"
+        f" are followed: {share} ({low} to {high})."
+    )
+
+
+def _describe_step(row, unit: str) -> str:
+    """Return the largest step of a curve, or that none stands out."""
+    width = row.until_days - row.from_days
+    window = f"{width:,.0f} {unit}" if width > 1 else unit.removesuffix("s")
+    around = [
+        f"{write_quantity(share, 'share')} in the {window} {place}"
+        for share, place in ((row.before_share, "before"), (row.after_share, "after"))
+        if np.isfinite(share)
+    ]
+    if row.p_value >= SIGNIFICANCE_LEVEL:
+        return (
+            f"No step of the curve stands out: in no {window} do significantly more leave than in"
+            f" those around ({row.windows:,} tried)."
+        )
+    there = (
+        f"of those still there after {row.from_days:,.0f} {unit}"
+        if row.from_days
+        else "at the very beginning"
+    )
+    length = window if width > 1 else f"a {window}"
+    left = write_quantity(row.left_share, "share")
+    low, high = (write_quantity(bound, "share") for bound in (row.low, row.high))
+    cause = (
+        f", where a term of {row.term_months:.0f} months ends for the first time"
+        if np.isfinite(row.term_months)
+        else ""
+    )
+    return (
+        f"**The largest step of the curve**{cause}: {there} {left} ({low} to {high}) leave within"
+        f" {length}, against {join_words(around)} (p {_write_chance(row.p_value)}, corrected for"
+        f" {row.windows:,} windows)."
+    )
+
+
+def _write_chance(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def describe_proxies(proxies: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ MONEY = (
 )
 ALWAYS = ("customer_id", "value", "low", "high")  # columns of the table of values
 REPEAT_PURCHASES, LAST_PURCHASE = "repeat purchases", "last purchase"
+NEGLIGIBLE = 0.0005  # share of the value, of which a cost of churn says that nobody drops out
 REPEAT_RANGES = ((0, 0, "none"), (1, 1, "1"), (2, 4, "2 to 4"), (5, np.inf, "5 or more"))
 RECENCY_RANGES = (
     (0, 30, "30 days or less"),
@@ -124,9 +125,11 @@ def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFr
     DataFrame with columns segment_by, segment, customers, mean_risk_share, mean_value, value, low,
     high, cost_of_churn, cost_low, cost_high, cost_share
         Sums over the customers in the study's currency, but ``mean_value``. ``cost_share``: of the
-        segment's value if all were kept. 95 % intervals of sums, by models refitted on resampled
-        customers: sampling error, given that the model is of the right kind. Segments of fewer than
-        30 customers are pooled; within an attribute the costliest stands first.
+        segment's value if all were kept. The cost is empty where the model sees nobody drop out:
+        that is no cost of 0, but one that can't be estimated. 95 % intervals of sums, by models
+        refitted on resampled customers: sampling error, given that the model is of the right kind.
+        Segments of fewer than 30 customers are pooled; within an attribute the costliest stands
+        first.
     """
     parts = [(ALL, ALL, np.ones(len(valuation.values), bool))]
     for by in segments:
@@ -134,12 +137,21 @@ def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFr
         parts += [(by, name, (names == name).to_numpy()) for name in names.unique()]
     rows = [(by, name, *_sum_up(valuation, inside)) for by, name, inside in parts]
     table = pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
+    costs = ["cost_of_churn", "cost_low", "cost_high", "cost_share"]
+    estimable = is_cost_estimable(valuation.values)
     place = {by: number for number, by in enumerate(dict.fromkeys(table.segment_by))}
     return (
         table.assign(place=table.segment_by.map(place))
         .sort_values(["place", "cost_of_churn"], ascending=[True, False], ignore_index=True)
         .drop(columns="place")
+        .assign(**({} if estimable else dict.fromkeys(costs, np.nan)))
     )
+
+
+def is_cost_estimable(values: pd.DataFrame) -> bool:
+    """Say whether a model sees anybody drop out; if not, its cost of churn is no estimate."""
+    if_kept = values.value_if_kept.sum()
+    return not if_kept > 0 or values.cost_of_churn.sum() / if_kept >= NEGLIGIBLE
 
 
 def _sum_up(valuation: Valuation, inside: np.ndarray) -> tuple:
@@ -170,10 +182,14 @@ def _bound_sum(total: float, resampled: np.ndarray, scale: float) -> tuple[float
 def tabulate_values(valuation: Valuation) -> pd.DataFrame:
     """Return the table ``value``: one row per customer, the highest cost of churn first.
 
-    Without the columns that this kind of study doesn't have; columns of money carry the currency.
+    Without the columns that this kind of study doesn't have, and without a cost of churn that can't
+    be estimated; columns of money carry the currency.
     """
-    rows = valuation.values.sort_values(
-        ["cost_of_churn", "customer_id"], ascending=[False, True], ignore_index=True
+    values = valuation.values
+    if not is_cost_estimable(values):
+        values = values.assign(cost_of_churn=np.nan)
+    rows = values.sort_values(
+        ["cost_of_churn", "value", "customer_id"], ascending=[False, False, True], ignore_index=True
     )
     columns = [name for name in rows if name in ALWAYS or rows[name].notna().any()]
     named = {"alive": "alive_share", "risk": "risk_share"}

@@ -247,7 +247,7 @@ def list_plotted_attributes(by_segment: pd.DataFrame, most: int = 4) -> list[str
     ----------
     by_segment : see ``cost_of_churn.tabulate_segments``
     """
-    if by_segment.cost_of_churn.iloc[0] < 1:
+    if not by_segment.cost_of_churn.iloc[0] >= 1:
         return []
     segments = by_segment.groupby("segment_by", sort=False).size()
     return list(segments.index[segments > 1])[:most]

@@ -19,6 +19,7 @@ from research.reporting.format import (
 from research.reporting.tables import blank_repeats
 from research.study_schema import Economics
 from research.survival.tenure import ALL
+from research.value.cost_of_churn import NEGLIGIBLE
 from research.value.holdout import METRICS, OUTCOME_UNITS, UNITS_PER_CUSTOMER
 from research.value.purchase_models import GAMMA_GAMMA, WITH_FIRST_AMOUNT
 from research.value.recommender import (
@@ -55,8 +56,8 @@ SCORE_WORDS = {name: metric.words for name, metric in METRICS.items()} | {
 }
 OUTCOME_NOUNS = {"purchases": "purchases", "amount": "spending", "margin": "margins"}
 DROPOUT_PARAMETERS = ["a", "b", "s", "beta"]
+DASH = "–"  # in place of what can't be estimated
 UNCORRELATED = 0.1  # rank correlation of frequency and amount that Gamma-Gamma can live with
-NEGLIGIBLE = 0.0005  # share of the value that counts as nothing
 LOSS_WORDS = {
     "contractual": "The expected cost of churn up to the end of the label window is",
     "non_contractual": "The expected cost of customers who buy nothing in the label window is",
@@ -91,6 +92,8 @@ def valued_table(valuation: Valuation) -> pd.DataFrame:
     histories = valuation.histories
     if once := int((histories.n_repeat == 0).sum()) if len(histories) else 0:
         counts.append(("bought on one day only", f"{once:,}"))
+    if (rows.alive > 1 - NEGLIGIBLE).all():  # sure of everybody, whatever happened: no estimate
+        rows = rows.assign(alive=np.inf)
     means = [
         (f"mean {words}", write_quantity(rows[column].mean(), kind))
         for column, (words, kind) in parts.items()
@@ -218,7 +221,7 @@ def cost_of_churn_table(by_segment: pd.DataFrame) -> Cells:
         "mean risk share": by_segment.mean_risk_share,
         "value": _write_sums(by_segment, "value", "low", "high"),
         "cost of churn": _write_sums(by_segment, "cost_of_churn", "cost_low", "cost_high"),
-        "cost share": by_segment.cost_share,
+        "cost share": by_segment.cost_share if by_segment.cost_share.notna().any() else DASH,
     }
     return blank_repeats(pd.DataFrame(columns), "segmented by"), ["value", "cost of churn"]
 
@@ -226,6 +229,7 @@ def cost_of_churn_table(by_segment: pd.DataFrame) -> Cells:
 def _write_sums(table: pd.DataFrame, *columns: str) -> list[str]:
     return [
         write_range(*(f"{number:,.0f}" if np.isfinite(number) else "" for number in numbers))
+        or DASH
         for numbers in table[[*columns]].itertuples(index=False)
     ]
 
@@ -576,7 +580,7 @@ def describe_cost_of_churn(by_segment: pd.DataFrame, currency: str) -> str:
     ----------
     by_segment : see ``cost_of_churn.tabulate_segments``
     """
-    if by_segment.cost_share.iloc[0] < NEGLIGIBLE:
+    if not by_segment.cost_share.iloc[0] >= NEGLIGIBLE:
         return (
             "The cost of churn can't be estimated: the model sees nobody drop out in these"
             " histories, which doesn't mean that nobody leaves."

@@ -154,4 +154,6 @@ def has_mean(spend: Fit) -> bool:
 def correlate(purchases: pd.DataFrame) -> float:
     """Return the rank correlation of repeat purchases and mean amount; the model assumes 0."""
     rows = purchases[(purchases.n_repeat > 0) & (purchases.mean_amount > 0)]
+    if min(rows.n_repeat.nunique(), rows.mean_amount.nunique()) < 2:
+        return np.nan
     return float(rows.n_repeat.corr(rows.mean_amount, method="spearman"))
