@@ -6,7 +6,7 @@ probability of censoring weights. That probability is taken to be the same for e
 doesn't depend on features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -277,6 +277,60 @@ def resample_curves(
     ------
     StudyError
         If days, curves and outcomes don't fit, or if nobody was followed up to the last day.
+    """
+    days = np.asarray(days, float)
+    train, test = (
+        _end_day(outcome) if whole_days else outcome for outcome in (train_outcome, test_outcome)
+    )
+    _require_fit(test, curves, days, customers)
+    until = np.nextafter(days[-1], np.inf) if whole_days else days[-1]
+    draws = draw_weights(customers, resamples, seed)
+    return _score_all(_judge_curves(train, test, curves, days, until, draws))
+
+
+def _judge_curves(
+    train: np.ndarray,
+    test: np.ndarray,
+    curves: dict[str, np.ndarray],
+    days: np.ndarray,
+    until: float,
+    draws: Iterable[np.ndarray],
+) -> Iterator[tuple[str, JudgedCurves]]:
+    """Yield every model with its curves as each batch of resamples judges them."""
+    own_weight, day_weight = weigh_censoring(train, test, days)
+    for weights in draws:
+        observed = observe_share(test, days, weights)
+        for model, curve in curves.items():
+            yield (
+                model,
+                JudgedCurves(
+                    outcome=test,
+                    curve=np.asarray(curve, float),
+                    days=days,
+                    until=until,
+                    own_weight=own_weight,
+                    day_weight=day_weight,
+                    observed=observed,
+                    weights=weights,
+                ),
+            )
+
+
+def _score_all(judged: Iterable[tuple[str, JudgedCurves]]) -> Resampled:
+    """Return the scores of every model, those of its batches of resamples joined."""
+    pieces: dict[str, dict] = {}
+    for model, curves in judged:
+        scores = pieces.setdefault(model, {})
+        for key, values in score_curves(curves).items():
+            scores.setdefault(key, []).append(values)
+    return {
+        model: {key: np.concatenate(parts) for key, parts in scores.items()}
+        for model, scores in pieces.items()
+    }
+
+
+def score_curves(curves: JudgedCurves) -> dict[tuple[str, float], np.ndarray]:
+    """Return the scores of one model by (score, day), each once for each resample: (resamples,).
 
     References
     ----------
@@ -285,37 +339,6 @@ def resample_curves(
     Uno, H. et al. (2011), doi:10.1002/sim.4154: C. Hung, H. and Chiang, C. T. (2010),
     doi:10.1002/cjs.10046: the dynamic AUC.
     """
-    days = np.asarray(days, float)
-    train, test = (
-        _end_day(outcome) if whole_days else outcome for outcome in (train_outcome, test_outcome)
-    )
-    _require_fit(test, curves, days, customers)
-    own_weight, day_weight = weigh_censoring(train, test, days)
-    until = np.nextafter(days[-1], np.inf) if whole_days else days[-1]
-    pieces: dict[str, dict] = {model: {} for model in curves}
-    for weights in draw_weights(customers, resamples, seed):
-        observed = observe_share(test, days, weights)
-        for model, curve in curves.items():
-            judged = JudgedCurves(
-                outcome=test,
-                curve=np.asarray(curve, float),
-                days=days,
-                until=until,
-                own_weight=own_weight,
-                day_weight=day_weight,
-                observed=observed,
-                weights=weights,
-            )
-            for key, values in score_curves(judged).items():
-                pieces[model].setdefault(key, []).append(values)
-    return {
-        model: {key: np.concatenate(parts) for key, parts in scores.items()}
-        for model, scores in pieces.items()
-    }
-
-
-def score_curves(curves: JudgedCurves) -> dict[tuple[str, float], np.ndarray]:
-    """Return the scores of one model by (score, day), each once for each resample: (resamples,)."""
     scores: dict[tuple[str, float], np.ndarray] = {}
     for name, metric in METRICS.items():
         values = metric.function(curves)

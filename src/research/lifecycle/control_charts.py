@@ -23,8 +23,16 @@ overdispersion. It is not where values are autocorrelated (correlation 0.5: 30 o
 falsely at a stated 5, at 0.2 about 6) or the noise has a long tail towards worse (exponential: 20
 to 40). So windows must not overlap and seasons must be out. A drift slower than the updating of the
 mean is not detected.
+
+References
+----------
+Roberts (1959), Technometrics 1:239-250, doi:10.1080/00401706.1959.10489860. Brown, Durbin &
+Evans (1975), J. R. Stat. Soc. B 37:149-192, doi:10.1111/j.2517-6161.1975.tb01532.x. Hawkins
+(1987), The Statistician 36:299-316, doi:10.2307/2348827. Quesenberry (1991), SPC Q charts for
+start-up processes and short or long runs, Journal of Quality Technology 23:213-224.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -86,44 +94,99 @@ def compute_charts(
         with an alarm: the period at which a step explains the values up to the first alarm best
         (maximum likelihood). After steps of 3 se that is within one period of the truth in 9 of 10
         simulated alarms; the last zero of the EWMA is in 6.
-
-    References
-    ----------
-    Roberts (1959), Technometrics 1:239-250, doi:10.1080/00401706.1959.10489860. Brown, Durbin &
-    Evans (1975), J. R. Stat. Soc. B 37:149-192, doi:10.1111/j.2517-6161.1975.tb01532.x. Hawkins
-    (1987), The Statistician 36:299-316, doi:10.2307/2348827. Quesenberry (1991), SPC Q charts for
-    start-up processes and short or long runs, Journal of Quality Technology 23:213-224.
     """
     _require_series(series, alarms, baseline, smoothing)
-    rows = series.reset_index(drop=True)
+    grid = _lay_out(series.reset_index(drop=True))
+    bounds = _find_bounds(grid, alarms, baseline, smoothing)
+    results = run_charts(grid.x, grid.se, grid.worse, *bounds, baseline, smoothing)
+    start = np.where(grid.measured, results.pop("baseline_start"), 0).astype(int)
+    charts = _read_rows(grid, results | _list_limits(grid, results, bounds, start))
+    return charts.assign(
+        alarm=(charts.ewma > charts.limit) | (charts.single > charts.single_limit),
+        since=_find_changes(grid, results, bounds, start).to_numpy()[grid.codes],
+    )
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Series as matrices of charts by measured periods, empty beyond a chart's last.
+
+    Attributes
+    ----------
+    rows : the series
+    codes : (rows,), the number of the chart
+    place : the row of each cell, -1 beyond the last
+    x, se : values and standard errors
+    worse : (charts, 1), the direction that is bad
+    """
+
+    rows: pd.DataFrame
+    codes: np.ndarray
+    place: np.ndarray
+    x: np.ndarray
+    se: np.ndarray
+    worse: np.ndarray
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Return which cells hold a measured period."""
+        return self.place >= 0
+
+
+Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]  # limits, single limits and gains of charts
+
+
+def _lay_out(rows: pd.DataFrame) -> _Grid:
     codes = rows.groupby(CHART_KEYS, sort=False).ngroup().to_numpy()
     errors = fill_errors(rows)
     place = _place_rows(rows, codes, errors)
-    measured = place >= 0
     x, se, worse = (
-        np.where(measured, column.to_numpy(float)[place], np.nan)
+        np.where(place >= 0, column.to_numpy(float)[place], np.nan)
         for column in (rows.value, errors, rows.worse)
     )
-    whole = (rows.segment_by == WHOLE_COMPANY).groupby(codes).first().to_numpy(bool)
-    periods = measured.sum(axis=1) - baseline
-    bounds = *_share_limits(periods, whole, alarms, smoothing), _find_gains(periods, smoothing)
-    results = run_charts(x, se, worse[:, :1], *bounds, baseline, smoothing)
-    limits, single_limits, _ = bounds
-    for name, bound in (("limit", limits), ("single_limit", single_limits)):
-        results[name] = np.where(np.isfinite(results["ewma"]), bound[:, None], np.nan)
-    start = np.where(measured, results.pop("baseline_start"), 0).astype(int)
-    by_chart = np.arange(len(place))
-    results["baseline_from"] = rows.snapshot.to_numpy()[place[by_chart[:, None], start]]
-    columns = {name: matrix[measured] for name, matrix in results.items()}
-    charts = rows.join(pd.DataFrame(columns, index=place[measured]))
-    replaced = np.arange(x.shape[1]) < start.max(axis=1, initial=0)[:, None]
-    alarm = (results["ewma"] > limits[:, None]) | (results["single"] > single_limits[:, None])
-    change = estimate_change_points(x, np.where(replaced, np.inf, se), worse[:, :1], alarm)
-    since = rows.snapshot.reindex(np.where(change < 0, -1, place[by_chart, change]))
-    return charts.assign(
-        alarm=(charts.ewma > charts.limit) | (charts.single > charts.single_limit),
-        since=since.to_numpy()[codes],
-    )
+    return _Grid(rows, codes, place, x, se, worse[:, :1])
+
+
+def _find_bounds(grid: _Grid, alarms: float, baseline: int, smoothing: float) -> Bounds:
+    """Return each chart's two limits, and how far below 0 its averages restart it."""
+    whole = (grid.rows.segment_by == WHOLE_COMPANY).groupby(grid.codes).first().to_numpy(bool)
+    periods = grid.measured.sum(axis=1) - baseline
+    return *_share_limits(periods, whole, alarms, smoothing), _find_gains(periods, smoothing)
+
+
+def _list_limits(
+    grid: _Grid, results: dict[str, np.ndarray], bounds: Bounds, start: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the matrices limit and single_limit, empty where nothing is monitored, and
+    baseline_from.
+    """
+    monitored = np.isfinite(results["ewma"])
+    limit, single = (np.where(monitored, bound[:, None], np.nan) for bound in bounds[:2])
+    by_chart = np.arange(len(grid.place))[:, None]
+    begun = grid.rows.snapshot.to_numpy()[grid.place[by_chart, start]]
+    return {"limit": limit, "single_limit": single, "baseline_from": begun}
+
+
+def _read_rows(grid: _Grid, results: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return the rows of the series with the results of their cells."""
+    columns = {name: matrix[grid.measured] for name, matrix in results.items()}
+    return grid.rows.join(pd.DataFrame(columns, index=grid.place[grid.measured]))
+
+
+def _find_changes(
+    grid: _Grid, results: dict[str, np.ndarray], bounds: Bounds, start: np.ndarray
+) -> pd.Series:
+    """Return since when each chart with an alarm has changed.
+
+    What came before the baseline in force says nothing.
+    """
+    replaced = np.arange(grid.x.shape[1]) < start.max(axis=1, initial=0)[:, None]
+    limits, single_limits = (bound[:, None] for bound in bounds[:2])
+    alarm = (results["ewma"] > limits) | (results["single"] > single_limits)
+    errors = np.where(replaced, np.inf, grid.se)
+    change = estimate_change_points(grid.x, errors, grid.worse, alarm)
+    place = grid.place[np.arange(len(grid.place)), change]
+    return grid.rows.snapshot.reindex(np.where(change < 0, -1, place))
 
 
 def _require_series(series: pd.DataFrame, alarms: float, baseline: int, smoothing: float) -> None:
