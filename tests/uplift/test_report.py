@@ -1,5 +1,7 @@
 """Sentences and tables: each kind of verdict, trials that aren't sound, and hostile names."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -76,7 +78,8 @@ def against(verdict: str, reference: str = "churn risk", model: str = AVERAGED) 
             SAME_EFFECT,
             "an average effect; whether it differs between customers is inconclusive",
         ),
-        (0.5, differences(0.001), EFFECTS_DIFFER, "**The effect differs between customers"),
+        (0.001, differences(0.001), EFFECTS_DIFFER, "**The effect differs between customers"),
+        (0.5, differences(0.001), EFFECTS_DIFFER, "changes “stays” for some customers and not"),
         (0.001, differences(0.5).head(0), NOT_TESTED, "an arm is for everybody or for nobody"),
         (0.5, differences(0.5).head(0), NO_EFFECT, "**No significant effect.**"),
     ],
@@ -97,6 +100,27 @@ def test_where_effects_differ_targeting_by_effect_is_recommended():
         average(0.001), differences(0.001), TRIAL, against(NO_DIFFERENCE)
     )
     assert "don't rank significantly better than churn risk: a list by it may do" in equal
+
+
+def test_differences_around_an_average_of_zero_are_told_in_one_sentence_without_a_contradiction():
+    text = report.describe_verdict(average(0.5), differences(0.001), TRIAL, against(BETTER))
+    first = text.split(" Averaged effects")[0]
+    assert first == (
+        "**call changes “stays” for some customers and not for others, or in opposite"
+        " directions, so that over all of them no change is left to see on average**: 2.00 (1.00 to"
+        " 3.00) points; models predict for whom it is larger (significant at 2.5 %, Holm)."
+    )
+    assert "no significant effect" not in text.lower()
+    assert "The effect differs" not in text
+
+
+def test_an_average_of_another_outcome_is_still_told_beside_differences_around_zero():
+    two = pd.concat([average(0.5), average(0.5).assign(outcome="value")], ignore_index=True)
+    trial = replace(TRIAL, outcomes=TRIAL.outcomes | {"value": "fees paid"})
+    trial.rows["value"] = 1.5
+    text = report.describe_verdict(two, differences(0.001), trial, against(BETTER))
+    assert "no significant effect of call on “fees paid”" in text
+    assert "no significant effect of call on “stays”" not in text
 
 
 @pytest.mark.parametrize("p", [0.5, 0.001], ids=["no effect", "an average effect"])

@@ -8,6 +8,7 @@ from trial_maker import campaign, load_campaigns, load_flat, make_arms, make_tri
 
 from research.data.load import load_tables
 from research.errors import NotApplicable, StudyError
+from research.uplift import report
 from research.uplift.trials import (
     OBSERVATIONAL,
     RANDOMISED,
@@ -62,6 +63,38 @@ def test_campaigns_that_are_left_out_are_listed_with_the_reason(write_study):
     assert find_left_out({"campaigns": ibis.memtable(both)}, write_study("contractual")) == {
         "agents": "its arms were not randomised"
     }
+
+
+def test_a_reason_is_said_once_whatever_the_number_of_campaigns(write_study):
+    chosen = [
+        campaign(("a", "control"), ("b", "call"), campaign=f"c{at:02d}", propensity=np.nan)
+        for at in range(19)
+    ]
+    study = write_study("contractual")
+    found = find_left_out(
+        {
+            "campaigns": ibis.memtable(
+                pd.concat([campaign(("a", "control"), ("b", "call")), *chosen])
+            )
+        },
+        study,
+    )
+    assert found == {"c00, c01, c02, c03, c04 and 14 more": "their arms were not randomised"}
+    assert report.describe_left_out(found) == (
+        "Left out: c00, c01, c02, c03, c04 and 14 more (their arms were not randomised)."
+    )
+    with pytest.raises(NotApplicable) as refused:
+        load_campaigns(write_study, pd.concat(chosen))
+    assert str(refused.value).count("were not randomised") == 1
+
+
+def test_rows_without_a_propensity_are_counted_over_their_campaigns(write_study):
+    partly = [
+        campaign(("a", "control"), ("b", "call"), campaign=name, propensity=[0.5, np.nan])
+        for name in ("agents", "shops")
+    ]
+    with pytest.raises(NotApplicable, match="agents and shops: 2 of their 4 rows have no prop"):
+        load_campaigns(write_study, pd.concat(partly))
 
 
 def test_a_flat_study_has_to_say_that_its_arms_were_randomised(write_study):

@@ -62,8 +62,9 @@ def write_effect(value: float, low: float, high: float, share: bool, unit: str =
 
 
 def describe_left_out(reasons: dict[str, str]) -> str:
-    """Return which campaigns are left out, and why."""
-    return "; ".join(f"{name} is left out: {reason}" for name, reason in reasons.items())
+    """Return which campaigns are left out, and why: each reason once; see ``find_left_out``."""
+    parts = "; ".join(f"{names} ({reason})" for names, reason in reasons.items())
+    return f"Left out: {parts}." if parts else ""
 
 
 def describe_outcomes(trial: Trial) -> str:
@@ -230,12 +231,16 @@ def _describe_sample_ratio(ratio: pd.DataFrame) -> list[str]:
         )
     elif mismatched.empty:
         sentences.append("**The arms have the planned sizes** (test of the sample ratio).")
-    for row in mismatched.itertuples():
+    if len(mismatched):
+        several = len(mismatched) > 1
+        names = join_words([_start_sentence(name) for name in mismatched.trial])
+        chances = join_words([_write_probability(p) for p in mismatched.p_value])
         sentences.append(
-            f"**{_start_sentence(row.trial)}: sample ratio mismatch.** In"
-            f" {_write_probability(row.p_value)} of fair randomisations the sizes differ from the"
-            " plan by as much: customers were lost or added on the way, and they may differ from"
-            " the others. Treat its effects with caution until the reason is known."
+            f"**{names}: sample ratio mismatch.** In {chances}"
+            f" {'(in this order) ' if several else ''}of fair randomisations the sizes differ from"
+            " the plan by as much: customers were lost or added on the way, and they may differ"
+            f" from the others. Treat {'their' if several else 'its'} effects with caution until"
+            " the reason is known."
         )
     return sentences
 
@@ -294,14 +299,14 @@ def describe_doubts(checks: TrialChecks) -> str:
     assignment.
     """
     ratio, attrition = checks.sample_ratio, checks.attrition
-    doubts = [
-        f"{write_plain(name)} has a sample ratio mismatch"
-        for name in ratio.trial[ratio.verdict == RATIO_MISMATCH].unique()
-    ]
-    doubts += [
-        f"outcomes of {write_plain(name)} are missing more often in one arm"
-        for name in attrition.trial[attrition.verdict == MISSING_UNEVENLY].unique()
-    ]
+    mismatched = [*map(write_plain, ratio.trial[ratio.verdict == RATIO_MISMATCH].unique())]
+    uneven = [*map(write_plain, attrition.trial[attrition.verdict == MISSING_UNEVENLY].unique())]
+    doubts = []
+    if mismatched:
+        have = "has" if len(mismatched) == 1 else "have"
+        doubts.append(f"{join_words(mismatched)} {have} a sample ratio mismatch")
+    if uneven:
+        doubts.append(f"outcomes of {join_words(uneven)} are missing more often in one arm")
     if checks.left_out:
         names = join_words([write_plain(name) for name in checks.left_out])
         doubts.append(
@@ -320,10 +325,20 @@ def _write_probability(p: float) -> str:
     return "fewer than 1 in 1,000" if p < 0.001 else f"{p:.1%}"
 
 
-def describe_effects(effects: pd.DataFrame, trial: Trial) -> str:
-    """Return which arms change which outcome, all customers together."""
+def describe_effects(
+    effects: pd.DataFrame, trial: Trial, told: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Return which arms change which outcome, all customers together.
+
+    Parameters
+    ----------
+    effects : see ``average_effects.tabulate_effects``
+    told : arms and outcomes of which the sentence before has spoken
+    """
     parts = []
     for row in adjust_overall(effects).itertuples():
+        if (row.arm, row.outcome) in told:
+            continue
         effect = write_effect(row.effect, row.low, row.high, trial.shares[row.outcome])
         arm, outcome = write_plain(row.arm), trial.outcomes[row.outcome]
         if row.p_family < FAMILY_LEVEL:
@@ -331,6 +346,8 @@ def describe_effects(effects: pd.DataFrame, trial: Trial) -> str:
             parts.append(f"**{arm} {direction} “{outcome}”**: {effect}")
         else:
             parts.append(f"no significant effect of {arm} on “{outcome}”: {effect}")
+    if not parts:
+        return ""
     return (
         f"Per customer assigned: {'; '.join(parts)}. Significant at 2.5 % for all arms and outcomes"
         " together (Holm)."
@@ -353,13 +370,13 @@ def describe_verdict(
     average = describe_effects(effects, trial)
     rankings = _describe_rankings(differences, trial)
     if kind == EFFECTS_DIFFER:
-        where = join_words([_name_pair(arm, outcome, trial) for arm, outcome in pairs])
-        return (
-            f"**The effect differs between customers, and models predict for whom it is larger**"
-            f" ({where}; significant at 2.5 %, Holm). {average}"
-            f" {_describe_heuristic(differences, find_heuristic(trial.primary))} `65_targeting`"
-            " estimates what a list by effect earns."
+        sentences = (
+            _describe_differing(effects, pairs, trial),
+            describe_effects(effects, trial, told=_find_cancelling(effects, pairs)),
+            _describe_heuristic(differences, find_heuristic(trial.primary)),
+            "`65_targeting` estimates what a list by effect earns.",
         )
+        return " ".join(sentence for sentence in sentences if sentence)
     if rankings:
         start = (
             "No significant effect on all customers together, but some can be ranked by it"
@@ -380,6 +397,41 @@ def describe_verdict(
             " the average effect and the cost say whether contact pays."
         )
     return f"{average} {NOTHING_KNOWN} So an arm is for everybody or for nobody."
+
+
+def _find_cancelling(
+    effects: pd.DataFrame, pairs: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return those arms and outcomes whose average effect isn't significant though it differs."""
+    rows = adjust_overall(effects)
+    significant = rows[rows.p_family < FAMILY_LEVEL]
+    known = {*zip(significant.arm, significant.outcome, strict=True)}
+    return [pair for pair in pairs if pair not in known]
+
+
+def _describe_differing(
+    effects: pd.DataFrame, pairs: Sequence[tuple[str, str]], trial: Trial
+) -> str:
+    """Return where effects differ; of an average near zero in the same sentence why it is none."""
+    cancelling = _find_cancelling(effects, pairs)
+    plain = [_name_pair(*pair, trial) for pair in pairs if pair not in cancelling]
+    level = "significant at 2.5 %, Holm"
+    sentences = []
+    if plain:
+        sentences.append(
+            "**The effect differs between customers, and models predict for whom it is larger**"
+            f" ({join_words(plain)}; {level})."
+        )
+    rows = adjust_overall(effects).set_index(["arm", "outcome"])
+    for arm, outcome in cancelling:
+        row = rows.loc[(arm, outcome)]
+        effect = write_effect(row.effect, row.low, row.high, trial.shares[outcome])
+        sentences.append(
+            f"**{write_plain(arm)} changes “{trial.outcomes[outcome]}” for some customers and not"
+            " for others, or in opposite directions, so that over all of them no change is left to"
+            f" see on average**: {effect}; models predict for whom it is larger ({level})."
+        )
+    return " ".join(sentences)
 
 
 def _describe_undecided(tests: pd.DataFrame) -> str:

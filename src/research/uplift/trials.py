@@ -13,12 +13,16 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.panel.periods import find_horizon, write_span
+from research.reporting.format import join_words
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
 from research.uplift.trial_checks import require_arms
 from research.uplift.trial_rows import load_campaign_rows, load_flat_rows
 
 RANDOMISED, OBSERVATIONAL = "randomised", "observational"
+OTHER_ARMS = "it has other arms than the campaigns that count; give it a study of its own"
+OTHERS_ARMS = "they have other arms than the campaigns that count; give them studies of their own"
+MOST_NAMED = 5  # campaigns in one sentence
 OUTCOME_WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
 
 
@@ -208,26 +212,40 @@ def _find_same_arms(rows: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def find_left_out(tables: Tables, study: Study) -> dict[str, str]:
-    """Return the campaigns that are left out, with the reason."""
+    """Return the campaigns that are left out, those of one reason together, with the reason."""
     if study.kind == "flat":
         return {}
     rows = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
     groups = [*_names_by_assignment(rows, study).values()]
-    unknown = sorted({*rows.trial} - {name for names in groups for name in names})
-    reasons = {name: _describe_missing_propensity(rows[rows.trial == name]) for name in unknown}
+    known = [name for names in groups for name in names]
     others = [
         name for names in groups for name in names if name not in _find_same_arms(rows, names)
     ]
-    return reasons | dict.fromkeys(
-        others, "it has other arms than the campaigns that count; give it a study of its own"
-    )
+    reason = OTHER_ARMS if len(others) == 1 else OTHERS_ARMS
+    reasons = _explain_missing_propensities(rows[~rows.trial.isin(known)])
+    return reasons | ({_list_names(others): reason} if others else {})
 
 
-def _describe_missing_propensity(rows: pd.DataFrame) -> str:
-    missing = int(rows.propensity.isna().sum()) if "propensity" in rows else len(rows)
-    if missing == len(rows):
-        return "its arms were not randomised"
-    return f"{missing:,} of its {len(rows):,} rows have no propensity; add it"
+def _explain_missing_propensities(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the campaigns of rows that have no propensity, each reason once."""
+    known = rows.propensity.notna() if "propensity" in rows else pd.Series(False, rows.index)
+    counts = known.groupby(rows.trial).agg(["size", "sum"])
+    chosen, partly = counts[counts["sum"] == 0], counts[counts["sum"] > 0]
+    reasons = {}
+    if len(chosen):
+        its = "its" if len(chosen) == 1 else "their"
+        reasons[_list_names([*chosen.index])] = f"{its} arms were not randomised"
+    if len(partly):
+        its, size = "its" if len(partly) == 1 else "their", partly["size"].sum()
+        missing = f"{size - partly['sum'].sum():,} of {its} {size:,} rows"
+        reasons[_list_names([*partly.index])] = f"{missing} have no propensity; add it"
+    return reasons
+
+
+def _list_names(names: list[str]) -> str:
+    """Return names in words, the first of many and the number of the others."""
+    more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+    return join_words([*map(str, names[:MOST_NAMED]), *more])
 
 
 def _describe_no_trial(study: Study, rows: pd.DataFrame) -> str:
@@ -237,9 +255,8 @@ def _describe_no_trial(study: Study, rows: pd.DataFrame) -> str:
             " be estimated from them; if they were, write experiment: {assignment: randomised}"
             " into study.yml"
         )
-    reasons = "; ".join(
-        f"{name}: {_describe_missing_propensity(part)}" for name, part in rows.groupby("trial")
-    )
+    explained = _explain_missing_propensities(rows).items()
+    reasons = "; ".join(f"{names}: {reason}" for names, reason in explained)
     return (
         f"no campaign of the study {study.name} was randomised (a propensity in every row): no"
         f" effect can be estimated from them ({reasons}); give the propensity of every randomised"
