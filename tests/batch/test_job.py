@@ -328,6 +328,10 @@ def test_a_warning_of_a_library_is_on_no_page_and_in_the_log_of_the_run(fresh):
     assert log.read_text().startswith("Cell ")
     assert log.read_text().count("RuntimeWarning: Mean of empty slice") == 2
     assert "UserWarning: odd values" in log.read_text()
+    made = (folder / "10_data.html").stat().st_mtime_ns
+    log.unlink()  # nobody reads results from it, so nothing is made again
+    assert batch_run.run("alpha", {}, 1) == 0
+    assert (folder / "10_data.html").stat().st_mtime_ns == made
     write_notebook(fresh, "10_data", "What?", 'study: str = "alpha"', "print('the answer')")
     assert batch_run.run("alpha", {}, 1) == 0
     assert not log.exists()  # it goes with the warnings

@@ -44,7 +44,6 @@ SENTENCES = {StudyError.__name__, UsageError.__name__}
 OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError", "OutOfMemoryException")
 START_SECONDS = 120
 LOG, EXECUTED = "kernel.log", "notebook.ipynb"  # in the scratch folder
-WARNINGS = "logs/{}.txt"  # of a run: what the cells of a notebook wrote to the standard error
 PORT_TAKEN = "Address already in use"
 # What may go wrong in a cell, a study or a page, in a kernel that dies or doesn't start, or on a
 # disk. Any other error is a fault of this package: it ends the job with its traceback, which the
@@ -232,7 +231,7 @@ def _publish(
     records.write_text(scratch / f"{name}.html", pages.render(notebook, record))
     files = [f"{name}.html", *(f"tables/{table}" for table in tables)]
     if warned:
-        files.append(WARNINGS.format(name))
+        files.append(f"{records.LOGS}{name}.txt")
         records.write_text(scratch / files[-1], warned)
     record |= {"files": {file: hash_file(scratch / file) for file in files}}
     for file in files:

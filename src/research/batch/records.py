@@ -26,6 +26,7 @@ from research.files import publish, sweep
 from research.study import project_root, show_path
 
 PACKAGE = Path(__file__).parents[1]
+LOGS = "logs/"  # of a run: what the cells of its notebooks wrote to the standard error
 FAILED_SUFFIXES = (".json", ".txt", ".ipynb")
 SOURCES = ("*.py", "*.j2", "*.css", "*.mplstyle", "conf.json")
 OF_RUN = ("study", "title", "run", "command", "data_hashes", "python", "packages")
@@ -221,11 +222,16 @@ def _remove_failure(job: dict[str, Any]) -> None:
 
 
 def is_current(job: dict[str, Any]) -> bool:
-    """Return whether the job's last success has this fingerprint and its files are untouched."""
+    """Return whether the job's last success has this fingerprint and its files are untouched.
+
+    A log may be removed: nobody reads results from it.
+    """
     folder = run_folder(job)
     record = read_record(folder / "records" / f"{job['notebook']}.json")
     return record.get("fingerprint") == job["fingerprint"] and all(
-        _is_intact(folder / file, value) for file, value in record["files"].items()
+        _is_intact(folder / file, value)
+        for file, value in record["files"].items()
+        if not file.startswith(LOGS)
     )
 
 

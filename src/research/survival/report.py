@@ -107,6 +107,8 @@ def describe_tenures(
 def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> str:
     """Return when half have left; else how many by the last time at which enough are followed."""
     rows, curve = summary[summary.segment_by == ALL], curves[curves.segment_by == ALL]
+    if curve.empty:
+        return ""
     given = curve.given_days.iloc[0]
     whom = f"customers still there after {given:,.0f} {unit}" if given > 0 else "customers"
     if len(rows) and np.isfinite(rows.median_days.iloc[0]):
