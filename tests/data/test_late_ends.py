@@ -44,3 +44,10 @@ def test_ends_from_the_start_and_a_study_that_says_since_when_are_no_remark(writ
 
 def test_a_first_end_that_comes_late_by_chance_is_no_remark(write_study):
     assert remarks_on(write_study, "2023-01-01", leave=0.00002) == []
+
+
+def test_a_data_start_long_before_the_first_end_is_said_too(write_study):
+    (sentence,) = remarks_on(write_study, "2024-09-01", data_start="2023-01-01")
+    assert "609 days after the first contract began" in sentence
+    (sentence,) = remarks_on(write_study, "2024-09-01", data_start="2023-06-01")
+    assert "2024-09-01, 458 days after data_start, where" in sentence

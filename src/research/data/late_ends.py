@@ -20,19 +20,24 @@ LEAST_EXPECTED = 5  # ends at the later rate: a chance of 1 in 150 that none com
 
 
 def find_late_ends(tables: Tables, study: Study) -> Iterator[Remark]:
-    """Yield when the first end comes long after the first start, where more were to be expected."""
+    """Yield when the first end comes long after the first start, or after ``data_start``, where
+    more were to be expected.
+    """
     contracts = tables.get("contracts")
-    if study.kind != "contractual" or "ended_at" not in contracts.columns or study.data_start:
+    if study.kind != "contractual" or "ended_at" not in contracts.columns:
         return
     span = _find_span(contracts, pd.Timestamp(find_data_end(tables, study)))
     if pd.isna(span.first_end):
         return
+    since = "the first contract began"
+    if study.data_start and pd.Timestamp(study.data_start) > span.first_start:
+        span["first_start"], since = pd.Timestamp(study.data_start), "data_start"
     silent = (span.first_end - span.first_start).days
     if silent < max(LEAST_DAYS, LEAST_SHARE * (span.data_end - span.first_start).days):
         return
     expected = _expect_ends(contracts, span)
     if expected >= LEAST_EXPECTED:
-        yield _describe_late_ends(span, silent, expected)
+        yield _describe_late_ends(span, silent, since, expected)
 
 
 def _find_span(contracts: ibis.Table, data_end: pd.Timestamp) -> pd.Series:
@@ -54,8 +59,10 @@ def _expect_ends(contracts: ibis.Table, span: pd.Series) -> float:
     """Return how many ends the days under contract before the first end would have brought, at the
     rate of those after it.
     """
-    first_end, data_end = (span[name].to_pydatetime() for name in ("first_end", "data_end"))
-    before = contracts.agg(days=_count_days(contracts, datetime(1, 1, 1), first_end).sum())
+    first_start, first_end, data_end = (
+        span[name].to_pydatetime() for name in ("first_start", "first_end", "data_end")
+    )
+    before = contracts.agg(days=_count_days(contracts, first_start, first_end).sum())
     after = contracts.agg(days=_count_days(contracts, first_end, data_end).sum())
     exposed, followed = (float(part.to_pandas().days[0]) for part in (before, after))
     return span.ends * exposed / max(followed, 1.0)
@@ -69,12 +76,12 @@ def _count_days(contracts: ibis.Table, first: datetime, last: datetime) -> ibis.
     return ibis.greatest(ends.delta(starts, unit="day"), 0)
 
 
-def _describe_late_ends(span: pd.Series, silent: int, expected: float) -> Remark:
+def _describe_late_ends(span: pd.Series, silent: int, since: str, expected: float) -> Remark:
     day = f"{span.first_end:%Y-%m-%d}"
     return Remark(
         PLACE,
-        f"the first of {span.ends:,} ends is of {day}, {silent:,} days after the first contract"
-        f" began, where {expected:,.0f} ends would have been expected at the later rate",
+        f"the first of {span.ends:,} ends is of {day}, {silent:,} days after {since},"
+        f" where {expected:,.0f} ends would have been expected at the later rate",
         f"if ends were not recorded before, write 'data_start: {day}' in study.yml, or who had left"
         " by then is missing and customers seem to stay longer than they do",
     )
