@@ -231,7 +231,7 @@ def _name_study(error: StudyError, name: str) -> StudyError:
     """Return the faults with the study's name where they don't begin with its folder."""
     if isinstance(error, UsageError):
         return error
-    places = (f"data/{name}/", f"{name}: ")
+    places = (f"data/{name}/", f"data/{name}:", f"data/{name} ", f"{name}: ")
     return StudyError(
         *(fault if fault.startswith(places) else f"{name}: {fault}" for fault in error.faults)
     )
