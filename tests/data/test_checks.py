@@ -89,6 +89,13 @@ def test_tables_within_the_contract_pass():
             ),
         ),
         (
+            {"tags": [b"x", b"y"]},
+            (
+                "table customers: expected columns of single values, got tags (binary); split it in"
+                " customers.sql or leave it out"
+            ),
+        ),
+        (
             {"tags": [["x"], ["y"]]},
             (
                 "table customers: expected columns of single values, got tags (array<string>);"

@@ -1,13 +1,14 @@
 """Excel sheets: every cell keeps the type that the workbook states."""
 
 import zipfile
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 import pytest
 from raw_files import faults_of, write_xlsx
 
 from research.data.readers import describe_reader
+from research.data.workbooks import _make_column
 
 
 @pytest.fixture
@@ -148,3 +149,9 @@ def test_cells_merged_over_rows_are_refused(sheet):
         ": expected one cell for each value below the header, got 1 merged over several rows, such"
         " as B2:B3; unmerge and fill them"
     )
+
+
+def test_lengths_of_time_are_texts_of_hours_minutes_and_seconds():
+    cells = (timedelta(hours=27, minutes=15), timedelta(minutes=30), "")
+    column = _make_column("", "x", "A", cells, [2, 3, 4], {})
+    assert column.to_pylist() == ["27:15:00", "00:30:00", None]

@@ -315,6 +315,7 @@ def _make_column(
 ) -> pa.Array:
     """Return a column's values with the one type that they have in the workbook."""
     cells = [None if cell == "" else cell for cell in values] or [None] * len(numbers)
+    cells = [_write_text(cell) if isinstance(cell, timedelta) else cell for cell in cells]
     kinds = {FAMILIES[type(cell)] for cell in cells if cell is not None}
     if kinds == {"number", "text"} or types.get(header, "").upper() == "VARCHAR":
         return pa.array([None if cell is None else _write_text(cell) for cell in cells])
@@ -332,14 +333,19 @@ def _choose_type(cells: list, kinds: set[str]) -> pa.DataType:
     if kinds == {"date"}:
         timed = any(isinstance(cell, datetime) for cell in filled)
         return pa.timestamp("us") if timed else pa.date32()
-    simple = {"flag": pa.bool_(), "time of day": pa.time64("us"), "duration": pa.duration("us")}
+    simple = {"flag": pa.bool_(), "time of day": pa.time64("us")}
     return simple.get(next(iter(kinds), "text"), pa.string())
 
 
 def _write_text(cell: Any) -> str:
-    """Return a cell as text: whole numbers without a point, dates as ISO writes them."""
+    """Return a cell as text: whole numbers without a point, dates as ISO writes them, lengths of
+    time as hours, minutes and seconds.
+    """
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
+    if isinstance(cell, timedelta):  # as [h]:mm:ss shows it
+        minutes, seconds = divmod(round(cell.total_seconds()), 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     return cell.isoformat() if isinstance(cell, date | time) else str(cell)
 
 
