@@ -21,20 +21,25 @@ MISSING = (
 )
 SYMBOLS = "$€£¥%'’"
 CURRENCY = r"([A-Z]{3}|Fr\.|kr\.?)"
-UNIT = r"[^\d\W]{1,8}\.?"
+UNIT = r"[A-Za-zÀ-ž]{1,8}\.?"
 MOST_UNITS = 3  # more are codes
-GROUPS = r"[.,'’ \pZ]"  # what parts thousands
+WIDE = "\u00a0\u2007\u2009\u202f"  # blanks between thousands, for engines without \\pZ
+GROUPS = f"[.,'’ {WIDE}]"  # what parts thousands
 NUMBER = (
     rf"^\s*\(?[-+−]?\s*({CURRENCY}\s?)?[{SYMBOLS}]?\s*[-−]?"
     rf"(\d+|\d{{1,3}}({GROUPS}\d{{3}})+|\d{{1,2}}(,\d{{2}})+,\d{{3}})([.,]\d+)?"
     rf"-?\)?\s*[{SYMBOLS}]?(\s{UNIT})?\s*$"
 )
 NEGATIVE = r"^\s*\(.*\)\s*$|\d-\s*$|−"  # as accountants, SAP and typesetters write it
-NO_UNIT = r"[\d.,'’()+−\s\pZ-]"
+NO_UNIT = rf"[\d.,'’()+−\s{WIDE}-]"
 DIGITS = r"^\d+$"
 CODE = r"^\s*0\d"  # a leading zero: no number
-DECIMAL_COMMA = r"(^|[^\d,])(\d+|\d{1,3}([.'’ \pZ]\d{3})+),(\d{1,2}|\d{4,})[^\d]*$|(^|\D)0,\d"
-DECIMAL_POINT = r"(^|[^\d.])(\d+|\d{1,3}([,'’ \pZ]\d{3})+)\.(\d{1,2}|\d{4,})[^\d]*$|(^|\D)0\.\d"
+DECIMAL_COMMA = (
+    rf"(^|[^\d,])(\d+|\d{{1,3}}([.'’ {WIDE}]\d{{3}})+),(\d{{1,2}}|\d{{4,}})[^\d]*$|(^|\D)0,\d"
+)
+DECIMAL_POINT = (
+    rf"(^|[^\d.])(\d+|\d{{1,3}}([,'’ {WIDE}]\d{{3}})+)\.(\d{{1,2}}|\d{{4,}})[^\d]*$|(^|\D)0\.\d"
+)
 THOUSANDS_POINT = r"^\D*[1-9]\d{0,2}\.\d{3}\D*$"  # or three decimals
 NAMED_MONTH = r"\d{1,2}[-/. ]{1,2}[A-Za-z]{3,9}[-/., ]{1,2}\d{2,4}"
 DATE = (
