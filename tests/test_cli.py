@@ -258,6 +258,12 @@ def test_a_fault_of_one_study_does_not_keep_the_others_from_their_turn(run, writ
     ]
 
 
+def test_a_fault_of_one_study_among_several_names_it(run, write_study):
+    write_study(name="a_empty", tables=tables(contracts=tables()["contracts"].head(0)))
+    write_study(name="c_good", tables=tables())
+    assert run("check")[2][0].startswith("a_empty: table contracts: expected at least one row")
+
+
 def test_a_misspelt_study_among_others_is_still_wrong_usage(run, write_study):
     write_study(tables=tables())
     code, output, faults = run("fetch", "tinny", "tiny")

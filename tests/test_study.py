@@ -107,6 +107,11 @@ def test_a_project_without_studies_says_none(project):
             ),
         ),
         (
+            ("horizon_days: 30", "horizon: 1 year"),
+            "key churn.horizon: expected months such as '3 months', got '1 year'; correct the"
+            " value",
+        ),
+        (
             ("horizon_days: 30", "horizon_days: soon"),
             ("key churn.horizon_days: expected a whole number, got 'soon'; correct the value"),
         ),

@@ -216,15 +216,25 @@ def _for_each(names: list[str], action: Callable[[Study], None]) -> int:
             "expected at least one study folder below data/, found none; write"
             " data/<study>/study.yml"
         )
-    return max([_run_action(name, action) for name in names])
+    return max([_run_action(name, action, len(names) > 1) for name in names])
 
 
-def _run_action(name: str, action: Callable[[Study], None]) -> int:
+def _run_action(name: str, action: Callable[[Study], None], several: bool) -> int:
     try:
         action(load_study(name))
     except StudyError as error:
-        return _report(error)
+        return _report(_name_study(error, name) if several else error)
     return 0
+
+
+def _name_study(error: StudyError, name: str) -> StudyError:
+    """Return the faults with the study's name where they don't begin with its folder."""
+    if isinstance(error, UsageError):
+        return error
+    places = (f"data/{name}/", f"data/{name}:", f"data/{name} ", f"{name}: ")
+    return StudyError(
+        *(fault if fault.startswith(places) else f"{name}: {fault}" for fault in error.faults)
+    )
 
 
 def _check_one(study: Study) -> None:

@@ -224,8 +224,9 @@ class Churn(Part):
     @classmethod
     def _fill_horizon_days(cls, value: Any) -> Any:
         text = str(value.get("horizon")) if isinstance(value, dict) else ""
-        if not re.fullmatch(MONTHS, text):
-            return value
+        if not re.fullmatch(MONTHS, text):  # a horizon in another form is the fault, not the days
+            given = isinstance(value, dict) and value.get("horizon") is not None
+            return {"horizon_days": 1} | value if given else value
         days = round(int(text.split()[0]) * MEAN_MONTH_DAYS)
         if value.get("horizon_days", days) != days:
             raise ValueError(

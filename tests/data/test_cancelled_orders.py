@@ -120,3 +120,9 @@ def test_the_key_needs_orders(write_study):
     study = write_study(tables=tables, orders={"cancelled_within_hours": 24})
     with pytest.raises(StudyError, match=r"key orders.cancelled_within_hours: expected a table"):
         load.load_tables(study)
+
+
+def test_amounts_are_compared_in_millionths(write_study):
+    rows = [("a", DAY + "10:00", 0.3), ("a", DAY + "11:00", -0.30000000000000004)]
+    rows += [("b", DAY + "10:00", 1.0)]
+    assert standing(write_study, *rows) == [("01 10:00", 1.0)]

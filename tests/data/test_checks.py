@@ -89,6 +89,13 @@ def test_tables_within_the_contract_pass():
             ),
         ),
         (
+            {"tags": [b"x", b"y"]},
+            (
+                "table customers: expected columns of single values, got tags (binary); split it in"
+                " customers.sql or leave it out"
+            ),
+        ),
+        (
             {"tags": [["x"], ["y"]]},
             (
                 "table customers: expected columns of single values, got tags (array<string>);"
@@ -159,7 +166,7 @@ def test_a_fault_of_the_customers_is_one_sentence(changes, sentence):
             {"voluntary": [0, 2]},
             (
                 "table contracts, column voluntary: expected a column of flags (true or false), got"
-                " int64; cast it in contracts.sql"
+                " numbers (0, 2); write a condition in contracts.sql, such as voluntary = 1"
             ),
         ),
     ],

@@ -147,3 +147,79 @@ def test_types_are_found_once_for_each_version_of_a_file(flat):
     assert describe_reader(study, "raw_x", source) == first
     (study.raw / "x.csv").write_text("id,x\n1,01\n")
     assert describe_reader(study, "raw_x", source) != first
+
+
+ROWS = "".join(f"{i},{i % 7}.5,north\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            f"id,fee,region\n{ROWS}(60 rows)\n",
+            "expected 3 values in each row of x.csv, as in its header, got 1 in line 62"
+            " ('(60 rows)'); correct or delete that line",
+        ),
+        (
+            f"id,fee,region\n{ROWS}60,1.5,nor,th\n{ROWS}",
+            "expected 3 values in each row of x.csv, as in its header, got 4 in line 62"
+            " ('60,1.5,nor,th'); correct or delete that line",
+        ),
+        (
+            f"id,fee,region\n{ROWS}60,1.",
+            "expected 3 values in each row of x.csv, as in its header, got 2 in line 62"
+            " ('60,1.'); correct or delete that line",
+        ),
+        (
+            f"id,fee,region\n{ROWS}" + ROWS.replace("\n", "\r\n"),
+            "expected one kind of line ends in x.csv, got 60 lines that end as in Windows and"
+            " others that don't; save it with one kind",
+        ),
+        ("", "expected rows in x.csv, got an empty file; restore it"),
+    ],
+    ids=["footer", "delimiter in a value", "cut", "line ends", "empty"],
+)
+def test_rows_of_another_length_than_the_header_are_named_with_the_line(flat, text, sentence):
+    study = flat(content=text.encode())
+    assert faults_of(describe_reader, study, "raw_x", study.sources["raw_x"]) == (
+        f"data/tiny/study.yml, key sources.raw_x: {sentence}",
+    )
+
+
+@pytest.mark.parametrize("text", ["id\na\nb\n", 'id,x\n1,"a,\nb"\n2,c\n', "id,x\n1,a\n\n2,b\n"])
+def test_one_column_quoted_delimiters_and_blank_lines_are_no_fault(flat, text):
+    study = flat(content=text.encode())
+    relation = describe_reader(study, "raw_x", study.sources["raw_x"])
+    assert duckdb.sql(f"SELECT count(*) FROM {relation} WHERE id IS NOT NULL").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        (
+            "id,zip,x\n2,3,4\n",
+            "expected the columns of part-0.csv in every file, got x beyond them in part-1.csv;"
+            " correct the files, or read them as empty where they are missing by options:"
+            " {union_by_name: true}",
+        ),
+        (
+            "id,x\n2,3\n",
+            "expected the columns of part-0.csv in every file, got no zip in part-1.csv; correct"
+            " the files, or read them as empty where they are missing by options: {union_by_name:"
+            " true}",
+        ),
+        (
+            "id;zip\n2;3\n",
+            "expected the header of part-0.csv (id, zip) in every file, got id;zip in part-1.csv;"
+            " give it the header and the delimiter of the others",
+        ),
+    ],
+    ids=["more", "fewer", "another delimiter"],
+)
+def test_files_of_a_glob_with_other_columns_are_refused(flat, part, sentence):
+    study = flat("part-*.csv", None)
+    (study.raw / "part-0.csv").write_text("id,zip\n1,1000\n")
+    (study.raw / "part-1.csv").write_text(part)
+    assert faults_of(describe_reader, study, "raw_x", study.sources["raw_x"]) == (
+        f"data/tiny/study.yml, key sources.raw_x: {sentence}",
+    )

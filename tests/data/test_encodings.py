@@ -51,13 +51,31 @@ def test_a_compressed_file_is_decoded_too(flat):
             " have; name another encoding, such as windows-1252, latin-1 or utf-16",
         ),
         (
+            TEXT.encode(),
+            {"encoding": "windows-1252"},
+            ", options.encoding: expected x.csv in cp1252, got text in UTF-8; remove the option",
+        ),
+        (
+            TEXT.encode("windows-1252"),
+            {"encoding": "latin-1"},
+            ", options.encoding: expected x.csv in latin-1, got the byte 0x80 in line 3, which is"
+            " no character there; write encoding: windows-1252",
+        ),
+        (
             b"id;x\n",
             {"encoding": "windoze"},
             ", options.encoding: expected an encoding such as windows-1252, latin-1 or utf-16, got"
             " 'windoze'; correct it",
         ),
     ],
-    ids=["no option", "UTF-16", "a byte that it lacks", "no encoding"],
+    ids=[
+        "no option",
+        "UTF-16",
+        "a byte that it lacks",
+        "UTF-8 after all",
+        "a control",
+        "no encoding",
+    ],
 )
 def test_what_cannot_be_decoded_is_one_sentence_with_the_option(flat, content, options, sentence):
     study = flat(content=content, options=options)

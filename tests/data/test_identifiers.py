@@ -26,6 +26,8 @@ def tables(*identifiers: str) -> dict:
         ("\u200ba", "'\\u200ba'"),  # zero width
         ("\ufeffa", "'\\ufeffa'"),  # a byte order mark
         ("a\t", "'a\\t'"),
+        ("\u202aa", "'\\u202aa'"),  # the direction of writing
+        ("a\u00ad", "'a\\xad'"),  # a hyphen where a line may break
         ("a ", "'a '"),
         ("\u3000", "'\\u3000'"),
         ("", "''"),
@@ -57,3 +59,16 @@ def test_a_form_that_looks_like_plain_letters_is_named_too():
     (remark,) = find_equal_forms(tables("A7", "Ａ7"), None)
     assert "A7" in remark.found
     assert [*find_equal_forms(tables("a", "b"), None)] == []
+
+
+@pytest.mark.parametrize(
+    ("other", "remedy"),
+    [
+        ("A\u200b7", "regexp_replace(customer_id, '\\p{Cf}', '', 'g')"),
+        ("A\u00ad7", "regexp_replace(customer_id, '\\p{Cf}', '', 'g')"),
+        ("\uff217", "nfc_normalize() doesn't unite them"),
+    ],
+)
+def test_what_cannot_be_seen_within_an_identifier_is_named_with_what_unites_it(other, remedy):
+    (remark,) = find_equal_forms(tables("A7", other), None)
+    assert remark.remedy.endswith(remedy)

@@ -54,3 +54,10 @@ def test_a_few_stray_ends_do_not_hide_the_day_from_which_ends_are_recorded(write
     (sentence,) = remarks_on(write_study, "2024-09-01", stray=2)
     assert " ends but 2 is of 2024-09-01, 609 days after the first contract" in sentence
     assert "'data_start: 2024-09-01'" in sentence
+
+
+def test_a_data_start_long_before_the_first_end_is_said_too(write_study):
+    (sentence,) = remarks_on(write_study, "2024-09-01", data_start="2023-01-01")
+    assert "609 days after the first contract began" in sentence
+    (sentence,) = remarks_on(write_study, "2024-09-01", data_start="2023-06-01")
+    assert "2024-09-01, 458 days after data_start, where" in sentence

@@ -73,3 +73,12 @@ def test_a_column_that_one_file_lacks_is_refused_or_empty_by_the_option(parts):
         " read it as empty there by options: {union_by_name: true}"
     )
     assert read(parts(None, pa.array([1]), union_by_name=True)) == [None, 1]
+
+
+def test_lengths_of_time_are_refused_since_their_unit_would_be_lost(parts):
+    study = parts(pa.array([1_000_000], pa.duration("us")))
+    assert faults_of(describe_reader, study, "raw_x", study.sources["raw_x"]) == (
+        "data/tiny/study.yml, key sources.raw_x, column x: expected numbers, texts, flags, dates or"
+        " times, got lengths of time (duration[us]) in part-0.parquet; write them as numbers of one"
+        " unit",
+    )

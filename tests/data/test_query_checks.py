@@ -10,7 +10,18 @@ def unordered(query: str, file_order: bool = False) -> list[str]:
     return [*query_checks.list_unordered(parse_one(query, read="duckdb"), file_order)]
 
 
-@pytest.mark.parametrize("call", ["random()", "now()", "uuid()", "current_date", "age(day)"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "random()",
+        "now()",
+        "uuid()",
+        "current_date",
+        "age(day)",
+        "approx_quantile(day, 0.5)",
+        "(SELECT count(*) FROM duckdb_settings())",
+    ],
+)
 def test_clock_and_chance_are_found(call):
     query = parse_one(f"SELECT {call} AS x FROM t", read="duckdb")
     assert len([*query_checks.list_changing_calls(query)]) == 1

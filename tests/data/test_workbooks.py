@@ -1,13 +1,14 @@
 """Excel sheets: every cell keeps the type that the workbook states."""
 
 import zipfile
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 import pytest
 from raw_files import faults_of, write_xlsx
 
 from research.data.readers import describe_reader
+from research.data.workbooks import _make_column
 
 
 @pytest.fixture
@@ -90,3 +91,67 @@ def test_a_lone_cell_far_out_is_refused_before_the_sheet_is_read(sheet):
         ": expected a sheet that is mostly filled, got 1 cells in x.xlsx that span 1,048,576 rows"
         " up to column XFD; delete the stray cells far to the right or far below"
     )
+
+
+def rewrite(path, part: str, old: str, new: str) -> None:
+    """Replace a text in one part of a workbook."""
+    with zipfile.ZipFile(path) as parts:
+        texts = {name: parts.read(name).decode() for name in parts.namelist()}
+    assert old in texts[part]
+    texts[part] = texts[part].replace(old, new)
+    with zipfile.ZipFile(path, "w") as parts:
+        for name, text in texts.items():
+            parts.writestr(name, text)
+
+
+def test_a_workbook_of_several_filled_sheets_needs_the_name_of_one(flat):
+    study = flat("x.xlsx", None)
+    write_xlsx(study.raw / "x.xlsx", Old=[["id"], ["a"]], Data=[["id"], ["b"]], Notes=[])
+    assert fault_of(study) == (
+        ": expected the key 'sheet' for a workbook of several sheets, got Old, Data in x.xlsx; name"
+        " the one to read"
+    )
+    write_xlsx(study.raw / "x.xlsx", Notes=[], Data=[["id"], ["b"]])
+    assert read(study).fetchall() == [("b",)]
+
+
+@pytest.mark.parametrize("stored", ["", "<v/>", "<v></v>"])
+def test_formulas_without_a_stored_value_are_refused(sheet, stored):
+    study = sheet(["id", "fee"], ["a", 1], ["b", 2])
+    new = f'<c r="B3"><f>A1*2</f>{stored}</c>'
+    rewrite(study.raw / "x.xlsx", "xl/sheet0.xml", "<c><v>2</v></c>", new)
+    assert fault_of(study) == (
+        ": expected cells with values, got 1 formulas without a stored value, the first in B3; open"
+        " x.xlsx in a spreadsheet program and save it"
+    )
+
+
+def test_a_formula_with_a_stored_value_or_an_empty_text_is_read(sheet):
+    study = sheet(["id", "fee"], ["a", 1], ["b", 2], ["c", 3])
+    path = study.raw / "x.xlsx"
+    rewrite(path, "xl/sheet0.xml", "<c><v>2</v></c>", '<c r="B3"><f>A1</f><v>7</v></c>')
+    rewrite(path, "xl/sheet0.xml", "<c><v>3</v></c>", '<c r="B4" t="str"><f>A1</f><v></v></c>')
+    assert read(study).fetchall() == [("a", 1), ("b", 7), ("c", None)]
+
+
+def test_an_error_is_the_text_that_the_workbook_shows(sheet):
+    study = sheet(["id", "fee"], ["a", 1], ["b", 2])
+    new = '<c r="B3" t="e"><f>VLOOKUP(1)</f><v>#N/A</v></c>'
+    rewrite(study.raw / "x.xlsx", "xl/sheet0.xml", "<c><v>2</v></c>", new)
+    assert read(study).fetchall() == [("a", "1"), ("b", "#N/A")]
+
+
+def test_cells_merged_over_rows_are_refused(sheet):
+    study = sheet(["id", "plan"], ["a", "basic"], ["b", "x"])
+    new = '</sheetData><mergeCells><mergeCell ref="B2:B3"/></mergeCells>'
+    rewrite(study.raw / "x.xlsx", "xl/sheet0.xml", "</sheetData>", new)
+    assert fault_of(study) == (
+        ": expected one cell for each value below the header, got 1 merged over several rows, such"
+        " as B2:B3; unmerge and fill them"
+    )
+
+
+def test_lengths_of_time_are_texts_of_hours_minutes_and_seconds():
+    cells = (timedelta(hours=27, minutes=15), timedelta(minutes=30), "")
+    column = _make_column("", "x", "A", cells, [2, 3, 4], {})
+    assert column.to_pylist() == ["27:15:00", "00:30:00", None]

@@ -8,6 +8,7 @@ from research.data.contracts import Tables
 from research.errors import StudyError
 from research.study import Study, show_path
 
+MILLIONTHS = 1_000_000  # of an amount: what is finer is rounded, as in sums
 DETAILS = ("step", "moment", "size", "depth", "level", "other", "apart")
 NAMES = {name: ibis.util.gen_name(name) for name in DETAILS}  # as no company names a column
 
@@ -47,7 +48,7 @@ def drop_cancelled(orders: ir.Table, hours: int) -> ir.Table:
         **{
             step: ibis.cases((orders.amount == 0, 0), (back, -1), else_=1).cast("int64"),
             moment: orders.ordered_at.epoch_seconds(),
-            size: orders.amount.abs(),
+            size: (orders.amount.abs() * MILLIONTHS).round(),  # -0.30000000000000004 is -0.3
         }
     )
     # purchases go up a step and cancellations down one: between two heights they alternate, and

@@ -147,11 +147,11 @@ def _check_names(name: str, table: ir.Table) -> tuple:
 
 
 def _check_nesting(name: str, table: ir.Table) -> tuple:
-    """Refuse attributes of lists or structs."""
+    """Refuse attributes of lists, structs or bytes."""
     nested = [
         f"{column} ({table[column].type()})"
         for column in _list_attributes(name, table)
-        if table[column].type().is_nested()
+        if table[column].type().is_nested() or table[column].type().is_binary()
     ]
     remedy = f"split it in {name}.sql or leave it out"
     return name, "", "columns of single values", len(nested), ", ".join(nested), remedy

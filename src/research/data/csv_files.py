@@ -6,6 +6,8 @@ digits stay text. Dates in which day and month can't be distinguished, and numbe
 part thousands, are refused with the option that settles them.
 """
 
+import csv
+import gzip
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from research.study_schema import Source
 
 SAMPLE_ROWS = 20_000  # propose a type, which all rows then confirm
 DIALECT = {"Delimiter": "delim", "Quote": "quote", "Escape": "escape"}
+DELIMITERS = ",;\t|"
+SHOWN = 40  # characters of a row
 EMPTY = "(empty)"  # how DuckDB shows an empty text
 ALIASES = {"sep": "delim", "delimiter": "delim"}
 OWN_OPTIONS = (  # which this module carries out itself
@@ -73,7 +77,10 @@ def select_csv(study: Study, name: str, source: Source, paths: list[Path]) -> st
     if kept.exists():
         return kept.read_text(encoding="utf-8")
     with duckdb.connect() as engine:
-        query = _plan(engine, name_key(study, name), source, paths)
+        place = name_key(study, name)
+        for path in paths:
+            _require_equal_rows(engine, place, source, path)
+        query = _plan(engine, place, source, paths)
     with suppress(OSError):  # it is found again next time
         publish(kept, lambda scratch: scratch.write_text(query, encoding="utf-8"))
     return query
@@ -81,7 +88,7 @@ def select_csv(study: Study, name: str, source: Source, paths: list[Path]) -> st
 
 def _plan(engine: duckdb.DuckDBPyConnection, place: str, source: Source, paths: list[Path]) -> str:
     """Return the query, with the types that all values of each column fit."""
-    texts = _read_as_texts(engine, source, paths)
+    texts = _read_as_texts(engine, place, source, paths)
     if source.options.get("all_varchar"):
         return f"(SELECT * FROM {texts})"
     columns = [row[0] for row in engine.execute(f"DESCRIBE SELECT * FROM {texts}").fetchall()]
@@ -91,7 +98,9 @@ def _plan(engine: duckdb.DuckDBPyConnection, place: str, source: Source, paths: 
     return f"(SELECT {', '.join(listed)} FROM {texts})"
 
 
-def _read_as_texts(engine: duckdb.DuckDBPyConnection, source: Source, paths: list[Path]) -> str:
+def _read_as_texts(
+    engine: duckdb.DuckDBPyConnection, place: str, source: Source, paths: list[Path]
+) -> str:
     """Return the call that reads all columns as texts, with the dialect of the first file."""
     given = {
         ALIASES.get(key, key): value
@@ -99,8 +108,91 @@ def _read_as_texts(engine: duckdb.DuckDBPyConnection, source: Source, paths: lis
         if key not in OWN_OPTIONS
     }
     given |= _sniff(engine, paths[0], given) | {"all_varchar": True}
+    if len(paths) > 1 and not given.get("union_by_name"):
+        _require_same_columns(engine, place, given, paths)
     files = quote([str(path) for path in paths])
     return f"read_csv({', '.join([files, *_list_options(given)])})"
+
+
+def _require_same_columns(
+    engine: duckdb.DuckDBPyConnection, place: str, given: dict[str, Any], paths: list[Path]
+) -> None:
+    """Refuse a file with other columns than the first: what only it has would not be read."""
+    columns = {}
+    for path in paths:
+        call = f"read_csv({', '.join([quote(str(path)), *_list_options(given)])})"
+        described = engine.execute(f"DESCRIBE SELECT * FROM {call}").fetchall()
+        columns[path] = [row[0] for row in described]
+    first = paths[0]
+    for path in paths[1:]:
+        lacking = [each for each in columns[first] if each not in columns[path]]
+        beyond = [each for each in columns[path] if each not in columns[first]]
+        if len(lacking) == len(columns[first]):
+            raise StudyError(
+                f"{place}: expected the header of {first.name} ({', '.join(lacking)}) in every"
+                f" file, got {', '.join(beyond)[:SHOWN]} in {path.name}; give it the header and the"
+                " delimiter of the others"
+            )
+        if lacking or beyond:
+            found = f"no {', '.join(lacking)}" if lacking else f"{', '.join(beyond)} beyond them"
+            raise StudyError(
+                f"{place}: expected the columns of {first.name} in every file, got {found} in"
+                f" {path.name}; correct the files, or read them as empty where they are missing by"
+                " options: {union_by_name: true}"
+            )
+
+
+# A file whose rows differ in length, which DuckDB reads as one column or not at all
+
+
+def _require_equal_rows(
+    engine: duckdb.DuckDBPyConnection, place: str, source: Source, path: Path
+) -> None:
+    """Name the first row with more or fewer values than the header, where DuckDB finds no columns.
+
+    Raises
+    ------
+    StudyError
+        If there is such a row, or the file is empty or mixes the ends of its lines.
+    """
+    given = {key: value for key, value in source.options.items() if key not in OWN_OPTIONS}
+    if {*given} & {"delim", "sep", "delimiter", "ignore_errors", "null_padding", "skip"}:
+        return
+    call = ", ".join([quote(str(path)), *_list_options(given)])
+    try:
+        columns = engine.execute(f"DESCRIBE SELECT * FROM read_csv({call})").fetchall()
+    except duckdb.Error:
+        columns = []
+    if len(columns) > 1:
+        return
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        text = file.read().decode("utf-8-sig", errors="replace")
+    _explain_rows(place, path, text)
+
+
+def _explain_rows(place: str, path: Path, text: str) -> None:
+    if not text.strip():
+        raise StudyError(f"{place}: expected rows in {path.name}, got an empty file; restore it")
+    header = text.splitlines()[0]
+    delimiter = max(DELIMITERS, key=header.count)
+    if not header.count(delimiter):
+        return  # one column it is
+    rows = csv.reader(text.splitlines(), delimiter=delimiter)
+    expected = len(next(rows))
+    for row in rows:
+        if row and len(row) != expected:
+            shown = delimiter.join(row)[:SHOWN]
+            raise StudyError(
+                f"{place}: expected {expected} values in each row of {path.name}, as in its header,"
+                f" got {len(row)} in line {rows.line_num:,} ('{shown}'); correct or delete that"
+                " line"
+            )
+    if text.count("\r\n") not in (0, text.count("\n")):
+        raise StudyError(
+            f"{place}: expected one kind of line ends in {path.name}, got"
+            f" {text.count(chr(13) + chr(10)):,} lines that end as in Windows and others that"
+            " don't; save it with one kind"
+        )
 
 
 def _sniff(engine: duckdb.DuckDBPyConnection, path: Path, given: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import re
 import shutil
 from pathlib import Path
 from typing import IO
@@ -11,7 +12,8 @@ from research.errors import StudyError
 from research.study import Study
 from research.study_schema import Source
 
-UTF8 = "utf-8"
+UTF8, LATIN1 = "utf-8", "iso8859-1"
+CONTROLS = re.compile(rb"[\x80-\x9f]")
 EXAMPLES = "windows-1252, latin-1 or utf-16"
 
 
@@ -28,6 +30,10 @@ def decode(study: Study, name: str, source: Source, paths: list[Path]) -> list[P
         for path in paths:
             _require_utf8(study, name, path)
         return paths
+    for path in paths:
+        _require_no_utf8(study, name, path, encoding)
+        if encoding == LATIN1:
+            _require_no_controls(study, name, path)
     return [_copy_decoded(study, name, path, encoding) for path in paths]
 
 
@@ -58,15 +64,46 @@ def _require_utf8(study: Study, name: str, path: Path) -> None:
             ) from None
 
 
+def _require_no_utf8(study: Study, name: str, path: Path, encoding: str) -> None:
+    """Refuse a file of UTF-8 that is to be read otherwise: its ü would become Ã¼."""
+    if encoding.startswith("utf"):
+        return
+    with _open_bytes(path) as file:
+        try:
+            plain = _read_through(file)
+        except UnicodeDecodeError:
+            return
+    if not plain:
+        raise StudyError(
+            f"{name_key(study, name)}, options.encoding: expected {path.name} in {encoding}, got"
+            " text in UTF-8; remove the option"
+        )
+
+
+def _require_no_controls(study: Study, name: str, path: Path) -> None:
+    """Refuse bytes that are control characters in Latin-1 and signs such as € in Windows-1252."""
+    with _open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            if found := CONTROLS.search(line):
+                raise StudyError(
+                    f"{name_key(study, name)}, options.encoding: expected {path.name} in latin-1,"
+                    f" got the byte 0x{found[0].hex().upper()} in line {number:,}, which is no"
+                    " character there; write encoding: windows-1252"
+                )
+
+
 def _open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _read_through(file: IO[bytes]) -> None:
-    decoder = codecs.getincrementaldecoder(UTF8)()
+def _read_through(file: IO[bytes]) -> bool:
+    """Return whether a file of UTF-8 has ASCII alone."""
+    decoder, plain = codecs.getincrementaldecoder(UTF8)(), True
     while chunk := file.read(1 << 24):
+        plain = plain and chunk.isascii()
         decoder.decode(chunk)
     decoder.decode(b"", final=True)
+    return plain
 
 
 def _locate(path: Path, encoding: str) -> int:

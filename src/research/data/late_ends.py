@@ -22,20 +22,25 @@ STRAY = 0.05  # of the ends expected before that day: so few are stray rows, not
 
 
 def find_late_ends(tables: Tables, study: Study) -> Iterator[Remark]:
-    """Yield when ends begin long after the first start, where more were to be expected.
+    """Yield when ends begin long after the first start, or after ``data_start``, where more were to
+    be expected.
 
     The day from which they are recorded is the one that parts the days under contract into two
     rates of leaving with the highest likelihood (of Poisson counts). A few stray ends before it
     don't hide it.
     """
     contracts = tables.get("contracts")
-    if study.kind != "contractual" or "ended_at" not in contracts.columns or study.data_start:
+    if study.kind != "contractual" or "ended_at" not in contracts.columns:
         return
     days = _count_by_day(contracts, pd.Timestamp(find_data_end(tables, study)))
+    since = "the first contract began"
+    if study.data_start and pd.Timestamp(study.data_start) > days.index[0]:
+        days, since = days[pd.Timestamp(study.data_start) :], "data_start"
+        days = days.assign(followed=days.followed - days.followed.iloc[0])
     if days.ends.sum():
         candidates = _find_candidates(days)
         if len(candidates):
-            yield _describe_late_ends(candidates.loc[candidates.gain.idxmax()], days)
+            yield _describe_late_ends(candidates.loc[candidates.gain.idxmax()], since)
 
 
 def _count_by_day(contracts: ibis.Table, data_end: pd.Timestamp) -> pd.DataFrame:
@@ -72,14 +77,13 @@ def _score(ends: pd.Series, followed: pd.Series) -> pd.Series:
     return ends * np.log(ends.clip(lower=1) / followed.clip(lower=1))
 
 
-def _describe_late_ends(found: pd.Series, days: pd.DataFrame) -> Remark:
+def _describe_late_ends(found: pd.Series, since: str) -> Remark:
     day = f"{found.name:%Y-%m-%d}"
     stray = f" but {found.before:,.0f}" if found.before else ""
     return Remark(
         PLACE,
         f"the first of {found.after:,.0f} ends{stray} is of {day}, {found.silent:,.0f} days after"
-        f" the first contract began, where {found.expected:,.0f} ends would have been expected at"
-        " the later rate",
+        f" {since}, where {found.expected:,.0f} ends would have been expected at the later rate",
         f"if ends were not recorded before, write 'data_start: {day}' in study.yml, or who had left"
         " by then is missing and customers seem to stay longer than they do",
     )

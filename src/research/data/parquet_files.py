@@ -22,12 +22,14 @@ def select_parquet(study: Study, name: str, source: Source, paths: list[Path]) -
     Raises
     ------
     StudyError
-        If a column has types in two files that can't be unified without loss, or is missing in one
-        and the options don't say ``union_by_name: true``.
+        If a column holds lengths of time, which DuckDB reads as numbers without a unit, or types in
+        two files that can't be unified without loss, or if it is missing in one and the options
+        don't say ``union_by_name: true``.
     """
     options = {**source.options}
     types = _list_types(paths)
     place = name_key(study, name)
+    _require_no_durations(place, types)
     if not options.get("union_by_name"):
         _require_same_columns(place, types, paths)
     differing = {column: parts for column, parts in types.items() if len({*parts.values()}) > 1}
@@ -56,6 +58,16 @@ def _require_same_columns(place: str, types: dict, paths: list[Path]) -> None:
                 + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
                 + "; correct the files, or read it as empty there by options: {union_by_name: true}"
             )
+
+
+def _require_no_durations(place: str, types: dict) -> None:
+    for column, parts in types.items():
+        for path, kind in parts.items():
+            if pa.types.is_duration(kind):
+                raise StudyError(
+                    f"{place}, column {column}: expected numbers, texts, flags, dates or times, got"
+                    f" lengths of time ({kind}) in {path.name}; write them as numbers of one unit"
+                )
 
 
 def _require_common_type(place: str, column: str, parts: dict[Path, pa.DataType]) -> None:

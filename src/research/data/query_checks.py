@@ -17,11 +17,15 @@ CLOCK = _names("""
     pg_conf_load_time pg_postmaster_start_time statement_timestamp today transaction_timestamp
 """)
 CHANCE = _names("""
-    gen_random_uuid rand randn random reservoir_quantile setseed uuid uuidv4 uuidv7
+    approx_quantile approx_top_k gen_random_uuid rand randn random reservoir_quantile setseed uuid
+    uuidv4 uuidv7
 """)
 OUTSIDE = _names("""
     current_catalog current_connection_id current_database current_query current_query_id
     current_schema current_schemas current_setting current_transaction_id current_user currval
+    duckdb_connection_count duckdb_databases duckdb_extensions duckdb_logs duckdb_memory
+    duckdb_secrets duckdb_settings duckdb_temporary_files duckdb_variables pragma_database_size
+    pragma_platform pragma_user_agent pragma_version
     get_block_size getenv getvariable in_search_path nextval pg_get_constraintdef pg_get_viewdef
     query query_table session_user setval sleep_ms stats txid_current user vector_type version
     write_log

@@ -13,6 +13,8 @@ from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
 from research.data.late_ends import find_late_ends
 from research.data.month_days import find_month_days
+from research.data.odd_dates import find_ends_by_export, find_late_joins, find_placeholders
+from research.data.odd_rows import find_guests, find_repeated_orders, find_totals
 from research.data.remark import Remark
 from research.data.spellings import find_spellings
 from research.data.term_gaps import find_term_gaps
@@ -44,4 +46,16 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
 
 
 TERM_FINDERS = (find_term_gaps, find_late_ends, find_month_days)
-FINDERS = (find_text_columns, find_spellings, find_equal_forms, find_twins, *TERM_FINDERS)
+FINDERS = (
+    find_text_columns,
+    find_spellings,
+    find_equal_forms,
+    find_twins,
+    find_placeholders,
+    find_late_joins,
+    find_ends_by_export,
+    find_repeated_orders,
+    find_totals,
+    find_guests,
+    *TERM_FINDERS,
+)

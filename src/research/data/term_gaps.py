@@ -64,11 +64,12 @@ def _describe_next_days(next_day: int, following: int) -> Remark:
 def _describe_late_renewals(late: pd.Series, following: int, grace_days: int) -> Remark:
     usual = int(late.index[late.cumsum() >= USUAL_SHARE * late.sum()][0]) + grace_days
     present = f", beyond the {grace_days} of grace" if grace_days else ""
+    first, last = int(late.index.min()), int(late.index.max())
+    days = f"{first} to {last} days" if first < last else f"{first} day{'s' if first > 1 else ''}"
     return Remark(
         PLACE,
         f"{late.sum():,} of {following:,} terms that follow another one begin"
-        f" {late.index.min()} to {late.index.max()} days after it ended{present}, which counts as"
-        " churn",
+        f" {days} after it ended{present}, which counts as churn",
         f"if these are renewals that came late, write 'grace_days: {usual}' under churn in"
         f" study.yml ({USUAL_SHARE:.0%} of them come within so many)",
     )

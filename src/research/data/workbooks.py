@@ -5,6 +5,7 @@ whole numbers. A column with dates among texts or numbers is refused with the ce
 """
 
 import re
+import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -13,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, WorksheetNotFound
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    SheetTypeEnum,
+    WorksheetNotFound,
+)
 
 from research.data.fetch import name_key
 from research.errors import StudyError
@@ -22,6 +29,13 @@ from research.study_schema import Source
 
 OPTIONS = ("skip", "types")  # of a workbook
 CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
+ODD_CELL = re.compile(  # one with an error, or with a formula whose value isn't stored
+    rb'<(?:\w+:)?c\b(?=[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})")(?:'
+    rb'(?=[^>]*?\bt="e")[^>]*>(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]+)<'
+    rb'|(?![^>]*?\bt="str")[^>]*><(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)'
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>)",
+    re.DOTALL,
+)
 CHUNK = 1 << 24
 MOST_EMPTY = 50  # times as many cells as are filled may a sheet span
 ALWAYS_FINE = 5_000_000  # cells
@@ -44,7 +58,8 @@ def read_workbook(study: Study, name: str, source: Source, path: Path) -> pa.Tab
     Raises
     ------
     StudyError
-        If the sheet can't be read, a header is missing, or a column mixes kinds of values.
+        If the sheet can't be read or isn't the only one, a header is missing, formulas have no
+        stored values, cells are merged over rows, or a column mixes kinds of values.
     """
     place = name_key(study, name)
     _require_options(place, source)
@@ -54,6 +69,8 @@ def read_workbook(study: Study, name: str, source: Source, path: Path) -> pa.Tab
     rows = sheet.to_python(skip_empty_area=True)
     skip = max(int(source.options.get("skip", 0)) - start[0], 0)
     headers = _read_headers(place, source, rows, skip, start)
+    _require_single_cells(place, sheet, start[0] + skip, start)
+    _show_errors(place, path, sheet.name, rows, start)
     body = [(start[0] + skip + 2 + i, row) for i, row in enumerate(rows[skip + 1 :])]
     filled = [(number, row) for number, row in body if any(cell != "" for cell in row)]
     numbers = [number for number, _ in filled]
@@ -139,7 +156,7 @@ def _open_sheet(place: str, source: Source, path: Path) -> CalamineSheet:
         raise StudyError(_describe_unreadable(place, source.file, error)) from None
     try:
         if source.sheet is None:
-            return workbook.get_sheet_by_index(0)
+            return workbook.get_sheet_by_name(_find_only_sheet(place, source, workbook))
         return workbook.get_sheet_by_name(source.sheet)
     except WorksheetNotFound:
         raise StudyError(
@@ -148,6 +165,80 @@ def _open_sheet(place: str, source: Source, path: Path) -> CalamineSheet:
         ) from None
     except (CalamineError, ValueError) as error:
         raise StudyError(_describe_unreadable(place, source.file, error)) from None
+
+
+def _find_only_sheet(place: str, source: Source, workbook: CalamineWorkbook) -> str:
+    """Return the sheet to read: the first where no other one is filled, else it must be named."""
+    sheets = [each.name for each in workbook.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+    if len(sheets) < 2:
+        return workbook.sheet_names[0]
+    filled = [name for name in sheets if workbook.get_sheet_by_name(name).height]
+    if len(filled) > 1:
+        raise StudyError(
+            f"{place}: expected the key 'sheet' for a workbook of several sheets, got"
+            f" {', '.join(filled)} in {source.file}; name the one to read"
+        )
+    return (filled or sheets)[0]
+
+
+def _require_single_cells(
+    place: str, sheet: CalamineSheet, header: int, start: tuple[int, int]
+) -> None:
+    """Refuse cells that are merged over rows: all but the first of them would be empty."""
+    merged = [
+        f"{_name_column(first[1])}{first[0] + 1}:{_name_column(last[1])}{last[0] + 1}"
+        for first, last in sheet.merged_cell_ranges or []
+        if last[0] > max(first[0], header) and first[1] >= start[1]
+    ]
+    if merged:
+        raise StudyError(
+            f"{place}: expected one cell for each value below the header, got {len(merged):,}"
+            f" merged over several rows, such as {merged[0]}; unmerge and fill them"
+        )
+
+
+def _show_errors(
+    place: str, path: Path, name: str, rows: list[list[Any]], start: tuple[int, int]
+) -> None:
+    """Put the text of each error (#N/A) into its cell, so that it isn't read as an empty one.
+
+    Raises
+    ------
+    StudyError
+        If formulas have no stored value, as in a workbook that a program wrote.
+    """
+    with zipfile.ZipFile(path) as archive:
+        part = _find_part(archive, name)
+        text = archive.read(part) if part in archive.namelist() else b""
+    has_odd = b't="e"' in text or b"f>" in text or b"<f" in text
+    odd = [each.groups() for each in ODD_CELL.finditer(text)] if has_odd else []
+    without = [f"{column.decode()}{int(row)}" for column, row, error in odd if error is None]
+    if without:
+        raise StudyError(
+            f"{place}: expected cells with values, got {len(without):,} formulas without a stored"
+            f" value, the first in {without[0]}; open {path.name} in a spreadsheet program and save"
+            " it"
+        )
+    for column, row, error in odd:
+        line, position = int(row) - 1 - start[0], _number_column(column.decode()) - 1 - start[1]
+        if 0 <= line < len(rows) and 0 <= position < len(rows[line]):
+            rows[line][position] = error.decode()
+
+
+def _find_part(archive: zipfile.ZipFile, name: str) -> str:
+    """Return the part of a workbook that holds the sheet of a name."""
+    sheets = ET.fromstring(archive.read("xl/workbook.xml")).iter()
+    ids = [
+        value
+        for each in sheets
+        if each.get("name") == name
+        for key, value in each.items()
+        if key.endswith("}id")
+    ]
+    links = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    targets = {each.get("Id"): each.get("Target", "") for each in links}
+    target = targets.get(ids[0], "") if ids else ""
+    return target[1:] if target.startswith("/") else f"xl/{target}"
 
 
 def _describe_unreadable(place: str, file: str, error: Exception) -> str:
@@ -224,6 +315,7 @@ def _make_column(
 ) -> pa.Array:
     """Return a column's values with the one type that they have in the workbook."""
     cells = [None if cell == "" else cell for cell in values] or [None] * len(numbers)
+    cells = [_write_text(cell) if isinstance(cell, timedelta) else cell for cell in cells]
     kinds = {FAMILIES[type(cell)] for cell in cells if cell is not None}
     if kinds == {"number", "text"} or types.get(header, "").upper() == "VARCHAR":
         return pa.array([None if cell is None else _write_text(cell) for cell in cells])
@@ -241,14 +333,19 @@ def _choose_type(cells: list, kinds: set[str]) -> pa.DataType:
     if kinds == {"date"}:
         timed = any(isinstance(cell, datetime) for cell in filled)
         return pa.timestamp("us") if timed else pa.date32()
-    simple = {"flag": pa.bool_(), "time of day": pa.time64("us"), "duration": pa.duration("us")}
+    simple = {"flag": pa.bool_(), "time of day": pa.time64("us")}
     return simple.get(next(iter(kinds), "text"), pa.string())
 
 
 def _write_text(cell: Any) -> str:
-    """Return a cell as text: whole numbers without a point, dates as ISO writes them."""
+    """Return a cell as text: whole numbers without a point, dates as ISO writes them, lengths of
+    time as hours, minutes and seconds.
+    """
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
+    if isinstance(cell, timedelta):  # as [h]:mm:ss shows it
+        minutes, seconds = divmod(round(cell.total_seconds()), 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     return cell.isoformat() if isinstance(cell, date | time) else str(cell)
 
 
