@@ -14,7 +14,7 @@ def valuation_of(n: int = 80) -> Valuation:
         "risk": np.full(n, 0.2),
         "value": value,
         "value_if_kept": value * 1.25,
-        "value_if_left": value * 0,
+        "value_of_keeping": value,
     }
     resampled = np.stack([value - 1, value + 1])
     values = frame_values(pd.Series([f"c{i:02d}" for i in range(n)]), columns, resampled, 0.5)
@@ -39,7 +39,7 @@ def certain_of_everybody(n: int = 80) -> Valuation:
     """Return values by a model that sees nobody drop out."""
     value = np.full(n, 10.0)
     columns = {"risk": np.full(n, 0.2), "value": value, "value_if_kept": value * (1 + 1e-9)}
-    columns["value_if_left"] = value
+    columns["value_of_keeping"] = 0 * value
     columns["alive"] = np.full(n, 1 - 1e-9)
     values = frame_values(pd.Series([f"c{i}" for i in range(n)]), columns, np.stack([value] * 2), 1)
     return Valuation(values, np.stack([value] * 2), np.stack([value] * 2), 1.0, "model", "EUR")

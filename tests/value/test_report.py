@@ -83,7 +83,9 @@ def test_a_total_that_was_off_is_a_warning_beside_the_value():
         ]
     )
     shares = pd.DataFrame({"customers_share": [0, 1.0], "value_share": [0, 1.0]})
-    valuation = valuation_of(pd.DataFrame({"value": [50.0, 50], "risk": 0.1, "cost_of_churn": 2.5}))
+    valuation = valuation_of(
+        pd.DataFrame({"value": [50.0, 50], "risk": 0.1, "value_of_keeping": 9.0})
+    )
     off, right = (
         report.describe_values(
             valuation,

@@ -12,7 +12,7 @@ def test_intervals_and_costs_by_hand():
         "risk": np.array([0.5, 0.1]),
         "value": np.array([1.0, 20.0]),
         "value_if_kept": np.array([4.0, 25.0]),
-        "value_if_left": np.array([1.0, 5.0]),
+        "value_of_keeping": np.array([3.0, 20.0]),
     }
     resampled = np.array([[0.0, 19], [2, 21]])  # standard deviations sqrt(2), times 2
     table = frame_values(pd.Series(["a", "b"]), columns, resampled, 2.0)

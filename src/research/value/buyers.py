@@ -77,13 +77,12 @@ def _value_histories(
         histories, model, fit, spend, terms.value_days, terms.margin_share, terms.discount_rate
     )
     window = (close_window(study.churn, snapshot) - snapshot).days
-    risk, more = value_purchase_in_window(
+    _, more = value_purchase_in_window(
         histories, model, fit, terms.value_days, window, terms.discount_rate
     )
-    keeping = terms.margin_share * values.amount * more
     return values.assign(
-        value_if_kept=values.value + risk * keeping,
-        value_if_left=values.value - (1 - risk) * keeping,
+        value_if_kept=values.value / np.maximum(values.alive, 1e-12),
+        value_of_keeping=terms.margin_share * values.amount * more,
     )
 
 

@@ -63,11 +63,13 @@ def value_customers(
         ``alive``, ``purchases`` (within the span) and ``amount`` (of one) of buyers,
         ``margin_per_day`` of contracts, empty otherwise. ``risk``: no purchase in the label window,
         or an end of the contract in it or the lead; in a flat study, within the span.
-        ``value_if_kept``: the value given that the customer buys in the window (buyers; of lead and
-        horizon together), or doesn't leave by its end. ``value_of_keeping``: that less the value
-        given the opposite, for a leaver pays too until leaving: what it is worth to turn a leaver
-        into one who stays. ``cost_of_churn``: ``value_if_kept`` less ``value``, the expected loss
-        by churn, which is the risk times ``value_of_keeping``. ``low`` and ``high``: 95 %
+        ``value_if_kept``: the value of a customer known to be alive (buyers), or not to leave by
+        the end of the window. ``value_of_keeping``: what it is worth to turn a leaver into one who
+        stays: ``value_if_kept`` less the value of one who leaves in the window, who pays too until
+        then; of buyers, the value given a purchase in the window of lead and horizon less that
+        given none, by the posterior. ``cost_of_churn``: ``value_if_kept`` less ``value``, the
+        expected loss by churn; under contract the risk times ``value_of_keeping``, of buyers that
+        of having dropped out by the snapshot. ``low`` and ``high``: 95 %
         interval of ``value``, the expectation, not of what a single customer will bring.
     """
     return VALUE_BY_KIND[study.kind](tables, study, snapshot, refits, folds, seed)

@@ -60,12 +60,12 @@ DASH = "–"  # in place of what can't be estimated
 UNCORRELATED = 0.1  # rank correlation of frequency and amount that Gamma-Gamma can live with
 LOSS_WORDS = {
     "contractual": "The expected cost of churn up to the end of the label window is",
-    "non_contractual": "The expected cost of customers who buy nothing in the label window is",
+    "non_contractual": "Customers who may have dropped out by the snapshot take away",
     "flat": "The expected cost of churn within the span is",
 }
 KEPT_WORDS = {
     "contractual": "if nobody left by then",
-    "non_contractual": "if all bought in it",
+    "non_contractual": "if all were known to be still customers",
     "flat": "if nobody left",
 }
 Cells = tuple[pd.DataFrame, list[str]]  # a table, and its columns of cells with intervals
@@ -543,7 +543,7 @@ def _describe_loss(row: pd.Series, currency: str, kind: str) -> str:
 
 
 def _describe_keeping(values: pd.DataFrame, currency: str) -> str:
-    worth = values.cost_of_churn.sum() / max(values.risk.sum(), 1e-12)
+    worth = (values.risk * values.value_of_keeping).sum() / max(values.risk.sum(), 1e-12)
     return (
         f"Keeping one who would leave is worth {worth:,.0f} {currency} on"
         " average: what a customer brings who stays through the window, less what one brings who"

@@ -22,7 +22,7 @@ class CurveValues:
 
     Attributes
     ----------
-    columns : margin_per_day, risk, value, value_if_kept and value_if_left, (rows,) each
+    columns : margin_per_day, risk, value, value_if_kept and value_of_keeping, (rows,) each
     resampled, resampled_if_kept : (refits, rows), see ``valuation.Valuation``
     """
 
@@ -79,7 +79,7 @@ def value_by_curves(
         for numbers in (value, if_kept)
     )
     numbers = {"margin_per_day": margins, "risk": risk[0], "value": value[0]}
-    numbers |= {"value_if_kept": if_kept[0], "value_if_left": if_left[0]}
+    numbers |= {"value_if_kept": if_kept[0], "value_of_keeping": if_kept[0] - if_left[0]}
     return CurveValues(numbers, resampled, resampled_if_kept)
 
 

@@ -90,7 +90,7 @@ def frame_values(
 
     Parameters
     ----------
-    columns : value, value_if_kept, value_if_left, risk, and those of the kind of study; see
+    columns : value, value_if_kept, value_of_keeping, risk, and those of the kind of study; see
         ``customers.value_customers``
     resampled, scale : see ``Valuation``
     """
@@ -103,5 +103,4 @@ def frame_values(
     )
     table["low"], table["high"] = np.maximum(table.value - error, 0), table.value + error
     table["cost_of_churn"] = table.value_if_kept - table.value
-    table["value_of_keeping"] = table.value_if_kept - table.value_if_left
     return table[COLUMNS]

@@ -15,7 +15,6 @@ def values() -> pd.DataFrame:
             "customer_id": range(100),
             "risk": risk,
             "value_of_keeping": 50.0,
-            "cost_of_churn": 50 * risk,
         }
     )
 

@@ -82,7 +82,7 @@ def test_the_break_even_sentence_has_the_size_and_the_smallest_effect_of_the_tes
         "contact_cost": 1,
     }
     study = write_study("flat", economics=economics)
-    numbers = {"risk": 0.5, "value_of_keeping": 50.0, "cost_of_churn": 25.0}
+    numbers = {"risk": 0.5, "value_of_keeping": 50.0}
     values = pd.DataFrame({"customer_id": range(100)} | numbers)
     table = break_even.tabulate_break_even(values, study)
     text = report.describe_break_even(table, values, study, "no arms here")

@@ -21,11 +21,11 @@ BREAK_EVEN = [
     "customers",
     "mean_risk_share",
     "mean_worth",
-    "mean_cost_of_churn",
+    "mean_expected_loss",
     "break_even_points",
     "break_even_of_risk_share",
 ]
-FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "cost_of_churn"]
+FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "expected_loss"]
 
 
 def load_customers(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
@@ -66,17 +66,17 @@ def find_cost(study: Study) -> float:
 
 
 def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return, in fifths by the expected cost of churn, the effect at which contact pays.
+    """Return, in fifths by the expected loss, the effect at which contact pays.
 
     Parameters
     ----------
-    values : see ``value_customers``: customer_id, risk, value_of_keeping, cost_of_churn
+    values : see ``value_customers``: customer_id, risk, value_of_keeping
 
     Returns
     -------
-    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_cost_of_churn,
+    DataFrame with columns group, customers, mean_risk_share, mean_worth, mean_expected_loss,
     break_even_points, break_even_of_risk_share
-        Group 1 has the largest cost of churn. ``break_even_points``: cost of contact and offer over
+        Group 1 has the largest expected loss. ``break_even_points``: cost of contact and offer over
         the mean value of keeping one, in percentage points of the probability to stay;
         ``break_even_of_risk_share``: the same as a share of the mean risk: above 1 contact can't
         pay, however large its effect.
@@ -86,17 +86,17 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
     NotApplicable
         If the study names no costs.
     """
-    cost, at_risk = find_cost(study), values.cost_of_churn
-    place = at_risk.rank(method="first", ascending=False) / len(at_risk)
+    cost, loss = find_cost(study), compute_expected_loss(values)
+    place = loss.rank(method="first", ascending=False) / len(loss)
     group = np.ceil(place * RISK_GROUPS).astype(int)
     table = (
-        values.assign(group=group)
+        values.assign(group=group, loss=loss)
         .groupby("group")
         .agg(
             customers=("risk", "size"),
             mean_risk_share=("risk", "mean"),
             mean_worth=("value_of_keeping", "mean"),
-            mean_cost_of_churn=("cost_of_churn", "mean"),
+            mean_expected_loss=("loss", "mean"),
         )
     )
     pays = cost / table.mean_worth.where(table.mean_worth > 0)
@@ -106,18 +106,25 @@ def tabulate_break_even(values: pd.DataFrame, study: Study) -> pd.DataFrame:
     ).reset_index()[BREAK_EVEN]
 
 
+def compute_expected_loss(values: pd.DataFrame) -> pd.Series:
+    """Return what leaving is expected to cost, and contact could save at most: the risk times the
+    value of keeping.
+    """
+    return values.risk * values.value_of_keeping
+
+
 def draw_test(values: pd.DataFrame, study: Study, seed: int) -> pd.DataFrame:
-    """Return a first test: the customers with the largest cost of churn, twice the capacity, half
+    """Return a first test: the customers with the largest expected loss, twice the capacity, half
     of them randomised to contact.
 
     Returns
     -------
-    DataFrame with columns customer_id, decision, arm, rank, risk, worth, cost_of_churn
+    DataFrame with columns customer_id, decision, arm, rank, risk, worth, expected_loss
         One row per customer; ``arm`` is contact or control, empty outside the test.
     """
-    table = values.assign(worth=values.value_of_keeping).sort_values(
-        "cost_of_churn", ascending=False, kind="stable"
-    )
+    table = values.assign(
+        worth=values.value_of_keeping, expected_loss=compute_expected_loss(values)
+    ).sort_values("expected_loss", ascending=False, kind="stable")
     size = min(2 * study.economics.capacity, len(table))
     drawn = np.random.default_rng(seed).permutation(np.arange(size) % 2)
     arm = np.full(len(table), "", dtype=object)
@@ -150,7 +157,7 @@ class FirstTest:
 def plan_first_test(values: pd.DataFrame, study: Study) -> FirstTest:
     """Return how small an effect the first test detects, with 80 % power at the level of 2.5 %."""
     per_arm = min(2 * study.economics.capacity, len(values)) // 2
-    inside = values.cost_of_churn.rank(method="first", ascending=False) <= 2 * per_arm
+    inside = compute_expected_loss(values).rank(method="first", ascending=False) <= 2 * per_arm
     risk = values.risk[inside].mean()
     error = np.sqrt(2 * risk * (1 - risk) / max(per_arm, 1))
     smallest = compute_reach(FAMILY_LEVEL, POWER) * error

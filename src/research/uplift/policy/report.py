@@ -307,7 +307,7 @@ def count_test_arms(test: pd.DataFrame) -> pd.DataFrame:
         customers=("rank", "size"),
         mean_risk_share=("risk", "mean"),
         mean_value=("worth", "mean"),
-        mean_cost_of_churn=("cost_of_churn", "mean"),
+        mean_expected_loss=("expected_loss", "mean"),
     )
     return table.reset_index().round(3)
 
@@ -326,7 +326,7 @@ def describe_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study,
     return (
         f"**The effect of contact is not known here**: {why}. A contact with its offer costs"
         f" {write_quantity(find_cost(study), currency)} {currency}; among the fifth with the"
-        " largest cost of churn it pays if it raises the probability to stay by"
+        " largest expected loss it pays if it raises the probability to stay by"
         f" {first.break_even_points:.1f} percentage points, of a mean risk of"
         f" {first.mean_risk_share:.1%}. A test of {test.per_arm:,} contacted and {test.per_arm:,}"
         f" left alone detects an effect of {test.smallest:.1f} points (power {POWER:.0%}, level"
