@@ -45,6 +45,7 @@ def test_customers_who_joined_after_their_contract_began_are_counted(found):
         " contracts, by 40 days in the median, and are in no snapshot before; "
     )
     assert found(find_late_joins) == []
+    assert found(find_late_joins, joined=STARTED + pd.Timedelta(days=1)) == []
     assert found(find_late_joins, joined=STARTED - pd.Timedelta(days=40)) == []
 
 

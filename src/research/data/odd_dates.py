@@ -17,6 +17,7 @@ from research.study import Study
 
 PLACEHOLDERS = (datetime(1900, 1, 1), datetime(1970, 1, 1))  # a program's zero
 LEAST, LEAST_SHARE = 20, 0.05  # customers who joined after their first event, and of all
+SAME_DAYS = 1  # a day apart is one day, of two clocks
 MIDNIGHTS = 0.98  # of the starts of contracts, in two full hours: summer and winter
 RARER = 0.1  # of them in the rarer of the two
 TIMES_AS_MANY = 5  # ends on the last day as on any other: more than chance or a month's end
@@ -58,7 +59,9 @@ def find_late_joins(tables: Tables, study: Study) -> Iterator[Remark]:
     joined = first.join(tables["customers"].select("customer_id", "joined_at"), "customer_id")
     days = joined.joined_at.truncate("D").delta(joined["first"].truncate("D"), unit="day")
     late = joined.agg(
-        customers=joined.count(), late=(days > 0).sum(), middle=days.median(where=days > 0)
+        customers=joined.count(),
+        late=(days > SAME_DAYS).sum(),
+        middle=days.median(where=days > SAME_DAYS),
     )
     row = late.to_pandas().astype(float).fillna(0).iloc[0]
     if row.late >= max(LEAST, LEAST_SHARE * row.customers):
