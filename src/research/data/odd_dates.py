@@ -1,5 +1,5 @@
-"""Remarks on dates that mislead: placeholders, customers who joined after their first contract, and
-contracts that were ended by the export.
+"""Remarks on dates that mislead: placeholders, customers who joined after their first contract,
+contracts that were ended by the export, and midnights of another time zone.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,9 @@ from research.study import Study
 
 PLACEHOLDERS = (datetime(1900, 1, 1), datetime(1970, 1, 1))  # a program's zero
 LEAST, LEAST_SHARE = 20, 0.05  # customers who joined after their first event, and of all
+SAME_DAYS = 1  # a day apart is one day, of two clocks
+MIDNIGHTS = 0.98  # of the starts of contracts, in two full hours: summer and winter
+RARER = 0.1  # of them in the rarer of the two
 TIMES_AS_MANY = 5  # ends on the last day as on any other: more than chance or a month's end
 
 
@@ -56,7 +59,9 @@ def find_late_joins(tables: Tables, study: Study) -> Iterator[Remark]:
     joined = first.join(tables["customers"].select("customer_id", "joined_at"), "customer_id")
     days = joined.joined_at.truncate("D").delta(joined["first"].truncate("D"), unit="day")
     late = joined.agg(
-        customers=joined.count(), late=(days > 0).sum(), middle=days.median(where=days > 0)
+        customers=joined.count(),
+        late=(days > SAME_DAYS).sum(),
+        middle=days.median(where=days > SAME_DAYS),
     )
     row = late.to_pandas().astype(float).fillna(0).iloc[0]
     if row.late >= max(LEAST, LEAST_SHARE * row.customers):
@@ -91,3 +96,25 @@ def _count_ends(contracts: ir.Table) -> pd.Series:
     days = contracts.select(day=end_day(contracts)).filter(ibis._.day.notnull())
     counts = days.group_by("day").agg(ends=lambda t: t.count()).to_pandas()
     return counts.set_index(pd.to_datetime(counts.day)).ends
+
+
+def find_shifted_midnights(tables: Tables, study: Study) -> Iterator[Remark]:
+    """Yield when contracts start at two hours next to each other, as local midnights do in UTC."""
+    if "contracts" not in tables or study.time_zone:
+        return
+    started = tables["contracts"].started_at.cast("timestamp")
+    clock = started.hour() * 60 + started.minute()
+    counts = clock.name("clock").as_table().group_by("clock").agg(rows=lambda t: t.count())
+    shares = counts.to_pandas().set_index("clock").rows.sort_values(ascending=False)
+    total, hours = shares.sum(), sorted(int(each) for each in shares.index[:2])
+    if total < LEAST or len(hours) < 2 or 0 in hours or hours[1] - hours[0] != 60:
+        return
+    if shares.iloc[:2].sum() >= MIDNIGHTS * total and shares.iloc[1] >= RARER * total:
+        first, second = (f"{each // 60:02}:{each % 60:02}" for each in hours)
+        yield Remark(
+            "table contracts, column started_at",
+            f"{shares.iloc[:2].sum():,} of {total:,} terms begin at {first} or {second}, as"
+            " midnights of a time zone with summer time do in UTC, so that days begin too early or"
+            " too late",
+            "if they are, write the zone in study.yml, such as 'time_zone: Europe/Berlin'",
+        )

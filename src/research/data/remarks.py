@@ -13,7 +13,12 @@ from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
 from research.data.late_ends import find_late_ends
 from research.data.month_days import find_month_days
-from research.data.odd_dates import find_ends_by_export, find_late_joins, find_placeholders
+from research.data.odd_dates import (
+    find_ends_by_export,
+    find_late_joins,
+    find_placeholders,
+    find_shifted_midnights,
+)
 from research.data.odd_rows import find_guests, find_repeated_orders, find_totals
 from research.data.remark import Remark
 from research.data.spellings import find_spellings
@@ -54,6 +59,7 @@ FINDERS = (
     find_placeholders,
     find_late_joins,
     find_ends_by_export,
+    find_shifted_midnights,
     find_repeated_orders,
     find_totals,
     find_guests,
