@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from dated_rows import customers
 
-from research.data import load
+from research.data import cancelled_orders, load
 from research.errors import StudyError
 from research.features import build
 
@@ -126,3 +126,35 @@ def test_amounts_are_compared_in_millionths(write_study):
     rows = [("a", DAY + "10:00", 0.3), ("a", DAY + "11:00", -0.30000000000000004)]
     rows += [("b", DAY + "10:00", 1.0)]
     assert standing(write_study, *rows) == [("01 10:00", 1.0)]
+
+
+def list_remarks(write_study, cancelled: int, **keys) -> list[str]:
+    """Return the remarks on 100 purchases, so many of them cancelled an hour later."""
+    numbers = np.arange(100)
+    bought = pd.DataFrame(
+        {
+            "customer_id": [f"c{number}" for number in numbers],
+            "ordered_at": pd.Timestamp(DAY + "10:00") + pd.to_timedelta(numbers, unit="D"),
+            "amount": 5.0 + numbers,
+        }
+    )
+    back = bought[:cancelled].assign(
+        ordered_at=lambda rows: rows.ordered_at + pd.Timedelta(hours=1),
+        amount=lambda rows: -rows.amount,
+    )
+    tables = {
+        "customers": customers(*bought.customer_id),
+        "orders": pd.concat([bought, back], ignore_index=True),
+    }
+    study = write_study("non_contractual", tables=tables, **keys)
+    found = cancelled_orders.find_quick_cancellations(load.load_tables(study), study)
+    return [str(remark) for remark in found]
+
+
+def test_many_purchases_that_are_cancelled_within_a_day_are_said_with_the_key(write_study):
+    (sentence,) = list_remarks(write_study, 30)
+    assert "30 of 100 purchases are cancelled within 24 hours" in sentence
+    assert "write 'orders: {cancelled_within_hours: 24}' in study.yml" in sentence
+    assert list_remarks(write_study, 30, orders={"cancelled_within_hours": 24}) == []
+    assert list_remarks(write_study, 1) == []
+    assert list_remarks(write_study, 0) == []

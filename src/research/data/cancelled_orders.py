@@ -1,15 +1,19 @@
 """Orders that were cancelled or returned soon after: they net out against their cancellation."""
 
+from collections.abc import Iterator
+
 import ibis
 import ibis.expr.types as ir
 
 from research.data import engines
 from research.data.contracts import Tables
+from research.data.remark import Remark
 from research.errors import StudyError
 from research.study import Study, show_path
 
 MILLIONTHS = 1_000_000  # of an amount: what is finer is rounded, as in sums
 DETAILS = ("step", "moment", "size", "depth", "level", "other", "apart")
+SOON_HOURS, LEAST_SHARE = 24, 0.02  # of purchases cancelled so soon, from which on it is said
 NAMES = {name: ibis.util.gen_name(name) for name in DETAILS}  # as no company names a column
 
 
@@ -41,9 +45,7 @@ def drop_cancelled(orders: ir.Table, hours: int) -> ir.Table:
     before: the latest one that nothing else cancels.
     """
     step, moment, size, depth, level, other, apart = NAMES.values()
-    back = orders.amount < 0
-    if "returned" in orders.columns:
-        back = back | orders.returned.fill_null(False)
+    back = _takes_back(orders)
     steps = orders.mutate(
         **{
             step: ibis.cases((orders.amount == 0, 0), (back, -1), else_=1).cast("int64"),
@@ -72,3 +74,35 @@ def drop_cancelled(orders: ir.Table, hours: int) -> ir.Table:
     cancelled = (steps[other] == -steps[step]) & (steps[apart] <= hours * 3600)
     stands = (steps[step] == 0) | ~cancelled.fill_null(False)
     return steps.filter(stands).select(orders.columns)
+
+
+def _takes_back(orders: ir.Table) -> ir.BooleanValue:
+    """Return whether a line cancels or returns, by its sign or the mark ``returned``."""
+    back = orders.amount < 0
+    return back | orders.returned.fill_null(False) if "returned" in orders.columns else back
+
+
+def find_quick_cancellations(tables: Tables, study: Study) -> Iterator[Remark]:
+    """Yield a remark where many purchases are cancelled within a day and the study nets none."""
+    orders = tables.get("orders")
+    if orders is None or "amount" not in orders.columns or study.orders.cancelled_within_hours:
+        return
+    back = _takes_back(orders)
+    counts = orders.agg(back=back.sum(), bought=(~back & (orders.amount > 0)).sum()).to_pandas()
+    back, bought = (int(number or 0) for number in counts.fillna(0).iloc[0])
+    if not back or back < LEAST_SHARE * bought:  # the search itself passes all lines
+        return
+    cancelled = back + bought - _count_moved(drop_cancelled(orders, SOON_HOURS))
+    if cancelled // 2 >= LEAST_SHARE * bought:
+        yield Remark(
+            "table orders",
+            f"{cancelled // 2:,} of {bought:,} purchases are cancelled within {SOON_HOURS} hours by"
+            " a line of the same amount",
+            f"if they were no sales, write 'orders: {{cancelled_within_hours: {SOON_HOURS}}}' in"
+            " study.yml, or each counts as a purchase",
+        )
+
+
+def _count_moved(orders: ir.Table) -> int:
+    """Return the lines that move an amount."""
+    return int(orders.filter(orders.amount != 0).count().execute())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from research.data.cancelled_orders import find_quick_cancellations
 from research.data.contracts import Tables
 from research.data.duplicates import find_twins
 from research.data.identifiers import find_equal_forms
@@ -53,6 +54,7 @@ def describe_remarks(table: pd.DataFrame) -> list[str]:
 TERM_FINDERS = (find_term_gaps, find_late_ends, find_month_days)
 FINDERS = (
     find_text_columns,
+    find_quick_cancellations,
     find_spellings,
     find_equal_forms,
     find_twins,
