@@ -59,7 +59,7 @@ PICTURES = (
     Picture("uplift", "demo", "60_uplift", "Do models predict who gains more?", True),
     Picture("stages", "demo", "20_lifecycle", "In which stage is each customer?"),
     Picture("cohorts", "demo", "20_lifecycle", "How well are cohorts retained?", True),
-    Picture("warning", "demo", "20_lifecycle", "Which indicator has worsened?", True),
+    Picture("warning", "demo", "20_lifecycle", "Which indicator has worsened, or improved?", True),
 )
 
 
