@@ -343,8 +343,16 @@ def test_columns_beyond_the_training_range_are_named_as_a_cause():
 
 
 def test_a_model_that_ranks_like_chance_has_failed():
-    assert failing(NO_DIFFERENCE, 0.5).endswith(
+    assert failing(NO_DIFFERENCE, 0.498).endswith(
         "Likely the features that boosting used say nothing of who leaves."
+    )
+
+
+@pytest.mark.parametrize("verdict", ["worse", NO_DIFFERENCE])
+def test_a_model_that_gives_all_the_same_risk_has_failed_for_that_reason(verdict):
+    assert failing(verdict, 0.5, {"total": 0.3}).endswith(
+        "By boosting every customer has the same risk: nothing in what it looks at distinguishes"
+        " customers here."
     )
 
 

@@ -135,14 +135,28 @@ def describe_failures(scores: pd.DataFrame, differences: pd.DataFrame, outside: 
         f" rate has {wide.log_loss[BASE_RATE]:.3f}"
         for model in failed
     )
-    causes = " ".join(_describe_causes(scores, {*worse}, {*chance}, outside))
+    same = {*areas[areas.value == 0.5].model}
+    causes = " ".join(_describe_causes(scores, {*worse} - same, {*chance} - same, same, outside))
     return f"**Failed, so not to be used: {join_words(failed)}** ({listed}). {causes}"
 
 
 def _describe_causes(
-    scores: pd.DataFrame, worse: set[str], chance: set[str], outside: pd.Series
+    scores: pd.DataFrame,
+    worse: set[str],
+    chance: set[str],
+    same: set[str],
+    outside: pd.Series,
 ) -> Iterator[str]:
-    """Yield the likely causes of failures, for each kind of them once."""
+    """Yield the likely causes of failures, for each kind of them once.
+
+    ``same`` are models that give every customer the same risk.
+    """
+    if same:
+        sight = "it looks" if len(same) == 1 else "they look"
+        yield (
+            f"By {_list_sorted(same)} every customer has the same risk: nothing in what {sight} at"
+            " distinguishes customers here."
+        )
     if both := worse & chance:
         yield (
             f"What {_list_sorted(both)} learned doesn't hold for the judged customers: likely a"
