@@ -7,6 +7,8 @@ customer is the number of repeat purchases, the time of the last one, and the ti
 can't drop out before its first repeat purchase.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
@@ -246,17 +248,34 @@ def _average_power(shape: np.ndarray, a: float, total: np.ndarray, ratio: np.nda
 def simulate_purchases(
     histories: pd.DataFrame, fit: Fit, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return histories of the same ages drawn from the model, and the span's purchases.
-
-    One purchase of all customers at a time.
-    """
+    """Return histories of the same ages drawn from the model, and the span's purchases."""
     (r, alpha, a, b), rng = fit.parameters, np.random.default_rng(seed)
+    rate, drop = rng.gamma(r, 1, len(histories)) / alpha, rng.beta(a, b, len(histories))
+    everybody = np.arange(len(histories))
+    return run_lives(histories, span, rate, drop, everybody, rng.exponential, rng)
+
+
+def run_lives(
+    histories: pd.DataFrame,
+    span: float,
+    rate: np.ndarray,
+    drop: np.ndarray,
+    running: np.ndarray,
+    draw_gaps: Callable[[float, int], np.ndarray],
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return what ``simulate_purchases`` does, one purchase of all customers at a time.
+
+    Parameters
+    ----------
+    rate, drop : (rows,), of each customer's events, and the probability to drop out at a purchase
+    running : the customers who haven't dropped out at the first purchase
+    draw_gaps : draws the times between purchases of so many customers, of rate 1
+    """
     age = histories.age_days.to_numpy(float)
-    rate, drop = rng.gamma(r, 1, len(age)) / alpha, rng.beta(a, b, len(age))
     time, bought, last, later = np.zeros((4, len(age)))
-    running = np.arange(len(age))
     while len(running):
-        time[running] += rng.exponential(1, len(running)) / np.maximum(rate[running], 1e-300)
+        time[running] += draw_gaps(1, len(running)) / np.maximum(rate[running], 1e-300)
         running = running[time[running] <= age[running] + span]
         before = running[time[running] <= age[running]]
         bought[before] += 1

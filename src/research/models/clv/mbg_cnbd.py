@@ -6,12 +6,14 @@ come at random; the larger k is, the more regular they are. The functions are th
 which is BG/NBD.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import betainc, betaln, digamma, expit, gammaln, logsumexp, xlogy
 
-from research.models.clv.beta_geo import count_histories, require_histories
+from research.models.clv.beta_geo import count_histories, require_histories, run_lives
 from research.models.clv.max_likelihood import MAX_LOG, Fit, compute_covariance, numeric_hessian
 from research.panel.purchase_history import HISTORY
 
@@ -221,21 +223,8 @@ def predict_purchases(histories: pd.DataFrame, fit: Fit, span: np.ndarray) -> np
 def simulate_purchases(
     histories: pd.DataFrame, fit: Fit, span: float, seed: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return histories of the same ages drawn from the model, and the span's purchases.
-
-    One purchase of all customers at a time.
-    """
+    """Return histories of the same ages drawn from the model, and the span's purchases."""
     (k, r, alpha, a, b), rng = fit.parameters, np.random.default_rng(seed)
-    age = histories.age_days.to_numpy(float)
-    rate, drop = rng.gamma(r, 1, len(age)) / alpha, rng.beta(a, b, len(age))
-    time, bought, last, later = np.zeros((4, len(age)))
-    running = np.flatnonzero(rng.random(len(age)) >= drop)
-    while len(running):
-        time[running] += rng.gamma(k, 1, len(running)) / np.maximum(rate[running], 1e-300)
-        running = running[time[running] <= age[running] + span]
-        before = running[time[running] <= age[running]]
-        bought[before] += 1
-        last[before] = time[before]
-        later[running[time[running] > age[running]]] += 1
-        running = running[rng.random(len(running)) >= drop[running]]
-    return histories.assign(n_repeat=bought, recency_days=last), later
+    rate, drop = rng.gamma(r, 1, len(histories)) / alpha, rng.beta(a, b, len(histories))
+    running = np.flatnonzero(rng.random(len(histories)) >= drop)
+    return run_lives(histories, span, rate, drop, running, partial(rng.gamma, k), rng)
