@@ -283,10 +283,10 @@ WITH_CONTRACTS = {
     "net_revenue_retention": FEES
     + "SELECT sum(later) / sum(fee), sum(later), sum(fee) FROM fees WHERE recorded AND"
     " later_recorded",
-    "cost_of_churn": FEES
+    "revenue_lost": FEES
     + "SELECT 12 * sum(fee * has_left::INT), 12 * sum(fee * has_left::INT), count(*) FROM fees"
     " WHERE recorded",
-    "cost_of_churn_per_customer": FEES
+    "revenue_lost_per_customer": FEES
     + "SELECT 12 * sum(fee * has_left::INT) / count(*), 12 * sum(fee * has_left::INT), count(*)"
     " FROM fees WHERE recorded",
     "reasons_recorded": OVER
@@ -314,9 +314,9 @@ WITH_ORDERS = {
         LEFT JOIN spend_in(T() - 2 * retention(), T() - retention()) before USING (customer_id)
         LEFT JOIN spend_in(T() - retention(), T()) since USING (customer_id)
     """,
-    "cost_of_churn": SPENT
+    "revenue_lost": SPENT
     + "SELECT sum(yearly * has_left::INT), sum(yearly * has_left::INT), count(*) FROM spent",
-    "cost_of_churn_per_customer": SPENT
+    "revenue_lost_per_customer": SPENT
     + "SELECT sum(yearly * has_left::INT) / count(*), sum(yearly * has_left::INT), count(*) FROM"
     " spent",
 }

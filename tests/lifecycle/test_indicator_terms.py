@@ -86,7 +86,7 @@ def test_without_fees_there_is_no_ratio_of_money(write_study):
     tables["contracts"] = tables["contracts"].drop(columns="monthly_fee")
     evidence, study = evidence_of(write_study, tables)
     _, ratios = indicator_terms.build_terms(evidence, study, pd.DataFrame())
-    assert not {"revenue_churn_rate", "cost_of_churn"} & {*ratios}
+    assert not {"revenue_churn_rate", "revenue_lost"} & {*ratios}
 
 
 def test_ends_count_on_the_day_on_which_they_are_certain_with_their_reason(write_study):

@@ -33,7 +33,7 @@ PAIRS = {  # numerator, denominator, customers
     "complaint_rate": (1, 4, 4),  # a
     "resolved_within_72h": (3, 4, 3),  # contacts of 29 May to 27 June: of b, twice a, c
     "referral_rate": (1, 4, 4),  # a; d is no customer at the start
-    "cost_of_churn_per_customer": (600, 4, 4),  # 12 * (20 + 30)
+    "revenue_lost_per_customer": (600, 4, 4),  # 12 * (20 + 30)
     "reasons_recorded": (2, 2, 2),  # b and c
     "involuntary_share": (1, 2, 2),  # c
 }
@@ -53,7 +53,7 @@ def test_a_company_worked_by_hand(write_study):
         [y / x * (100 if name == "nps" else 1) for name, (y, x, _) in PAIRS.items()]
     )
     assert ((ratios.low <= ratios.value) & (ratios.value <= ratios.high)).all()
-    check_total(table.loc["cost_of_churn"])
+    check_total(table.loc["revenue_lost"])
     check_durations(table)
 
 
@@ -140,12 +140,12 @@ def test_customers_without_a_recorded_fee_leave_the_indicators_of_money(write_st
     ).set_index("indicator")
     pairs = {
         name: (table.numerator[name], table.denominator[name])
-        for name in ("revenue_churn_rate", "net_revenue_retention", "cost_of_churn")
+        for name in ("revenue_churn_rate", "net_revenue_retention", "revenue_lost")
     }
     assert pairs == {
         "revenue_churn_rate": (50, 60),
         "net_revenue_retention": (10, 10),
-        "cost_of_churn": (600, 3),
+        "revenue_lost": (600, 3),
     }
 
 
@@ -206,7 +206,7 @@ def buyers() -> dict[str, pd.DataFrame]:
 BUYER_PAIRS = {
     "customer_churn_rate": (2, 4),  # b and c of a, b, c, e
     "revenue_churn_rate": (70, 210),  # b 30 - 10, c 50; a 40, e 80 + 20
-    "cost_of_churn_per_customer": (70, 4),
+    "revenue_lost_per_customer": (70, 4),
     "net_revenue_retention": (
         130,
         620,
@@ -223,7 +223,7 @@ def test_buyers_worked_by_hand(write_study):
     assert list(zip(rows.numerator.round(9), rows.denominator.round(9), strict=True)) == list(
         BUYER_PAIRS.values()
     )
-    assert table.value["cost_of_churn"] == pytest.approx(70)
+    assert table.value["revenue_lost"] == pytest.approx(70)
 
 
 def test_yearly_spend_is_scaled_up_where_less_than_a_year_was_observed(write_study):
@@ -239,7 +239,7 @@ def test_yearly_spend_is_scaled_up_where_less_than_a_year_was_observed(write_stu
     table = measure_at(
         write_study, {"customers": people("ab"), "orders": orders}, kind="non_contractual"
     ).set_index("indicator")
-    assert table.value["cost_of_churn"] == pytest.approx(182.5)
+    assert table.value["revenue_lost"] == pytest.approx(182.5)
 
 
 # durations
@@ -419,10 +419,10 @@ def test_charted_rows_are_known_and_of_windows_that_do_not_overlap(write_study, 
         indicators.compute_indicators(load.load_tables(study), study, [date(2023, 2, 4), T]), study
     )
     assert charted.value.notna().all()
-    assert not {"retention_rate", "retention_time", "repeat_purchase_rate", "cost_of_churn"} & {
+    assert not {"retention_rate", "retention_time", "repeat_purchase_rate", "revenue_lost"} & {
         *charted.indicator
     }
-    assert {"customer_churn_rate", "nps", "cost_of_churn_per_customer"} <= {*charted.indicator}
+    assert {"customer_churn_rate", "nps", "revenue_lost_per_customer"} <= {*charted.indicator}
 
 
 def test_a_flat_study_has_no_indicators(write_study):

@@ -12,8 +12,8 @@ from research.lifecycle.control_charts import CHART_KEYS
 from research.panel.periods import Months
 
 DAY = pd.Timestamp("2024-06-30")
-TITLES = {"customer_churn_rate": "Customer churn rate", "cost_of_churn": "Cost of churn"}
-UNITS = {"customer_churn_rate": "share", "cost_of_churn": "EUR a year"}
+TITLES = {"customer_churn_rate": "Customer churn rate", "revenue_lost": "Revenue lost to churn"}
+UNITS = {"customer_churn_rate": "share", "revenue_lost": "EUR a year"}
 
 
 def stage_counts(**customers: int) -> pd.DataFrame:
@@ -112,11 +112,11 @@ def test_segments_that_changed_on_the_same_day_are_named_in_one_line():
 
 
 def test_a_warning_of_a_segment_that_has_passed_is_described_with_its_unit():
-    own = {"indicator": "cost_of_churn", "segment_by": "plan", "segment": "pro"}
+    own = {"indicator": "revenue_lost", "segment_by": "plan", "segment": "pro"}
     sentence = describe(changes(**own, before=10, now=20, still_alarmed=False))
     assert sentence.endswith(
-        "- Cost of churn in plan pro, since 2024-06-30: 10.0 before, 20.0 since (EUR a year);"
-        " within the limit again at the last snapshot."
+        "- Revenue lost to churn in plan pro, since 2024-06-30: 10.0 before, 20.0 since (EUR a"
+        " year); within the limit again at the last snapshot."
     )
 
 

@@ -17,7 +17,7 @@ def test_targets_are_compared_with_the_interval(write_study):
         "customer_churn_rate": 0.9,
         "retention_rate": 0.95,
         "csat": 0.5,
-        "cost_of_churn": 100.0,
+        "revenue_lost": 100.0,
         "complaint_rate": 0.5,
     }
     study = write_study(tables=subscribers(), lifecycle={"targets": targets})
@@ -31,7 +31,7 @@ def test_targets_are_compared_with_the_interval(write_study):
         "customer_churn_rate": "met",
         "retention_rate": "missed",
         "csat": "inconclusive",
-        "cost_of_churn": "inconclusive",  # the interval of the total reaches down to 0
+        "revenue_lost": "inconclusive",  # the interval of the total reaches down to 0
         "complaint_rate": "inconclusive",  # a quarter, and up to 70 %
         "nps": "",
     }

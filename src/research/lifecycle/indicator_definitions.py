@@ -334,8 +334,8 @@ DEFINITIONS: dict[str, Definition] = {
         needs=_same("referrals"),
         lookback=(*_AT_START, ("referrals", "window")),
     ),
-    "cost_of_churn": Definition(
-        title="Cost of churn",
+    "revenue_lost": Definition(
+        title="Revenue lost to churn",
         definition={
             "contractual": (
                 "The yearly revenue that left with the customers who left in the window: 12 times"
@@ -355,11 +355,11 @@ DEFINITIONS: dict[str, Definition] = {
         estimate="total",
         charted=False,
     ),
-    "cost_of_churn_per_customer": Definition(
-        title="Cost of churn per customer",
+    "revenue_lost_per_customer": Definition(
+        title="Revenue lost to churn per customer",
         definition=(
-            "The cost of churn divided by the customers at the start, so that it compares over time"
-            " and between segments."
+            "The revenue lost to churn divided by the customers at the start, so that it compares"
+            " over time and between segments."
         ),
         numerator="yearly revenue of the customers at the start whose spell ended in the window",
         denominator=_START,

@@ -319,8 +319,8 @@ def _fee_ratios(terms: ir.Table, customer: ir.Value, left: ir.Value) -> Ratios:
             end * customer * as_number(start.notnull()),
             customer * start * as_number(end.notnull()),
         ),
-        "cost_of_churn": cost,
-        "cost_of_churn_per_customer": cost,
+        "revenue_lost": cost,
+        "revenue_lost_per_customer": cost,
     }
 
 
@@ -330,6 +330,6 @@ def _spend_ratios(terms: ir.Table, customer: ir.Value, left: ir.Value) -> Ratios
     return {
         "revenue_churn_rate": (terms.yearly * left, terms.yearly * customer),
         "net_revenue_retention": (terms.recent * as_number(terms.bought), former),
-        "cost_of_churn": cost,
-        "cost_of_churn_per_customer": cost,
+        "revenue_lost": cost,
+        "revenue_lost_per_customer": cost,
     }
