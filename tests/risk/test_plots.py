@@ -95,6 +95,8 @@ def test_dependence_has_a_line_and_a_band_for_each_family_in_its_colour():
     band = ax.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() == pytest.approx(0.09) and band[:, 1].max() == pytest.approx(0.14)
     assert ax.get_ylim()[0] == 0
+    marks = ax.collections[-1].get_segments()
+    assert [mark[0][0] for mark in marks] == lines[0].get_xdata().tolist()
 
 
 def test_categories_are_in_the_order_of_the_table():

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from research.models.registry import BASELINE
 from research.reporting.metric import find_metric
-from research.reporting.style import MARKERS, REFERENCE_LINE, find_family_colours, get_axes
+from research.reporting.style import GREY, MARKERS, REFERENCE_LINE, find_family_colours, get_axes
 
 
 def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
@@ -84,6 +84,8 @@ def plot_reliability(table: pd.DataFrame, model: str, ax: Axes | None = None) ->
 def plot_dependence(traced: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     """Draw the mean predicted risk over the values of one feature, a line for each family.
 
+    Marks on the axis are the percentiles traced: where they lie far apart there are few customers.
+
     Parameters
     ----------
     traced : DataFrame with columns family, at, level, predicted, low, high; see
@@ -113,6 +115,8 @@ def plot_dependence(traced: pd.DataFrame, title: str, ax: Axes | None = None) ->
         ax.fill_between(
             part.on, part.low, part.high, color=colours[family], alpha=0.15, linewidth=0
         )
+    if numeric:  # the points part the customers into equal shares
+        sns.rugplot(x=rows.on.unique(), height=0.04, color=GREY, ax=ax)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_title(textwrap.fill(title, 48), fontsize=9)
     ax.set(xlabel="", ylabel="predicted churn", ylim=(0, None))
