@@ -40,6 +40,7 @@ def make_trial(
     )
     counts = rows.groupby(["trial", "arm"]).size().rename("assigned").reset_index()
     counts = counts.assign(no_customer=0, assigned_later=0, analysed=counts.assigned)
+    counts = counts.assign(next_campaign=0)
     return Trial(rows, ["x1", "x2", "x3"], {outcome: "stays"}, RANDOMISED, counts), true
 
 

@@ -188,3 +188,35 @@ def test_a_horizon_of_a_month_closes_with_the_month(write_study):
     late = table.assign(assigned_at=pd.Timestamp("2024-12-15"))
     with pytest.raises(NotApplicable, match="lies within the data with a month after it"):
         load_campaigns(write_study, late, **month)
+
+
+def load_two(write_study, days: int, again: str) -> dict:
+    """Return the trials of two campaigns so many days apart, the second to these customers."""
+    both = [
+        campaign(*[(name, "control" if name in "aceg" else "call") for name in "abcdefgh"]),
+        campaign(
+            *[(name, "call" if name in "ab" else "control") for name in again],
+            campaign="second",
+            assigned_at=DAY + pd.Timedelta(days=days),
+        ),
+    ]
+    return load_campaigns(write_study, pd.concat(both, ignore_index=True))
+
+
+@pytest.mark.parametrize(
+    ("days", "inside"), [(29, {"control": 1, "call": 2}), (30, {"control": 0, "call": 0})]
+)
+def test_customers_in_another_campaign_before_their_outcome_are_counted(write_study, days, inside):
+    # the horizon is 30 days: from the day of assignment to the 30th, the 29th after it
+    (trial,) = load_two(write_study, days, "abh").values()
+    counts = trial.counts[trial.counts.trial == "letter"].set_index("arm").next_campaign
+    assert counts.to_dict() == inside
+
+
+def test_a_campaign_whose_outcomes_are_mostly_those_of_the_next_is_refused(write_study):
+    with pytest.raises(
+        StudyError,
+        match="campaign letter: expected outcomes before most customers are in another campaign,"
+        " got 75% of them in one within 30 days; give a shorter horizon",
+    ):
+        load_two(write_study, 10, "abcdef")

@@ -61,6 +61,22 @@ def write_effect(value: float, low: float, high: float, share: bool, unit: str =
     return f"{text} {unit}" if unit else text
 
 
+def describe_overlap(counts: pd.DataFrame) -> str:
+    """Return how many outcomes are those of a next campaign, too; nothing where none is.
+
+    Parameters
+    ----------
+    counts : see ``trials.Trial``
+    """
+    shared, analysed = int(counts.next_campaign.sum()), int(counts.analysed.sum())
+    if not shared:
+        return ""
+    return (
+        f"Of {analysed:,} outcomes {shared:,} ({shared / analysed:.0%}) came after the customer was"
+        " in another campaign, too: effects are those of an assignment with what followed it."
+    )
+
+
 def describe_left_out(reasons: dict[str, str]) -> str:
     """Return which campaigns are left out, and why: each reason once; see ``find_left_out``."""
     parts = "; ".join(f"{names} ({reason})" for names, reason in reasons.items())

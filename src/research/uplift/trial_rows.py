@@ -22,6 +22,8 @@ from research.uplift.trial_checks import require_one_arm_each, require_unreserve
 
 MAX_ASSIGNMENT_DAYS = 60  # on which the customers of all campaigns were assigned; each a snapshot
 COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_data", "analysed"]
+COUNTS += ["next_campaign"]
+MOST_IN_NEXT = 0.5  # of the customers of a campaign may be in another one before their outcome is
 KEYS = ["trial", "arm"]
 TrialRows = tuple[pd.DataFrame, pd.DataFrame, list[str]]  # rows, counts, features
 
@@ -49,7 +51,11 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
     rows = frame.assign(trial=study.name, kept=kept, propensity=unknown, cost=unknown)
     assigned = rows.groupby(KEYS).size().rename("assigned").reset_index()
     counts = assigned.assign(
-        no_customer=0, assigned_later=0, beyond_data=0, analysed=assigned.assigned
+        no_customer=0,
+        assigned_later=0,
+        beyond_data=0,
+        analysed=assigned.assigned,
+        next_campaign=0,
     )
     require_unreserved_names(list_features(frame, study))
     return rows, counts[COUNTS], check_panel(tables, study, frame).allowed
@@ -64,8 +70,9 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     NotApplicable
         If the study has no campaigns, or none whose outcome lies within the data.
     StudyError
-        If a customer is in two arms, assignments were made on too many days, or a feature is named
-        like a column of a trial.
+        If a customer is in two arms, assignments were made on too many days, most customers of a
+        campaign are in another one before their outcome is known, or a feature is named like a
+        column of a trial.
     """
     if "campaigns" not in tables:
         raise NotApplicable(f"the study {study.name} has no table campaigns")
@@ -89,8 +96,10 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
             " customer on the day before"
         )
     rows = rows.assign(kept=1.0 - rows.churned.astype(float), **_compute_value(tables, study, rows))
+    rows = rows.assign(next_campaign=_find_next(rows, campaigns, study))
+    _require_own_window(rows, study)
     counts = _count_assignments(campaigns, first, complete, rows)
-    return rows.drop(columns="snapshot"), counts, features
+    return rows.drop(columns=["snapshot", "next_campaign"]), counts, features
 
 
 def _load_campaigns(tables: Tables) -> pd.DataFrame:
@@ -170,4 +179,33 @@ def _count_assignments(
         no_customer=counts.complete - counts.analysed,
         assigned_later=counts.assigned - counts["first"],
         beyond_data=counts["first"] - counts.complete,
+        next_campaign=rows.groupby(KEYS).next_campaign.sum().reindex(counts.index, fill_value=0),
     ).reset_index()[COUNTS]
+
+
+def _find_next(rows: pd.DataFrame, campaigns: pd.DataFrame, study: Study) -> pd.Series:
+    """Return whether a customer is in another campaign before the outcome is known."""
+    days = rows.snapshot.drop_duplicates()
+    ends = {day: pd.Timestamp(find_end(day.date(), find_horizon(study.churn))) for day in days}
+    other = campaigns[["customer_id", "trial", "assigned_at"]]
+    pairs = rows[["customer_id", "trial", "snapshot"]].reset_index()
+    pairs = pairs.merge(other, on="customer_id", suffixes=("", "_other"))
+    inside = (pairs.assigned_at.dt.normalize() > pairs.snapshot) & (
+        pairs.assigned_at.dt.normalize() <= pairs.snapshot.map(ends)
+    )
+    reached = pairs["index"][inside & (pairs.trial != pairs.trial_other)]
+    return pd.Series(rows.index.isin(reached), rows.index)
+
+
+def _require_own_window(rows: pd.DataFrame, study: Study) -> None:
+    """Refuse campaigns whose outcomes are mostly those of the next one, too."""
+    shares = rows.groupby("trial").next_campaign.mean()
+    horizon = write_span(find_horizon(study.churn))
+    faults = [
+        f"campaign {trial}: expected outcomes before most customers are in another campaign, got"
+        f" {share:.0%} of them in one within {horizon}; give a shorter horizon, or"
+        " leave the campaign out of campaigns.sql"
+        for trial, share in shares[shares > MOST_IN_NEXT].items()
+    ]
+    if faults:
+        raise StudyError(*faults)

@@ -41,9 +41,10 @@ class Trial:
     outcomes : what each outcome means, in words, the primary one first
     assignment : randomised, or observational
     counts : DataFrame with columns trial, arm, assigned, no_customer, assigned_later, beyond_data,
-        analysed
+        analysed, next_campaign
         ``no_customer``: not under contract, or not active, on the day before; ``assigned_later``:
-        to the same trial once more; ``beyond_data``: the outcome was due after the end of the data.
+        to the same trial once more; ``beyond_data``: the outcome was due after the end of the data;
+        ``next_campaign``: of those analysed, in another campaign before the outcome was known.
     """
 
     rows: pd.DataFrame
