@@ -184,15 +184,14 @@ def _count_assignments(
 
 
 def _find_next(rows: pd.DataFrame, campaigns: pd.DataFrame, study: Study) -> pd.Series:
-    """Return whether a customer is in another campaign before the outcome is known."""
+    """Return whether a later campaign has a customer before the outcome is known."""
     days = rows.snapshot.drop_duplicates()
     ends = {day: pd.Timestamp(find_end(day.date(), find_horizon(study.churn))) for day in days}
     other = campaigns[["customer_id", "trial", "assigned_at"]]
     pairs = rows[["customer_id", "trial", "snapshot"]].reset_index()
     pairs = pairs.merge(other, on="customer_id", suffixes=("", "_other"))
-    inside = (pairs.assigned_at.dt.normalize() > pairs.snapshot) & (
-        pairs.assigned_at.dt.normalize() <= pairs.snapshot.map(ends)
-    )
+    day, own = pairs.assigned_at.dt.normalize(), pairs.snapshot + pd.Timedelta(days=1)
+    inside = (day > own) & (day <= pairs.snapshot.map(ends))
     reached = pairs["index"][inside & (pairs.trial != pairs.trial_other)]
     return pd.Series(rows.index.isin(reached), rows.index)
 
