@@ -55,7 +55,7 @@ def test_moves_are_counted_from_each_snapshot_to_the_next(write_study):
 
 def test_the_first_stage_of_all_new_customers_is_by_definition_and_has_no_interval(write_study):
     _, stages = write_moving_company(write_study)
-    moves = count_transitions(stages, 30).set_index("origin")[["low", "high"]]
+    moves = count_transitions(stages).set_index("origin")[["low", "high"]]
     assert moves.loc["not yet a customer"].isna().all()
     assert moves.loc["introduction"].notna().all(axis=None)
 
