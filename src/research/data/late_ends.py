@@ -18,7 +18,7 @@ PLACE = "table contracts, column ended_at"
 LEAST_SHARE, LEAST_DAYS = 0.1, 90  # of the observed span without ends, and at least
 LEAST_EXPECTED = 5  # ends at the later rate: a chance of 1 in 150 that none comes
 LEAST_RECORDED = 28  # days with a record of ends: fewer are a day of many ends, not a record
-STRAY = 0.05  # of the ends expected before that day: so few are stray rows, not a record
+STRAY = 0.05  # of the ends expected before that day, and of those after it: so few are strays
 
 
 def find_late_ends(tables: Tables, study: Study) -> Iterator[Remark]:
@@ -66,7 +66,7 @@ def _find_candidates(days: pd.DataFrame) -> pd.DataFrame:
     expected = after * days.followed / later.clip(lower=1)
     silent = np.arange(len(days))
     gain = _score(before, days.followed) + _score(after, later)
-    rare = (before <= STRAY * expected) & (expected - before >= LEAST_EXPECTED)
+    rare = (before <= STRAY * np.minimum(expected, after)) & (expected - before >= LEAST_EXPECTED)
     long = silent >= max(LEAST_DAYS, LEAST_SHARE * len(days))
     recorded = silent <= len(days) - LEAST_RECORDED
     table = days.assign(before=before, after=after, expected=expected, silent=silent, gain=gain)
