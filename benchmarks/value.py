@@ -21,7 +21,7 @@ import pandas as pd
 from bench import describe_machine, describe_versions, publish
 from sections import judge
 
-from research.models.clv import pareto_nbd
+from research.models.clv import mbg_cnbd, pareto_nbd
 from research.models.clv.gamma_gamma import fit_spend
 from research.models.clv.max_likelihood import Fit
 from research.value import expected_value
@@ -56,10 +56,22 @@ def draw_histories(customers: int, seed: int = 0) -> pd.DataFrame:
             "n_repeat": repeats,
             "recency_days": recency,
             "age_days": drawn.age_days,
+            mbg_cnbd.LOG_GAPS: _draw_log_gaps(repeats.astype(int), recency, rng),
             "mean_amount": mean,
             "first_amount": first,
         }
     )
+
+
+def _draw_log_gaps(
+    repeats: np.ndarray, recency: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the sums of the logarithms of the gaps between purchases at random, a day at least."""
+    customer = np.repeat(np.arange(len(repeats)), repeats)
+    shares = rng.exponential(1, len(customer))
+    sums = np.bincount(customer, shares, len(repeats))
+    gaps = np.maximum(shares / sums[customer] * recency[customer], 1)
+    return np.bincount(customer, np.log(gaps), len(repeats))
 
 
 def measure(customers: int) -> dict[str, float | str]:
