@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 FAMILY_LEVEL = 0.025  # of average effects, and of differences between customers: 5 % together
 
@@ -16,4 +15,10 @@ def adjust_holm(p_values: Sequence[float]) -> np.ndarray:
     Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
     of Statistics 6, 65-70.
     """
-    return multipletests(np.nan_to_num(np.asarray(p_values, float), nan=1.0), method="holm")[1]
+    # by hand: multipletests of statsmodels collects garbage at every call
+    p = np.nan_to_num(np.asarray(p_values, float), nan=1.0)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
