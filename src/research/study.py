@@ -23,6 +23,7 @@ from research.study_schema import (
     Engine,
     Experiment,
     Features,
+    ImportantDifference,
     Leaks,
     Lifecycle,
     Name,
@@ -78,6 +79,7 @@ class Study(Part):
     leaks: Leaks = Leaks()
     lifecycle: Lifecycle = Lifecycle()
     experiment: Experiment = Experiment()
+    important_difference: ImportantDifference = ImportantDifference()
     economics: Economics
 
     _folder: Path = PrivateAttr()

@@ -375,6 +375,26 @@ class Experiment(Part):
         return self
 
 
+Least = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+
+
+class ImportantDifference(Part):
+    """The smallest differences that matter, stated before a result is seen; none unless given.
+
+    Verdicts say of each whether it is reached, ruled out, or open. ``auc``, ``log_loss``: between a
+    model of the risk and the baseline. ``brier``: of survival curves, integrated. ``error``: of
+    values, root mean squared, as a share of the baseline's. ``effect``: of an arm, in the unit of
+    the outcome, a share as 0.01. ``profit``: of a list in one cycle, in the study's currency.
+    """
+
+    auc: Least | None = None
+    log_loss: Least | None = None
+    brier: Least | None = None
+    error: Least | None = None
+    effect: Least | None = None
+    profit: Least | None = None
+
+
 class ArmCosts(Part):
     """The cost of a contact and of an accepted offer in one arm, in place of the common prices."""
 

@@ -148,3 +148,22 @@ def test_the_repeats_of_a_cross_validation_resample_the_same_customers():
     np.testing.assert_allclose(
         single, twice
     )  # two repeats with the same predictions carry no more news than one
+
+
+def test_printed_interval_decides_the_verdict():
+    rng = np.random.default_rng(3)
+    for shift in np.linspace(-4, 4, 41):
+        values = np.r_[shift, rng.normal(shift, 1, 200)]
+        value, low, high, verdict = bootstrap.judge_difference(values, True, 8)
+        assert low <= value <= high
+        assert (verdict == bootstrap.NO_DIFFERENCE) == (low <= 0 <= high)
+        plain = bootstrap.percentile_interval(values)
+        assert low <= plain[1] and plain[2] <= high
+
+
+def test_adjusted_interval_reaches_as_far_as_the_normal_one():
+    """Of eight comparisons each interval reaches to norm.isf(.025 / 8) = 2.734 standard errors."""
+    values = np.r_[1.0, np.random.default_rng(0).normal(1, 1, 20_000)]
+    _, low, high, _ = bootstrap.judge_difference(values, True, 8)
+    error = values[1:].std(ddof=1)
+    assert [low, high] == pytest.approx([1 - 2.734 * error, 1 + 2.734 * error], abs=0.001)

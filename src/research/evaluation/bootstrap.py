@@ -146,10 +146,9 @@ def tabulate_differences(
     -------
     DataFrame with columns model, family, reference, metric, value, low, high, n, verdict
         ``value`` is the model's score minus the reference's (for calibration: of the distances from
-        the ideal 1 and 0), ``low`` and ``high`` its 95 % confidence interval. ``verdict`` is better
-        or worse only where an interval widened for the number of models compared (Bonferroni: all
-        verdicts of one score against one reference hold together at 95 %) excludes 0, else
-        ``NO_DIFFERENCE``.
+        the ideal 1 and 0), ``low`` and ``high`` its interval adjusted for the number of models
+        compared (Bonferroni: all intervals of one score against one reference hold together at
+        95 %), ``verdict`` whether it excludes 0, see ``judge_difference``.
     """
     rows = [
         (
@@ -157,9 +156,9 @@ def tabulate_differences(
             families[model],
             reference,
             score,
-            *percentile_interval(values),
+            *interval,
             n,
-            decide_verdict(values, metric.more_is_better, len(resampled) - 1),
+            verdict,
         )
         for reference in references
         for model in resampled
@@ -168,6 +167,9 @@ def tabulate_differences(
         for values in [
             metric.compare(resampled[model][score]) - metric.compare(resampled[reference][score])
         ]
+        for *interval, verdict in [
+            judge_difference(values, metric.more_is_better, len(resampled) - 1)
+        ]
     ]
     return pd.DataFrame(
         rows,
@@ -175,12 +177,15 @@ def tabulate_differences(
     )
 
 
-def decide_verdict(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
-    """Return the verdict on a difference.
+def judge_difference(
+    values: np.ndarray, more_is_better: bool, comparisons: int
+) -> tuple[float, float, float, str]:
+    """Return a difference, its adjusted interval, and the verdict that the interval gives.
 
-    ``BETTER`` or ``WORSE`` only where its interval, and the one widened for so many comparisons,
-    exclude 0; else ``NO_DIFFERENCE``, or ``UNDEFINED`` where a value is missing. The wide interval
-    is that of the normal distribution: its ends lie farther out than resamples reach.
+    ``BETTER`` or ``WORSE`` where the interval excludes 0; else ``NO_DIFFERENCE``, or ``UNDEFINED``
+    where a value is missing. The interval reaches as far as the 95 % percentile interval and as one
+    of the normal distribution, widened for so many comparisons: its ends lie farther out than
+    resamples reach.
 
     Parameters
     ----------
@@ -189,8 +194,14 @@ def decide_verdict(values: np.ndarray, more_is_better: bool, comparisons: int) -
     """
     value, low, high = percentile_interval(values)
     if not np.isfinite([value, low, high]).all():
-        return UNDEFINED
+        return value, low, high, UNDEFINED
     reach = norm.isf(TAIL / comparisons) * np.nanstd(values[1:], ddof=1)
-    if low <= 0 <= high or abs(value) <= reach:
-        return NO_DIFFERENCE
-    return BETTER if (value > 0) == more_is_better else WORSE
+    low, high = min(low, value - reach), max(high, value + reach)
+    if low <= 0 <= high:
+        return value, low, high, NO_DIFFERENCE
+    return value, low, high, BETTER if (value > 0) == more_is_better else WORSE
+
+
+def decide_verdict(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
+    """Return the verdict of ``judge_difference`` alone."""
+    return judge_difference(values, more_is_better, comparisons)[-1]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from research.errors import StudyError
-from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.evaluation.concordance import count_draws, score_areas, score_concordance
 from research.reporting.metric import Metric, register_metrics
 
@@ -187,9 +187,8 @@ def score_models(
     difference_low, difference_high, verdict
         ``days`` is empty for scores of the whole curve; ``n`` counts customers. A score that can't
         be computed, such as a concordance without events, is empty. Differences are the model's
-        score minus the reference's, of calibration those of the distances from 0. ``verdict`` is
-        better or worse only where an interval widened for the number of models excludes 0
-        (Bonferroni), as in ``bootstrap.tabulate_differences``.
+        score minus the reference's, of calibration those of the distances from 0, with intervals
+        adjusted for the number of models and their ``verdict``: see ``bootstrap.judge_difference``.
 
     Raises
     ------
@@ -229,8 +228,7 @@ def _compare(
         return "", np.nan, np.nan, np.nan, ""
     record = METRICS[metric]
     gap = record.compare(values) - record.compare(base)
-    verdict = decide_verdict(gap, record.more_is_better, models - 1)
-    return reference, *percentile_interval(gap), verdict
+    return reference, *judge_difference(gap, record.more_is_better, models - 1)
 
 
 def resample_curves(

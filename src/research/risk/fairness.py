@@ -175,10 +175,11 @@ def score_groups(
         (calibration in the large), ``listed_share`` of the group's customers on the list, and
         ``found_share`` of its churners on the list. Empty where the group has too few churners.
     gaps : DataFrame with columns by, metric, group, reference, gap, low, high, verdict
-        The group's value minus that of the largest group, for the metrics of ``GAPS``. ``verdict``
-        is ``SIGNIFICANT_GAP`` only where an interval widened for the number of gaps of the
-        attribute (Bonferroni, normal approximation) excludes 0, else ``NO_GAP``; ``TOO_FEW`` where
-        a group is smaller than 50 rows or lacks churners.
+        The group's value minus that of the largest group, for the metrics of ``GAPS``, with its
+        interval adjusted for the number of gaps of the attribute (Bonferroni, normal
+        approximation). ``verdict`` is ``SIGNIFICANT_GAP`` where it excludes 0, else ``NO_GAP``;
+        ``TOO_FEW``, with the plain interval, where a group is smaller than 50 rows or lacks
+        churners.
 
     Raises
     ------
@@ -302,24 +303,29 @@ def _tabulate_gaps(
         for name in others:
             gap = measured[name][metric] - measured[largest][metric]
             counts = [sizes[by, group][0] for group in (name, largest)]
-            verdict = _decide_verdict(gap, counts, metric, len(others) * len(GAPS))
-            rows.append((by, metric, name, largest, *percentile_interval(gap), verdict))
+            judged = _judge_gap(gap, counts, metric, len(others) * len(GAPS))
+            rows.append((by, metric, name, largest, *judged))
     return pd.DataFrame(rows, columns=GAP_COLUMNS)
 
 
-def _decide_verdict(gap: np.ndarray, counts: Sequence[int], metric: str, comparisons: int) -> str:
-    """Compare a gap with its standard error over the resamples.
+def _judge_gap(
+    gap: np.ndarray, counts: Sequence[int], metric: str, comparisons: int
+) -> tuple[float, float, float, str]:
+    """Return a gap, its interval adjusted for the comparisons, and the verdict that this gives.
+
+    From its standard error over the resamples.
 
     A share of nobody or of everybody has no standard error there; it gets that of two listed among
     four more (Agresti & Coull 1998, doi:10.1080/00031305.1998.10480550).
     """
     spread = np.nanstd(gap[1:], ddof=1) if np.isfinite(gap[1:]).sum() > 1 else np.nan
     if min(counts) < LEAST_ROWS or not np.isfinite([gap[0], spread]).all():
-        return TOO_FEW
+        return *percentile_interval(gap), TOO_FEW
     least = (
         np.sqrt(sum((2 / (n + 4)) * (1 - 2 / (n + 4)) / (n + 4) for n in counts))
         if metric.endswith("share")
         else 0.0
     )
-    z = NormalDist().inv_cdf(1 - TAIL / comparisons)
-    return SIGNIFICANT_GAP if abs(gap[0]) > z * max(spread, least) else NO_GAP
+    reach = NormalDist().inv_cdf(1 - TAIL / comparisons) * max(spread, least)
+    verdict = SIGNIFICANT_GAP if abs(gap[0]) > reach else NO_GAP
+    return gap[0], gap[0] - reach, gap[0] + reach, verdict

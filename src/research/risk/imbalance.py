@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from research.evaluation.bootstrap import decide_verdict, percentile_interval, resample_scores
+from research.evaluation.bootstrap import judge_difference, percentile_interval, resample_scores
 from research.evaluation.metrics import METRICS
 from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
@@ -240,6 +240,8 @@ def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd
             difference = metric.compare(scores[metric.name]) - metric.compare(
                 resampled[other][metric.name]
             )
+            *interval, verdict = judge_difference(difference, metric.more_is_better, comparisons)
+            judged = (*interval, "" if name == other else verdict)
             rows.append(
                 (
                     method,
@@ -247,10 +249,7 @@ def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd
                     metric.name,
                     *percentile_interval(scores[metric.name]),
                     reference,
-                    *percentile_interval(difference),
-                    ""
-                    if name == other
-                    else decide_verdict(difference, metric.more_is_better, comparisons),
+                    *judged,
                 )
             )
     return pd.DataFrame(rows, columns=COLUMNS)

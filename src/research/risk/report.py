@@ -11,6 +11,7 @@ import pandas as pd
 from research.data.remarks import describe_remarks
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW
+from research.evaluation.importance import Difference, describe_importance
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.evaluation.metrics import CALIBRATION, METRICS
 from research.models.registry import BASE_RATE, BASELINE
@@ -20,7 +21,7 @@ from research.risk.fairness import GAPS, SIGNIFICANT_GAP
 from research.risk.imbalance import NONE, UNBALANCED
 from research.risk.odds_ratios import MORE
 from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
-from research.study_schema import Economics
+from research.study_schema import Economics, ImportantDifference
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 PERFECT_AUC = 0.97  # of a model; the best of the shipped studies reaches .93
@@ -212,6 +213,24 @@ def _find_difference(
         & (differences.reference == reference)
         & (differences.metric == metric)
     ].iloc[0]
+
+
+def describe_important(
+    important: ImportantDifference, scores: pd.DataFrame, differences: pd.DataFrame
+) -> str:
+    """Return whether the best model's lead on the baseline matters; see ``describe_importance``.
+
+    Parameters
+    ----------
+    scores, differences : see ``describe_models``
+    """
+    best, found = find_best(scores), []
+    for metric in ("log_loss", "auc"):
+        baseline = find_baseline(scores, metric)
+        row = _find_difference(differences, best, baseline, metric)
+        words = f"{METRICS[metric].words} between {best} and the {baseline}"
+        found.append(Difference(metric, words, row.low, row.high))
+    return describe_importance(important, found)
 
 
 def _describe_better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from research.evaluation.importance import Difference, describe_importance
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL, Z
 from research.models.registry import BASELINE
 from research.reporting.format import (
@@ -18,6 +19,7 @@ from research.reporting.format import (
     write_quantity,
     write_share,
 )
+from research.study_schema import ImportantDifference
 from research.survival.evaluate import find_best_model
 from research.survival.non_proportional import BY_PERIOD, NONE, STRATIFIED
 from research.survival.tenure import ALL
@@ -341,6 +343,15 @@ def describe_scores(scores: pd.DataFrame, unit: str = "days", censoring: float =
         return f"{verdict} {DEPENDENT_CENSORING}"
     means = scores[(scores.model == best) & (scores.metric == "calibration")]
     return f"{verdict} {_describe_calibration(means, unit)}"
+
+
+def describe_important(important: ImportantDifference, scores: pd.DataFrame) -> str:
+    """Return whether the lead on Kaplan-Meier matters; see ``describe_importance``."""
+    best = find_best_model(scores)
+    row = scores[(scores.model == best) & (scores.metric == "integrated_brier")].iloc[0]
+    words = f"the integrated Brier score between {best} and Kaplan-Meier"
+    found = [Difference("brier", words, row.difference_low, row.difference_high)]
+    return describe_importance(important, found)
 
 
 def _describe_calibration(rows: pd.DataFrame, unit: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.reporting.metric import Metric, index_metrics
 from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import Sample, centre, subtract_control
@@ -401,17 +401,27 @@ def tabulate_uplift(
     -------
     DataFrame with columns outcome, arm, model, family, metric, value, low, high, n, divisions,
     lowest, highest
-        95 % interval; ``n``: customers judged; ``lowest`` and ``highest`` of the single divisions,
-        over which ``value`` is the mean.
+        Intervals hold for all models of an arm together at 95 %, as the verdicts do (see
+        ``bootstrap.judge_difference``); that of the slope alone is plain. ``n``: customers judged;
+        ``lowest`` and ``highest`` of the single divisions, over which ``value`` is the mean.
     """
-    rows = []
+    comparisons, rows = _count_compared(resampled), []
     for (arm, model), by_metric in resampled.items():
         for metric, values in by_metric.items():
             single = divisions[arm, model][metric]
             spread = len(single), single.min(), single.max()
             key = outcome, arm, model, find_family(model)
-            rows.append((*key, metric, *percentile_interval(values), n, *spread))
+            bounds = (
+                percentile_interval(values)
+                if METRICS[metric].better == "ideal"
+                else judge_difference(values, True, comparisons)[:3]
+            )
+            rows.append((*key, metric, *bounds, n, *spread))
     return pd.DataFrame(rows, columns=SCORES)
+
+
+def _count_compared(resampled: ScoresByModel) -> int:
+    return max(len({model for _, model in resampled}) - 1, 1)
 
 
 def tabulate_uplift_differences(
@@ -429,7 +439,7 @@ def tabulate_uplift_differences(
     verdict
         See ``research.evaluation.bootstrap.tabulate_differences``.
     """
-    comparisons = len({model for _, model in resampled}) - 1
+    comparisons = _count_compared(resampled)
     rows = []
     for (arm, model), by_metric in resampled.items():
         for reference in references:
@@ -442,6 +452,6 @@ def tabulate_uplift_differences(
                     continue
                 values = record.compare(by_metric[metric]) - record.compare(baseline[metric])
                 key = outcome, arm, model, find_family(model), reference, metric
-                verdict = decide_verdict(values, record.more_is_better, comparisons)
-                rows.append((*key, *percentile_interval(values), n, verdict))
+                *judged, verdict = judge_difference(values, record.more_is_better, comparisons)
+                rows.append((*key, *judged, n, verdict))
     return pd.DataFrame(rows, columns=DIFFERENCES)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from research.evaluation.bootstrap import BETTER
+from research.evaluation.importance import Difference, describe_importance
 from research.models.registry import BASELINE
 from research.reporting.format import join_words, write_interval, write_plain
 from research.reporting.metric import select_metrics
 from research.reporting.tables import stack
+from research.study_schema import ImportantDifference
 from research.uplift.average_effects import ADJUSTED, DIFFERENCE_OF_MEANS
 from research.uplift.balance import (
     LARGE_DIFFERENCE_SD,
@@ -370,6 +372,17 @@ def describe_effects(
     )
 
 
+def describe_important(important: ImportantDifference, effects: pd.DataFrame, trial: Trial) -> str:
+    """Return whether the effects on the primary outcome matter; see ``describe_importance``."""
+    rows = adjust_overall(effects)
+    unit = "points" if trial.shares[trial.primary] else ""
+    found = [
+        Difference("effect", f"the effect of {write_plain(row.arm)}", row.low, row.high, unit)
+        for row in rows[rows.outcome == trial.primary].itertuples()
+    ]
+    return describe_importance(important, found)
+
+
 def describe_verdict(
     effects: pd.DataFrame, tests: pd.DataFrame, trial: Trial, differences: pd.DataFrame
 ) -> str:
@@ -520,8 +533,9 @@ def describe_score_note(comparison: Comparison) -> str:
     if not comparison.outcomes:
         return NOTHING_KNOWN
     return (
-        "A learner whose interval includes 0 doesn't rank significantly better than at random. The"
-        " verdict below widens intervals for the number of learners."
+        "A learner whose interval includes 0 doesn't rank significantly better than at random."
+        " Intervals hold for all learners of an arm together at 95 % (Bonferroni); that of the slope"
+        " is plain."
     )
 
 

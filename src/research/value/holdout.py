@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.evaluation.intervals import Z
 from research.models.registry import BASELINE
 from research.reporting.metric import Metric, register_metrics
@@ -272,9 +272,10 @@ def score_holdout(
     difference_low, difference_high, verdict, n
         ``rmse`` and ``mae`` per customer, ``total_error_share`` how much more was predicted than
         came as a share of what came, ``correlation`` Pearson's. Differences of the total error are
-        of its distances from 0. Verdicts as in ``bootstrap.decide_verdict``, widened for the number
-        of models. Expectations minimise squared errors; where most customers buy nothing, the
-        baseline "zero" has the lower absolute error by construction.
+        of its distances from 0, with intervals adjusted for the number of models and their
+        verdicts: see ``bootstrap.judge_difference``. Expectations minimise squared errors; where
+        most customers buy nothing, the baseline "zero" has the lower absolute error by
+        construction.
     """
     scores = _resample(predicted, np.asarray(actual, float), customers, resamples, seed)
     baselines = [name for name in predicted if families[name] == BASELINE]
@@ -300,8 +301,7 @@ def _compare(scores: Scores, name: str, against: str, metric: str) -> tuple:
         return ("", np.nan, np.nan, np.nan, "")
     record = METRICS[metric]
     gap = record.compare(scores[name][metric]) - record.compare(scores[against][metric])
-    verdict = decide_verdict(gap, record.more_is_better, len(scores) - 1)
-    return against, *percentile_interval(gap), verdict
+    return against, *judge_difference(gap, record.more_is_better, len(scores) - 1)
 
 
 def _resample(

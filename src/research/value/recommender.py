@@ -13,7 +13,12 @@ from scipy.sparse import csr_matrix
 
 from research.data.contracts import Tables
 from research.errors import StudyError
-from research.evaluation.bootstrap import BETTER, decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import (
+    BETTER,
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+)
 from research.models.registry import BASELINE
 from research.panel.periods import close_window
 from research.study import Study
@@ -245,7 +250,7 @@ def _compare(means: dict[str, dict[str, np.ndarray]], name: str, best: str, metr
     if name == best:
         return ("", np.nan, np.nan, np.nan, "")
     gain = means[name][metric] - means[best][metric]
-    return best, *percentile_interval(gain), decide_verdict(gain, True, len(means) - 1)
+    return best, *judge_difference(gain, True, len(means) - 1)
 
 
 def choose_recommender(scores: pd.DataFrame, length: int) -> str:

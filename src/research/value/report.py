@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from research.evaluation.bootstrap import BETTER, WORSE
+from research.evaluation.importance import Difference, describe_importance
 from research.models.clv.gamma_gamma import correlate
 from research.reporting.format import (
     join_words,
@@ -17,7 +18,7 @@ from research.reporting.format import (
     write_share,
 )
 from research.reporting.tables import blank_repeats
-from research.study_schema import Economics
+from research.study_schema import Economics, ImportantDifference
 from research.survival.tenure import ALL
 from research.value.cost_of_churn import NEGLIGIBLE
 from research.value.holdout import METRICS, OUTCOME_UNITS, UNITS_PER_CUSTOMER
@@ -384,6 +385,27 @@ def describe_holdout(
             f" ({_write_difference(absolute, digits)})."
         )
     return " ".join(sentences)
+
+
+def describe_important(important: ImportantDifference, scores: pd.DataFrame, model: str) -> str:
+    """Return whether the lead on the best baseline matters; see ``describe_importance``.
+
+    Parameters
+    ----------
+    scores : see ``holdout.score_valuation``; nothing without any
+    """
+    if scores.empty:
+        return ""
+    errors = scores[scores.metric == "rmse"]
+    baselines, found = errors.set_index(["outcome", "model"]).value, []
+    for row in errors[errors.model == model].itertuples():
+        base = baselines[row.outcome, row.reference]
+        words = (
+            f"the error of {OUTCOME_NOUNS[row.outcome]}, as a share of that of “{row.reference}”,"
+        )
+        bounds = row.difference_low / base, row.difference_high / base
+        found.append(Difference("error", words, *bounds, "share"))
+    return describe_importance(important, found)
 
 
 def _start_holdout(model: str, outcome: str, verdict: str, baseline: str) -> str:
