@@ -196,8 +196,8 @@ def test_a_copy_does_not_differ_and_verdicts_are_corrected_for_the_number_of_mod
     assert set(table.verdict["copy"]) == {NO_DIFFERENCE}
     shaken = {f"shaken {k}": np.clip(copy + rng.normal(0, 0.02, (400, 1)), 0, 1) for k in range(12)}
     many = compare(0, **shaken).query("model == 'model'")
-    # the interval in the table is that of one comparison
-    assert (many.low.to_numpy() == compare(0).low.to_numpy()).all()
+    # the interval in the table is the one that decides: wider with thirteen models than with one
+    assert (many.low.to_numpy() < compare(0).low.to_numpy()).all()
     assert (many.verdict == "better").sum() <= (compare(0).verdict == "better").sum()
 
 

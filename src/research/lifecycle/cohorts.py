@@ -286,11 +286,11 @@ def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = SUMMARY_AGE
     DataFrame with columns age_months, cohorts, customers, retained, share, low, high, early_share,
     late_share, difference, difference_low, difference_high, verdict
         One row per age that some cohort has reached. ``difference`` is later minus earlier, of
-        halves with equally many cohorts (the middle one of an odd number is in neither). Its 95 %
+        halves with equally many cohorts (the middle one of an odd number is in neither). Its
         interval is Newcombe's, on numbers of customers divided by the overdispersion of the cohorts
         of a half (Pearson's statistic; Student's t for the few cohorts), since seasons move whole
-        months. The verdict takes an interval widened for the number of ages (Bonferroni); it needs
-        four cohorts.
+        months; it holds for all ages together at 95 % (Bonferroni), and decides the verdict, which
+        needs four cohorts.
 
     References
     ----------
@@ -319,12 +319,8 @@ def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
         return *pooled, *[np.nan] * 5, "too few cohorts"
     early, late = part.head(len(part) // 2), part.tail(len(part) // 2)
     shares = [half.retained.sum() / half.customers.sum() for half in (early, late)]
-    return (
-        *pooled,
-        *shares,
-        *_compare(early, late, 1),
-        _describe_difference(*_compare(early, late, comparisons)[1:]),
-    )
+    compared = _compare(early, late, comparisons)
+    return *pooled, *shares, *compared, _describe_difference(*compared[1:])
 
 
 def _compare(

@@ -534,8 +534,8 @@ def describe_score_note(comparison: Comparison) -> str:
         return NOTHING_KNOWN
     return (
         "A learner whose interval includes 0 doesn't rank significantly better than at random."
-        " Intervals hold for all learners of an arm together at 95 % (Bonferroni); that of the slope"
-        " is plain."
+        " Intervals, but those of the slope, hold for all learners of an arm together at 95 %"
+        " (Bonferroni)."
     )
 
 
