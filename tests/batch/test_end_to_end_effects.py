@@ -11,9 +11,13 @@ import yaml
 from trial_maker import make_trial
 
 from research import cli
+from research.batch.agreement import find_contradictions
 
 pytestmark = pytest.mark.slow
 FEW = ["--set", "repeats=2", "--set", "resamples=200", "--jobs", "2"]
+QUICK = ["--set", "tuning_seconds=0"]
+ALL = ["10_data", "20_lifecycle", "30_risk", "40_survival", "50_value", "60_uplift"]
+ALL += ["62_observational", "65_targeting"]
 SMALL = {"simulate": {"customers": 1500, "months": 24, "seed": 3}}
 
 
@@ -48,8 +52,7 @@ def shrink(path: Path) -> None:
 
 def test_a_small_simulated_company_leaves_values_effects_and_targets_with_its_truth(copy, capsys):
     shrink(copy / "data" / "demo" / "study.yml")
-    notebooks = ["50_value", "60_uplift", "62_observational", "65_targeting"]
-    tables = run(copy, "demo", notebooks, [*FEW, "--set", "placebos=1"], capsys)
+    tables = run(copy, "demo", ALL, [*FEW, "--set", "placebos=1", *QUICK], capsys)
     wanted = {
         "value",
         "offers",
@@ -73,6 +76,7 @@ def test_a_small_simulated_company_leaves_values_effects_and_targets_with_its_tr
     policies = tables["policy_value"].set_index("policy")
     assert policies.true_profit.max() == policies.true_profit["oracle"] > 0
     assert not tables["targets"].customer_id.duplicated().any()
+    assert find_contradictions(tables) == []
 
 
 def test_a_trial_whose_effect_is_known_is_estimated_and_targeted(copy, capsys):

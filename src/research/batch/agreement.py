@@ -6,13 +6,15 @@ and what two pages tell of the same customers is the same number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
+from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, WORSE
 
 Tables = dict[str, pd.DataFrame]
 ROUNDING = 1e-9  # relative: sums of floats in another order
@@ -38,8 +40,12 @@ class Rule:
 
 
 def load_tables(run: Path) -> Tables:
-    """Return the result tables of a published run by name."""
-    return {path.stem: pd.read_parquet(path) for path in sorted((run / "tables").glob("*.parquet"))}
+    """Return the result tables of a published run by name, without damaged ones."""
+    tables = {}
+    for path in sorted((run / "tables").glob("*.parquet")):
+        with suppress(pa.ArrowInvalid, OSError):  # the batch names it and makes it again
+            tables[path.stem] = pd.read_parquet(path)
+    return tables
 
 
 def find_contradictions(tables: Tables) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from research.batch import pages, plan, records, snakemake
+from research.batch.agreement import find_contradictions, load_tables
 from research.batch.exits import count_memory_kills, describe_exit
 from research.batch.notebooks import Notebook, hash_text
 from research.data import fetch
@@ -61,6 +62,7 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
         outcomes = _run_all(runs, jobs)
     except OSError as error:
         raise StudyError(describe_os_error(error)) from None
+    _warn_of_contradictions(runs)
     print(_describe_outcomes(outcomes), file=sys.stderr)
     return 1 if outcomes["failed"] else 0
 
@@ -235,6 +237,14 @@ def _write_summaries() -> None:
         if summary:
             records.write_json(folder / "run.json", summary)
     records.write_text(records.reports() / "index.html", pages.render_index(records.list_runs()))
+
+
+def _warn_of_contradictions(runs: list[plan.Run]) -> None:
+    """Say where two result tables of a run tell two numbers of the same thing."""
+    for each in runs:
+        place = f"{each.study}/{each.name}"
+        for fault in find_contradictions(load_tables(records.reports() / place)):
+            print(f"warning: {place}: {fault}", file=sys.stderr)
 
 
 def _describe_outcomes(outcomes: Counter[str]) -> str:

@@ -13,10 +13,9 @@ from scipy.stats import norm
 from research.evaluation.intervals import TAIL
 from research.evaluation.metrics import METRICS, score_rows
 from research.evaluation.predictions import KEYS
+from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, UNDEFINED, WORSE
 
 CHUNK = 4_000_000  # cells of the weight matrix in memory at once
-BETTER, WORSE = "better", "worse"  # verdicts on a difference
-NO_DIFFERENCE, UNDEFINED = "no significant difference", "not defined"
 
 
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.ndarray]:
