@@ -24,6 +24,7 @@ import tasks
 from bench import describe_machine, keep, publish
 from measure import Failed, Runner, compare, middle
 from sections import Section, judge, show
+from verdicts import RULE
 
 from research.errors import StudyError
 
@@ -38,7 +39,10 @@ CHOSEN = (
     " one (`logistic_pairs.PRIOR_COLUMNS`) between two values in five inner folds of what the first"
     " of the ten folds learns from, after a draft's scores on the same parts had been seen; the"
     " other folds judge rows that it was chosen on. Peers that are tuned choose over all rows of"
-    " the study, the judged ones included, which favours them."
+    " the study, the judged ones included, which favours them. The package's one entry is the"
+    " stacked average, for survival the boosted hazard that other notebooks reckon with, and for"
+    " bounds on interpretable models logistic with pairs, whichever is best on the judged rows."
+    f" {RULE}"
 )
 
 
@@ -87,7 +91,9 @@ def measure_task(name: str, runner: Runner, resamples: int) -> tuple[Section, di
     predictions = tasks.join_peers(predictions, facts["out"])
     seconds |= {peer: facts[f"{peer}_seconds"] / len(parts) for peer in task.peers}
     return (
-        score_sections.build_section(task, predictions, seconds, facts["settings"], resamples),
+        score_sections.build_section(
+            task, predictions, len(frame), seconds, facts["settings"], resamples
+        ),
         facts["versions"],
     )
 

@@ -25,6 +25,7 @@ from scores import describe_run, make_environment
 from sections import Section
 from uplift_companies import DIFFERING, GENERATED
 from uplift_tasks import OUTCOMES, load_campaign, split_halves, write_campaign
+from verdicts import RULE
 
 from research.errors import StudyError
 
@@ -37,7 +38,7 @@ SETTINGS = (
     " 10,000 assignments of the kinds below: the drawn ones with other seeds, the generated one the"
     " same, its customers drawn again. Hillstrom's campaign had no part in it, though scores by an"
     " earlier average had been seen. Every fit is kept, so the minutes of a section are those of"
-    " what was still to do."
+    f" what was still to do. {RULE}"
 )
 TERMS = (
     f"Budget: {uplift_profit.ROOM:.1%} of the customers of a trial at the mean cost of the first"

@@ -13,9 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
-from sections import Section, judge
+from sections import Section
 from uplift_tasks import ARMS, CONTROL, OUTCOMES, list_features, load_campaign, split_halves
+from verdicts import (
+    INCONCLUSIVE,
+    MARGIN,
+    MET,
+    MISSED,
+    Interval,
+    compute_corrected_interval,
+    join_verdicts,
+    judge_level,
+)
 
 from research.uplift.doubly_robust import Sample, make_sample
 from research.uplift.learners.average import predict_effects
@@ -30,7 +39,8 @@ FEWEST = 5  # splits from which a peer is judged
 TREATED = tuple(sorted(set(ARMS.values()) - {CONTROL}))
 UNITS = {"visit": "visits", "spend": "dollars"}
 PER = 1000  # customers that scores are given for
-SCORES = (*(f"AUUC, {arm}" for arm in TREATED), "each the best arm", f"the top {TOP:.0%}")
+JUDGED = ("each the best arm", f"the top {TOP:.0%}")  # policies: their scores are far from 0
+SCORES = (*(f"AUUC, {arm}" for arm in TREATED), *JUDGED)
 
 
 def make_trial(rows: pd.DataFrame) -> Trial:
@@ -196,29 +206,7 @@ def _give_all(sample: Sample, arm: int) -> float:
     return value_policy(np.full(sample.size, arm), sample)
 
 
-def compute_corrected_interval(
-    differences: Array, test_to_train: float = 1.0
-) -> tuple[float, float, float]:
-    """Return the mean of paired differences over random divisions, and its 95 % interval.
-
-    The variance of the differences is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau &
-    Bengio 2003), with J - 1 degrees of freedom; one division has no interval.
-
-    Parameters
-    ----------
-    differences : (J,)
-    test_to_train : rows judged for each row learned from
-    """
-    count, mean = len(differences), float(np.mean(differences))
-    if count < 2:
-        return mean, np.nan, np.nan
-    half = student.ppf(0.975, count - 1) * np.sqrt(
-        (1 / count + test_to_train) * np.var(differences, ddof=1)
-    )
-    return mean, mean - half, mean + half
-
-
-def pair(scores: pd.DataFrame, peer: str) -> Iterator[tuple[str, tuple[float, float, float], int]]:
+def pair(scores: pd.DataFrame, peer: str) -> Iterator[tuple[str, Interval, int]]:
     """Yield, per score, the package's averaged effects less a peer, on the splits that both have,
     with the interval; and how many splits these are.
     """
@@ -272,54 +260,72 @@ def _write_mean(value: float) -> str:
 
 
 def differences_section(scores: pd.DataFrame, outcome: str) -> Section:
-    """Return the paired differences to every peer, and whether none is significantly better."""
-    rows, verdicts = [], {}
+    """Return the paired differences to every peer, and whether the package is level with it."""
+    means, rows = PER * compute_means(scores).droplevel("whose"), []
     for peer in scores.model[scores.whose == "peer"].unique():
-        differences = [*pair(scores, peer)]
-        splits = differences[0][2]
-        verdicts |= (
-            {peer: all(high >= 0 for _, (_, _, high), _ in differences)} if splits >= FEWEST else {}
+        pairs = [*pair(scores, peer)]
+        differences = {
+            score: tuple(PER * value for value in interval) for score, interval, _ in pairs
+        }
+        rows.append((peer, pairs[0][2], differences, means.loc[peer, [*JUDGED]].to_dict()))
+    return tabulate_differences(rows, outcome)
+
+
+def tabulate_differences(
+    rows: list[tuple[str, int, dict[str, Interval], dict[str, float]]], outcome: str
+) -> Section:
+    """Return the table of differences with their verdicts.
+
+    Parameters
+    ----------
+    rows : per peer its name, splits, the averaged effects less the peer by score, and the peer's
+        scores
+    """
+    verdicts = {
+        peer: join_verdicts(judge_level(differences[name], theirs[name], True) for name in JUDGED)
+        for peer, splits, differences, theirs in rows
+        if splits >= FEWEST
+    }
+    cells = [
+        (
+            peer,
+            str(splits),
+            *(_write_difference(*differences[score]) for score in SCORES),
+            verdicts.get(peer, "too few splits"),
         )
-        rows.append(
-            (
-                peer,
-                str(splits),
-                *(_write_difference(*values) for _, values, _ in differences),
-                judge(verdicts[peer]) if peer in verdicts else "too few splits",
-            )
-        )
+        for peer, splits, differences, _ in rows
+    ]
     words = (
         f"{AVERAGED.capitalize()} less each peer on the splits that both have, in {UNITS[outcome]}"
         f" per {PER:,} customers, with corrected resampled t intervals (Nadeau & Bengio 2003): 95"
-        " %, each on its own. Not worse: the peer is not significantly better (no interval lies"
-        f" below 0). A peer is judged from {FEWEST} splits on."
+        f" %, each on its own. Level or better: in both policies the worse end of the interval is"
+        f" at most {MARGIN:.0%} of the peer's {UNITS[outcome]} below 0; areas lie too near 0 for"
+        f" such a margin and are not judged. A peer is judged from {FEWEST} splits on."
     )
-    head = ("peer", "splits", *SCORES, "not worse")
     return Section(
         f"Hillstrom, {outcome}: against each peer",
         words,
-        head,
-        tuple(rows),
+        ("peer", "splits", *SCORES, "level or better"),
+        tuple(cells),
         (_describe_peers(verdicts, len(rows), outcome),),
     )
 
 
-def _describe_peers(verdicts: dict[str, bool], peers: int, outcome: str) -> str:
+def _describe_peers(verdicts: dict[str, str], peers: int, outcome: str) -> str:
+    claim = f"{AVERAGED} level with every peer or better on {outcome}"
     if not verdicts:
-        return (
-            f"{AVERAGED} not significantly worse than any peer on {outcome}: not judged; no peer"
-            f" has {FEWEST} splits."
-        )
-    verdict, of_all = (
-        judge(all(verdicts.values())),
-        "" if len(verdicts) == peers else f", the other {peers - len(verdicts)} are not judged",
+        return f"{claim}: not judged; no peer has {FEWEST} splits."
+    counts = ", ".join(
+        f"{word.strip('*')} with {[*verdicts.values()].count(word)}"
+        for word in (MET, INCONCLUSIVE, MISSED)
     )
+    rest = peers - len(verdicts)
     return (
-        f"{AVERAGED} not significantly worse than any peer on {outcome}: {verdict}; with"
-        f" {sum(verdicts.values())} of {len(verdicts)} peers{of_all}."
+        f"{claim}: {join_verdicts(verdicts.values())}; {counts} of {len(verdicts)} peers"
+        f"{f', the other {rest} are not judged' if rest else ''}."
     )
 
 
 def _write_difference(mean: float, low: float, high: float) -> str:
-    interval = "" if np.isnan(low) else f" ({PER * low:.2f} to {PER * high:.2f})"
-    return f"{PER * mean:.2f}{interval}".replace("-", "−")
+    interval = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
+    return f"{mean:.2f}{interval}".replace("-", "−")

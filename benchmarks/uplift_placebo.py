@@ -9,18 +9,18 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from sections import Section, judge
+from sections import Section
 from uplift_halves import make_trial
 from uplift_tasks import OUTCOMES, load_campaign
+from verdicts import compute_share_interval, count_least_draws, judge_least, write_share
 
-from research.evaluation.intervals import wilson_interval
 from research.uplift.average_effects import score_outcome, tabulate_effects
 from research.uplift.cross_fitting import PROCESSES
 from research.uplift.heterogeneity import run_test
 from research.uplift.trials import Trial
 from research.uplift.verdict import EFFECTS_DIFFER, NO_EFFECT, SAME_EFFECT, decide
 
-SEEDS, SHARE, LEAST = 40, 1 / 3, 0.95
+SEEDS, SHARE, LEAST = 150, 1 / 3, 0.95
 
 
 def permute_share(trial: Trial, share: float, seed: int) -> Trial:
@@ -70,24 +70,22 @@ def placebo_section(verdicts: list[str]) -> Section:
     """Return how often nothing was found."""
     n = len(verdicts)
     counts = {kind: verdicts.count(kind) for kind in (NO_EFFECT, SAME_EFFECT, EFFECTS_DIFFER)}
-    low, high = wilson_interval(counts[NO_EFFECT] / n, n)
+    interval = compute_share_interval(counts[NO_EFFECT], n)
     words = (
         f"{n} times a random {SHARE:.0%} of the campaign's customers with permuted arms,"
         " both arms and both outcomes, and the whole decision of `60_uplift` on each,"
         " with one division of the customers: whether an average effect is significant (same: for"
-        " all), or that it differs. Its level is 5 % in all, so a bound of 95 % asks for what is"
-        " promised, up to sampling error."
+        " all), or that it differs. Its level is 5 % in all."
     )
-    bound = f"“Nothing” in at least {LEAST:.0%}: {judge(counts[NO_EFFECT] / n >= LEAST)}."
-    row = (
-        str(n),
-        *(str(count) for count in counts.values()),
-        f"{counts[NO_EFFECT] / n:.1%} ({low:.1%} to {high:.1%})",
+    bound = (
+        f"“Nothing” in at least {LEAST:.0%}: {judge_least(interval, LEAST)};"
+        f" {count_least_draws(LEAST)} draws are needed, if none of them finds anything."
     )
+    row = (str(n), *(str(count) for count in counts.values()), write_share(interval))
     return Section(
         "Placebo",
         words,
-        ("seeds", "nothing", "same", "differs", "share of nothing (95 % interval, Wilson)"),
+        ("seeds", "nothing", "same", "differs", "share of nothing (95 % interval, exact)"),
         (row,),
         (bound,),
     )

@@ -4,13 +4,15 @@ the oracle's true profit, and the coverage of intervals.
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
-from sections import Section, judge
+from scipy.stats import t as student
+from sections import Section
 from uplift_companies import (
     DIFFERING,
     GENERATED,
@@ -20,8 +22,14 @@ from uplift_companies import (
     make_company_sample,
     take_company,
 )
+from verdicts import (
+    compute_mean_interval,
+    compute_share_interval,
+    join_verdicts,
+    judge_least,
+    write_share,
+)
 
-from research.evaluation.intervals import wilson_interval
 from research.uplift.cross_fitting import cross_fit
 from research.uplift.doubly_robust import SCORE_FOLDS, Sample, assign_folds, predict_out_of_fold
 from research.uplift.policy.case import Case, build_case, choose_usual
@@ -231,48 +239,99 @@ def shares_section(
     ----------
     better : kinds of which the list by effect must earn more than those by risk, at every size
     """
-    means = shares.groupby(["kind", "size"], sort=False)[
-        [name for name in (*POLICIES, CEILING) if name in shares]
-    ].mean()
-    errors = shares.groupby(["kind", "size"], sort=False)[NET_GAIN].sem()
-    counts = shares.groupby(["kind", "size"], sort=False).seed.size()
+    by = shares.assign(
+        gap=shares[NET_GAIN] - shares[[RISK_TIMES_VALUE, HIGHEST_RISK]].max(axis=1)
+    ).groupby(["kind", "size"], sort=False)
+    means = by[[name for name in (*POLICIES, CEILING) if name in shares]].mean()
+    facts = pd.DataFrame(
+        {
+            "n": by.seed.size(),
+            "mean": means[NET_GAIN],
+            "error": by[NET_GAIN].sem(),
+            "gap": by.gap.mean(),
+            "gap_error": by.gap.sem(),
+        }
+    )
     cells = [
-        (_write(row.iloc[0], errors[at]), *(_percent(value) for value in row.iloc[1:]))
+        (_write(row.iloc[0], facts.error[at]), *(_percent(value) for value in row.iloc[1:]))
         for at, row in means.iterrows()
     ]
     rows = [
-        (kind, f"{size:,}", str(counts[kind, size]), *more)
+        (kind, f"{size:,}", str(facts.n[kind, size]), *more)
         for (kind, size), more in zip(means.index, cells, strict=True)
     ]
-    bounds = [
-        bound
-        for kind in means.index.unique("kind")
-        for bound in _describe_bounds(means.loc[kind], kind, kind in better)
-    ]
     head = ("company", "assignments", "seeds", f"{NET_GAIN} (standard error)", *means.columns[1:])
-    return Section(title, words, head, tuple(rows), tuple(bounds))
+    return Section(title, words, head, tuple(rows), tuple(describe_bounds(facts, better)))
 
 
-def _describe_bounds(means: pd.DataFrame, kind: str, better: bool) -> Iterator[str]:
-    own, by_risk = means[NET_GAIN], means[[RISK_TIMES_VALUE, HIGHEST_RISK]].max(axis=1)
-    shares = ", ".join(_percent(value) for value in own)
-    yield (
+def describe_bounds(facts: pd.DataFrame, better: tuple[str, ...]) -> Iterator[str]:
+    """Yield a sentence for every bound on the shares.
+
+    Parameters
+    ----------
+    facts : DataFrame indexed by kind and size, with columns n, mean, error, gap, gap_error
+        Draws, the mean share of the list by effect and its standard error, and the same of its lead
+        on the better list by risk.
+    better : kinds of which the list by effect must earn more than those by risk
+    """
+    for kind in facts.index.unique("kind"):
+        of_kind = facts.loc[kind]
+        yield _describe_rise(of_kind, kind)
+        yield _describe_largest(of_kind, kind)
+        if kind in better:
+            yield _describe_lead(of_kind, kind)
+
+
+def _describe_rise(facts: pd.DataFrame, kind: str) -> str:
+    """Every step is the difference of two independent means, by Welch's t."""
+    steps = [
+        welch_interval(*before, *after)
+        for before, after in pairwise(facts[["mean", "error", "n"]].to_numpy().tolist())
+    ]
+    return (
         f"{kind}: the share of “{NET_GAIN}” rises with size:"
-        f" {judge(bool(own.is_monotonic_increasing))}; {shares}."
+        f" {join_verdicts(judge_least(step, 0) for step in steps)};"
+        f" {', '.join(_percent(value) for value in facts['mean'])}."
     )
-    if own.index[-1] < LARGEST:
-        yield f"{kind}: at least {LEAST:.0%} at {LARGEST:,}: not measured."
-    else:
-        yield (
-            f"{kind}: at least {LEAST:.0%} at {own.index[-1]:,}:"
-            f" {judge(bool(own.iloc[-1] >= LEAST))}; {_percent(own.iloc[-1])}."
-        )
-    if better:
-        gaps = ", ".join(f"{100 * gap:.1f}".replace("-", "−") for gap in own - by_risk)
-        yield (
-            f"{kind}: better than both lists by risk at every size:"
-            f" {judge(bool((own > by_risk).all()))}; by {gaps} points."
-        )
+
+
+def welch_interval(
+    mean: float, error: float, n: int, other: float, other_error: float, m: int
+) -> tuple[float, float, float]:
+    """Return by how much the other mean is larger, with the 95 % interval of Welch (1947)."""
+    if min(n, m) < 2:
+        return other - mean, np.nan, np.nan
+    both = error**2 + other_error**2
+    freedom = both**2 / (error**4 / (n - 1) + other_error**4 / (m - 1))
+    half = student.ppf(0.975, freedom) * np.sqrt(both)
+    return other - mean, other - mean - half, other - mean + half
+
+
+def _describe_largest(facts: pd.DataFrame, kind: str) -> str:
+    largest = facts.iloc[-1]
+    bound = f"{kind}: at least {LEAST:.0%} at {LARGEST:,}"
+    if facts.index[-1] < LARGEST:
+        return f"{bound}: not measured."
+    interval = compute_mean_interval(largest["mean"], largest.error, int(largest.n))
+    seeds = f"{int(largest.n)} draw{'s' if largest.n > 1 else ''}"
+    return f"{bound}: {judge_least(interval, LEAST)}; {_percent(largest['mean'])}, {seeds}."
+
+
+def _describe_lead(facts: pd.DataFrame, kind: str) -> str:
+    leads = [
+        compute_mean_interval(row.gap, row.gap_error, int(row.n)) for row in facts.itertuples()
+    ]
+    gaps = ", ".join(map(_write_gap, leads))
+    return (
+        f"{kind}: better than both lists by risk at every size:"
+        f" {join_verdicts(judge_least(lead, 0) for lead in leads)}; by {gaps} points."
+    )
+
+
+def _write_gap(lead: tuple[float, float, float]) -> str:
+    mean, low, high = (100 * value for value in lead)
+    interval = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
+    return f"{mean:.1f}{interval}".replace("-", "−")
 
 
 def _percent(value: float) -> str:
@@ -288,17 +347,14 @@ def coverage_section(by_kind: dict[str, pd.DataFrame]) -> Section:
     rows, bounds = [], []
     for kind, trials in by_kind.items():
         inside, n = trials.true_profit.between(trials.low, trials.high), len(trials)
-        low, high = wilson_interval(inside.mean(), n)
+        interval = compute_share_interval(int(inside.sum()), n)
         off = (trials.profit - trials.true_profit).mean()
         width = (trials.high - trials.low).mean()
         money = (
             f"{value:,.0f}".replace("-", "−") for value in (trials.true_profit.mean(), off, width)
         )
-        rows.append((kind, str(n), f"{inside.mean():.1%} ({low:.1%} to {high:.1%})", *money))
-        bounds.append(
-            f"{kind}: the interval covers the true profit in at least {COVERED:.0%}:"
-            f" {judge(inside.mean() >= COVERED)}."
-        )
+        rows.append((kind, str(n), write_share(interval), *money))
+        bounds.append(describe_coverage(kind, interval))
     words = (
         f"Drawn companies of {TRIAL_SIZE:,} assignments, each another; budget and capacity as"
         f" above. The 95 % interval of the profit of “{NET_GAIN}”, from {RESAMPLES} resamples of"
@@ -308,9 +364,17 @@ def coverage_section(by_kind: dict[str, pd.DataFrame]) -> Section:
     head = (
         "company",
         "trials",
-        "true profit inside (95 % interval, Wilson)",
+        "true profit inside (95 % interval, exact)",
         "true profit, mean",
         "estimate less truth, mean",
         "width of the interval, mean",
     )
     return Section("Coverage of the interval of profit", words, head, tuple(rows), tuple(bounds))
+
+
+def describe_coverage(kind: str, interval: tuple[float, float, float]) -> str:
+    """Return whether the intervals cover the truth often enough."""
+    return (
+        f"{kind}: the interval covers the true profit in at least {COVERED:.0%}:"
+        f" {judge_least(interval, COVERED)}."
+    )

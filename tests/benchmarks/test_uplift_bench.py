@@ -19,21 +19,6 @@ def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
 
 
-def test_corrected_interval_is_that_of_nadeau_and_bengio():
-    import uplift_halves
-
-    # mean 2, variance 1, 3 divisions, as many judged as learned from: error sqrt(1/3 + 1) = 1.1547,
-    # t of 2 degrees 4.3027, together 4.9683
-    assert uplift_halves.compute_corrected_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx(
-        (2.0, 2 - 4.9683, 2 + 4.9683), abs=1e-3
-    )
-    # half as many judged: sqrt(1/3 + 1/2) = 0.9129, together 3.9278
-    assert uplift_halves.compute_corrected_interval(np.array([1.0, 2.0, 3.0]), 0.5)[
-        1
-    ] == pytest.approx(2 - 3.9278, abs=1e-3)
-    assert np.isnan(uplift_halves.compute_corrected_interval(np.array([1.0]))[1])
-
-
 def make_sample(arm, outcome, propensity) -> Sample:
     none = np.empty((len(arm), 0))
     return Sample(
@@ -126,27 +111,31 @@ def test_means_over_fewer_splits_are_compared_with_the_averaged_effects():
 
 
 @pytest.mark.parametrize(
-    ("worse", "word"),
+    ("own", "word"),
     [
-        (0.0, "not significantly worse than any peer on visit: met"),
-        (-9.0, "**missed**; with 0 of 1 peers"),
+        (1.0, "on visit: met; met with 1, inconclusive with 0, missed with 0 of 1 peers"),
+        (0.995, "on visit: met; met with 1"),  # worse in every split, by less than 1 %
+        (0.9, "on visit: **missed**; met with 0, inconclusive with 0, missed with 1 of 1 peers"),
     ],
 )
-def test_not_worse_is_judged_from_the_upper_end_of_every_interval(worse, word):
+def test_level_is_judged_by_a_margin_of_the_peers_score(own, word):
     import uplift_halves
 
-    flat = {score: [1.0, 1.1, 0.9, 1.0, 1.0] for score in uplift_halves.SCORES}
-    low = flat | {
-        uplift_halves.SCORES[-1]: [value + worse for value in flat[uplift_halves.SCORES[-1]]]
-    }
+    scores = {score: [1.0, 1.1, 0.9, 1.0, 1.0] for score in uplift_halves.SCORES}
     split = {"split": range(5)}
-    scores = pd.concat(
+    frame = pd.concat(
         [
-            pd.DataFrame(split | {"model": uplift_halves.AVERAGED, "whose": "ours"} | low),
-            pd.DataFrame(split | {"model": "x", "whose": "peer"} | flat),
-        ]
+            pd.DataFrame(split | {"model": uplift_halves.AVERAGED, "whose": "ours"} | scores),
+            pd.DataFrame(split | {"model": "x", "whose": "peer"} | scores),
+        ],
+        ignore_index=True,
     )
-    assert word in uplift_halves.differences_section(scores, "visit").remarks[0]
+    ours = frame.model == uplift_halves.AVERAGED
+    frame.loc[ours, uplift_halves.SCORES[-1]] += own - 1
+    assert word in uplift_halves.differences_section(frame, "visit").remarks[0]
+    # a difference of 0 on average whose interval is wider than the margin shows nothing
+    frame.loc[ours, uplift_halves.SCORES[-1]] = [1.1, 0.9, 1.0, 1.0, 1.0]
+    assert "inconclusive with 1" in uplift_halves.differences_section(frame, "visit").remarks[0]
 
 
 def test_a_peer_with_few_splits_is_not_judged():
@@ -260,7 +249,7 @@ def test_shares_are_judged_by_rise_size_and_baselines():
             "kind": "k",
             "size": [2000, 2000, 50_000, 50_000],
             "seed": [0, 1, 0, 1],
-            NET_GAIN: [0.3, 0.5, 0.6, 0.7],
+            NET_GAIN: [0.399, 0.401, 0.649, 0.651],
             RISK_TIMES_VALUE: 0.5,
             HIGHEST_RISK: 0.2,
         }
@@ -268,7 +257,12 @@ def test_shares_are_judged_by_rise_size_and_baselines():
     rises, large, better = uplift_profit.shares_section(shares, "", "", ("k",)).remarks
     assert "met; 40.0 %, 65.0 %" in rises
     assert "met; 65.0 %" in large
-    assert "**missed**; by −10.0, 15.0 points" in better
+    assert "**missed**; by −10.0 (−11.3 to −8.7), 15.0 (13.7 to 16.3) points" in better
+    noisy = shares.assign(**{NET_GAIN: [0.3, 0.5, 0.6, 0.7]})
+    remarks = uplift_profit.shares_section(noisy, "", "", ("k",)).remarks
+    assert all("inconclusive" in remark for remark in remarks)  # of two draws of each size
+    single = uplift_profit.shares_section(shares.iloc[[0, 1, 2]], "", "", ()).remarks
+    assert "inconclusive; 64.9 %, 1 draw." in single[1]
     assert (
         "at least 60% at 50,000: not measured"
         in uplift_profit.shares_section(shares[:2], "", "", ()).remarks[1]
@@ -293,11 +287,25 @@ def test_coverage_is_the_share_of_trials_whose_interval_covers_the_truth():
     import uplift_profit
 
     trials = pd.DataFrame(
-        {"profit": 50.0, "low": [0.0, 0.0, 0.0, 9.0], "high": 10.0, "true_profit": 5.0}
+        {"profit": 50.0, "low": [0.0, 0.0, 0.0, 9.0] * 10, "high": 10.0, "true_profit": 5.0}
     )
     section = uplift_profit.coverage_section({"k": trials})
-    assert section.rows[0][2].startswith("75.0% (")
+    assert section.rows[0][2] == "75.0% (58.8% to 87.3%)"  # tables of Clopper & Pearson
     assert "**missed**" in section.remarks[0]
+    few = uplift_profit.coverage_section({"k": trials.assign(low=0.0)[:20]})
+    assert "inconclusive" in few.remarks[0]  # 20 of 20 may be 83 %
+
+
+def test_the_interval_of_a_rise_is_that_of_welch():
+    import uplift_profit
+    from scipy.stats import ttest_ind
+
+    small, large = np.array([0.3, 0.4, 0.2, 0.35]), np.array([0.5, 0.7, 0.6])
+    interval = uplift_profit.welch_interval(
+        small.mean(), small.std(ddof=1) / 2, 4, large.mean(), large.std(ddof=1) / 3**0.5, 3
+    )
+    expected = ttest_ind(large, small, equal_var=False).confidence_interval()
+    assert interval[1:] == pytest.approx(tuple(expected))
 
 
 def test_permuting_keeps_the_arms_sizes_and_every_customers_own_outcome():
@@ -322,13 +330,12 @@ def test_placebos_are_counted_and_judged():
     import uplift_placebo
 
     section = uplift_placebo.placebo_section(["nothing"] * 38 + ["same", "differs"])
-    assert section.remarks[0].endswith(": met.")
-    # Wilson's interval of 38 of 40:
-    # (0.95 + 0.0480 -+ 1.96 sqrt(0.95 0.05 / 40 + 0.0006)) / 1.0960
-    assert section.rows[0][-1] == "95.0% (83.5% to 98.6%)"
-    section = uplift_placebo.placebo_section(["nothing"] * 37 + ["same"] * 3)
+    assert "at least 95%: inconclusive; 72 draws are needed" in section.remarks[0]
+    assert section.rows[0] == ("40", "38", "1", "1", "95.0% (83.1% to 99.4%)")  # exact
+    section = uplift_placebo.placebo_section(["nothing"] * 72)
+    assert "at least 95%: met" in section.remarks[0]
+    section = uplift_placebo.placebo_section(["nothing"] * 30 + ["same"] * 10)
     assert "**missed**" in section.remarks[0]
-    assert section.rows[0][:4] == ("40", "37", "3", "0")
 
 
 def test_sections_are_written_in_order_and_whole(tmp_path):
