@@ -7,6 +7,7 @@ from research.errors import ISO_DAY, UsageError
 RANGES: dict[str, tuple[int, int]] = {
     "folds": (2, 100),
     "repeats": (1, 100),
+    "origins": (0, 100),
     "periods": (1, 1000),
     "resamples": (200, 100_000),  # fewer leave a handful of draws outside an interval
     "refits": (0, 1000),

@@ -131,3 +131,59 @@ def test_snapshots_a_month_apart_stay_at_its_end_and_no_window_overlaps(write_st
     splits.require_out_of_time(split, study)
     with_lead = write_study(churn=MONTHS | {"lead_days": 7}, snapshots=snapshots)
     assert max(splits.plan_split(with_lead).train) == date(2024, 1, 31)  # 7 May is after 29 Feb + 7
+
+
+def plan(write_study, number: int, first: str, **changes) -> tuple[list[Split], str]:
+    tables = {"customers": customers("a"), "contracts": contract("a", first, None)}
+    study = write_study("contractual", tables=tables, **changes)
+    return splits.plan_origins(load.load_tables(study), study, number)
+
+
+def test_windows_of_earlier_origins_touch_and_dont_overlap(write_study):
+    # windows of 90 days after a lead of 7, snapshots 30 apart: three steps back, 90 days, is the
+    # first at which the earlier window closes (27 June + 97 = 2 October) as the next one opens
+    clock = {"last": "2025-09-25", "every_days": 30, "train": 6, "test": 1}
+    churn = {"horizon_days": 90, "lead_days": 7}
+    found, reason = plan(write_study, 2, "2024-01-01", snapshots=clock, churn=churn)
+    assert [split.test for split in found] == [(date(2025, 6, 27),), (date(2025, 3, 29),)]
+    assert reason == ""
+    for split in found:
+        # 97 days before the origin is the last label window to close by then
+        assert max(split.train) == split.origin - pd.Timedelta(days=97)
+        assert len(split.train) == 6
+    longer = {"horizon_days": 91, "lead_days": 7}  # a day too long for three steps
+    found, _ = plan(write_study, 1, "2024-01-01", snapshots=clock, churn=longer)
+    assert found[0].test == (date(2025, 5, 28),)
+
+
+def test_several_test_snapshots_go_back_together(write_study):
+    clock = {"last": "2025-09-25", "every_days": 30, "train": 2, "test": 2}
+    churn = {"horizon_days": 30, "lead_days": 0}
+    found, _ = plan(write_study, 1, "2024-01-01", snapshots=clock, churn=churn)
+    # the window after 27 July closes on 26 August, the first test snapshot
+    assert found[0].test == (date(2025, 6, 27), date(2025, 7, 27))
+
+
+def test_origins_in_months_stay_at_the_ends_of_months(write_study):
+    clock = {"last": "2025-05-31", "every": "month", "train": 2, "test": 1}
+    found, _ = plan(
+        write_study, 2, "2024-01-01", snapshots=clock, churn={"horizon": "1 month", "lead_days": 0}
+    )
+    assert [split.test[0] for split in found] == [date(2025, 4, 30), date(2025, 3, 31)]
+
+
+def test_an_earlier_origin_needs_half_of_the_training_snapshots(write_study):
+    clock = {"last": "2025-09-25", "every_days": 30, "train": 6, "test": 1}
+    churn = {"horizon_days": 90, "lead_days": 7}
+    # training snapshots of 27 June are 22 March, 20 February, 21 January ...
+    found, reason = plan(write_study, 3, "2025-01-21", snapshots=clock, churn=churn)
+    assert [split.train for split in found] == [
+        (date(2025, 1, 21), date(2025, 2, 20), date(2025, 3, 22))
+    ]
+    assert reason.startswith("An origin on 2025-03-29 would have 0 training snapshots of the 6")
+    found, reason = plan(write_study, 3, "2025-01-22", snapshots=clock, churn=churn)
+    assert found == []
+    assert reason == (
+        "An origin on 2025-06-27 would have 2 training snapshots of the 6 in study.yml, where 3"
+        " are needed: leaving is on record since 2025-01-22."
+    )

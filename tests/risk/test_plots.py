@@ -103,3 +103,24 @@ def test_categories_are_in_the_order_of_the_table():
     named = traced(0.1, family="trees", at=np.nan, level=["plus", "basic", "max"])
     ax = plots.plot_dependence(named, "plan")
     assert [text.get_text() for text in ax.get_xticklabels()] == ["plus", "basic", "max"]
+
+
+def test_windows_are_drawn_with_the_intervals_of_model_and_baseline():
+    days = pd.to_datetime(["2024-09-01", "2024-12-01"])
+    table = pd.concat([scores().assign(origin=day) for day in days])
+    ax = plots.plot_windows(table, "auc", ["forest", "rule on days"], "AUC")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["2024-09-01", "2024-12-01"]
+    drawn = [[point for _, point in segment] for segment in find_intervals(ax)]
+    assert drawn == [[0.71, 0.74]] * 2 + [[0.55, 0.64]] * 2
+    assert {line.get_label(): [*line.get_ydata()] for line in ax.lines} == {
+        "forest": [0.7, 0.7],
+        "rule on days": [0.6, 0.6],
+    }
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["forest", "rule on days"]
+
+
+def test_a_study_without_windows_has_a_sentence_in_place_of_the_picture():
+    ax = plots.plot_windows(pd.DataFrame(), "auc", ["forest"], "AUC")
+    assert [text.get_text() for text in ax.texts] == [
+        "A study without dates has one window: no picture."
+    ]

@@ -9,6 +9,7 @@ from research.data.remarks import list_remarks
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.risk import report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
+from research.risk.rolling_origin import summarise_windows
 
 
 def driver(
@@ -140,6 +141,7 @@ def example(
     rival: str = NO_DIFFERENCE,
     boosting: str = NO_DIFFERENCE,
     gains: pd.DataFrame | None = None,
+    where: str = "",
     **calibration,
 ) -> str:
     found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
@@ -157,7 +159,7 @@ def example(
             ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
         }
     )
-    return report.describe_models(found, differences, gains)
+    return report.describe_models(found, differences, gains, where)
 
 
 def test_a_clear_winner_is_named_with_its_intervals():
@@ -365,3 +367,57 @@ def test_remarks_on_labels_are_told_and_none_is_not():
     told = report.describe_labels(list_remarks([remark]))
     assert told == "**The labels may mislead:** labels: the churn rate jumps; look at data_end."
     assert report.describe_labels(list_remarks([])) == ""
+
+
+def over_windows(values: list[float], losses: list[float]) -> pd.DataFrame:
+    days = pd.date_range("2024-01-01", periods=len(values), freq="90D")
+    names = {"model": "forest", "family": "trees", "reference": "base rate"}
+    tables = [
+        pd.DataFrame({"origin": days, "value": part, "low": 0.0, "high": 1.0}).assign(
+            metric=metric, **names
+        )
+        for metric, part in (("auc", values), ("log_loss", losses))
+    ]
+    return summarise_windows(pd.concat(tables))
+
+
+def test_with_few_windows_the_verdict_is_one_on_this_window():
+    summary = over_windows([0.2, 0.1], [-0.1, -0.2])
+    assert report.name_windows(summary) == " in this window"
+    told = report.describe_windows(summary, "forest", "forest", "Data begin too late.")
+    assert told == (
+        "**2 windows are judged, too few to say how much another one would differ**: AUC differs"
+        " from the base rate by 0.100 to 0.200, log-loss from the base rate by −0.200 to −0.100."
+        " Data begin too late."
+    )
+    one = report.describe_windows(over_windows([0.2], [-0.1]), "forest", "forest", "Why.")
+    assert one == "**One window is judged**: how much another one would differ isn't known. Why."
+    assert "than the base rate in this window**: " in example(
+        "better", "better", where=" in this window"
+    )
+    assert "better than the base rate in this window.**" in example(
+        NO_DIFFERENCE, NO_DIFFERENCE, where=" in this window"
+    )
+
+
+def test_from_three_windows_on_the_spread_between_them_is_told():
+    summary = over_windows([0.1, 0.2, 0.3], [-0.1, 0.1, 0.3])
+    assert report.name_windows(summary) == ""
+    told = report.describe_windows(summary, "forest", "tuned forest", "")
+    assert told.startswith("Forest stands for tuned forest, whose search of settings isn't")
+    # mean 0.2, standard deviation 0.1, t of 2 degrees of freedom 4.303: 0.2 ± 4.303 * 0.1 / √3
+    assert (
+        "**In 3 of 3 windows forest ranks better than the base rate**: AUC differs by 0.200"
+        " (−0.048 to 0.448) on average, with a 95 % interval over windows; by 0.100 to 0.300 in"
+        " single windows, standard deviation 0.100. Over windows the difference in AUC is"
+        " inconclusive."
+    ) in told
+    assert "**In 1 of 3 windows forest has better probabilities than the base rate**" in told
+
+
+def test_a_study_without_windows_says_nothing_of_them():
+    empty = pd.DataFrame()
+    assert (
+        report.name_windows(empty) == report.describe_windows(empty, "forest", "forest", "") == ""
+    )
+    assert report.windows_table(empty, empty, "forest").empty

@@ -4,7 +4,8 @@ of many snapshots at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from math import ceil
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -24,6 +25,8 @@ from research.panel.periods import (
 from research.study import Study
 from research.study_schema import Churn
 
+LEAST_TRAIN_SHARE = 0.5  # of a study's training snapshots, that an earlier origin needs
+
 
 @dataclass(frozen=True)
 class Split:
@@ -31,6 +34,11 @@ class Split:
 
     train: tuple[date, ...]
     test: tuple[date, ...]
+
+    @property
+    def origin(self) -> date:
+        """Return the first test snapshot, by which all that teaches a model was known."""
+        return min(self.test)
 
 
 def plan_split(study: Study) -> Split:
@@ -49,6 +57,60 @@ def plan_split(study: Study) -> Split:
             back += 1
         latest = add_months(test[0], -back)
     return Split(tuple(list_days_back(study, latest, plan.train)), tuple(test))
+
+
+def plan_origins(tables: Tables, study: Study, number: int) -> tuple[list[Split], str]:
+    """Choose earlier origins: splits as the study would have had them then, the latest first.
+
+    Each lies the fewest steps between snapshots back at which its test windows close before those
+    of the next one open. It has the study's training snapshots, as far as the data reach back.
+
+    Parameters
+    ----------
+    number : of origins asked for
+
+    Returns
+    -------
+    splits, and a sentence that says why there are no more; empty where there are as many as asked
+    """
+    first, splits = find_observed_start(tables, study), []
+    while len(splits) < number:
+        study = end_before(study, plan_split(study).origin)
+        split = plan_split(study)
+        train = tuple(day for day in split.train if day >= first)
+        if len(train) < LEAST_TRAIN_SHARE * study.snapshots.train:
+            return splits, _describe_missing_origin(study, split.origin, len(train), first)
+        splits.append(Split(train, split.test))
+    return splits, ""
+
+
+def end_before(study: Study, origin: date) -> Study:
+    """Return the study with the latest last snapshot whose window closes before that of the origin
+    opens.
+    """
+    opens, back = origin + timedelta(days=study.churn.lead_days), 1
+    while close_window(study.churn, _step_back(study, origin, back)) > opens:
+        back += 1
+    return move_last(study, _step_back(study, origin, back))
+
+
+def move_last(study: Study, last: date) -> Study:
+    """Return the study with another last test snapshot."""
+    plan = study.snapshots.model_copy(update={"last": last})
+    return study.model_copy(update={"snapshots": plan})
+
+
+def _step_back(study: Study, day: date, steps: int) -> date:
+    return list_days_back(study, day, steps + 1)[0]
+
+
+def _describe_missing_origin(study: Study, origin: date, found: int, first: date) -> str:
+    needed = ceil(LEAST_TRAIN_SHARE * study.snapshots.train)
+    return (
+        f"An origin on {origin} would have {found} training snapshots of the"
+        f" {study.snapshots.train} in study.yml, where {needed} are needed: leaving is on record"
+        f" since {first}."
+    )
 
 
 def require_windows(tables: Tables, study: Study, snapshots: Sequence[date]) -> None:

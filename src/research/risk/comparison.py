@@ -128,7 +128,32 @@ def compare_models(
     """
     require_labels(tables, study, panel)
     fits = 1 if panel.dated else folds * repeats
-    models = list_classifiers(study, features, seed, descriptions, tuning_seconds / fits)
+    models, train, test = list_models(
+        panel, study, tables, features, descriptions, tuning_seconds / fits, seed
+    )
+    recalibrated = list_recalibrated(models, seed)
+    predictions = predict(train, test, features, models | recalibrated, folds, repeats, seed)
+    return ModelComparison(models, recalibrated, predictions)
+
+
+def list_models(
+    panel: Panel,
+    study: Study,
+    tables: Tables,
+    features: list[str],
+    descriptions: dict[str, str],
+    tuning_seconds: float,
+    seed: int,
+) -> tuple[dict[str, Model], pd.DataFrame, pd.DataFrame]:
+    """Return every classifier that a study allows, and its rows to learn from and to judge.
+
+    Those of buyers without contracts also hold their purchase histories.
+
+    Parameters
+    ----------
+    tuning_seconds : of the search of settings, each time it is fitted
+    """
+    models = list_classifiers(study, features, seed, descriptions, tuning_seconds)
     train, test = panel.train, panel.test
     if study.kind == "non_contractual":
         days = [*panel.split.train, *panel.split.test]
@@ -136,6 +161,4 @@ def compare_models(
         train, test = (rows.merge(histories, on=KEYS) for rows in (train, test))
         latest = pd.Timestamp(max(panel.split.train))
         models |= list_btyd(study, histories[histories.snapshot == latest])
-    recalibrated = list_recalibrated(models, seed)
-    predictions = predict(train, test, features, models | recalibrated, folds, repeats, seed)
-    return ModelComparison(models, recalibrated, predictions)
+    return models, train, test

@@ -9,7 +9,14 @@ from matplotlib.ticker import PercentFormatter
 
 from research.models.registry import BASELINE
 from research.reporting.metric import find_metric
-from research.reporting.style import GREY, MARKERS, REFERENCE_LINE, find_family_colours, get_axes
+from research.reporting.style import (
+    GREY,
+    MARKERS,
+    REFERENCE_LINE,
+    draw_sentence,
+    find_family_colours,
+    get_axes,
+)
 
 
 def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None = None) -> Axes:
@@ -48,6 +55,35 @@ def plot_scores(scores: pd.DataFrame, metric: str, label: str, ax: Axes | None =
     ax.set_yticks(rows.place, rows.model)
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=label, ylabel="", ylim=(-0.6, len(rows) - 0.4))
+    return ax
+
+
+def plot_windows(
+    scores: pd.DataFrame, metric: str, models: list[str], label: str, ax: Axes | None = None
+) -> Axes:
+    """Draw one score of a few models over the windows judged, each with its interval.
+
+    Parameters
+    ----------
+    scores : DataFrame with columns origin, model, family, metric, value, low, high; see
+        ``rolling_origin.Windows.judge``
+    models : those that are drawn
+    label : of the axis, with the unit
+    """
+    if scores.empty:
+        return draw_sentence("A study without dates has one window: no picture.", ax)
+    ax, rows = get_axes(ax), scores[(scores.metric == metric) & scores.model.isin(models)]
+    colours, days = find_family_colours(rows.family), sorted(rows.origin.unique())
+    for number, name in enumerate(dict.fromkeys(models)):
+        part = rows[rows.model == name].sort_values("origin")
+        places = part.origin.map(days.index) + 0.08 * (number - 0.5)
+        family = part.family.iloc[0]
+        ax.vlines(places, part.low, part.high, colours[family], linewidth=1.5)
+        marker = "s" if family == BASELINE else "o"
+        ax.plot(places, part.value, color=colours[family], marker=marker, label=name)
+    ax.set_xticks(range(len(days)), [f"{pd.Timestamp(day):%Y-%m-%d}" for day in days])
+    ax.set(xlabel="test snapshot", ylabel=label, xlim=(-0.5, len(days) - 0.5))
+    ax.legend(fontsize=8)
     return ax
 
 

@@ -15,12 +15,18 @@ from research.evaluation.importance import Difference, describe_importance
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.evaluation.metrics import CALIBRATION, METRICS
 from research.models.registry import BASE_RATE, BASELINE
-from research.reporting.format import join_words, write_interval, write_quantity
+from research.reporting.format import (
+    join_words,
+    write_interval,
+    write_number,
+    write_quantity,
+)
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.fairness import GAPS, SIGNIFICANT_GAP
 from research.risk.imbalance import NONE, UNBALANCED
 from research.risk.odds_ratios import MORE
 from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
+from research.risk.rolling_origin import LEAST_WINDOWS
 from research.study_schema import Economics, ImportantDifference
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
@@ -47,7 +53,10 @@ def find_best(scores: pd.DataFrame) -> str:
 
 
 def describe_models(
-    scores: pd.DataFrame, differences: pd.DataFrame, gains: pd.DataFrame | None = None
+    scores: pd.DataFrame,
+    differences: pd.DataFrame,
+    gains: pd.DataFrame | None = None,
+    where: str = "",
 ) -> str:
     """Summarise whether the best model beats the best baseline of each score.
 
@@ -61,6 +70,7 @@ def describe_models(
         its references
     gains : of recalibration, see ``ModelComparison.compare_recalibrated``; without it recalibration
         counts as not tried
+    where : to what the verdict is limited, see ``name_windows``
 
     Returns
     -------
@@ -74,16 +84,105 @@ def describe_models(
     if BETTER in (loss.verdict, area.verdict):
         return " ".join(
             [
-                _describe_winner(best, loss, area),
+                _describe_winner(best, loss, area, where),
                 _describe_others(best, differences),
                 _describe_calibration(best, scores, gains),
             ]
         )
     others = _describe_better_others(scores, differences)
     if not others:
-        return _describe_no_winner(best, loss, area)
+        return _describe_no_winner(best, loss, area, where)
     subject = "The model with the lowest log-loss"
-    return f"{_describe_no_winner(best, loss, area, subject)} {others}"
+    return f"{_describe_no_winner(best, loss, area, where, subject)} {others}"
+
+
+def name_windows(summary: pd.DataFrame) -> str:
+    """Return to what verdicts on models are limited while few windows are judged; else nothing.
+
+    Parameters
+    ----------
+    summary : see ``rolling_origin.summarise_windows``
+    """
+    few = len(summary) and summary.windows.max() < LEAST_WINDOWS
+    return " in this window" if few else ""
+
+
+def describe_windows(summary: pd.DataFrame, model: str, best: str, reason: str) -> str:
+    """Say in how many windows a model beat the baseline, and how far the windows lie apart.
+
+    Nothing of a study without windows.
+
+    Parameters
+    ----------
+    summary : see ``rolling_origin.summarise_windows``
+    model, best : the model that was followed, and the best one of the latest window
+    reason : why there are no more windows
+    """
+    if summary.empty:
+        return ""
+    rows = summary[summary.model == model].set_index("metric")
+    start = (
+        f"{_capitalise(model)} stands for {best}, whose search of settings isn't repeated. "
+        if model != best
+        else ""
+    )
+    if rows.windows.max() < LEAST_WINDOWS:
+        return " ".join([start + _describe_few_windows(rows), reason]).strip()
+    return start + " ".join(
+        _describe_gain_over_windows(row, model, metric, words)
+        for metric, words in (("auc", "ranks better"), ("log_loss", "has better probabilities"))
+        for row in [rows.loc[metric]]
+    )
+
+
+def _describe_few_windows(rows: pd.DataFrame) -> str:
+    if rows.windows.max() < 2:
+        return "**One window is judged**: how much another one would differ isn't known."
+    area, loss = rows.loc["auc"], rows.loc["log_loss"]
+    return (
+        f"**{rows.windows.max()} windows are judged, too few to say how much another one would"
+        f" differ**: AUC differs from the {area.reference} by {_write_span(area)}, log-loss from"
+        f" the {loss.reference} by {_write_span(loss)}."
+    )
+
+
+def _describe_gain_over_windows(row: pd.Series, model: str, metric: str, words: str) -> str:
+    name = METRICS[metric].words
+    holds = row.low > 0 or row.high < 0
+    return (
+        f"**In {row.better} of {row.windows} windows {model} {words} than the"
+        f" {row.reference}**: {name} differs by {_write_row(row)} on average, with a 95 % interval"
+        f" over windows; by {_write_span(row)} in single windows, standard deviation"
+        f" {write_number(row.sd, 3)}."
+        + ("" if holds else f" Over windows the difference in {name} is inconclusive.")
+    )
+
+
+def _write_span(row: pd.Series) -> str:
+    return f"{write_number(row.least, 3)} to {write_number(row.most, 3)}"
+
+
+def windows_table(scores: pd.DataFrame, differences: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return the scores of one model in each window, and what it gains on the baseline.
+
+    Parameters
+    ----------
+    scores, differences : see ``rolling_origin.Windows.judge``
+    """
+    if scores.empty:
+        return pd.DataFrame()
+    rows = scores[scores.model == model]
+    table = rows.drop_duplicates("origin")[["origin", "customers", "churners"]]
+    table = table.rename(columns={"origin": "test snapshot"}).reset_index(drop=True)
+    for metric in differences.metric.unique():
+        own = rows[rows.metric == metric]
+        gains = differences[(differences.model == model) & (differences.metric == metric)]
+        words = METRICS[metric].words
+        table[words] = [_write_row(row) for _, row in own.iterrows()]
+        table[f"{words}, minus the {gains.reference.iloc[0]}'s"] = [
+            _write_row(row) for _, row in gains.iterrows()
+        ]
+    return table
 
 
 def describe_perfection(scores: pd.DataFrame, leading: list[str], flat: bool) -> str:
@@ -250,11 +349,11 @@ def _describe_better_others(scores: pd.DataFrame, differences: pd.DataFrame) -> 
 
 
 def _describe_no_winner(
-    best: str, loss: pd.Series, area: pd.Series, subject: str = "No model"
+    best: str, loss: pd.Series, area: pd.Series, where: str, subject: str = "No model"
 ) -> str:
     baselines = join_words([*dict.fromkeys([loss.reference, area.reference])])
     negation = "" if subject == "No model" else "not "
-    start = f"**{subject} is {negation}significantly better than the {baselines}.**"
+    start = f"**{subject} is {negation}significantly better than the {baselines}{where}.**"
     compared = (
         f"{_capitalise(best)} differs in log-loss from the {loss.reference} by {_write_row(loss)}"
         f" and in AUC from the {area.reference} by {_write_row(area)}"
@@ -272,7 +371,7 @@ def _describe_no_winner(
     )
 
 
-def _describe_winner(best: str, loss: pd.Series, area: pd.Series) -> str:
+def _describe_winner(best: str, loss: pd.Series, area: pd.Series, where: str) -> str:
     sources = (
         ["", ""]
         if area.reference == loss.reference
@@ -286,16 +385,17 @@ def _describe_winner(best: str, loss: pd.Series, area: pd.Series) -> str:
         baselines = join_words([*dict.fromkeys([loss.reference, area.reference])])
         return (
             f"**{_capitalise(best)} ranks customers significantly better and gives significantly"
-            f" better probabilities than the {baselines}**: {gains}"
+            f" better probabilities than the {baselines}{where}**: {gains}"
         )
     if area.verdict == BETTER:
         return (
             f"**{_capitalise(best)} ranks customers significantly better than the"
-            f" {area.reference}**: {gains} Its probabilities are {_describe_other_score(loss)}."
+            f" {area.reference}{where}**: {gains} Its probabilities are"
+            f" {_describe_other_score(loss)}."
         )
     return (
         f"**{_capitalise(best)} gives significantly better probabilities than the"
-        f" {loss.reference}**: {gains} Its ranking is {_describe_other_score(area)}."
+        f" {loss.reference}{where}**: {gains} Its ranking is {_describe_other_score(area)}."
     )
 
 
