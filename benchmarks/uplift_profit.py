@@ -123,6 +123,7 @@ def measure_ceiling(company: Company, seed: int) -> dict[str, float]:
     case = Case(
         cycle=trial.rows.trial.to_numpy(),
         customers=sample.customers,
+        clusters=sample.clusters,
         risk=np.zeros((1, sample.size)),
         outcome_value=value,
         effect=gain,

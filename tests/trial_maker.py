@@ -158,6 +158,7 @@ def make_case(gain, cost, risk=None, worth=1.0, cycle=None, true=None) -> Case:
     return Case(
         cycle=np.zeros(n) if cycle is None else np.asarray(cycle),
         customers=np.arange(n),
+        clusters=np.arange(n),
         risk=risk[None],
         outcome_value=worth,
         effect=gain[None],
@@ -186,6 +187,7 @@ def make_part(outcome, arm, propensity=None, scores=None, prognosis=None, new_pr
         outcome=outcome,
         propensity=np.full(n, 1 / arms) if propensity is None else np.asarray(propensity),
         customers=np.arange(n),
+        clusters=np.arange(n),
         trial=np.zeros(n, int),
         arms=("control", "call", "letter")[:arms],
     )

@@ -357,13 +357,15 @@ class Experiment(Part):
     ``randomised`` says that the arms of a flat study were assigned at random; ``observational``
     admits campaigns and arms that were not, whose differences are associations. ``shares``: of the
     arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value
-    mean, in words. ``primary``: the outcome that rankings and verdicts are about.
+    mean, in words. ``primary``: the outcome that rankings and verdicts are about. ``unit``: the
+    column of what arms were drawn for, where it is not the customer, such as the household.
     """
 
     assignment: Literal["randomised", "observational"] | None = None
     shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     outcomes: dict[Literal[OUTCOMES], Annotated[str, Field(min_length=1)]] = {}
     primary: Literal[OUTCOMES] | None = None
+    unit: Annotated[str, Field(min_length=1)] = "customer_id"
 
     @model_validator(mode="after")
     def _shares_have_a_control(self):

@@ -28,6 +28,7 @@ def make_sample(arm, outcome, propensity) -> Sample:
         np.array(outcome, float),
         np.array(propensity, float),
         np.arange(len(arm)),
+        np.arange(len(arm)),
         np.zeros(len(arm), int),
         ("control", "mens", "womens"),
     )

@@ -13,6 +13,7 @@ from research.data import checks, contracts, engines, query_checks
 from research.data.cancelled_orders import settle_orders
 from research.data.readers import read_sql
 from research.data.terms import settle_terms
+from research.data.units import require_unit
 from research.errors import StudyError
 from research.study import Study, load_study, show_path
 from research.study_schema import OWN_FEATURES
@@ -45,6 +46,7 @@ def load_tables(study: Study | str) -> contracts.Tables:
 def settle(study: Study, tables: contracts.Tables) -> contracts.Tables:
     """Return tables that passed every check in the form in which the other packages read them."""
     require_sensitive(study, tables)
+    require_unit(tables, study)
     return settle_terms(settle_orders(tables, study), study)
 
 

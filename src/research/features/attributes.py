@@ -21,10 +21,12 @@ Part = tuple[ir.Table, list[Feature]]
 def build_attributes(context: BuildContext) -> Block:
     """Return tenure in days and the customer's own attributes.
 
-    A date becomes the days since it, empty while it lies ahead.
+    A date becomes the days since it, empty while it lies ahead. The unit of randomisation is no
+    feature.
     """
     customers = context.evidence["customers"]
-    closed = {*KEYS, "joined_at", "known_at", *context.study.sensitive}
+    study = context.study
+    closed = {*KEYS, "joined_at", "known_at", *study.sensitive, study.experiment.unit}
     attributes = [column for column in customers.columns if column not in closed]
     dates = [column for column in attributes if _is_date(customers[column])]
     others = [column for column in attributes if column not in dates]

@@ -107,9 +107,10 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 def list_features(frame: pd.DataFrame, study: Study) -> list[str]:
     """Return the columns that may enter a model.
 
-    No key, no label, no other role, nothing that the study calls sensitive.
+    No key, no label, no other role, no unit of randomisation, nothing that the study calls
+    sensitive.
     """
-    closed = {*KEYS, *LABELS, *FLAT_ROLES, *study.sensitive}
+    closed = {*KEYS, *LABELS, *FLAT_ROLES, *study.sensitive, study.experiment.unit}
     return [column for column in frame.columns if column not in closed]
 
 
@@ -221,7 +222,7 @@ def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
 
 
 def _describe_flat(table: ir.Table, study: Study) -> pd.DataFrame:
-    closed = {*FLAT_ROLES, *study.sensitive}
+    closed = {*FLAT_ROLES, *study.sensitive, study.experiment.unit}
     columns = [name for name in table.columns if name not in closed]
     unit = {name: "number" if table[name].type().is_numeric() else "text" for name in columns}
     return tabulate(

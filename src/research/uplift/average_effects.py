@@ -1,7 +1,7 @@
 """Average effects of the arms of a trial: differences of means, and adjusted for the features.
 
 The adjusted effect is the mean of doubly robust scores. Intervals are normal, at 95 %, with errors
-clustered by customer.
+clustered by customer, or by the unit of randomisation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -150,10 +150,10 @@ def _estimate(
     (control, influence_control), (treated, influence) = (
         _weigh_mean(sample, one) for one in (0, code)
     )
-    difference = _test(treated - control, influence - influence_control, sample.customers)
+    difference = _test(treated - control, influence - influence_control, sample.clusters)
     yield DIFFERENCE_OF_MEANS, (control, *difference)
     change = subtract_control(scores)[:, code - 1]
-    adjusted = _test(change.mean(), change - change.mean(), sample.customers)
+    adjusted = _test(change.mean(), change - change.mean(), sample.clusters)
     yield ADJUSTED, (scores[:, 0].mean(), *adjusted)
 
 
@@ -167,14 +167,14 @@ def _weigh_mean(sample: Sample, code: int) -> tuple[float, np.ndarray]:
 
 
 def _test(
-    effect: float, influence: np.ndarray, customers: np.ndarray
+    effect: float, influence: np.ndarray, clusters: np.ndarray
 ) -> tuple[float, float, float, float]:
-    error = compute_standard_error(influence, customers)
+    error = compute_standard_error(influence, clusters)
     p = 2 * norm.sf(abs(effect) / error) if error > 0 else np.nan
     return effect, effect - Z * error, effect + Z * error, p
 
 
-def compute_standard_error(influence: np.ndarray, customers: np.ndarray) -> float:
-    """Return the standard error of a mean from each row's influence, clustered by customer."""
-    sums = np.bincount(pd.factorize(customers)[0], influence)
+def compute_standard_error(influence: np.ndarray, clusters: np.ndarray) -> float:
+    """Return the standard error of a mean from each row's influence, added up by cluster."""
+    sums = np.bincount(pd.factorize(clusters)[0], influence)
     return float(np.sqrt((sums**2).sum()) / len(influence))

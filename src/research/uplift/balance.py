@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, chisquare, norm
+from scipy.stats import chi2, chisquare, norm, t
 
 from research.evaluation.intervals import wilson_interval
 from research.study import Study
 from research.study_schema import CONTROL
+from research.uplift.average_effects import compute_standard_error
 from research.uplift.trials import Trial
 
 # of a standardised difference that is called large (Austin 2009, doi:10.1002/sim.3697)
@@ -23,7 +24,7 @@ AS_PLANNED, RATIO_MISMATCH, NO_PLAN = "as planned", "sample ratio mismatch", "no
 MISSING_UNEVENLY, MISSING_EVENLY = "more missing in one arm", "no significant difference"
 NONE_MISSING = "none missing"
 MAX_CATEGORIES = 8  # of a text that have a column of their own
-BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd"]
+BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd", "error_sd"]
 SUMMARY = ["trial", "arm", "features", "large", "largest_sd", "feature", "chance_sd"]
 ATTRITION = [
     "trial",
@@ -87,16 +88,16 @@ def check_sample_ratio(trial: Trial, study: Study) -> pd.DataFrame:
     -------
     DataFrame with columns trial, arm, customers, planned_share, share, low, high, p_value, verdict
         ``low`` and ``high``: the 95 % interval of the realised share (Wilson). One p-value per
-        trial.
+        trial. Where arms were drawn for another unit than the customer, shares are those of units,
+        whose number is the column units.
     """
-    tables = [
-        _check_ratio_of(name, part.rows, study.experiment.shares) for name, part in trial.iterate()
-    ]
+    tables = [_check_ratio_of(name, part, study) for name, part in trial.iterate()]
     return pd.concat(tables, ignore_index=True)
 
 
-def _check_ratio_of(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> pd.DataFrame:
-    arms = [CONTROL, *sorted({*rows.arm} - {CONTROL})]
+def _check_ratio_of(name: str, trial: Trial, study: Study) -> pd.DataFrame:
+    shares, arms = study.experiment.shares, [CONTROL, *trial.arms]
+    rows = trial.rows.drop_duplicates(trial.unit)
     counts, n = rows.arm.value_counts().reindex(arms).to_numpy(), len(rows)
     if "varies" in rows and rows.varies.any():
         planned, p = np.full(len(arms), np.nan), _test_inverse_sums(rows, arms)
@@ -104,7 +105,9 @@ def _check_ratio_of(name: str, rows: pd.DataFrame, shares: dict[str, float]) -> 
         planned = _find_planned_shares(rows, arms, shares)
         p = chisquare(counts, planned * n).pvalue if np.isfinite(planned).all() else np.nan
     low, high = wilson_interval(counts / n, n)
-    columns = {"customers": counts, "planned_share": planned, "share": counts / n}
+    customers = trial.rows.arm.value_counts().reindex(arms).to_numpy()
+    units = {} if trial.by_customer else {"units": counts}
+    columns = {"customers": customers, **units, "planned_share": planned, "share": counts / n}
     verdict = NO_PLAN if np.isnan(p) else RATIO_MISMATCH if p < CHECK_LEVEL else AS_PLANNED
     table = pd.DataFrame({"trial": name, "arm": arms, **columns, "low": low, "high": high})
     return table.assign(p_value=p, verdict=verdict)
@@ -143,32 +146,29 @@ def compare_features(trial: Trial) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with columns trial, arm, feature, mean_control, mean_arm, difference_sd
+    DataFrame with columns trial, arm, feature, mean_control, mean_arm, difference_sd, error_sd
         ``difference_sd``: in standard deviations, largest first; a category is one row per value,
-        an empty value one more row.
+        an empty value one more row. ``error_sd``: its standard error under randomisation, by unit.
     """
     if not trial.features:
         return pd.DataFrame(columns=BALANCE)
-    parts = [
-        part
-        for name, one in trial.iterate()
-        for part in _compare_arms(name, one.rows, trial.features)
-    ]
+    parts = [part for name, one in trial.iterate() for part in _compare_arms(name, one)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=BALANCE)
     return table.sort_values("difference_sd", key=np.abs, ascending=False, ignore_index=True)[
         BALANCE
     ]
 
 
-def _compare_arms(name: str, rows: pd.DataFrame, features: list[str]) -> Iterator[pd.DataFrame]:
+def _compare_arms(name: str, trial: Trial) -> Iterator[pd.DataFrame]:
     """Yield the differences of each arm of one trial to its control."""
-    columns = spread_out(rows[features])
+    rows, columns = trial.rows, spread_out(trial.rows[trial.features])
     weights = pd.get_dummies(rows.arm, dtype=float).div(rows.propensity.fillna(1), axis=0)
     means = {arm: np.average(columns, axis=0, weights=weights[arm]) for arm in weights}
     variances = [columns[(rows.arm == arm).to_numpy()].var(ddof=1) for arm in weights]
     spread = np.sqrt(np.mean(variances, axis=0))
     # a column that names the arm doesn't vary within any
     spread = np.where(spread > 0, spread, columns.std(ddof=0))
+    errors = _compute_errors(trial)
     for arm in sorted({*means} - {CONTROL}):
         change = means[arm] - means[CONTROL]
         difference = np.divide(change, spread, out=np.zeros(len(spread)), where=spread > 0)
@@ -180,6 +180,9 @@ def _compare_arms(name: str, rows: pd.DataFrame, features: list[str]) -> Iterato
                 "mean_control": means[CONTROL],
                 "mean_arm": means[arm],
                 "difference_sd": difference,
+                "error_sd": errors[name, arm]
+                if trial.by_customer
+                else _cluster_errors(columns, weights[[CONTROL, arm]], trial, spread),
             }
         )
 
@@ -211,16 +214,48 @@ def summarise_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     -------
     DataFrame with columns trial, arm, features, large, largest_sd, feature, chance_sd
         ``chance_sd``: in 5 % of fair randomisations the largest of so many independent
-        differences, of all arms and trials together, exceeds it.
+        differences, of all arms and trials together, exceeds it. Where arms were drawn for another
+        unit than the customer it differs between features, and ``feature`` is the one that is
+        farthest beyond its own.
     """
-    pairs, errors = len(balance.drop_duplicates(["trial", "arm"])), _compute_errors(trial)
-    rows = []
+    pairs, rows = len(balance.drop_duplicates(["trial", "arm"])), []
     for (name, arm), part in balance.groupby(["trial", "arm"]):
         size = part.difference_sd.abs()
-        chance = errors[name, arm] * norm.isf(BALANCE_LEVEL / 2 / len(part) / pairs)
-        large, worst = int((size > LARGE_DIFFERENCE_SD).sum()), part.feature[size.idxmax()]
-        rows.append((name, arm, len(part), large, size.max(), worst, chance))
+        reach = _find_reach(BALANCE_LEVEL / len(part) / pairs, trial)
+        at = size.idxmax() if trial.by_customer else _divide(size, part.error_sd).idxmax()
+        large, chance = int((size > LARGE_DIFFERENCE_SD).sum()), part.error_sd[at] * reach
+        rows.append((name, arm, len(part), large, size[at], part.feature[at], chance))
     return pd.DataFrame(rows, columns=SUMMARY)
+
+
+def _divide(size: pd.Series, errors: pd.Series) -> pd.Series:
+    """Return differences in standard errors; 0 where nothing varies."""
+    return (size / errors.where(errors > 0)).fillna(0)
+
+
+def _find_reach(level: float, trial: Trial) -> float:
+    """Return how many standard errors a difference reaches with this probability by chance: of
+    units, which may be few, by the t distribution.
+    """
+    if trial.by_customer:
+        return norm.isf(level / 2)
+    return t.isf(level / 2, trial.rows[trial.unit].nunique() - 2)
+
+
+def _cluster_errors(
+    columns: pd.DataFrame, weights: pd.DataFrame, trial: Trial, spread: np.ndarray
+) -> np.ndarray:
+    """Return the standard error of the standardised difference of each column between two arms,
+    clustered by the unit of randomisation.
+    """
+    influence = np.zeros(columns.shape)
+    for sign, arm in zip((-1, 1), weights, strict=True):
+        weight = weights[[arm]].to_numpy()
+        mean = np.average(columns, axis=0, weights=weight[:, 0])
+        influence += sign * weight / weight.mean() * (columns.to_numpy() - mean)
+    units = trial.rows[trial.unit].to_numpy()
+    errors = np.array([compute_standard_error(column, units) for column in influence.T])
+    return np.divide(errors, spread, out=np.zeros(len(spread)), where=spread > 0)
 
 
 def _compute_errors(trial: Trial) -> pd.Series:
@@ -243,9 +278,7 @@ def drop_post_assignment(trial: Trial) -> tuple[Trial, list[str]]:
     balance = compare_features(trial)
     if balance.empty:
         return trial, []
-    pairs = pd.MultiIndex.from_frame(balance[["trial", "arm"]])
-    errors = _compute_errors(trial).reindex(pairs).to_numpy()
-    chance = errors * norm.isf(POST_ASSIGNMENT_LEVEL / 2 / len(balance))
+    chance = balance.error_sd * _find_reach(POST_ASSIGNMENT_LEVEL / len(balance), trial)
     columns = balance.feature[
         balance.difference_sd.abs() > np.maximum(LARGE_DIFFERENCE_SD, chance)
     ].unique()
@@ -268,22 +301,24 @@ def check_attrition(trial: Trial) -> pd.DataFrame:
     -------
     DataFrame with columns trial, arm, outcome, customers, missing, missing_share, p_value,
     worst_low, worst_high, verdict
-        ``p_value``: chi-square test of equal shares, of the trial. ``worst_low``, ``worst_high``:
-        bounds of the difference of means to control if all missing outcomes went one way in the arm
-        and the other in control (Manski 1990); for outcomes between 0 and 1, else empty.
+        ``p_value``: chi-square test of equal shares, of the trial, by unit of randomisation.
+        ``worst_low``, ``worst_high``: bounds of the difference of means to control if all missing
+        outcomes went one way in the arm and the other in control (Manski 1990); for outcomes
+        between 0 and 1, else empty.
     """
     tables = [
-        _check_attrition_of(name, part.rows, outcome)
+        _check_attrition_of(name, part, outcome)
         for name, part in trial.iterate()
         for outcome in trial.outcomes
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _check_attrition_of(name: str, rows: pd.DataFrame, outcome: str) -> pd.DataFrame:
+def _check_attrition_of(name: str, trial: Trial, outcome: str) -> pd.DataFrame:
+    rows = trial.rows
     counts = rows.groupby("arm")[outcome].agg(customers="size", known="count", total="sum")
     missing = counts.customers - counts.known
-    p = _test_equal_shares(missing.to_numpy(), counts.customers.to_numpy())
+    p = _test_equal_shares(rows[outcome].isna(), trial)
     low, high = counts.total / counts.customers, (counts.total + missing) / counts.customers
     bounded = outcome != "value" and rows[outcome].dropna().between(0, 1).all()
     has_bounds = (counts.index != CONTROL) & bounded
@@ -306,9 +341,12 @@ def _judge_missing(p: float, missing: pd.Series) -> str:
     return MISSING_EVENLY if missing.any() else NONE_MISSING
 
 
-def _test_equal_shares(missing: np.ndarray, customers: np.ndarray) -> float:
-    share = missing.sum() / customers.sum()
-    if share in (0, 1):
+def _test_equal_shares(missing: pd.Series, trial: Trial) -> float:
+    """Return the p-value of the chi-square test of equal shares; units vary as units do."""
+    if missing.nunique() == 1:
         return 1.0
-    statistic = ((missing - customers * share) ** 2 / (customers * share * (1 - share))).sum()
-    return float(chi2.sf(statistic, len(missing) - 1))
+    by_unit = (missing - missing.mean()).groupby(trial.rows[trial.unit]).sum()
+    arm = trial.rows.drop_duplicates(trial.unit).set_index(trial.unit).arm
+    totals = by_unit.groupby(arm).agg(["sum", "size"])
+    statistic = (totals["sum"] ** 2 / totals["size"]).sum() / (by_unit**2).mean()
+    return float(chi2.sf(statistic, len(totals) - 1))

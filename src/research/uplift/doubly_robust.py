@@ -34,6 +34,8 @@ class Sample:
     outcome : (rows,), more is better
     propensity : (rows,), the probability of the arm that the customer got
     customers : (rows,)
+    clusters : (rows,), what intervals and folds keep together: the customer, or the unit of
+        randomisation
     trial : (rows,), the number of the trial; of several, differences between them are no
         differences between customers
     arms : names, control first
@@ -45,6 +47,7 @@ class Sample:
     outcome: np.ndarray
     propensity: np.ndarray
     customers: np.ndarray
+    clusters: np.ndarray
     trial: np.ndarray
     arms: tuple[str, ...]
 
@@ -57,6 +60,7 @@ class Sample:
             self.outcome,
             self.propensity,
             self.customers,
+            self.clusters,
             self.trial,
         )
         return Sample(*(column[rows] for column in columns), self.arms)
@@ -89,6 +93,7 @@ def make_sample(trial: Trial, outcome: str) -> Sample:
         outcome=rows[outcome].to_numpy(float),
         propensity=rows.propensity.to_numpy(float),
         customers=rows.customer_id.to_numpy(),
+        clusters=trial.clusters[rows.index].to_numpy(),
         trial=pd.factorize(rows.trial)[0],
         arms=arms,
     )
@@ -162,13 +167,14 @@ def predict_outcomes(train: Sample, new_features: np.ndarray, seed: int) -> np.n
 def assign_folds(sample: Sample, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each row, drawn at random.
 
-    Arms have equal shares in every fold, and a customer's rows are in one fold.
+    Arms have equal shares in every fold, and the rows of a customer, or of a unit of randomisation,
+    are in one fold.
     """
-    codes, first = np.unique(sample.customers, return_index=True)
+    codes, first = np.unique(sample.clusters, return_index=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(codes)), sample.arm[first]))
     fold = np.empty(len(codes), dtype=int)
     fold[order] = np.arange(len(codes)) % folds
-    return fold[np.searchsorted(codes, sample.customers)]
+    return fold[np.searchsorted(codes, sample.clusters)]
 
 
 def predict_out_of_fold(sample: Sample, folds: int, seed: int) -> np.ndarray:

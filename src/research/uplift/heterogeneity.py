@@ -89,7 +89,7 @@ def _compute_step(train: Sample, test: Sample, seed: int) -> np.ndarray:
     effects = centre(np.mean(predictions, axis=0), test.trial)
     change = centre(subtract_control(compute_scores(test, part.predicted)), test.trial)
     slopes = [
-        _compute_slope_z(effects[:, arm], change[:, arm], test.customers)
+        _compute_slope_z(effects[:, arm], change[:, arm], test.clusters)
         for arm in range(change.shape[1])
     ]
     return np.array(slopes)
@@ -102,16 +102,20 @@ def _standardise(effects: np.ndarray) -> np.ndarray:
     )
 
 
-def _compute_slope_z(effects: np.ndarray, change: np.ndarray, customers: np.ndarray) -> float:
+def _compute_slope_z(effects: np.ndarray, change: np.ndarray, clusters: np.ndarray) -> float:
     """Return the slope over its error; 0 where the predicted effect is the same for all."""
     influence = (effects - effects.mean()) * (change - change.mean())
-    error = compute_standard_error(influence, customers)
+    error = compute_standard_error(influence, clusters)
     return float(influence.mean() / error) if error > 0 else 0.0
 
 
 def permute_arms(sample: Sample, seed: int) -> Sample:
-    """Return the sample with its arms permuted among all rows, where no arm has any effect."""
-    arm = np.random.default_rng(seed).permutation(sample.arm)
+    """Return the sample with its arms permuted among all units of randomisation, where no arm has
+    any effect.
+    """
+    units = pd.factorize(pd.MultiIndex.from_arrays([sample.trial, sample.clusters]))[0]
+    first = np.unique(units, return_index=True)[1]
+    arm = np.random.default_rng(seed).permutation(sample.arm[first])[units]
     shares = np.bincount(arm, minlength=len(sample.arms)) / len(arm)
     return replace(sample, arm=arm, propensity=shares[arm])
 
@@ -147,7 +151,7 @@ def _run_placebo(sample: Sample, seed: int) -> list[tuple[float, float]]:
         )
     change = subtract_control(compute_scores(permuted, predicted))
     effects = [
-        column.mean() / compute_standard_error(column - column.mean(), permuted.customers)
+        column.mean() / compute_standard_error(column - column.mean(), permuted.clusters)
         for column in change.T
     ]
     return [*zip(effects, differences, strict=True)]
@@ -164,12 +168,12 @@ def tabulate_groups(
     -------
     DataFrame with columns outcome, arm, model, group, predicted, effect, low, high, n
         Group 1 has the smallest predicted effects. The interval is that of the mean error of the
-        repeats: 95 %, clustered by customer.
+        repeats: 95 %, clustered by customer, or by the unit of randomisation.
     """
     change, rows = subtract_control(scores), []
     for at, arm in enumerate(sample.arms[1:]):
         repeats = [
-            _average_groups(one.effects[model][:, at], change[:, at], sample.customers, one.strata)
+            _average_groups(one.effects[model][:, at], change[:, at], sample.clusters, one.strata)
             for one in cross_fits
         ]
         for group, (predicted, effect, error, n) in enumerate(np.mean(repeats, axis=0), start=1):
@@ -179,7 +183,7 @@ def tabulate_groups(
 
 
 def _average_groups(
-    effects: np.ndarray, change: np.ndarray, customers: np.ndarray, strata: np.ndarray
+    effects: np.ndarray, change: np.ndarray, clusters: np.ndarray, strata: np.ndarray
 ) -> list[tuple[float, float, float, float]]:
     """Return the mean predicted effect, the effect, its error and the size of each group."""
     places = pd.Series(effects).groupby(strata).rank(method="first", pct=True).to_numpy()
@@ -188,6 +192,6 @@ def _average_groups(
     for number in range(EFFECT_GROUPS):
         inside = group == number
         mean = change[inside].mean()
-        error = compute_standard_error(change[inside] - mean, customers[inside])
+        error = compute_standard_error(change[inside] - mean, clusters[inside])
         averages.append((effects[inside].mean(), mean, error, float(inside.sum())))
     return averages

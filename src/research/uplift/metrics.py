@@ -316,7 +316,7 @@ def resample_uplift(
     cross_fits: Sequence[CrossFit], sample: Sample, scores: np.ndarray, resamples: int, seed: int
 ) -> ScoresByModel:
     """Return every score by arm and model, a mean over the repeats, on the sample (first entry) and
-    on each resample of its customers.
+    on each resample of its customers, or of the units of randomisation.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def resample_uplift(
     scores : (rows, arms), doubly robust, cross-fitted
     """
     pieces: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
-    for weights in draw_weights(sample.customers, resamples, seed):
+    for weights in draw_weights(sample.clusters, resamples, seed):
         for model in cross_fits[0].effects:
             for key, repeats in _score_model(cross_fits, model, sample, scores, weights):
                 for metric in repeats[0]:

@@ -198,7 +198,7 @@ def _compare_means(
 ) -> tuple[float, float, float, float, int]:
     """Return the plain and the adjusted difference, its interval, and the customers compared."""
     plain = sample.outcome[sample.arm == code].mean() - sample.outcome[sample.arm == 0].mean()
-    error = compute_standard_error(change - change.mean(), sample.customers)
+    error = compute_standard_error(change - change.mean(), sample.clusters)
     return plain, change.mean(), change.mean() - Z * error, change.mean() + Z * error, sample.size
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from research.errors import StudyError
-from research.uplift.average_effects import ADJUSTED, ScoredOutcome
+from research.uplift.average_effects import ADJUSTED, ScoredOutcome, compute_standard_error
+from research.uplift.doubly_robust import subtract_control
 from research.uplift.significance import FAMILY_LEVEL
 
 POWER = 0.8
@@ -70,10 +71,10 @@ def plan_test(
     -------
     DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm,
     n_per_arm_adjusted, planned_per_arm, smallest_effect, smallest_share
-        ``n_per_arm``: customers in each arm that detect the effect seen with the power asked for;
-        adjusted, where the evaluation uses the features as this one does. ``smallest_effect``: that
-        the planned campaign detects with that power, adjusted; ``smallest_share``: as a share of
-        the mean under control.
+        ``n_per_arm``: customers in each arm that detect the effect seen with the power asked for,
+        in units of randomisation such as these; adjusted, where the evaluation uses the features as
+        this one does. ``smallest_effect``: that the planned campaign detects with that power,
+        adjusted; ``smallest_share``: as a share of the mean under control.
 
     Raises
     ------
@@ -85,9 +86,12 @@ def plan_test(
     comparisons = sum(len(part.sample.arms) - 1 for part in scored)
     rows = []
     for part in scored:
+        spread = _widen_by_units(part)
         for code, arm in enumerate(part.sample.arms[1:], start=1):
             seen = _find_effect(effects, part.outcome, arm)
-            plan = _plan_arm(part, code, seen, planned, level / comparisons, power)
+            plan = _plan_arm(
+                part, code, seen, planned, compute_reach(level / comparisons, power) * spread
+            )
             rows.append((part.outcome, arm, seen.mean_control, *plan))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -97,10 +101,7 @@ def _find_effect(effects: pd.DataFrame, outcome: str, arm: str) -> pd.Series:
     return rows[(rows.outcome == outcome) & (rows.arm == arm)].iloc[0]
 
 
-def _plan_arm(
-    part: ScoredOutcome, code: int, seen: pd.Series, planned: int, level: float, power: float
-) -> tuple:
-    reach = compute_reach(level, power)
+def _plan_arm(part: ScoredOutcome, code: int, seen: pd.Series, planned: int, reach: float) -> tuple:
     outcomes = [part.sample.outcome[part.sample.arm == one] for one in (0, code)]
     plain = np.sqrt(np.mean([values.var(ddof=1) for values in outcomes]))
     adjusted = np.sqrt(np.mean([_compute_residual_variance(part, one) for one in (0, code)]))
@@ -112,6 +113,22 @@ def _plan_arm(
     smallest = reach * adjusted * np.sqrt(2 / per_arm)
     share = smallest / abs(seen.mean_control) if seen.mean_control else np.nan
     return (plain, adjusted, seen.effect, *np.ceil(sizes), per_arm, smallest, share)
+
+
+def _widen_by_units(part: ScoredOutcome) -> float:
+    """Return by how much the error of an effect exceeds that of as many customers drawn one by one:
+    the root of the design effect (Kish 1965).
+    """
+    sample, change = part.sample, subtract_control(part.scores)
+    units = pd.MultiIndex.from_arrays([sample.trial, sample.clusters])
+    if units.is_unique:
+        return 1.0
+    errors = [
+        compute_standard_error(column - column.mean(), groups)
+        for column in change.T
+        for groups in (units, np.arange(sample.size))
+    ]
+    return float(np.mean(np.divide(errors[::2], errors[1::2])))
 
 
 def _compute_residual_variance(part: ScoredOutcome, code: int) -> float:

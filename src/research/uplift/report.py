@@ -166,7 +166,7 @@ def describe_ranking(arm: str, trial: Trial, comparison: Comparison, resamples: 
     customers = comparison.outcomes[0].customers
     return (
         f"{start}, outcome “{trial.outcomes[trial.primary]}”: {customers:,} customers,"
-        f" {comparison.repeats} cross-fittings, {resamples} resamples of customers."
+        f" {comparison.repeats} cross-fittings, {resamples} resamples of {trial.drawn}."
     )
 
 
@@ -231,12 +231,25 @@ def describe_trial(checks: TrialChecks) -> str:
     """
     return " ".join(
         [
+            *_describe_unit(checks.trial),
             *_describe_sample_ratio(checks.sample_ratio),
             _describe_balance(checks.summary),
             _describe_attrition(checks.attrition),
             *_describe_dropped(checks.left_out),
         ]
     )
+
+
+def _describe_unit(trial: Trial) -> list[str]:
+    """Return what arms were drawn for, where it isn't the customer."""
+    if trial.by_customer:
+        return []
+    units, rows = trial.rows.drop_duplicates(["trial", trial.unit]), trial.rows
+    return [
+        f"Arms were drawn by {write_plain(trial.unit)}: {len(units):,} for {len(rows):,} customers."
+        " The tests of sizes, balance and missing outcomes, all intervals, the parts of a"
+        " cross-fitting and the placebos go by it; effects are per customer."
+    ]
 
 
 def _describe_sample_ratio(ratio: pd.DataFrame) -> list[str]:

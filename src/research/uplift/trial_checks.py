@@ -11,6 +11,7 @@ from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
 
 MIN_PROPENSITY = 0.001  # of an arm, and of not being in it
+MIN_ARM_UNITS = 20  # of randomisation, in each arm: fewer make normal intervals too short
 PROPENSITY_SUM_TOLERANCE = 0.02  # by which the propensities of all arms may miss 1
 RESERVED_COLUMNS = (
     "trial",
@@ -69,6 +70,56 @@ def require_arms(rows: pd.DataFrame, study: Study) -> None:
         faults += _find_arm_faults(str(trial), [*part.arm.value_counts().index], study)
     if faults := [*faults, *_find_propensity_faults(rows)]:
         raise StudyError(*faults)
+
+
+def require_units(rows: pd.DataFrame, unit: str, randomised: bool) -> None:
+    """Refuse customers without a unit, randomised units in several arms, and arms of few units.
+
+    Parameters
+    ----------
+    rows : with the unit in its column, and ``cluster``, see ``trials.Trial.clusters``
+    unit : the column of the unit of randomisation
+
+    Raises
+    ------
+    StudyError
+        One sentence for every fault.
+    """
+    if unit == "customer_id":
+        return
+    if missing := int(rows[unit].isna().sum()):
+        raise StudyError(
+            f"study.yml, key experiment.unit: expected the {unit} of every customer in a trial, got"
+            f" {missing:,} rows without one; give customers who are alone one of their own"
+        )
+    faults = [*_find_divided_units(rows, unit), *_find_few_units(rows, unit)] if randomised else []
+    if faults:
+        raise StudyError(*faults)
+
+
+def _find_divided_units(rows: pd.DataFrame, unit: str) -> Iterator[str]:
+    """Yield which units have customers in several arms of one trial, with the first as example."""
+    arms = rows.groupby(["trial", unit]).arm.agg(lambda values: sorted({*values.astype(str)}))
+    divided = arms[arms.str.len() > 1]
+    if len(divided):
+        (trial, name), own = divided.index[0], divided.iloc[0]
+        yield (
+            f"study.yml, key experiment.unit: expected one arm for each {unit} of a trial, got"
+            f" {len(divided):,} of {len(arms):,} in several, such as {name} of {trial} in"
+            f" {' and '.join(own)}; give the arm that was drawn for it, or name the unit that arms"
+            " were drawn for"
+        )
+
+
+def _find_few_units(rows: pd.DataFrame, unit: str) -> Iterator[str]:
+    counts = rows.groupby("arm").cluster.nunique()
+    if len(small := counts[counts < MIN_ARM_UNITS]):
+        sizes = ", ".join(f"{n} in {arm}" for arm, n in small.items())
+        yield (
+            f"study.yml, key experiment.unit: expected at least {MIN_ARM_UNITS} units ({unit}) in"
+            f" every arm, got {sizes}; with fewer, intervals are too short: leave the arm out, or"
+            " pool it"
+        )
 
 
 def _find_arm_faults(trial: str, arms: list, study: Study) -> Iterator[str]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_observed_start
+from research.data.units import load_units
 from research.errors import NotApplicable, StudyError
 from research.features.build import list_features, load_flat, load_panel
 from research.features.leakage.gate import check_panel
@@ -57,8 +58,9 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
         analysed=assigned.assigned,
         next_campaign=0,
     )
-    require_unreserved_names(list_features(frame, study))
-    return rows, counts[COUNTS], check_panel(tables, study, frame).allowed
+    require_unreserved_names([*list_features(frame, study), study.experiment.unit])
+    features = check_panel(tables, study, frame).allowed
+    return _add_units(rows, tables, study), counts[COUNTS], features
 
 
 def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
@@ -87,7 +89,7 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
             f" {write_span(find_horizon(study.churn))} after it"
         )
     panel = _load_day_before(tables, study, complete)
-    require_unreserved_names([*panel.columns])
+    require_unreserved_names([*panel.columns, study.experiment.unit])
     features = check_panel(tables, study, panel).allowed
     rows = complete.merge(panel, on=["snapshot", "customer_id"])
     if rows.empty:
@@ -99,13 +101,25 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     rows = rows.assign(next_campaign=_find_next(rows, campaigns, study))
     _require_own_window(rows, study)
     counts = _count_assignments(campaigns, first, complete, rows)
-    return rows.drop(columns=["snapshot", "next_campaign"]), counts, features
+    rows = _add_units(rows.drop(columns=["snapshot", "next_campaign"]), tables, study)
+    return rows, counts, features
+
+
+def _add_units(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.DataFrame:
+    """Return rows with the unit of randomisation of each, in the column of its name."""
+    units = load_units(tables, study)
+    if units is None:
+        return rows
+    units = units.rename(columns={"campaign": "trial"})
+    keys = [name for name in ("customer_id", "trial") if name in units]
+    rows = rows.drop(columns=[study.experiment.unit], errors="ignore")
+    return rows.merge(units, on=keys, how="left")
 
 
 def _load_campaigns(tables: Tables) -> pd.DataFrame:
     campaigns = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
-    columns = [*{**dict.fromkeys(campaigns), "propensity": 0, "cost": 0}]
-    campaigns = campaigns.reindex(columns=columns)
+    wanted = ("customer_id", "trial", "assigned_at", "arm", "propensity", "cost")
+    campaigns = campaigns.reindex(columns=[*wanted])
     require_one_arm_each(campaigns)
     day = campaigns.assigned_at.dt.normalize()
     return campaigns.assign(snapshot=day - pd.Timedelta(days=1))

@@ -8,7 +8,10 @@ Every customer assigned counts with the assigned arm, reached or not (intention 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
@@ -16,9 +19,10 @@ from research.panel.periods import find_horizon, write_span
 from research.reporting.format import join_words
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
-from research.uplift.trial_checks import require_arms
+from research.uplift.trial_checks import require_arms, require_units
 from research.uplift.trial_rows import load_campaign_rows, load_flat_rows
 
+CUSTOMER = "customer_id"  # the unit of randomisation unless study.yml names another
 RANDOMISED, OBSERVATIONAL = "randomised", "observational"
 OTHER_ARMS = "it has other arms than the campaigns that count; give it a study of its own"
 OTHERS_ARMS = "they have other arms than the campaigns that count; give them studies of their own"
@@ -45,6 +49,7 @@ class Trial:
         ``no_customer``: not under contract, or not active, on the day before; ``assigned_later``:
         to the same trial once more; ``beyond_data``: the outcome was due after the end of the data;
         ``next_campaign``: of those analysed, in another campaign before the outcome was known.
+    unit : column of the rows with what arms were drawn for, the unit of randomisation
     """
 
     rows: pd.DataFrame
@@ -52,6 +57,7 @@ class Trial:
     outcomes: dict[str, str]
     assignment: str
     counts: pd.DataFrame
+    unit: str = CUSTOMER
 
     @property
     def arms(self) -> list[str]:
@@ -67,6 +73,24 @@ class Trial:
     def primary(self) -> str:
         """The outcome that rankings are about."""
         return next(iter(self.outcomes))
+
+    @property
+    def by_customer(self) -> bool:
+        """Whether arms were drawn customer by customer."""
+        return self.unit == CUSTOMER
+
+    @property
+    def drawn(self) -> str:
+        """What arms were drawn for, in words, in the plural."""
+        return "customers" if self.by_customer else f"units ({self.unit})"
+
+    @property
+    def clusters(self) -> pd.Series:
+        """What intervals and folds keep together: the unit of randomisation of each row, or all the
+        units that a customer of several campaigns belonged to.
+        """
+        customers = self.rows[CUSTOMER]
+        return customers if self.by_customer else join_units(self.rows[self.unit], customers)
 
     @property
     def shares(self) -> dict[str, bool]:
@@ -92,6 +116,20 @@ def is_share(values: pd.Series) -> bool:
     return values.name != "value" and bool(values.dropna().between(0, 1).all())
 
 
+def join_units(units: pd.Series, customers: pd.Series) -> pd.Series:
+    """Return units, those of a customer who was in several joined to one."""
+    if not (customers.groupby(customers).size().max() > 1 and _have_several(units, customers)):
+        return units
+    codes, people = (pd.factorize(values)[0] for values in (units, customers))
+    size = max(codes.max(), people.max()) + 1
+    pairs = csr_matrix((np.ones(len(codes)), (codes, size + people)), (2 * size, 2 * size))
+    return pd.Series(connected_components(pairs)[1][codes], units.index)
+
+
+def _have_several(units: pd.Series, customers: pd.Series) -> bool:
+    return bool(units.groupby(customers).nunique().max() > 1)
+
+
 def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
     """Return the trials of a study by how their arms were assigned: randomised, observational, or
     both.
@@ -105,7 +143,7 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
         If the study has no campaigns or arms, or none that may be read as study.yml says.
     StudyError
         One sentence for every fault: no control arm, an arm without customers, a customer in two
-        arms, propensities of 0 or 1.
+        arms, propensities of 0 or 1, a unit of randomisation in several arms.
     """
     load_rows = load_flat_rows if study.kind == "flat" else load_campaign_rows
     rows, counts, features = load_rows(tables, study)
@@ -119,7 +157,10 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
         outcomes = _describe_outcomes(part, study)
         part = _fill_propensity(part) if assignment == RANDOMISED else part
         counted = counts[counts.trial.isin(names)].reset_index(drop=True)
-        trials[assignment] = Trial(part, features, outcomes, assignment, counted)
+        unit = study.experiment.unit
+        trial = Trial(part, features, outcomes, assignment, counted, unit)
+        require_units(part.assign(cluster=trial.clusters), unit, assignment == RANDOMISED)
+        trials[assignment] = trial
     if not trials:
         raise NotApplicable(_describe_no_trial(study, rows))
     return trials

@@ -124,7 +124,7 @@ def check_leakage(
     _require_known(features, study)
     rows = prepare_rows(frame)
     written_later = find_as_of_export(lives, features)
-    written_later |= find_post_outcome(frame, features, reference)
+    written_later |= find_post_outcome(frame, features, reference, study.experiment.unit)
     findings = {
         column: finding
         for column in features

@@ -34,6 +34,7 @@ GROUPS = 20
 MIN_ARM_CUSTOMERS = 50
 CHOSEN_SHARE = 0.25  # where more columns differ between the arms, these were not randomised
 ARM = "arm of "  # column of the reference population: the arm in the campaign of that name
+UNIT = "unit of "  # likewise: the unit of randomisation, where campaigns give it
 
 
 def load_reference_population(
@@ -68,7 +69,8 @@ def load_reference_population(
     reference = _age_dates(people.order_by("customer_id").to_pandas(), pd.Timestamp(day))
     if "campaigns" not in evidence:
         return reference
-    return reference.merge(_load_arms(evidence), on="customer_id", how="left")
+    arms = _load_arms(evidence, study.experiment.unit)
+    return reference.merge(arms, on="customer_id", how="left")
 
 
 def _age_dates(people: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
@@ -88,8 +90,10 @@ def _age_dates(people: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     return people.drop(columns=dates).assign(**ages).astype(dict.fromkeys(texts, "object"))
 
 
-def _load_arms(evidence: Evidence) -> pd.DataFrame:
-    """Return one row per customer and a column of arms per campaign, first assignments only."""
+def _load_arms(evidence: Evidence, unit: str) -> pd.DataFrame:
+    """Return one row per customer and a column of arms per campaign, first assignments only; where
+    campaigns give units of randomisation, also one of these.
+    """
     rows = evidence["campaigns"].to_pandas().sort_values(["assigned_at", "arm"])
     rows = rows.drop_duplicates(["customer_id", "campaign"])
     if "propensity" in rows:
@@ -97,11 +101,18 @@ def _load_arms(evidence: Evidence) -> pd.DataFrame:
         chosen = propensities.groupby("campaign").max() > 1
         rows = rows[~rows.campaign.isin(chosen.index[chosen])]
     arms = rows.pivot(index="customer_id", columns="campaign", values="arm")
-    return arms.add_prefix(ARM).reset_index()
+    arms = arms.add_prefix(ARM)
+    if unit in rows and unit != "customer_id":
+        units = rows.pivot(index="customer_id", columns="campaign", values=unit)
+        arms = arms.join(units.add_prefix(UNIT))
+    return arms.reset_index()
 
 
 def find_post_outcome(
-    frame: pd.DataFrame, features: Sequence[str], reference: pd.DataFrame | None
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    reference: pd.DataFrame | None,
+    unit: str = "customer_id",
 ) -> dict[str, Finding]:
     """Return the attributes that were written after the customer left or was treated.
 
@@ -110,14 +121,15 @@ def find_post_outcome(
     frame : training rows
     features : columns to check; only those of ``reference``, or all of a flat study with arms
     reference : see ``load_reference_population``
+    unit : column of what arms were drawn for
     """
     if reference is not None:
         columns = [column for column in features if column in reference]
         arms = [column for column in reference if column.startswith(ARM)]
-        treated = find_after_treatment(reference, columns, arms)
+        treated = find_after_treatment(reference, columns, arms, unit)
         return treated | find_after_leaving(reference, columns)
     if "arm" in frame and "snapshot" not in frame:
-        return find_after_treatment(frame, [*features], ["arm"])
+        return find_after_treatment(frame, [*features], ["arm"], unit)
     return {}
 
 
@@ -244,23 +256,27 @@ def _measure_chance(
 
 
 def find_after_treatment(
-    frame: pd.DataFrame, columns: list[str], arms: list[str]
+    frame: pd.DataFrame, columns: list[str], arms: list[str], unit: str = "customer_id"
 ) -> dict[str, Finding]:
     """Return the columns that differ between randomised arms, though nothing from before the
     assignment can.
 
     Where the arms also differ in the date of joining, or in more than a quarter of the columns,
-    they were not randomised: nothing is found.
+    they were not randomised: nothing is found. Of every unit of randomisation one customer is
+    compared: the others of a household got their arm with that one.
 
     Parameters
     ----------
     frame : one row per customer, with ``columns``, ``arms`` and optionally joined_at
     columns : attributes to check
     arms : columns that hold the arm of each customer in a campaign, empty for who is not in it
+    unit : column of what arms were drawn for, unless ``UNIT`` columns have it by campaign
     """
     findings: dict[str, Finding] = {}
     for arm in arms:
-        rows = frame[frame[arm].notna()]
+        rows, of_campaign = frame[frame[arm].notna()], arm.replace(ARM, UNIT)
+        units = next((name for name in (of_campaign, unit) if name in rows and name != arm), None)
+        rows = rows.drop_duplicates(units) if units else rows
         rows = rows[rows.groupby(arm)[arm].transform("size") >= MIN_ARM_CUSTOMERS]
         chances = {
             column: _compare_arms(rows[column], rows[arm])

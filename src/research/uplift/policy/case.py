@@ -13,6 +13,7 @@ from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.evaluation.intervals import Z
 from research.study import Study
+from research.uplift.average_effects import compute_standard_error
 from research.uplift.cross_fitting import CrossFit, cross_fit
 from research.uplift.doubly_robust import (
     SCORE_FOLDS,
@@ -38,6 +39,7 @@ class Case:
     ----------
     cycle : (rows,), the trial of a row; each is a cycle with a budget and a capacity of its own
     customers : (rows,)
+    clusters : (rows,), see ``Sample``
     risk : (repeats, rows), the probability that the outcome doesn't occur, whatever the arm (of
         money: the amount expected, with its sign turned), out of fold
     outcome_value : (rows,), money per unit of the outcome
@@ -53,6 +55,7 @@ class Case:
 
     cycle: np.ndarray
     customers: np.ndarray
+    clusters: np.ndarray
     risk: np.ndarray
     outcome_value: np.ndarray
     effect: np.ndarray
@@ -114,6 +117,7 @@ def build_case(
     return Case(
         cycle=cycle,
         customers=sample.customers,
+        clusters=sample.clusters,
         risk=risk,
         outcome_value=outcome_value,
         effect=effect,
@@ -355,7 +359,11 @@ def price_effects(
     for number in np.unique(fold):
         inside, rest = fold == number, fold != number
         units, money = change[rest].mean(axis=0), money_change[rest].mean(axis=0)
-        significant = np.abs(units) > Z * change[rest].std(axis=0) / np.sqrt(rest.sum())
+        errors = [
+            compute_standard_error(column - column.mean(), sample.clusters[rest])
+            for column in change[rest].T
+        ]
+        significant = np.abs(units) > Z * np.array(errors)
         price = 0.0
         if significant.any():
             effect = units[significant]

@@ -136,6 +136,7 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     trial, last = drop_missing_outcomes(trial), study.snapshots.last
     present = load_panel(tables, study, [last])
     as_rows = present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)
+    as_rows = as_rows.assign(**{trial.unit: present.customer_id})
     together = pd.concat([trial.rows, as_rows], ignore_index=True)
     filled = together.assign(**{trial.primary: together[trial.primary].fillna(0)})
     both = make_sample(replace(trial, rows=filled), trial.primary)

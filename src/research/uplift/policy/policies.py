@@ -160,7 +160,7 @@ def resample_profit(
     case: Case, contributions: Contributions, resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return profit and outcome of every policy per cycle, on the sample (first entry) and on each
-    resample of customers.
+    resample of customers, or of the units of randomisation.
     """
     cycles, names = case.cycles, [*contributions]
     columns = {
@@ -169,7 +169,7 @@ def resample_profit(
     }
     pieces = [
         {quantity: weights @ values / cycles for quantity, values in columns.items()}
-        for weights in draw_weights(case.customers, resamples, seed)
+        for weights in draw_weights(case.clusters, resamples, seed)
     ]
     return {
         name: {
