@@ -30,8 +30,8 @@ def test_effects_are_drawn_with_the_intervals_of_the_table():
             "trial": "t",
             "arm": ["call", "mail"],
             "effect": [0.02, 0.05],
-            "low": [0.01, 0.02],
-            "high": [0.03, 0.09],
+            "adjusted_low": [0.01, 0.02],
+            "adjusted_high": [0.03, 0.09],
         }
     )
     ax = plots.plot_effects(rows, TRIAL)

@@ -50,6 +50,8 @@ def average(p: float, effect: float = 0.02) -> pd.DataFrame:
         "n_control": 100,
         "n_arm": 100,
         "p_adjusted": p,
+        "adjusted_low": effect - 0.012,
+        "adjusted_high": effect + 0.012,
     }
     return pd.DataFrame([row | {"method": method} for method in (DIFFERENCE_OF_MEANS, ADJUSTED)])
 
@@ -107,8 +109,8 @@ def test_differences_around_an_average_of_zero_are_told_in_one_sentence_without_
     first = text.split(" Averaged effects")[0]
     assert first == (
         "**call changes “stays” for some customers and not for others, or in opposite"
-        " directions, so that over all of them no change is left to see on average**: 2.00 (1.00 to"
-        " 3.00) points; models predict for whom it is larger (significant at 2.5 %, Holm)."
+        " directions, so that over all of them no change is left to see on average**: 2.00 (0.80 to"
+        " 3.20) points; models predict for whom it is larger (significant at 2.5 %, Holm)."
     )
     assert "no significant effect" not in text.lower()
     assert "The effect differs" not in text
@@ -153,7 +155,7 @@ def test_without_a_better_ranking_the_verdict_rules_nothing_out():
 
 def test_effects_on_shares_are_in_percentage_points():
     table = report.effects_table(average(0.5), TRIAL)
-    assert table[ADJUSTED].tolist() == ["2.00<br><small>1.00 to 3.00</small>"]
+    assert table[ADJUSTED].tolist() == ["2.00<br><small>0.80 to 3.20</small>"]
     assert table.in_control.tolist() == ["50.0%"]
     assert report.write_effect(-1.5, -2, -1, False, "EUR") == "−1.50 (−2.00 to −1.00) EUR"
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, WORSE
+from research.uplift.significance import FAMILY_LEVEL
 
 Tables = dict[str, pd.DataFrame]
 ROUNDING = 1e-9  # relative: sums of floats in another order
@@ -59,7 +60,7 @@ def find_contradictions(tables: Tables) -> list[str]:
     found = [
         f"{name}: {fault}"
         for name, table in filled.items()
-        for check in (_check_intervals, _check_verdicts, _check_shares)
+        for check in (_check_intervals, _check_verdicts, _check_chances, _check_shares)
         for fault in check(table)
     ]
     for rule in RULES:
@@ -114,6 +115,22 @@ def _check_verdicts(table: pd.DataFrame) -> Iterator[str]:
             f"expected '{NO_DIFFERENCE}' exactly where the interval includes 0, got"
             f" '{first.verdict}' beside {first[low]:.6g} to {first[high]:.6g} ({len(wrong)} of"
             f" {len(rows)} rows)"
+        )
+
+
+def _check_chances(table: pd.DataFrame) -> Iterator[str]:
+    """Compare adjusted p-values with the adjusted intervals that stand beside them."""
+    if not {"p_adjusted", "adjusted_low", "adjusted_high"} <= {*table}:
+        return
+    rows = table.dropna(subset=["p_value", "adjusted_low", "adjusted_high"])
+    inside = (rows.adjusted_low <= 0) & (rows.adjusted_high >= 0)
+    wrong = rows[inside == (rows.p_adjusted < FAMILY_LEVEL)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        yield (
+            f"expected an interval without 0 exactly where p_adjusted is below {FAMILY_LEVEL:g},"
+            f" got {first.p_adjusted:.6g} beside {first.adjusted_low:.6g} to"
+            f" {first.adjusted_high:.6g} ({len(wrong)} of {len(rows)} rows)"
         )
 
 

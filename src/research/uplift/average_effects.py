@@ -22,7 +22,7 @@ from research.uplift.doubly_robust import (
     predict_out_of_fold,
     subtract_control,
 )
-from research.uplift.significance import adjust_holm
+from research.uplift.significance import adjust_holm, find_holm_levels
 from research.uplift.trials import Trial
 
 DIFFERENCE_OF_MEANS, ADJUSTED = "difference of means", "adjusted"
@@ -95,11 +95,13 @@ def tabulate_effects(
     Returns
     -------
     DataFrame with columns trial, outcome, arm, segment_by, segment, method, mean_control, effect,
-    low, high, p_value, n_control, n_arm, p_adjusted
+    low, high, p_value, n_control, n_arm, p_adjusted, adjusted_low, adjusted_high
         ``effect``: mean outcome in the arm less that in control, in the outcome's unit; ``method``:
         difference of means (weighted by the inverse of the propensity), or adjusted.
-        ``p_adjusted``: Holm's, over the adjusted effects of all customers, and over those of the
-        segments of one attribute.
+        ``low`` and ``high``: 95 % interval of this effect alone. ``p_adjusted``: Holm's, over the
+        adjusted effects of all customers, and over those of the segments of one attribute;
+        ``adjusted_low`` and ``adjusted_high``: the interval at the level at which Holm decides,
+        which excludes 0 exactly where ``p_adjusted`` is below ``FAMILY_LEVEL``.
     """
     names = trial.names
     rows = [row for part in scored for row in _tabulate_outcome(part, names, segments)]
@@ -107,7 +109,13 @@ def tabulate_effects(
     outcome = table.outcome.where(table.segment_by != "", "")
     pooled = table.trial if len(names) > 1 else ""
     family = table.segment_by + " " + outcome + pooled + table.method
-    return table.assign(p_adjusted=table.groupby(family).p_value.transform(adjust_holm))
+    tests = table.groupby(family).p_value
+    reach = norm.isf(tests.transform(find_holm_levels) / 2) * (table.high - table.low) / (2 * Z)
+    return table.assign(
+        p_adjusted=tests.transform(adjust_holm),
+        adjusted_low=table.effect - reach,
+        adjusted_high=table.effect + reach,
+    )
 
 
 def _tabulate_outcome(

@@ -57,7 +57,8 @@ def plot_effects(effects: pd.DataFrame, trial: Trial, ax: Axes | None = None) ->
         ax.errorbar(
             scale * part.effect.to_numpy(),
             [places[key] - offset for key, here in zip(keys, inside, strict=True) if here],
-            xerr=scale * np.array([part.effect - part.low, part.high - part.effect]),
+            xerr=scale
+            * np.array([part.effect - part.adjusted_low, part.adjusted_high - part.effect]),
             fmt=MARKERS[number % len(MARKERS)],
             color=COLOURS[number % len(COLOURS)],
             markersize=5,

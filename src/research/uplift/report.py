@@ -108,7 +108,10 @@ def effects_table(effects: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     scale = rows.outcome.map(lambda name: effect_scale(shares[name]))
     cells = [
         stack(write_interval(*numbers, 2))
-        for numbers in zip(rows.effect * scale, rows.low * scale, rows.high * scale, strict=True)
+        for numbers in zip(
+            *(rows[name] * scale for name in ("effect", "adjusted_low", "adjusted_high")),
+            strict=True,
+        )
     ]
     control = [
         f"{row.mean_control:.1%}" if shares[row.outcome] else f"{row.mean_control:,.2f}"
@@ -370,7 +373,8 @@ def describe_effects(
     for row in adjust_overall(effects).itertuples():
         if (row.arm, row.outcome) in told:
             continue
-        effect = write_effect(row.effect, row.low, row.high, trial.shares[row.outcome])
+        bounds = row.adjusted_low, row.adjusted_high
+        effect = write_effect(row.effect, *bounds, trial.shares[row.outcome])
         arm, outcome = write_plain(row.arm), trial.outcomes[row.outcome]
         if row.p_family < FAMILY_LEVEL:
             direction = "raises" if row.effect > 0 else "lowers"
@@ -390,7 +394,13 @@ def describe_important(important: ImportantDifference, effects: pd.DataFrame, tr
     rows = adjust_overall(effects)
     unit = "points" if trial.shares[trial.primary] else ""
     found = [
-        Difference("effect", f"the effect of {write_plain(row.arm)}", row.low, row.high, unit)
+        Difference(
+            "effect",
+            f"the effect of {write_plain(row.arm)}",
+            row.adjusted_low,
+            row.adjusted_high,
+            unit,
+        )
         for row in rows[rows.outcome == trial.primary].itertuples()
     ]
     return describe_importance(important, found)
@@ -467,7 +477,8 @@ def _describe_differing(
     rows = adjust_overall(effects).set_index(["arm", "outcome"])
     for arm, outcome in cancelling:
         row = rows.loc[(arm, outcome)]
-        effect = write_effect(row.effect, row.low, row.high, trial.shares[outcome])
+        bounds = row.adjusted_low, row.adjusted_high
+        effect = write_effect(row.effect, *bounds, trial.shares[outcome])
         sentences.append(
             f"**{write_plain(arm)} changes “{trial.outcomes[outcome]}” for some customers and not"
             " for others, or in opposite directions, so that over all of them no change is left to"
