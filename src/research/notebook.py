@@ -24,6 +24,7 @@ from research.data.remarks import describe_terms, list_remarks
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
+from research.features.population_bridge import bridge_populations
 from research.features.remarks import find_remarks
 from research.panel.learning import Panel
 from research.panel.periods import find_horizon, write_span
@@ -123,6 +124,16 @@ class Run:
         facts = facts_table(self.study, self.tables, **clock, seed=self.seed)
         return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))
 
+    @property
+    def populations(self) -> Any:
+        """Show how the populations of the notebooks come from one another.
+
+        Leaves the table ``population_bridge``.
+        """
+        bridge = save_table(bridge_populations(self.tables, self.study), "population_bridge")
+        empty = "All notebooks ask of the same rows: one per customer."
+        return show(bridge, note="The same on every page; a number is that of a page.", empty=empty)
+
     def require_dates(self, what: str) -> None:
         """End the notebook where the study has no dates.
 
@@ -208,6 +219,12 @@ class Run:
         from research.uplift.trials import load_observational
 
         return load_observational(self.tables, self.study)
+
+    def window_risk(self) -> Any:
+        """Return one risk for each customer at the last test snapshot; see ``window_risk``."""
+        from research.risk.window_risk import predict_window_risk
+
+        return predict_window_risk(self.tables, self.study, self.seed)
 
     def values(self, refits: int, folds: int) -> Any:
         """Return the value of each customer at the last test snapshot; see ``value_customers``."""

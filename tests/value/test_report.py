@@ -96,8 +96,11 @@ def test_a_total_that_was_off_is_a_warning_beside_the_value():
         )
         for total in ((-0.4, -0.5, -0.3), (0.0, -0.1, 0.1))
     )
+    assert off.startswith("**The value below is known to be off**")
     assert "the predicted money was off by −40.0 %" in off
-    assert "was off by" not in right
+    # 40 % too little was predicted, so the value is 100 / 0.6
+    assert "the value is 167 EUR (143 to 200)" in off
+    assert "off by" not in right
     assert "is 100 EUR (99 to 101)" in off
 
 

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold
 
 from research.data.duplicates import find_first_twins, keep_together
 from research.evaluation.intervals import Z
+from research.survival.anchoring import Anchor, anchor_models
 from research.survival.follow_up import SurvivalPanel, find_longest_follow_up
 
 GRID_STEPS = 90
@@ -53,6 +54,7 @@ def predict_remaining_lifetimes(
     folds: int,
     refits: int,
     seed: int,
+    anchor: Anchor | None = None,
 ) -> pd.DataFrame:
     """Return how long the customers of the last snapshot are expected to stay from then on.
 
@@ -63,6 +65,7 @@ def predict_remaining_lifetimes(
     tenures : see ``tenure.load_tenures``
     until : see ``follow_up.choose_restriction_time``
     folds, refits : of a flat study, and resamples behind the intervals
+    anchor : of contracts, the risk that the curves agree with
 
     Returns
     -------
@@ -75,6 +78,9 @@ def predict_remaining_lifetimes(
         fitted = fit_resampled(
             model, panel.train[columns], panel.train_outcome, customers, refits, seed
         )
+        models = (fitted.model, *fitted.resampled)
+        whole, *resampled = anchor_models(models, anchor, present[columns], present.customer_id)
+        fitted = Refits(whole, tuple(resampled), fitted.scale)
         lifetimes = predict_lifetimes(fitted, present[columns], until)
     else:
         reach = find_longest_follow_up(panel.test_outcome)

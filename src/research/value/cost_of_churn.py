@@ -18,6 +18,7 @@ from research.panel.segments import (
 )
 from research.study import Study
 from research.survival.tenure import ALL, pool_small_segments
+from research.value.holdout_error import HoldoutErrors, find_misses, widen_interval
 from research.value.valuation import Valuation
 
 MONEY = (
@@ -113,12 +114,15 @@ def _cut_ranges(values: pd.Series, ranges: Sequence[tuple[float, float, str]]) -
     )
 
 
-def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFrame:
+def tabulate_segments(
+    valuation: Valuation, segments: pd.DataFrame, errors: HoldoutErrors | None = None
+) -> pd.DataFrame:
     """Return value and cost of churn of all customers, then of each segment.
 
     Parameters
     ----------
     segments : see ``load_customer_segments``
+    errors : see ``holdout_error.load_errors``; without them intervals hold the sampling error alone
 
     Returns
     -------
@@ -126,8 +130,9 @@ def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFr
     high, cost_of_churn, cost_low, cost_high, cost_share
         Sums over the customers in the study's currency, but ``mean_value``. ``cost_share``: of the
         segment's value if all were kept. The cost is empty where the model sees nobody drop out:
-        that is no cost of 0, but one that can't be estimated. 95 % intervals of sums, by models
-        refitted on resampled customers: sampling error, given that the model is of the right kind.
+        that is no cost of 0, but one that can't be estimated. 95 % intervals of sums: sampling
+        error, by models refitted on resampled customers, and the error that the holdout shows for
+        the segment: in money for the value, in what leavers cost for the cost of churn.
         Segments of fewer than 30 customers are pooled; within an attribute the costliest stands
         first.
     """
@@ -135,7 +140,7 @@ def tabulate_segments(valuation: Valuation, segments: pd.DataFrame) -> pd.DataFr
     for by in segments:
         names = pool_small_segments(segments, by)
         parts += [(by, name, (names == name).to_numpy()) for name in names.unique()]
-    rows = [(by, name, *_sum_up(valuation, inside)) for by, name, inside in parts]
+    rows = [(by, name, *_sum_up(valuation, inside, errors)) for by, name, inside in parts]
     table = pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
     costs = ["cost_of_churn", "cost_low", "cost_high", "cost_share"]
     estimable = is_cost_estimable(valuation.values)
@@ -154,38 +159,49 @@ def is_cost_estimable(values: pd.DataFrame) -> bool:
     return not if_kept > 0 or values.cost_of_churn.sum() / if_kept >= NEGLIGIBLE
 
 
-def _sum_up(valuation: Valuation, inside: np.ndarray) -> tuple:
-    rows = valuation.values[inside]
+def _sum_up(valuation: Valuation, inside: np.ndarray, errors: HoldoutErrors | None) -> tuple:
+    rows, none = valuation.values[inside], np.zeros(0)
     value, cost, if_kept = rows.value.sum(), rows.cost_of_churn.sum(), rows.value_if_kept.sum()
     values = valuation.resampled[:, inside].sum(axis=1)
     costs = (valuation.resampled_if_kept - valuation.resampled)[:, inside].sum(axis=1)
+    leavers = next(iter(errors.costs.values()), None) if errors else None
+    money = errors.draw_ratios(errors.money, inside) if errors else none
+    left = errors.draw_ratios(leavers, inside) if errors else none
     return (
         len(rows),
         rows.risk.mean(),
         rows.value.mean(),
         value,
-        *_bound_sum(value, values, valuation.scale),
+        *_bound_sum(value, values, valuation.scale, money),
         cost,
-        *_bound_sum(cost, costs, valuation.scale),
+        *_bound_sum(cost, costs, valuation.scale, left),
         cost / if_kept if if_kept > 0 else 0.0,
     )
 
 
-def _bound_sum(total: float, resampled: np.ndarray, scale: float) -> tuple[float, float]:
-    """Return the 95 % interval of a sum, 0 at least; empty for fewer than two resamples."""
+def _bound_sum(
+    total: float, resampled: np.ndarray, scale: float, ratios: np.ndarray
+) -> tuple[float, float]:
+    """Return the 95 % interval of a sum, 0 at least; empty for fewer than two resamples.
+
+    With the error of the holdout where there is one.
+    """
+    if len(ratios) > 1:
+        return widen_interval(total, resampled, scale, ratios)
     if len(resampled) < 2:
         return np.nan, np.nan
     half = Z * scale * resampled.std(ddof=1)
     return max(total - half, 0), total + half
 
 
-def tabulate_values(valuation: Valuation) -> pd.DataFrame:
+def tabulate_values(valuation: Valuation, errors: HoldoutErrors | None = None) -> pd.DataFrame:
     """Return the table ``value``: one row per customer, the highest cost of churn first.
 
     Without the columns that this kind of study doesn't have, and without a cost of churn that can't
-    be estimated; columns of money carry the currency.
+    be estimated; columns of money carry the currency. Intervals hold what the holdout missed in the
+    customer's fifth of the prediction, where ``errors`` are given.
     """
-    values = valuation.values
+    values = valuation.values if errors is None else _widen_values(valuation.values, errors)
     if not is_cost_estimable(values):
         values = values.assign(cost_of_churn=np.nan)
     rows = values.sort_values(
@@ -198,6 +214,11 @@ def tabulate_values(valuation: Valuation) -> pd.DataFrame:
         .rename(columns=named)
         .assign(model=valuation.model)
     )
+
+
+def _widen_values(values: pd.DataFrame, errors: HoldoutErrors) -> pd.DataFrame:
+    half = np.hypot(values.high - values.value, Z * values.value * find_misses(errors))
+    return values.assign(low=np.maximum(values.value - half, 0), high=values.value + half)
 
 
 def name_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:

@@ -533,6 +533,7 @@ def describe_values(
     values, currency, row = valuation.values, valuation.currency, by_segment.iloc[0]
     tenth = np.interp(0.1, shares.customers_share, shares.value_share)
     sentences = [
+        _warn_of_total(scores, valuation.model, row, currency),
         (
             f"**The value of the {len(values):,} customers is"
             f" {_write_money(row.value, row.low, row.high, currency)}**; the 10 % with the highest"
@@ -546,7 +547,6 @@ def describe_values(
             f"{nothing:,} have no value: they brought no margin, or returned as much as they"
             " bought."
         )
-    sentences.append(_warn_of_total(scores, valuation.model))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -573,19 +573,51 @@ def _describe_keeping(values: pd.DataFrame, currency: str) -> str:
     )
 
 
-def _warn_of_total(scores: pd.DataFrame, model: str) -> str:
-    """Return a warning where the interval of the value can't cover the error of the holdout."""
+def _warn_of_total(scores: pd.DataFrame, model: str, row: pd.Series, currency: str) -> str:
+    """Return a warning where the total of the holdout was off, and what it makes of the value."""
     if scores.empty:
         return ""
     rows = scores[(scores.model == model) & (scores.metric == "total_error_share")]
-    row = rows[rows.outcome.isin(["amount", "margin"])].iloc[0]
-    if row.low <= 0 <= row.high or not np.isfinite(row.value):
+    error = rows[rows.outcome.isin(["amount", "margin"])].iloc[0]
+    if error.low <= 0 <= error.high or not np.isfinite(error.value) or error.low <= -1:
         return ""
+    scaled = (row.value / (1 + share) for share in (error.value, error.high, error.low))
     return (
-        "The confidence interval covers training-sample uncertainty only: in the holdout the"
-        f" predicted money was off by {write_quantity(row.value, 'share')}, and the value may be"
-        " off by as much."
+        "**The value below is known to be off**: in the holdout the predicted money was off by"
+        f" {write_quantity(error.value, 'share')}. If it is off by as much over the whole span, the"
+        f" value is {_write_money(*scaled, currency)}; the interval below reaches there."
     )
+
+
+def describe_cost_check(check: pd.DataFrame, currency: str) -> str:
+    """Return whether the expected cost of churn was that of those who left.
+
+    Parameters
+    ----------
+    check : see ``holdout_error.check_cost_of_churn``; nothing to compare where it is empty
+    """
+    if check.empty:
+        return (
+            "What churn is expected to cost can't be compared with who left: the label window isn't"
+            " over, or there is none."
+        )
+    return " ".join(_describe_check(row, currency) for row in check.itertuples())
+
+
+def _describe_check(row, currency: str) -> str:
+    start = (
+        f"{row.what[:1].upper() + row.what[1:]}, until {row.until}: expected"
+        f" {row.expected:,.0f} {currency}, actual {row.actual:,.0f} {currency}"
+    )
+    ratio = write_interval(row.ratio, row.low, row.high, 2)
+    if row.low <= 1 <= row.high:
+        return f"{start}: not significantly off (actual to expected {ratio})."
+    if row.high < 1 and row.low > 0:
+        factor = write_interval(1 / row.ratio, 1 / row.high, 1 / row.low, 2)
+        return f"{start}: **overstated by a factor of {factor}**."
+    if row.ratio < 1:
+        return f"{start}: **overstated** (actual to expected {ratio})."
+    return f"{start}: **understated by a factor of {ratio}**."
 
 
 def _write_money(value: float, low: float, high: float, currency: str) -> str:

@@ -8,7 +8,9 @@ from sklearn.base import BaseEstimator
 from research.data.contracts import Tables
 from research.models.registry import BASELINE
 from research.panel.periods import close_window
+from research.risk.window_risk import predict_window_risk
 from research.study import Study
+from research.survival.anchoring import Anchored, anchor_models
 from research.survival.predict import KaplanMeier
 from research.survival.remaining_lifetime import fit_resampled
 from research.value.contract_margins import (
@@ -22,6 +24,7 @@ from research.value.subscriber_panel import SubscriberPanel, load_subscribers
 from research.value.survival_value import (
     BOOSTED,
     GRID_STEPS,
+    lay_grid,
     make_survival_model,
     value_by_curves,
     weigh_survival,
@@ -37,7 +40,8 @@ def value_contractual(
 ) -> Valuation:
     """Value everybody under contract at the snapshot; see ``customers.value_customers``.
 
-    ``folds`` is ignored.
+    ``folds`` is ignored. At the study's last snapshot the curves agree with the risk of ``30_risk``
+    (see ``window_risk``); earlier ones, those of campaigns, have no such risk.
     """
     require_fees(tables, study)
     panel = load_subscribers(tables, study, snapshot)
@@ -51,19 +55,25 @@ def value_contractual(
         seed,
     )
     margins = compute_margins(tables, study, panel.present, snapshot)
+    risk = predict_window_risk(tables, study, seed) if snapshot == study.snapshots.last else None
+    anchor, columns = (risk.anchor if risk else None), panel.present[panel.allowed]
+    customers = panel.present.customer_id
     by_model = value_by_curves(
         fitted,
-        panel.present[panel.allowed],
+        columns,
         span,
         np.zeros(len(panel.present)),
         margins,
         window,
         study,
+        anchor=anchor,
+        customers=customers,
     )
     curve = KaplanMeier().fit(panel.train, panel.outcome)
-    days = np.linspace(0, span, GRID_STEPS + 1)
+    days = lay_grid(span, window)
     survival = curve.predict_survival(panel.present, days)
-    models = {BOOSTED: fitted.model, SINGLE_CURVE: curve}
+    anchored = anchor_models([fitted.model], anchor, columns, customers)[0]
+    models = {BOOSTED: anchored, SINGLE_CURVE: curve}
     return Valuation(
         frame_values(panel.present.customer_id, by_model.columns, by_model.resampled, fitted.scale),
         by_model.resampled,
@@ -75,6 +85,7 @@ def value_contractual(
         leaks=panel.leaks,
         holdout=_hold_out(tables, study, snapshot, panel, models, margins),
         single_curve=weigh_survival(survival, days, margins, window, study)[1],
+        window_risk=risk,
     )
 
 
@@ -83,7 +94,7 @@ def _hold_out(
     study: Study,
     snapshot: date,
     panel: SubscriberPanel,
-    models: dict[str, BaseEstimator],
+    models: dict[str, BaseEstimator | Anchored],
     margins: np.ndarray,
 ) -> Holdout | None:
     """Return the margin predicted for the days after the snapshot, and the realised one.

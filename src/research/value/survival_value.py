@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from research.study import Study
+from research.survival.anchoring import Anchor, anchor_models
 from research.survival.predict import list_models
 from research.survival.remaining_lifetime import Refits, predict_from
 from research.value.expected_value import value_contracts
@@ -50,6 +51,8 @@ def value_by_curves(
     window: float,
     study: Study,
     unit_days: float = 1.0,
+    anchor: Anchor | None = None,
+    customers: pd.Series | None = None,
 ) -> CurveValues:
     """Return risk and values by a model, and the values by its refits.
 
@@ -59,8 +62,10 @@ def value_by_curves(
     span, window, lasted : to the end of the value, to the end of the label window, and what has
         lasted already, in units of ``unit_days`` days
     margins : (rows,), of a day
+    anchor, customers : the risk that curves agree with, and whose the rows are
     """
-    days = np.linspace(0, span, GRID_STEPS + 1)
+    days = lay_grid(span, window)
+    models = anchor_models((fitted.model, *fitted.resampled), anchor, columns, customers)
     risk, value, if_kept, if_left = zip(
         *(
             weigh_survival(
@@ -70,7 +75,7 @@ def value_by_curves(
                 window * unit_days,
                 study,
             )
-            for model in (fitted.model, *fitted.resampled)
+            for model in models
         ),
         strict=True,
     )
@@ -81,6 +86,12 @@ def value_by_curves(
     numbers = {"margin_per_day": margins, "risk": risk[0], "value": value[0]}
     numbers |= {"value_if_kept": if_kept[0], "value_of_keeping": if_kept[0] - if_left[0]}
     return CurveValues(numbers, resampled, resampled_if_kept)
+
+
+def lay_grid(span: float, window: float) -> np.ndarray:
+    """Return the days on which curves are predicted: the end of the window is one of them."""
+    even = np.linspace(0, span, GRID_STEPS + 1)
+    return np.union1d(even, [window]) if window < span else even
 
 
 def weigh_survival(

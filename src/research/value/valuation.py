@@ -8,6 +8,7 @@ import pandas as pd
 
 from research.evaluation.intervals import Z
 from research.models.clv.max_likelihood import Fit
+from research.risk.window_risk import WindowRisk
 
 FAMILY = "value"  # of models, next to the baselines
 COLUMNS = [
@@ -61,6 +62,8 @@ class Valuation:
     leaks : findings of the leakage checks on the features of the survival model
     holdout : none where nothing comes after the snapshot, and in a flat study
     single_curve : of dated contracts, the values if all left by the same curve
+    window_risk : of dated contracts, the risk that survival curves agree with; none where nothing
+        could be learned
     """
 
     values: pd.DataFrame
@@ -76,6 +79,17 @@ class Valuation:
     leaks: pd.DataFrame = field(default_factory=pd.DataFrame)
     holdout: Holdout | None = None
     single_curve: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    window_risk: WindowRisk | None = None
+
+    @property
+    def other_risks(self) -> dict[str, pd.Series]:
+        """Return by model the chance of no purchase in the label window, of buyers, by customer.
+
+        Empty where curves agree with the risk of the window.
+        """
+        if self.histories.empty:
+            return {}
+        return {self.model: self.values.set_index("customer_id").risk}
 
     @property
     def holdout_days(self) -> int:
