@@ -148,3 +148,16 @@ def test_the_repeats_of_a_cross_validation_resample_the_same_customers():
     np.testing.assert_allclose(
         single, twice
     )  # two repeats with the same predictions carry no more news than one
+
+
+def test_risks_of_different_folds_are_not_ranked_against_each_other():
+    # within each fold the model ranks perfectly; pooled, all of the second stand above the first:
+    # pairs of a churner and one who stays are right but for churners of the first fold against who
+    # stays of the second, 3/4
+    y = np.tile([True, False], 20)
+    fold = np.repeat([0, 1], 20)
+    pooled = as_predictions(y, m=0.3 + 0.1 * y + 0.4 * fold)
+    by_fold = pooled.assign(fold=fold)
+    areas = [bootstrap.resample_scores(rows, 50, 0)["m"]["auc"] for rows in (pooled, by_fold)]
+    assert areas[0][0] == pytest.approx(0.75)
+    assert (areas[1] == 1).all()
