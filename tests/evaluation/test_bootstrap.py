@@ -167,3 +167,16 @@ def test_adjusted_interval_reaches_as_far_as_the_normal_one():
     _, low, high, _ = bootstrap.judge_difference(values, True, 8)
     error = values[1:].std(ddof=1)
     assert [low, high] == pytest.approx([1 - 2.734 * error, 1 + 2.734 * error], abs=0.001)
+
+
+def test_risks_of_different_folds_are_not_ranked_against_each_other():
+    # within each fold the model ranks perfectly; pooled, all of the second stand above the first:
+    # pairs of a churner and one who stays are right but for churners of the first fold against who
+    # stays of the second, 3/4
+    y = np.tile([True, False], 20)
+    fold = np.repeat([0, 1], 20)
+    pooled = as_predictions(y, m=0.3 + 0.1 * y + 0.4 * fold)
+    by_fold = pooled.assign(fold=fold)
+    areas = [bootstrap.resample_scores(rows, 50, 0)["m"]["auc"] for rows in (pooled, by_fold)]
+    assert areas[0][0] == pytest.approx(0.75)
+    assert (areas[1] == 1).all()

@@ -40,6 +40,57 @@ def test_scores_worked_by_hand():
     )  # 0.4 rows, all of the first customer: churn 1 against 1/2
 
 
+RANKINGS = {"auc": roc_auc_score, "average_precision": average_precision_score}
+
+
+def draw_folds(n: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return outcomes, risks and folds; the model of each fold has another level."""
+    rng = np.random.default_rng(seed)
+    x, folds = rng.normal(size=n), rng.integers(3, size=n)
+    y = rng.random(n) < 1 / (1 + np.exp(1 - x))
+    return y, 1 / (1 + np.exp(1 - x - 2 * (folds - 1))), folds
+
+
+@pytest.mark.parametrize("score", RANKINGS)
+def test_rankings_are_scored_within_folds_and_averaged_by_their_churners(score):
+    y, p, folds = draw_folds()
+    weights = resample_weights(len(y))
+    own = [folds == fold for fold in range(3)]
+    by_fold = [RANKINGS[score](y[part], p[part], sample_weight=weights[part]) for part in own]
+    churners = [(y * weights)[part].sum() for part in own]
+    found = metrics.score_rows(y, p, weights[None], folds)[score][0]
+    assert found == pytest.approx(np.average(by_fold, weights=churners))
+    # pooled, the levels of the folds' models rank customers: by chance, as folds are drawn
+    assert metrics.score_rows(y, p, weights[None])[score][0] < found - 0.05
+
+
+def test_lift_within_folds_by_hand():
+    # ten customers in each fold, so that the list has one of each: in the first fold a churner of
+    # two, in the second one who stays, though the risk there is higher throughout. Of 3 churners 1
+    # is on a list of a tenth: 1 / 0.3
+    y = np.zeros(20, bool)
+    y[[0, 1, 15]] = True
+    p = np.r_[np.linspace(0.2, 0.1, 10), np.linspace(0.9, 0.8, 10)]
+    folds = np.repeat([0, 1], 10)
+    lift = metrics.score_rows(y, p, folds=folds)["top_decile_lift"][0]
+    assert lift == pytest.approx(1 / 0.3)
+    assert metrics.score_rows(y, p)["top_decile_lift"][0] == 0  # both of the pooled list stay
+
+
+def test_a_fold_of_one_class_is_left_out_of_the_ranking():
+    y, p, folds = draw_folds()
+    inside = folds < 2
+    expected = metrics.score_rows(y[inside], p[inside], folds=folds[inside])["auc"][0]
+    assert metrics.score_rows(y & inside, p, folds=folds)["auc"][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("score", ["log_loss", "brier", "calibration_slope", "calibration_error"])
+def test_scores_of_probabilities_take_all_folds_together(score):
+    y, p, folds = draw_folds()
+    pooled, found = (metrics.score_rows(y, p, folds=each)[score][0] for each in (None, folds))
+    assert pooled == found
+
+
 def test_lift_takes_ties_at_the_border_in_proportion():
     y = np.array([True] + [False] * 19)
     assert metrics.score_rows(y, np.full(20, 0.3))["top_decile_lift"][0] == pytest.approx(1)

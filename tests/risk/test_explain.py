@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import make_pipeline
 
+from research.evaluation.metrics import compute_row_losses
 from research.models.preprocessing import prepare_for_trees
 from research.risk.explain import (
     explain_trees,
@@ -85,20 +87,78 @@ def test_shap_finds_the_features_that_were_planted_and_their_direction_wherever_
     assert table.value["fixed"] == 0
 
 
-def test_permuting_what_a_model_relies_on_costs_what_arithmetic_says_and_anything_else_nothing():
-    # half of the customers churn, and the model gives them 0.9 and the others 0.1; permuted, every
-    # other answer is wrong: 0.5 x (ln 0.9 - ln 0.1) = 1.0986
+def test_what_a_model_goes_by_alone_is_worth_its_whole_gain_and_anything_else_nothing():
+    # half of the customers churn, and the model gives them 0.9 and the others 0.1. Without the sign
+    # it says 0.5 of everybody, so the loss rises from -ln 0.9 to ln 2, by 0.5878; a single draw
+    # would be wrong for every other customer, and lose 0.5 x (ln 0.9 - ln 0.1) = 1.0986, which is
+    # more than the model gains
     frame = rows(2000).assign(sign=np.tile([0.0, 1.0], 1000))
     churned = frame.sign.to_numpy() == 1
     groups = pd.Series({"sign": "sign", "age": "age"})
     model = Formula(lambda frame: np.where(frame.sign == 1, 0.9, 0.1))
-    table = permutation_importance(
-        model, frame, churned, groups, range(2000), 200, 0, repeats=4
-    ).set_index("feature")
-    assert table.value["sign"] == pytest.approx(1.0986, abs=0.06)
-    assert table.low["sign"] < 1.0986 < table.high["sign"]
+    table = permutation_importance(model, frame, churned, groups, range(2000), 200, 0).set_index(
+        "feature"
+    )
+    assert table.value["sign"] == pytest.approx(0.5878, abs=0.06)
+    assert table.share_of_gain["sign"] == pytest.approx(1, abs=0.1)
     assert (table.direction["sign"], table.direction["age"]) == (1, 0)
     assert table.loc["age", ["value", "low", "high"]].tolist() == [0, 0, 0]
+
+
+def copies(noise: float, n: int = 1500) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    driver = rng.normal(size=n)
+    return pd.DataFrame(
+        {
+            "one": driver + rng.normal(0, noise, n),
+            "two": driver + rng.normal(0, noise, n),
+            "noise": rng.normal(size=n),
+        }
+    )
+
+
+def importance_of(frame: pd.DataFrame, risk, groups: dict[str, str]) -> pd.DataFrame:
+    churned = np.random.default_rng(4).random(len(frame)) < risk(frame)
+    table = permutation_importance(
+        Formula(risk), frame, churned, pd.Series(groups), range(len(frame)), 50, 0
+    )
+    return table.set_index("feature")
+
+
+def of_both(frame: pd.DataFrame) -> np.ndarray:
+    return expit(-1.5 + frame.one + frame.two)
+
+
+def test_near_copies_of_one_driver_are_together_worth_the_whole_gain():
+    together = {"one": "one", "two": "one", "noise": "noise"}
+    table = importance_of(copies(0.1), of_both, together)
+    assert table.share_of_gain["one"] == pytest.approx(1, abs=0.05)
+    assert table.share_of_gain["noise"] == 0
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.4, 0.8])
+def test_importances_of_correlated_features_dont_exceed_the_gain(noise):
+    # permuted one by one, without strata and averaging, they sum to 1.2, 1.3 and 1.7 times the gain
+    alone = {"one": "one", "two": "two", "noise": "noise"}
+    table = importance_of(copies(noise), of_both, alone)
+    assert (table.share_of_gain < 0.6).all()
+    assert table.share_of_gain.sum() < 1
+
+
+def test_values_are_drawn_from_customers_who_are_alike_in_what_foretells_them():
+    # the model takes the difference of two columns that hardly differ: a value of just anybody
+    # would make a customer who can't be, with a log-odds of up to 5 x 3
+    frame = copies(0.1)
+    table = importance_of(
+        frame,
+        lambda frame: expit(-1.5 + 5 * (frame.one - frame.two)),
+        {"one": "one", "two": "two", "noise": "noise"},
+    )
+    anybody = compute_row_losses(
+        np.random.default_rng(4).random(1500) < expit(-1.5 + 5 * (frame.one - frame.two)),
+        expit(-1.5 + 5 * (frame.one.sample(frac=1, random_state=0).to_numpy() - frame.two)),
+    ).mean()
+    assert table.value.max() < 0.3 * anybody
 
 
 def test_a_group_is_permuted_together():

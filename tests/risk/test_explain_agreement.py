@@ -12,7 +12,7 @@ def permuted(values: dict[str, tuple[float, float, int]]) -> pd.DataFrame:
     return pd.DataFrame(
         [(name, value, low, value + 0.01, sign) for name, (value, low, sign) in values.items()],
         columns=["feature", "value", "low", "high", "direction"],
-    )
+    ).assign(share_of_gain=lambda table: table.value / 0.5)
 
 
 def compared(logistic: dict, trees: dict) -> pd.DataFrame:

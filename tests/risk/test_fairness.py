@@ -102,6 +102,20 @@ def test_numbers_by_hand():
     assert scores.groupby("group").n.first().to_dict() == {"a": 60, "b": 60}
 
 
+def test_the_auc_of_a_group_compares_customers_of_the_same_fold_only():
+    predictions, groups = judged()
+    fold = np.arange(len(predictions)) % 2
+    levels = predictions.drop(columns="snapshot").assign(
+        fold=fold, model=predictions.model / 2 + 0.5 * fold
+    )
+    scores, _ = fairness.score_groups(levels, "model", groups, ["gender"], 200, 10, 0)
+    own = (groups.gender == "a").to_numpy()
+    expected = score_rows(levels.churned[own], levels.model[own], folds=fold[own])["auc"][0]
+    found = scores[(scores.group == "a") & (scores.metric == "auc")].value.iloc[0]
+    assert found == pytest.approx(expected)
+    assert found > score_rows(levels.churned[own], levels.model[own])["auc"][0] + 0.02
+
+
 def test_customers_who_left_within_the_lead_are_in_no_score_but_take_a_place_on_the_list():
     predictions, groups = judged(400)
     first = predictions.model.idxmax()

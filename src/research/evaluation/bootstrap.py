@@ -58,7 +58,7 @@ def resample_scores(
     predictions : DataFrame with columns repeat, customer_id, churned, optionally fold and snapshot,
         and one column of risks per model
         One row per row judged; ``repeat`` numbers the repetitions of a cross-validation, over which
-        a score is averaged.
+        a score is averaged. Rankings are scored within each ``fold``.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def _score_repeats(
     repeats: list[pd.DataFrame], chunks: tuple[np.ndarray, ...], model: str
 ) -> dict[str, np.ndarray]:
     scored = [
-        score_rows(part.churned, part[model], weights)
+        score_rows(part.churned, part[model], weights, part.get("fold"))
         for part, weights in zip(repeats, chunks, strict=True)
     ]
     return {name: np.mean([scores[name] for scores in scored], axis=0) for name in METRICS}

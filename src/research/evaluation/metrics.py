@@ -5,8 +5,9 @@ computed for a matrix of weights (resamples by rows): a resample of customers is
 so a thousand resamples of a score are a few operations on arrays.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 
 import numpy as np
 from scipy.optimize import brentq
@@ -31,11 +32,21 @@ class JudgedRows:
     y : booleans (rows,), the outcomes
     p : (rows,), the probabilities
     weights : (resamples, rows), how often each row counts
+    folds : (rows,), the fold of a cross-validation in which a row was judged; None without folds
     """
 
     y: np.ndarray
     p: np.ndarray
     weights: np.ndarray
+    folds: np.ndarray | None = None
+
+    @cached_property
+    def parts(self) -> list["JudgedRows"]:
+        """The rows of each fold; all rows where there are no folds."""
+        if self.folds is None:
+            return [self]
+        inside = [self.folds == fold for fold in np.unique(self.folds)]
+        return [JudgedRows(self.y[own], self.p[own], self.weights[:, own]) for own in inside]
 
     @cached_property
     def tied_groups(self) -> tuple[np.ndarray, np.ndarray]:
@@ -46,12 +57,36 @@ class JudgedRows:
         return churners, np.add.reduceat(self.weights[:, order], starts, axis=1) - churners
 
 
+Score = Callable[[JudgedRows], np.ndarray]
+
+
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(
         numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0
     )
 
 
+def _average_over_folds(score: Score) -> Score:
+    """Return a score of rankings within folds, averaged over them in proportion to churners.
+
+    Risks of different folds come from different models, and one that is a little higher throughout
+    says nothing of its customers. A fold in which the score isn't defined is left out.
+    """
+
+    @wraps(score)
+    def average(rows: JudgedRows) -> np.ndarray:
+        if len(rows.parts) == 1:
+            return score(rows.parts[0])
+        values = np.stack([score(part) for part in rows.parts])
+        churners = np.stack([part.weights @ part.y.astype(float) for part in rows.parts])
+        known = np.isfinite(values)
+        total = np.where(known, values * churners, 0).sum(axis=0)
+        return _ratio(total, (known * churners).sum(axis=0))
+
+    return average
+
+
+@_average_over_folds
 def compute_auc(rows: JudgedRows) -> np.ndarray:
     """Area under the ROC curve, ties counted half.
 
@@ -62,6 +97,7 @@ def compute_auc(rows: JudgedRows) -> np.ndarray:
     return _ratio((above * others).sum(axis=1), churners.sum(axis=1) * others.sum(axis=1))
 
 
+@_average_over_folds
 def _average_precision(rows: JudgedRows) -> np.ndarray:
     """Precision averaged over the churners found, threshold by threshold, without interpolation."""
     churners, others = rows.tied_groups
@@ -70,6 +106,7 @@ def _average_precision(rows: JudgedRows) -> np.ndarray:
     return _ratio((churners * precision).sum(axis=1), churners.sum(axis=1))
 
 
+@_average_over_folds
 def _top_decile_lift(rows: JudgedRows) -> np.ndarray:
     """Churn rate among the 10 % with the highest probabilities over the churn rate of all.
 
@@ -302,7 +339,10 @@ CALIBRATION = tuple(name for name, metric in METRICS.items() if metric.judges ==
 
 
 def score_rows(
-    y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None
+    y: np.ndarray,
+    p: np.ndarray,
+    weights: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Return every score of probabilities ``p`` for outcomes ``y``, for each row of ``weights``.
 
@@ -312,6 +352,8 @@ def score_rows(
     p : probabilities (rows,); hard labels are refused
     weights : (resamples, rows), optional
         How often each row counts; every row once unless given.
+    folds : (rows,), optional
+        Of a cross-validation: rankings are scored within each and averaged.
 
     Returns
     -------
@@ -325,7 +367,8 @@ def score_rows(
     """
     _require_probabilities(np.asarray(p))
     y, p = np.asarray(y, bool), np.asarray(p, float)
-    rows = JudgedRows(y, p, np.ones((1, len(y))) if weights is None else weights)
+    weights = np.ones((1, len(y))) if weights is None else weights
+    rows = JudgedRows(y, p, weights, None if folds is None else np.asarray(folds))
     return {name: metric.function(rows) for name, metric in METRICS.items()}
 
 

@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeRegressor
 
 from research.evaluation.bootstrap import draw_weights, percentile_interval
 from research.evaluation.groups import is_measured
@@ -24,6 +25,11 @@ MAX_ROWS = 1_500  # customers explained
 DEPENDENCE_ROWS = 500  # customers behind a partial dependence
 PROBES = 100  # customers on whom the sieve tries which features move a model at all
 MAX_PERMUTED = 20  # groups that are permuted
+DRAWS = 8  # of other customers' values, for each customer and group
+LEAST_STRATUM = 50  # customers among whom values are drawn
+LEAST_EXPLAINED = 0.02  # of the variance of a group's values, by a split into strata
+BY_CHANCE = 30  # times 1 / customers: above what the best of many splits explains by chance
+DIGITS = 12  # of a rise: what a model doesn't look at has none
 LEAST_CORRELATION = 0.1  # a rank correlation below it has no direction
 COLUMNS = ["feature", "value", "low", "high", "direction"]
 
@@ -150,27 +156,33 @@ def permutation_importance(
     customers: Sequence,
     resamples: int,
     seed: int,
-    repeats: int = 1,
 ) -> pd.DataFrame:
-    """Return by how much the log-loss rises when a group of features is permuted among customers.
+    """Return by how much the log-loss rises when a group of features isn't known of a customer.
 
-    Breiman (2001), doi:10.1023/A:1010933404324. Members of a group are permuted together. The
-    direction is that in which the predicted risk moved when a customer got another's values.
+    The group's members get the values of other customers, all of one of them, ``DRAWS`` times, and
+    the risks are averaged: what is left is what the model says without the group. The risk of one
+    draw alone would be worse than none, and of a single driver the loss would rise by about twice
+    what the model gains. Others are those alike in the features outside the group, as far as these
+    tell the group's values (see ``_find_strata``): customers who can't be aren't made up, and what
+    other features say as well isn't counted.
+
+    Breiman (2001), doi:10.1023/A:1010933404324; within strata: Strobl et al. (2008),
+    doi:10.1186/1471-2105-9-307; averaged: Covert, Lundberg & Lee (2020), arXiv:2004.00668.
 
     Parameters
     ----------
     model : fitted classifier
     rows, churned : held-out customers; ``MAX_ROWS`` of them at most are drawn
-    groups, customers, resamples, seed : see ``explain_trees``; every model gets the same
-        permutations
-    repeats : permutations of each group
+    groups, customers, resamples, seed : see ``explain_trees``
 
     Returns
     -------
-    DataFrame with columns feature (the group's), value (nats), low, high, direction
-        One row for each of the groups that ``find_movers`` returns. The interval is over customers,
-        the permutations averaged; it does not cover how the model would differ on other training
-        rows.
+    DataFrame with columns feature (the group's), value (nats), low, high, direction, share_of_gain
+        One row for each of the groups that ``find_movers`` returns. The interval is over customers;
+        it does not cover how the model would differ on other training rows. The direction is that
+        in which the predicted risk moved when a customer got another's values. ``share_of_gain`` is
+        the value as a share of what the whole model gains over the share of churners, empty where
+        it gains nothing.
     """
     names = find_movers(model, rows, groups, seed)
     some, rng = _draw_rows(rows, seed), np.random.default_rng(seed)
@@ -179,17 +191,72 @@ def permutation_importance(
         np.asarray(churned, bool)[some],
         np.asarray(customers)[some],
     )
-    orders = [rng.permutation(len(rows)) for _ in range(repeats)]
-    start = model.predict_proba(rows)[:, 1]
-    start_losses, losses, directions = compute_row_losses(churned, start), [], []
+    start, codes = model.predict_proba(rows)[:, 1], _encode(rows)
+    start_losses, rises, directions = compute_row_losses(churned, start), [], []
     for name in names:
         members = [*groups.index[groups == name]]
-        permuted = [_swap(rows, members, rows.iloc[order]) for order in orders]
-        answers = [model.predict_proba(frame)[:, 1] for frame in permuted]
-        rises = [compute_row_losses(churned, answer) - start_losses for answer in answers]
-        losses.append(np.mean(rises, axis=0))
-        directions.append(_find_move(name, rows, permuted, answers, start))
-    return _tabulate_means(np.column_stack(losses), names, directions, customers, resamples, seed)
+        strata = _find_strata(codes, members)
+        orders = [_permute_within(strata, rng) for _ in range(DRAWS)]
+        drawn = pd.concat([_swap(rows, members, rows.iloc[order]) for order in orders])
+        answers = model.predict_proba(drawn.reset_index(drop=True))[:, 1].reshape(DRAWS, -1)
+        rises.append(np.round(_lose_on_average(churned, answers) - start_losses, DIGITS))
+        directions.append(_find_move(rows[name], drawn[name], (answers - start).ravel()))
+    table = _tabulate_means(np.column_stack(rises), names, directions, customers, resamples, seed)
+    gain = compute_row_losses(churned, np.full(len(rows), churned.mean())).mean()
+    gain -= start_losses.mean()
+    return table.assign(share_of_gain=table.value / gain if gain > 0 else np.nan)
+
+
+def _lose_on_average(churned: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Return the log-loss of each row with the risk averaged over very many draws: (rows,).
+
+    The mean of a few still varies, which costs in proportion to 1 / draws; so twice the loss with
+    all draws less that with half of them is that of very many (the jackknife).
+    """
+    halves = [compute_row_losses(churned, half.mean(axis=0)) for half in np.split(answers, 2)]
+    return 2 * compute_row_losses(churned, answers.mean(axis=0)) - np.mean(halves, axis=0)
+
+
+def _encode(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return of each feature numbers to part customers by: ranks, or a column for each text."""
+    return {name: _encode_one(values) for name, values in rows.items()}
+
+
+def _encode_one(values: pd.Series) -> np.ndarray:
+    if is_measured(values):
+        return values.astype(float).rank(na_option="top").to_numpy()[:, None]
+    texts = values.astype("object").where(values.notna(), "")
+    common = texts.value_counts().index[:MAX_CATEGORIES]
+    return np.column_stack([texts == text for text in common]).astype(float)
+
+
+def _find_strata(codes: dict[str, np.ndarray], members: list[str]) -> np.ndarray:
+    """Return the stratum of each row, in which the other features tell no more of the members.
+
+    A regression tree parts the rows by the others, at least ``LEAST_STRATUM`` rows each, and only
+    where a split explains more of the members' variance than the best of many splits would by
+    chance.
+    """
+    others = [code for name, code in codes.items() if name not in members]
+    told = np.hstack([codes[name] for name in members])
+    told = told[:, told.std(axis=0) > 0]
+    if not others or not told.size:
+        return np.zeros(len(next(iter(codes.values()))), int)
+    told = (told - told.mean(axis=0)) / np.sqrt(told.var(axis=0).mean())
+    tree = DecisionTreeRegressor(
+        min_samples_leaf=LEAST_STRATUM,
+        min_impurity_decrease=max(LEAST_EXPLAINED, BY_CHANCE / len(told)),
+        random_state=0,
+    )
+    return tree.fit(np.hstack(others), told).apply(np.hstack(others))
+
+
+def _permute_within(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each row one of the same stratum, every row once."""
+    order = np.empty(len(strata), int)
+    drawn = rng.permutation(len(strata))
+    order[np.argsort(strata, kind="stable")] = drawn[np.argsort(strata[drawn], kind="stable")]
+    return order
 
 
 def _draw_rows(rows: pd.DataFrame, seed: int, most: int = MAX_ROWS) -> np.ndarray:
@@ -230,20 +297,12 @@ def _swap(rows: pd.DataFrame, members: list[str], others: pd.DataFrame) -> pd.Da
     return changed
 
 
-def _find_move(
-    name: str,
-    rows: pd.DataFrame,
-    permuted: list[pd.DataFrame],
-    answers: list[np.ndarray],
-    start: np.ndarray,
-) -> int:
+def _find_move(values: pd.Series, drawn: pd.Series, moves: np.ndarray) -> int:
     """Return the sign of the rank correlation of changes of the value and of the prediction."""
-    if not is_measured(rows[name]):
+    if not is_measured(values):
         return 0
-    changes = pd.concat(
-        [frame[name].astype(float) - rows[name].astype(float) for frame in permuted]
-    )
-    return _find_direction(np.concatenate([answer - start for answer in answers]), changes)
+    before = np.tile(values.to_numpy(float), len(drawn) // len(values))
+    return _find_direction(moves, pd.Series(drawn.to_numpy(float) - before))
 
 
 def trace_dependence(

@@ -24,6 +24,7 @@ COLUMNS = [
     "rank",
     "direction",
     "change",
+    "share_of_gain",
 ]
 
 
@@ -47,7 +48,7 @@ def compare_drivers(
     Returns
     -------
     DataFrame with columns feature, description, together_with, family, measure, value, low, high,
-    rank, direction, change
+    rank, direction, change, share_of_gain
         One row per group, family and measure; a group that moves a family's predictions too little
         to be permuted has none there, nor one whose name isn't in the regression of the odds
         ratios. ``together_with`` names the other features of its group. Rank 1 leads: by value, and
@@ -55,6 +56,7 @@ def compare_drivers(
         ``change`` says what an odds ratio is of: one standard deviation more of a number, or of a
         text the category that moves the log-odds most. ``direction`` is 1 where more of the feature
         goes with more churn, -1 where with less, and 0 where neither is significant.
+        ``share_of_gain`` is that of a permutation importance, else empty.
     """
     tables = [
         table.assign(family=family, measure=PERMUTATION) for family, table in permutations.items()
@@ -84,7 +86,8 @@ def compare_drivers(
     table["together_with"] = ["; ".join(members[name]) for name in table.feature]
     table["change"] = table.change.fillna("") if odds is not None else ""
     table["order"] = table.measure.map(MEASURES.index)
-    return table.sort_values(["order", "family", "rank"], kind="stable", ignore_index=True)[COLUMNS]
+    table = table.sort_values(["order", "family", "rank"], kind="stable", ignore_index=True)
+    return table.reindex(columns=COLUMNS)
 
 
 def _take_own(odds: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:

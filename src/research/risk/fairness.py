@@ -275,7 +275,10 @@ def _take_group(
 ) -> JudgedGroup:
     judged = member & rows.judged.to_numpy()
     judged_rows = JudgedRows(
-        rows.churned[judged].to_numpy(), rows[model][judged].to_numpy(float), weights[:, judged]
+        rows.churned[judged].to_numpy(),
+        rows[model][judged].to_numpy(float),
+        weights[:, judged],
+        rows.fold[judged].to_numpy() if "fold" in rows else None,
     )
     leaving = judged & cycle & rows.churned.to_numpy()
     return JudgedGroup(judged_rows, weights, listed, member & cycle, leaving)

@@ -31,6 +31,7 @@ from research.study_schema import Economics, ImportantDifference
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 PERFECT_AUC = 0.97  # of a model; the best of the shipped studies reaches .93
+WHOLE, TOLERATED_SUM = 1.0, 0.1  # of a gain, and how far from it sums of estimates may lie
 MAX_LEADING = 10  # leading drivers that are compared between families
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 MEASURE_HEADINGS = {
@@ -767,6 +768,7 @@ def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
     sentences = [f"In {join_words(idle)} no feature matters significantly."] if idle else []
     leading = {family: names for family, names in by_family.items() if names}
     sentences += _describe_shared(leading, most) if len(leading) > 1 else []
+    sentences += _describe_gains(permuted)
     opposed = _find_opposed(drivers, {*rows.feature})
     sentences.append(
         f"**The models disagree on the direction of**: {'; '.join(opposed)}."
@@ -774,6 +776,28 @@ def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
         else "Where the models have a direction, they agree on it."
     )
     return " ".join(map(_capitalise, sentences))
+
+
+def _describe_gains(permuted: pd.DataFrame) -> list[str]:
+    """Set the importances beside what each family's model gains over the base rate in all."""
+    known = permuted[permuted.share_of_gain.notna()]
+    sums = known.groupby("family", sort=False).share_of_gain.sum()
+    if sums.empty:
+        return []
+    listed = join_words([f"{share:.0%} in {family}" for family, share in sums.items()])
+    sentences = [
+        f"Of what the models gain over the base rate in log-loss, the importances sum to {listed}."
+    ]
+    if (sums < WHOLE - TOLERATED_SUM).any():
+        sentences.append("The rest is said by several features at once, so that none is missed.")
+    if (sums > WHOLE + TOLERATED_SUM).any():
+        sentences.append("More than 100 %: features matter in combination, and each counts it.")
+    for row in known[known.share_of_gain > WHOLE + TOLERATED_SUM].itertuples():
+        sentences.append(
+            f"Without {row.description} the rest of the model of {row.family} misleads: it would"
+            f" lose {row.share_of_gain:.0%} of its gain."
+        )
+    return sentences
 
 
 def _describe_shared(leading: dict[str, list[str]], most: int) -> list[str]:
