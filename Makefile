@@ -16,8 +16,8 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --extra dev --extra spark --quiet
 
-.PHONY: reports test bench bench-scores bench-value bench-uplift lint format picture lab lock
-.PHONY: clean help
+.PHONY: reports test bench bench-scores bench-value bench-uplift bench-referee lint format
+.PHONY: picture lab lock clean help
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
@@ -32,6 +32,9 @@ bench-value: $(READY)  ## measure time and memory to value 200,000 buyers; two m
 
 bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/uplift.py $(BENCH)
+
+bench-referee: $(READY)  ## simulate what tests, intervals and checks promise; half an hour
+	$(BIN)/python benchmarks/referee.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against alternatives on simulated data; about an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)

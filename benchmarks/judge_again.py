@@ -1,10 +1,10 @@
-"""Judge the committed figures of ``SCORES.md`` and ``UPLIFT.md`` by today's rule, without a run.
+"""Judge the committed figures of scores, effects and value by today's rule, without a run.
 
     python benchmarks/judge_again.py
 
-Reads the files that the programs wrote, keeps every figure, and writes the verdicts that follow
-from what is printed. Where a verdict needs more than that, as the results of single parts, it is
-inconclusive until measured again.
+Reads ``SCORES.md``, ``UPLIFT.md`` and ``VALUE.md``, keeps every figure, and writes the verdicts
+that follow from what is printed. Where a verdict needs more than that, as the results of single
+parts or runs, it is inconclusive until measured again.
 """
 
 import re
@@ -251,8 +251,15 @@ def judge_uplift(by_title: dict[str, dict]) -> dict[str, dict]:
     }
 
 
+def judge_value(text: str) -> str:
+    """Return ``VALUE.md`` judged again: one run doesn't show by how much runs differ."""
+    return text if " runs." in " ".join(text.split()) else text.replace("| met |", f"| {AGAIN} |")
+
+
 def main() -> None:
-    """Read, judge and write both files."""
+    """Read, judge and write the files."""
+    value = FOLDER / "VALUE.md"
+    value.write_text(judge_value(value.read_text()))
     for name, judge, write in (
         ("SCORES.md", judge_scores, scores.write_scores),
         ("UPLIFT.md", judge_uplift, uplift.write_uplift),

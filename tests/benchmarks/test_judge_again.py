@@ -106,3 +106,12 @@ def test_placebos_and_coverage_are_judged_by_exact_intervals():
     assert "inconclusive" in judge_again.judge_placebo(old)["remarks"][0]
     old = section(rows=[("k", "60", "98.3% (91.1% to 99.7%)", "1", "2", "3")])
     assert "90%: met." in judge_again.judge_coverage(old)["remarks"][0]  # 59 of 60: from 91.06 %
+
+
+def test_a_single_run_of_value_shows_no_bound():
+    import judge_again
+
+    old = "fitted, then valued.\n| seconds | 15.0 | under 60 | met |\n"
+    assert "| inconclusive until measured again |" in judge_again.judge_value(old)
+    new = "in one process, in 3\nruns. Drawing\n| seconds | 15.0 to 16.0 | under 60 | met |\n"
+    assert judge_again.judge_value(new) == new

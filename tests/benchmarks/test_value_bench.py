@@ -27,6 +27,7 @@ def test_drawn_histories_are_accepted_and_their_fit_is_near_the_truth(tmp_path):
     assert "| 58.0 to 59.9 | under 60 | met |" in text
     assert "| 2.10 to 2.30 | under 2 | **missed** |" in text
     assert bench.judge_under([59.9, 60.1], 60) == "inconclusive"
+    assert bench.judge_under([15.0], 60) == "inconclusive"
 
 
 def test_prose_of_a_written_file_is_at_most_100_columns_wide_and_tables_stay(tmp_path):
