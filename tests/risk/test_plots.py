@@ -124,3 +124,19 @@ def test_a_study_without_windows_has_a_sentence_in_place_of_the_picture():
     assert [text.get_text() for text in ax.texts] == [
         "A study without dates has one window: no picture."
     ]
+
+
+def test_a_decision_curve_has_a_line_for_each_list_and_one_for_nobody():
+    curve = pd.DataFrame(
+        {
+            "policy": ["forest"] * 2 + ["contact everybody"] * 2,
+            "threshold": [0.1, 0.2] * 2,
+            "net_benefit": [0.05, 0.03, 0.04, -0.2],
+        }
+    )
+    ax = plots.plot_decision_curve(curve.assign(low=curve.net_benefit, high=curve.net_benefit))
+    drawn = {line.get_label(): [*line.get_ydata()] for line in ax.lines}
+    assert drawn["forest"] == pytest.approx([5, 3])
+    assert drawn["contact everybody"] == pytest.approx([4, -20])
+    assert drawn["contact nobody"] == [0, 0]
+    assert ax.get_ylim()[0] == -0.5

@@ -10,6 +10,7 @@ from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.risk import report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.rolling_origin import summarise_windows
+from research.risk.sample_size import tabulate_sample_size
 
 
 def driver(
@@ -438,3 +439,25 @@ def test_importances_are_set_beside_the_whole_gain_of_the_model(drivers):
     assert "Without what use is the rest of the model of trees misleads" in told
     none = report.describe_drivers(drivers.assign(share_of_gain=np.nan))
     assert "gain over the base rate" not in none
+
+
+def test_the_thresholds_at_which_a_list_is_worth_making_are_told():
+    curve = pd.DataFrame(
+        {"policy": "forest", "threshold": [0.1, 0.2, 0.25, 0.5], "gain_low": [-0.1, 0.1, 0.2, 0]}
+    )
+    told = report.describe_decision_curve(curve, "forest")
+    assert "thresholds from 20% to 25% (each on its own, up to 50% tried)" in told
+    assert told.endswith("a churner contacted is worth 4 down to 3 contacts in vain.")
+    none = report.describe_decision_curve(curve.assign(gain_low=0.0), "forest")
+    assert none.startswith("At no threshold has a list by forest significantly more net benefit")
+
+
+def test_too_few_customers_to_learn_from_are_told_and_enough_are_not():
+    learned = pd.DataFrame({"customer_id": range(400), "churned": np.arange(400) < 200})
+    columns = {f"x{number}": np.arange(400.0) + number for number in range(10)}
+    sizes = tabulate_sample_size(learned.assign(**columns), [*columns])
+    # 749 for ten columns at a rate of one half, see test_sample_size
+    told = report.describe_sample_size(sizes)
+    assert "on all 10 would need 749 customers with 375 churners (by shrinkage;" in told
+    assert "there are 400 with 200." in told
+    assert report.describe_sample_size(sizes.assign(customers=749)) == ""

@@ -25,6 +25,37 @@ def test_differences_are_found_where_effects_differ_and_not_with_permuted_arms()
     # one in forty expected; four or more of 20 come once in 600 times
     assert (norm.sf(placebos.z_differences) < 0.025).sum() <= 3
     assert (placebos.z_effect.abs() > 1.96).sum() <= 4
+    # the real arms are tested as the placebos are, and none of these reaches them: 1 / 21
+    assert (placebos.z_real == heterogeneity.compute_z(sample, 20, 2)[0]).all()
+    assert heterogeneity.compute_placebo_p(placebos).p_value.tolist() == [pytest.approx(1 / 21)]
+
+
+def draw_placebos(number: int, arms: int, seed: int = 0) -> pd.DataFrame:
+    """Return placebos of so many arms in which nothing differs: all z are standard normal."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "outcome": "kept",
+            "placebo": np.tile(np.arange(number), arms),
+            "arm": np.repeat(np.arange(arms), number),
+            "z_effect": 0.0,
+            "z_differences": rng.normal(size=number * arms),
+        }
+    )
+    return table.assign(z_real=np.repeat(rng.normal(size=arms), number))
+
+
+def test_the_p_value_of_placebos_keeps_its_level_and_six_cant_reach_it():
+    enough = heterogeneity.compute_placebo_p(draw_placebos(19, 4000)).p_value
+    assert (enough <= 0.05 + 1e-9).mean() == pytest.approx(0.05, abs=0.012)  # 3.5 standard errors
+    assert heterogeneity.compute_placebo_p(draw_placebos(6, 4000)).p_value.min() > 0.14
+
+
+def test_placebos_that_reach_the_real_arms_are_counted():
+    rows = [("kept", at, "call", 0.0, z, 1.0) for at, z in enumerate([0.5, 1.0, 2.0, -3.0])]
+    found = heterogeneity.compute_placebo_p(pd.DataFrame(rows, columns=heterogeneity.PLACEBOS))
+    row = found.iloc[0]
+    assert (row.z, row.reached, row.placebos, row.p_value) == (1.0, 2, 4, 3 / 5)
 
 
 def test_the_test_of_differences_is_standard_normal_where_all_gain_alike():

@@ -68,10 +68,9 @@ def test_groups_are_drawn_in_percentage_points():
 
 def test_the_placebo_test_shows_every_placebo_and_the_real_arms():
     placebos = pd.DataFrame(
-        [("kept", number, "call", 0.0, 0.1 * number) for number in range(6)], columns=PLACEBOS
+        [("kept", number, "call", 0.0, 0.1 * number, 3.0) for number in range(6)], columns=PLACEBOS
     )
-    tests = pd.DataFrame({"outcome": ["kept"], "arm": ["call"], "z": [3.0]})
-    ax = plots.plot_placebos(placebos, tests)
+    ax = plots.plot_placebos(placebos)
     ax.figure.canvas.draw()
     points = np.vstack([part.get_offsets() for part in ax.collections])[:, 0]
     assert sorted(points) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 3.0])

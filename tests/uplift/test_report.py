@@ -21,6 +21,7 @@ from research.uplift.average_effects import (
 )
 from research.uplift.balance import check_trial
 from research.uplift.doubly_robust import make_sample
+from research.uplift.heterogeneity import PLACEBOS
 from research.uplift.learners.families import AVERAGED, RANDOM
 from research.uplift.observational import ASSOCIATIONS, compare_campaign
 from research.uplift.trials import load_randomised
@@ -247,3 +248,19 @@ def test_an_association_is_never_called_an_effect():
     assert "No association can be estimated" in report.describe_associations(
         pd.DataFrame(columns=ASSOCIATIONS), True
     )
+
+
+def draw_placebos(number: int, reached: int) -> pd.DataFrame:
+    z = np.where(np.arange(number) < reached, 3.0, 0.0)
+    rows = [("kept", at, "call", 0.0, each, 2.0) for at, each in enumerate(z)]
+    return pd.DataFrame(rows, columns=PLACEBOS)
+
+
+def test_placebos_that_cant_reach_the_level_are_an_illustration():
+    told = report.describe_placebos(draw_placebos(6, 0))
+    assert "call: z 2.00, reached by 0 of 6 placebos. An illustration" in told
+    assert "(p " not in told
+    told = report.describe_placebos(draw_placebos(19, 1))
+    assert "call: z 2.00, reached by 1 of 19 (p 0.10) placebos." in told
+    assert "An illustration" not in told
+    assert report.describe_placebos(draw_placebos(0, 0)) == ""

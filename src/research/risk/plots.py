@@ -13,8 +13,10 @@ from research.reporting.style import (
     GREY,
     MARKERS,
     REFERENCE_LINE,
+    draw_band,
     draw_sentence,
     find_family_colours,
+    find_line,
     get_axes,
 )
 
@@ -83,6 +85,29 @@ def plot_windows(
         ax.plot(places, part.value, color=colours[family], marker=marker, label=name)
     ax.set_xticks(range(len(days)), [f"{pd.Timestamp(day):%Y-%m-%d}" for day in days])
     ax.set(xlabel="test snapshot", ylabel=label, xlim=(-0.5, len(days) - 0.5))
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_decision_curve(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw net benefit over thresholds, each list with its interval; the dotted line is nobody.
+
+    Parameters
+    ----------
+    curve : see ``decision_curve.trace_net_benefit``
+    """
+    ax = get_axes(ax)
+    for number, (policy, part) in enumerate(curve.groupby("policy", sort=False)):
+        values = (100 * part[name] for name in ("net_benefit", "low", "high"))
+        draw_band(ax, part.threshold, *values, label=policy, **find_line(number))
+    ax.axhline(0, zorder=0, label="contact nobody", **REFERENCE_LINE)
+    models = curve[curve.policy != curve.policy.iloc[-1]]
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set(
+        xlabel="risk from which customers are contacted",
+        ylabel="net benefit, churners per 100 customers",
+        ylim=(min(-0.5, 100 * models.low.min()), None),
+    )
     ax.legend(fontsize=8)
     return ax
 

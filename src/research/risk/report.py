@@ -305,6 +305,26 @@ def describe_labels(remarks: pd.DataFrame) -> str:
     )
 
 
+def describe_sample_size(sizes: pd.DataFrame) -> str:
+    """Say so where there are too few customers to learn from; nothing where there are enough.
+
+    Parameters
+    ----------
+    sizes : see ``sample_size.tabulate_sample_size``
+    """
+    row = sizes.loc[sizes.needed.idxmax()]
+    if row.customers >= row.needed:
+        return ""
+    return (
+        f"**Few customers for so many columns**: a regression without penalty on all"
+        f" {row['columns']:,} would need {row.needed:,} customers with {row.churners_needed:,}"
+        f" churners (by {row.criterion}; Riley et al. 2020, R² taken to be 15 % of the largest);"
+        f" there are {row.customers:,} with {row.churners:,}. The models below leave columns out or"
+        " shrink their effects, so they need fewer, but how many isn't known: look at the"
+        " calibration slope for probabilities that are too extreme."
+    )
+
+
 def _find_difference(
     differences: pd.DataFrame, model: str, reference: str, metric: str
 ) -> pd.Series:
@@ -601,6 +621,31 @@ def describe_profit(profit: pd.DataFrame) -> str:
         f" would bring {_write_profit(rows.loc[EVERYBODY])}; an oracle that knows who leaves,"
         f" {_write_profit(ceiling)}, from {ceiling.contacted:,} contacts. The profit of the best of"
         " several models is slightly overestimated."
+    )
+
+
+def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
+    """Say between which thresholds a list by a model is significantly better than no model.
+
+    Parameters
+    ----------
+    curve : see ``decision_curve.trace_net_benefit``
+    """
+    rows = curve[curve.policy == model]
+    better = rows.threshold[rows.gain_low > 0]
+    if better.empty:
+        return (
+            f"At no threshold has a list by {model} significantly more net benefit than contacting"
+            " everybody or nobody."
+        )
+    low, high = better.min(), better.max()
+    between = "" if len(better) == int(rows.threshold.between(low, high).sum()) else "most "
+    vain = f"{(1 - low) / low:.0f} down to {(1 - high) / high:.0f}"
+    return (
+        f"A list by {model} has significantly more net benefit than contacting everybody or nobody"
+        f" at {between}thresholds from {low:.0%} to {high:.0%} (each on its own, up to"
+        f" {rows.threshold.max():.0%} tried): where a churner contacted is worth {vain} contacts in"
+        " vain."
     )
 
 

@@ -35,10 +35,11 @@ from research.uplift.significance import adjust_holm
 
 # learners whose effects are averaged for the test: fast, and unlike each other
 TEST_LEARNERS = (LOG_ODDS_SHIFT, X_LEARNER, LINEAR_DR_LEARNER)
-TEST_PARTS, PLACEBO_PARTS = 5, 3  # of the customers
+TEST_PARTS, PLACEBO_PARTS = 5, 2  # of the customers
 EFFECT_GROUPS = 5
 TESTS = ["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"]
-PLACEBOS = ["outcome", "placebo", "arm", "z_effect", "z_differences"]
+PLACEBOS = ["outcome", "placebo", "arm", "z_effect", "z_differences", "z_real"]
+LEAST_PLACEBOS = 19  # of which none reaching the real arms is a p-value of 1 / 20
 GROUPS = ["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"]
 
 
@@ -121,22 +122,47 @@ def permute_arms(sample: Sample, seed: int) -> Sample:
 
 
 def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.DataFrame:
-    """Return, per placebo and arm, the z of the average effect and of the differences (in three
-    parts), with permuted arms.
+    """Return, per placebo and arm, the z of the average effect and of the differences, with
+    permuted arms, and the z of the differences with the real ones.
+
+    Both are of one division into halves, drawn anew each time, so that they can be compared.
 
     Returns
     -------
-    DataFrame with columns outcome, placebo, arm, z_effect, z_differences
+    DataFrame with columns outcome, placebo, arm, z_effect, z_differences, z_real
+        ``z_real`` is the same for all placebos of an arm.
     """
+    real = compute_z(sample, seed + placebos, PLACEBO_PARTS)
     z_values = Parallel(n_jobs=PROCESSES)(
         delayed(_run_placebo)(sample, seed + number) for number in range(placebos)
     )
     rows = [
-        (outcome, number, sample.arms[1 + arm], *pair)
+        (outcome, number, sample.arms[1 + arm], *pair, real[arm])
         for number, pairs in enumerate(z_values)
         for arm, pair in enumerate(pairs)
     ]
     return pd.DataFrame(rows, columns=PLACEBOS)
+
+
+def compute_placebo_p(placebos: pd.DataFrame) -> pd.DataFrame:
+    """Return, per arm, how many placebos reach the real arms, and the permutation's p-value.
+
+    (1 + reached) / (1 + placebos), one-sided: Phipson & Smyth (2010), doi:10.2202/1544-6115.1585.
+
+    Parameters
+    ----------
+    placebos : see ``run_placebos``
+
+    Returns
+    -------
+    DataFrame with columns arm, z, reached, placebos, p_value
+    """
+    counted = placebos.assign(reached=placebos.z_differences >= placebos.z_real)
+    table = counted.groupby("arm", sort=False).agg(
+        z=("z_real", "first"), reached=("reached", "sum"), placebos=("placebo", "nunique")
+    )
+    p = (1 + table.reached) / (1 + table.placebos)
+    return table.assign(p_value=p).reset_index()
 
 
 def _run_placebo(sample: Sample, seed: int) -> list[tuple[float, float]]:

@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from scipy.stats import norm
 
 from research.models.registry import BASELINE
 from research.reporting.format import write_plain
 from research.reporting.style import COLOURS, GREY, REFERENCE_LINE, draw_sentence, get_axes
 from research.uplift.average_effects import ADJUSTED
 from research.uplift.learners.families import AVERAGE, HEURISTIC, LEARNER
-from research.uplift.significance import FAMILY_LEVEL
 from research.uplift.trials import Trial
 
 FAMILY_COLOURS = {
@@ -187,31 +185,27 @@ def _make_grid(rows: pd.DataFrame, height: float) -> sns.FacetGrid:
     return grid.set_titles("{col_name}")
 
 
-def plot_placebos(placebos: pd.DataFrame, tests: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_placebos(placebos: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the test of differences with permuted arms (dots) and with the real ones (diamonds), arm
     by arm.
 
     Parameters
     ----------
     placebos : see ``heterogeneity.run_placebos``
-    tests : see ``heterogeneity.run_test``, of all outcomes tested
     """
     if placebos.empty:
         return draw_sentence(NO_PICTURE, ax)
     arms = [*placebos.arm.unique()]
     ax = get_axes(ax, (8, 1.4 + 0.7 * len(arms)))
-    real = tests[tests.outcome == placebos.outcome.iloc[0]]
+    real = placebos.drop_duplicates("arm")
     common = {"y": "arm", "order": arms, "ax": ax}
     sns.swarmplot(placebos, x="z_differences", color=GREY, size=4, label="permuted arms", **common)
-    sns.stripplot(
-        real, x="z", color=COLOURS[1], size=9, marker="D", jitter=False, label="real arms", **common
-    )
-    threshold = norm.isf(FAMILY_LEVEL / len(tests))
-    ax.axvline(threshold, **REFERENCE_LINE)
+    look = {"color": COLOURS[1], "size": 9, "marker": "D", "jitter": False}
+    sns.stripplot(real, x="z_real", label="real arms", **look, **common)
+    ax.axvline(0, **REFERENCE_LINE)
     ax.set_yticks(range(len(arms)), [write_plain(arm) for arm in arms])
     ax.set(
-        xlabel=f"z of the test whether effects differ; dotted: {threshold:.2f}, significant for the"
-        f" largest of {len(tests)}",
+        xlabel="z of the test whether effects differ, in one division into halves",
         ylabel="",
         ylim=(-0.6, len(arms) - 0.4),
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from research.evaluation.bootstrap import BETTER
 from research.evaluation.importance import Difference, describe_importance
 from research.models.registry import BASELINE
-from research.reporting.format import join_words, write_interval, write_plain
+from research.reporting.format import join_words, write_interval, write_number, write_plain
 from research.reporting.metric import select_metrics
 from research.reporting.tables import stack
 from research.study_schema import ImportantDifference
@@ -24,6 +24,7 @@ from research.uplift.balance import (
     TrialChecks,
 )
 from research.uplift.comparison import Comparison
+from research.uplift.heterogeneity import LEAST_PLACEBOS, compute_placebo_p
 from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
 from research.uplift.metrics import BEST_ARM, METRICS
 from research.uplift.significance import FAMILY_LEVEL
@@ -537,18 +538,33 @@ def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
     )
 
 
-def describe_placebos(placebos: pd.DataFrame, tests: pd.DataFrame) -> str:
-    """Return how the test compares with the same test on permuted arms; empty without placebos."""
+def describe_placebos(placebos: pd.DataFrame) -> str:
+    """Return how the test compares with the same test on permuted arms; empty without placebos.
+
+    Too few placebos to reach a p-value of 0.05 are called an illustration.
+
+    Parameters
+    ----------
+    placebos : see ``heterogeneity.run_placebos``
+    """
     if placebos.empty:
         return ""
-    n, parts = placebos.placebo.nunique(), []
-    for row in tests[tests.outcome == placebos.outcome.iloc[0]].itertuples():
-        reached = int((placebos[placebos.arm == row.arm].z_differences >= row.z).sum())
-        z = f"{row.z:.2f}".replace("-", "−")
-        parts.append(f"{write_plain(row.arm)}: z {z}, reached by {reached} of {n}")
+    rows = compute_placebo_p(placebos)
+    few = rows.placebos.max() < LEAST_PLACEBOS
+    parts = [
+        f"{write_plain(row.arm)}: z {write_number(row.z, 2)}, reached by {row.reached} of"
+        f" {row.placebos}" + ("" if few else f" (p {row.p_value:.2f})")
+        for row in rows.itertuples()
+    ]
+    limits = (
+        f" An illustration: so few can't tell a z from chance, {LEAST_PLACEBOS} could."
+        if few
+        else " p is one-sided, of a permutation, and not adjusted for the arms."
+    )
     return (
-        "Placebo test with permuted arms among the same customers, where effects can't differ:"
-        f" {'; '.join(parts)} placebos."
+        "Placebo test with permuted arms among the same customers, where effects can't differ, one"
+        f" division into halves each: {'; '.join(parts)} placebos.{limits} The verdict rests on the"
+        " test above, which sees more: several divisions, and five parts."
     )
 
 
