@@ -27,7 +27,7 @@ test: $(READY)  ## run all tests, the notebooks included, one thread for each pr
 bench-scores: $(READY)  ## compare scores with others' models; two hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/scores.py $(BENCH)
 
-bench-value: $(READY)  ## measure time and memory to value 200,000 buyers; two minutes
+bench-value: $(READY)  ## measure time and memory to value 200,000 buyers, three times; six minutes
 	$(BIN)/python benchmarks/value.py $(BENCH)
 
 bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, needs RESEARCH_MIRROR

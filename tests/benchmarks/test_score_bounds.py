@@ -126,6 +126,26 @@ def test_a_published_bound_is_that_of_the_interpretable_model_alone():
     assert ": inconclusive; it has" in wide
 
 
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [((10, 12, 11), "met"), ((10, 14, 11), "inconclusive")]
+)
+def test_the_speed_of_the_hazard_is_that_of_its_worst_run(seconds, verdict):
+    import scores
+
+    parts = {
+        "score_seconds": 0.0,
+        "score_cpu_seconds": 0.0,
+        "peak_gb": 1.0,
+        "edges": [],
+        "table": 1,
+    }
+    own = [{"fit_seconds": float(one), "fit_cpu_seconds": 1.0} | parts for one in seconds]
+    theirs = [{"fit_seconds": 10.0, "fit_cpu_seconds": 1.0} | parts for _ in seconds]
+    turns = iter([run for pair in zip(own, theirs, strict=True) for run in pair])
+    section = scores.measure_hazard(SimpleNamespace(run=lambda *given, **more: next(turns)))
+    assert section.rows[0][-1] == verdict  # at most 1.3 times as long
+
+
 def test_parts_of_a_survival_task_are_scored_and_one_part_shows_no_luck_of_training():
     import survival_tasks
     from verdicts import compute_corrected_interval
