@@ -1,5 +1,6 @@
 """The rows of trials: the customers assigned, what was known on the day before, and outcomes."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pandas as pd
@@ -8,8 +9,9 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_observed_start
 from research.data.units import load_units
 from research.errors import NotApplicable, StudyError
-from research.features.build import list_features, load_flat, load_panel
-from research.features.leakage.gate import check_panel
+from research.features.build import describe_features, list_features, load_flat, load_panel
+from research.features.leakage.gate import EXCLUDED, check_panel
+from research.features.leakage.post_outcome import AFTER_TREATMENT
 from research.panel.periods import (
     MEAN_MONTH_DAYS,
     find_end,
@@ -26,7 +28,28 @@ COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_d
 COUNTS += ["next_campaign"]
 MOST_IN_NEXT = 0.5  # of the customers of a campaign may be in another one before their outcome is
 KEYS = ["trial", "arm"]
-TrialRows = tuple[pd.DataFrame, pd.DataFrame, list[str]]  # rows, counts, features
+UNDATED = (
+    "customers",
+    "features.sql",
+)  # sources of features that may have been written at any time
+
+
+@dataclass(frozen=True)
+class TrialRows:
+    """What was read of a study's trials.
+
+    Attributes
+    ----------
+    rows, counts, features, history, suspects : see ``trials.Trial``
+    constant : whether the propensities of all campaigns are one number, see ``is_constant``
+    """
+
+    rows: pd.DataFrame
+    counts: pd.DataFrame
+    features: list[str]
+    history: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    constant: bool = False
 
 
 def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
@@ -47,9 +70,9 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
             f"snapshot.sql: expected an arm for every customer, got {missing:,} rows without one;"
             " leave out the customers who were not assigned"
         )
-    kept = 1.0 - frame.churned.astype(float)
+    kept = {"kept": 1.0 - frame.churned.astype(float)} if "churned" in frame else {}
     unknown = float("nan")
-    rows = frame.assign(trial=study.name, kept=kept, propensity=unknown, cost=unknown)
+    rows = frame.assign(trial=study.name, **kept, propensity=unknown, cost=unknown)
     assigned = rows.groupby(KEYS).size().rename("assigned").reset_index()
     counts = assigned.assign(
         no_customer=0,
@@ -59,8 +82,15 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
         next_campaign=0,
     )
     require_unreserved_names([*list_features(frame, study), study.experiment.unit])
-    features = check_panel(tables, study, frame).allowed
-    return _add_units(rows, tables, study), counts[COUNTS], features
+    leakage, rows = check_panel(tables, study, frame), _add_units(rows, tables, study)
+    suspects = _find_suspects(leakage.findings)
+    return TrialRows(rows, counts[COUNTS], leakage.allowed, suspects=suspects)
+
+
+def _find_suspects(findings: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns that the leakage checks excluded because they differ between the arms."""
+    excluded = findings[(findings.reason == AFTER_TREATMENT) & (findings.decision == EXCLUDED)]
+    return (*excluded.column,)
 
 
 def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
@@ -90,7 +120,7 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
         )
     panel = _load_day_before(tables, study, complete)
     require_unreserved_names([*panel.columns, study.experiment.unit])
-    features = check_panel(tables, study, panel).allowed
+    leakage = check_panel(tables, study, panel)
     rows = complete.merge(panel, on=["snapshot", "customer_id"])
     if rows.empty:
         raise NotApplicable(
@@ -102,7 +132,21 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     _require_own_window(rows, study)
     counts = _count_assignments(campaigns, first, complete, rows)
     rows = _add_units(rows.drop(columns=["snapshot", "next_campaign"]), tables, study)
-    return rows, counts, features
+    suspects = _find_suspects(leakage.findings)
+    history, constant = _find_history(tables, study), is_constant(campaigns)
+    return TrialRows(rows, counts, leakage.allowed, history, suspects, constant)
+
+
+def is_constant(campaigns: pd.DataFrame) -> bool:
+    """Return whether every row has the same propensity, as a default would be."""
+    return "propensity" in campaigns and campaigns.propensity.nunique(dropna=False) == 1
+
+
+def _find_history(tables: Tables, study: Study) -> tuple[str, ...]:
+    """Return the features made of dated rows, and the time since joining."""
+    dictionary = describe_features(tables, study)
+    dated = ~dictionary.source.isin(UNDATED) | (dictionary.feature == "tenure_days")
+    return (*dictionary.feature[dated],)
 
 
 def _add_units(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.DataFrame:
