@@ -349,6 +349,11 @@ def _describe_no_trial(study: Study, rows: pd.DataFrame, constant: bool) -> str:
 def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     """Return the outcomes that rows have and what they mean, the primary one first."""
     present = [name for name in OUTCOMES if name in rows and rows[name].notna().any()]
+    if not present:
+        raise StudyError(
+            "snapshot.sql: expected an outcome or a value that is known of some customers, got none;"
+            " select one, or churned"
+        )
     primary = study.experiment.primary or present[0]  # kept, where there is churn
     if primary not in present:
         raise StudyError(
