@@ -109,7 +109,8 @@ class ContractTable:
     resolved : what a row says of a later day
     summed : amounts that are added up, so that each customer's total must fit into 64 bits
     at_most : pairs of a number and the column that bounds it, unless that is 0
-    instead : sets of columns, each of which makes a required column needless, by that column
+    instead : sets of columns, each of which makes a required column needless, by that column; the
+        empty set where a table may lack it, though it must be full where it is given
     words : of an event table
     timed : whether the time of day of a row means something, so that shares of times become
         features
@@ -273,6 +274,7 @@ RECORDS = (
         ),
         dated="ordered_at",
         summed=("amount",),
+        instead={"amount": ((),)},
         words=Words("order lines", "purchase", "never bought", "days with a purchase"),
         timed=True,
         own_features=True,

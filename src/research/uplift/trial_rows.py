@@ -19,7 +19,7 @@ from research.panel.periods import (
     find_latest_snapshot,
     write_span,
 )
-from research.panel.spells import is_purchase, net_amount
+from research.panel.spells import has_amounts, is_purchase, net_amount
 from research.study import Study
 from research.uplift.trial_checks import require_one_arm_each, require_unreserved_names
 
@@ -41,6 +41,7 @@ class TrialRows:
     Attributes
     ----------
     rows, counts, features, history, suspects : see ``trials.Trial``
+    value_words : what value means, where it is no money
     constant : whether the propensities of all campaigns are one number, see ``is_constant``
     """
 
@@ -50,6 +51,7 @@ class TrialRows:
     history: tuple[str, ...] = ()
     suspects: tuple[str, ...] = ()
     constant: bool = False
+    value_words: str = ""
 
 
 def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
@@ -134,7 +136,15 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     rows = _add_units(rows.drop(columns=["snapshot", "next_campaign"]), tables, study)
     suspects = _find_suspects(leakage.findings)
     history, constant = _find_history(tables, study), is_constant(campaigns)
-    return TrialRows(rows, counts, leakage.allowed, history, suspects, constant)
+    words = _describe_count(tables, study)
+    return TrialRows(rows, counts, leakage.allowed, history, suspects, constant, words)
+
+
+def _describe_count(tables: Tables, study: Study) -> str:
+    """Return what value is a count of, where purchases have no amounts; else nothing."""
+    if study.kind == "contractual" or has_amounts(tables):
+        return ""
+    return f"order lines within {write_span(find_horizon(study.churn))}, a count"
 
 
 def is_constant(campaigns: pd.DataFrame) -> bool:
@@ -193,7 +203,7 @@ def _load_day_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd.Dat
 
 def _compute_value(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Return what customers paid within the horizon: fees while they stayed, or orders less
-    returns.
+    returns, which are counted where amounts aren't recorded.
     """
     if study.kind == "contractual":
         if "monthly_fee" not in rows:

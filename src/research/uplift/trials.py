@@ -170,7 +170,7 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
         if part.empty:
             continue
         require_arms(part, study)
-        outcomes = _describe_outcomes(part, study)
+        outcomes = _describe_outcomes(part, study, loaded.value_words)
         part = _fill_propensity(part) if assignment == RANDOMISED else part
         counted = counts[counts.trial.isin(names)].reset_index(drop=True)
         trial = Trial(
@@ -346,13 +346,18 @@ def _describe_no_trial(study: Study, rows: pd.DataFrame, constant: bool) -> str:
     )
 
 
-def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
-    """Return the outcomes that rows have and what they mean, the primary one first."""
+def _describe_outcomes(rows: pd.DataFrame, study: Study, value_words: str = "") -> dict[str, str]:
+    """Return the outcomes that rows have and what they mean, the primary one first.
+
+    Parameters
+    ----------
+    value_words : what value means, where it is no money
+    """
     present = [name for name in OUTCOMES if name in rows and rows[name].notna().any()]
     if not present:
         raise StudyError(
-            "snapshot.sql: expected an outcome or a value that is known of some customers, got none;"
-            " select one, or churned"
+            "snapshot.sql: expected an outcome or a value that is known of some customers, got"
+            " none; select one, or churned"
         )
     primary = study.experiment.primary or present[0]  # kept, where there is churn
     if primary not in present:
@@ -360,7 +365,8 @@ def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
             f"study.yml, key experiment.primary: expected one of the outcomes"
             f" {', '.join(present)}, got '{primary}'; correct it"
         )
-    default = OUTCOME_WORDS | {"value": f"{OUTCOME_WORDS['value']}, {study.economics.currency}"}
+    money = f"{OUTCOME_WORDS['value']}, {study.economics.currency}"
+    default = OUTCOME_WORDS | {"value": value_words or money}
     words = {name: study.experiment.outcomes.get(name, default[name]) for name in present}
     if study.churn:
         words = {name: _fill_horizon(text, study) for name, text in words.items()}
