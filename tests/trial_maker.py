@@ -98,6 +98,7 @@ def load_campaigns(
         }
     )
     tables = {"customers": people, "contracts": contracts, "campaigns": campaigns}
+    changes = {"experiment": {"assignment": RANDOMISED}} | changes
     study = write_study("contractual", tables=tables, **changes)
     return load_trials(load_tables(study), study)
 

@@ -304,6 +304,8 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 def _describe_churn(frame: pd.DataFrame) -> str:
     """Return how many of those who had not left before the team could act churned."""
+    if "churned" not in frame:
+        return f"{len(frame):,} customers"
     left = frame.left_in_lead.sum() if "left_in_lead" in frame else 0
     if not left:
         return f"{len(frame):,} customers, {frame.churned.mean():.1%} churned"

@@ -151,6 +151,23 @@ class Run:
                 " tables"
             )
 
+    def require_churn(self, what: str) -> None:
+        """End the notebook where nothing tells who left.
+
+        Parameters
+        ----------
+        what : that needs it, in the plural
+
+        Raises
+        ------
+        NotApplicable
+        """
+        if not self.dated and "churned" not in self.tables["snapshot"].columns:
+            raise NotApplicable(
+                f"the study {self.study.name} is an experiment without churn; {what} need a column"
+                " churned in its snapshot"
+            )
+
     def panel(self, split: Split | None = None) -> Panel:
         """Return labelled customers with features, to learn from and to be judged on.
 

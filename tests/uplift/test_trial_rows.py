@@ -64,7 +64,7 @@ def test_features_end_on_the_day_before(write_study):
         "usage": usage,
         "campaigns": campaign(("b", "call"), ("c", "control")),
     }
-    study = write_study("contractual", tables=tables)
+    study = write_study("contractual", tables=tables, experiment={"assignment": RANDOMISED})
     trial = load_randomised(load_tables(study), study)
     assert trial.rows.set_index("customer_id").n_usage_30d.to_dict() == {"b": 1, "c": 0}
     assert not {

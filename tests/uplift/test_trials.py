@@ -37,7 +37,8 @@ def test_campaigns_with_other_arms_are_not_pooled(write_study):
     both = pd.concat([campaign(("c", "control"), ("d", "call"), ("e", "call")), more])
     trial = load_campaigns(write_study, both)[RANDOMISED]
     assert (trial.arms, {*trial.rows.trial}) == (["call"], {"letter"})
-    left_out = find_left_out({"campaigns": ibis.memtable(both)}, write_study("contractual"))
+    study = write_study("contractual", experiment={"assignment": RANDOMISED})
+    left_out = find_left_out({"campaigns": ibis.memtable(both)}, study)
     assert left_out == {
         "autumn": "it has other arms than the campaigns that count; give it a study of its own"
     }
@@ -49,6 +50,30 @@ def test_chosen_arms_are_refused_unless_the_study_asks_for_associations(write_st
         load_campaigns(write_study, chosen)
     found = load_campaigns(write_study, chosen, experiment={"assignment": "observational"})
     assert [*found] == [OBSERVATIONAL]
+
+
+def test_one_propensity_in_every_row_proves_no_draw(write_study):
+    letter, own = campaign(("a", "control"), ("b", "call")), {"assignment": None}
+    with pytest.raises(
+        NotApplicable, match=r"letter: the propensity is 0.5 in every row, .*assignment: randomised"
+    ):
+        load_campaigns(write_study, letter, experiment=own)
+    study = write_study("contractual")
+    reasons = find_left_out({"campaigns": ibis.memtable(letter)}, study)
+    assert [*reasons] == ["letter"] and "0.5 in every row" in reasons["letter"]
+    chosen = {"assignment": OBSERVATIONAL}
+    assert [*load_campaigns(write_study, letter, experiment=chosen)] == [OBSERVATIONAL]
+    confirmed = {"assignment": RANDOMISED}
+    assert [*load_campaigns(write_study, letter, experiment=confirmed)] == [RANDOMISED]
+
+
+def test_propensities_that_differ_between_arms_or_campaigns_are_a_plan(write_study):
+    uneven = campaign(("a", "control"), ("b", "call"), propensity=[0.7, 0.3])
+    more = campaign(("c", "control"), ("d", "call"), campaign="autumn")
+    own = {"assignment": None}
+    assert [*load_campaigns(write_study, uneven, experiment=own)] == [RANDOMISED]
+    both = load_campaigns(write_study, pd.concat([uneven, more]), experiment=own)[RANDOMISED]
+    assert {*both.rows.trial} == {"letter", "autumn"}
 
 
 def test_campaigns_that_are_left_out_are_listed_with_the_reason(write_study):
@@ -194,6 +219,6 @@ def test_the_words_of_an_outcome_name_the_horizon_as_the_study_gives_it(write_st
         write_study,
         campaign(("b", "control"), ("c", "call")),
         churn=churn,
-        experiment={"outcomes": outcomes},
+        experiment={"assignment": RANDOMISED, "outcomes": outcomes},
     )[RANDOMISED]
     assert trial.outcomes["kept"] == f"still a customer after {words}"

@@ -33,6 +33,12 @@ def settle_orders(tables: Tables, study: Study) -> Tables:
             f"{show_path(study.folder / 'study.yml')}, key orders.cancelled_within_hours: expected"
             " a table orders, got none; write orders.sql or remove the key"
         )
+    if "amount" not in tables["orders"].columns:
+        raise StudyError(
+            f"{show_path(study.folder / 'study.yml')}, key orders.cancelled_within_hours: expected"
+            " orders with amounts, by which a cancellation is known, got none; select amount in"
+            " orders.sql or remove the key"
+        )
     standing = drop_cancelled(tables["orders"], hours)
     return tables | {"orders": engines.keep(standing, "orders", packed=True)}
 

@@ -112,7 +112,7 @@ def _check_table(
     yield _check_names(name, table)
     yield _check_nesting(name, table)
     faults = _find_column_faults(name, table)
-    for column, spec in CONTRACTS[name].columns.items():
+    for column, spec in CONTRACTS[name].list_wanted(table.columns).items():
         if column in table.columns or spec.required:
             yield from _check_column(name, table, column, spec, faults, rows)
     if CONTRACTS[name].unique and "customer_id" in table.columns:
@@ -176,7 +176,7 @@ def _find_column_faults(name: str, table: ir.Table) -> dict[tuple[str, str], str
         column: pa.Column(
             ibis.dtype(KINDS[spec.kind]), nullable=not spec.required, required=spec.required
         )
-        for column, spec in CONTRACTS[name].columns.items()
+        for column, spec in CONTRACTS[name].list_wanted(table.columns).items()
         if column not in unknown
     }
     return _validate(pa.DataFrameSchema(columns), table) | {

@@ -109,6 +109,8 @@ class ContractTable:
     resolved : what a row says of a later day
     summed : amounts that are added up, so that each customer's total must fit into 64 bits
     at_most : pairs of a number and the column that bounds it, unless that is 0
+    instead : sets of columns, each of which makes a required column needless, by that column; the
+        empty set where a table may lack it, though it must be full where it is given
     words : of an event table
     timed : whether the time of day of a row means something, so that shares of times become
         features
@@ -129,6 +131,7 @@ class ContractTable:
     resolved: Resolution | None = None
     summed: tuple[str, ...] = ()
     at_most: tuple[tuple[str, str], ...] = ()
+    instead: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     words: Words | None = None
     timed: bool = False
     by_company: bool = False
@@ -137,6 +140,18 @@ class ContractTable:
     def __post_init__(self):
         if faults := [f"contract table {self.name}: {fault}" for fault in _list_faults(self)]:
             raise ValueError("\n".join(faults))
+
+    def list_wanted(self, present: Iterable[str]) -> dict[str, Column]:
+        """Return the columns that a table with these columns has to fit, without those that others
+        make needless: an experiment with an outcome of its own needs no churn.
+        """
+        present = {*present}
+        needless = {
+            name
+            for name, sets in self.instead.items()
+            if name not in present and any(present.issuperset(one) for one in sets)
+        }
+        return {name: spec for name, spec in self.columns.items() if name not in needless}
 
     @property
     def unique(self) -> bool:
@@ -259,6 +274,7 @@ RECORDS = (
         ),
         dated="ordered_at",
         summed=("amount",),
+        instead={"amount": ((),)},
         words=Words("order lines", "purchase", "never bought", "days with a purchase"),
         timed=True,
         own_features=True,
@@ -339,6 +355,7 @@ RECORDS = (
             "outcome": _amount(),
             "value": _amount(),
         },
+        instead={"churned": (("arm", "outcome"), ("arm", "value"))},
     ),
 )
 

@@ -98,6 +98,13 @@ def require_builders(tables: Mapping[str, ContractTable], builders: Mapping[str,
 @builds("orders")
 def _detail_orders(rows: ir.Table, context: BuildContext) -> Details:
     bought = is_purchase(rows)
+    if "amount" not in rows.columns:
+        return Details(
+            {"returns": ~bought},
+            lambda sums: _list_returns(sums, context),
+            counted=bought,
+            qualifier=" without returns",
+        )
     measures = {
         "amount": in_micros(net_amount(rows)),
         "paid": in_micros(bought.ifelse(rows.amount, 0.0)),
@@ -122,8 +129,18 @@ def _list_amounts(sums: ir.Table, context: BuildContext) -> Columns:
         words = f"mean amount of the {things} {span}, without returns"
         mean = sums[f"paid_{days}"] / sums[f"n_{days}"].nullif(0) / MICRO
         yield Feature(f"mean_amount_{days}d", words, money, "orders", days), mean
-        words, returned = f"returned {things} {span}", sums[f"returns_{days}"]
-        yield Feature(f"n_returns_{days}d", words, things, "orders", days, True), returned
+        yield _describe_returns(sums, days, things)
+
+
+def _list_returns(sums: ir.Table, context: BuildContext) -> Columns:
+    things = name_rows(context.study, "orders")
+    for days in context.windows.days:
+        yield _describe_returns(sums, days, things)
+
+
+def _describe_returns(sums: ir.Table, days: int, things: str) -> tuple[Feature, ir.Value]:
+    words, returned = f"returned {things} in the last {days} days", sums[f"returns_{days}"]
+    return Feature(f"n_returns_{days}d", words, things, "orders", days, True), returned
 
 
 @builds("usage")

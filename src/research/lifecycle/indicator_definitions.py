@@ -60,7 +60,7 @@ def _same(*needs: str) -> dict[str, tuple[str, ...]]:
 _LEAVE = {"contractual": ("contracts.ended_at",), "non_contractual": ("orders",)}
 _FEES = {
     "contractual": ("contracts.ended_at", "contracts.monthly_fee"),
-    "non_contractual": ("orders",),
+    "non_contractual": ("orders.amount",),
 }
 _AT_START = (("spells", "window"),)
 _START = "customers at the start"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from research.data.contracts import CONTRACTS, Tables
 from research.evaluation.intervals import wilson_interval
-from research.panel.spells import find_spells, is_purchase, net_amount
+from research.panel.spells import find_spells, has_amounts, is_purchase, net_amount
 from research.panel.windows import KEYS, join
 from research.study import Study
 
@@ -123,7 +123,8 @@ def score_rfm(evidence: Tables, study: Study) -> pd.DataFrame:
     frame["monetary"] = frame.monetary.astype(float)
     frame["r_score"] = score_quintiles(-frame.recency_days.fillna(np.inf))
     frame["f_score"] = score_quintiles(frame.frequency_days)
-    frame["m_score"] = score_quintiles(frame.monetary) if name == "orders" else np.nan
+    spent = name == "orders" and has_amounts(evidence)
+    frame["m_score"] = score_quintiles(frame.monetary) if spent else np.nan
     segment = name_segments(frame.r_score, frame.f_score, frame.m_score)
     return frame.assign(segment=segment, measured=MEASURES[name])[SCORE_COLUMNS]
 
@@ -134,8 +135,9 @@ def _measure(evidence: Tables, study: Study, name: str) -> ir.Table:
     recent, counted, spent = events.age < WINDOW_DAYS, ibis.literal(True), ibis.null("float64")
     zeros = {"frequency_days": 0}
     if name == "orders":
-        counted, spent = is_purchase(events), net_amount(events).sum(where=recent).round(6)
-        zeros["monetary"] = 0.0
+        counted = is_purchase(events)
+    if name == "orders" and has_amounts(evidence):
+        spent, zeros["monetary"] = net_amount(events).sum(where=recent).round(6), 0.0
     sums = events.group_by(KEYS).agg(
         recency_days=events.age.min(where=counted),
         frequency_days=events.age.nunique(where=counted & recent),
@@ -195,7 +197,8 @@ def tabulate_rfm(scores: pd.DataFrame, study: Study) -> pd.DataFrame:
     occurring = [name for name in SEGMENTS if name in table.index]
     table = add_shares(table.reindex(occurring).rename_axis("segment").reset_index())
     measured = scores.measured.iloc[0] if len(scores) else ""
-    table["unit"] = study.economics.currency if measured == MEASURES["orders"] else "not measured"
+    spent = measured == MEASURES["orders"] and scores.monetary.notna().any()
+    table["unit"] = study.economics.currency if spent else "not measured"
     return table.assign(measured=measured)[RFM_COLUMNS]
 
 

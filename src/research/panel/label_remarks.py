@@ -31,7 +31,8 @@ LABELLED = ("snapshot", "churned", "left_in_lead")
 def find_label_remarks(tables: Tables, study: Study, train: pd.DataFrame) -> Iterator[Remark]:
     """Yield the remarks on who can churn and who did, at training and test snapshots."""
     if study.kind == "flat":
-        yield from _find_one_class(tables, study, _count_rows(train), "rows")
+        if "churned" in train:  # an experiment may have an outcome of its own instead
+            yield from _find_one_class(tables, study, _count_rows(train), "rows")
         return
     split = plan_split(study)
     test = label_panel(tables, study, split.test)[1]

@@ -100,6 +100,8 @@ class Panel:
         """Return who is judged and who is left out, per snapshot; see ``count_population``."""
         if self.dated:
             return count_population(self.all, self.tables)
+        if "churned" not in self.train:
+            return pd.DataFrame({"customers": [len(self.train)]})
         churned = self.train.churned
         row = {"customers": len(churned), "churned": churned.sum(), "churn_share": churned.mean()}
         return pd.DataFrame([row])

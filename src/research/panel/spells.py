@@ -16,8 +16,10 @@ from research.study import Study
 
 
 def is_purchase(orders: ir.Table) -> ir.BooleanValue:
-    """Return which order lines are a purchase: a positive amount, and not marked as a return."""
-    positive = orders.amount > 0
+    """Return which order lines are a purchase: a positive amount, and not marked as a return; where
+    amounts aren't recorded, all that are no return.
+    """
+    positive = orders.amount > 0 if "amount" in orders.columns else orders.ordered_at.notnull()
     if "returned" not in orders.columns:
         return positive
     return positive & ~orders.returned.fill_null(False)
@@ -31,11 +33,19 @@ def find_active(rows: ir.Table, name: str) -> ir.BooleanValue | None:
 def net_amount(orders: ir.Table) -> ir.NumericValue:
     """Return the amount by which an order line changes what was spent.
 
-    What is marked as a return is taken off, whatever its sign.
+    What is marked as a return is taken off, whatever its sign. Where amounts aren't recorded, lines
+    are counted: 1 for a purchase, -1 for a return.
     """
+    if "amount" not in orders.columns:
+        return is_purchase(orders).ifelse(1.0, -1.0)
     if "returned" not in orders.columns:
         return orders.amount
     return orders.returned.fill_null(False).ifelse(-orders.amount.abs(), orders.amount)
+
+
+def has_amounts(tables: Tables) -> bool:
+    """Return whether there are orders whose amounts are recorded."""
+    return "orders" in tables and "amount" in tables["orders"].columns
 
 
 def days_before(table: ir.Table, days: Span) -> ir.TimestampValue:

@@ -69,14 +69,23 @@ SUMMARY = [
 
 
 def require_duration(tables: Tables, study: Study) -> None:
-    """Pass a dated study, and a flat one that has durations.
+    """Pass a dated study, and a flat one that has durations and says which of them ended.
 
     Raises
     ------
     NotApplicable
-        If the snapshot of a flat study has no column ``duration``.
+        If the snapshot of a flat study has no column ``duration``, or neither ``event`` nor
+        ``churned``.
     """
-    if study.kind == "flat" and "duration" not in tables["snapshot"].columns:
+    if study.kind != "flat":
+        return
+    columns = tables["snapshot"].columns
+    if "event" not in columns and "churned" not in columns:
+        raise NotApplicable(
+            f"the study {study.name} is an experiment without churn: its snapshot has neither"
+            " churned nor event, so nobody is known to have left"
+        )
+    if "duration" not in columns:
         raise NotApplicable(
             f"the study {study.name} has no durations: its snapshot has no column duration"
         )

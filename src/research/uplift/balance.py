@@ -13,6 +13,12 @@ from research.evaluation.intervals import wilson_interval
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.average_effects import compute_standard_error
+from research.uplift.encoding import is_made_from, spread_out
+from research.uplift.randomisation import (
+    MOST_WRITTEN_LATER,
+    REFUTED,
+    check_randomisation,
+)
 from research.uplift.trials import Trial
 
 # of a standardised difference that is called large (Austin 2009, doi:10.1002/sim.3697)
@@ -23,7 +29,6 @@ POST_ASSIGNMENT_LEVEL = 0.001  # of the largest, for a feature to be left out of
 AS_PLANNED, RATIO_MISMATCH, NO_PLAN = "as planned", "sample ratio mismatch", "no plan stated"
 MISSING_UNEVENLY, MISSING_EVENLY = "more missing in one arm", "no significant difference"
 NONE_MISSING = "none missing"
-MAX_CATEGORIES = 8  # of a text that have a column of their own
 BALANCE = ["trial", "arm", "feature", "mean_control", "mean_arm", "difference_sd", "error_sd"]
 SUMMARY = ["trial", "arm", "features", "large", "largest_sd", "feature", "chance_sd"]
 ATTRITION = [
@@ -48,32 +53,52 @@ class TrialChecks:
     ----------
     trial : without the features that were left out
     sample_ratio : see ``check_sample_ratio``
+    randomisation : see ``randomisation.check_randomisation``
     balance : see ``compare_features``
     summary : see ``summarise_balance``
     attrition : see ``check_attrition``
-    left_out : features that the arms can't have shared before the assignment, see
-        ``drop_post_assignment``
+    left_out : features written after the assignment, see ``find_post_assignment``
     """
 
     trial: Trial
     sample_ratio: pd.DataFrame
+    randomisation: pd.DataFrame
     balance: pd.DataFrame
     summary: pd.DataFrame
     attrition: pd.DataFrame
     left_out: list[str]
 
+    @property
+    def refuted(self) -> bool:
+        """Whether what was known before refutes that the arms of any trial were drawn."""
+        return bool((self.randomisation.verdict == REFUTED).any())
+
 
 def check_trial(trial: Trial, study: Study) -> TrialChecks:
-    """Check a randomised trial, and leave out features written after the assignment."""
+    """Check a randomised trial, and leave out features written after the assignment.
+
+    Where what was known before the assignment refutes the randomisation, nothing is left out: what
+    differs between the arms is what effects have to be adjusted for, also what the leakage checks
+    had excluded for this.
+    """
+    trial = replace(trial, history=(*trial.history, *study.leaks.keep))
     balance = compare_features(trial)
-    kept, left_out = drop_post_assignment(trial)
+    later = find_post_assignment(balance, trial)
+    if len(later) > max(MOST_WRITTEN_LATER * len(trial.features), 1):
+        later = []  # so many differ where arms were chosen
+    known = [*trial.history] if trial.dated else trial.features
+    known = [name for name in trial.features if name in known and name not in later]
+    drawn = check_randomisation(trial, known, balance)
+    refuted = (drawn.verdict == REFUTED).any()
+    features = [name for name in trial.features if refuted or name not in later]
     return TrialChecks(
-        kept,
+        replace(trial, features=[*features, *(trial.suspects if refuted else ())]),
         check_sample_ratio(trial, study),
+        drawn,
         balance,
         summarise_balance(balance, trial),
         check_attrition(trial),
-        left_out,
+        [] if refuted else later,
     )
 
 
@@ -187,25 +212,6 @@ def _compare_arms(name: str, trial: Trial) -> Iterator[pd.DataFrame]:
         )
 
 
-def spread_out(columns: pd.DataFrame) -> pd.DataFrame:
-    """Return features as numbers.
-
-    Numbers have their mean in place of empty values and a column that marks those; texts have a
-    column for each of the eight commonest categories.
-    """
-    numbers = columns.select_dtypes("number").astype(float)
-    gaps = numbers.isna().loc[:, numbers.isna().any()].add_suffix(" is empty").astype(float)
-    texts = columns.drop(columns=numbers.columns).astype("object").fillna("empty").astype(str)
-    common = {
-        name: values.where(values.isin(values.value_counts().index[:MAX_CATEGORIES]), "others")
-        for name, values in texts.items()
-    }
-    dummies = pd.DataFrame(common, index=columns.index)
-    if common:
-        dummies = pd.get_dummies(dummies, prefix_sep=": ", dtype=float)
-    return pd.concat([numbers.fillna(numbers.mean()).fillna(0), gaps, dummies], axis=1)
-
-
 def summarise_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     """Return, per trial and arm, how many features differ by more than a tenth of a standard
     deviation, and how large a difference chance explains.
@@ -267,31 +273,27 @@ def _compute_errors(trial: Trial) -> pd.Series:
     return np.sqrt(error + error.xs(CONTROL, level="arm").reindex(error.index, level="trial"))
 
 
-def drop_post_assignment(trial: Trial) -> tuple[Trial, list[str]]:
-    """Return a randomised trial without the features written after the assignment, and their names.
+def find_post_assignment(balance: pd.DataFrame, trial: Trial) -> list[str]:
+    """Return the features of a randomised trial that were written after the assignment, unless arms
+    were not drawn.
 
     What was known before a randomisation differs between the arms by chance alone. A feature that
     differs by more than 0.1 standard deviations, and by more than the largest difference in 0.1 %
     of fair randomisations, was written, or changed, after the assignment; a model that knows it
-    takes the effect away, or turns it around.
+    takes the effect away, or turns it around. What has a date (``Trial.history``) can't have been.
+
+    Parameters
+    ----------
+    balance : see ``compare_features``
     """
-    balance = compare_features(trial)
     if balance.empty:
-        return trial, []
+        return []
     chance = balance.error_sd * _find_reach(POST_ASSIGNMENT_LEVEL / len(balance), trial)
     columns = balance.feature[
         balance.difference_sd.abs() > np.maximum(LARGE_DIFFERENCE_SD, chance)
     ].unique()
-    left_out = [
-        name for name in trial.features if any(_is_made_from(name, column) for column in columns)
-    ]
-    features = [name for name in trial.features if name not in left_out]
-    return replace(trial, features=features), left_out
-
-
-def _is_made_from(feature: str, column: str) -> bool:
-    """Return whether a column of ``spread_out`` is one of this feature."""
-    return column == feature or column.startswith((f"{feature}: ", f"{feature} is empty"))
+    undated = [name for name in trial.features if name not in trial.history]
+    return [name for name in undated if any(is_made_from(name, column) for column in columns)]
 
 
 def check_attrition(trial: Trial) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from research.errors import StudyError
 from research.evaluation.intervals import Z
 from research.reporting.results import concat_tables
 from research.uplift.average_effects import compute_standard_error
-from research.uplift.balance import spread_out
 from research.uplift.doubly_robust import (
     SCORE_FOLDS,
     Sample,
@@ -25,6 +24,7 @@ from research.uplift.doubly_robust import (
     predict_out_of_fold,
     subtract_control,
 )
+from research.uplift.encoding import spread_out
 from research.uplift.trials import Trial
 
 MIN_PROPENSITY = 0.02  # of every arm, for a customer to be compared with others

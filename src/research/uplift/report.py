@@ -27,6 +27,7 @@ from research.uplift.comparison import Comparison
 from research.uplift.heterogeneity import LEAST_PLACEBOS, compute_placebo_p
 from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
 from research.uplift.metrics import BEST_ARM, METRICS
+from research.uplift.randomisation import NOT_TESTED, REFUTED
 from research.uplift.significance import FAMILY_LEVEL
 from research.uplift.trials import Trial
 from research.uplift.verdict import (
@@ -235,9 +236,11 @@ def describe_trial(checks: TrialChecks) -> str:
     """
     return " ".join(
         [
+            *([_describe_refuted(checks)] if checks.refuted else []),
             *_describe_unit(checks.trial),
             *_describe_sample_ratio(checks.sample_ratio),
             _describe_balance(checks.summary),
+            *_describe_randomisation(checks),
             _describe_attrition(checks.attrition),
             *_describe_dropped(checks.left_out),
         ]
@@ -254,6 +257,59 @@ def _describe_unit(trial: Trial) -> list[str]:
         " The tests of sizes, balance and missing outcomes, all intervals, the parts of a"
         " cross-fitting and the placebos go by it; effects are per customer."
     ]
+
+
+def _describe_randomisation(checks: TrialChecks) -> list[str]:
+    """Return that what was known before can be that of arms that were drawn; nothing where it isn't
+    tested, or refuted.
+    """
+    tested = checks.randomisation[checks.randomisation.verdict != NOT_TESTED]
+    if tested.empty or checks.refuted:
+        return []
+    chance = _write_probability(min(1.0, tested.p_value.min() * len(tested)))
+    return [
+        f"What was known before doesn't refute that arms were drawn (permutation test: in {chance}"
+        " of fair randomisations the largest difference is as large)."
+    ]
+
+
+def _describe_refuted(checks: TrialChecks) -> str:
+    """Return what refutes the randomisation, and what to do."""
+    rows = checks.randomisation[checks.randomisation.verdict == REFUTED]
+    found = "; ".join(
+        f"of {write_plain(row.trial)} {write_plain(row.feature)} differs between the arms by"
+        f" {row.largest_z:.1f} standard errors, the largest difference of {row.features} features"
+        for row in rows.itertuples()
+    )
+    return (
+        f"**The arms can't have been drawn at random**: before the assignment, {found}, which fewer"
+        " than 1 in 1,000 fair randomisations reach. So what follows are differences, adjusted for"
+        f" what is known, and no effects. {_advise(checks.trial)}"
+    )
+
+
+def _advise(trial: Trial) -> str:
+    """Return what to do with a trial that wasn't randomised, or not by this unit."""
+    without = ", and leave its propensity empty" if trial.dated else ""
+    written = "" if trial.dated else " a column that was written later belongs in leaks.drop;"
+    unit = (
+        ""
+        if not trial.by_customer
+        else (
+            " if they were drawn for households, stores or regions, name the column"
+            " (experiment.unit);"
+        )
+    )
+    return (
+        "If the arms were chosen, write experiment: {assignment: observational} into study.yml"
+        f"{without}, and read 62_observational;{unit}{written} else ask who was lost between the"
+        " draw and these tables."
+    )
+
+
+def soften(text: str, checks: TrialChecks) -> str:
+    """Return a text about effects without anything in bold where the randomisation is refuted."""
+    return text.replace("**", "") if checks.refuted else text
 
 
 def _describe_sample_ratio(ratio: pd.DataFrame) -> list[str]:
@@ -330,9 +386,10 @@ def describe_doubts(checks: TrialChecks) -> str:
     """Return what makes the trial doubtful, as the beginning of a verdict; empty where nothing
     does.
 
-    It is a sample ratio mismatch, outcomes missing unevenly, or features written after the
-    assignment.
+    It is a randomisation that is refuted, a sample ratio mismatch, outcomes missing unevenly, or
+    features written after the assignment.
     """
+    refuted = f"{_describe_refuted(checks)} " if checks.refuted else ""
     ratio, attrition = checks.sample_ratio, checks.attrition
     mismatched = [*map(write_plain, ratio.trial[ratio.verdict == RATIO_MISMATCH].unique())]
     uneven = [*map(write_plain, attrition.trial[attrition.verdict == MISSING_UNEVENLY].unique())]
@@ -348,7 +405,8 @@ def describe_doubts(checks: TrialChecks) -> str:
             f"{names} left out of all models: before the assignment the arms can't have differed"
             " so much"
         )
-    return f"**Read this with caution**: {'; '.join(doubts)}. " if doubts else ""
+    doubts = f"**Read this with caution**: {'; '.join(doubts)}. " if doubts else ""
+    return refuted + doubts
 
 
 def _start_sentence(trial: str) -> str:

@@ -1,5 +1,6 @@
 """The rows of trials: the customers assigned, what was known on the day before, and outcomes."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pandas as pd
@@ -8,8 +9,9 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_observed_start
 from research.data.units import load_units
 from research.errors import NotApplicable, StudyError
-from research.features.build import list_features, load_flat, load_panel
-from research.features.leakage.gate import check_panel
+from research.features.build import describe_features, list_features, load_flat, load_panel
+from research.features.leakage.gate import EXCLUDED, check_panel
+from research.features.leakage.post_outcome import AFTER_TREATMENT
 from research.panel.periods import (
     MEAN_MONTH_DAYS,
     find_end,
@@ -17,7 +19,7 @@ from research.panel.periods import (
     find_latest_snapshot,
     write_span,
 )
-from research.panel.spells import is_purchase, net_amount
+from research.panel.spells import has_amounts, is_purchase, net_amount
 from research.study import Study
 from research.uplift.trial_checks import require_one_arm_each, require_unreserved_names
 
@@ -26,7 +28,30 @@ COUNTS = ["trial", "arm", "assigned", "no_customer", "assigned_later", "beyond_d
 COUNTS += ["next_campaign"]
 MOST_IN_NEXT = 0.5  # of the customers of a campaign may be in another one before their outcome is
 KEYS = ["trial", "arm"]
-TrialRows = tuple[pd.DataFrame, pd.DataFrame, list[str]]  # rows, counts, features
+UNDATED = (
+    "customers",
+    "features.sql",
+)  # sources of features that may have been written at any time
+
+
+@dataclass(frozen=True)
+class TrialRows:
+    """What was read of a study's trials.
+
+    Attributes
+    ----------
+    rows, counts, features, history, suspects : see ``trials.Trial``
+    value_words : what value means, where it is no money
+    constant : whether the propensities of all campaigns are one number, see ``is_constant``
+    """
+
+    rows: pd.DataFrame
+    counts: pd.DataFrame
+    features: list[str]
+    history: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    constant: bool = False
+    value_words: str = ""
 
 
 def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
@@ -47,9 +72,9 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
             f"snapshot.sql: expected an arm for every customer, got {missing:,} rows without one;"
             " leave out the customers who were not assigned"
         )
-    kept = 1.0 - frame.churned.astype(float)
+    kept = {"kept": 1.0 - frame.churned.astype(float)} if "churned" in frame else {}
     unknown = float("nan")
-    rows = frame.assign(trial=study.name, kept=kept, propensity=unknown, cost=unknown)
+    rows = frame.assign(trial=study.name, **kept, propensity=unknown, cost=unknown)
     assigned = rows.groupby(KEYS).size().rename("assigned").reset_index()
     counts = assigned.assign(
         no_customer=0,
@@ -59,8 +84,15 @@ def load_flat_rows(tables: Tables, study: Study) -> TrialRows:
         next_campaign=0,
     )
     require_unreserved_names([*list_features(frame, study), study.experiment.unit])
-    features = check_panel(tables, study, frame).allowed
-    return _add_units(rows, tables, study), counts[COUNTS], features
+    leakage, rows = check_panel(tables, study, frame), _add_units(rows, tables, study)
+    suspects = _find_suspects(leakage.findings)
+    return TrialRows(rows, counts[COUNTS], leakage.allowed, suspects=suspects)
+
+
+def _find_suspects(findings: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns that the leakage checks excluded because they differ between the arms."""
+    excluded = findings[(findings.reason == AFTER_TREATMENT) & (findings.decision == EXCLUDED)]
+    return (*excluded.column,)
 
 
 def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
@@ -90,7 +122,7 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
         )
     panel = _load_day_before(tables, study, complete)
     require_unreserved_names([*panel.columns, study.experiment.unit])
-    features = check_panel(tables, study, panel).allowed
+    leakage = check_panel(tables, study, panel)
     rows = complete.merge(panel, on=["snapshot", "customer_id"])
     if rows.empty:
         raise NotApplicable(
@@ -102,7 +134,29 @@ def load_campaign_rows(tables: Tables, study: Study) -> TrialRows:
     _require_own_window(rows, study)
     counts = _count_assignments(campaigns, first, complete, rows)
     rows = _add_units(rows.drop(columns=["snapshot", "next_campaign"]), tables, study)
-    return rows, counts, features
+    suspects = _find_suspects(leakage.findings)
+    history, constant = _find_history(tables, study), is_constant(campaigns)
+    words = _describe_count(tables, study)
+    return TrialRows(rows, counts, leakage.allowed, history, suspects, constant, words)
+
+
+def _describe_count(tables: Tables, study: Study) -> str:
+    """Return what value is a count of, where purchases have no amounts; else nothing."""
+    if study.kind == "contractual" or has_amounts(tables):
+        return ""
+    return f"order lines within {write_span(find_horizon(study.churn))}, a count"
+
+
+def is_constant(campaigns: pd.DataFrame) -> bool:
+    """Return whether every row has the same propensity, as a default would be."""
+    return "propensity" in campaigns and campaigns.propensity.nunique(dropna=False) == 1
+
+
+def _find_history(tables: Tables, study: Study) -> tuple[str, ...]:
+    """Return the features made of dated rows, and the time since joining."""
+    dictionary = describe_features(tables, study)
+    dated = ~dictionary.source.isin(UNDATED) | (dictionary.feature == "tenure_days")
+    return (*dictionary.feature[dated],)
 
 
 def _add_units(rows: pd.DataFrame, tables: Tables, study: Study) -> pd.DataFrame:
@@ -149,7 +203,7 @@ def _load_day_before(tables: Tables, study: Study, rows: pd.DataFrame) -> pd.Dat
 
 def _compute_value(tables: Tables, study: Study, rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Return what customers paid within the horizon: fees while they stayed, or orders less
-    returns.
+    returns, which are counted where amounts aren't recorded.
     """
     if study.kind == "contractual":
         if "monthly_fee" not in rows:

@@ -20,12 +20,16 @@ from research.reporting.format import join_words
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
 from research.uplift.trial_checks import require_arms, require_units
-from research.uplift.trial_rows import load_campaign_rows, load_flat_rows
+from research.uplift.trial_rows import is_constant, load_campaign_rows, load_flat_rows
 
 CUSTOMER = "customer_id"  # the unit of randomisation unless study.yml names another
 RANDOMISED, OBSERVATIONAL = "randomised", "observational"
 OTHER_ARMS = "it has other arms than the campaigns that count; give it a study of its own"
 OTHERS_ARMS = "they have other arms than the campaigns that count; give them studies of their own"
+CONSTANT = (
+    "the propensity is {one:g} in every row, as a default is; if the arms were drawn with it, write"
+    " experiment: {{assignment: randomised}} into study.yml"
+)
 MOST_NAMED = 5  # campaigns in one sentence
 OUTCOME_WORDS = {"kept": "stays", "outcome": "outcome", "value": "value"}
 
@@ -50,6 +54,9 @@ class Trial:
         to the same trial once more; ``beyond_data``: the outcome was due after the end of the data;
         ``next_campaign``: of those analysed, in another campaign before the outcome was known.
     unit : column of the rows with what arms were drawn for, the unit of randomisation
+    history : features made of dated rows, which can't have been written after the assignment; none
+        in a flat study
+    suspects : columns that the leakage checks excluded because they differ between the arms
     """
 
     rows: pd.DataFrame
@@ -58,6 +65,8 @@ class Trial:
     assignment: str
     counts: pd.DataFrame
     unit: str = CUSTOMER
+    history: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
 
     @property
     def arms(self) -> list[str]:
@@ -73,6 +82,11 @@ class Trial:
     def primary(self) -> str:
         """The outcome that rankings are about."""
         return next(iter(self.outcomes))
+
+    @property
+    def dated(self) -> bool:
+        """Whether it is a campaign, of which days are known."""
+        return "assigned_at" in self.rows
 
     @property
     def by_customer(self) -> bool:
@@ -134,7 +148,8 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
     """Return the trials of a study by how their arms were assigned: randomised, observational, or
     both.
 
-    A campaign is randomised where every row has its propensity. Arms that were chosen are loaded
+    A campaign is randomised where every row has its propensity, not the same number in all rows of
+    all campaigns unless study.yml says ``assignment: randomised``. Arms that were chosen are loaded
     only where study.yml says ``assignment: observational``.
 
     Raises
@@ -146,23 +161,33 @@ def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
         arms, propensities of 0 or 1, a unit of randomisation in several arms.
     """
     load_rows = load_flat_rows if study.kind == "flat" else load_campaign_rows
-    rows, counts, features = load_rows(tables, study)
+    loaded = load_rows(tables, study)
+    rows, counts = loaded.rows, loaded.counts
     trials = {}
-    for assignment, names in _names_by_assignment(rows, study).items():
+    for assignment, names in _names_by_assignment(rows, study, loaded.constant).items():
         names = _find_same_arms(rows, names)
         part = rows[rows.trial.isin(names)].reset_index(drop=True)
         if part.empty:
             continue
         require_arms(part, study)
-        outcomes = _describe_outcomes(part, study)
+        outcomes = _describe_outcomes(part, study, loaded.value_words)
         part = _fill_propensity(part) if assignment == RANDOMISED else part
         counted = counts[counts.trial.isin(names)].reset_index(drop=True)
-        unit = study.experiment.unit
-        trial = Trial(part, features, outcomes, assignment, counted, unit)
-        require_units(part.assign(cluster=trial.clusters), unit, assignment == RANDOMISED)
+        trial = Trial(
+            part,
+            loaded.features,
+            outcomes,
+            assignment,
+            counted,
+            study.experiment.unit,
+            loaded.history,
+            loaded.suspects,
+        )
+        clustered = part.assign(cluster=trial.clusters)
+        require_units(clustered, trial.unit, assignment == RANDOMISED)
         trials[assignment] = trial
     if not trials:
-        raise NotApplicable(_describe_no_trial(study, rows))
+        raise NotApplicable(_describe_no_trial(study, rows, loaded.constant))
     return trials
 
 
@@ -219,26 +244,32 @@ def explain_no_trial(tables: Tables, study: Study) -> str:
     raise NotApplicable(f"the study {study.name} has a randomised trial, see 65_targeting")
 
 
-def _names_by_assignment(rows: pd.DataFrame, study: Study) -> dict[str, list[str]]:
+def _names_by_assignment(rows: pd.DataFrame, study: Study, constant: bool) -> dict[str, list[str]]:
     """Return the names of the trials by how their arms were assigned; those that were chosen only
     where study.yml asks for them.
     """
-    randomised = _find_randomised(rows, study)
+    randomised = _find_randomised(rows, study, constant)
     others = [name for name in rows.trial.unique() if name not in randomised]
     wanted = study.experiment.assignment == OBSERVATIONAL
     return {RANDOMISED: randomised, OBSERVATIONAL: others if wanted else []}
 
 
-def _find_randomised(rows: pd.DataFrame, study: Study) -> list[str]:
+def _find_randomised(rows: pd.DataFrame, study: Study, constant: bool) -> list[str]:
     """Return the trials whose arms were randomised: a propensity in every row, or study.yml of a
-    flat study says so.
+    flat study says so. Where all propensities are the same number, as a default would be, they
+    show no draw: study.yml has to say so, too.
     """
     if study.kind == "flat":
         return [study.name] if study.experiment.assignment == RANDOMISED else []
-    if "propensity" not in rows:
+    if "propensity" not in rows or _is_unconfirmed(constant, study):
         return []
     complete = rows.groupby("trial").propensity.agg(lambda values: values.notna().all())
     return [*complete.index[complete]]
+
+
+def _is_unconfirmed(constant: bool, study: Study) -> bool:
+    """Return whether all propensities are one number, and study.yml doesn't say that it is true."""
+    return constant and study.experiment.assignment != RANDOMISED
 
 
 def _find_same_arms(rows: pd.DataFrame, names: list[str]) -> list[str]:
@@ -258,18 +289,26 @@ def find_left_out(tables: Tables, study: Study) -> dict[str, str]:
     if study.kind == "flat":
         return {}
     rows = tables["campaigns"].to_pandas().rename(columns={"campaign": "trial"})
-    groups = [*_names_by_assignment(rows, study).values()]
+    constant = is_constant(rows)
+    groups = [*_names_by_assignment(rows, study, constant).values()]
     known = [name for names in groups for name in names]
     others = [
         name for names in groups for name in names if name not in _find_same_arms(rows, names)
     ]
     reason = OTHER_ARMS if len(others) == 1 else OTHERS_ARMS
-    reasons = _explain_missing_propensities(rows[~rows.trial.isin(known)])
+    reasons = _explain_missing_propensities(rows[~rows.trial.isin(known)], study, constant)
     return reasons | ({_list_names(others): reason} if others else {})
 
 
-def _explain_missing_propensities(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the campaigns of rows that have no propensity, each reason once."""
+def _explain_missing_propensities(
+    rows: pd.DataFrame, study: Study, constant: bool
+) -> dict[str, str]:
+    """Return the campaigns of rows that have no propensity, or none that shows a draw, each reason
+    once.
+    """
+    if len(rows) and _is_unconfirmed(constant, study):
+        names, one = _list_names([*rows.trial.unique()]), rows.propensity.max()
+        return {names: CONSTANT.format(one=one)}
     known = rows.propensity.notna() if "propensity" in rows else pd.Series(False, rows.index)
     counts = known.groupby(rows.trial).agg(["size", "sum"])
     chosen, partly = counts[counts["sum"] == 0], counts[counts["sum"] > 0]
@@ -290,14 +329,14 @@ def _list_names(names: list[str]) -> str:
     return join_words([*map(str, names[:MOST_NAMED]), *more])
 
 
-def _describe_no_trial(study: Study, rows: pd.DataFrame) -> str:
+def _describe_no_trial(study: Study, rows: pd.DataFrame, constant: bool) -> str:
     if study.kind == "flat":
         return (
             f"study.yml of {study.name} doesn't state that its arms were randomised: no effect can"
             " be estimated from them; if they were, write experiment: {assignment: randomised}"
             " into study.yml"
         )
-    explained = _explain_missing_propensities(rows).items()
+    explained = _explain_missing_propensities(rows, study, constant).items()
     reasons = "; ".join(f"{names}: {reason}" for names, reason in explained)
     return (
         f"no campaign of the study {study.name} was randomised (a propensity in every row): no"
@@ -307,16 +346,27 @@ def _describe_no_trial(study: Study, rows: pd.DataFrame) -> str:
     )
 
 
-def _describe_outcomes(rows: pd.DataFrame, study: Study) -> dict[str, str]:
-    """Return the outcomes that rows have and what they mean, the primary one first."""
+def _describe_outcomes(rows: pd.DataFrame, study: Study, value_words: str = "") -> dict[str, str]:
+    """Return the outcomes that rows have and what they mean, the primary one first.
+
+    Parameters
+    ----------
+    value_words : what value means, where it is no money
+    """
     present = [name for name in OUTCOMES if name in rows and rows[name].notna().any()]
-    primary = study.experiment.primary or "kept"
+    if not present:
+        raise StudyError(
+            "snapshot.sql: expected an outcome or a value that is known of some customers, got"
+            " none; select one, or churned"
+        )
+    primary = study.experiment.primary or present[0]  # kept, where there is churn
     if primary not in present:
         raise StudyError(
             f"study.yml, key experiment.primary: expected one of the outcomes"
             f" {', '.join(present)}, got '{primary}'; correct it"
         )
-    default = OUTCOME_WORDS | {"value": f"{OUTCOME_WORDS['value']}, {study.economics.currency}"}
+    money = f"{OUTCOME_WORDS['value']}, {study.economics.currency}"
+    default = OUTCOME_WORDS | {"value": value_words or money}
     words = {name: study.experiment.outcomes.get(name, default[name]) for name in present}
     if study.churn:
         words = {name: _fill_horizon(text, study) for name, text in words.items()}

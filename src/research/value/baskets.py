@@ -92,14 +92,16 @@ def _load_pairs(
 ) -> pd.DataFrame:
     """Return each customer and product once, of purchases in ``(opens, closes]``.
 
-    With the mean amount of a line.
+    With the mean amount of a line, empty where amounts aren't recorded.
     """
     lines = orders.filter(is_purchase(orders), orders["product"].notnull())
     if opens:
         lines = lines.filter(lines.ordered_at >= ibis.literal(start_after(opens)))
     if closes:
         lines = lines.filter(lines.ordered_at < ibis.literal(start_after(closes)))
-    pairs = lines.group_by(PAIR).agg(amount=lines.amount.mean().cast("float64")).to_pandas()
+    amounts = lines.amount if "amount" in lines.columns else ibis.null("float64")
+    lines = lines.mutate(paid=amounts)
+    pairs = lines.group_by(PAIR).agg(amount=lines.paid.mean().cast("float64")).to_pandas()
     return pairs.astype({"customer_id": object, "product": str}).sort_values(
         PAIR, ignore_index=True
     )

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.errors import StudyError
+from research.errors import NotApplicable, StudyError
 from research.models.clv.gamma_gamma import fit_spend, has_mean
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
 from research.panel.periods import close_window, count_horizon_days
+from research.panel.spells import has_amounts
 from research.study import Study
 from research.value.contract_margins import find_last_day
 from research.value.expected_value import value_buyers, value_purchase_in_window
@@ -33,7 +34,17 @@ def value_non_contractual(
     """Value everybody who has bought by the snapshot; see ``customers.value_customers``.
 
     ``folds`` is ignored.
+
+    Raises
+    ------
+    NotApplicable
+        If orders have no amounts.
     """
+    if not has_amounts(tables):
+        raise NotApplicable(
+            f"the study {study.name} has no amounts: its orders can be counted, and have no value"
+            f" in {study.economics.currency}"
+        )
     histories = load_histories(tables, study, snapshot)
     fits, spend = fit_purchase_models(histories), fit_spend(histories)
     best = choose_purchase_model(fits)

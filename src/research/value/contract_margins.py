@@ -13,7 +13,7 @@ from research.data.terms import covered_until, end_day
 from research.errors import NotApplicable
 from research.panel.evidence import filter_as_of
 from research.panel.periods import MEAN_MONTH_DAYS, YEAR_DAYS
-from research.panel.spells import runs_on
+from research.panel.spells import has_amounts, runs_on
 from research.study import Study
 from research.study_schema import Economics
 from research.value.purchases import load_window, start_after
@@ -57,15 +57,15 @@ def _sum_by_customer(table: ir.Table, amount: ir.Value, customers: pd.Series) ->
 def load_add_ons(tables: Tables, study: Study, present: pd.DataFrame, snapshot: date) -> np.ndarray:
     """Return the expected spending of each customer on a day, net of returns.
 
-    0 where the study has no orders. The number of orders is shrunk towards the mean of all by a
-    gamma-Poisson mixture of the last year, by moments (Marshall 1991, doi:10.2307/2347593), and
-    multiplied by the mean spending of a day with an order.
+    0 where the study has no orders with amounts. The number of orders is shrunk towards the mean of
+    all by a gamma-Poisson mixture of the last year, by moments (Marshall 1991,
+    doi:10.2307/2347593), and multiplied by the mean spending of a day with an order.
 
     Parameters
     ----------
     present : DataFrame with columns customer_id, tenure_days
     """
-    if "orders" not in tables:
+    if not has_amounts(tables):
         return np.zeros(len(present))
     reach = _find_order_days(tables, snapshot)
     observed = np.clip(present.tenure_days.to_numpy(float), 1, reach)
@@ -133,7 +133,7 @@ def load_realised_margins(
     days = ibis.greatest(ends.delta(starts, unit="day"), 0)
     paid = terms.mutate(earned=days * terms.monthly_fee / MEAN_MONTH_DAYS)
     margin = economics.fee_margin * _sum_by_customer(paid, paid.earned, customers)
-    if "orders" not in tables:
+    if not has_amounts(tables):
         return margin
     orders = load_window(tables, customers, opens, closes)
     return margin + economics.margin_share * orders.amount.to_numpy()

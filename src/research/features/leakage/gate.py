@@ -122,6 +122,7 @@ def check_leakage(
         nothing.
     """
     _require_known(features, study)
+    frame = _add_class(frame)
     rows = prepare_rows(frame)
     written_later = find_as_of_export(lives, features)
     written_later |= find_post_outcome(frame, features, reference, study.experiment.unit)
@@ -137,6 +138,16 @@ def check_leakage(
         columns=["column", "evidence", "reason"],
     ).assign(decision=EXCLUDED)
     return _overrule(table, features, study)
+
+
+def _add_class(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give an experiment without churn the class that columns must not know: no outcome, where that
+    is 0 or 1; else nobody's, and nothing is looked for.
+    """
+    if "churned" in frame:
+        return frame
+    binary = "outcome" in frame and frame.outcome.isin([0, 1]).all()
+    return frame.assign(churned=frame.outcome == 0 if binary else False)
 
 
 def _require_known(features: Sequence[str], study: Study) -> None:

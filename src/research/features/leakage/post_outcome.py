@@ -33,6 +33,10 @@ BANDS = 10
 GROUPS = 20
 MIN_ARM_CUSTOMERS = 50
 CHOSEN_SHARE = 0.25  # where more columns differ between the arms, these were not randomised
+AFTER_TREATMENT = (
+    "after the treatment: randomised arms are alike in everything from before the assignment; keep"
+    " it if the arms were chosen by it"
+)  # the reason of a finding
 ARM = "arm of "  # column of the reference population: the arm in the campaign of that name
 UNIT = "unit of "  # likewise: the unit of randomisation, where campaigns give it
 
@@ -313,8 +317,7 @@ def _describe_difference(rows: pd.DataFrame, column: str, arm: str, chance: floa
     return Finding(
         f"differs between the arms{name} ({_describe_shares(rows[column], rows[arm])}), by chance"
         f" once in 10^{power:.0f} assignments",
-        "after the treatment: randomised arms are alike in everything from before the assignment;"
-        " keep it if the arms were chosen by it",
+        AFTER_TREATMENT,
     )
 
 
