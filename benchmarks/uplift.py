@@ -30,7 +30,7 @@ from verdicts import RULE
 from research.errors import StudyError
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage")
+NAMES = ("hillstrom", "placebo", "drawn", "generated", "coverage", "choice")
 SETTINGS = (
     "The package has the same settings in every study, and its choice is that of the averaged"
     " effects. Where that average starts from, and how far its weights may move from there (a"
@@ -118,6 +118,9 @@ def measure(name: str, scratch: Path, stored_only: bool, splits: int) -> dict[st
                 shares, "The package's simulated company", MADE, (GENERATED,)
             )
         }
+    if name == "choice":
+        trials = uplift_profit.run_choices(scratch, uplift_profit.TRIALS, stored_only)
+        return {name: uplift_profit.choice_section(trials)}
     trials = {
         kind: uplift_profit.run_trials(scratch, kind, uplift_profit.TRIALS, stored_only)
         for kind in (DIFFERING,)

@@ -46,6 +46,7 @@ FEATURES = [
     "channel",
     "region",
 ]
+NEXT_TO_NOTHING = 0.01  # what an offer costs where no policy shall earn and none lose
 VALUE_MONTHS = 8.0  # monthly fees that a customer brings if kept
 DEMO, STUDY = Path(__file__).resolve().parents[1] / "data" / "demo", "uplift_company"
 COMPANY = {"customers": 40_000, "months": 24, "seed": 1}
@@ -133,6 +134,30 @@ def draw_company(n: int, kind: str, seed: int) -> tuple[Trial, Array, Array]:
     return (
         Trial(rows, FEATURES, {"kept": "stays"}, RANDOMISED, pd.DataFrame()),
         stay[:, 1:] - stay[:, :1],
+        VALUE_MONTHS * rows.fee.to_numpy(),
+    )
+
+
+def draw_alike(n: int, offers: int, effect: float, seed: int) -> tuple[Trial, Array, Array]:
+    """Return the same of a company whose offers cost next to nothing, and all have the same effect
+    on everybody, in the probability to stay.
+    """
+    rng = np.random.default_rng([seed, n, offers])
+    rows, names = draw_features(n, rng), ["control", *(f"offer {one}" for one in range(offers))]
+    stay = np.clip(expit(-find_leaving(rows)), 0, 1 - effect)
+    arm = rng.integers(0, offers + 1, n)
+    rows = rows.assign(
+        customer_id=np.arange(n),
+        trial="alike",
+        arm=np.array(names)[arm],
+        cost=np.where(arm > 0, NEXT_TO_NOTHING, 0.0),
+        kept=(rng.random(n) < stay + effect * (arm > 0)).astype(float),
+        varies=False,
+    )
+    rows = rows.assign(propensity=rows.arm.map(rows.arm.value_counts(normalize=True)))
+    return (
+        Trial(rows, FEATURES, {"kept": "stays"}, RANDOMISED, pd.DataFrame()),
+        np.full((n, offers), effect),
         VALUE_MONTHS * rows.fee.to_numpy(),
     )
 

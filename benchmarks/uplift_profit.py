@@ -17,6 +17,7 @@ from uplift_companies import (
     DIFFERING,
     GENERATED,
     PROPORTIONAL,
+    draw_alike,
     draw_company,
     load_generated,
     make_company_sample,
@@ -27,17 +28,21 @@ from verdicts import (
     compute_share_interval,
     join_verdicts,
     judge_least,
+    judge_most,
     write_share,
 )
 
 from research.uplift.cross_fitting import cross_fit
 from research.uplift.doubly_robust import SCORE_FOLDS, Sample, assign_folds, predict_out_of_fold
+from research.uplift.policy.best_budget import judge_best_budget
 from research.uplift.policy.case import Case, build_case, choose_usual
 from research.uplift.policy.policies import (
     HIGHEST_RISK,
     NET_GAIN,
+    NOBODY,
     ORACLE,
     RISK_TIMES_VALUE,
+    evaluate_budgets,
     evaluate_policies,
     resample_profit,
     tabulate_policies,
@@ -52,6 +57,13 @@ FIRST = 100  # seeds below it were used to choose a setting, see ``uplift.ABOUT`
 LARGEST = max(SEEDS)
 ROOM, LEAST, PARTS = 0.085, 0.6, 3
 COVERED, TRIAL_SIZE, TRIALS, RESAMPLES = 0.9, 3_000, 60, 500
+ALIKE = {  # companies whose customers don't differ: offers, and their effect
+    "no effect, 1 offer": (1, 0.0),
+    "no effect, 2 offers": (2, 0.0),
+    "no effect, 4 offers": (4, 0.0),
+    "the same effect for all": (2, 0.03),
+}
+PROMISED = 0.05  # of trials without effect in which some policy may be shown to earn
 POLICIES = (NET_GAIN, RISK_TIMES_VALUE, HIGHEST_RISK)
 CEILING = "true effects, as far as the features predict them"
 
@@ -152,6 +164,27 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
     return {name: float(table.loc[NET_GAIN, name]) for name in columns}
 
 
+def measure_choice(offers: int, effect: float, seed: int) -> dict[str, float]:
+    """Return whether some policy is shown to earn, in one trial of customers who don't differ, by
+    the intervals of all together and by each alone, and by how much the highest point of the curve
+    and the profit of the best budget exceed the truth.
+    """
+    case = build(draw_alike(TRIAL_SIZE, offers, effect, 1000 + seed), seed)
+    budget, capacity = set_terms(case)
+    contributions = evaluate_policies(case, budget, capacity, seed)
+    resampled = resample_profit(case, contributions, RESAMPLES, seed)
+    table = tabulate_policies(case, contributions, resampled, budget).set_index("policy")
+    best = judge_best_budget(case, evaluate_budgets(case, seed), RESAMPLES, seed).iloc[0]
+    rivals = table.drop([NOBODY, ORACLE])
+    return {
+        "together": float((rivals.band_low > 0).any()),
+        "alone": float((rivals.low > 0).any()),
+        "highest_off": float(best.highest - best.true_profit),
+        "best_off": float(best.profit - best.true_profit),
+        "inside": float(best.low <= best.true_profit <= best.high),
+    }
+
+
 def remember(
     path: Path, measure: Callable[[], dict[str, float]], stored_only: bool = False
 ) -> dict[str, float]:
@@ -229,6 +262,69 @@ def run_trials(scratch: Path, kind: str, trials: int, stored_only: bool = False)
             for seed, path in enumerate(names)
         ]
     return pd.DataFrame([one for one in measured if one])
+
+
+def run_choices(scratch: Path, trials: int, stored_only: bool = False) -> dict[str, pd.DataFrame]:
+    """Return ``measure_choice`` of many trials of each kind, one row each."""
+    tables = {}
+    with joblib.parallel_config(backend="sequential"):
+        for kind, (offers, effect) in ALIKE.items():
+            folder = scratch / "uplift-choice"
+            name = kind.replace(" ", "-").replace(",", "")
+            measured = [
+                remember(
+                    folder / f"{name}-{seed}.json",
+                    lambda offers=offers, effect=effect, seed=seed: measure_choice(
+                        offers, effect, seed
+                    ),
+                    stored_only,
+                )
+                for seed in range(trials)
+            ]
+            tables[kind] = pd.DataFrame([one for one in measured if one])
+    return {kind: table for kind, table in tables.items() if len(table)}
+
+
+def choice_section(by_kind: dict[str, pd.DataFrame]) -> Section:
+    """Return how often some policy is shown to earn, and how far the best budget is off."""
+    rows, bounds = [], []
+    for kind, trials in by_kind.items():
+        means, errors = trials.mean(), trials.sem()
+        rates = (
+            f"{_percent(means[name])} ({100 * errors[name]:.1f})"
+            for name in ("together", "alone", "inside")
+        )
+        money = (
+            f"{means[name]:,.0f} ({errors[name]:,.0f})".replace("-", "−")
+            for name in ("highest_off", "best_off")
+        )
+        rows.append((kind, str(len(trials)), *rates, *money))
+        if not ALIKE[kind][1]:
+            rate = compute_share_interval(int(trials.together.sum()), len(trials))
+            verdict = judge_most(rate, PROMISED)
+            bounds.append(f"{kind}: some policy shown to earn in at most 5 %: {verdict}.")
+        off = compute_mean_interval(means.best_off, errors.best_off, len(trials))
+        verdict = "shown" if off[1] > 0 else "not shown"
+        bounds.append(f"{kind}: the best budget is estimated too high: {verdict}.")
+    words = (
+        f"Drawn companies of {TRIAL_SIZE:,} assignments whose offers cost next to nothing and have"
+        " the same effect on everybody; budget and capacity as above. How often some policy's"
+        " interval of profit lies above 0, by the intervals that hold for all policies together and"
+        " by each one's own; and the profit at the best of all budgets, by the highest point of the"
+        " curve and as chosen on other customers, less the truth. With standard errors."
+    )
+    head = (
+        "company",
+        "trials",
+        "shown to earn, together",
+        "each alone",
+        "best budget's truth inside",
+        "highest point less truth",
+        "best budget less truth",
+    )
+    return Section(
+        "Policies and budgets, picked and judged", words, head, tuple(rows), tuple(bounds)
+    )
 
 
 def shares_section(

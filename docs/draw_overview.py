@@ -90,10 +90,10 @@ def plot_survival(curves: pd.DataFrame, ax: Axes) -> None:
 
 
 def plot_policies(policies: pd.DataFrame, ax: Axes) -> None:
-    """Plot the profit of targeting policies with 95 % intervals against contacting nobody."""
+    """Plot the profit of targeting policies with adjusted 95 % intervals, against nobody."""
     rows = policies.set_index("policy").loc[list(POLICIES)]
     for place, row in enumerate(rows.itertuples()):
-        ax.plot([row.low, row.high], [place, place], color=BLUE)
+        ax.plot([row.band_low, row.band_high], [place, place], color=BLUE)
         ax.plot(row.profit, place, "o", color=BLUE)
         ax.plot(row.true_profit, place, "D", color=ORANGE, label="truth" if not place else None)
     ax.axvline(0, color=GREY, linestyle=":")

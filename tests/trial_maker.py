@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from research.data.load import load_tables
-from research.uplift.doubly_robust import Sample
+from research.uplift.cross_fitting import CrossFit
+from research.uplift.doubly_robust import Sample, make_sample
+from research.uplift.learners.families import AVERAGED, RISK
 from research.uplift.learners.training import TrainingPart
-from research.uplift.policy.case import Case, choose_usual
+from research.uplift.policy.case import Case, build_case, choose_usual
 from research.uplift.trials import RANDOMISED, Trial, load_trials
 
 DAY = pd.Timestamp("2024-07-01")  # on which campaigns are assigned
@@ -24,7 +26,7 @@ def make_trial(
     """
     rng = np.random.default_rng(seed)
     columns = rng.uniform(-1, 1, (n, 3))
-    arms = ("control", "call", "letter")[: len(shares)]
+    arms = ("control", "call", "letter", "mail", "visit")[: len(shares)]
     arm = rng.choice(len(arms), n, p=shares)
     true = np.column_stack([effect(columns[:, 1]) / code for code in range(1, len(arms))])
     added = np.where(arm > 0, true[np.arange(n), np.maximum(arm - 1, 0)], 0)
@@ -203,4 +205,32 @@ def make_part(outcome, arm, propensity=None, scores=None, prognosis=None, new_pr
         prognosis=np.zeros(n) if prognosis is None else np.asarray(prognosis),
         new_prognosis=new_prognosis,
         seed=0,
+    )
+
+
+def make_alike_case(
+    seed: int, effect: float, n: int = 300, worth: float = 20.0, cost: float = 1.0, arms: int = 2
+) -> Case:
+    """Return a case of customers on whom the first arm has the same effect, and each later one a
+    smaller share of it; nothing but its mean in the other parts predicts it.
+    """
+    shares = np.full(arms + 1, 1 / (arms + 1))
+    trial, true = make_trial(n, seed, lambda x: effect + 0 * x, shares)
+    sample, rng = make_sample(trial, "kept"), np.random.default_rng(seed)
+    part, means = rng.permutation(np.arange(n) % 3), np.empty((n, arms + 1))
+    for number in range(3):
+        others, codes = part != number, range(arms + 1)
+        means[~others] = [sample.outcome[others & (sample.arm == code)].mean() for code in codes]
+    predicted = means[:, 1:] - means[:, :1] + rng.normal(0, 1e-4, (n, arms))
+    return build_case(
+        sample,
+        [CrossFit({AVERAGED: predicted, RISK: rng.random((n, 1))}, part)],
+        priced=None,
+        outcome_value=np.full(n, worth),
+        money=sample.outcome * worth,
+        paid=np.where(sample.arm > 0, cost, 0.0),
+        cost=np.full((n, arms), cost),
+        predicted=(means, means * worth),
+        cycle=np.zeros(n),
+        true=true * worth - cost,
     )

@@ -243,6 +243,17 @@ class Run:
 
         return predict_window_risk(self.tables, self.study, self.seed)
 
+    def prices(self, day: date | None) -> Any:
+        """Return what a contact costs and may bring; see ``price_list.find_prices``.
+
+        Parameters
+        ----------
+        day : of the snapshot whose list is counted
+        """
+        from research.uplift.policy.price_list import find_prices
+
+        return find_prices(self.tables, self.study, day, self.seed)
+
     def values(self, refits: int, folds: int) -> Any:
         """Return the value of each customer at the last test snapshot; see ``value_customers``."""
         from research.value.customers import value_customers

@@ -409,11 +409,12 @@ class Economics(Part):
 
     ``capacity``: customers that the team can contact in one cycle. The three prices come together
     or not at all. ``margin_per_customer``: the margin gained with a customer who would have left
-    and is retained (the customer lifetime value). ``offer_cost``: of an accepted offer.
-    ``contact_cost``: of a contact. ``accept_alpha``, ``accept_beta``: the beta distribution of the
-    share of contacted churners who accept and stay; 6 and 14, a mean of 30 %, as in Verbraken,
-    Verbeke & Baesens (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; unlimited unless
-    given. ``arms``: costs of single arms of an experiment.
+    and is retained (the customer lifetime value), where customers can't be valued by fees or
+    orders. ``offer_cost``: of an accepted offer. ``contact_cost``: of a contact. ``accept_alpha``,
+    ``accept_beta``: the beta distribution of the share of contacted churners who accept and stay,
+    where no campaign has measured it; 6 and 14, a mean of 30 %, as in Verbraken, Verbeke & Baesens
+    (2013), doi:10.1109/TKDE.2012.50. ``budget``: of one cycle; unlimited unless given. ``arms``:
+    costs of single arms of an experiment.
 
     For ``50_value``. ``margin_share``: the margin as a share of an order's amount; 1 unless given,
     so that value is revenue. ``fee_margin_share``: the same for a contract's fee; ``margin_share``

@@ -61,6 +61,8 @@ def test_a_small_simulated_company_leaves_values_effects_and_targets_with_its_tr
         "associations",
         "next_test",
         "policy_value",
+        "best_budget",
+        "deciding_sum",
         "profit_curve",
         "targets",
     }

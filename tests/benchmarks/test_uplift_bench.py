@@ -309,6 +309,26 @@ def test_the_interval_of_a_rise_is_that_of_welch():
     assert interval[1:] == pytest.approx(tuple(expected))
 
 
+def test_choices_are_judged_by_what_was_promised():
+    import uplift_profit
+
+    trials = pd.DataFrame(
+        {"together": [0.0] * 19 + [1.0], "alone": 0.5, "inside": 1.0, "highest_off": 9.0}
+    ).assign(best_off=[-1.0, 1.0] * 10)
+    section = uplift_profit.choice_section({"no effect, 2 offers": trials})
+    assert section.rows[0][1:4] == ("20", "5.0 % (5.0)", "50.0 % (0.0)")
+    assert [remark.rsplit(": ", 1)[1] for remark in section.remarks] == ["met.", "met."]
+
+
+def test_customers_who_are_alike_have_the_same_effect_of_every_offer():
+    import uplift_companies
+
+    trial, true, value = uplift_companies.draw_alike(6000, 2, 0.1, 0)
+    kept = trial.rows.groupby("arm").kept.mean()
+    assert (kept - kept["control"]).drop("control").tolist() == pytest.approx([0.1] * 2, abs=0.05)
+    assert (true == 0.1).all() and len(value) == 6000
+
+
 def test_permuting_keeps_the_arms_sizes_and_every_customers_own_outcome():
     import uplift_companies
     import uplift_placebo

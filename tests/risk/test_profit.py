@@ -1,5 +1,7 @@
 """Money: expected profit of one cycle's list between the floor and the ceiling, and EMPC."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,10 @@ from pydantic import ValidationError
 from research.risk import profit, report
 from research.study_schema import Economics
 
-PRICES = Economics(
+TERMS = Economics(
     currency="EUR", capacity=2, margin_per_customer=200, offer_cost=10, contact_cost=1
 )
+PRICES = profit.assume_prices(TERMS)
 
 
 def predictions(
@@ -114,7 +117,7 @@ def test_the_interval_of_a_profit_holds_the_uncertainty_of_the_share_who_stay():
 
 
 def test_the_oracle_contacts_nobody_when_no_churner_pays():
-    dear = PRICES.model_copy(update={"contact_cost": 60.0})  # 0.3 x 190 - 60 = -3
+    dear = replace(PRICES, contact_cost=60.0)  # 0.3 x 190 - 60 = -3
     table = profit.tabulate_profit(
         predictions([True, False, False], model=[0.9, 0.1, 0.2]), dear, 2, 20, 0
     ).set_index("policy")
@@ -160,14 +163,14 @@ def test_an_informed_model_gains_significantly_over_a_random_list_and_a_blind_on
         "no significant difference",
     )
     assert table.gain_low["list by sharp"] > 0 > table.gain_low["list by blind"]
-    summary = report.describe_profit(table.reset_index())
+    summary = report.describe_profit(table.reset_index(), PRICES)
     assert summary.startswith("**A list by sharp pays**")
 
 
 def test_the_summary_says_where_no_list_pays():
-    dear = PRICES.model_copy(update={"contact_cost": 150.0})  # more than 0.6 x 190
+    dear = replace(PRICES, contact_cost=150.0)  # more than 0.6 x 190
     summary = report.describe_profit(
-        profit.tabulate_profit(random_predictions(3, 1000), dear, 150, 100, 0)
+        profit.tabulate_profit(random_predictions(3, 1000), dear, 150, 100, 0), dear
     )
     assert summary.startswith("**No list of this length pays: contacting nobody is cheaper**")
 
@@ -209,8 +212,46 @@ def test_prices_that_cannot_be_are_refused(keys, words):
 def test_without_prices_the_summary_says_what_to_add_and_with_them_what_is_assumed():
     assert (
         "Add `margin_per_customer`, `offer_cost` and `contact_cost`"
-        in report.describe_profit_assumptions(Economics(currency="EUR", capacity=5))
+        in report.describe_profit_assumptions(
+            profit.assume_prices(Economics(currency="EUR", capacity=5))
+        )
     )
     assumptions = report.describe_profit_assumptions(PRICES)
     assert "worth 200 EUR" in assumptions
     assert "30% stay on average" in assumptions
+
+
+def test_each_customer_is_worth_the_own_value_of_keeping():
+    rows = predictions([True, True, False], first=[0.9, 0.1, 0.2], second=[0.1, 0.9, 0.2])
+    worth = pd.Series({"c0": 100.0, "c1": 300.0})  # c2, who stays, is worth the mean
+    prices = replace(PRICES, worth=worth, valued=True)
+    assert list(profit.value_contacts(rows, prices)) == pytest.approx([26, 86, -11])
+    table = profit.tabulate_profit(rows, prices, 1, 20, 0).set_index("policy")
+    assert table.profit_per_cycle["list by first"] == pytest.approx(0.3 * 90 - 1)
+    assert table.profit_per_cycle["list by second"] == pytest.approx(0.3 * 290 - 1)
+    words = report.describe_profit_assumptions(prices)
+    assert words.startswith(
+        "A customer who is kept is worth 200 EUR on average, each the own value"
+    )
+
+
+def test_a_measured_share_counts_with_its_standard_error_whatever_its_sign():
+    rows = predictions([True] * 400, model=[0.5] * 400)
+    share = profit.Share(0.1, 0.08, measured=True, customers=3000)
+    prices = replace(PRICES, offer_cost=0.0, share=share)
+    table = profit.tabulate_profit(rows, prices, 100, 4000, 0)
+    row = table.set_index("policy").loc["list by model"]
+    # all on the list churn: 100 (200 b - 1) with b normal, 1.96 standard errors either way
+    ends = [100 * (200 * (0.1 + side * 1.96 * 0.08) - 1) for side in (-1, 0, 1)]
+    assert [row.low, row.profit_per_cycle, row.high] == pytest.approx(ends, abs=200)
+    words = report.describe_profit_assumptions(prices)
+    assert "campaigns of 3,000 customers" in words and "10.0 % (−5.7 % to 25.7 %)" in words
+    told = report.describe_profit(table, prices)
+    assert "the share who stay is measured by campaigns" in told
+
+
+def test_the_beta_distribution_of_a_share_has_its_mean_and_standard_error():
+    assert profit.assume_share(TERMS).beta == pytest.approx((6, 14))
+    assert profit.Share(-0.1, 0.05, measured=True).beta is None
+    none = replace(PRICES, share=profit.Share(-0.1, 0.05, measured=True))
+    assert np.isnan(profit.compute_empc(np.array([True, False]), np.array([0.9, 0.1]), none))

@@ -1,11 +1,14 @@
 """Profit of a contact list: at capacity, and at the best length (EMPC).
 
 The floor is contacting nobody, the ceiling knowing who leaves. A churner who is contacted stays
-with a probability that the study assumes (it is no result of a model), then keeps the margin and
-costs the offer; everyone else who is contacted takes the offer all the same. Verbraken, Verbeke &
+with a probability that a randomised campaign of the study has measured, or that the study assumes
+(it is no result of a model), is then worth what keeping a customer is worth, and costs the offer;
+everyone else who is contacted takes the offer all the same. Verbraken, Verbeke &
 Baesens (2013), IEEE TKDE 25:961-973, doi:10.1109/TKDE.2012.50, equation of the average profit per
 customer.
 """
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -38,48 +41,119 @@ COLUMNS = [
 ]
 
 
-def find_acceptance(economics: Economics) -> float:
-    """Return the mean share of contacted churners who stay, by the study's beta distribution."""
-    return economics.accept_alpha / (economics.accept_alpha + economics.accept_beta)
+@dataclass(frozen=True)
+class Share:
+    """The share of contacted churners who stay for it.
+
+    Attributes
+    ----------
+    mean : of its distribution
+    error : standard deviation of its distribution: the standard error of what was measured
+    measured : whether a randomised campaign of the study has; the distribution is then normal, else
+        the beta distribution that the study assumes
+    customers : in those campaigns
+    """
+
+    mean: float
+    error: float
+    measured: bool = False
+    customers: int = 0
+
+    @property
+    def beta(self) -> tuple[float, float] | None:
+        """Both numbers of the beta distribution with this mean and standard deviation; None where
+        there is none.
+        """
+        if not 0 < self.mean < 1 or not 0 < self.error**2 < self.mean * (1 - self.mean):
+            return None
+        size = self.mean * (1 - self.mean) / self.error**2 - 1
+        return self.mean * size, (1 - self.mean) * size
+
+    def draw(self, resamples: int, seed: int) -> np.ndarray:
+        """Return the share for the sample (its mean), and one drawn for every resample, so that the
+        intervals of a profit contain that it isn't known exactly.
+        """
+        rng = np.random.default_rng([seed, 1])
+        if self.measured:
+            return np.r_[self.mean, rng.normal(self.mean, self.error, resamples)]
+        return np.r_[self.mean, rng.beta(*self.beta, resamples)]
 
 
-def value_contacts(rows: pd.DataFrame, economics: Economics) -> np.ndarray:
+@dataclass(frozen=True)
+class Prices:
+    """What a contact costs and may bring: the price list of a study.
+
+    Attributes
+    ----------
+    currency : of all amounts
+    worth : what a churner is worth who is kept: by customer, or one for all
+    contact_cost : of a contact
+    offer_cost : of an accepted offer
+    share : of contacted churners who stay for it
+    valued : whether ``worth`` is the value of keeping by ``50_value``; else the study assumes it
+    """
+
+    currency: str
+    worth: pd.Series | float
+    contact_cost: float
+    offer_cost: float
+    share: Share
+    valued: bool = False
+
+    def find_worth(self, customers: pd.Series) -> np.ndarray:
+        """Return what each customer is worth who is kept; the mean of those without a value."""
+        if not isinstance(self.worth, pd.Series):
+            return np.full(len(customers), float(self.worth))
+        return customers.map(self.worth).fillna(self.worth.mean()).to_numpy(float)
+
+
+def assume_share(economics: Economics) -> Share:
+    """Return the beta distribution that a study assumes."""
+    alpha, beta = economics.accept_alpha, economics.accept_beta
+    mean = alpha / (alpha + beta)
+    return Share(mean, np.sqrt(mean * (1 - mean) / (alpha + beta + 1)))
+
+
+def assume_prices(economics: Economics) -> Prices | None:
+    """Return the price list that a study assumes; None where it names no prices."""
+    if not economics.priced:
+        return None
+    return Prices(
+        economics.currency,
+        economics.margin_per_customer,
+        economics.contact_cost,
+        economics.offer_cost,
+        assume_share(economics),
+    )
+
+
+def value_contacts(rows: pd.DataFrame, prices: Prices) -> np.ndarray:
     """Return the expected profit of contacting each customer, in the study's currency.
 
-    A churner: share who stay × (margin − offer) − contact. A customer who would have stayed: −
+    A churner: share who stay × (worth − offer) − contact. A customer who would have stayed: −
     offer − contact. A customer who left within the lead, before the offer arrives: − contact.
 
     Parameters
     ----------
-    rows : DataFrame with columns churned and, in dated studies, left_in_lead
+    rows : DataFrame with columns customer_id, churned and, in dated studies, left_in_lead
     """
-    spent, gained = _weigh_contacts(rows, economics)
-    return spent + find_acceptance(economics) * gained
+    spent, gained = _weigh_contacts(rows, prices)
+    return spent + prices.share.mean * gained
 
 
-def _weigh_contacts(rows: pd.DataFrame, economics: Economics) -> tuple[np.ndarray, np.ndarray]:
+def _weigh_contacts(rows: pd.DataFrame, prices: Prices) -> tuple[np.ndarray, np.ndarray]:
     """Return what contacting each customer brings at a share of 0 who stay, and what a share of 1
     adds.
     """
     left = rows.left_in_lead.to_numpy(bool) if "left_in_lead" in rows else np.zeros(len(rows), bool)
     churner = rows.churned.to_numpy(bool) & ~left
-    spent = np.where(churner | left, 0, -economics.offer_cost) - economics.contact_cost
-    return spent, np.where(churner, economics.margin_per_customer - economics.offer_cost, 0.0)
-
-
-def draw_acceptance(economics: Economics, resamples: int, seed: int) -> np.ndarray:
-    """Return the share of contacted churners who stay, for the sample and for every resample.
-
-    The mean for the sample, then draws from the study's beta distribution: nobody has measured the
-    share, so that the intervals of a profit contain that it isn't known.
-    """
-    rng = np.random.default_rng([seed, 1])
-    drawn = rng.beta(economics.accept_alpha, economics.accept_beta, resamples)
-    return np.r_[find_acceptance(economics), drawn]
+    spent = np.where(churner | left, 0, -prices.offer_cost) - prices.contact_cost
+    kept = prices.find_worth(rows.customer_id) - prices.offer_cost
+    return spent, np.where(churner, kept, 0.0)
 
 
 def tabulate_profit(
-    predictions: pd.DataFrame, economics: Economics, capacity: int, resamples: int, seed: int
+    predictions: pd.DataFrame, prices: Prices | None, capacity: int, resamples: int, seed: int
 ) -> pd.DataFrame:
     """Return the profit of one cycle's list by every model, between the floor and the ceiling.
 
@@ -88,10 +162,10 @@ def tabulate_profit(
     predictions : see ``predict.predict_out_of_time``; one column of risks per model
         Counted is the list of one cycle (first repeat, last snapshot), which contains also
         customers who leave within the lead: nobody knows of them at the snapshot.
-    economics : without margin and costs there is no profit, and no row
+    prices : without them there is no profit, and no row
     capacity : customers whom the team can contact in the cycle
     resamples, seed : bootstrap of customers behind the 95 % intervals, the same for all policies;
-        each resample also draws the share who stay, see ``draw_acceptance``
+        each resample also draws the share who stay, see ``Share.draw``
 
     Returns
     -------
@@ -105,32 +179,32 @@ def tabulate_profit(
         length of a list whatever the capacity, among the customers who did not leave within the
         lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
     """
-    if not economics.priced:
+    if prices is None:
         return pd.DataFrame(columns=COLUMNS)
     rows = select_cycle(predictions)
     models = [name for name in rows if name not in KEYS]
-    profits = _resample_profit(rows, models, economics, capacity, resamples, seed)
-    empc = _resample_empc(rows, models, economics, min(resamples, EMPC_RESAMPLES), seed)
-    listed = {NOBODY: 0, EVERYBODY: len(rows), ORACLE: _count_oracle(rows, economics, capacity)}
+    profits = _resample_profit(rows, models, prices, capacity, resamples, seed)
+    empc = _resample_empc(rows, models, prices, min(resamples, EMPC_RESAMPLES), seed)
+    listed = {NOBODY: 0, EVERYBODY: len(rows), ORACLE: _count_oracle(rows, prices, capacity)}
     table = [
         _write_row(policy, profits, empc, listed.get(policy, min(capacity, len(rows))), models)
         for policy in profits
     ]
-    return pd.DataFrame([(*row, economics.currency) for row in table], columns=COLUMNS)
+    return pd.DataFrame([(*row, prices.currency) for row in table], columns=COLUMNS)
 
 
 def _resample_profit(
     rows: pd.DataFrame,
     models: list[str],
-    economics: Economics,
+    prices: Prices,
     capacity: int,
     resamples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Return each policy's profit on the sample (first entry) and on every resample."""
-    value, pieces = value_contacts(rows, economics), {}
-    parts = np.column_stack(_weigh_contacts(rows, economics))
-    accepted, done = draw_acceptance(economics, resamples, seed), 0
+    value, pieces = value_contacts(rows, prices), {}
+    parts = np.column_stack(_weigh_contacts(rows, prices))
+    accepted, done = prices.share.draw(resamples, seed), 0
     scores = {name: rows[name].to_numpy(float) for name in models} | {ORACLE: value}
     for weights in draw_weights(rows.customer_id, resamples, seed):
         shares = accepted[done : done + len(weights)]
@@ -160,19 +234,22 @@ def _add_up(contacts: np.ndarray, parts: np.ndarray, shares: np.ndarray) -> np.n
     return spent + shares * gained
 
 
-def _count_oracle(rows: pd.DataFrame, economics: Economics, capacity: int) -> int:
-    return int(min(capacity, (value_contacts(rows, economics) > 0).sum()))
+def _count_oracle(rows: pd.DataFrame, prices: Prices, capacity: int) -> int:
+    return int(min(capacity, (value_contacts(rows, prices) > 0).sum()))
 
 
 def _resample_empc(
-    rows: pd.DataFrame, models: list[str], economics: Economics, resamples: int, seed: int
+    rows: pd.DataFrame, models: list[str], prices: Prices, resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the EMPC of every model, of a random list (one score for all) and of the oracle.
+    """Return the EMPC of every model, of a random list (one score for all) and of the oracle, at
+    the mean worth of the churners.
 
     Contacting nobody has none.
     """
     judged = rows[~rows.left_in_lead.to_numpy(bool)] if "left_in_lead" in rows else rows
     churned, pieces = judged.churned.to_numpy(bool), {}
+    worth = prices.find_worth(judged.customer_id)[churned]
+    prices = replace(prices, worth=float(worth.mean()) if len(worth) else 0.0)
     scores = {name: judged[name].to_numpy(float) for name in models} | {
         RANDOM: np.full(len(judged), 0.5),
         ORACLE: churned.astype(float),
@@ -180,38 +257,37 @@ def _resample_empc(
     for weights in draw_weights(judged.customer_id, resamples, seed):
         for name, score in scores.items():
             pieces.setdefault(name, []).extend(
-                compute_empc(churned, score, economics, drawn) for drawn in weights.astype(int)
+                compute_empc(churned, score, prices, drawn) for drawn in weights.astype(int)
             )
     return {name: np.array(values) for name, values in pieces.items()}
 
 
 def compute_empc(
-    churned: np.ndarray, scores: np.ndarray, economics: Economics, weights: np.ndarray | None = None
+    churned: np.ndarray, scores: np.ndarray, prices: Prices, weights: np.ndarray | None = None
 ) -> float:
     """Return the expected maximum profit per customer, in the study's currency.
 
-    Not defined without both classes.
+    Not defined without both classes, where a customer kept is worth less than the offer, or where
+    no share of churners seems to stay.
 
     Parameters
     ----------
     churned, scores : (rows,)
+    prices : with one worth for all
     weights : (rows,), optional
         How often each row counts.
     """
     drawn = np.ones(len(churned), int) if weights is None else weights
     churned, scores = np.repeat(churned, drawn).astype(int), np.repeat(scores, drawn)
-    if churned.min() == churned.max():
+    shape = prices.share.beta
+    if churned.min() == churned.max() or shape is None or prices.worth <= prices.offer_cost:
         return np.nan
     money = {
-        "clv": economics.margin_per_customer,
-        "incentive_cost": economics.offer_cost,
-        "contact_cost": economics.contact_cost,
+        "clv": prices.worth,
+        "incentive_cost": prices.offer_cost,
+        "contact_cost": prices.contact_cost,
     }
-    return float(
-        empc_score(
-            churned, scores, alpha=economics.accept_alpha, beta=economics.accept_beta, **money
-        )
-    )
+    return float(empc_score(churned, scores, alpha=shape[0], beta=shape[1], **money))
 
 
 def _write_row(

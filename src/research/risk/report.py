@@ -12,7 +12,7 @@ from research.data.remarks import describe_remarks
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.evaluation.groups import LEAST_ROWS, TOO_FEW
 from research.evaluation.importance import Difference, describe_importance
-from research.evaluation.intervals import SIGNIFICANCE_LEVEL
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL, Z
 from research.evaluation.metrics import CALIBRATION, METRICS
 from research.models.registry import BASE_RATE, BASELINE
 from research.reporting.format import (
@@ -25,9 +25,9 @@ from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.fairness import GAPS, SIGNIFICANT_GAP
 from research.risk.imbalance import NONE, UNBALANCED
 from research.risk.odds_ratios import MORE
-from research.risk.profit import EVERYBODY, ORACLE, RANDOM, find_acceptance
+from research.risk.profit import EVERYBODY, ORACLE, RANDOM, Prices
 from research.risk.rolling_origin import LEAST_WINDOWS
-from research.study_schema import Economics, ImportantDifference
+from research.study_schema import ImportantDifference
 
 NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 PERFECT_AUC = 0.97  # of a model; the best of the shipped studies reaches .93
@@ -569,37 +569,64 @@ def describe_contact_list(lists: pd.DataFrame, best: str) -> str:
     )
 
 
-def describe_profit_assumptions(economics: Economics) -> str:
+def describe_profit_assumptions(prices: Prices | None) -> str:
     """Summarise what a profit rests on, or what study.yml has to state before there is any."""
-    if not economics.priced:
+    if prices is None:
         return (
             "No profit is computed: `study.yml` gives a capacity and no prices. Add"
             " `margin_per_customer`, `offer_cost` and `contact_cost` under `economics` to get the"
             " table of profits."
         )
-    unit, share = economics.currency, find_acceptance(economics)
-    margin, offer, contact = (
-        write_quantity(value, unit)
-        for value in (economics.margin_per_customer, economics.offer_cost, economics.contact_cost)
-    )
+    return " ".join([_describe_worth(prices), _describe_share(prices)])
+
+
+def _describe_worth(prices: Prices) -> str:
+    """Return what a kept customer is worth and a contact costs, and where both come from."""
+    unit, offer = prices.currency, write_quantity(prices.offer_cost, prices.currency)
+    contact = write_quantity(prices.contact_cost, unit)
+    costs = f"the offer costs {offer} {unit} and a contact {contact} {unit}."
+    if prices.share.measured:
+        costs = f"a contact with its offer costs {contact} {unit}, as in the campaigns."
+    mean = write_quantity(float(np.mean(prices.worth)), unit)
+    if prices.valued:
+        return (
+            f"A customer who is kept is worth {mean} {unit} on average, each the own value of"
+            " keeping as of the snapshot, or the mean where a customer has none (see `50_value`; it"
+            f" prices `65_targeting` and `66_break_even`, too); {costs}"
+        )
+    return f"Assumed, not estimated: a customer who is kept is worth {mean} {unit}; {costs}"
+
+
+def _describe_share(prices: Prices) -> str:
+    """Return which share of contacted churners stays, measured or assumed."""
+    share = prices.share
+    if share.measured:
+        bounds = (share.mean + side * Z * share.error for side in (0, -1, 1))
+        value, low, high = (write_quantity(bound, "share") for bound in bounds)
+        return (
+            f"Measured by the study's randomised campaigns of {share.customers:,} customers: of"
+            f" those contacted who would have left, {value} ({low} to {high}) stayed for it, the"
+            " effect of their offers, taken together, over the risk without contact; the intervals"
+            " of profits contain the error of this share. Everybody on a list costs the same."
+        )
+    alpha, beta = share.beta
     return (
-        f"Assumed, not estimated: a customer who is kept is worth {margin} {unit}, the offer costs"
-        f" {offer} {unit} and a contact {contact} {unit}. Of contacted churners {share:.0%} stay on"
-        f" average (beta distribution with {economics.accept_alpha:g} and"
-        f" {economics.accept_beta:g}, over which the intervals vary it); customers who would have"
+        f"Assumed: of contacted churners {share.mean:.0%} stay on average (beta distribution with"
+        f" {alpha:.3g} and {beta:.3g}, over which the intervals vary it); customers who would have"
         " stayed take the offer all the same; one who left within the lead costs a contact only."
         " The share who stay is an effect, which only a campaign with a control group can show."
     )
 
 
-def describe_profit(profit: pd.DataFrame) -> str:
+def describe_profit(profit: pd.DataFrame, prices: Prices | None) -> str:
     """Summarise whether a list by the best model pays; nothing of an empty table.
 
     Parameters
     ----------
     profit : see ``profit.tabulate_profit``
+    prices : by which it was counted
     """
-    if profit.empty:
+    if prices is None or profit.empty:
         return ""
     rows, unit = profit.set_index("policy"), profit.currency.iloc[0]
     models = profit[profit.model != ""]
@@ -620,7 +647,7 @@ def describe_profit(profit: pd.DataFrame) -> str:
         f" {against_random} a random list ({_write_profit(rows.loc[RANDOM])}). Contacting everybody"
         f" would bring {_write_profit(rows.loc[EVERYBODY])}; an oracle that knows who leaves,"
         f" {_write_profit(ceiling)}, from {ceiling.contacted:,} contacts. The profit of the best of"
-        " several models is slightly overestimated."
+        f" several models is slightly overestimated. {_name_sources(prices)}"
     )
 
 
@@ -647,6 +674,12 @@ def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
         f" {rows.threshold.max():.0%} tried): where a churner contacted is worth {vain} contacts in"
         " vain."
     )
+
+
+def _name_sources(prices: Prices) -> str:
+    worth = "each customer's value of keeping" if prices.valued else "an assumed margin"
+    share = "measured by campaigns" if prices.share.measured else "assumed"
+    return f"Counted by {worth}; the share who stay is {share}."
 
 
 def _write_profit(row: pd.Series) -> str:

@@ -1,8 +1,10 @@
 """Statistical power: how many customers the next test needs, and how small an effect it can detect.
 
 Normal approximation, two-sided, for the difference of two means: n = (z_level + z_power)^2 (s0^2 +
-s1^2) / effect^2, s the standard deviation of the outcome in either arm, or of what the features
-leave of it.
+s1^2) / effect^2, s the standard deviation of the outcome in either arm. Of the adjusted estimate, s
+is that of what the features leave of the outcome, and the variance of the effect between customers,
+divided by the number of arms, comes on top: a campaign draws its customers, too, and the adjusted
+estimate is a mean over all arms' customers (Hahn 1998, doi:10.2307/2998560, theorem 1).
 """
 
 from collections.abc import Sequence
@@ -71,10 +73,12 @@ def plan_test(
     -------
     DataFrame with columns outcome, arm, mean_control, sd, sd_adjusted, effect_seen, n_per_arm,
     n_per_arm_adjusted, planned_per_arm, smallest_effect, smallest_share
-        ``n_per_arm``: customers in each arm that detect the effect seen with the power asked for,
-        in units of randomisation such as these; adjusted, where the evaluation uses the features as
-        this one does. ``smallest_effect``: that the planned campaign detects with that power,
-        adjusted; ``smallest_share``: as a share of the mean under control.
+        ``sd``: of the outcome; ``sd_adjusted``: that of one arm which would give the adjusted
+        estimate its variance. ``n_per_arm``: customers in each arm that detect the effect seen with
+        the power asked for, in units of randomisation such as these; adjusted, where the
+        evaluation uses the features as this one does.
+        ``smallest_effect``: that the planned campaign detects with that power, adjusted;
+        ``smallest_share``: as a share of the mean under control.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def _find_effect(effects: pd.DataFrame, outcome: str, arm: str) -> pd.Series:
 def _plan_arm(part: ScoredOutcome, code: int, seen: pd.Series, planned: int, reach: float) -> tuple:
     outcomes = [part.sample.outcome[part.sample.arm == one] for one in (0, code)]
     plain = np.sqrt(np.mean([values.var(ddof=1) for values in outcomes]))
-    adjusted = np.sqrt(np.mean([_compute_residual_variance(part, one) for one in (0, code)]))
+    adjusted = np.sqrt(_compute_adjusted_variance(part, code) / 2)
     sizes = [
         2 * (reach * spread / seen.effect) ** 2 if seen.effect else np.inf
         for spread in (plain, adjusted)
@@ -131,11 +135,24 @@ def _widen_by_units(part: ScoredOutcome) -> float:
     return float(np.mean(np.divide(errors[::2], errors[1::2])))
 
 
-def _compute_residual_variance(part: ScoredOutcome, code: int) -> float:
-    """Return the variance that out-of-fold outcome models leave in one arm."""
-    inside = part.sample.arm == code
-    residual = (part.scores - part.predicted)[inside, code] * part.sample.propensity[inside]
-    return float(residual.var(ddof=1))
+def _compute_adjusted_variance(part: ScoredOutcome, code: int) -> float:
+    """Return the variance of the adjusted effect of an arm, times the customers of one arm, in a
+    campaign of equal arms.
+
+    The variance of a score is that of the residuals of its two arms over their propensities, and
+    what is left: mostly that of the effects between customers, which more customers in one arm
+    alone don't reduce.
+    """
+    sample, score = part.sample, subtract_control(part.scores)[:, code - 1]
+    residuals = [_find_residuals(part, one) for one in (0, code)]
+    noise = sum((residual**2 / sample.propensity**2).mean() for residual in residuals)
+    within = sum((residual**2 / sample.propensity).mean() for residual in residuals)
+    return float(within + (score.var(ddof=1) - noise) / len(sample.arms))
+
+
+def _find_residuals(part: ScoredOutcome, code: int) -> np.ndarray:
+    """Return the outcome less its out-of-fold prediction, 0 outside the arm: (rows,)."""
+    return np.where(part.sample.arm == code, part.sample.outcome - part.predicted[:, code], 0.0)
 
 
 def _require_ranges(planned: int, arms: int, level: float, power: float) -> None:

@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from trial_maker import change_rows, make_trial, write_flat_trial
+from trial_maker import change_rows, make_alike_case, make_trial, write_flat_trial
 
 from research.errors import NotApplicable, StudyError
 from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import make_sample
-from research.uplift.learners.families import AVERAGED, RISK
+from research.uplift.learners.families import AVERAGED
+from research.uplift.policy import case
 from research.uplift.policy.case import (
-    build_case,
     choose_usual,
     find_costs,
     find_outcome_value,
@@ -66,6 +67,25 @@ def test_a_study_without_money_is_not_applicable(write_study):
         find_outcome_value(make_trial(400, 0)[0], {}, write_study("flat"), 0)
 
 
+def test_a_flat_trial_counts_the_mean_value_of_keeping_and_a_margin_only_without_one(
+    write_study, monkeypatch
+):
+    economics = {"currency": "EUR", "capacity": 5, "margin_per_customer": 200}
+    study = write_study("flat", economics=economics | {"offer_cost": 1, "contact_cost": 1})
+    values = pd.DataFrame({"customer_id": ["a", "b"], "value_of_keeping": [10.0, 30.0]})
+    trial = make_trial(400, 0)[0]
+    monkeypatch.setattr(case, "load_values", lambda *given: values)
+    assert set(find_outcome_value(trial, {}, study, 0)) == {20.0}
+    visits = replace(trial, outcomes={"outcome": "visits"} | trial.outcomes)
+    assert set(find_outcome_value(visits, {}, study, 0)) == {200.0}  # a visit is no customer
+
+    def fail(*given):
+        raise NotApplicable("no fees")
+
+    monkeypatch.setattr(case, "load_values", fail)
+    assert set(find_outcome_value(trial, {}, study, 0)) == {200.0}
+
+
 def test_effects_are_priced_by_what_a_unit_more_brought_among_other_customers():
     trial, _ = make_trial(400, 0, lambda x: 0.3 + 0 * x)
     sample, odd = make_sample(trial, "kept"), np.arange(400) % 2
@@ -115,32 +135,11 @@ def test_the_usual_offer_of_a_part_is_the_one_that_pays_best_in_it_on_average():
     assert choose_usual(gain, cost, np.array([[0, 0, 1, 1]])).tolist() == [[1, 1, 2, 2]]
 
 
-def draw_profit(seed: int, effect: float, policy: str, n: int = 300, worth: float = 20.0) -> float:
+def draw_profit(seed: int, effect: float, policy: str, n: int = 300) -> float:
     """Return the estimated less the true profit of half of the customers, chosen by ``policy``
     where the effect is the same for all, and nothing but its mean in the other parts predicts it.
     """
-    trial, _ = make_trial(n, seed, lambda x: effect + 0 * x, shares=(1 / 3, 1 / 3, 1 / 3))
-    sample, rng = make_sample(trial, "kept"), np.random.default_rng(seed)
-    part, means = rng.permutation(np.arange(n) % 3), np.empty((n, 3))
-    for number in range(3):
-        others = part != number
-        means[~others] = [sample.outcome[others & (sample.arm == code)].mean() for code in range(3)]
-    predicted = means[:, 1:] - means[:, :1] + rng.normal(0, 1e-4, (n, 2))
-    risk = rng.random((n, 1))
-    fit = CrossFit({AVERAGED: predicted, RISK: risk}, part)
-    case = build_case(
-        sample,
-        [fit],
-        priced=None,
-        outcome_value=np.full(n, worth),
-        money=sample.outcome * worth,
-        paid=np.where(sample.arm > 0, 1.0, 0.0),
-        cost=np.ones((n, 2)),
-        predicted=(means, means * worth),
-        cycle=np.zeros(n),
-        true=np.full((n, 2), [effect, effect / 2]) * worth - 1,
-    )
-    parts = evaluate_policies(case, n / 2, n / 2, seed)[policy]
+    parts = evaluate_policies(make_alike_case(seed, effect, n), n / 2, n / 2, seed)[policy]
     return parts["profit"].sum() - parts["true_profit"].sum()
 
 

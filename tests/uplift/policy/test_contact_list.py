@@ -1,8 +1,12 @@
 """The contact list: who is contacted, and who is left alone."""
 
 import numpy as np
-from trial_maker import make_case, write_flat_trial
+import pandas as pd
+import pytest
+from trial_maker import DAY, make_case, write_flat_trial
 
+from research.data.load import load_tables
+from research.uplift.average_effects import score_outcomes, tabulate_effects
 from research.uplift.policy.case import load_case
 from research.uplift.policy.contact_list import (
     CONTACT,
@@ -12,7 +16,9 @@ from research.uplift.policy.contact_list import (
     NOT_WORTH_COST,
     list_targets,
 )
+from research.uplift.policy.deciding_sum import tabulate_deciding_sum
 from research.uplift.policy.policies import NET_GAIN, RANDOM_SELECTION, evaluate_policies
+from research.uplift.trials import RANDOMISED, load_trials
 
 
 def test_customers_are_contacted_or_left_alone_by_net_gain_and_effect(write_study):
@@ -42,3 +48,56 @@ def test_a_flat_trial_with_money_becomes_a_list_of_customers_who_gain(write_stud
     chosen = listed.customer_id[listed.decision == CONTACT].str[1:].astype(int)
     assert len(chosen) == 300
     assert taste[chosen].mean() > 0.4
+
+
+def write_fees(write_study, n: int = 600):
+    """Return a study of a euro a day, judged by the fees paid in 30 days, with its tables: half of
+    those not called leave, as many on each day of the window, nobody who was called does.
+    """
+    rng = np.random.default_rng(0)
+    ids, called = [f"c{number:03d}" for number in range(n)], np.arange(n) % 2 == 1
+    place = np.arange(n) // 2
+    leaves = ~called & (place % 2 == 0)
+    ends = pd.Series(DAY + pd.to_timedelta(place // 2 % 30, "D")).where(leaves)
+    day = pd.Timestamp("2024-01-01")
+    people = pd.DataFrame({"customer_id": ids, "joined_at": day, "score": rng.random(n)})
+    fees = {"customer_id": ids, "started_at": day, "ended_at": ends, "monthly_fee": 30.4375}
+    arms = {"customer_id": ids, "arm": np.where(called, "call", "control"), "propensity": 0.5}
+    campaigns = pd.DataFrame(arms).assign(campaign="calls", assigned_at=DAY)
+    tables = {"customers": people, "contracts": pd.DataFrame(fees), "campaigns": campaigns}
+    study = write_study(
+        "contractual",
+        tables=tables,
+        experiment={"primary": "value"},
+        economics={
+            "currency": "EUR",
+            "capacity": 50,
+            "fee_margin_share": 0.7,
+            "arms": {"call": {"contact_cost": 2}},
+        },
+    )
+    return study, load_tables(study)
+
+
+def test_a_trial_is_judged_by_the_margin_of_the_fees_kept_in_the_horizon(write_study):
+    study, tables = write_fees(write_study)
+    trial = load_trials(tables, study)[RANDOMISED]
+    assert trial.primary == "value"
+    scored = score_outcomes(trial, 0)
+    first = tabulate_effects(trial, scored).iloc[0]
+    assert first.outcome == "value" and first.effect == pytest.approx(
+        7.25
+    )  # as 60_uplift judges it
+    case = load_case(trial, tables, study, 2, 1, 0)
+    by_arm = trial.rows.groupby("arm").value.mean()
+    effect = by_arm["call"] - by_arm["control"]
+    # half leave, and pay 1 to 30 of 30 euros: a mean of 14.5 is kept of each of them
+    assert effect == pytest.approx(14.5 / 2)
+    row = tabulate_deciding_sum(case).iloc[0]
+    assert row.effect_points / 100 == pytest.approx(effect, abs=0.2)
+    assert (row.mean_worth, row.cost) == (0.7, 2)
+    assert case.net.mean() == pytest.approx(0.7 * effect - 2, abs=0.15)
+    assert ((case.risk >= -0.1) & (case.risk <= 1.1)).all()  # of leaving, not of money
+    listed = list_targets(trial, tables, study, case, 100.0, 0)
+    assert (listed.decision == CONTACT).sum() == 50
+    assert (listed.worth == 0.7).all()

@@ -21,14 +21,18 @@ def describe(low: float, high: float, verdict: str, contact: str = CONTACT) -> s
         "profit": (low + high) / 2,
         "low": low,
         "high": high,
+        "band_low": low,
+        "band_high": high,
     }
-    policies = pd.DataFrame([{"policy": NOBODY, "low": 0, "high": 0, "profit": 0}, row])
+    nothing = {"low": 0, "high": 0, "band_low": 0, "band_high": 0, "profit": 0}
+    policies = pd.DataFrame([{"policy": NOBODY} | nothing, row])
+    best = pd.DataFrame([{"budget": 100, "contacted": 9, "profit": 4.0, "low": -1.0, "high": 9.0}])
     differences = pd.DataFrame(
         [(NET_GAIN, name, 1, verdict) for name in (RANDOM_SELECTION, HIGHEST_RISK)],
         columns=["policy", "reference", "value", "verdict"],
     )
     targets = pd.DataFrame({"decision": [contact, LEAVE_ALONE, LEAVE_ALONE]})
-    return report.describe_policies(policies, differences, policies.tail(1), targets, "EUR")
+    return report.describe_policies(policies, differences, policies.tail(1), best, targets, "EUR")
 
 
 def test_a_verdict_says_what_is_earned_and_against_what():
@@ -36,7 +40,9 @@ def test_a_verdict_says_what_is_earned_and_against_what():
     assert "earns 50.00 (10.00 to 90.00) EUR a cycle" in words
     assert "It earns more than random selection and selection by risk." in words
     assert "does not earn significantly more" not in words
-    assert "**Leave 2 alone**" in words and "Over all budgets it earns most" in words
+    assert "**Leave 2 alone**" in words
+    assert "Along its curve of profit it is shown to earn at 100 EUR (95 % band" in words
+    assert "chosen so on some customers earns 4.00 (−1.00 to 9.00) EUR a cycle on others" in words
 
 
 def test_a_verdict_can_say_that_nothing_is_earned():
@@ -45,19 +51,13 @@ def test_a_verdict_can_say_that_nothing_is_earned():
     assert (
         "It does not earn significantly more than random selection and selection by risk." in words
     )
+    assert "At no point of its curve of profit is it shown to earn" in words
 
 
 def test_a_list_without_significant_profit_is_empty():
     words = describe(-10, 90, NO_DIFFERENCE, INCONCLUSIVE)
     assert "This cycle's list is empty: the 1 customers who would be on it" in words
     assert "For 2 customers every offer has a negative estimated effect (not significant)" in words
-
-
-def test_the_best_budget_is_the_smallest_of_those_that_earn_most():
-    curve = pd.DataFrame(
-        {"policy": NET_GAIN, "budget": [0, 10, 20, 30], "profit": [0.0, 5.0, 5.0, 1.0]}
-    )
-    assert report.find_best_budget(curve).budget == 10
 
 
 def test_amounts_are_whole_from_100_on_and_zero_has_no_sign():
@@ -87,6 +87,7 @@ def test_the_break_even_sentence_has_the_size_and_the_smallest_effect_of_the_tes
     table = break_even.tabulate_break_even(values, study)
     text = report.describe_break_even(table, values, study, "no arms here")
     assert text.startswith("**The effect of contact is not known here**: no arms here.")
-    # z(0.9875) + z(0.8) = 3.083; sqrt(2 x 0.25 / 10) = 0.2236: together 68.9 points
-    assert break_even.plan_first_test(values, study).smallest == pytest.approx(68.94, abs=0.01)
-    assert "A test of 10 contacted and 10 left alone detects an effect of 68.9 points" in text
+    # z(0.9875) + z(0.8) = 3.083; 0.4935 is 3.083 sqrt((0.5 x 0.5 + 0.0065 x 0.9935) / 10)
+    assert break_even.plan_first_test(values, study).smallest == pytest.approx(49.36, abs=0.01)
+    assert "A test of 10 contacted and 10 left alone detects an effect of 49.4 points" in text
+    assert "a customer kept is worth 50.0 EUR, so that it pays from an effect of 10.0" in text

@@ -159,7 +159,15 @@ def plan_first_test(values: pd.DataFrame, study: Study) -> FirstTest:
     per_arm = min(2 * study.economics.capacity, len(values)) // 2
     inside = compute_expected_loss(values).rank(method="first", ascending=False) <= 2 * per_arm
     risk = values.risk[inside].mean()
-    error = np.sqrt(2 * risk * (1 - risk) / max(per_arm, 1))
-    smallest = compute_reach(FAMILY_LEVEL, POWER) * error
+    smallest = _find_smallest_effect(risk, per_arm)
     pays = 100 * find_cost(study) / values.value_of_keeping[inside].mean()
     return FirstTest(per_arm, risk, 100 * smallest, pays)
+
+
+def _find_smallest_effect(risk: float, per_arm: int) -> float:
+    """Return the smallest fall of the risk that a test detects, either arm with the variance of its
+    own risk: the d at which d^2 = reach^2 (r (1 - r) + (r - d) (1 - r + d)) / n.
+    """
+    share = compute_reach(FAMILY_LEVEL, POWER) ** 2 / max(per_arm, 1)
+    turn, ends = share * (2 * risk - 1), 2 * share * risk * (1 - risk)
+    return (turn + np.sqrt(turn**2 + 4 * (1 + share) * ends)) / (2 * (1 + share))

@@ -4,6 +4,7 @@ outcome, the cost of an arm, predicted effects, and doubly robust scores in mone
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ from research.uplift.policy.true_effects import load_true_effects
 from research.uplift.trials import Trial
 from research.value.customers import load_values
 
+KEPT, MONEY = "kept", "value"  # outcomes of dated studies
+
 
 @dataclass(frozen=True)
 class Case:
@@ -41,7 +44,8 @@ class Case:
     customers : (rows,)
     clusters : (rows,), see ``Sample``
     risk : (repeats, rows), the probability that the outcome doesn't occur, whatever the arm (of
-        money: the amount expected, with its sign turned), out of fold
+        money: of leaving where that is known, else the amount expected, with its sign turned), out
+        of fold
     outcome_value : (rows,), money per unit of the outcome
     effect : (repeats, rows, arms), predicted effect on the outcome, see ``level_parts``
     gain : (repeats, rows, arms), the same in money, cost not deducted
@@ -204,8 +208,8 @@ def load_case(
             compute_scores(earned, predicted_money),
         )
         priced = [price_effects(one, sample, scores, money_scores) for one in cross_fits]
-    true = load_true_effects(trial, study)
-    return build_case(
+    true = load_true_effects(trial, study) if trial.primary == KEPT else None
+    case = build_case(
         sample,
         cross_fits,
         priced,
@@ -217,6 +221,15 @@ def load_case(
         trial.rows.trial.to_numpy(),
         None if true is None else true * value[:, None] - cost,
     )
+    return _rank_by_leaving(case, trial, seed) if trial.primary == MONEY else case
+
+
+def _rank_by_leaving(case: Case, trial: Trial, seed: int) -> Case:
+    """Return a case of money whose risk is that of leaving, where the trial knows who left."""
+    if KEPT not in trial.outcomes or trial.rows[KEPT].isna().any():
+        return case
+    kept = predict_out_of_fold(make_sample(trial, KEPT), SCORE_FOLDS, seed).mean(axis=1)
+    return replace(case, risk=np.tile(1 - kept, (len(case.effect), 1)))
 
 
 def drop_missing_outcomes(trial: Trial) -> Trial:
@@ -249,24 +262,20 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     """Return the value of a unit of the primary outcome for each row, in the study's currency, as
     known on the day before the assignment.
 
-    Dated studies: the value of keeping the customer, see ``research.value.customers``.
-    Flat studies: ``margin_per_customer``; where the trial knows the money itself (``value``), the
-    share of it that remains.
+    Dated studies: the value of keeping the customer, see ``research.value.customers``; where the
+    primary outcome is the money paid in the horizon, the margin of it. Flat studies: the share that
+    remains of the money itself, where the trial knows it (``value``); else, of staying, the mean
+    value of keeping; ``margin_per_customer`` where customers can't be valued.
 
     Raises
     ------
     NotApplicable
         If the study gives neither amounts nor a margin.
-    StudyError
-        If the primary outcome of a dated study isn't staying.
     """
     if study.kind == "flat":
-        return np.full(len(trial.rows), _find_flat_value(trial, study))
-    if trial.primary != "kept":
-        raise StudyError(
-            "study.yml, key experiment.primary: expected the primary outcome 'kept', whose value"
-            f" is that of the customers, got '{trial.primary}'; leave the key out for 65_targeting"
-        )
+        return np.full(len(trial.rows), _find_flat_value(trial, tables, study, seed))
+    if trial.primary == MONEY:
+        return np.full(len(trial.rows), find_margin(study))
     value = pd.Series(np.nan, trial.rows.index)
     for day, rows in trial.rows.groupby(trial.rows.assigned_at.dt.normalize()):
         known = load_values(tables, study, (day - pd.Timedelta(days=1)).date(), seed)
@@ -275,9 +284,32 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     return value.fillna(value.dropna().median()).to_numpy()
 
 
-def _find_flat_value(trial: Trial, study: Study) -> float:
-    if "value" in trial.outcomes:
+def load_worth(tables: Tables, study: Study, day: date | None, seed: int) -> pd.Series | None:
+    """Return the value of keeping by customer; None where customers can't be valued: no fees or
+    orders, or too few customers; ``50_value`` says which.
+
+    Parameters
+    ----------
+    day : as known by whose end; None of a flat study
+    """
+    try:
+        return load_values(tables, study, day, seed).set_index("customer_id").value_of_keeping
+    except (NotApplicable, StudyError):
+        return None
+
+
+def find_margin(study: Study) -> float:
+    """Return the margin of what customers of a dated study pay: of fees, or of orders."""
+    economics = study.economics
+    return economics.fee_margin if study.kind == "contractual" else economics.margin_share
+
+
+def _find_flat_value(trial: Trial, tables: Tables, study: Study, seed: int) -> float:
+    if MONEY in trial.outcomes:
         return study.economics.margin_share
+    worth = load_worth(tables, study, None, seed) if trial.primary == KEPT else None
+    if worth is not None:
+        return float(worth.mean())
     if study.economics.margin_per_customer is None:
         raise NotApplicable(
             f"the study {study.name} has no monetary outcome: its economics name no"

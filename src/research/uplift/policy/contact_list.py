@@ -12,7 +12,13 @@ from research.study_schema import CONTROL
 from research.uplift.doubly_robust import make_sample
 from research.uplift.learners.average import predict_effects
 from research.uplift.learners.families import AVERAGED
-from research.uplift.policy.case import Case, drop_missing_outcomes, find_arm_costs
+from research.uplift.policy.case import (
+    MONEY,
+    Case,
+    drop_missing_outcomes,
+    find_arm_costs,
+    find_margin,
+)
 from research.uplift.policy.knapsack import allocate, pick
 from research.uplift.trials import Trial
 from research.value.customers import load_values
@@ -145,9 +151,12 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     effects = predict_effects(train, new.tree_features, new.linear_features, seed)[AVERAGED]
     given = np.r_[trial.rows.cost.to_numpy(float), np.full(new.size, np.nan)]
     cost = find_arm_costs(given, both, study)[~in_trial]
-    known = load_values(tables, study, last, seed).set_index("customer_id").value_of_keeping
-    value = present.customer_id.map(known)
-    value = value.fillna(value.dropna().median()).to_numpy()
+    if trial.primary == MONEY:
+        value = np.full(new.size, find_margin(study))
+    else:
+        known = load_values(tables, study, last, seed).set_index("customer_id").value_of_keeping
+        value = present.customer_id.map(known)
+        value = value.fillna(value.dropna().median()).to_numpy()
     return Candidates(
         present.customer_id.to_numpy(), effects, effects * value[:, None], cost, value
     )

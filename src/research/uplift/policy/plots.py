@@ -11,7 +11,7 @@ def plot_profit(
     curve: pd.DataFrame, currency: str, budget: float | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw the profit of every policy over the budget, or over the contacts where they cost
-    nothing; the band is the interval of the first.
+    nothing; of the first also its 95 % intervals: at each budget, and, lighter, at all together.
 
     Parameters
     ----------
@@ -22,7 +22,8 @@ def plot_profit(
     x = "contacted" if free else "budget"
     policies = [*curve.policy.unique()]
     first = curve[curve.policy == policies[0]]
-    ax.fill_between(first[x], first.low, first.high, color=COLOURS[0], alpha=0.15, linewidth=0)
+    for low, high in ((first.low, first.high), (first.band_low, first.band_high)):
+        ax.fill_between(first[x], low, high, color=COLOURS[0], alpha=0.12, linewidth=0)
     sns.lineplot(
         curve,
         x=x,

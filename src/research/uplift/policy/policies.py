@@ -11,7 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import (
+    BETTER,
+    NO_DIFFERENCE,
+    WORSE,
+    draw_weights,
+    percentile_interval,
+)
+from research.evaluation.simultaneous import simultaneous_intervals
 from research.study_schema import Economics
 from research.uplift.policy.case import Case
 from research.uplift.policy.knapsack import allocate, fill, pick
@@ -21,7 +28,7 @@ RANDOM_SELECTION = "random selection"
 HIGHEST_RISK, RISK_TIMES_VALUE = "highest risk", "risk times value"
 LARGEST_EFFECT, NET_GAIN = "largest effect", "effect times value less cost"
 SAME_BUDGET = (RANDOM_SELECTION, HIGHEST_RISK, RISK_TIMES_VALUE)  # baselines with the same budget
-BASELINES = (NOBODY, *SAME_BUDGET, LARGEST_EFFECT, EVERYBODY)
+RIVALS = (*SAME_BUDGET, LARGEST_EFFECT, EVERYBODY)  # that a policy is compared with
 BUDGET_STEPS = 21  # points of a profit curve
 POLICY = [
     "policy",
@@ -31,6 +38,8 @@ POLICY = [
     "profit",
     "low",
     "high",
+    "band_low",
+    "band_high",
     "kept_extra",
     "kept_low",
     "kept_high",
@@ -41,6 +50,7 @@ CURVE = ["policy", "budget", "contacted", "cost", "profit", "low", "high"]
 # repeat, rows of a cycle, budget, capacity -> offers
 Policy = Callable[[int, np.ndarray, float, float], np.ndarray]
 Contributions = dict[str, dict[str, np.ndarray]]  # by policy and quantity: (rows,)
+Steps = list[tuple[float, Contributions]]  # budgets of a profit curve
 
 
 def list_policies(case: Case, seed: int) -> dict[str, Policy]:
@@ -110,13 +120,14 @@ def choose_budget(case: Case, economics: Economics, budget: float = -1.0) -> flo
 
 
 def is_profitable(policies: pd.DataFrame, policy: str = NET_GAIN) -> bool:
-    """Return whether a policy earns significantly more than contacting nobody.
+    """Return whether a policy earns significantly more than contacting nobody, all policies
+    together.
 
     Parameters
     ----------
     policies : see ``tabulate_policies``
     """
-    return bool(policies.set_index("policy").low[policy] > 0)
+    return bool(policies.set_index("policy").band_low[policy] > 0)
 
 
 def sum_offers(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -187,21 +198,23 @@ def tabulate_policies(
 
     Returns
     -------
-    DataFrame with columns policy, budget, contacted, cost, profit, low, high, kept_extra, kept_low,
-    kept_high, cost_per_kept, return_on_cost
+    DataFrame with columns policy, budget, contacted, cost, profit, low, high, band_low, band_high,
+    kept_extra, kept_low, kept_high, cost_per_kept, return_on_cost
         ``profit``: money more than by contacting nobody, cost deducted; ``kept_extra``: units of
         the outcome more (customers kept); ``return_on_cost``: profit per unit of cost;
-        ``cost_per_kept`` only where significantly more are kept. With 95 % intervals. Of simulated
-        companies also ``true_profit`` and ``share_of_oracle``.
+        ``cost_per_kept`` only where significantly more are kept. With 95 % intervals of each
+        policy alone; ``band_low`` and ``band_high`` of the profits of all policies together, by
+        which one is shown to earn. Of simulated companies also ``true_profit`` and
+        ``share_of_oracle``.
     """
-    rows = []
+    rows, bands = [], _widen_profits(resampled, [one for one in contributions if one != ORACLE])
     for name, parts in contributions.items():
         cost, contacted = (parts[one].sum() / case.cycles for one in ("cost", "contacted"))
         profit, kept = (percentile_interval(resampled[name][one]) for one in ("profit", "kept"))
         per_kept = cost / kept[0] if kept[1] > 0 and cost > 0 else np.nan
         return_on_cost = profit[0] / cost if cost > 0 else np.nan
-        counts = budget, round(contacted), cost
-        rows.append((name, *counts, *profit, *kept, per_kept, return_on_cost))
+        counts, band = (budget, round(contacted), cost), bands.get(name, (np.nan, np.nan))
+        rows.append((name, *counts, *profit, *band, *kept, per_kept, return_on_cost))
     table = pd.DataFrame(rows, columns=POLICY)
     if case.true is None:
         return table
@@ -211,52 +224,82 @@ def tabulate_policies(
     return table.assign(share_of_oracle=table.true_profit / best if best > 0 else np.nan)
 
 
-def tabulate_policy_differences(
-    resampled: dict, references: Sequence[str] = BASELINES
-) -> pd.DataFrame:
-    """Return paired differences of profit per cycle: policy, reference, value, low, high, verdict.
+def _widen_profits(resampled: dict, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the intervals of the profits of some policies that hold together."""
+    profits = np.column_stack([resampled[name]["profit"] for name in names])
+    return dict(zip(names, simultaneous_intervals(profits), strict=True))
 
-    See ``research.evaluation.bootstrap.decide_verdict``.
+
+def tabulate_policy_differences(
+    resampled: dict, references: Sequence[str] = RIVALS
+) -> pd.DataFrame:
+    """Return paired differences of profit per cycle.
 
     Parameters
     ----------
     resampled : see ``resample_profit``
     references : the policies that each is compared with
-    """
-    rows = []
-    for name in resampled:
-        for reference in references:
-            if name in (ORACLE, reference):
-                continue
-            values = resampled[name]["profit"] - resampled[reference]["profit"]
-            verdict = decide_verdict(values, True, len(resampled) - 1)
-            rows.append((name, reference, *percentile_interval(values), verdict))
-    return pd.DataFrame(rows, columns=["policy", "reference", "value", "low", "high", "verdict"])
-
-
-def trace_profit(case: Case, resamples: int, seed: int, capacity: float = np.inf) -> pd.DataFrame:
-    """Return the profit of every policy over the budget, from nothing to what contacting everybody
-    costs.
 
     Returns
     -------
-    DataFrame with columns policy, budget, contacted, cost, profit, low, high
-        The policy by effect, value and cost comes first. Where no offer costs anything, the number
-        of contacts is raised instead, and ``budget`` stays 0.
+    DataFrame with columns policy, reference, value, low, high, verdict
+        ``low`` and ``high``: 95 % intervals that hold for all references of a policy together;
+        ``verdict``: better or worse where they leave out 0.
     """
-    full = find_budget(case, np.inf)
-    tables = []
+    rows = []
+    for name in (one for one in resampled if one != ORACLE):
+        others = [one for one in references if one != name]
+        values = np.column_stack(
+            [resampled[name]["profit"] - resampled[other]["profit"] for other in others]
+        )
+        for at, (low, high) in enumerate(simultaneous_intervals(values)):
+            verdict = BETTER if low > 0 else WORSE if high < 0 else NO_DIFFERENCE
+            rows.append((name, others[at], values[0, at], low, high, verdict))
+    return pd.DataFrame(rows, columns=["policy", "reference", "value", "low", "high", "verdict"])
+
+
+def evaluate_budgets(case: Case, seed: int, capacity: float = np.inf) -> Steps:
+    """Return ``evaluate_policies`` at every budget of the profit curve, from nothing to what
+    contacting everybody costs.
+
+    Where no offer costs anything, the number of contacts is raised instead, and the budget stays 0.
+    """
+    full, steps = find_budget(case, np.inf), []
     for share in np.linspace(0, 1, BUDGET_STEPS):
         budget = share * full if full else np.inf
         room = capacity if full else min(capacity, share * case.cycle_size)
         contributions = evaluate_policies(case, budget, room, seed)
-        contributions = {
+        kept = {
             name: parts for name, parts in contributions.items() if name not in (NOBODY, EVERYBODY)
         }
+        steps.append((share * full, kept))
+    return steps
+
+
+def trace_profit(case: Case, steps: Steps, resamples: int, seed: int) -> pd.DataFrame:
+    """Return the profit of every policy over the budget.
+
+    Parameters
+    ----------
+    steps : see ``evaluate_budgets``
+
+    Returns
+    -------
+    DataFrame with columns policy, budget, contacted, cost, profit, low, high, band_low, band_high
+        The policy by effect, value and cost comes first. ``low`` and ``high``: the 95 % interval
+        at one budget; ``band_low`` and ``band_high``: the band that holds at all budgets together.
+    """
+    tables, profits = [], {name: [] for name in steps[0][1]}
+    for budget, contributions in steps:
         resampled = resample_profit(case, contributions, resamples, seed)
-        tables.append(tabulate_policies(case, contributions, resampled, share * full)[CURVE])
+        tables.append(tabulate_policies(case, contributions, resampled, budget)[CURVE])
+        for name, values in profits.items():
+            values.append(resampled[name]["profit"])
     curve = pd.concat(tables, ignore_index=True)
     order = [NET_GAIN, *(name for name in curve.policy.unique() if name != NET_GAIN)]
-    return curve.sort_values(
+    curve = curve.sort_values(
         "policy", key=lambda names: names.map(order.index), kind="stable", ignore_index=True
     )
+    bands = [simultaneous_intervals(np.column_stack(profits[name])) for name in order]
+    low, high = np.concatenate(bands).T
+    return curve.assign(band_low=low, band_high=high)

@@ -29,6 +29,8 @@ from research.uplift.policy.policies import (
 from research.uplift.power import POWER
 from research.uplift.significance import FAMILY_LEVEL
 
+UNTOLD = "can't be told"
+ADJUSTED_INTERVALS = "95 % intervals, adjusted"
 POLICY_WORDS = {
     NOBODY: "contacting nobody",
     EVERYBODY: "contacting everybody",
@@ -48,7 +50,7 @@ def write_money(value: float, low: float, high: float) -> str:
         f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
         for number in (value, low, high)
     ]
-    return texts[0] if low == high else f"{texts[0]} ({texts[1]} to {texts[2]})"
+    return texts[0] if len({*texts}) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def policies_table(policies: pd.DataFrame, currency: str, outcome: str) -> pd.DataFrame:
@@ -66,7 +68,7 @@ def policies_table(policies: pd.DataFrame, currency: str, outcome: str) -> pd.Da
             "contacted": policies.contacted,
             f"cost, {currency}": policies.cost.round(0),
             f"profit, {currency}": [
-                stack(write_money(row.profit, row.low, row.high)) for row in rows
+                stack(write_money(row.profit, *_find_band(row))) for row in rows
             ],
             f"more of “{outcome}”": [
                 stack(write_money(row.kept_extra, row.kept_low, row.kept_high)) for row in rows
@@ -89,9 +91,19 @@ def policies_table(policies: pd.DataFrame, currency: str, outcome: str) -> pd.Da
     return table
 
 
+def _find_band(row) -> tuple[float, float]:
+    """Return the interval that holds for all policies together; that of the oracle, which is no
+    policy that one could choose, is its own.
+    """
+    return (row.low, row.high) if np.isnan(row.band_low) else (row.band_low, row.band_high)
+
+
 def find_stacked(table: pd.DataFrame) -> list[str]:
-    """Return the columns of ``policies_table`` with an interval in a cell."""
-    return [name for name in table if name.startswith(("profit", "more of"))]
+    """Return the columns of ``policies_table`` and ``deciding_sum_table`` with an interval in a
+    cell.
+    """
+    starts = ("profit", "more of", "effect on", "cost per one more", "breaks even")
+    return [name for name in table if name.startswith(starts)]
 
 
 def describe_budget(spending: float, economics: Economics, budget: float) -> str:
@@ -107,7 +119,8 @@ def describe_budget(spending: float, economics: Economics, budget: float) -> str
         source = " (what so many contacts with the usual offer cost)"
     return (
         f"Per cycle, at a budget of {spending:,.0f} {economics.currency}{source} and"
-        f" {economics.capacity:,} contacts."
+        f" {economics.capacity:,} contacts. Profit: {ADJUSTED_INTERVALS} for all policies together"
+        " (the oracle's by itself); of what is kept, each on its own."
     )
 
 
@@ -115,8 +128,8 @@ def describe_differences(currency: str) -> str:
     """Return the note below ``differences_table``."""
     return (
         f"Profit of “{NET_GAIN}” less that of the baseline, {currency} a cycle, on the same"
-        " resamples. The verdict widens the intervals for the number of policies; whether this"
-        " policy, which was chosen beforehand, earns at all is judged by its own interval."
+        f" resamples; {ADJUSTED_INTERVALS} for all these comparisons together, by which the verdict"
+        " goes."
     )
 
 
@@ -149,14 +162,6 @@ def first_contacts_table(targets: pd.DataFrame, n: int = 10) -> pd.DataFrame:
     return targets[targets.decision.isin([CONTACT, INCONCLUSIVE])].head(n).round(2)
 
 
-def find_best_budget(curve: pd.DataFrame, policy: str = NET_GAIN) -> pd.Series:
-    """Return the row of a policy's profit curve with the largest profit; the smallest budget where
-    several earn as much.
-    """
-    rows = curve[curve.policy == policy]
-    return rows.loc[rows.profit.idxmax()]
-
-
 def describe_costs(case: Case, currency: str, outcome: str) -> str:
     """Return what the arms cost on average, and the value of a unit of the outcome.
 
@@ -176,21 +181,97 @@ def describe_costs(case: Case, currency: str, outcome: str) -> str:
     )
 
 
+def deciding_sum_table(table: pd.DataFrame, currency: str, outcome: str) -> pd.DataFrame:
+    """Return what each offer costs per one more of the outcome, what one is worth, and where the
+    offer breaks even.
+
+    Parameters
+    ----------
+    table : see ``deciding_sum.tabulate_deciding_sum``
+    outcome : the primary outcome, in words
+    """
+    rows = [*table.itertuples()]
+    return pd.DataFrame(
+        {
+            "offer": table.arm.map(write_plain),
+            f"cost a customer, {currency}": table.cost.round(2),
+            f"effect on “{outcome}”, hundredths": [
+                stack(write_money(row.effect_points, row.effect_low, row.effect_high))
+                for row in rows
+            ],
+            "pays from, hundredths": table.break_even_points.round(2),
+            f"cost per one more, {currency}": [
+                stack(_write_cost_of_one(row)) if np.isfinite(row.cost_per_kept) else UNTOLD
+                for row in rows
+            ],
+            f"worth of one more, {currency}": table.mean_worth.round(2),
+            f"breaks even at a cost of, {currency}": [
+                stack(_write_break_even(row)) for row in rows
+            ],
+        }
+    )
+
+
+def describe_deciding_sum_terms() -> str:
+    """Return the note below ``deciding_sum_table``."""
+    return (
+        "Were each offer given to everybody; 95 % intervals of the effect, each offer by itself."
+        f" “{UNTOLD}”: the interval of the effect includes 0 (or lies below it). Worth is a mean"
+        " over the customers, and a prediction; policies count each customer's own."
+    )
+
+
+def _write_cost_of_one(row) -> str:
+    return write_money(row.cost_per_kept, row.cost_per_kept_low, row.cost_per_kept_high)
+
+
+def _write_break_even(row) -> str:
+    return write_money(row.break_even_cost, row.break_even_low, row.break_even_high)
+
+
+def describe_deciding_sum(table: pd.DataFrame, currency: str, outcome: str) -> str:
+    """Return the deciding sum in one sentence.
+
+    Parameters
+    ----------
+    table : see ``deciding_sum.tabulate_deciding_sum``
+    outcome : the primary outcome, in words
+    """
+    offers = []
+    for row in table.itertuples():
+        start = f"{write_plain(row.arm)} costs {row.cost:,.2f} {currency} a customer"
+        one = f" and {_write_cost_of_one(row)} per one more"
+        if not np.isfinite(row.cost_per_kept):
+            one = f"; per one more its cost {UNTOLD}, as its effect may be 0"
+        ends = f", and would break even at {_write_break_even(row)} a customer"
+        offers.append(start + one + ends)
+    return (
+        f"One more of “{outcome}” is worth {table.mean_worth.iloc[0]:,.2f} {currency} on average;"
+        f" {'; '.join(offers)} (95 % intervals, each offer by itself)."
+    )
+
+
 def describe_policies(
     policies: pd.DataFrame,
     differences: pd.DataFrame,
     curve: pd.DataFrame,
+    best: pd.DataFrame,
     targets: pd.DataFrame,
     currency: str,
 ) -> str:
     """Return what the policy by net gain earns, against the baselines, at which budget most, and
     how many customers to leave alone.
+
+    Parameters
+    ----------
+    curve : see ``policies.trace_profit``
+    best : see ``best_budget.judge_best_budget``
     """
     row = policies[policies.policy == NET_GAIN].iloc[0]
     sentences = [
         _describe_profit(row, policies, currency),
         *_describe_baselines(differences),
-        _describe_budget(find_best_budget(curve), currency),
+        *_describe_budget(curve[curve.policy == NET_GAIN], best.iloc[0], currency),
         _describe_targets(targets),
         _describe_true_profit(row),
     ]
@@ -198,25 +279,23 @@ def describe_policies(
 
 
 def _describe_profit(row: pd.Series, policies: pd.DataFrame, currency: str) -> str:
-    profit = write_money(row.profit, row.low, row.high)
-    if row.low > 0:
+    profit = write_money(row.profit, row.band_low, row.band_high)
+    if row.band_low > 0:
         return (
             f"**Choosing by effect, value and cost earns {profit} {currency} a cycle** at a budget"
             f" of {row.budget:,.0f} {currency}, for {row.cost:,.0f} spent on {row.contacted:,}"
-            " contacts."
+            f" contacts ({ADJUSTED_INTERVALS} for all policies together)."
         )
     text = (
         "**Choosing by effect, value and cost does not earn significantly more than contacting"
-        f" nobody**: {profit} {currency} a cycle."
+        f" nobody**: {profit} {currency} a cycle ({ADJUSTED_INTERVALS} for all policies together)."
     )
     others = policies[~policies.policy.isin([NET_GAIN, ORACLE, NOBODY])]
     earning = [
-        f"{one.policy} ({write_money(one.profit, one.low, one.high)})"
-        for one in others[others.low > 0].itertuples()
+        f"{one.policy} ({write_money(one.profit, one.band_low, one.band_high)})"
+        for one in others[others.band_low > 0].itertuples()
     ]
-    if earning:
-        text += f" With a significant profit, each on its own: {join_words(earning)}."
-    return text
+    return text + (f" With a significant profit: {join_words(earning)}." if earning else "")
 
 
 def _describe_baselines(differences: pd.DataFrame) -> list[str]:
@@ -237,19 +316,24 @@ def _describe_baselines(differences: pd.DataFrame) -> list[str]:
     ]
 
 
-def _describe_budget(best: pd.Series, currency: str) -> str:
-    if best.budget == 0 and best.contacted == 0:
-        return "No budget above 0 has an estimated profit."
-    at = f"with {best.contacted:,} contacts"
-    if best.budget:
-        at = f"at a budget of {best.budget:,.0f} {currency}"
-    start = "Over all budgets it earns most"
-    if best.low <= 0:
-        start = "No budget has a significant profit: the largest estimate is"
-    return (
-        f"{start} {at}, whatever the capacity, {write_money(best.profit, best.low, best.high)}"
-        f" {currency}; the best of many points is estimated a little too high."
-    )
+def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> list[str]:
+    """Return at which budgets the policy is shown to earn, and what the choice of one would."""
+    earns, by = curve[curve.band_low > 0], "budget" if curve.budget.max() else "contacted"
+    unit = f" {currency}" if by == "budget" else " contacts"
+    over = "(95 % band over the whole curve)."
+    shown = f"At no point of its curve of profit is it shown to earn {over}"
+    if len(earns):
+        ends = dict.fromkeys((earns[by].min(), earns[by].max()))
+        span = " to ".join(f"{end:,.0f}" for end in ends)
+        shown = f"Along its curve of profit it is shown to earn at {span}{unit} {over}"
+    if best[by] == 0:
+        return [shown, "No budget above 0 has an estimated profit."]
+    profit = write_money(best.profit, best.low, best.high)
+    return [
+        shown,
+        f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity; what is chosen so"
+        f" on some customers earns {profit} {currency} a cycle on others (95 % interval).",
+    ]
 
 
 def _describe_targets(targets: pd.DataFrame) -> str:
@@ -275,7 +359,7 @@ def _describe_targets(targets: pd.DataFrame) -> str:
 def _describe_true_profit(row: pd.Series) -> str:
     if not np.isfinite(row.get("share_of_oracle", np.nan)):
         return ""
-    inside = "inside" if row.low <= row.true_profit <= row.high else "outside"
+    inside = "inside" if row.band_low <= row.true_profit <= row.band_high else "outside"
     return (
         f"The true profit of this choice is {row.true_profit:,.0f}, {inside} the interval, and"
         f" {row.share_of_oracle:.0%} of what an oracle would earn."
@@ -325,12 +409,14 @@ def describe_break_even(table: pd.DataFrame, values: pd.DataFrame, study: Study,
     test = plan_first_test(values, study)
     return (
         f"**The effect of contact is not known here**: {why}. A contact with its offer costs"
-        f" {write_quantity(find_cost(study), currency)} {currency}; among the fifth with the"
-        " largest expected loss it pays if it raises the probability to stay by"
-        f" {first.break_even_points:.1f} percentage points, of a mean risk of"
-        f" {first.mean_risk_share:.1%}. A test of {test.per_arm:,} contacted and {test.per_arm:,}"
-        f" left alone detects an effect of {test.smallest:.1f} points (power {POWER:.0%}, level"
-        f" {FAMILY_LEVEL:.1%}): contact is significantly profitable where it raises staying by"
-        f" about {test.pays + test.smallest:.1f} points; smaller gains take several cycles. The"
-        " table `first_test` randomises it. A high risk is no evidence that contact helps."
+        f" {write_quantity(find_cost(study), currency)} {currency} a customer. Among the fifth with"
+        " the largest expected loss a customer kept is worth"
+        f" {write_quantity(first.mean_worth, currency)} {currency}, so that it pays from an effect"
+        f" of {first.break_even_points:.1f} percentage points on the probability to stay, of a mean"
+        f" risk of {first.mean_risk_share:.1%}. A test of {test.per_arm:,} contacted and"
+        f" {test.per_arm:,} left alone detects an effect of {test.smallest:.1f} points (power"
+        f" {POWER:.0%}, level {FAMILY_LEVEL:.1%}): contact is significantly profitable where it"
+        f" raises staying by about {test.pays + test.smallest:.1f} points; smaller gains take"
+        " several cycles. The table `first_test` randomises it. A high risk is no evidence that"
+        " contact helps."
     )

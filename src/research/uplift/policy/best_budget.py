@@ -1,0 +1,66 @@
+"""What the best budget of a profit curve would earn: chosen on some customers, judged on others.
+
+The highest of many uncertain points is too high: its luck was chosen with it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from research.evaluation.bootstrap import draw_weights, percentile_interval
+from research.uplift.policy.case import Case
+from research.uplift.policy.policies import NET_GAIN, Steps
+
+PARTS = 10  # of the customers; each is judged at the budget that earns most on the others
+COLUMNS = ["policy", "budget", "contacted", "highest", "profit", "low", "high"]
+
+
+def judge_best_budget(
+    case: Case, steps: Steps, resamples: int, seed: int, policy: str = NET_GAIN
+) -> pd.DataFrame:
+    """Return what a policy earns at the budget that its profit curve would make one choose.
+
+    Parameters
+    ----------
+    steps : see ``policies.evaluate_budgets``
+
+    Returns
+    -------
+    DataFrame with columns policy, budget, contacted, highest, profit, low, high
+        One row. ``budget``, ``contacted`` and ``highest``: of the curve's highest point, the
+        smallest budget of several; ``profit`` per cycle, estimated without the luck of the choice:
+        each tenth of the customers at the budget that earns most on the other nine. ``low`` and
+        ``high``: 95 % interval from resamples of customers, the choices being given. Of simulated
+        companies also ``true_profit``.
+    """
+    profits = _stack(steps, policy, "profit")
+    chosen = choose_on_others(profits, case.customers, seed)
+    best = int(profits.sum(axis=0).argmax())
+    judged = profits[np.arange(len(chosen)), chosen]
+    resampled = [weights @ judged for weights in draw_weights(case.customers, resamples, seed)]
+    interval = percentile_interval(np.concatenate(resampled) / case.cycles)
+    contacted = steps[best][1][policy]["contacted"].sum() / case.cycles
+    highest = profits[:, best].sum() / case.cycles
+    row = (policy, steps[best][0], round(contacted), highest, *interval)
+    table = pd.DataFrame([row], columns=COLUMNS)
+    if case.true is None:
+        return table
+    true = _stack(steps, policy, "true_profit")[np.arange(len(chosen)), chosen]
+    return table.assign(true_profit=true.sum() / case.cycles)
+
+
+def _stack(steps: Steps, policy: str, quantity: str) -> np.ndarray:
+    return np.column_stack([contributions[policy][quantity] for _, contributions in steps])
+
+
+def choose_on_others(profits: np.ndarray, customers: np.ndarray, seed: int) -> np.ndarray:
+    """Return for each row the budget that earns most on the other parts of the customers: (rows,).
+
+    Parameters
+    ----------
+    profits : (rows, budgets), what each row contributes
+    customers : (rows,), whose rows are in one part
+    """
+    codes = pd.factorize(customers, sort=True)[0]
+    part = (np.random.default_rng(seed).permutation(codes.max() + 1) % PARTS)[codes]
+    inside = part == np.arange(PARTS)[:, None]
+    return (~inside @ profits).argmax(axis=1)[part]
