@@ -132,7 +132,8 @@ def test_of_sixteen_differences_of_pure_noise_one_is_hardly_ever_significant():
         values = rng.normal(size=(16, 301))
         values[:, 1:] += values[:, :1]
         found += any(
-            bootstrap.decide_verdict(row, True, 16) != bootstrap.NO_DIFFERENCE for row in values
+            bootstrap.judge_difference(row, True, 16)[-1] != bootstrap.NO_DIFFERENCE
+            for row in values
         )
     assert 8 <= found <= 34  # 20 expected, standard deviation 4.4
 

@@ -199,8 +199,3 @@ def judge_difference(
     if low <= 0 <= high:
         return value, low, high, NO_DIFFERENCE
     return value, low, high, BETTER if (value > 0) == more_is_better else WORSE
-
-
-def decide_verdict(values: np.ndarray, more_is_better: bool, comparisons: int) -> str:
-    """Return the verdict of ``judge_difference`` alone."""
-    return judge_difference(values, more_is_better, comparisons)[-1]

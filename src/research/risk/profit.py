@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from empulse.metrics import empc_score
 
-from research.evaluation.bootstrap import decide_verdict, draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.evaluation.contact_list import fill_list, select_cycle
 from research.evaluation.predictions import KEYS
 from research.study_schema import Economics
@@ -173,9 +173,9 @@ def tabulate_profit(
     gain_low, gain_high, against_nobody, against_lot, empc, empc_low, empc_high, currency
         One row per policy: contact nobody (0), everybody (beyond the capacity), a random list, a
         list by each model, and by an oracle. ``gain_over_lot`` is the paired difference to the
-        random list, and ``against_lot`` its verdict. The verdicts are
-        better or worse only where an interval widened for the number of models (Bonferroni)
-        excludes 0. ``empc``: expected maximum profit per customer of the population, at the best
+        random list, ``against_lot`` its verdict, ``against_nobody`` that of the profit itself. The
+        intervals of lists by models are adjusted for the number of models (Bonferroni), and decide
+        the verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per customer of the population, at the best
         length of a list whatever the capacity, among the customers who did not leave within the
         lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
     """
@@ -299,11 +299,11 @@ def _write_row(
 ) -> tuple:
     profit, random, is_model = profits[policy], profits[RANDOM], policy in models
     has_gain = policy not in (NOBODY, EVERYBODY, RANDOM)
-    gain = percentile_interval(profit - random) if has_gain else (np.nan,) * 3
-    verdicts = (
-        [decide_verdict(values, True, len(models)) for values in (profit, profit - random)]
+    earned, gain = (
+        judge_difference(values, True, len(models))
         if is_model
-        else ["", ""]
+        else (*percentile_interval(values), "")
+        for values in (profit, profit - random if has_gain else profit * np.nan)
     )
     best = (
         percentile_interval(empc[policy])
@@ -314,8 +314,9 @@ def _write_row(
         policy if is_model else "",
         f"list by {policy}" if is_model else policy,
         listed,
-        *percentile_interval(profit),
-        *gain,
-        *verdicts,
+        *earned[:3],
+        *gain[:3],
+        earned[3],
+        gain[3],
         *best,
     )

@@ -336,13 +336,17 @@ def _find_difference(
 
 
 def describe_important(
-    important: ImportantDifference, scores: pd.DataFrame, differences: pd.DataFrame
+    important: ImportantDifference,
+    scores: pd.DataFrame,
+    differences: pd.DataFrame,
+    profit: pd.DataFrame,
 ) -> str:
     """Return whether the best model's lead on the baseline matters; see ``describe_importance``.
 
     Parameters
     ----------
     scores, differences : see ``describe_models``
+    profit : see ``profit.tabulate_profit``; of the list that earns most
     """
     best, found = find_best(scores), []
     for metric in ("log_loss", "auc"):
@@ -350,6 +354,11 @@ def describe_important(
         row = _find_difference(differences, best, baseline, metric)
         words = f"{METRICS[metric].words} between {best} and the {baseline}"
         found.append(Difference(metric, words, row.low, row.high))
+    lists = profit[profit.model != ""].nlargest(1, "profit_per_cycle")
+    found += [
+        Difference("profit", f"the profit of a {row.policy}", row.low, row.high, row.currency)
+        for row in lists.itertuples()
+    ]
     return describe_importance(important, found)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from research.evaluation.bootstrap import BETTER, WORSE
+from research.evaluation.importance import Difference, describe_importance
 from research.reporting.format import join_words, write_plain, write_quantity
 from research.reporting.tables import stack
 from research.study import Study
-from research.study_schema import Economics
+from research.study_schema import Economics, ImportantDifference
 from research.uplift.policy.break_even import find_cost, plan_first_test
 from research.uplift.policy.case import Case
 from research.uplift.policy.contact_list import CONTACT, INCONCLUSIVE, LEAVE_ALONE
@@ -276,6 +277,20 @@ def describe_policies(
         _describe_true_profit(row),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def describe_important(
+    important: ImportantDifference, policies: pd.DataFrame, currency: str
+) -> str:
+    """Return whether what the choice by effect, value and cost earns matters.
+
+    Parameters
+    ----------
+    policies : see ``policies.tabulate_policies``
+    """
+    row = policies[policies.policy == NET_GAIN].iloc[0]
+    found = Difference("profit", "the profit of this choice", row.low, row.high, currency)
+    return describe_importance(important, [found])
 
 
 def _describe_profit(row: pd.Series, policies: pd.DataFrame, currency: str) -> str:
