@@ -175,9 +175,10 @@ def tabulate_profit(
         list by each model, and by an oracle. ``gain_over_lot`` is the paired difference to the
         random list, ``against_lot`` its verdict, ``against_nobody`` that of the profit itself. The
         intervals of lists by models are adjusted for the number of models (Bonferroni), and decide
-        the verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per customer of the population, at the best
-        length of a list whatever the capacity, among the customers who did not leave within the
-        lead; its interval comes from ``EMPC_RESAMPLES`` resamples at most.
+        the verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per
+        customer of the population, at the best length of a list whatever the capacity, among the
+        customers who did not leave within the lead; its interval comes from ``EMPC_RESAMPLES``
+        resamples at most.
     """
     if prices is None:
         return pd.DataFrame(columns=COLUMNS)
