@@ -79,8 +79,8 @@ def test_money_is_whole_and_a_certain_profit_has_no_interval():
         "policy": ["contact nobody", "list by a"],
         "contacted": [0, 5],
         "profit_per_cycle": [0.0, -12.6],
-        "low": [0.0, -20.2],
-        "high": [0.0, 1234.4],
+        "adjusted_low": [0.0, -20.2],
+        "adjusted_high": [0.0, 1234.4],
     }
     rows |= dict.fromkeys(
         ["gain_over_lot", "gain_low", "gain_high", "empc", "empc_low", "empc_high"], np.nan

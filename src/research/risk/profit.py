@@ -29,6 +29,8 @@ COLUMNS = [
     "profit_per_cycle",
     "low",
     "high",
+    "adjusted_low",
+    "adjusted_high",
     "gain_over_lot",
     "gain_low",
     "gain_high",
@@ -169,16 +171,18 @@ def tabulate_profit(
 
     Returns
     -------
-    DataFrame with columns model, policy, contacted, profit_per_cycle, low, high, gain_over_lot,
-    gain_low, gain_high, against_nobody, against_lot, empc, empc_low, empc_high, currency
+    DataFrame with columns model, policy, contacted, profit_per_cycle, low, high, adjusted_low,
+    adjusted_high, gain_over_lot, gain_low, gain_high, against_nobody, against_lot, empc, empc_low,
+    empc_high, currency
         One row per policy: contact nobody (0), everybody (beyond the capacity), a random list, a
         list by each model, and by an oracle. ``gain_over_lot`` is the paired difference to the
-        random list, ``against_lot`` its verdict, ``against_nobody`` that of the profit itself. The
-        intervals of lists by models are adjusted for the number of models (Bonferroni), and decide
-        the verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per
-        customer of the population, at the best length of a list whatever the capacity, among the
-        customers who did not leave within the lead; its interval comes from ``EMPC_RESAMPLES``
-        resamples at most.
+        random list, ``against_lot`` its verdict, ``against_nobody`` that of the profit itself.
+        ``adjusted_low`` and ``adjusted_high`` of the profit, and the interval of the gain, are
+        adjusted for the number of models (Bonferroni) where the list is a model's, and decide the
+        verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per customer
+        of the population, at the best length of a list whatever the capacity, among the customers
+        who did not leave within the lead; its interval comes from ``EMPC_RESAMPLES`` resamples at
+        most.
     """
     if prices is None:
         return pd.DataFrame(columns=COLUMNS)
@@ -315,7 +319,8 @@ def _write_row(
         policy if is_model else "",
         f"list by {policy}" if is_model else policy,
         listed,
-        *earned[:3],
+        *percentile_interval(profit),
+        *earned[1:3],
         *gain[:3],
         earned[3],
         gain[3],

@@ -356,8 +356,9 @@ def describe_important(
         found.append(Difference(metric, words, row.low, row.high))
     lists = profit[profit.model != ""].nlargest(1, "profit_per_cycle")
     found += [
-        Difference("profit", f"the profit of a {row.policy}", row.low, row.high, row.currency)
+        Difference("profit", f"the profit of a {row.policy}", *bounds, row.currency)
         for row in lists.itertuples()
+        for bounds in [(row.adjusted_low, row.adjusted_high)]
     ]
     return describe_importance(important, found)
 
@@ -692,7 +693,8 @@ def _name_sources(prices: Prices) -> str:
 
 
 def _write_profit(row: pd.Series) -> str:
-    value, low, high = map(_write_whole, (row.profit_per_cycle, row.low, row.high))
+    bounds = (row.profit_per_cycle, row.adjusted_low, row.adjusted_high)
+    value, low, high = map(_write_whole, bounds)
     return f"{value} ({low} to {high})"
 
 
@@ -711,7 +713,7 @@ def profit_table(profit: pd.DataFrame) -> pd.DataFrame:
         return profit
     unit = profit.currency.iloc[0]
     money = {
-        f"profit a cycle, {unit}": ("profit_per_cycle", "low", "high"),
+        f"profit a cycle, {unit}": ("profit_per_cycle", "adjusted_low", "adjusted_high"),
         "more than a random list": ("gain_over_lot", "gain_low", "gain_high"),
     }
     cells = {
