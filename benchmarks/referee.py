@@ -69,11 +69,14 @@ class Study:
     describe: Callable[[pd.DataFrame], Rows]
 
 
-def write_row(what: str, bound: str, found: str, interval: Interval, verdict: str, unit: str):
+def write_row(
+    what: str, bound: str, found: str, interval: Interval, verdict: str, unit: str
+) -> tuple[str, ...]:
     """Return a row of the table; an interval in per cent or plain."""
     _, low, high = interval
     ends = f"{low:{unit}} to {high:{unit}}" if np.isfinite(low) else ""
-    return tuple(text.replace("-", "−") for text in (what, bound, found, ends)) + (verdict,)
+    numbers = (text.replace("-", "−") for text in (found, ends))
+    return what, bound, *numbers, verdict
 
 
 def describe_share(what: str, hits: pd.Series, low: float = 0.0, high: float = 1.0) -> tuple:
