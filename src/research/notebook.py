@@ -24,7 +24,7 @@ from research.data.remarks import describe_terms, list_remarks
 from research.errors import NotApplicable
 from research.features.build import describe_features, load_flat, load_panel
 from research.features.leakage.gate import Leakage, check_panel
-from research.features.population_bridge import bridge_populations
+from research.features.population_bridge import bridge_populations, show_bridge
 from research.features.remarks import find_remarks
 from research.panel.learning import Panel
 from research.panel.periods import find_horizon, write_span
@@ -125,14 +125,20 @@ class Run:
         return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))
 
     @property
-    def populations(self) -> Any:
-        """Show how the populations of the notebooks come from one another.
+    def population_bridge(self) -> pd.DataFrame:
+        """Return how populations of notebooks come from one another; see ``bridge_populations``.
 
-        Leaves the table ``population_bridge``.
+        Without rows in a flat study, where every notebook asks of the same ones.
         """
-        bridge = save_table(bridge_populations(self.tables, self.study), "population_bridge")
-        empty = "All notebooks ask of the same rows: one per customer."
-        return show(bridge, note="The same on every page; a number is that of a page.", empty=empty)
+        return bridge_populations(self.tables, self.study)
+
+    @property
+    def populations(self) -> Any:
+        """Show the bridge between populations, and leave the table ``population_bridge``.
+
+        Notebooks share the table, so each that leaves it has the same parameters of time.
+        """
+        return show_bridge(save_table(self.population_bridge, "population_bridge"))
 
     def require_dates(self, what: str) -> None:
         """End the notebook where the study has no dates.

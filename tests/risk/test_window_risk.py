@@ -149,3 +149,32 @@ def few_orders() -> pd.DataFrame:
     return pd.DataFrame({"customer_id": ["a", "b"] * 15, "ordered_at": days, "amount": 5.0}).astype(
         {"ordered_at": "datetime64[us]"}
     )
+
+
+def test_the_table_is_shown_and_its_absence_is_a_sentence(monkeypatch):
+    saved = {}
+
+    def save(table: pd.DataFrame, name: str) -> pd.DataFrame:
+        saved[name] = table
+        return table
+
+    monkeypatch.setattr(window_risk, "save_table", save)
+    assert "No risk" in window_risk.show_window_risk(None).data
+    assert saved == {}  # pages of a run share a table only while it is equal
+    rows = pd.DataFrame(
+        {
+            "customer_id": list("ab"),
+            "left_in_lead": False,
+            "churned": [True, False],
+            "lead_risk": 0.0,
+            "risk": [0.5, 0.25],
+        }
+    )
+    risk = WindowRisk(rows, T, T, T + timedelta(days=30), True, False)
+    other = pd.Series([0.9, 0.7, 0.1], list("cba"))
+    shown = window_risk.show_window_risk(risk, {"a model of purchases": other})
+    assert "a model of purchases" in shown.as_raw_html()
+    table = saved["window_risk_compared"]
+    assert table.model.tolist() == [window_risk.WINDOW_MODEL, "a model of purchases"]
+    assert table.mean_risk_share.tolist() == pytest.approx([0.375, 0.4])  # of a and b alone
+    assert len(saved["window_risk"]) == 1

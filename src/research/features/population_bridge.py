@@ -4,7 +4,8 @@ Notebooks ask of different customers on different days; here each step is counte
 notebook shows the same table.
 """
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +14,8 @@ from research.data.coverage import find_data_end
 from research.features.stage import assign_stages
 from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.labels import find_population, label_churn
-from research.panel.periods import complete_labels
 from research.panel.spells import is_purchase
+from research.reporting.tables import show
 from research.study import Study
 
 GONE = "gone"
@@ -43,6 +44,12 @@ def bridge_populations(tables: Tables, study: Study) -> pd.DataFrame:
         rows.append((before[0], name, len(members), len(members) - before[1], reason))
         before = (name, len(members))
     return pd.DataFrame(rows, columns=BRIDGE)
+
+
+def show_bridge(bridge: pd.DataFrame) -> Any:
+    """Show the bridge; the numbers are those of notebooks."""
+    empty = "All notebooks ask of the same rows: one per customer."
+    return show(bridge, note="Numbers in front are those of the pages.", empty=empty)
 
 
 def _find_customers(tables: Tables, study: Study, day: date) -> set:
@@ -74,7 +81,8 @@ def _split_population(tables: Tables, evidence: Evidence, study: Study) -> list[
     if study.kind == "non_contractual":
         reason = f"others bought nothing in the last {study.churn.active_days} days"
         return [(f"30, 65: active on {snapshot}", _list_ids(population), reason)]
-    if complete_labels(study.churn, snapshot) > find_data_end(tables, study):
+    lead = timedelta(days=study.churn.lead_days + (study.churn.grace_days or 0))
+    if snapshot + lead > find_data_end(tables, study):
         return []
     labels = label_churn(tables, population, study)
     judged = _list_ids(labels.filter(~labels.left_in_lead))

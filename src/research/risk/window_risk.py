@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
@@ -40,6 +41,7 @@ from research.survival.anchoring import Anchor
 
 BOOSTING = "gradient boosting"
 WINDOW_MODEL = BOOSTING + RECALIBRATED
+DIGITS = {"mean_risk_share": 6, "expected": 3}
 COLUMNS = [
     "model",
     "who",
@@ -135,17 +137,22 @@ class WindowRisk:
 
 
 def show_window_risk(risk: WindowRisk | None, others: dict[str, pd.Series] | None = None) -> Any:
-    """Show what is expected of whom beside what came, and leave the table ``window_risk``.
+    """Show what is expected of whom beside what came.
+
+    Leaves the table ``window_risk``, rounded, since notebooks of a run may share a table only while
+    it is equal; with others also ``window_risk_compared``.
 
     Parameters
     ----------
     others : see ``WindowRisk.tabulate``
     """
-    table = pd.DataFrame(columns=COLUMNS) if risk is None else risk.tabulate(others)
-    save_table(table, "window_risk")
+    if risk is None:
+        return Markdown("No risk in a label window can be learned from these tables.")
+    table = save_table(risk.tabulate().round(DIGITS), "window_risk")
+    if others:
+        table = save_table(risk.tabulate(others).round(DIGITS), "window_risk_compared")
     note = "Actual: with the 95 % interval of the share (Wilson). The same on every page."
-    empty = "No risk in a label window can be learned from these tables; see `30_risk`."
-    return show(table.round({"expected": 1}), note=note, empty=empty)
+    return show(table.round({"expected": 1}), note=note)
 
 
 def predict_window_risk(tables: Tables, study: Study, seed: int) -> WindowRisk | None:

@@ -1,7 +1,8 @@
 """Remaining lifetime of each customer by a survival model: restricted mean and median.
 
-The intervals carry the sampling error of the training customers (bootstrap), not how widely single
-customers scatter around their curve, and not whether the model is of the right kind.
+The intervals carry the sampling error of the training customers (bootstrap) and, of dated studies,
+how far models of one half of the customers were off in the other; not how widely single customers
+scatter around their curve.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,12 @@ from research.data.duplicates import find_first_twins, keep_together
 from research.evaluation.intervals import Z
 from research.survival.anchoring import Anchor, anchor_models
 from research.survival.follow_up import SurvivalPanel, find_longest_follow_up
+from research.survival.half_fits import EDGE, HalfFits, fit_halves
 
 GRID_STEPS = 90
 CHUNK_ROWS = 20_000  # predicted at once
 MAX_CUSTOMERS = 1000  # of a resample, or as many as it takes for
 MIN_EVENTS = 200  # in it
-EDGE = 1e-9  # a survival stays that far from 0 and 1 in log(-log S)
 COLUMNS = [
     "restricted_mean_days",
     "low_mean_days",
@@ -78,10 +79,13 @@ def predict_remaining_lifetimes(
         fitted = fit_resampled(
             model, panel.train[columns], panel.train_outcome, customers, refits, seed
         )
-        models = (fitted.model, *fitted.resampled)
-        whole, *resampled = anchor_models(models, anchor, present[columns], present.customer_id)
-        fitted = Refits(whole, tuple(resampled), fitted.scale)
-        lifetimes = predict_lifetimes(fitted, present[columns], until)
+        halves = fit_halves(
+            model, panel.train[columns], panel.train_outcome, customers, until, seed
+        )
+        models = (fitted.model, *halves.models, *fitted.resampled)
+        whole, *rest = anchor_models(models, anchor, present[columns], present.customer_id)
+        fitted, halves = Refits(whole, tuple(rest[2:]), fitted.scale), halves.with_models(rest[:2])
+        lifetimes = predict_lifetimes(fitted, present[columns], until, halves=halves)
     else:
         reach = find_longest_follow_up(panel.test_outcome)
         lifetimes = predict_cross_fitted(
@@ -139,7 +143,11 @@ def _choose_resample_size(outcome: np.ndarray, customers: int, most: int) -> int
 
 
 def predict_lifetimes(
-    fitted: Refits, columns: pd.DataFrame, until: float, given: Sequence[float] | None = None
+    fitted: Refits,
+    columns: pd.DataFrame,
+    until: float,
+    given: Sequence[float] | None = None,
+    halves: HalfFits | None = None,
 ) -> pd.DataFrame:
     """Return how long customers are expected to stay from now on.
 
@@ -151,6 +159,8 @@ def predict_lifetimes(
         its longest follow-up
     given : how long each has lasted already on the clock of the model, 0 unless given: the curves
         are then conditional on it
+    halves : widen the intervals by what they missed in the customer's fifth of the prediction, and
+        where they differ by more than the resamples say
 
     Returns
     -------
@@ -169,7 +179,7 @@ def predict_lifetimes(
     lasted = np.zeros(len(columns)) if given is None else np.asarray(given, float)
     parts = [
         _predict_chunk(
-            fitted, columns.iloc[at : at + CHUNK_ROWS], until, lasted[at : at + CHUNK_ROWS]
+            fitted, columns.iloc[at : at + CHUNK_ROWS], until, lasted[at : at + CHUNK_ROWS], halves
         )
         for at in range(0, len(columns), CHUNK_ROWS)
     ]
@@ -214,7 +224,11 @@ def predict_cross_fitted(
 
 
 def _predict_chunk(
-    fitted: Refits, columns: pd.DataFrame, until: float, lasted: np.ndarray
+    fitted: Refits,
+    columns: pd.DataFrame,
+    until: float,
+    lasted: np.ndarray,
+    halves: HalfFits | None,
 ) -> pd.DataFrame:
     days = np.linspace(0, until, GRID_STEPS + 1)
     curves = np.stack(
@@ -224,6 +238,13 @@ def _predict_chunk(
     value, resampled = curves[0], np.clip(curves[1:], EDGE, 1 - EDGE)
     spread = _find_spread(np.log(-np.log(resampled)), fitted.scale)
     error = _find_spread(means[1:], fitted.scale)
+    if halves:
+        both = np.stack([predict_from(half, columns, days, lasted) for half in halves.models])
+        fifth = halves.find_fifths(means[0])
+        error = _widen(error, np.trapezoid(both, days, axis=2), halves.missed_days[fifth])
+        both = np.log(-np.log(np.clip(both, EDGE, 1 - EDGE)))
+        spread = _widen(spread[:, 1:], both[:, :, 1:], halves.missed_log[fifth][:, None])
+        spread = np.column_stack([spread[:, :1], spread])
     inside = np.clip(value, EDGE, 1 - EDGE)
     low, high = (inside ** np.exp(side * Z * spread) for side in (1, -1))
     numbers = (
@@ -241,6 +262,18 @@ def _find_spread(resampled: np.ndarray, scale: float) -> np.ndarray:
     if len(resampled) < 2:
         return np.full(resampled.shape[1:], np.nan)
     return resampled.std(axis=0, ddof=1) * scale
+
+
+def _widen(error: np.ndarray, halves: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Return standard errors that hold what halves of the customers show.
+
+    Their difference has twice the variance of a model of half the customers, which one of all is
+    below, by how much depends on the model: where it is larger than that of the resamples, all
+    errors are multiplied. What was missed is a bias, and added to the variance.
+    """
+    differs, says = (part.mean() for part in ((halves[0] - halves[1]) ** 2 / 2, error**2))
+    factor = np.sqrt(max(differs / says, 1.0)) if says > 0 else 1.0
+    return np.hypot(factor * error, missed)
 
 
 def predict_from(

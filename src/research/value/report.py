@@ -57,6 +57,7 @@ SCORE_WORDS = {name: metric.words for name, metric in METRICS.items()} | {
 }
 OUTCOME_NOUNS = {"purchases": "purchases", "amount": "spending", "margin": "margins"}
 DROPOUT_PARAMETERS = ["a", "b", "s", "beta"]
+NO_PURCHASE = "chance of no purchase in the label window, by this model"
 DASH = "–"  # in place of what can't be estimated
 UNCORRELATED = 0.1  # rank correlation of frequency and amount that Gamma-Gamma can live with
 LOSS_WORDS = {
@@ -85,7 +86,7 @@ def valued_table(valuation: Valuation) -> pd.DataFrame:
         "purchases": ("purchases expected", ""),
         "amount": (f"amount of a purchase, {unit}", ""),
         "margin_per_day": (f"margin of a day, {unit}", ""),
-        "risk": ("risk", "share"),
+        "risk": (NO_PURCHASE if len(valuation.histories) else "risk", "share"),
         "value": (f"value, {unit}", ""),
     }
     at = f" at {valuation.snapshot}" if valuation.snapshot else ""
