@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.slow
-SETTINGS = {"tuning_seconds": 0, "resamples": 200}  # a search bounded by seconds depends on speed
+# a search bounded by seconds depends on speed
+SETTINGS = {"tuning_seconds": 0, "resamples": 200, "origins": 1}
 
 
 def make_small(project: Path) -> None:

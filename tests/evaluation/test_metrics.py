@@ -64,6 +64,17 @@ def test_rankings_are_scored_within_folds_and_averaged_by_their_churners(score):
     assert metrics.score_rows(y, p, weights[None])[score][0] < found - 0.05
 
 
+@pytest.mark.parametrize(
+    "score", [name for name, metric in metrics.METRICS.items() if metric.judges == "ranking"]
+)
+def test_the_level_of_a_folds_model_changes_no_score_of_rankings(score):
+    y, p, folds = draw_folds()
+    raised = (p + folds) / 3  # in each fold the same order
+    first, second = (metrics.score_rows(y, each, folds=folds)[score][0] for each in (p, raised))
+    assert first == pytest.approx(second)
+    assert metrics.score_rows(y, raised)[score][0] != pytest.approx(first, abs=0.01)
+
+
 def test_lift_within_folds_by_hand():
     # ten customers in each fold, so that the list has one of each: in the first fold a churner of
     # two, in the second one who stays, though the risk there is higher throughout. Of 3 churners 1

@@ -446,8 +446,10 @@ def test_the_thresholds_at_which_a_list_is_worth_making_are_told():
         {"policy": "forest", "threshold": [0.1, 0.2, 0.25, 0.5], "gain_low": [-0.1, 0.1, 0.2, 0]}
     )
     told = report.describe_decision_curve(curve, "forest")
-    assert "thresholds from 20% to 25% (each on its own, up to 50% tried)" in told
+    assert "at thresholds from 20% to 25%, each on its own, of those up to 50%: where" in told
     assert told.endswith("a churner contacted is worth 4 down to 3 contacts in vain.")
+    holes = report.describe_decision_curve(curve.assign(gain_low=[0.1, 0, 0.1, 0]), "forest")
+    assert "from 10% to 25% (not at all of them), each" in holes
     none = report.describe_decision_curve(curve.assign(gain_low=0.0), "forest")
     assert none.startswith("At no threshold has a list by forest significantly more net benefit")
 

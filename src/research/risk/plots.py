@@ -85,7 +85,7 @@ def plot_windows(
         ax.plot(places, part.value, color=colours[family], marker=marker, label=name)
     ax.set_xticks(range(len(days)), [f"{pd.Timestamp(day):%Y-%m-%d}" for day in days])
     ax.set(xlabel="test snapshot", ylabel=label, xlim=(-0.5, len(days) - 0.5))
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.2))
     return ax
 
 
@@ -106,7 +106,7 @@ def plot_decision_curve(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(
         xlabel="risk from which customers are contacted",
         ylabel="net benefit, churners per 100 customers",
-        ylim=(min(-0.5, 100 * models.low.min()), None),
+        ylim=(min(-0.5, 100 * models.low.min()), 105 * curve.high.max()),
     )
     ax.legend(fontsize=8)
     return ax

@@ -676,13 +676,13 @@ def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
             " everybody or nobody."
         )
     low, high = better.min(), better.max()
-    between = "" if len(better) == int(rows.threshold.between(low, high).sum()) else "most "
+    gaps = len(better) < int(rows.threshold.between(low, high).sum())
+    between = " (not at all of them)" if gaps else ""
     vain = f"{(1 - low) / low:.0f} down to {(1 - high) / high:.0f}"
     return (
         f"A list by {model} has significantly more net benefit than contacting everybody or nobody"
-        f" at {between}thresholds from {low:.0%} to {high:.0%} (each on its own, up to"
-        f" {rows.threshold.max():.0%} tried): where a churner contacted is worth {vain} contacts in"
-        " vain."
+        f" at thresholds from {low:.0%} to {high:.0%}{between}, each on its own, of those up to"
+        f" {rows.threshold.max():.0%}: where a churner contacted is worth {vain} contacts in vain."
     )
 
 
