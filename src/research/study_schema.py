@@ -354,11 +354,12 @@ class Experiment(Part):
     """How customers were assigned to arms, and what the outcomes mean.
 
     For the arms of campaigns and of flat studies; see ``research.uplift.trials``. ``assignment``:
-    ``randomised`` says that the arms of a flat study were assigned at random; ``observational``
-    admits campaigns and arms that were not, whose differences are associations. ``shares``: of the
-    arms as planned, in any unit; equal unless given. ``outcomes``: what kept, outcome and value
-    mean, in words. ``primary``: the outcome that rankings and verdicts are about. ``unit``: the
-    column of what arms were drawn for, where it is not the customer, such as the household.
+    ``randomised`` says that arms were assigned at random: those of a flat study, and of campaigns
+    whose propensity is one number in every row. ``observational`` admits campaigns and arms that
+    were not, whose differences are associations. ``shares``: of the arms as planned, in any unit;
+    equal unless given. ``outcomes``: what kept, outcome and value mean, in words. ``primary``: the
+    outcome that rankings and verdicts are about. ``unit``: the column of what arms were drawn for,
+    where it is not the customer, such as the household.
     """
 
     assignment: Literal["randomised", "observational"] | None = None

@@ -1,18 +1,23 @@
 """Arms drawn for another unit than the customer: everything random goes by the unit."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 from households import CORRELATION, WIDER, make_households
 from scipy.stats import ttest_ind
+from trial_maker import DAY
 
 from research.data.load import load_tables
 from research.errors import StudyError
 from research.features.build import describe_features, load_flat
 from research.features.leakage.gate import check_panel
-from research.features.leakage.post_outcome import find_after_treatment
+from research.features.leakage.post_outcome import (
+    find_after_treatment,
+    load_reference_population,
+)
 from research.uplift import balance, doubly_robust
 from research.uplift.average_effects import (
     ADJUSTED,
@@ -126,6 +131,16 @@ def test_the_error_of_a_difference_before_the_assignment_is_that_of_equal_househ
     assert ttest_ind(control, mail).pvalue > 0  # both arms have households
     spread = (table.mean_arm - table.mean_control) / table.difference_sd
     assert table.error_sd * spread == pytest.approx(known, rel=1e-6)
+
+
+def test_a_column_that_names_the_arm_is_found_whatever_the_unit(write_study):
+    trial = make_households(200, 0)
+    rows = trial.rows.assign(arm_code=(trial.rows.arm == "mail").astype(float))
+    checks = balance.check_trial(
+        replace(trial, rows=rows, features=["size", "age", "arm_code"]), write_study("flat")
+    )
+    assert checks.summary.feature.tolist() == ["arm_code"] and checks.left_out == ["arm_code"]
+    assert not checks.refuted
 
 
 def test_outcomes_missing_by_household_are_not_called_uneven_more_often_than_promised():
@@ -271,3 +286,44 @@ def test_adjusted_effects_go_by_household_too():
     table = tabulate(make_households(400, 0)), tabulate(by_row(make_households(400, 0)))
     wide = [(one.high - one.low)[ADJUSTED] for one in table]
     assert wide[0] / wide[1] == pytest.approx(WIDER, rel=0.1)
+
+
+def write_dated(write_study, of: str, **more):
+    """Write 120 households of two, all under contract; every other one got a letter. The table
+    ``of`` has the households.
+    """
+    ids = [f"c{number:03d}" for number in range(240)]
+    households = [f"h{number // 2}" for number in range(240)]
+    arm = np.where(np.arange(240) // 2 % 2 == 0, "control", "letter")
+    people = pd.DataFrame({"customer_id": ids, "joined_at": pd.Timestamp("2024-01-01")})
+    contracts = people.rename(columns={"joined_at": "started_at"})
+    campaigns = people[["customer_id"]].assign(
+        campaign="letter", assigned_at=DAY, arm=arm, propensity=0.5
+    )
+    tables = {"customers": people, "contracts": contracts, "campaigns": campaigns}
+    tables[of] = tables[of].assign(household=households)
+    study = write_study(
+        "contractual",
+        tables=tables,
+        experiment={"assignment": "randomised", "unit": "household"} | more,
+    )
+    return study, load_tables(study)
+
+
+@pytest.mark.parametrize("of", ["customers", "campaigns"])
+def test_dated_studies_have_the_unit_among_customers_or_campaigns(write_study, of):
+    study, tables = write_dated(write_study, of)
+    trial = load_trials(tables, study)["randomised"]
+    assert trial.rows.groupby("household").customer_id.size().tolist() == [2] * 120
+    assert trial.clusters.nunique() == 120 and "household" not in trial.features
+    assert "household" not in describe_features(tables, study).feature.tolist()
+    reference = load_reference_population(tables, study, date(2024, 7, 2))
+    column = "household" if of == "customers" else "unit of letter"
+    assert reference[column].nunique() == 120
+
+
+def test_dated_history_is_told_from_what_has_no_date(write_study):
+    study, tables = write_dated(write_study, "customers")
+    trial = load_trials(tables, study)["randomised"]
+    assert {"tenure_days", "n_contracts"} <= {*trial.history} and trial.dated
+    assert "household" not in trial.history

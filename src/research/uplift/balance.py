@@ -235,8 +235,11 @@ def summarise_balance(balance: pd.DataFrame, trial: Trial) -> pd.DataFrame:
 
 
 def _divide(size: pd.Series, errors: pd.Series) -> pd.Series:
-    """Return differences in standard errors; 0 where nothing varies."""
-    return (size / errors.where(errors > 0)).fillna(0)
+    """Return differences in standard errors: 0 where nothing differs, without bound where a column
+    is the same for all of an arm.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (size / errors).fillna(0)
 
 
 def _find_reach(level: float, trial: Trial) -> float:

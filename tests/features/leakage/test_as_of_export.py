@@ -9,6 +9,7 @@ from research.data import load
 from research.features.leakage.as_of_export import find_as_of_export, load_lives
 from research.features.leakage.gate import check_leakage
 from research.study import Leaks
+from research.study_schema import Experiment
 
 SEEDS = range(4)
 
@@ -145,6 +146,8 @@ def test_the_gate_excludes_a_total_and_study_yml_can_keep_it():
     frame["total"] = frame.monthly_fee * frame.stay_days
 
     class Rules:
+        experiment = Experiment()
+
         def __init__(self, **rules):
             self.leaks = Leaks(**rules)
 

@@ -17,10 +17,13 @@ from research.features.leakage.gate import allowed_features, check_leakage, chec
 from research.panel.splits import plan_split
 from research.risk import predict
 from research.study import Leaks, load_study
+from research.study_schema import Experiment
 
 
 class Overrules:
     """The part of a study that the checks read."""
+
+    experiment = Experiment()
 
     def __init__(self, **rules):
         self.leaks = Leaks(**rules)

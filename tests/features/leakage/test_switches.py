@@ -9,6 +9,7 @@ from research.features.leakage import switches
 from research.features.leakage.as_of_export import find_as_of_export
 from research.features.leakage.gate import check_leakage
 from research.study import Leaks
+from research.study_schema import Experiment
 
 SEEDS = range(4)
 
@@ -161,6 +162,8 @@ def test_the_gate_excludes_a_switched_flag_and_study_yml_can_keep_it():
     train = train[::5].reset_index(drop=True)
 
     class Rules:
+        experiment = Experiment()
+
         def __init__(self, **rules):
             self.leaks = Leaks(**rules)
 
