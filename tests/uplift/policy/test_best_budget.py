@@ -5,7 +5,7 @@ import pytest
 from trial_maker import make_alike_case, make_case
 
 from research.uplift.policy.best_budget import choose_on_others, judge_best_budget
-from research.uplift.policy.policies import HIGHEST_RISK, NET_GAIN, evaluate_budgets
+from research.uplift.policy.policies import NET_GAIN, evaluate_budgets
 
 
 def test_where_effects_are_known_the_best_budget_is_the_smallest_that_earns_most():
@@ -21,14 +21,15 @@ def test_a_budget_is_chosen_on_the_other_parts():
     assert choose_on_others(profits, np.arange(10), 0).tolist() == [0, *[1] * 9]
 
 
-def test_the_profit_of_the_best_budget_is_not_too_high_where_nothing_has_an_effect():
-    trials, errors = 80, []
+def test_the_best_budget_is_not_too_good_where_nothing_has_an_effect():
+    trials, errors, inside = 80, [], []
     for seed in range(trials):
-        case = make_alike_case(seed, 0.0, cost=1e-6, arms=1)
-        row = judge_best_budget(case, evaluate_budgets(case, seed), 50, seed, HIGHEST_RISK).iloc[0]
+        case = make_alike_case(seed, 0.0, n=600, cost=1e-6, arms=2)
+        row = judge_best_budget(case, evaluate_budgets(case, seed), 100, seed).iloc[0]
         errors.append((row.highest - row.true_profit, row.profit - row.true_profit))
+        inside.append(row.low <= row.true_profit <= row.high)
     highest, judged = np.mean(errors, axis=0)
     noise = np.std(errors, axis=0) / np.sqrt(trials)
     assert highest > 5 * noise[0]  # picked and judged on the same customers
-    assert judged < 2.5 * noise[1]
-    assert judged == pytest.approx(0, abs=4 * noise[1])
+    assert judged == pytest.approx(0, abs=3 * noise[1])
+    assert np.mean(inside) >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / trials)

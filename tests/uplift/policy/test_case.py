@@ -143,7 +143,9 @@ def draw_profit(seed: int, effect: float, policy: str, n: int = 300) -> float:
     return parts["profit"].sum() - parts["true_profit"].sum()
 
 
-@pytest.mark.parametrize(("policy", "effect"), [(NET_GAIN, 0.2), (RISK_TIMES_VALUE, 0.0)])
+@pytest.mark.parametrize(
+    ("policy", "effect"), [(NET_GAIN, 0.2), (NET_GAIN, 0.0), (RISK_TIMES_VALUE, 0.0)]
+)
 def test_the_profit_of_a_list_is_not_biased_where_effects_are_alike(policy, effect):
     errors = np.array([draw_profit(seed, effect, policy) for seed in range(200)])
     assert abs(errors.mean()) < 3 * errors.std() / np.sqrt(len(errors))

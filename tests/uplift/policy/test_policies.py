@@ -1,5 +1,7 @@
 """Policies at equal budget: by hand where effects are known, else against the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,6 +76,20 @@ def test_every_policy_stays_within_budget_and_capacity_in_every_cycle():
             rows = case.cycle == cycle
             assert (chosen[rows] > 0).sum() <= 15, name
             assert pick(case.cost[rows], chosen[rows]).sum() <= 20 + 1e-9, name
+
+
+def test_every_part_of_a_cross_fitting_has_its_share_of_budget_and_capacity():
+    rng = np.random.default_rng(0)
+    case = make_case(rng.normal(2, 2, (90, 1)), np.ones((90, 1)), cycle=np.repeat([0, 1], 45))
+    part = np.tile([0, 0, 1], 30)
+    case = replace(case, strata=(2 * part + case.cycle)[None])
+    for budget, capacity in ((14.0, np.inf), (np.inf, 14)):
+        chosen = choose(case, list_policies(case, 0)[NET_GAIN], 0, budget, capacity)
+        for cycle in (0, 1):  # 9 and 5 of 14 come closest to two thirds and a third
+            counts = [
+                ((chosen > 0) & (case.cycle == cycle) & (part == one)).sum() for one in (0, 1)
+            ]
+            assert counts == ([9, 4] if np.isinf(capacity) else [9, 5])
 
 
 def test_policies_pick_the_customers_that_their_names_say():

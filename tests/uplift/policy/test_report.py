@@ -42,7 +42,7 @@ def test_a_verdict_says_what_is_earned_and_against_what():
     assert "does not earn significantly more" not in words
     assert "**Leave 2 alone**" in words
     assert "Along its curve of profit it is shown to earn at 100 EUR (95 % band" in words
-    assert "chosen so on some customers earns 4.00 (−1.00 to 9.00) EUR a cycle on others" in words
+    assert "judged on others it earns 4.00 (−1.00 to 9.00) EUR a cycle (95 % band there)" in words
 
 
 def test_a_verdict_can_say_that_nothing_is_earned():

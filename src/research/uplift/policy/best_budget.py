@@ -6,7 +6,8 @@ The highest of many uncertain points is too high: its luck was chosen with it.
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights
+from research.evaluation.simultaneous import simultaneous_intervals
 from research.uplift.policy.case import Case
 from research.uplift.policy.policies import NET_GAIN, Steps
 
@@ -29,23 +30,23 @@ def judge_best_budget(
         One row. ``budget``, ``contacted`` and ``highest``: of the curve's highest point, the
         smallest budget of several; ``profit`` per cycle, estimated without the luck of the choice:
         each tenth of the customers at the budget that earns most on the other nine. ``low`` and
-        ``high``: 95 % interval from resamples of customers, the choices being given. Of simulated
-        companies also ``true_profit``.
+        ``high``: at the highest point, of the 95 % band that holds at all budgets together,
+        whichever is picked. Of simulated companies also ``true_profit``, at that budget.
     """
     profits = _stack(steps, policy, "profit")
     chosen = choose_on_others(profits, case.customers, seed)
+    judged = profits[np.arange(len(chosen)), chosen].sum() / case.cycles
     best = int(profits.sum(axis=0).argmax())
-    judged = profits[np.arange(len(chosen)), chosen]
-    resampled = [weights @ judged for weights in draw_weights(case.customers, resamples, seed)]
-    interval = percentile_interval(np.concatenate(resampled) / case.cycles)
+    resampled = [weights @ profits for weights in draw_weights(case.customers, resamples, seed)]
+    low, high = simultaneous_intervals(np.concatenate(resampled) / case.cycles)[best]
     contacted = steps[best][1][policy]["contacted"].sum() / case.cycles
     highest = profits[:, best].sum() / case.cycles
-    row = (policy, steps[best][0], round(contacted), highest, *interval)
+    row = (policy, steps[best][0], round(contacted), highest, judged, low, high)
     table = pd.DataFrame([row], columns=COLUMNS)
     if case.true is None:
         return table
-    true = _stack(steps, policy, "true_profit")[np.arange(len(chosen)), chosen]
-    return table.assign(true_profit=true.sum() / case.cycles)
+    true = steps[best][1][policy]["true_profit"].sum() / case.cycles
+    return table.assign(true_profit=true)
 
 
 def _stack(steps: Steps, policy: str, quantity: str) -> np.ndarray:

@@ -47,7 +47,7 @@ class Case:
         money: of leaving where that is known, else the amount expected, with its sign turned), out
         of fold
     outcome_value : (rows,), money per unit of the outcome
-    effect : (repeats, rows, arms), predicted effect on the outcome, see ``level_parts``
+    effect : (repeats, rows, arms), predicted effect on the outcome
     gain : (repeats, rows, arms), the same in money, cost not deducted
     usual : (repeats, rows), the offer for policies that don't choose one, see ``choose_usual``
     cost : (rows, arms)
@@ -55,6 +55,8 @@ class Case:
     kept : (rows, arms), the same of the outcome itself
     arms : names, without control
     true : (rows, arms), the true money, cost deducted; of simulated companies
+    strata : (repeats, rows), the part of the cross-fitting and the trial of a row, see
+        ``cross_fitting.CrossFit``; None where no models were fitted: all are one part
     """
 
     cycle: np.ndarray
@@ -70,6 +72,7 @@ class Case:
     kept: np.ndarray
     arms: tuple[str, ...]
     true: np.ndarray | None = None
+    strata: np.ndarray | None = None
 
     @property
     def cycles(self) -> int:
@@ -109,12 +112,10 @@ def build_case(
     true : see ``Case``
     """
     strata = np.array([one.strata for one in cross_fits])
-    raw = np.array([one.effects[model] for one in cross_fits])
-    effect = level_parts(raw, strata, sample.trial)
-    raw_gain, gain = (numbers * outcome_value[None, :, None] for numbers in (raw, effect))
+    effect = np.array([one.effects[model] for one in cross_fits])
+    gain = effect * outcome_value[None, :, None]
     if priced:
-        raw_gain = np.array([one.effects[model] for one in priced])
-        gain = level_parts(raw_gain, strata, sample.trial)
+        gain = np.array([one.effects[model] for one in priced])
     costs = np.column_stack([np.zeros(sample.size), cost])
     earned = replace(sample, outcome=money - paid)
     risk = np.array([one.effects[RISK][:, 0] for one in cross_fits]) + is_binary(sample.outcome)
@@ -126,22 +127,21 @@ def build_case(
         outcome_value=outcome_value,
         effect=effect,
         gain=gain,
-        usual=choose_usual(raw_gain, cost, strata // (sample.trial.max() + 1)),
+        usual=choose_usual(gain, cost, strata // (sample.trial.max() + 1)),
         cost=cost,
         net=subtract_control(compute_scores(earned, predicted[1] - costs)),
         kept=subtract_control(compute_scores(sample, predicted[0])),
         arms=sample.arms[1:],
         true=true,
+        strata=strata,
     )
 
 
 def level_parts(effects: np.ndarray, strata: np.ndarray, trial: np.ndarray) -> np.ndarray:
     """Return effects whose mean is the same in all parts of a trial: that of the trial.
 
-    The models of a part learned from the others. Where the outcomes of a part happen to show large
-    effects, its models therefore predict small ones, and a list over all parts would be filled from
-    those in which the judged effect is low: its profit would be underestimated wherever customers
-    hardly differ.
+    For a list over all parts: levels of different parts come from different models. Such a list
+    can't be judged on the same customers: its level is theirs, too.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from research.uplift.policy.case import (
     drop_missing_outcomes,
     find_arm_costs,
     find_margin,
+    level_parts,
 )
 from research.uplift.policy.knapsack import allocate, pick
 from research.uplift.trials import Trial
@@ -128,12 +129,11 @@ def _rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def _take_trial(case: Case) -> Candidates:
     """Return the customers of the trial itself, with means over the repeats."""
+    effect, gain = case.effect, case.gain
+    if case.strata is not None:
+        effect, gain = (level_parts(one, case.strata, case.cycle) for one in (effect, gain))
     return Candidates(
-        case.customers,
-        case.effect.mean(axis=0),
-        case.gain.mean(axis=0),
-        case.cost,
-        case.outcome_value,
+        case.customers, effect.mean(axis=0), gain.mean(axis=0), case.cost, case.outcome_value
     )
 
 

@@ -29,6 +29,7 @@ HIGHEST_RISK, RISK_TIMES_VALUE = "highest risk", "risk times value"
 LARGEST_EFFECT, NET_GAIN = "largest effect", "effect times value less cost"
 SAME_BUDGET = (RANDOM_SELECTION, HIGHEST_RISK, RISK_TIMES_VALUE)  # baselines with the same budget
 RIVALS = (*SAME_BUDGET, LARGEST_EFFECT, EVERYBODY)  # that a policy is compared with
+ROUNDING = 1e-9  # of shares of a capacity that add up to whole contacts
 BUDGET_STEPS = 21  # points of a profit curve
 POLICY = [
     "policy",
@@ -88,12 +89,32 @@ def _list_largest_effect(
     return fill(np.where(largest > 0, largest, -np.inf), best + 1, cost, budget, capacity)
 
 
-def choose(case: Case, policy: Policy, repeat: int, budget: float, capacity: float) -> np.ndarray:
-    """Return the offer for each row: every cycle by itself."""
+def choose(
+    case: Case, policy: Policy, repeat: int, budget: float, capacity: float, whole: bool = False
+) -> np.ndarray:
+    """Return the offer for each row: every cycle by itself, and in it every part of the
+    cross-fitting with its share of budget and capacity.
+
+    The models of a part learned from the others. So what is chosen in it hangs on no outcome of its
+    own, and its judged profit is neither lucky nor unlucky; in a list over all parts it would be:
+    where the outcomes of a part show large effects by chance, the other parts' models predict large
+    ones, and fill the list.
+
+    Parameters
+    ----------
+    whole : whether a cycle is one part, for a policy without models
+    """
     chosen = np.zeros(len(case.cycle), dtype=int)
     for name in np.unique(case.cycle):
         rows = np.flatnonzero(case.cycle == name)
-        chosen[rows] = policy(repeat, rows, budget, capacity)
+        one_part = whole or case.strata is None
+        part = np.zeros(len(rows)) if one_part else case.strata[repeat, rows]
+        codes, sizes = np.unique(part, return_counts=True)
+        ends = sizes.cumsum() / len(rows) * capacity
+        rooms = np.diff(np.floor(ends + ROUNDING), prepend=0) if np.isfinite(capacity) else ends
+        for code, size, room in zip(codes, sizes, rooms, strict=True):
+            inside = rows[part == code]
+            chosen[inside] = policy(repeat, inside, budget * size / len(rows), room)
     return chosen
 
 
@@ -162,7 +183,10 @@ def evaluate_policies(case: Case, budget: float, capacity: float, seed: int) -> 
         EVERYBODY: sum_offers(case, case.usual),
     }
     for name, policy in policies.items():
-        chosen = [choose(case, policy, repeat, budget, capacity) for repeat in repeats]
+        chosen = [
+            choose(case, policy, repeat, budget, capacity, whole=name == ORACLE)
+            for repeat in repeats
+        ]
         contributions[name] = sum_offers(case, chosen)
     return contributions
 

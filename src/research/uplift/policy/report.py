@@ -346,8 +346,8 @@ def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> lis
     profit = write_money(best.profit, best.low, best.high)
     return [
         shown,
-        f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity; what is chosen so"
-        f" on some customers earns {profit} {currency} a cycle on others (95 % interval).",
+        f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity; chosen so on some"
+        f" customers and judged on others it earns {profit} {currency} a cycle (95 % band there).",
     ]
 
 
