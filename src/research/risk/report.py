@@ -661,31 +661,6 @@ def describe_profit(profit: pd.DataFrame, prices: Prices | None) -> str:
     )
 
 
-def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
-    """Say between which thresholds a list by a model is significantly better than no model.
-
-    Parameters
-    ----------
-    curve : see ``decision_curve.trace_net_benefit``
-    """
-    rows = curve[curve.policy == model]
-    better = rows.threshold[rows.gain_low > 0]
-    if better.empty:
-        return (
-            f"At no threshold has a list by {model} significantly more net benefit than contacting"
-            " everybody or nobody."
-        )
-    low, high = better.min(), better.max()
-    gaps = len(better) < int(rows.threshold.between(low, high).sum())
-    between = " (not at all of them)" if gaps else ""
-    vain = f"{(1 - low) / low:.0f} down to {(1 - high) / high:.0f}"
-    return (
-        f"A list by {model} has significantly more net benefit than contacting everybody or nobody"
-        f" at thresholds from {low:.0%} to {high:.0%}{between}, each on its own, of those up to"
-        f" {rows.threshold.max():.0%}: where a churner contacted is worth {vain} contacts in vain."
-    )
-
-
 def _name_sources(prices: Prices) -> str:
     worth = "each customer's value of keeping" if prices.valued else "an assumed margin"
     share = "measured by campaigns" if prices.share.measured else "assumed"
@@ -737,6 +712,31 @@ def _write_money(value: float, low: float, high: float) -> str:
         return "–"
     numbers = [*map(_write_whole, (value, low, high))]
     return numbers[0] if low == high else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
+
+
+def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
+    """Say between which thresholds a list by a model is significantly better than no model.
+
+    Parameters
+    ----------
+    curve : see ``decision_curve.trace_net_benefit``
+    """
+    rows = curve[curve.policy == model]
+    better = rows.threshold[rows.gain_low > 0]
+    if better.empty:
+        return (
+            f"At no threshold has a list by {model} significantly more net benefit than contacting"
+            " everybody or nobody."
+        )
+    low, high = better.min(), better.max()
+    gaps = len(better) < int(rows.threshold.between(low, high).sum())
+    between = " (not at all of them)" if gaps else ""
+    vain = f"{(1 - low) / low:.0f} down to {(1 - high) / high:.0f}"
+    return (
+        f"A list by {model} has significantly more net benefit than contacting everybody or nobody"
+        f" at thresholds from {low:.0%} to {high:.0%}{between}, each on its own, of those up to"
+        f" {rows.threshold.max():.0%}: where a churner contacted is worth {vain} contacts in vain."
+    )
 
 
 def describe_gaps(gaps: pd.DataFrame, model: str) -> str:
