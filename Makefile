@@ -33,7 +33,7 @@ bench-value: $(READY)  ## measure time and memory to value 200,000 buyers, three
 bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/uplift.py $(BENCH)
 
-bench-referee: $(READY)  ## simulate what tests, intervals and checks promise; half an hour
+bench-referee: $(READY)  ## simulate what tests and intervals promise; hours (BENCH="--seconds 240")
 	$(BIN)/python benchmarks/referee.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against alternatives on simulated data; about an hour

@@ -143,7 +143,7 @@ STUDIES = {
         "Differences between customers where there are none",
         f"The test of `60_uplift` in one division of {effects.TESTED:,} customers, at a promised"
         f" level of {FAMILY_LEVEL:.1%} over the arms.",
-        90,
+        1_000,
         effects.draw_heterogeneity,
         stay_below(SLACK * FAMILY_LEVEL, effects.ONE_ARM, effects.TWO_ARMS),
     ),
@@ -151,7 +151,7 @@ STUDIES = {
         "Intervals of adjusted effects",
         f"The adjusted effect of `60_uplift` on {effects.ESTIMATED:,} customers, whose true mean is"
         " 10 points.",
-        240,
+        2_500,
         effects.draw_adjusted,
         cover(effects.ALIKE, effects.DIFFERING, effects.UNEVEN),
     ),
@@ -160,7 +160,7 @@ STUDIES = {
         f"Two models that are equally good in truth, on {panels.ROWS_EACH} rows of each of"
         f" {panels.CUSTOMERS} customers, {panels.RESAMPLES} resamples: how often the interval of"
         " their difference covers 0. The package resamples by customer.",
-        400,
+        2_500,
         panels.draw_pairs,
         describe_pairs,
     ),
@@ -176,7 +176,7 @@ STUDIES = {
         "Policies that are shown to earn without any effect",
         f"Offers without effect or cost, to a tenth of {effects.LISTED:,} customers: how often"
         " `65_targeting` says that a policy earns more than contacting nobody.",
-        32,
+        400,
         effects.draw_free_offers,
         describe_free_offers,
     ),
@@ -184,7 +184,7 @@ STUDIES = {
         "Profit of the list by effect where all gain alike",
         f"Offers of 1 that bring {effects.VALUE:g} times 10 points to everybody, to a quarter of"
         f" {effects.ESTIMATED:,} customers: estimated less true profit.",
-        57,
+        1_000,
         effects.draw_same_effect,
         describe_same_effect,
     ),
@@ -192,7 +192,7 @@ STUDIES = {
         "False alarms of the leakage checks",
         f"Panels of {panels.CHECKED:,} customers with sixteen honest columns, of which some make"
         " customers leave: how often any is excluded.",
-        150,
+        200,
         panels.draw_honest_panel,
         stay_below(FALSE, panels.SEPARATION, panels.EXPORT),
     ),
@@ -209,7 +209,7 @@ STUDIES = {
         f"{panels.VALUED} customers of a flat study who leave at a constant rate of their plan,"
         f" valued over a year with {panels.REFITS} refits: estimate and interval of the sum against"
         " the truth in closed form.",
-        34,
+        1_000,
         panels.draw_cost_of_churn,
         describe_cost,
     ),
