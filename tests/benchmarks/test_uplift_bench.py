@@ -218,6 +218,7 @@ def make_case(effect, true) -> Case:
     return Case(
         cycle=np.zeros(n),
         customers=np.arange(n),
+        clusters=np.arange(n),
         risk=np.arange(n, dtype=float)[None],
         outcome_value=np.full(n, 10.0),
         effect=effect,
