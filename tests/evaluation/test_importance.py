@@ -39,9 +39,9 @@ def test_sentence_names_what_matters_in_its_unit():
             Difference("profit", "the profit", -100, 900, "EUR"),
         ],
     )
-    assert "AUC a difference of 0.010 matters: it is at least that (0.021 to 0.034)" in text
-    assert "2.0 pp matters: it is smaller than that" in text and "(−1.0 pp to 1.5 pp)" in text
-    assert "500 EUR matters: whether it reaches that is open (−100 EUR to 900 EUR)" in text
+    assert "In AUC a difference of 0.010 would matter: it is at least that (0.021 to 0.034)" in text
+    assert "2.0 pp would matter: it is smaller than that" in text and "(−1.0 pp to 1.5 pp)" in text
+    assert "500 EUR would matter: whether it reaches that is open (−100 EUR to 900 EUR)" in text
 
 
 def test_nothing_is_said_where_the_study_says_nothing_or_nothing_is_defined():

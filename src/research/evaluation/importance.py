@@ -59,7 +59,7 @@ def describe_importance(important: ImportantDifference, found: Sequence[Differen
         least, low, high = (_write(bound, one.unit) for bound in (smallest, one.low, one.high))
         ending = ENDINGS[judge_importance(one.low, one.high, smallest)]
         sentences.append(
-            f"Of {one.words} a difference of {least} matters: {ending} ({low} to {high})."
+            f"In {one.words} a difference of {least} would matter: {ending} ({low} to {high})."
         )
     return " ".join(sentences)
 

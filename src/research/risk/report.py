@@ -352,7 +352,9 @@ def describe_important(
     for metric in ("log_loss", "auc"):
         baseline = find_baseline(scores, metric)
         row = _find_difference(differences, best, baseline, metric)
-        words = f"{METRICS[metric].words} between {best} and the {baseline}"
+        heading = METRICS[metric].words
+        name = heading if heading.isupper() else heading.lower()
+        words = f"{name} between {best} and the {baseline}"
         found.append(Difference(metric, words, row.low, row.high))
     lists = profit[profit.model != ""].nlargest(1, "profit_per_cycle")
     found += [
