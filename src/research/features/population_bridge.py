@@ -49,7 +49,9 @@ def bridge_populations(tables: Tables, study: Study) -> pd.DataFrame:
 def show_bridge(bridge: pd.DataFrame) -> Any:
     """Show the bridge; the numbers are those of notebooks."""
     empty = "All notebooks ask of the same rows: one per customer."
-    return show(bridge, note="Numbers in front are those of the pages.", empty=empty)
+    note = "Each line counts whom the pages speak of, and what parts them from the line above."
+    named = {"to": "who, on which page", "change": "more than above", "reason": "because"}
+    return show(bridge.drop(columns="from").rename(columns=named), note=note, empty=empty)
 
 
 def _find_customers(tables: Tables, study: Study, day: date) -> set:
