@@ -25,7 +25,7 @@ from research.value.valuation import Valuation
 
 FIFTHS = 5
 CHECK = ["what", "until", "customers", "expected", "actual", "ratio", "low", "high"]
-WORTH = "value of keeping those who leave, or buy nothing, in the window"
+WORTH = "value of keeping those who leave in the window"
 MARGIN = "margin of the holdout days lost to leavers"
 Sums = tuple[np.ndarray, np.ndarray]  # predicted and actual, (customers,) each
 
