@@ -18,6 +18,7 @@ from research.lifecycle.control_charts import (
 )
 from research.panel.periods import YEAR_DAYS
 
+PAIRED = ("snapshot", "value", "se", "denominator")  # columns of a period a year ago
 LEAST_PERIODS = 3  # of either level of an improvement
 YEAR = pd.Timedelta(days=YEAR_DAYS)
 CHANGE_COLUMNS = [*CHART_KEYS, "since", "until", "alarmed_at", "earlier", "earlier_until"]
@@ -46,18 +47,18 @@ def list_changes(charts: pd.DataFrame, alarms: float = 0.05) -> tuple[pd.DataFra
     two DataFrames with columns indicator, segment_by, segment, since, until, alarmed_at, earlier,
     earlier_until, before, now, change_in_se, still_alarmed, year_ago, year_in_se, most_by,
     most_segment, most_before, most_now, segments_changed, segments_compared
-        One row per chart and change. A level lasts from one change to the next: ``now`` is the
-        mean from ``since`` on, up to ``until`` where a change back followed; ``before`` that of the
+        One row per chart and change. A level lasts from one change to the next: ``now`` is the mean
+        from ``since`` on, up to ``until`` where a change back followed; ``before`` that of the
         level before, and ``earlier`` that of the one before this, where the chart had changed
-        already, at ``earlier_until``. Means are weighted by 1 / se². ``change_in_se`` is the
-        difference of now and before, in the direction of the change, over its standard error.
-        ``still_alarmed`` is about the last measured period, of an improvement whether it lasts
-        until then; ``alarmed_at`` is the first alarm, empty for an improvement. ``year_ago`` is the
-        mean of the same periods a year before, empty where one isn't measured, and ``year_in_se``
-        the difference of now from it. The next four name, for the whole company, the segment with
-        the largest change in the indicator's own unit among those whose change is significant
-        (one-sided, corrected for the segments compared), whether or not its own chart shows it;
-        empty where none is. The last two count those segments.
+        already, at ``earlier_until``. Rates are pooled, other means weighted by 1 / se².
+        ``change_in_se`` is the difference of now and before, in the direction of the change, over
+        its standard error. ``still_alarmed`` is about the last measured period, of an improvement
+        whether it lasts until then; ``alarmed_at`` is the first alarm, empty for an improvement.
+        ``year_ago`` is the mean of the same periods a year before, empty where one isn't measured,
+        and ``year_in_se`` the difference of now from it. The next four name, for the whole company,
+        the segment with the largest change in the indicator's own unit among those whose change is
+        significant (one-sided, corrected for the segments compared), whether or not its own chart
+        shows it; empty where none is. The last two count those segments.
     """
     rows = charts.assign(se=fill_errors(charts)).sort_values("snapshot", kind="stable")
     by_chart = dict([*rows.groupby(CHART_KEYS, sort=False)])
@@ -215,11 +216,18 @@ def _cut(rows: pd.DataFrame, first: pd.Timestamp, until: pd.Timestamp) -> pd.Dat
 
 
 def _weigh(rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the mean of rows weighted by 1 / se², and the sum of the weights."""
+    """Return the mean of rows, and the inverse of its variance (0 without rows).
+
+    Rates are pooled, so weighted by their denominators: by 1 / se² low ones would count more, whose
+    error is smaller. What has no denominator is weighted by 1 / se².
+    """
     used = _list_known(rows)
-    weight = 1 / used.se**2
-    total = weight.sum()
-    return ((used.value * weight).sum() / total if total else np.nan), total
+    if used.empty:
+        return np.nan, 0.0
+    counted = "denominator" in used and bool((used.denominator > 0).all())
+    weight = used.denominator if counted else 1 / used.se**2
+    share = weight / weight.sum()
+    return (used.value * share).sum(), 1 / ((share * used.se) ** 2).sum()
 
 
 def compare_means(rows: pd.DataFrame, since) -> dict[str, float]:
@@ -251,7 +259,7 @@ def _compare_with_year_ago(rows: pd.DataFrame, level: pd.DataFrame, since) -> di
     ]
     paired = pd.merge_asof(
         (now[["snapshot"]] - YEAR).astype(measured.snapshot.dtype),
-        measured[["snapshot", "value", "se"]].assign(day=measured.snapshot),
+        measured[[name for name in PAIRED if name in measured]].assign(day=measured.snapshot),
         on="snapshot",
         direction="nearest",
         tolerance=measured.snapshot.diff().median() / 2,

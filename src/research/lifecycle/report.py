@@ -109,7 +109,7 @@ def _describe_change(
     ended = pd.notna(row.until)
     over = "" if row.still_alarmed or ended else "; within the limit again at the last snapshot"
     return (
-        f"{chart_title(row, titles)}, since {row.since:%Y-%m-%d}:"
+        f"{chart_title(row, titles)}, since the period up to {row.since:%Y-%m-%d}:"
         f" {_write_levels(row, unit)}{measured_in}{_write_year_ago(row, unit)}"
         f"{_write_most(row, unit)}{_list_segments(others)}{over}."
     )

@@ -14,6 +14,7 @@ from research.reporting.results import concat_tables
 EVERYBODY = "contact everybody"
 POINTS = 30  # thresholds
 TIMES_RATE = 3  # times the share of churners, that thresholds go up to
+BEYOND = 1.2  # times the risk at which a contact breaks even
 HIGHEST = 0.95  # threshold
 COLUMNS = [
     "policy",
@@ -28,7 +29,11 @@ COLUMNS = [
 
 
 def trace_net_benefit(
-    predictions: pd.DataFrame, models: list[str], resamples: int, seed: int
+    predictions: pd.DataFrame,
+    models: list[str],
+    resamples: int,
+    seed: int,
+    break_even: float = 0.0,
 ) -> pd.DataFrame:
     """Return the net benefit of lists by models, and of contacting everybody, by threshold.
 
@@ -38,6 +43,7 @@ def trace_net_benefit(
         model; net benefits are averaged over repeats
     models : that are compared
     resamples, seed : bootstrap of customers behind the 95 % intervals, which hold for one threshold
+    break_even : a risk that the thresholds have to reach
 
     Returns
     -------
@@ -45,7 +51,8 @@ def trace_net_benefit(
         In churners per customer. ``gain`` is what a list has over the better of contacting
         everybody and nobody, which is 0, at that threshold.
     """
-    top = min(TIMES_RATE * predictions.churned.mean(), HIGHEST)
+    top = max(TIMES_RATE * predictions.churned.mean(), BEYOND * break_even)
+    top = min(top, HIGHEST)
     thresholds = np.linspace(0, top, POINTS + 1)[1:]
     risks = predictions[models].assign(**{EVERYBODY: 1.0})
     parts = [

@@ -6,6 +6,7 @@ knows the checklist finds each of them.
 
 import pandas as pd
 
+from research.evaluation.groups import TOO_FEW
 from research.models.registry import Model
 from research.panel.learning import Panel
 from research.panel.periods import find_horizon, write_span
@@ -107,4 +108,5 @@ def _describe_gaps(gaps: pd.DataFrame) -> str:
     if gaps.empty:
         return "none compared"
     attributes, found = [*gaps.by.unique()], int((gaps.verdict == SIGNIFICANT_GAP).sum())
-    return f"by {join_words(attributes)}: {found} of {len(gaps)} gaps are significant"
+    judged = int((gaps.verdict != TOO_FEW).sum())
+    return f"by {join_words(attributes)}: of {judged} gaps judged, {found} significant"

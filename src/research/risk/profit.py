@@ -102,6 +102,16 @@ class Prices:
     share: Share
     valued: bool = False
 
+    def find_break_even(self) -> float:
+        """Return the risk from which on a contact pays for a customer of mean worth.
+
+        Of a churner it brings share × (worth − offer) − contact, of others − offer − contact.
+        Above 1 where none pays.
+        """
+        gained = self.share.mean * (float(np.mean(self.worth)) - self.offer_cost)
+        spent = self.offer_cost + self.contact_cost
+        return spent / (gained + self.offer_cost) if gained + self.offer_cost > 0 else np.inf
+
     def find_worth(self, customers: pd.Series) -> np.ndarray:
         """Return what each customer is worth who is kept; the mean of those without a value."""
         if not isinstance(self.worth, pd.Series):

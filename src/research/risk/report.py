@@ -581,18 +581,23 @@ def describe_contact_list(lists: pd.DataFrame, best: str) -> str:
     )
 
 
-def describe_profit_assumptions(prices: Prices | None) -> str:
-    """Summarise what a profit rests on, or what study.yml has to state before there is any."""
+def describe_profit_assumptions(prices: Prices | None, rows: pd.DataFrame | None = None) -> str:
+    """Summarise what a profit rests on, or what study.yml has to state before there is any.
+
+    Parameters
+    ----------
+    rows : customers with customer_id and churned, of whom those who left have a mean of their own
+    """
     if prices is None:
         return (
             "No profit is computed: `study.yml` gives a capacity and no prices. Add"
             " `margin_per_customer`, `offer_cost` and `contact_cost` under `economics` to get the"
             " table of profits."
         )
-    return " ".join([_describe_worth(prices), _describe_share(prices)])
+    return " ".join([_describe_worth(prices, rows), _describe_share(prices)])
 
 
-def _describe_worth(prices: Prices) -> str:
+def _describe_worth(prices: Prices, rows: pd.DataFrame | None) -> str:
     """Return what a kept customer is worth and a contact costs, and where both come from."""
     unit, offer = prices.currency, write_quantity(prices.offer_cost, prices.currency)
     contact = write_quantity(prices.contact_cost, unit)
@@ -602,11 +607,19 @@ def _describe_worth(prices: Prices) -> str:
     mean = write_quantity(float(np.mean(prices.worth)), unit)
     if prices.valued:
         return (
-            f"A customer who is kept is worth {mean} {unit} on average, each the own value of"
-            " keeping as of the snapshot, or the mean where a customer has none (see `50_value`; it"
-            f" prices `65_targeting` and `66_break_even`, too); {costs}"
+            f"A customer who is kept is worth {mean} {unit} on average over all customers"
+            f"{_describe_leavers(prices, rows)}, each the own value of keeping as of the snapshot,"
+            " or the mean where a customer has none (see `50_value`; it prices `65_targeting` and"
+            f" `66_break_even`, too); {costs}"
         )
     return f"Assumed, not estimated: a customer who is kept is worth {mean} {unit}; {costs}"
+
+
+def _describe_leavers(prices: Prices, rows: pd.DataFrame | None) -> str:
+    if rows is None or not rows.churned.any():
+        return ""
+    worth = prices.find_worth(rows.customer_id[rows.churned.astype(bool)]).mean()
+    return f", {write_quantity(float(worth), prices.currency)} over those who left"
 
 
 def _describe_share(prices: Prices) -> str:
@@ -716,6 +729,27 @@ def _write_money(value: float, low: float, high: float) -> str:
     return numbers[0] if low == high else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
 
 
+def describe_break_even(curve: pd.DataFrame, model: str, prices: Prices | None) -> str:
+    """Say what holds at the risk from which on a contact pays by the study's prices.
+
+    Parameters
+    ----------
+    curve : see ``decision_curve.trace_net_benefit``
+    """
+    if prices is None or curve.empty:
+        return ""
+    rows, pays = curve[curve.policy == model], prices.find_break_even()
+    start = f"By the prices above a contact pays, on average, from a risk of {pays:.0%} on"
+    if not 0 < pays <= rows.threshold.max():
+        return f"{start}, beyond the thresholds shown."
+    row = rows.loc[(rows.threshold - pays).abs().idxmin()]
+    better = "significantly" if row.gain_low > 0 else "not significantly"
+    return (
+        f"{start}: there a list by {model} has {better} more net benefit than contacting everybody"
+        " or nobody."
+    )
+
+
 def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
     """Say between which thresholds a list by a model is significantly better than no model.
 
@@ -821,15 +855,27 @@ def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
         .set_index("feature")
         .loc[chosen, ["description", "together_with"]]
     )
-    group = named.together_with.map(
-        lambda others: f" (with {others.count(';') + 1} like it)" if others else ""
-    )
+    group = named.together_with.map(_name_others)
     table = wide.reset_index(drop=True)
     table.insert(0, "feature", (named.description + group).to_numpy())
     return table
 
 
+def _name_others(others: str) -> str:
+    """Return those that a feature was permuted with: by name where it is one."""
+    count = others.count(";") + 1
+    return (
+        ""
+        if not others
+        else f" (together with {others})"
+        if count == 1
+        else f" (with {count} like it)"
+    )
+
+
 def _write_driver(row) -> str:
+    if row.measure == ODDS and row.together_with:
+        return "see below"  # of one feature alone: it may have another sign than the group
     digits = 3 if row.measure == PERMUTATION else 2
     number = write_interval(row.value, row.low, row.high, digits) + ARROWS[row.direction]
     return f"{number}, {row.change}" if row.change not in ("", MORE) else number

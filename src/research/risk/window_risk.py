@@ -151,7 +151,10 @@ def show_window_risk(risk: WindowRisk | None, others: dict[str, pd.Series] | Non
     table = save_table(risk.tabulate().round(DIGITS), "window_risk")
     if others:
         table = save_table(risk.tabulate(others).round(DIGITS), "window_risk_compared")
-    note = "Actual: with the 95 % interval of the share (Wilson). The same on every page."
+    note = (
+        "Actual: with the 95 % interval of the share (Wilson). The same on every page. Judged are"
+        " those of the population who are still there after the lead."
+    )
     return show(table.round({"expected": 1}), note=note)
 
 

@@ -53,7 +53,7 @@ def cross_fit(
     cross_fits = []
     for repeat, fold in enumerate(fold_of):
         parts = [part for (at, _), part in zip(tasks, fitted, strict=True) if at == repeat]
-        effects = _join_folds(parts, fold, seed + repeat)
+        effects = _join_folds(parts, fold)
         cross_fits.append(CrossFit(effects, fold * trials + sample.trial))
     return cross_fits
 
@@ -72,13 +72,13 @@ def _fit_fold(
     return {heuristic: ranking} | fit_all(part)
 
 
-def _join_folds(
-    parts: Sequence[dict[str, np.ndarray]], fold: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
-    """Return the effects of all rows in their order, and a random ranking first."""
+def _join_folds(parts: Sequence[dict[str, np.ndarray]], fold: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the effects of all rows in their order, and first those of random lists: the same for
+    all, so that their scores are what random lists have on average (an area of 0) and carry no luck
+    of one draw.
+    """
     rows = np.concatenate([np.flatnonzero(fold == number) for number in range(len(parts))])
     order = np.argsort(rows)
     joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     size, arms = next(iter(joined.values())).shape
-    numbers = np.random.default_rng(seed).random((size, 1))
-    return {RANDOM: np.repeat(numbers, arms, axis=1)} | joined
+    return {RANDOM: np.zeros((size, arms))} | joined

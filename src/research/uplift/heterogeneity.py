@@ -39,7 +39,7 @@ TEST_PARTS, PLACEBO_PARTS = 5, 2  # of the customers
 EFFECT_GROUPS = 5
 TESTS = ["outcome", "arm", "z", "p_value", "p_adjusted", "n", "divisions"]
 PLACEBOS = ["outcome", "placebo", "arm", "z_effect", "z_differences", "z_real"]
-LEAST_PLACEBOS = 19  # of which none reaching the real arms is a p-value of 1 / 20
+LEAST_PLACEBOS = 39  # of which none reaching the real arms is a p-value of 1 / 40, the level
 GROUPS = ["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"]
 
 

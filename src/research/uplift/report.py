@@ -266,10 +266,11 @@ def _describe_randomisation(checks: TrialChecks) -> list[str]:
     tested = checks.randomisation[checks.randomisation.verdict != NOT_TESTED]
     if tested.empty or checks.refuted:
         return []
-    chance = _write_probability(min(1.0, tested.p_value.min() * len(tested)))
+    chances = join_words([_write_probability(p) for p in tested.p_value])
+    each = " (of the trials in their order)" if len(tested) > 1 else ""
     return [
-        f"What was known before doesn't refute that arms were drawn (permutation test: in {chance}"
-        " of fair randomisations the largest difference is as large)."
+        "What was known before doesn't refute that arms were drawn (permutation test: in"
+        f" {chances}{each} of fair randomisations the largest difference is as large)."
     ]
 
 
@@ -443,7 +444,7 @@ def describe_effects(
     if not parts:
         return ""
     return (
-        f"Per customer assigned: {'; '.join(parts)}. Significant at 2.5 % for all arms and outcomes"
+        f"Per customer assigned: {'; '.join(parts)}. The level is 2.5 % for all arms and outcomes"
         " together (Holm)."
     )
 
@@ -599,7 +600,7 @@ def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
 def describe_placebos(placebos: pd.DataFrame) -> str:
     """Return how the test compares with the same test on permuted arms; empty without placebos.
 
-    Too few placebos to reach a p-value of 0.05 are called an illustration.
+    Too few placebos to reach the level of the verdict, 0.025, are called an illustration.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.evaluation.bootstrap import draw_weights, percentile_interval
-from research.evaluation.intervals import TAIL
+from research.evaluation.intervals import TAIL, Z
 from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population, label_churn
 from research.panel.periods import close_window, complete_labels
@@ -135,8 +135,8 @@ def widen_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of a sum that holds its sampling error and that of the holdout.
 
-    The total times the ratio of actual to predicted of each resample, with the sampling error of
-    the models; it reaches to the total itself, also where the ratio is off.
+    It reaches as far as the interval of the total by sampling error alone, and as that of the total
+    times the ratio of actual to predicted of each resample, with the same sampling error.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def widen_interval(
     error = scale * resampled.std(ddof=1) if len(resampled) > 1 else 0.0
     noise = np.random.default_rng(seed).normal(0, error, len(ratios) - 1)
     low, high = np.quantile((total + noise) * ratios[1:], (TAIL, 1 - TAIL))
-    return max(min(low, total), 0.0), max(high, total)
+    return max(min(low, total - Z * error), 0.0), max(high, total + Z * error)
 
 
 def find_misses(errors: HoldoutErrors) -> np.ndarray:

@@ -699,8 +699,8 @@ def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days
     )
     total, rank = rows.loc["total_error_share"], rows.loc["rank_correlation"]
     warning = (
-        " The confidence intervals cover training-sample uncertainty only; the total below may be"
-        f" off by a similar {write_quantity(abs(total.value), 'share')}."
+        " The interval of the total below holds the error of the holdout, which is shorter than the"
+        f" span: the total is off by {write_quantity(abs(total.value), 'share')} all the same."
     )
     return (
         f"**Compared with the true values over {days:.0f} days** ({int(explained.n):,} customers):"
