@@ -75,7 +75,7 @@ def test_the_card_of_a_dated_study_names_days_windows_and_gaps(write_study):
     assert card["Performance"].startswith("AUC 0.700 (0.600 to 0.800); Log-loss 0.700")
     assert card["Best baseline"].startswith("base rate: AUC 0.500 (0.400 to 0.600)")
     assert card["Windows"].startswith("3 judged")
-    assert card["Groups of customers"] == "by plan: 1 of 2 gaps are significant"
+    assert card["Groups of customers"] == "by plan: of 2 gaps judged, 1 significant"
 
 
 def test_the_card_of_a_flat_study_has_no_days(write_study):

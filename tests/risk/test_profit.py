@@ -231,8 +231,16 @@ def test_each_customer_is_worth_the_own_value_of_keeping():
     assert table.profit_per_cycle["list by second"] == pytest.approx(0.3 * 290 - 1)
     words = report.describe_profit_assumptions(prices)
     assert words.startswith(
-        "A customer who is kept is worth 200 EUR on average, each the own value"
+        "A customer who is kept is worth 200 EUR on average over all customers, each the own value"
     )
+    words = report.describe_profit_assumptions(prices, rows)
+    left = prices.find_worth(rows.customer_id[rows.churned]).mean()
+    assert f"over all customers, {left:,.0f} EUR over those who left" in words
+
+
+def test_a_contact_pays_from_the_risk_at_which_it_breaks_even():
+    """Of a churner 0.3 (200 - 10) - 1 = 56, of another -11: 56 p = 11 (1 - p) at p = 11 / 67."""
+    assert PRICES.find_break_even() == pytest.approx(11 / 67)
 
 
 def test_a_measured_share_counts_with_its_standard_error_whatever_its_sign():

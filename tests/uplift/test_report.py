@@ -260,7 +260,7 @@ def test_placebos_that_cant_reach_the_level_are_an_illustration():
     told = report.describe_placebos(draw_placebos(6, 0))
     assert "call: z 2.00, reached by 0 of 6 placebos. An illustration" in told
     assert "(p " not in told
-    told = report.describe_placebos(draw_placebos(19, 1))
-    assert "call: z 2.00, reached by 1 of 19 (p 0.10) placebos." in told
+    told = report.describe_placebos(draw_placebos(39, 1))
+    assert "call: z 2.00, reached by 1 of 39 (p 0.05) placebos." in told
     assert "An illustration" not in told
     assert report.describe_placebos(draw_placebos(0, 0)) == ""

@@ -185,7 +185,7 @@ def test_values_are_compared_with_the_true_ones_and_with_one_curve_for_all():
     sentence = report.describe_ground_truth(table, valuation_of(pd.DataFrame()), 90)
     assert "explain 50.0 % (45.0 % to 55.0 %) of the variance" in sentence
     assert "more than one curve for all" in sentence
-    assert "off by a similar 10.0 %" in sentence
+    assert "the total is off by 10.0 % all the same" in sentence
     unknown = report.describe_ground_truth(pd.DataFrame(), valuation_of(pd.DataFrame()), 0)
     assert unknown.startswith("Not applicable")
 
