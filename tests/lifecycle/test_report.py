@@ -75,7 +75,8 @@ def test_a_worsening_is_described_with_both_means_and_its_worst_segment_in_the_s
     most |= {"segments_changed": 2, "segments_compared": 5}
     assert describe(changes(**most)) == (
         "**Worsened beyond chance:**\n\n"
-        "- Customer churn rate, since the period up to 2024-06-30: 2.0 % before, 3.4 % since; most in plan pro:"
+        "- Customer churn rate, since the period up to 2024-06-30: 2.0 % before, 3.4 % since;"
+        " most in plan pro:"
         " 5.0 % before, 9.0 % since; significant in 2 of 5 segments."
     )
 
@@ -89,7 +90,8 @@ def test_a_worsening_after_an_improvement_is_described_with_the_level_before_bot
     history = {"earlier": 0.033, "earlier_until": pd.Timestamp("2023-12-31")}
     history |= {"year_ago": 0.031, "year_in_se": 1.0}
     assert describe(changes(**history)).endswith(
-        "since the period up to 2024-06-30: 3.3 % before 2023-12-31, then 2.0 %, 3.4 % since; the same periods a"
+        "since the period up to 2024-06-30: 3.3 % before 2023-12-31, then 2.0 %, 3.4 % since;"
+        " the same periods a"
         " year before: 3.1 %, no significant difference."
     )
 
@@ -98,7 +100,8 @@ def test_an_improvement_is_described_until_it_ended():
     better = changes(before=0.049, now=0.013, until=pd.Timestamp("2024-12-31"))
     assert describe(changes().iloc[:0], better).endswith(
         "**Improved beyond chance:**\n\n"
-        "- Customer churn rate, since the period up to 2024-06-30: 4.9 % before, 1.3 %, until 2024-12-31."
+        "- Customer churn rate, since the period up to 2024-06-30: 4.9 % before, 1.3 %, until"
+        " 2024-12-31."
     )
 
 
@@ -115,7 +118,8 @@ def test_a_warning_of_a_segment_that_has_passed_is_described_with_its_unit():
     own = {"indicator": "revenue_lost", "segment_by": "plan", "segment": "pro"}
     sentence = describe(changes(**own, before=10, now=20, still_alarmed=False))
     assert sentence.endswith(
-        "- Revenue lost to churn in plan pro, since the period up to 2024-06-30: 10.0 before, 20.0 since (EUR a"
+        "- Revenue lost to churn in plan pro, since the period up to 2024-06-30: 10.0 before,"
+        " 20.0 since (EUR a"
         " year); within the limit again at the last snapshot."
     )
 

@@ -289,7 +289,8 @@ def describe_important(
     policies : see ``policies.tabulate_policies``
     """
     row = policies[policies.policy == NET_GAIN].iloc[0]
-    found = Difference("profit", "the profit of this choice", row.low, row.high, currency)
+    bounds = row.band_low, row.band_high
+    found = Difference("profit", "the profit of this choice", *bounds, currency)
     return describe_importance(important, [found])
 
 
