@@ -27,7 +27,7 @@ def test_the_best_budget_is_not_too_good_where_nothing_has_an_effect():
         case = make_alike_case(seed, 0.0, n=600, cost=1e-6, arms=2)
         row = judge_best_budget(case, evaluate_budgets(case, seed), 100, seed).iloc[0]
         errors.append((row.highest - row.true_profit, row.profit - row.true_profit))
-        inside.append(row.low <= row.true_profit <= row.high)
+        inside.append(row.band_low <= row.true_profit <= row.band_high)
     highest, judged = np.mean(errors, axis=0)
     noise = np.std(errors, axis=0) / np.sqrt(trials)
     assert highest > 5 * noise[0]  # picked and judged on the same customers

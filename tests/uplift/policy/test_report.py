@@ -26,7 +26,9 @@ def describe(low: float, high: float, verdict: str, contact: str = CONTACT) -> s
     }
     nothing = {"low": 0, "high": 0, "band_low": 0, "band_high": 0, "profit": 0}
     policies = pd.DataFrame([{"policy": NOBODY} | nothing, row])
-    best = pd.DataFrame([{"budget": 100, "contacted": 9, "profit": 4.0, "low": -1.0, "high": 9.0}])
+    band = {"band_low": -1.0, "band_high": 19.0}
+    best = {"budget": 100, "contacted": 9, "profit": 4.0, "highest": 9.0} | band
+    best = pd.DataFrame([best])
     differences = pd.DataFrame(
         [(NET_GAIN, name, 1, verdict) for name in (RANDOM_SELECTION, HIGHEST_RISK)],
         columns=["policy", "reference", "value", "verdict"],
@@ -42,7 +44,8 @@ def test_a_verdict_says_what_is_earned_and_against_what():
     assert "does not earn significantly more" not in words
     assert "**Leave 2 alone**" in words
     assert "Along its curve of profit it is shown to earn at 100 EUR (95 % band" in words
-    assert "judged on others it earns 4.00 (−1.00 to 9.00) EUR a cycle (95 % band there)" in words
+    assert "9.00 (−1.00 to 19.00) EUR a cycle (95 % band there), too high by the luck" in words
+    assert "judged on others earns 4.00 EUR" in words
 
 
 def test_a_verdict_can_say_that_nothing_is_earned():

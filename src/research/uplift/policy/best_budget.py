@@ -12,7 +12,7 @@ from research.uplift.policy.case import Case
 from research.uplift.policy.policies import NET_GAIN, Steps
 
 PARTS = 10  # of the customers; each is judged at the budget that earns most on the others
-COLUMNS = ["policy", "budget", "contacted", "highest", "profit", "low", "high"]
+COLUMNS = ["policy", "budget", "contacted", "highest", "band_low", "band_high", "profit"]
 
 
 def judge_best_budget(
@@ -26,12 +26,12 @@ def judge_best_budget(
 
     Returns
     -------
-    DataFrame with columns policy, budget, contacted, highest, profit, low, high
+    DataFrame with columns policy, budget, contacted, highest, band_low, band_high, profit
         One row. ``budget``, ``contacted`` and ``highest``: of the curve's highest point, the
-        smallest budget of several; ``profit`` per cycle, estimated without the luck of the choice:
-        each tenth of the customers at the budget that earns most on the other nine. ``low`` and
-        ``high``: at the highest point, of the 95 % band that holds at all budgets together,
-        whichever is picked. Of simulated companies also ``true_profit``, at that budget.
+        smallest budget of several, with the 95 % band there, which holds at all budgets together,
+        whichever is picked; ``profit`` per cycle, estimated without the luck of the choice: each
+        tenth of the customers at the budget that earns most on the other nine. Of simulated
+        companies also ``true_profit``, at that budget.
     """
     profits = _stack(steps, policy, "profit")
     chosen = choose_on_others(profits, case.customers, seed)
@@ -41,7 +41,7 @@ def judge_best_budget(
     low, high = simultaneous_intervals(np.concatenate(resampled) / case.cycles)[best]
     contacted = steps[best][1][policy]["contacted"].sum() / case.cycles
     highest = profits[:, best].sum() / case.cycles
-    row = (policy, steps[best][0], round(contacted), highest, judged, low, high)
+    row = (policy, steps[best][0], round(contacted), highest, low, high, judged)
     table = pd.DataFrame([row], columns=COLUMNS)
     if case.true is None:
         return table

@@ -344,11 +344,13 @@ def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> lis
         shown = f"Along its curve of profit it is shown to earn at {span}{unit} {over}"
     if best[by] == 0:
         return [shown, "No budget above 0 has an estimated profit."]
-    profit = write_money(best.profit, best.low, best.high)
+    highest = write_money(best.highest, best.band_low, best.band_high)
+    profit = write_money(best.profit, best.profit, best.profit)
     return [
         shown,
-        f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity; chosen so on some"
-        f" customers and judged on others it earns {profit} {currency} a cycle (95 % band there).",
+        f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity: {highest} {currency}"
+        " a cycle (95 % band there), too high by the luck of the choice. A budget that is chosen so"
+        f" on some customers and judged on others earns {profit} {currency}.",
     ]
 
 
