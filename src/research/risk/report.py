@@ -619,7 +619,8 @@ def _describe_leavers(prices: Prices, rows: pd.DataFrame | None) -> str:
     if rows is None or not rows.churned.any():
         return ""
     worth = prices.find_worth(rows.customer_id[rows.churned.astype(bool)]).mean()
-    return f", {write_quantity(float(worth), prices.currency)} over those who left"
+    written = write_quantity(float(worth), prices.currency)
+    return f", {written} {prices.currency} over those who left"
 
 
 def _describe_share(prices: Prices) -> str:
