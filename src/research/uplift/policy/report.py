@@ -349,8 +349,8 @@ def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> lis
     return [
         shown,
         f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity: {highest}"
-        f" {currency} a cycle (95 % band there), too high by the luck of the choice. A budget that is chosen so"
-        f" on some customers and judged on others earns {profit} {currency}.",
+        f" {currency} a cycle (95 % band there), too high by the luck of the choice. A budget that"
+        f" is chosen so on some customers and judged on others earns {profit} {currency}.",
     ]
 
 
