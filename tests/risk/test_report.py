@@ -7,10 +7,11 @@ import pytest
 from research.data.remark import Remark
 from research.data.remarks import list_remarks
 from research.evaluation.bootstrap import NO_DIFFERENCE
-from research.risk import report
+from research.risk import profit, report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
 from research.risk.rolling_origin import summarise_windows
 from research.risk.sample_size import tabulate_sample_size
+from research.study_schema import ImportantDifference
 
 
 def driver(
@@ -88,6 +89,43 @@ def test_money_is_whole_and_a_certain_profit_has_no_interval():
     table = report.profit_table(pd.DataFrame(rows))
     assert table["profit a cycle, EUR"].tolist() == ["0", "−13 (−20 to 1,234)"]
     assert table["more than a random list"].tolist() == ["–", "–"]
+
+
+def test_what_matters_is_said_with_and_without_prices():
+    scores = pd.DataFrame(
+        [
+            (model, family, metric, value)
+            for model, family, value in (("rule", "reference", 0.6), ("forest", "trees", 0.7))
+            for metric in ("auc", "log_loss")
+        ],
+        columns=["model", "family", "metric", "value"],
+    )
+    scores.loc[scores.metric == "log_loss", "value"] = [0.3, 0.2]
+    differences = pd.DataFrame(
+        [("forest", "rule", metric, 0.05, 0.15) for metric in ("auc", "log_loss")],
+        columns=["model", "reference", "metric", "low", "high"],
+    )
+    important = ImportantDifference(auc=0.01, profit=100)
+    without = report.describe_important(
+        important, scores, differences, pd.DataFrame(columns=profit.COLUMNS)
+    )
+    assert without == (
+        "In AUC between forest and the rule a difference of 0.010 would matter: it is at least that"
+        " (0.050 to 0.150)."
+    )
+    priced = pd.DataFrame(
+        [("forest", "list by forest", 50.0, -20.0, 120.0, "EUR")],
+        columns=[
+            "model",
+            "policy",
+            "profit_per_cycle",
+            "adjusted_low",
+            "adjusted_high",
+            "currency",
+        ],
+    )
+    told = report.describe_important(important, scores, differences, priced)
+    assert "In the profit of a list by forest a difference of 100 EUR would matter: whether" in told
 
 
 def test_the_table_of_odds_leaves_out_what_was_not_estimated():

@@ -356,7 +356,7 @@ def describe_important(
         name = heading if heading.isupper() else heading.lower()
         words = f"{name} between {best} and the {baseline}"
         found.append(Difference(metric, words, row.low, row.high))
-    lists = profit[profit.model != ""].nlargest(1, "profit_per_cycle")
+    lists = profit[profit.model != ""].sort_values("profit_per_cycle").tail(1)
     found += [
         Difference("profit", f"the profit of a {row.policy}", *bounds, row.currency)
         for row in lists.itertuples()
