@@ -14,7 +14,7 @@ from research.data.load import load_tables
 from research.evaluation.bootstrap import percentile_interval, resample_scores
 from research.features.leakage.gate import check_leakage
 from research.lifecycle.control_charts import compute_charts
-from research.study import Leaks, load_study
+from research.study import Experiment, Leaks, load_study
 from research.value.cost_of_churn import tabulate_segments
 from research.value.customers import value_customers
 from research.value.expected_value import discount
@@ -97,7 +97,7 @@ def draw_honest_panel(seed: int) -> dict[str, float]:
     frame = _draw_columns(CHECKED, rng)
     risk = expit(frame.pop("log_odds") - 1.5)
     panel = frame.assign(customer_id=np.arange(CHECKED), churned=rng.random(CHECKED) < risk)
-    features, rules = [*frame], SimpleNamespace(leaks=Leaks())
+    features, rules = [*frame], SimpleNamespace(leaks=Leaks(), experiment=Experiment())
     export, reference = _draw_export(rng)
     attributes = [name for name in export if name in features]
     return {

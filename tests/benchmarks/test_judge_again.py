@@ -33,7 +33,8 @@ def test_committed_files_are_read_and_written_without_a_change(tmp_path):
     outcomes = [f"{one}{part}" for one in uplift.OUTCOMES for part in ("", " against peers")]
     for name, order, write in (
         ("SCORES.md", scores.NAMES, scores.write_scores),
-        ("UPLIFT.md", [*outcomes, *uplift.NAMES[1:]], uplift.write_uplift),
+        # how a budget is chosen hasn't been measured since it was added
+        ("UPLIFT.md", [*outcomes, *uplift.NAMES[1:-1]], uplift.write_uplift),
     ):
         text = (BENCHMARKS / name).read_text()
         write(tmp_path / name, dict(zip(order, judge_again.read_sections(text), strict=True)))

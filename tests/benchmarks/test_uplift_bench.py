@@ -318,7 +318,9 @@ def test_choices_are_judged_by_what_was_promised():
     ).assign(best_off=[-1.0, 1.0] * 10)
     section = uplift_profit.choice_section({"no effect, 2 offers": trials})
     assert section.rows[0][1:4] == ("20", "5.0 % (5.0)", "50.0 % (0.0)")
-    assert [remark.rsplit(": ", 1)[1] for remark in section.remarks] == ["met.", "met."]
+    # one of 20 may be 25 % by its exact interval; the mean of best_off is 0
+    verdicts = [remark.rsplit(": ", 1)[1] for remark in section.remarks]
+    assert verdicts == ["inconclusive.", "not shown."]
 
 
 def test_customers_who_are_alike_have_the_same_effect_of_every_offer():

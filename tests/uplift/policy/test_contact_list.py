@@ -68,7 +68,7 @@ def write_fees(write_study, n: int = 600):
     study = write_study(
         "contractual",
         tables=tables,
-        experiment={"primary": "value"},
+        experiment={"primary": "value", "assignment": "randomised"},
         economics={
             "currency": "EUR",
             "capacity": 50,

@@ -48,7 +48,9 @@ def company(write_shared):
             "cost": np.where(called, 3.0, 0.0),
         }
     )[there]
-    return write_contracts(write_shared, tables | {"campaigns": campaigns}, **COSTS)
+    tables |= {"campaigns": campaigns}
+    drawn = {"experiment": {"assignment": "randomised"}}
+    return write_contracts(write_shared, tables, **COSTS, **drawn)
 
 
 def test_lists_by_risk_and_policies_by_effect_count_by_the_same_prices(company):
