@@ -48,13 +48,14 @@ def draw_contracts(n: int = 900, seed: int = 0) -> dict[str, pd.DataFrame]:
 
 
 def write_contracts(
-    write_study, tables: dict, name: str = "tiny", **economics
+    write_study, tables: dict, name: str = "tiny", experiment: dict | None = None, **economics
 ) -> tuple[Study, dict]:
     study = write_study(
         "contractual",
         name=name,
         tables=tables,
         economics=TERMS | economics,
+        experiment=experiment or {},
         churn={"horizon_days": 30, "lead_days": 0},
         data_start="2023-06-01",
     )

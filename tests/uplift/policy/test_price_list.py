@@ -49,8 +49,8 @@ def company(write_shared):
         }
     )[there]
     tables |= {"campaigns": campaigns}
-    drawn = {"experiment": {"assignment": "randomised"}}
-    return write_contracts(write_shared, tables, **COSTS, **drawn)
+    drawn = {"assignment": "randomised"}
+    return write_contracts(write_shared, tables, experiment=drawn, **COSTS)
 
 
 def test_lists_by_risk_and_policies_by_effect_count_by_the_same_prices(company):
