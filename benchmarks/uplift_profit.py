@@ -304,7 +304,7 @@ def choice_section(by_kind: dict[str, pd.DataFrame]) -> Section:
             verdict = judge_most(rate, PROMISED)
             bounds.append(f"{kind}: some policy shown to earn in at most 5 %: {verdict}.")
         off = compute_mean_interval(means.best_off, errors.best_off, len(trials))
-        verdict = "shown" if off[1] > 0 else "not shown"
+        verdict = "significant" if off[1] > 0 else "inconclusive"
         bounds.append(f"{kind}: the best budget is estimated too high: {verdict}.")
     words = (
         f"Drawn companies of {TRIAL_SIZE:,} assignments whose offers cost next to nothing and have"

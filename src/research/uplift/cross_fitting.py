@@ -74,8 +74,8 @@ def _fit_fold(
 
 def _join_folds(parts: Sequence[dict[str, np.ndarray]], fold: np.ndarray) -> dict[str, np.ndarray]:
     """Return the effects of all rows in their order, and first those of random lists: the same for
-    all, so that their scores are what random lists have on average (an area of 0) and carry no luck
-    of one draw.
+    all, so that their scores are what random lists have on average (an area of 0), without the
+    noise of one draw.
     """
     rows = np.concatenate([np.flatnonzero(fold == number) for number in range(len(parts))])
     order = np.argsort(rows)

@@ -1,4 +1,4 @@
-"""The best budget: chosen on some customers, judged on others, without the luck of the choice."""
+"""The best budget: chosen on some customers, judged on others, without the bias of the choice."""
 
 import numpy as np
 import pytest

@@ -44,7 +44,10 @@ def test_a_verdict_says_what_is_earned_and_against_what():
     assert "does not earn significantly more" not in words
     assert "**Leave 2 alone**" in words
     assert "Along its curve of profit it is shown to earn at 100 EUR (95 % band" in words
-    assert "9.00 (−1.00 to 19.00) EUR a cycle (95 % band there), too high by the luck" in words
+    assert (
+        "9.00 (−1.00 to 19.00) EUR a cycle (95 % band there), too high by its sampling error"
+        in words
+    )
     assert "judged on others earns 4.00 EUR" in words
 
 

@@ -1,6 +1,6 @@
 """What the best budget of a profit curve would earn: chosen on some customers, judged on others.
 
-The highest of many uncertain points is too high: its luck was chosen with it.
+The highest of many uncertain points is too high: its sampling error was chosen with it.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def judge_best_budget(
     DataFrame with columns policy, budget, contacted, highest, band_low, band_high, profit
         One row. ``budget``, ``contacted`` and ``highest``: of the curve's highest point, the
         smallest budget of several, with the 95 % band there, which holds at all budgets together,
-        whichever is picked; ``profit`` per cycle, estimated without the luck of the choice: each
+        whichever is picked; ``profit`` per cycle, estimated without the bias of the choice: each
         tenth of the customers at the budget that earns most on the other nine. Of simulated
         companies also ``true_profit``, at that budget.
     """

@@ -96,7 +96,7 @@ def choose(
     cross-fitting with its share of budget and capacity.
 
     The models of a part learned from the others. So what is chosen in it hangs on no outcome of its
-    own, and its judged profit is neither lucky nor unlucky; in a list over all parts it would be:
+    own, and its judged profit has no bias from the choice; in a list over all parts it would be:
     where the outcomes of a part show large effects by chance, the other parts' models predict large
     ones, and fill the list.
 

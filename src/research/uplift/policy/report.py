@@ -349,7 +349,7 @@ def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> lis
     return [
         shown,
         f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity: {highest}"
-        f" {currency} a cycle (95 % band there), too high by the luck of the choice. A budget that"
+        f" {currency} a cycle (95 % band there), too high by its sampling error. A budget that"
         f" is chosen so on some customers and judged on others earns {profit} {currency}.",
     ]
 
