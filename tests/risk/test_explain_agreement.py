@@ -61,7 +61,7 @@ def test_a_feature_has_its_own_odds_ratio_or_none():
     table = compared(ALL, ALL)
     assert table[(table.measure == ODDS) & (table.feature == "visits")].empty
     shown = drivers_table(table).set_index("feature")["odds ratio"]
-    assert shown["visits ever (with 1 like it)"] == ""
+    assert shown["visits ever (together with visits lately)"] == ""
     assert shown["age in years"] == "2.00 (1.50 to 3.00) ↑"
 
 
