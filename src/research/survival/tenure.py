@@ -222,7 +222,7 @@ def tabulate_follow_up(tenures: pd.DataFrame) -> pd.DataFrame:
     late, ended = int((tenures.entry > 0).sum()), int(tenures.ended.sum())
     counts = {
         "observed": len(tenures),
-        "of them with late entry: joined before the data began": late,
+        "of them with late entry: joined two days or more before the data began": late,
         "left": ended,
         "censored: still there when the data end": len(tenures) - ended,
     }
