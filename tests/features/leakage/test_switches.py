@@ -104,7 +104,7 @@ HONEST = {  # yearly hazard, and who has the value by the days since joining
 @pytest.mark.parametrize("name", HONEST)
 def test_what_makes_customers_leave_at_any_time_is_no_switch(name, n):
     hazard, share = HONEST[name]
-    for seed in SEEDS if n < 10_000 else [0]:
+    for seed in range(4) if n < 10_000 else [0]:
         frame = draw_lives(seed, hazard, share, n=n)
         assert find(frame, "flag") is None
 
