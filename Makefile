@@ -3,6 +3,9 @@
 STUDY ?= demo
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 BIN := .venv/bin
+# Keep bytecode, also where the environment says otherwise: each notebook imports in a process of
+# its own, and compiles everything anew without it.
+export PYTHONDONTWRITEBYTECODE :=
 READY := .venv/.ready
 STRIP := --keep-id \
 	--extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution"
@@ -13,16 +16,22 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 NO_PYTHON := expected Python 3.11, 3.12 or 3.13 on the PATH, found none; install one, or name it: \
 	make PYTHON=<python>
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# one thread for each process; the files of conftest.LONGEST first, so that all end together
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	--no-loadscope-reorder
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --extra dev --extra spark --quiet
 
-.PHONY: reports test bench bench-scores bench-value bench-uplift bench-referee lint format
+.PHONY: reports test test-all bench bench-scores bench-value bench-uplift bench-referee lint format
 .PHONY: picture lab lock clean help
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
 
-test: $(READY)  ## run all tests, the notebooks included, one thread for each process
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+test: $(READY)  ## run the tests in minutes: every notebook once, on a small company
+	$(PYTEST) -m "not slow"
+
+test-all: $(READY)  ## run all tests: whole studies, statistics of large samples, the demo; an hour
+	$(PYTEST)
 
 bench-scores: $(READY)  ## compare scores with others' models; two hours, needs RESEARCH_MIRROR
 	$(BIN)/python benchmarks/scores.py $(BENCH)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from projects import copy_project
 
-from research.study import Study, load_study, project_root
+from research.study import Study, load_study
 
-ROOT = project_root()  # before a test points elsewhere
 MIRROR = Path(__file__).parents[2] / "shared" / "data"
 CLOCK = {
     "churn": {"horizon_days": 30, "lead_days": 0},
@@ -79,16 +79,7 @@ def _write(
 @pytest.fixture
 def copy(project, monkeypatch) -> Path:
     """A project with the repository's studies and notebooks, and a plan of its own."""
-    for folder in ("data", "notebooks"):
-        for path in (ROOT / folder).rglob("*"):
-            if (
-                path.is_file()
-                and "raw" not in path.relative_to(ROOT).parts
-                and path.suffix in (".yml", ".sql", ".ipynb")
-            ):
-                target = project / path.relative_to(ROOT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
+    copy_project(project)
     (project / "reports" / "plan.yml").write_text(
         "notebooks: [10_data, 30_risk]\nstudies: {demo: {}}\n"
     )

@@ -6,6 +6,9 @@ import nbformat
 import pytest
 
 from research.batch import records
+from research.study import project_root
+
+ROOT = project_root()  # before a test points elsewhere
 
 STUDY = (
     "title: The {name} company\nkind: flat\nsources: {{rows: {{file: rows.csv}}}}\neconomics:"
@@ -39,6 +42,18 @@ STOP = (
     "from research.errors import NotApplicable\nraise NotApplicable('expected a table contracts;"
     " this study has none')"
 )
+
+
+def copy_project(root: Path) -> None:
+    """Copy the repository's studies and notebooks, without raw files."""
+    (root / "reports").mkdir(exist_ok=True)
+    for folder in ("data", "notebooks"):
+        for path in (ROOT / folder).rglob("*"):
+            raw = "raw" in path.relative_to(ROOT).parts
+            if path.is_file() and not raw and path.suffix in (".yml", ".sql", ".ipynb"):
+                target = root / path.relative_to(ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
 
 
 def write_study(root: Path, name: str, rows: str | None = ROWS) -> None:

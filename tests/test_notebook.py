@@ -25,8 +25,18 @@ def own_style():
 def run(write_study, monkeypatch, tmp_path):
     """An opened contractual study."""
     monkeypatch.chdir(tmp_path)  # tables of a notebook are left where it runs
-    write_study("contractual", tables=company())
+    write_study("contractual", tables=company(), features={"windows": [30]})
     return rs.open("tiny")
+
+
+@pytest.fixture(scope="module")
+def shared(write_shared, tmp_path_factory):
+    """A contractual study that is opened once, and what models may use of it."""
+    with plt.rc_context(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("tables"))
+        write_shared("contractual", tables=company(), features={"windows": [30]})
+        opened = rs.open("tiny")
+        yield opened, opened.features(opened.panel())
 
 
 @pytest.fixture
@@ -90,16 +100,16 @@ def test_a_split_of_ones_own_is_followed(run):
     assert {*panel.test.snapshot.dt.date} == {date(2024, 5, 31)}
 
 
-def test_models_may_use_the_features_that_no_finding_excludes(run):
-    features = run.features(run.panel())
+def test_models_may_use_the_features_that_no_finding_excludes(shared):
+    run, features = shared
     excluded = {*features.leaks.column[features.leaks.decision == "excluded"]}
     assert {*features.columns} - {*features.allowed} == excluded
     assert {*features.columns} <= {*features.descriptions}
     assert features.rows == len(run.panel().train)
 
 
-def test_an_analysis_can_leave_further_features_out(run):
-    features = run.features(run.panel())
+def test_an_analysis_can_leave_further_features_out(shared):
+    _, features = shared
     first, *others = features.allowed
     assert features.without([first]).allowed == others
     assert features.without([first]).without(others).allowed == []

@@ -315,7 +315,7 @@ pd.Series([np.nan]).median()
 print("the answer")"""
 
 
-def test_a_warning_of_a_library_is_on_no_page_and_in_the_log_of_the_run(fresh):
+def test_a_warning_of_a_library_is_on_no_page_and_in_the_log_of_the_run(fresh, without_snakemake):
     write_notebook(fresh, "10_data", "What?", 'study: str = "alpha"', WARNS)
     write_plan(fresh, "notebooks: [10_data]\nstudies: {alpha: {}}")
     folder = fresh / "reports" / "alpha" / "default"

@@ -277,14 +277,16 @@ def test_a_damaged_record_is_named_and_made_again_and_the_others_go_on(
     assert 'href="alpha/default/10_data.html"' in index
 
 
-def test_a_page_that_was_deleted_is_made_again(made_project):
+def test_a_page_that_was_deleted_is_made_again(made_project, without_snakemake):
     page = made_project / "reports" / "alpha" / "more" / "10_data.html"
     page.unlink()
     assert batch_run.run("alpha", {}, 1) == 0
     assert page.exists()
 
 
-def test_a_failure_leaves_earlier_results_as_they_were_and_goes_with_the_next_success(made_project):
+def test_a_failure_leaves_earlier_results_as_they_were_and_goes_with_the_next_success(
+    made_project, without_snakemake
+):
     folder, notebook = (
         made_project / "reports" / "alpha" / "default",
         made_project / "notebooks" / "10_data.ipynb",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from dated_rows import customers
 
 from research.data import cancelled_orders, load
@@ -69,7 +70,7 @@ def test_lines_marked_as_returned_cancel_too_and_only_the_same_product(write_stu
     assert standing(write_study, *rows, **more) == [("01 10:05", 5)]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", list_seeds(2))
 def test_pairs_are_those_of_a_stack_of_purchases(write_study, seed):
     rng = np.random.default_rng(seed)
     hours = rng.permutation(3000)[:120]

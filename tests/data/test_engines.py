@@ -19,10 +19,11 @@ import ibis
 import pandas as pd
 import pytest
 import yaml
+from small_companies import company
 
 from research.data import checks, engines, fetch, load, profile
 from research.errors import StudyError
-from research.features import build, stage
+from research.features import build, context, events, stage
 from research.panel import evidence, splits
 from research.simulate import simulate
 from research.study import load_study, project_root
@@ -98,16 +99,33 @@ def run(name: str) -> dict[str, pd.DataFrame]:
     }
 
 
-def require_equal(name: str, project: Path, engine: dict) -> pd.DataFrame:
+def run_parts(name: str) -> dict[str, pd.DataFrame]:
+    """Return checks, counts, stages and the features of orders, quicker than the whole panel."""
+    study = load_study(name)
+    tables = load.adapt(study)
+    known = evidence.evidence_as_of(tables, splits.plan_split(study).test)
+    features = events.build_events(context.BuildContext(known, study), "orders").table
+    parts = {"stages": stage.assign_stages(known, study), "features": features}
+    ordered = {
+        part: table.order_by(["snapshot", "customer_id"]).to_pandas()
+        for part, table in parts.items()
+    }
+    return ordered | {
+        "checks": checks.check(tables, TODAY),
+        "counts": profile.count_rows(tables),
+    }
+
+
+def require_equal(name: str, project: Path, engine: dict, run=run) -> dict[str, pd.DataFrame]:
     """Run a study on DuckDB and on another engine, require the same tables to the bit, and return
-    the panel.
+    them.
     """
     fetch.fetch(load_study(name))
     expected = run(name)
     set_engine(name, project, engine)
     for table, found in run(name).items():
         pd.testing.assert_frame_equal(found, expected[table], check_exact=True, obj=table)
-    return expected["panel"]
+    return expected
 
 
 def write_company(folder: Path) -> dict[str, pd.DataFrame]:
@@ -126,11 +144,19 @@ def name_sources(folder: Path) -> dict[str, dict[str, str]]:
 
 
 @needs_java
+def test_spark_gives_the_tables_of_duckdb_for_a_small_company(write_study, project):
+    write_study(tables=company(), features={"windows": [30]})
+    found = require_equal("tiny", project, SPARK, run_parts)
+    assert found["features"].n_orders_30d.sum() > 0
+    assert (found["checks"].rows_failing == 0).all()
+
+
+@needs_java
 @pytest.mark.slow
 def test_spark_gives_the_tables_of_duckdb_for_the_whole_demo(project, monkeypatch):
     copy_study("demo", "demo", project)
     monkeypatch.chdir(project)
-    panel = require_equal("demo", project, SPARK)
+    panel = require_equal("demo", project, SPARK)["panel"]
     assert len(panel) > 1000
     assert panel.churned.any()
     assert {path.name for path in project.iterdir()} == {
@@ -144,7 +170,7 @@ def test_spark_gives_the_tables_of_duckdb_for_the_whole_demo(project, monkeypatc
 @pytest.mark.slow
 def test_spark_gives_the_tables_of_duckdb_for_real_orders(project, mirror):
     copy_study("online_retail", "online_retail", project)
-    assert len(require_equal("online_retail", project, SPARK)) > 1000
+    assert len(require_equal("online_retail", project, SPARK)["panel"]) > 1000
 
 
 @needs_java

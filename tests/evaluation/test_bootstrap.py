@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.evaluation import bootstrap
 
@@ -105,7 +106,7 @@ def test_a_paired_difference_cancels_sampling_error():
     assert row.high - row.low < 0.2 * (scores.high - scores.low)["plain", "log_loss"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_two_models_of_pure_noise_do_not_differ_significantly(seed):
     rng = np.random.default_rng(seed)
     predictions = as_predictions(

@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.errors import StudyError
 from research.evaluation import survival_metrics
@@ -64,7 +65,7 @@ def test_scores_of_five_rows_worked_by_hand():
     assert found["calibration", 3] == pytest.approx(0.49 - (1 - 4 / 5 * 2 / 3))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", list_seeds(4))
 @pytest.mark.parametrize("whole_days", [True, False])
 def test_scores_equal_scikit_survival_on_tied_days_and_tied_risks(seed, whole_days):
     metrics = pytest.importorskip("sksurv.metrics")
@@ -106,7 +107,7 @@ def test_calibration_compares_with_kaplan_meier():
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_a_resample_is_scored_as_its_rows_written_out(seed):
     (train, _), (test, curves) = draw(150, seed), draw(60, seed + 50)
     customers = np.random.default_rng(seed).integers(25, size=60)

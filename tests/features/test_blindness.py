@@ -10,6 +10,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 import pytest
+from cases import slow
 from futures import Futures, futures
 from hypothesis import HealthCheck, Phase, given, settings
 
@@ -27,6 +28,7 @@ from research.study import Study
 
 DAYS = [date(2024, 5, 31), date(2024, 6, 15), date(2024, 6, 30)]
 EXAMPLES = int(os.environ.get("BLINDNESS_EXAMPLES", "5"))
+FEW_AND_MANY = [1, slow(EXAMPLES)]
 OWN = """
 WITH ranked AS (
     SELECT customer_id, amount, ordered_at,
@@ -152,8 +154,9 @@ def over_futures(examples: int):
     return lambda prove: fixed(given(futures(DAYS))(prove))
 
 
-def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench):
-    @over_futures(EXAMPLES)
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench, examples):
+    @over_futures(examples)
     def prove(example: Futures) -> None:
         bench.fill(example.one)
         among_others = bench.measure(DAYS, example.day)
@@ -167,8 +170,9 @@ def test_nothing_after_a_snapshot_moves_any_feature_by_a_bit(bench):
     prove()
 
 
-def test_nothing_after_a_snapshot_moves_the_panel_that_models_get(bench):
-    @over_futures(max(EXAMPLES // 3, 1))
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+def test_nothing_after_a_snapshot_moves_the_panel_that_models_get(bench, examples):
+    @over_futures(max(examples // 3, 1))
     def prove(example: Futures) -> None:
         bench.fill(example.one)
         among_others = bench.load(DAYS, example.day)

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from small_companies import T, company
 
 from research.data import load
@@ -98,7 +99,7 @@ def scramble(tables: dict[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFra
     return changed
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_the_future_never_matters_to_the_bit(write_study, here, seed):
     there = build(write_study, scramble(people_of_all_kinds(), seed), sensitive=SENSITIVE)
     pd.testing.assert_frame_equal(without_labels(here), without_labels(there), check_exact=True)

@@ -43,6 +43,11 @@ def describe(write_study, tables: dict[str, pd.DataFrame] | None = None, **chang
     return build.describe_features(load.load_tables(study), study)
 
 
+@pytest.fixture(scope="module")
+def described(write_shared) -> pd.DataFrame:
+    return describe(write_shared)
+
+
 def test_the_rows_of_the_dictionary_are_the_columns_that_models_see_in_their_order(write_study):
     study = write_study(
         "contractual", tables=everything(), data_end="2024-12-31", sensitive=["gender"]
@@ -94,15 +99,14 @@ def test_a_flat_study_has_a_dictionary_of_its_columns(write_study):
     assert list(described.unit) == ["number", "text"]
 
 
-def test_every_feature_has_words_and_a_unit_of_its_own(write_study):
-    described = describe(write_study)
+def test_every_feature_has_words_and_a_unit_of_its_own(described):
     assert described.description.str.strip().str.len().gt(0).all()
     assert described.description.is_unique
     assert described.unit.str.len().gt(0).all()
 
 
-def test_the_window_is_the_last_number_of_days_in_the_name_and_stands_in_the_words(write_study):
-    for row in describe(write_study).itertuples():
+def test_the_window_is_the_last_number_of_days_in_the_name_and_stands_in_the_words(described):
+    for row in described.itertuples():
         found = re.search(r"_(\d+)d$", row.feature)
         assert (int(found[1]) if found else None) == (
             None if pd.isna(row.window_days) else row.window_days
@@ -110,18 +114,15 @@ def test_the_window_is_the_last_number_of_days_in_the_name_and_stands_in_the_wor
         assert pd.isna(row.window_days) or str(row.window_days) in row.description
 
 
-def test_what_is_counted_or_summed_is_zero_where_nothing_happened_and_the_rest_is_empty(
-    write_study,
-):
-    described = describe(write_study).set_index("feature")
+def test_what_is_counted_or_summed_is_zero_where_nothing_happened_and_the_rest_is_empty(described):
     zero = described.when_nothing == "0"
-    counted = described.index.str.startswith(("n_", "sum_"))
+    counted = described.feature.str.startswith(("n_", "sum_"))
     assert (zero == counted).all()
     assert set(described.when_nothing) == {"0", "empty"}
 
 
-def test_units_say_what_a_number_counts(write_study):
-    unit = describe(write_study).set_index("feature").unit
+def test_units_say_what_a_number_counts(described):
+    unit = described.set_index("feature").unit
     wanted = {
         "n_orders_30d": "order lines",
         "n_usage_days_90d": "days",

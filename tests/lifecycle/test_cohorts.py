@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from dated_rows import company_with_gaps
 
 from research.data import load
@@ -247,7 +248,7 @@ def random_terms(seed: int, people: int = 60) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_counting_by_changes_equals_counting_every_customer_at_every_age(write_study, seed):
     contracts, at = random_terms(seed), pd.Timestamp("2024-08-31")
     known = contracts[contracts.started_at <= at]
@@ -268,7 +269,7 @@ def test_counting_by_changes_equals_counting_every_customer_at_every_age(write_s
         assert (cell.customers, cell.retained) == (len(members), sum(covered))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", list_seeds(2))
 def test_what_happens_or_arrives_after_the_snapshot_never_matters(write_study, seed):
     contracts, at = random_terms(seed).assign(known_at=lambda t: t.started_at), date(2024, 6, 30)
     here, counts = retention_of(

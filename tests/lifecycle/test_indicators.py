@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from dated_rows import customers
 from subscribers import OLD, START, T, frame, measure_at, people, subscribers
 
@@ -81,34 +82,37 @@ def check_durations(table):
     assert (row.value, row.numerator, row.denominator, row.n) == (64, 4, 5, 3)
 
 
-@pytest.mark.parametrize(
-    ("ended", "customer", "left"),
-    [
-        ("2024-05-31", 0, 0),  # gone on the start
-        ("2024-06-01", 1, 1),  # the first day of the window
-        ("2024-06-30 18:00", 1, 1),  # the last
-        ("2024-07-01", 1, 0),  # the day after
-    ],
-)
-def test_churn_counts_the_window_from_the_day_after_the_start_to_the_snapshot(
-    write_study, ended, customer, left
-):
-    contracts = frame("customer_id started_at ended_at", ("a", OLD, ended), ("b", OLD, None))
-    row = (
-        measure_at(write_study, {"customers": people("ab"), "contracts": contracts})
-        .set_index("indicator")
-        .loc["customer_churn_rate"]
-    )
-    assert (row.numerator, row.denominator) == (left, 1 + customer)
+def measure_cases(write_study, cases: dict[str, list[tuple]], columns: str) -> pd.DataFrame:
+    """Return the indicators of companies that are the regions of one, by indicator and region."""
+    rows = {
+        f"{at}{name}": (region, *row)
+        for at, (region, case) in enumerate(cases.items())
+        for name, *row in case
+    }
+    people_of = people(rows, region=[region for region, *_ in rows.values()])
+    contracts = frame(f"customer_id {columns}", *((name, *row[1:]) for name, row in rows.items()))
+    tables = {"customers": people_of, "contracts": contracts}
+    return measure_at(write_study, tables, segment_by="region").set_index(["indicator", "segment"])
 
 
-@pytest.mark.parametrize(("started", "customer"), [("2024-05-31 23:00", 1), ("2024-06-01", 0)])
-def test_a_customer_at_the_start_began_by_its_end(write_study, started, customer):
-    contracts = frame("customer_id started_at ended_at", ("a", started, None), ("b", OLD, None))
-    table = measure_at(write_study, {"customers": people("ab"), "contracts": contracts}).set_index(
-        "indicator"
-    )
-    assert table.denominator["customer_churn_rate"] == 1 + customer
+def test_churn_counts_the_window_from_the_day_after_the_start_to_the_snapshot(write_study):
+    counts = {
+        "2024-05-31": (0, 0),  # gone on the start
+        "2024-06-01": (1, 1),  # the first day of the window
+        "2024-06-30 18:00": (1, 1),  # the last
+        "2024-07-01": (1, 0),  # the day after
+    }
+    cases = {ended: [("a", OLD, ended), ("b", OLD, None)] for ended in counts}
+    table = measure_cases(write_study, cases, "started_at ended_at").loc["customer_churn_rate"]
+    for ended, (customer, left) in counts.items():
+        assert (table.numerator[ended], table.denominator[ended]) == (left, 1 + customer), ended
+
+
+def test_a_customer_at_the_start_began_by_its_end(write_study):
+    counts = {"2024-05-31 23:00": 1, "2024-06-01": 0}
+    cases = {started: [("a", started, None), ("b", OLD, None)] for started in counts}
+    table = measure_cases(write_study, cases, "started_at ended_at").loc["customer_churn_rate"]
+    assert table.denominator.to_dict() == {started: 1 + n for started, n in counts.items()}
 
 
 def test_who_left_and_came_back_has_left_but_is_retained(write_study):
@@ -278,38 +282,25 @@ def test_customers_of_before_observation_began_enter_late(write_study):
     assert longer.value["retention_time"] == pytest.approx(10 + 355 * 15 / 20)
 
 
-@pytest.mark.parametrize(
-    ("known", "value", "note"),
-    [
-        ("2023-03-02", 365, "of customers who stayed 60 days: too few were observed before"),
-        (
-            "2023-07-03",
-            np.nan,
-            "too few customers were observed from their first days on",
-        ),  # 183 days: more than half a year
-    ],
-)
-def test_a_spell_known_late_is_observed_from_then_on(write_study, known, value, note):
-    contracts = frame(
-        "customer_id started_at ended_at known_at",
-        *((f"c{i}", OLD, None, known) for i in range(12)),
-    )
-    table = measure_at(
-        write_study, {"customers": people([f"c{i}" for i in range(12)]), "contracts": contracts}
-    ).set_index("indicator")
-    assert table.value["retention_time"] == pytest.approx(value, nan_ok=True)
-    assert table.note["retention_time"] == note
+def test_a_spell_known_late_is_observed_from_then_on(write_study):
+    expected = {
+        "2023-03-02": (365, "of customers who stayed 60 days: too few were observed before"),
+        # 183 days: more than half a year
+        "2023-07-03": (np.nan, "too few customers were observed from their first days on"),
+    }
+    cases = {known: [(f"c{i}", OLD, None, known) for i in range(12)] for known in expected}
+    table = measure_cases(write_study, cases, "started_at ended_at known_at").loc["retention_time"]
+    for known, (value, note) in expected.items():
+        assert table.value[known] == pytest.approx(value, nan_ok=True)
+        assert table.note[known] == note
 
 
-@pytest.mark.parametrize(("started", "value"), [("2023-07-01", 365), ("2023-07-02", np.nan)])
-def test_a_year_is_known_once_somebody_was_observed_for_it(write_study, started, value):
-    contracts = frame(
-        "customer_id started_at ended_at", ("a", started, None), ("b", "2024-01-01", None)
-    )
-    table = measure_at(write_study, {"customers": people("ab"), "contracts": contracts}).set_index(
-        "indicator"
-    )
-    assert table.value["retention_time"] == pytest.approx(value, nan_ok=True)
+def test_a_year_is_known_once_somebody_was_observed_for_it(write_study):
+    expected = {"2023-07-01": 365, "2023-07-02": np.nan}
+    cases = {day: [("a", day, None), ("b", "2024-01-01", None)] for day in expected}
+    table = measure_cases(write_study, cases, "started_at ended_at").loc["retention_time"]
+    for started, value in expected.items():
+        assert table.value[started] == pytest.approx(value, nan_ok=True)
 
 
 # what isn't measured
@@ -523,7 +514,7 @@ def test_misspelt_and_sensitive_segments_are_refused_in_one_sentence(write_study
         measure_at(write_study, tables, sensitive=["gender"], segment_by="gender")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", list_seeds(2))
 def test_the_future_never_matters(write_study, seed):
     before = measure_at(write_study, subscribers(), (date(2024, 5, 31), T))
     tables, rng = subscribers(), np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -34,7 +35,7 @@ def flip(odds: np.ndarray, seed: int) -> np.ndarray:
     return np.random.default_rng(1000 + seed).random(len(odds)) < expit(odds)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_two_columns_that_matter_only_together_are_found_and_used(seed):
     frame, later = draw(seed), draw(seed + 50)
     odds = [np.where((part.a > 0) == (part.plan == "max"), 1.5, -1.5) for part in (frame, later)]
@@ -209,7 +210,7 @@ def draw_nearly_separated(seed: int, rows: int = 6_000) -> tuple[pd.DataFrame, n
     return pd.DataFrame({"tenure": tenure, "fee": fee, "total": total}), more < 0.1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_columns_that_nearly_separate_together_do_not_make_the_fit_diverge(seed):
     # whole steps of Newton's method led to log-odds of millions, an AUC of 0.56, a log-loss of 3
     learned, later = draw_nearly_separated(seed), draw_nearly_separated(seed + 50)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from lifelines import CoxPHFitter, KaplanMeierFitter, WeibullAFTFitter
 from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
@@ -115,7 +116,7 @@ def test_a_customer_censored_on_the_first_day_has_no_row():
     assert list(rows) == [1]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals_end(seed):
     columns, outcome = lives(seed=seed)
     # all events and censoring fall on edges
@@ -134,7 +135,7 @@ def test_a_hazard_without_features_is_the_kaplan_meier_curve_where_its_intervals
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_a_customer_censored_within_an_interval_counts_for_the_observed_part(seed):
     """Censored anywhere, as in a flat study; leaving such customers out gave 5 points too many
     leavers.

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from dated_rows import company_with_gaps, contract, customers, days, order, random_company
 
 from research.data import coverage, load
@@ -289,7 +290,7 @@ def test_the_time_to_a_purchase_is_censored_where_training_ends(write_study):
     assert (labels.time_to_event_days["later"], labels.event_observed["later"]) == (62, False)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 @pytest.mark.parametrize("lead", [0, 7])
 def test_the_time_to_event_decides_churn(write_study, seed, lead):
     study, tables = random_company(write_study, seed, churn={"horizon_days": 30, "lead_days": lead})
@@ -311,7 +312,7 @@ def test_a_panel_of_many_snapshots_equals_each_snapshot_alone(write_study):
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_who_leaves_in_lead_or_window_has_a_duration_that_says_so(write_study, seed):
     study, tables = random_company(write_study, seed)
     labels = splits.label_panel(tables, study, [T])[1].to_pandas()
@@ -396,7 +397,7 @@ def test_a_renewal_known_only_after_the_day_of_learning_leaves_an_end_uncertain(
     assert labels.duration_days["a"] == 23  # 30 June to 23 July: 10 days before 2 August
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_grace_of_no_day_changes_nothing_and_labels_with_grace_follow_from_each_gap(
     write_study, seed
 ):

@@ -6,6 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.panel import spells
 
@@ -90,7 +91,7 @@ def test_ends_after_the_last_known_day_are_unknown():
     ]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", list_seeds(5))
 def test_repeated_rows_change_no_spell(seed):
     rng = np.random.default_rng(seed)
     started = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, 400), unit="D")
@@ -105,7 +106,7 @@ def test_repeated_rows_change_no_spell(seed):
     pd.testing.assert_frame_equal(once, thrice)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_a_day_is_covered_by_a_spell_if_and_only_if_by_a_term(seed):
     rng = np.random.default_rng(seed)
     started = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, 12), unit="D")
@@ -203,7 +204,7 @@ def draw_company(rng, kind: str) -> dict[str, ibis.Table]:
 
 
 @pytest.mark.parametrize("kind", ["contractual", "non_contractual"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 @pytest.mark.parametrize("days", [30, 1000])
 def test_the_ends_of_the_last_days_are_those_of_all_spells(write_study, kind, seed, days):
     evidence, study = draw_company(np.random.default_rng(seed), kind), write_study(kind)

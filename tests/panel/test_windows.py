@@ -6,6 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.features import build
 from research.panel.evidence import evidence_as_of, find_known_rows
@@ -73,7 +74,7 @@ def _count_one(rows: pd.DataFrame, after: pd.Timestamp) -> dict:
 
 @pytest.mark.parametrize("snapshots", [DAYS, DAYS[-1:]], ids=["three", "one"])
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_windows_gaps_and_days_equal_those_counted_event_by_event(seed, late, snapshots):
     events = random_events(seed, late)
     table = ibis.memtable(

@@ -5,6 +5,7 @@ helped.
 import numpy as np
 import pandas as pd
 import pytest
+from cases import slow
 
 from research.models import registry
 from research.risk import imbalance, report
@@ -30,16 +31,17 @@ def customers(n: int = 2500, seed: int = 0, texts: bool = True) -> pd.DataFrame:
 COLUMNS = ["age", "holes", "plan"]
 
 
-@pytest.fixture(scope="module")
-def predictions() -> pd.DataFrame:
-    return imbalance.predict_by_method(customers(seed=1), customers(seed=2), COLUMNS, seed=0)
+@pytest.fixture(scope="module", params=[1200, slow(2500)])
+def predictions(request) -> pd.DataFrame:
+    train, test = (customers(request.param, seed) for seed in (1, 2))
+    return imbalance.predict_by_method(train, test, COLUMNS, seed=0)
 
 
 def test_every_method_gives_every_customer_a_probability_before_and_after(predictions):
     methods = predictions.drop(columns=["customer_id", "churned", "left_in_lead", "repeat"])
-    assert methods.shape == (2500, 18)
+    assert methods.shape == (len(predictions), 18)
     assert ((methods >= 0) & (methods <= 1)).all(axis=None)
-    assert list(predictions.customer_id) == list(customers(seed=2).customer_id)
+    assert list(predictions.customer_id) == list(customers(len(predictions), 2).customer_id)
 
 
 def test_few_churners_among_many_are_on_both_sides_of_every_split():

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from cases import slow
 from valued_companies import TERMS, draw_contracts, write_orders
 
 from research.data import load
@@ -22,12 +23,12 @@ from research.value import customers
 T = date(2024, 6, 30)
 
 
-@pytest.fixture(scope="module")
-def company(write_shared):
+@pytest.fixture(scope="module", params=[1000, slow(3000)])
+def company(request, write_shared):
     """Contracts whose loose plan leaves at a rate of 1 / 150 a day, the bound one at 1 / 900."""
     study = write_shared(
         "contractual",
-        tables=draw_contracts(3000),
+        tables=draw_contracts(request.param),
         economics=TERMS | {"value_days": 120},
         churn={"horizon_days": 60, "lead_days": 10},
         snapshots={"last": str(T), "train": 2, "test": 1, "every_days": 30},

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from cases import slow
 
 from research.simulate import Company, simulate, simulate_company
 
@@ -11,7 +12,7 @@ def company() -> dict[str, pd.DataFrame]:
     return simulate(2000, 24, 0)
 
 
-@pytest.fixture(scope="session", params=[1, 2])
+@pytest.fixture(scope="session", params=[1, slow(2)])
 def any_company(request) -> dict[str, pd.DataFrame]:
     return simulate(1500, 18, request.param)
 

@@ -4,6 +4,7 @@ import lifelines.datasets
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from lifelines.fitters.coxph_fitter import CoxPHFitter
 from lifelines.statistics import multivariate_logrank_test
 from lifelines.utils.concordance import _concordance_summary_statistics
@@ -208,7 +209,7 @@ def test_telco_by_strata_agrees_with_the_published_likelihood_and_concordance(mi
     assert (sums[0] + sums[1] / 2) / sums[2] == pytest.approx(0.832, abs=0.0005)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_late_entries_agree_with_lifelines_and_with_the_likelihood_written_in_loops(seed):
     tenures, columns = draw(seed)
     fit = fit_cox(tenures, columns)
@@ -220,7 +221,7 @@ def test_late_entries_agree_with_lifelines_and_with_the_likelihood_written_in_lo
     assert np.diag(fit.variance) == pytest.approx(np.diag(other.variance_matrix_), rel=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_splitting_tenures_in_two_changes_nothing(seed):
     tenures, columns = draw(seed)
     whole, longer = fit_cox(tenures, columns), tenures.duration > 6

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from lifelines import KaplanMeierFitter
 
 from research.survival.cumulative_incidence import compute_cumulative_incidence
@@ -34,7 +35,7 @@ def test_who_enters_late_is_at_risk_from_the_next_day_on():
     assert table[table.reason == "b"].share.iloc[-1] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_shares_of_all_reasons_and_survival_add_up_to_one(seed):
     rng = np.random.default_rng(seed)
     duration = np.ceil(rng.exponential(10, 300))

@@ -24,7 +24,7 @@ def study(write_shared):
 
 @pytest.fixture(scope="module")
 def compared(study):
-    return compare(make_trial(900, 0, shares=(0.4, 0.3, 0.3))[0], study)
+    return compare(make_trial(450, 0, shares=(0.4, 0.3, 0.3))[0], study)
 
 
 def test_every_ranking_is_scored_in_every_arm(compared):
@@ -33,7 +33,7 @@ def test_every_ranking_is_scored_in_every_arm(compared):
     models = {*compared.scores[compared.scores.arm == "call"].model}
     assert {RANDOM, RISK, AVERAGED, "X-learner"} <= models
     assert {*compared.differences.reference} == {RANDOM, RISK}
-    assert (compared.scores.n == 900).all()
+    assert (compared.scores.n == 450).all()
 
 
 def test_groups_tests_and_placebos_are_those_of_the_outcome(compared):

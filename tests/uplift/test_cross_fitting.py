@@ -14,7 +14,7 @@ from research.uplift import (
 
 
 def test_no_effect_is_predicted_by_a_model_that_saw_the_customer():
-    trial, _ = make_trial(1200, 0)
+    trial, _ = make_trial(450, 0)
     sample = doubly_robust.make_sample(trial, "kept")
     before = cross_fitting.cross_fit(sample, 3, 1, 0)[0].effects
     fold = doubly_robust.assign_folds(sample, 3, 0)

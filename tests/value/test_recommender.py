@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from scipy.sparse import csr_matrix
 from shop import T, draw_shop, write_shop
 
@@ -54,7 +55,7 @@ def test_products_that_go_together_are_found_and_beat_popularity(write_study):
     assert "(of 1,500 who had bought by the snapshot, former customers among them)" in sentence
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", list_seeds(4))
 def test_independent_purchases_are_not_called_better_than_popularity(seed, write_study):
     _, tables = write_shop(write_study, draw_shop(False, seed))
     evaluation = recommender.evaluate_recommender(tables, T, 30, 3, 300, 0)

@@ -46,7 +46,7 @@ class Check:
     """A rule on the rows of one table.
 
     ``passes`` is true where a row satisfies the rule; null counts as satisfied. ``needs`` names the
-    other column that the rule reads, if any.
+    other column that the rule reads, if any; ``looks_up`` says that it reads another table.
     """
 
     column: str
@@ -54,6 +54,7 @@ class Check:
     remedy: str
     passes: Callable[[ir.Table], ir.BooleanValue]
     needs: str | None = None
+    looks_up: bool = False
 
 
 def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFrame:
@@ -120,9 +121,12 @@ def _check_table(
     for column in CONTRACTS[name].summed:
         if column in table.columns and (column, WRONG_TYPE) not in faults:
             yield _check_totals(name, table, column)
-    for rule in _list_checks(name, table, customers, today):
-        if _is_possible(table, rule, faults):
-            yield _check_rows(name, table, rule)
+    rules = [
+        rule
+        for rule in _list_checks(name, table, customers, today)
+        if _is_possible(table, rule, faults)
+    ]
+    yield from _check_rows(name, table, rules)
 
 
 # Checks on a table and its columns
@@ -359,6 +363,7 @@ def _list_key_checks(name: str, customers: ir.Table | None) -> Iterator[Check]:
             "customers listed in the table customers",
             "add them there or drop these rows",
             lambda t: t.customer_id.isnull() | t.customer_id.isin(listed),
+            looks_up=True,
         )
 
 
@@ -375,19 +380,38 @@ def _is_possible(table: ir.Table, rule: Check, faults: dict) -> bool:
     )
 
 
-def _check_rows(name: str, table: ir.Table, rule: Check) -> tuple:
-    schema = pa.DataFrameSchema(
-        checks=pa.Check(
-            lambda data: rule.passes(data.table).fill_null(True), n_failure_cases=EXAMPLES
-        )
-    )
-    failing, examples = 0, ""
-    if _validate(schema, table):
-        failed = table.filter(~rule.passes(table).fill_null(True))
-        failing = failed.count().execute()
-        distinct = failed.select(rule.column).distinct().order_by(rule.column).limit(EXAMPLES)
-        examples = _list_examples(distinct.execute()[rule.column])
-    return name, rule.column, rule.required, int(failing), examples, rule.remedy
+def _check_rows(name: str, table: ir.Table, rules: list[Check]) -> Iterator[tuple]:
+    for rule, failing in zip(rules, _count_failing(table, rules), strict=True):
+        examples = _find_examples(table, rule) if failing else ""
+        yield name, rule.column, rule.required, failing, examples, rule.remedy
+
+
+def _count_failing(table: ir.Table, rules: list[Check]) -> list[int]:
+    """Return how many rows fail each rule.
+
+    One query counts for all rules that read the table alone; a rule that looks other tables up has
+    a query of its own, since Spark takes a lookup in a filter only.
+    """
+    alone = {str(i): rule for i, rule in enumerate(rules) if not rule.looks_up}
+    fails = {i: (~_passes(table, rule)).sum().fill_null(0) for i, rule in alone.items()}
+    counts = table.agg(**fails).execute().iloc[0] if fails else {}
+    return [
+        int(counts[str(i)] if str(i) in alone else _list_failed(table, rule).count().execute())
+        for i, rule in enumerate(rules)
+    ]
+
+
+def _passes(table: ir.Table, rule: Check) -> ir.BooleanValue:
+    return rule.passes(table).fill_null(True)
+
+
+def _list_failed(table: ir.Table, rule: Check) -> ir.Table:
+    return table.filter(~_passes(table, rule))
+
+
+def _find_examples(table: ir.Table, rule: Check) -> str:
+    distinct = _list_failed(table, rule).select(rule.column).distinct()
+    return _list_examples(distinct.order_by(rule.column).limit(EXAMPLES).execute()[rule.column])
 
 
 def _list_examples(values: pd.Series) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from exports import EXPORT, draw, list_attributes, lives
 
 from research.data import load
@@ -11,7 +12,7 @@ from research.features.leakage.gate import check_leakage
 from research.study import Leaks
 from research.study_schema import Experiment
 
-SEEDS = range(4)
+SEEDS = list_seeds(4)
 
 
 def find(frame: pd.DataFrame) -> dict[str, str]:
@@ -72,7 +73,7 @@ def test_a_total_as_of_one_day_in_the_past_is_no_leakage(seed):
 @pytest.mark.parametrize("effect", [0.3, 0.7, 1.2, 2.0])
 @pytest.mark.parametrize("yearly", [0.1, 0.5, 2.0])
 def test_what_makes_customers_leave_however_strongly_is_no_leakage(effect, yearly):
-    for seed in SEEDS:
+    for seed in range(4):
         frame = lives(seed, yearly=yearly, effect=effect)
         old = draw(frame, seed).random(len(frame)) < frame.age_days / 2_000
         frame["channel"] = np.where(old, "shop", "web")

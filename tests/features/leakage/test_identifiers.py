@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.features.leakage.identifiers import identifies_customers
 
@@ -25,7 +26,7 @@ MEASURES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 @pytest.mark.parametrize("kind", NUMBERS)
 def test_numbers_handed_out_name_customers(kind, seed):
     assert identifies_customers(
@@ -33,7 +34,7 @@ def test_numbers_handed_out_name_customers(kind, seed):
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 @pytest.mark.parametrize("n", [50, 200, 2_000, 20_000])
 @pytest.mark.parametrize("kind", MEASURES)
 def test_a_measure_names_nobody_however_fine(kind, n, seed):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from sklearn.metrics import roc_auc_score
 
 from research.features.leakage.interactions import find_combinations
@@ -121,7 +122,7 @@ def allowed(kind: str, seed: int) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", list_seeds(4))
 @pytest.mark.parametrize(
     "kind", ["strong", "correlated", "small", "rare", "wide", "wide and small", "missing"]
 )

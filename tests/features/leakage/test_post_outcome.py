@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 
 from research.data import load
 from research.features.leakage import post_outcome
@@ -119,7 +120,7 @@ def test_a_value_changed_when_customers_left_is_found():
     )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", list_seeds(4))
 def test_what_changed_over_the_years_of_joining_is_no_leakage(seed):
     reference = people(seed=seed)
     reference["gone"] |= reference.years < 1.5  # of the first customers nobody is left
@@ -184,7 +185,7 @@ def check(frame: pd.DataFrame) -> dict[str, Finding]:
     return post_outcome.find_after_treatment(frame, columns, ["arm of spring"])
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", list_seeds(10))
 def test_what_was_there_before_the_randomisation_is_alike_in_all_arms(seed):
     assert check(trial(seed=seed, columns=60)) == {}
     assert check(trial(n=250, seed=seed, columns=60)) == {}

@@ -5,6 +5,7 @@ what must pass.
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from small_companies import customers
 
 from research.features.leakage.findings import Finding
@@ -20,7 +21,7 @@ def check(frame: pd.DataFrame) -> dict[str, Finding]:
     return {column: finding for column in columns if (finding := check_column(rows, column))}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_columns_without_leakage_pass(seed):
     assert check(customers(seed=seed)) == {}
 
@@ -109,7 +110,7 @@ def test_a_value_written_at_leaving_is_found_though_some_left_within_the_lead():
     assert "code" in check(frame)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", list_seeds(5))
 def test_a_small_group_really_at_very_high_risk_passes(seed):
     rng = np.random.default_rng(seed)
     group = np.arange(5000) < 40

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import list_seeds
 from scipy.optimize import approx_fprime
 from scipy.special import roots_genlaguerre, roots_jacobi
 
@@ -132,7 +133,7 @@ def test_where_nobody_ever_drops_out_purchases_go_on_at_the_customers_own_rate(c
     assert beta_geo.predict_inactivity(table, rhythm, 5, 30) == pytest.approx(quiet, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", list_seeds(3))
 def test_predictions_agree_with_customers_simulated_from_the_model(seed):
     parameters = (0.8, 10.0, 0.7, 2.5)
     table, times = simulate(40_000, parameters, 40, 70, seed)
@@ -155,7 +156,7 @@ def test_predictions_agree_with_customers_simulated_from_the_model(seed):
         assert (rows["mean"].abs() < 4.5 * rows["sem"]).all()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", list_seeds(2))
 def test_the_fit_recovers_the_truth_within_its_intervals(seed):
     truth = np.array([0.8, 10.0, 0.7, 2.5])
     table, _ = simulate(20_000, tuple(truth), 40, 41, seed)

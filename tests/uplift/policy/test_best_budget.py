@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import slow
 from trial_maker import make_alike_case, make_case
 
 from research.uplift.policy.best_budget import choose_on_others, judge_best_budget
@@ -21,8 +22,9 @@ def test_a_budget_is_chosen_on_the_other_parts():
     assert choose_on_others(profits, np.arange(10), 0).tolist() == [0, *[1] * 9]
 
 
-def test_the_best_budget_is_not_too_good_where_nothing_has_an_effect():
-    trials, errors, inside = 80, [], []
+@pytest.mark.parametrize(("trials", "least"), [(12, 2), slow(80, 5)])
+def test_the_best_budget_is_not_too_good_where_nothing_has_an_effect(trials, least):
+    errors, inside = [], []
     for seed in range(trials):
         case = make_alike_case(seed, 0.0, n=600, cost=1e-6, arms=2)
         row = judge_best_budget(case, evaluate_budgets(case, seed), 100, seed).iloc[0]
@@ -30,6 +32,6 @@ def test_the_best_budget_is_not_too_good_where_nothing_has_an_effect():
         inside.append(row.band_low <= row.true_profit <= row.band_high)
     highest, judged = np.mean(errors, axis=0)
     noise = np.std(errors, axis=0) / np.sqrt(trials)
-    assert highest > 5 * noise[0]  # picked and judged on the same customers
+    assert highest > least * noise[0]  # picked and judged on the same customers
     assert judged == pytest.approx(0, abs=3 * noise[1])
     assert np.mean(inside) >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / trials)

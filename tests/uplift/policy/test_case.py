@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cases import slow
 from trial_maker import change_rows, make_alike_case, make_trial, write_flat_trial
 
 from research.errors import NotApplicable, StudyError
@@ -110,9 +111,9 @@ def test_an_arm_without_any_outcome_is_refused_by_name():
 
 
 def test_rows_without_an_outcome_are_left_out(write_study):
-    study, tables, trial, _ = write_flat_trial(write_study, 600)
+    study, tables, trial, _ = write_flat_trial(write_study, 300)
     trial.rows.loc[:9, "value"] = np.nan
-    assert len(load_case(trial, tables, study, 2, 1, 0).customers) == 590
+    assert len(load_case(trial, tables, study, 2, 1, 0).customers) == 290
 
 
 def test_an_arm_without_costs_is_refused_before_anything_is_fitted(write_study):
@@ -143,9 +144,10 @@ def draw_profit(seed: int, effect: float, policy: str, n: int = 300) -> float:
     return parts["profit"].sum() - parts["true_profit"].sum()
 
 
+@pytest.mark.parametrize("trials", [15, slow(200)])
 @pytest.mark.parametrize(
     ("policy", "effect"), [(NET_GAIN, 0.2), (NET_GAIN, 0.0), (RISK_TIMES_VALUE, 0.0)]
 )
-def test_the_profit_of_a_list_is_not_biased_where_effects_are_alike(policy, effect):
-    errors = np.array([draw_profit(seed, effect, policy) for seed in range(200)])
+def test_the_profit_of_a_list_is_not_biased_where_effects_are_alike(policy, effect, trials):
+    errors = np.array([draw_profit(seed, effect, policy) for seed in range(trials)])
     assert abs(errors.mean()) < 3 * errors.std() / np.sqrt(len(errors))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import slow
 from trial_maker import DAY, make_trial
 from valued_companies import draw_contracts, write_contracts
 
@@ -16,23 +17,24 @@ from research.uplift.trials import load_randomised
 COSTS = {"margin_per_customer": 200, "offer_cost": 10, "contact_cost": 1}
 
 
-def test_the_share_kept_is_the_effect_over_the_risk_with_the_error_of_a_ratio():
+@pytest.mark.parametrize(("trials", "near"), [(10, 0.6), slow(40, 0.35)])
+def test_the_share_kept_is_the_effect_over_the_risk_with_the_error_of_a_ratio(trials, near):
     # of a risk of 0.5 an offer to everybody takes 0.1: a fifth of those who would have left
     measured = []
-    for seed in range(40):
+    for seed in range(trials):
         trial, _ = make_trial(1000, seed)
         scored = average_effects.score_outcome(trial, "kept", 0)
         measured.append(price_list.measure_share(scored, np.ones(1)))
     means = np.array([share.mean for share in measured])
-    assert means.mean() == pytest.approx(0.2, abs=4 * means.std() / np.sqrt(40))
-    # the spread over trials, known to a ninth
-    assert np.mean([share.error for share in measured]) == pytest.approx(means.std(), rel=0.35)
+    assert means.mean() == pytest.approx(0.2, abs=4 * means.std() / np.sqrt(trials))
+    # the spread over trials, known to a ninth of 40, to a quarter of 10
+    assert np.mean([share.error for share in measured]) == pytest.approx(means.std(), rel=near)
 
 
 @pytest.fixture(scope="module")
 def company(write_shared):
     """Contracts of which half were called, which cost 3, and kept most of those who would leave."""
-    tables = draw_contracts()
+    tables = draw_contracts(600)
     contracts, rng = tables["contracts"], np.random.default_rng(1)
     there = (contracts.started_at < DAY) & ~(contracts.ended_at < DAY)
     called = pd.Series(rng.random(len(contracts)) < 0.5) & there
