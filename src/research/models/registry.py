@@ -9,23 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from research.errors import StudyError
 from research.models.calibration import Calibrated
 from research.models.clv.alive_classifier import AliveUntil
-from research.models.log_odds import LOG_ODDS_SD
 from research.models.logistic_pairs import LogisticPairs
 from research.models.monotone import Monotone
 from research.models.preprocessing import prepare_for_trees, prepare_scaled, prepare_splines
+from research.models.ridge_logistic import RidgeLogistic
 from research.models.stacking import StackedAverage
 from research.models.survival import Cox, DiscreteHazard, SurvivalForest, WeibullAFT
 from research.models.survival_at_horizon import AtHorizon
@@ -281,7 +279,6 @@ def list_logistic(seed: int) -> dict[str, Model]:
     have a standard deviation of ``LOG_ODDS_SD`` around the base rate, however many features there
     are. Elastic net: half of the penalty is on absolute values, which leaves columns out.
     """
-    ridge = LogisticRegression(C=LOG_ODDS_SD**2, solver="newton-cholesky")
     net = LogisticRegression(
         C=0.05, l1_ratio=0.5, solver="saga", max_iter=100, tol=1e-2, random_state=seed
     )
@@ -291,7 +288,7 @@ def list_logistic(seed: int) -> dict[str, Model]:
                 name="logistic regression",
                 family="logistic",
                 task="churn",
-                estimator=make_pipeline(prepare_splines(), FunctionTransformer(_shorten), ridge),
+                estimator=make_pipeline(prepare_splines(), RidgeLogistic()),
                 words="logistic regression on splines, with a ridge penalty",
             ),
             Model(
@@ -313,11 +310,6 @@ def list_logistic(seed: int) -> dict[str, Model]:
             ),
         ]
     )
-
-
-def _shorten(columns: np.ndarray) -> np.ndarray:
-    """Divide columns so that C is the prior variance of a customer's log-odds."""
-    return columns / np.sqrt(columns.shape[1])
 
 
 def list_trees(seed: int, directions: dict[str, int]) -> dict[str, Model]:
