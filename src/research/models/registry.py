@@ -166,7 +166,7 @@ def list_classifiers(
     features: list[str],
     seed: int,
     words: dict[str, str] | None = None,
-    tuning_seconds: float = 0,
+    tuning_trials: int = 0,
 ) -> dict[str, Model]:
     """Return all classifiers to compare, the baselines first: those of the functions below.
 
@@ -175,8 +175,7 @@ def list_classifiers(
     features : columns that models may use
     seed : every random draw derives from it
     words : what each feature is, from the feature dictionary; its name with spaces unless given
-    tuning_seconds : that a search of settings may take each time the tuned boosting is fitted; 0
-        leaves it out
+    tuning_trials : of settings, each time the tuned boosting is fitted; 0 leaves the search out
     """
     columns = [find_rule_column(features, study), find_last_value_column(features, study)]
     rules = {
@@ -187,7 +186,7 @@ def list_classifiers(
         list_baselines(rules, seed)
         | list_logistic(seed)
         | list_trees(seed, directions)
-        | (list_tuned(seed, directions, tuning_seconds) if tuning_seconds else {})
+        | (list_tuned(seed, directions, tuning_trials) if tuning_trials else {})
     )
     if study.kind != "flat":
         horizon = count_horizon_days(study.churn, study.snapshots.last)
@@ -372,10 +371,10 @@ def _make_boosting(seed: int, directions: dict[str, int]) -> Monotone:
     return Monotone(prepare_for_trees(), make_boosting(seed), directions, "monotone_constraints")
 
 
-def list_tuned(seed: int, directions: dict[str, int], seconds: float) -> dict[str, Model]:
+def list_tuned(seed: int, directions: dict[str, int], trials: int) -> dict[str, Model]:
     """Return gradient boosting whose settings are searched on the training customers.
 
-    See ``tuning.Tuned``, also for what a time budget does to repeatability.
+    See ``tuning.Tuned``.
     """
     space = prefix_space(BOOSTING, "model")
     return index_models(
@@ -384,7 +383,7 @@ def list_tuned(seed: int, directions: dict[str, int], seconds: float) -> dict[st
                 name="tuned boosting",
                 family="trees",
                 task="churn",
-                estimator=Tuned(_make_boosting(seed, directions), space, seconds, seed),
+                estimator=Tuned(_make_boosting(seed, directions), space, seed, trials),
                 words="gradient boosting by LightGBM, its settings searched on training customers",
                 source="Bergstra et al. 2011; Akiba et al. 2019, doi:10.1145/3292500.3330701",
                 needs=("groups",),
