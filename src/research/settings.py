@@ -12,7 +12,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "resamples": (200, 100_000),  # fewer leave a handful of draws outside an interval
     "refits": (0, 1000),
     "offers": (1, 100),
-    "tuning_seconds": (0, 36_000),
+    "tuning_trials": (0, 1000),
     "seed": (0, 2**32 - 1),
     "placebos": (1, 1000),
     "planned": (0, 1_000_000_000),

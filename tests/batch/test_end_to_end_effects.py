@@ -15,7 +15,7 @@ from research.batch.agreement import find_contradictions
 
 pytestmark = pytest.mark.slow
 FEW = ["--set", "repeats=2", "--set", "resamples=200", "--jobs", "2"]
-QUICK = ["--set", "tuning_seconds=0"]
+QUICK = ["--set", "tuning_trials=0"]
 ALL = ["10_data", "20_lifecycle", "30_risk", "40_survival", "50_value", "60_uplift"]
 ALL += ["62_observational", "65_targeting"]
 SMALL = {"simulate": {"customers": 1500, "months": 24, "seed": 3}}

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.slow
-# a search bounded by seconds depends on speed
-SETTINGS = {"tuning_seconds": 0, "resamples": 200, "origins": 1}
+SETTINGS = {"tuning_trials": 3, "resamples": 200, "origins": 1}
 
 
 def make_small(project: Path) -> None:

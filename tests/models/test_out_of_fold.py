@@ -37,3 +37,15 @@ def test_every_row_gets_a_score_and_the_seed_draws_the_folds():
     assert ((first > 0) & (first < 1)).all()
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+def test_once_enough_rows_have_a_score_no_further_fold_is_fitted():
+    columns, churned = pd.DataFrame({"x": np.arange(90.0)}), np.arange(90) % 3 == 0
+    scores = predict_out_of_fold(
+        LogisticRegression(), columns, churned, np.arange(90) // 2, 0, enough=31
+    )
+    assert np.isfinite(scores).sum() == 60
+    again = predict_out_of_fold(
+        LogisticRegression(), columns, churned, np.arange(90) // 2, 0, enough=60
+    )
+    np.testing.assert_array_equal(scores, again)

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from research.models.preprocessing import (
     DropConstant,
@@ -71,3 +74,24 @@ def test_a_column_without_any_value_in_training_stays_zero_later():
     fitted = FillUnknown().fit(np.array([[np.nan, 1.0], [np.nan, np.nan]]))
     later = fitted.transform(np.array([[3.0, np.nan]]))
     assert later[0, 0] == 0 and np.isnan(later[0, 1])
+
+
+def test_splines_are_those_of_scikit_learn_scaled_in_single_precision():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=300), "n": rng.poisson(0.3, 300), "same": 1.0})
+    frame.loc[:30, "x"] = np.nan
+    filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    whole = make_pipeline(
+        filled,
+        SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"),
+        DropConstant(),
+        StandardScaler(),
+    )
+    ours, theirs = prepare_splines().fit_transform(frame), whole.fit_transform(frame)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_splines_of_numbers_that_do_not_vary_leave_one_column():
+    frame = pd.DataFrame({"x": np.ones(50), "y": np.zeros(50)})
+    assert prepare_splines().fit_transform(frame).shape == (50, 1)

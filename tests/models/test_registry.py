@@ -94,7 +94,7 @@ def test_leaders_have_the_least_log_loss_of_the_models_that_learn_from_the_featu
 
 def test_every_estimator_that_draws_at_random_draws_from_the_seed(write_study):
     models = registry.list_classifiers(
-        write_study("contractual"), ["use"], 7, tuning_seconds=1
+        write_study("contractual"), ["use"], 7, tuning_trials=1
     ) | registry.list_survival([30], 7)
     # tied to no seed: ridge and hazard by Newton's method, whose fit is not random, and the prior
     fixed = {"newton-cholesky", "prior"}
@@ -125,7 +125,7 @@ def test_a_dated_study_has_all_families_and_a_flat_one_no_survival(write_study):
 
 def test_every_classifier_gives_probabilities_out_of_time(write_study):
     study = write_study("contractual", churn={"horizon_days": 30, "lead_days": 0})
-    models = registry.list_classifiers(study, ["use", "noise", "plan"], 0, tuning_seconds=1)
+    models = registry.list_classifiers(study, ["use", "noise", "plan"], 0, tuning_trials=1)
     models |= registry.list_recalibrated(models, 0)
     found = predict.predict(
         panel(seed=1), panel(300, seed=2), ["use", "noise", "plan"], models, 2, 1, 0

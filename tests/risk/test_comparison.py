@@ -36,24 +36,24 @@ def customers(n: int = 400, seed: int = 0, dated: bool = False) -> pd.DataFrame:
 
 
 @pytest.fixture
-def few(monkeypatch) -> list[float]:
+def few(monkeypatch) -> list[int]:
     """The models of a study are few and quick; gradient boosting is the one that is stacked."""
 
-    def list_few(study, features, seed, descriptions, tuning_seconds) -> dict[str, Model]:
-        asked.append(tuning_seconds)
+    def list_few(study, features, seed, descriptions, tuning_trials) -> dict[str, Model]:
+        asked.append(tuning_trials)
         return few_models("age", seed)
 
-    asked: list[float] = []
+    asked: list[int] = []
     monkeypatch.setattr(comparison, "list_classifiers", list_few)
     return asked
 
 
-def test_a_flat_study_is_cross_validated_and_the_search_shares_its_seconds(few, write_study):
+def test_a_flat_study_is_cross_validated_and_each_search_has_its_trials(few, write_study):
     rows = customers()
     compared = comparison.compare_models(
-        Panel(rows, rows, None, {}), write_study("flat"), {}, COLUMNS, {}, 3, 2, 60.0, 0
+        Panel(rows, rows, None, {}), write_study("flat"), {}, COLUMNS, {}, 3, 2, 6, 0
     )
-    assert few == [10.0]  # 60 seconds for three folds, twice
+    assert few == [6]
     assert compared.customers == 400
     assert len(compared.judged) == 800
     assert compared.families["rule on age"] == "reference"
@@ -63,9 +63,9 @@ def test_customers_who_left_within_the_lead_are_predicted_and_not_judged(few, wr
     train, test = customers(dated=True), customers(seed=1, dated=True)
     split = pd.Series({"train": (), "test": ()})
     compared = comparison.compare_models(
-        Panel(train, test, split, {}), write_study("contractual"), {}, COLUMNS, {}, 3, 2, 60.0, 0
+        Panel(train, test, split, {}), write_study("contractual"), {}, COLUMNS, {}, 3, 2, 6, 0
     )
-    assert few == [60.0]
+    assert few == [6]
     assert (len(compared.everyone), len(compared.judged)) == (400, 380)
     assert not {*compared.recalibrated} & {*compared.everyone}
 

@@ -57,8 +57,8 @@ def judge(monkeypatch, write_study):
     """Judge the latest window and those before it, in each of which age has a sign."""
 
     def run(signs: dict[pd.Timestamp, int], origins: int = 3, best: str = "gradient boosting"):
-        def list_few(study, features, seed, descriptions, tuning_seconds) -> dict[str, Model]:
-            assert tuning_seconds == 0
+        def list_few(study, features, seed, descriptions, tuning_trials) -> dict[str, Model]:
+            assert tuning_trials == 0
             return list_four(seed)
 
         def plan(tables, study, number):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.special import expit, logit
 from scipy.stats import chi2
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -26,6 +27,7 @@ GRID = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # shares of customers below the 
 MISSING = "(missing)"
 PRIOR_COLUMNS = 0.3  # weight of the prior of a block's variance, in columns of data
 NEWTON_STEPS = 12
+NEW_CURVATURE = (0, 1, 2, 5, 8)  # steps that compute it; the others take that of the last such step
 HALVINGS = 10  # of a step that overshoots
 VARIANCE_UPDATES = 4  # in each of Newton's steps
 TOLERANCE = 1e-3  # change of a coefficient below which Newton's method ends
@@ -144,7 +146,8 @@ def fit_blocks(
     -------
     intercept, coefficients, variances of the blocks
     """
-    sizes, rows = np.bincount(owner), np.column_stack([matrix, np.ones(len(matrix))])
+    sizes = np.bincount(owner)
+    rows = np.column_stack([matrix, np.ones(len(matrix), matrix.dtype)]).astype("float32")
     prior_penalty = len(sizes) / LOG_ODDS_SD**2
     intercept, first, variances = start or (
         np.log(churned.mean() / (1 - churned.mean())),
@@ -153,8 +156,11 @@ def fit_blocks(
     )
     penalties = np.r_[1 / variances, np.full(len(sizes) - len(variances), prior_penalty)]
     fit = np.r_[first, np.zeros(matrix.shape[1] - len(first)), intercept]
-    for _ in range(NEWTON_STEPS):
-        before, slope = fit, _approximate(rows, churned, fit)
+    curvature = None
+    for number in range(NEWTON_STEPS):
+        if number in NEW_CURVATURE:
+            curvature = _compute_curvature(rows, fit)
+        before, slope = fit, (curvature, _pull(rows, churned, fit, curvature))
         fit, learned = _step(slope, penalties, owner, VARIANCE_UPDATES)
         if not _improves(rows, churned, (before, fit), learned[owner]):
             fit, learned = _step_shorter(rows, churned, before, slope, penalties, owner)
@@ -169,7 +175,7 @@ def _step(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Newton's next fit, and the penalties learned with it in so many updates."""
     for _ in range(updates):
-        spread = np.linalg.inv(slope[0] + np.diag(np.r_[penalties[owner], 0]))
+        spread = _invert(slope[0], penalties[owner])
         fit = spread @ slope[1]
         penalties = _update(fit, spread, penalties, owner)
     return fit, penalties
@@ -199,7 +205,7 @@ def _step_shorter(
 
     A whole step overshoots where columns nearly separate the classes.
     """
-    spread = np.linalg.inv(slope[0] + np.diag(np.r_[penalties[owner], 0]))
+    spread = _invert(slope[0], penalties[owner])
     step = spread @ slope[1] - before
     for _ in range(HALVINGS):
         if _improves(rows, churned, (before, before + step), penalties[owner]):
@@ -214,23 +220,47 @@ def _improves(
     """Say whether the second fit is as probable as the first, under the penalties of columns."""
     before, after = (
         np.logaddexp(0, odds).sum() - churned @ odds + columns @ fit[:-1] ** 2 / 2
-        for fit, odds in ((fit, rows @ fit) for fit in fits)
+        for fit, odds in ((fit, _add_up(rows, fit)) for fit in fits)
     )
     return bool(after <= before + TOLERANCE)
 
 
-def _approximate(
-    rows: np.ndarray, churned: np.ndarray, fit: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the second-order approximation of the log-likelihood at a fit.
+def _add_up(rows: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Return the log-odds of each row; products in single precision take half the time."""
+    return (rows @ fit.astype("float32")).astype(float)
 
-    It is the matrix, and the vector whose solution is Newton's next fit.
+
+def _find_risk(rows: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    return expit(np.clip(_add_up(rows, fit), -15, 15))
+
+
+def _compute_curvature(rows: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Return the matrix of second derivatives of the negative log-likelihood at a fit."""
+    risk = _find_risk(rows, fit)
+    weighted = rows * np.sqrt(risk * (1 - risk)).astype("float32")[:, None]
+    return (weighted.T @ weighted).astype(float)
+
+
+def _pull(
+    rows: np.ndarray, churned: np.ndarray, fit: np.ndarray, curvature: np.ndarray
+) -> np.ndarray:
+    """Return the vector whose solution under the curvature is the next fit.
+
+    The gradient is that at the fit, so a curvature of an earlier step moves the steps, and not
+    where they end.
     """
-    risk = expit(np.clip(rows @ fit, -15, 15))
-    weighted = rows.astype("float32") * np.sqrt(risk * (1 - risk)).astype("float32")[:, None]
-    # single precision is twice as fast, and moves the steps, not where they end
-    gram = (weighted.T @ weighted).astype(float)
-    return gram, gram @ fit + rows.T @ (churned - risk)
+    missed = (churned - _find_risk(rows, fit)).astype("float32")
+    return curvature @ fit + (missed @ rows).astype(float)
+
+
+def _invert(curvature: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """Return the inverse of the curvature with the penalties of the columns, by Cholesky."""
+    whole = curvature + np.diag(np.r_[penalties, 0])
+    factor, failed = dpotrf(whole, lower=True)
+    if failed:
+        return np.linalg.inv(whole)
+    half = np.tril(dpotri(factor, lower=True)[0])
+    return half + np.tril(half, -1).T
 
 
 def find_pairs(

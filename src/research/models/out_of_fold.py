@@ -6,6 +6,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 FOLDS = 3
+ENOUGH_ROWS = 4_000  # that a second stage learns from: it has a few parameters
 
 
 def predict_out_of_fold(
@@ -16,8 +17,11 @@ def predict_out_of_fold(
     seed: int,
     needs: dict[str, np.ndarray] | None = None,
     folds: int = FOLDS,
+    enough: int = ENOUGH_ROWS,
 ) -> np.ndarray:
     """Return each row's probability of churn by a model fitted on other folds of customers.
+
+    Once ``enough`` rows have one, no further fold is predicted; its rows stay empty.
 
     Parameters
     ----------
@@ -27,7 +31,7 @@ def predict_out_of_fold(
     needs : what else ``fit`` takes for each row, by name
     folds : number of folds, each of which costs one fit
     """
-    scores = np.empty(len(columns))
+    scores = np.full(len(columns), np.nan)
     for learn, rest in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
         columns, churned, groups
     ):
@@ -37,4 +41,6 @@ def predict_out_of_fold(
             .fit(columns.iloc[learn], churned[learn], **part)
             .predict_proba(columns.iloc[rest])[:, 1]
         )
+        if np.isfinite(scores).sum() >= enough:
+            break
     return scores

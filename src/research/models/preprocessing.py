@@ -56,18 +56,63 @@ class FillUnknown(TransformerMixin, BaseEstimator):
         return np.where(self.unknown_, 0.0, columns) if self.unknown_.any() else columns
 
 
-def prepare_splines() -> ColumnTransformer:
-    """Return every number on a cubic spline, each category as a column.
+class Splines(TransformerMixin, BaseEstimator):
+    """Put every number on a cubic spline whose columns have mean 0 and variance 1.
 
-    Splines have 5 knots at quantiles and are flat beyond the training range.
+    Splines have 5 knots at quantiles and are flat beyond the training range; columns that hardly
+    vary are left out. One number is put on its spline at a time, and only the result is held, in
+    single precision: of a hundred thousand customers all at once would take gigabytes.
     """
-    splines = make_pipeline(
-        _fill(),
-        SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant"),
-        DropConstant(),
-        StandardScaler(),
-    )
-    return make_column_transformer((splines, NUMBERS), (_one_hot(), TEXTS))
+
+    def fit(self, columns: np.ndarray, churned: np.ndarray | None = None) -> "Splines":
+        """Learn knots, means and deviations."""
+        self.fit_transform(columns)
+        return self
+
+    def fit_transform(self, columns: np.ndarray, churned: np.ndarray | None = None) -> np.ndarray:
+        """Learn them, and return the columns of the splines."""
+        self.splines_ = [_fit_spline(values) for values in columns.T]
+        if not any(len(kept) for _, kept, _, _ in self.splines_):
+            spline, _, mean, deviation = self.splines_[0]
+            self.splines_[0] = (spline, np.arange(1), mean, deviation)
+        return self.transform(columns)
+
+    def transform(self, columns: np.ndarray) -> np.ndarray:
+        """Return the columns of all splines, in single precision."""
+        blocks = [
+            _scale_spline(values, *spline)
+            for values, spline in zip(columns.T, self.splines_, strict=True)
+        ]
+        return np.hstack(blocks)
+
+
+Spline = tuple[SplineTransformer, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _fit_spline(values: np.ndarray) -> Spline:
+    """Return a number's spline, the columns of it that vary, and their means and deviations."""
+    spline = SplineTransformer(n_knots=5, knots="quantile", extrapolation="constant")
+    columns = spline.fit_transform(values[:, None])
+    variances = columns.var(axis=0)
+    deviations = np.where(variances > 0, np.sqrt(variances), 1.0)
+    return spline, np.flatnonzero(variances > LEAST_VARIANCE), columns.mean(axis=0), deviations
+
+
+def _scale_spline(
+    values: np.ndarray,
+    spline: SplineTransformer,
+    kept: np.ndarray,
+    means: np.ndarray,
+    deviations: np.ndarray,
+) -> np.ndarray:
+    columns = spline.transform(values[:, None])[:, kept]
+    return ((columns - means[kept]) / deviations[kept]).astype("float32")
+
+
+def prepare_splines() -> ColumnTransformer:
+    """Return every number on a cubic spline, each category as a column, in single precision."""
+    splines = make_pipeline(_fill(), Splines())
+    return make_column_transformer((splines, NUMBERS), (_one_hot("float32"), TEXTS))
 
 
 def prepare_scaled() -> ColumnTransformer:
@@ -109,7 +154,7 @@ def _fill() -> SimpleImputer:
     return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
 
 
-def _one_hot() -> Pipeline:
+def _one_hot(dtype: str = "float64") -> Pipeline:
     """Return one column per category.
 
     Rare and unseen categories share a column, an empty value is a category of its own.
@@ -124,6 +169,7 @@ def _one_hot() -> Pipeline:
             handle_unknown="infrequent_if_exist",
             min_frequency=LEAST_CATEGORY_ROWS,
             sparse_output=False,
+            dtype=dtype,
         ),
     )
 

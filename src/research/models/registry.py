@@ -9,23 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from research.errors import StudyError
 from research.models.calibration import Calibrated
 from research.models.clv.alive_classifier import AliveUntil
-from research.models.log_odds import LOG_ODDS_SD
 from research.models.logistic_pairs import LogisticPairs
 from research.models.monotone import Monotone
 from research.models.preprocessing import prepare_for_trees, prepare_scaled, prepare_splines
+from research.models.ridge_logistic import RidgeLogistic
 from research.models.stacking import StackedAverage
 from research.models.survival import Cox, DiscreteHazard, SurvivalForest, WeibullAFT
 from research.models.survival_at_horizon import AtHorizon
@@ -168,7 +166,7 @@ def list_classifiers(
     features: list[str],
     seed: int,
     words: dict[str, str] | None = None,
-    tuning_seconds: float = 0,
+    tuning_trials: int = 0,
 ) -> dict[str, Model]:
     """Return all classifiers to compare, the baselines first: those of the functions below.
 
@@ -177,8 +175,7 @@ def list_classifiers(
     features : columns that models may use
     seed : every random draw derives from it
     words : what each feature is, from the feature dictionary; its name with spaces unless given
-    tuning_seconds : that a search of settings may take each time the tuned boosting is fitted; 0
-        leaves it out
+    tuning_trials : of settings, each time the tuned boosting is fitted; 0 leaves the search out
     """
     columns = [find_rule_column(features, study), find_last_value_column(features, study)]
     rules = {
@@ -189,7 +186,7 @@ def list_classifiers(
         list_baselines(rules, seed)
         | list_logistic(seed)
         | list_trees(seed, directions)
-        | (list_tuned(seed, directions, tuning_seconds) if tuning_seconds else {})
+        | (list_tuned(seed, directions, tuning_trials) if tuning_trials else {})
     )
     if study.kind != "flat":
         horizon = count_horizon_days(study.churn, study.snapshots.last)
@@ -281,7 +278,6 @@ def list_logistic(seed: int) -> dict[str, Model]:
     have a standard deviation of ``LOG_ODDS_SD`` around the base rate, however many features there
     are. Elastic net: half of the penalty is on absolute values, which leaves columns out.
     """
-    ridge = LogisticRegression(C=LOG_ODDS_SD**2, solver="newton-cholesky")
     net = LogisticRegression(
         C=0.05, l1_ratio=0.5, solver="saga", max_iter=100, tol=1e-2, random_state=seed
     )
@@ -291,7 +287,7 @@ def list_logistic(seed: int) -> dict[str, Model]:
                 name="logistic regression",
                 family="logistic",
                 task="churn",
-                estimator=make_pipeline(prepare_splines(), FunctionTransformer(_shorten), ridge),
+                estimator=make_pipeline(prepare_splines(), RidgeLogistic()),
                 words="logistic regression on splines, with a ridge penalty",
             ),
             Model(
@@ -313,11 +309,6 @@ def list_logistic(seed: int) -> dict[str, Model]:
             ),
         ]
     )
-
-
-def _shorten(columns: np.ndarray) -> np.ndarray:
-    """Divide columns so that C is the prior variance of a customer's log-odds."""
-    return columns / np.sqrt(columns.shape[1])
 
 
 def list_trees(seed: int, directions: dict[str, int]) -> dict[str, Model]:
@@ -380,10 +371,10 @@ def _make_boosting(seed: int, directions: dict[str, int]) -> Monotone:
     return Monotone(prepare_for_trees(), make_boosting(seed), directions, "monotone_constraints")
 
 
-def list_tuned(seed: int, directions: dict[str, int], seconds: float) -> dict[str, Model]:
+def list_tuned(seed: int, directions: dict[str, int], trials: int) -> dict[str, Model]:
     """Return gradient boosting whose settings are searched on the training customers.
 
-    See ``tuning.Tuned``, also for what a time budget does to repeatability.
+    See ``tuning.Tuned``.
     """
     space = prefix_space(BOOSTING, "model")
     return index_models(
@@ -392,7 +383,7 @@ def list_tuned(seed: int, directions: dict[str, int], seconds: float) -> dict[st
                 name="tuned boosting",
                 family="trees",
                 task="churn",
-                estimator=Tuned(_make_boosting(seed, directions), space, seconds, seed),
+                estimator=Tuned(_make_boosting(seed, directions), space, seed, trials),
                 words="gradient boosting by LightGBM, its settings searched on training customers",
                 source="Bergstra et al. 2011; Akiba et al. 2019, doi:10.1145/3292500.3330701",
                 needs=("groups",),

@@ -3,12 +3,21 @@
 from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
+TREE_ROWS = 10_000  # that one tree of a forest learns from
 
-def make_forest(seed: int) -> RandomForestClassifier:
+
+class BoundedForest(RandomForestClassifier):
+    """A random forest whose trees learn from at most ``TREE_ROWS`` rows each, drawn anew."""
+
+    def fit(self, columns, churned, sample_weight=None):
+        """Fit the trees; of fewer rows each draws as many as there are, with replacement."""
+        self.max_samples = TREE_ROWS if len(columns) > TREE_ROWS else None
+        return super().fit(columns, churned, sample_weight)
+
+
+def make_forest(seed: int) -> BoundedForest:
     """Return a random forest of 100 trees (Breiman 2001, doi:10.1023/A:1010933404324)."""
-    return RandomForestClassifier(
-        n_estimators=100, min_samples_leaf=10, n_jobs=1, random_state=seed
-    )
+    return BoundedForest(n_estimators=100, min_samples_leaf=10, n_jobs=1, random_state=seed)
 
 
 def make_boosting(seed: int) -> LGBMClassifier:

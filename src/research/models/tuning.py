@@ -1,11 +1,4 @@
-"""Settings of a model, searched on the training customers only and within a time budget.
-
-Where the budget ends the search, its result depends on the speed of the machine, and two equal runs
-may differ. Where all trials fit into the budget, or the budget is 0 (the model's own settings), the
-seed alone decides.
-"""
-
-import time
+"""Settings of a model, searched on a sample of the training customers, in so many trials."""
 
 import numpy as np
 import optuna
@@ -16,6 +9,12 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
 from research.errors import StudyError
+from research.panel.customer_sample import draw_rows
+
+TRIALS = 12
+MAX_ROWS = 6_000  # on which settings are tried
+FINALISTS = 2  # besides the own settings, that are judged again on all rows
+JUDGED_IN_TRIAL, JUDGED_IN_FINAL = 1_500, 4_000  # rows, at least
 
 BOOSTING = {  # of LightGBM, around the usual settings
     "n_estimators": IntDistribution(50, 400, log=True),
@@ -38,20 +37,19 @@ def tune(
     columns: pd.DataFrame,
     churned: np.ndarray,
     customers: np.ndarray,
-    seconds: float,
     seed: int,
-    trials: int = 25,
+    trials: int = TRIALS,
     folds: int = 3,
+    most: int = MAX_ROWS,
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """Return the settings with the least out-of-fold log-loss, and every trial.
 
-    The first trial is the model's own settings, so the search never ends worse than it began on its
-    folds; the rest are drawn by a tree of Parzen estimators (Bergstra et al. 2011; Optuna: Akiba et
-    al. 2019, doi:10.1145/3292500.3330701). No trial begins once the seconds are over, but one that
-    has begun ends. So a budget in seconds bounds the time and not the number of trials: where all
-    of them fit, the seed alone decides the result; where they don't, so does the speed of the
-    machine, and what else runs on it. Runs that must be equal to the byte leave the search out, or
-    give it more time than all trials take.
+    The first trial is the model's own settings; the rest are drawn by a tree of Parzen estimators
+    (Bergstra et al. 2011; Optuna: Akiba et al. 2019, doi:10.1145/3292500.3330701) and judged on a
+    sample. What is best for few rows needn't be best for many: where there are more than the
+    sample, the own settings and the best ``FINALISTS`` others are judged again on all rows
+    (successive halving: Jamieson & Talwalkar 2016). So the search never ends worse than it began on
+    its folds. The seed alone decides the result: no clock is read.
 
     Parameters
     ----------
@@ -59,43 +57,48 @@ def tune(
     space : distributions by parameter
     columns, churned : training rows; nothing else is used
     customers : the customer of each row; a customer's rows stay in one fold
-    seconds : time budget
-    trials : at most so many
-    folds : of the inner cross-validation
+    trials : how many
+    folds : of the inner cross-validation, as many of which judge as it takes for
+        ``JUDGED_IN_TRIAL`` rows, ``JUDGED_IN_FINAL`` of the finalists
+    most : rows of the sample, of customers drawn at random
 
     Returns
     -------
     settings : by parameter; none where no trial beat the model's own
-    trials : DataFrame with columns trial, log_loss, seconds and one per parameter
+    trials : DataFrame with columns trial, log_loss, final_log_loss (empty but for finalists) and
+        one per parameter
 
     Raises
     ------
     StudyError
         If a class has fewer rows than there are folds.
     """
-    churned = np.asarray(churned, bool)
-    splits = _split(columns, churned, customers, folds, seed)
+    churned, drawn = np.asarray(churned, bool), draw_rows(customers, most, seed)
+    sample = columns[drawn], churned[drawn]
+    splits = _split(*sample, customers[drawn], folds, seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    started, rows = time.monotonic(), []
-    while len(rows) < trials and (not rows or time.monotonic() - started < seconds):
-        trial, began = search.ask(space) if rows else None, time.monotonic()
-        settings = trial.params if trial else {}
-        loss = _cross_validate(clone(model).set_params(**settings), columns, churned, splits)
+    tried, losses = [], []
+    for number in range(trials):
+        trial = search.ask(space) if number else None
+        tried.append(trial.params if trial else {})
+        candidate = clone(model).set_params(**tried[-1])
+        losses.append(_cross_validate(candidate, *sample, splits, JUDGED_IN_TRIAL))
         if trial:
-            search.tell(trial, loss)
-        rows.append(
-            {
-                "trial": len(rows),
-                "log_loss": loss,
-                "seconds": time.monotonic() - began,
-                "settings": settings,
-            }
-        )
-    best = min(rows, key=lambda row: row["log_loss"])
+            search.tell(trial, losses[-1])
+    final = np.array(losses)
+    if not drawn.all():
+        splits = _split(columns, churned, customers, folds, seed)
+        final = np.full(trials, np.nan)
+        for number in [0, *(1 + np.argsort(losses[1:], kind="stable")[:FINALISTS])]:
+            candidate = clone(model).set_params(**tried[number])
+            final[number] = _cross_validate(candidate, columns, churned, splits, JUDGED_IN_FINAL)
     own = {name: value for name, value in model.get_params().items() if name in space}
-    trials_table = pd.DataFrame([row | own | row["settings"] for row in rows])
-    return best["settings"], trials_table.drop(columns="settings")
+    table = pd.DataFrame([own | settings for settings in tried])
+    table.insert(0, "trial", range(trials))
+    table.insert(1, "log_loss", losses)
+    table.insert(2, "final_log_loss", final)
+    return tried[int(np.nanargmin(final))], table
 
 
 def _split(
@@ -119,13 +122,17 @@ def _cross_validate(
     columns: pd.DataFrame,
     churned: np.ndarray,
     splits: list[tuple[np.ndarray, np.ndarray]],
+    enough: int,
 ) -> float:
-    """Return the mean log-loss of the folds, in nats."""
-    losses = []
+    """Return the mean log-loss of the folds, in nats, once enough rows are judged."""
+    losses, judged = [], 0
     for learn, rest in splits:
         fitted = clone(model).fit(columns.iloc[learn], churned[learn])
         predicted = fitted.predict_proba(columns.iloc[rest])[:, 1]
         losses.append(log_loss(churned[rest], predicted, labels=[False, True]))
+        judged += len(rest)
+        if judged >= enough:
+            break
     return float(np.mean(losses))
 
 
@@ -136,24 +143,24 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    model, space, seconds, seed, trials, folds : see ``tune``
+    model, space, seed, trials, folds, most : see ``tune``
     """
 
     def __init__(
         self,
         model: ClassifierMixin,
         space: dict[str, BaseDistribution],
-        seconds: float = 60,
         seed: int = 0,
-        trials: int = 25,
+        trials: int = TRIALS,
         folds: int = 3,
+        most: int = MAX_ROWS,
     ):
         self.model = model
         self.space = space
-        self.seconds = seconds
         self.seed = seed
         self.trials = trials
         self.folds = folds
+        self.most = most
 
     def fit(
         self, columns: pd.DataFrame, churned: np.ndarray, groups: np.ndarray | None = None
@@ -171,10 +178,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
             columns,
             churned,
             customers,
-            self.seconds,
             self.seed,
             trials=self.trials,
             folds=self.folds,
+            most=self.most,
         )
         self.model_ = (
             clone(self.model).set_params(**self.settings_).fit(columns, np.asarray(churned, bool))

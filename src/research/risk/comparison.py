@@ -106,7 +106,7 @@ def compare_models(
     descriptions: dict[str, str],
     folds: int,
     repeats: int,
-    tuning_seconds: float,
+    tuning_trials: int,
     seed: int,
 ) -> ModelComparison:
     """Fit every classifier that a study allows, and predict the rows that judge it.
@@ -118,7 +118,7 @@ def compare_models(
     features : columns that models may use
     descriptions : what each feature is, in words
     folds, repeats : of the cross-validation of a flat study
-    tuning_seconds : of the search of settings, in all
+    tuning_trials : of settings, in each search; 0 leaves it out
     seed : every random draw derives from it
 
     Raises
@@ -127,9 +127,8 @@ def compare_models(
         If nobody can churn, or nobody or everybody did, with the likely causes.
     """
     require_labels(tables, study, panel)
-    fits = 1 if panel.dated else folds * repeats
     models, train, test = list_models(
-        panel, study, tables, features, descriptions, tuning_seconds / fits, seed
+        panel, study, tables, features, descriptions, tuning_trials, seed
     )
     recalibrated = list_recalibrated(models, seed)
     predictions = predict(train, test, features, models | recalibrated, folds, repeats, seed)
@@ -142,7 +141,7 @@ def list_models(
     tables: Tables,
     features: list[str],
     descriptions: dict[str, str],
-    tuning_seconds: float,
+    tuning_trials: int,
     seed: int,
 ) -> tuple[dict[str, Model], pd.DataFrame, pd.DataFrame]:
     """Return every classifier that a study allows, and its rows to learn from and to judge.
@@ -151,9 +150,9 @@ def list_models(
 
     Parameters
     ----------
-    tuning_seconds : of the search of settings, each time it is fitted
+    tuning_trials : of settings, in each search; 0 leaves it out
     """
-    models = list_classifiers(study, features, seed, descriptions, tuning_seconds)
+    models = list_classifiers(study, features, seed, descriptions, tuning_trials)
     train, test = panel.train, panel.test
     if study.kind == "non_contractual":
         days = [*panel.split.train, *panel.split.test]

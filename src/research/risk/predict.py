@@ -225,7 +225,9 @@ def _add_second_stage(
     Models with members learn from the members' out-of-fold scores of the training rows.
     """
     labels = train[["customer_id", "churned"]].reset_index(drop=True)
-    learn, judge = pd.concat([labels, out_of_fold], axis=1), pd.DataFrame(risks)
+    # where one member has a score, all have: they share the folds
+    learn = pd.concat([labels, out_of_fold], axis=1).dropna(subset=[*out_of_fold])
+    judge = pd.DataFrame(risks)
     return {
         name: _fit_predict(model, learn, judge, []) if model.members else risks[name]
         for name, model in models.items()
