@@ -201,6 +201,7 @@ def make_part(outcome, arm, propensity=None, scores=None, prognosis=None, new_pr
         new_tree_features=none,
         new_linear_features=none,
         scores=np.zeros((n, arms)) if scores is None else scores,
+        models=[float(mean) for mean in means],
         predicted=np.tile(means, (len(none), 1)),
         prognosis=np.zeros(n) if prognosis is None else np.asarray(prognosis),
         new_prognosis=new_prognosis,

@@ -112,7 +112,7 @@ def test_long_rankings_are_cut_into_steps_that_hardly_move_an_area():
     sample = doubly_robust.make_sample(trial, "kept")
     treated, weights = (sample.arm == 1).astype(int), np.ones((1, sample.size))
     fine = rank(true[:, 0])
-    assert fine.member.shape[1] == metrics.MAX_STEPS
+    assert len(fine.starts) - 1 == metrics.MAX_STEPS
     curves = compute_curves(fine, treated, sample.outcome, sample.propensity, weights)
     order = np.argsort(-true[:, 0])
     y, t = sample.outcome[order], treated[order]
@@ -175,3 +175,22 @@ def test_predictions_that_are_the_same_within_each_part_are_worth_exactly_nothin
         (table.model == families.AVERAGED)
         & table.metric.isin(["auuc", "qini", "autoc", "rate_qini"])
     ].value.tolist() == pytest.approx([0] * 4)
+
+
+def test_resamples_of_many_rows_are_kept_small_and_judge_alike(monkeypatch):
+    trial, true = make_trial(600, 0, lambda x: 0.1 + 0.2 * x)
+    sample = doubly_robust.make_sample(trial, "kept")
+    scores = doubly_robust.compute_scores(sample, np.full((600, 2), 0.5))
+    cross_fits = [CrossFit({"truth": true}, np.zeros(600, int))]
+    plain = metrics.resample_uplift(cross_fits, sample, scores, 200, 0)["call", "truth"]
+    monkeypatch.setattr(metrics, "MOST_UNFOLDED", 0)
+    folded = metrics.resample_uplift(cross_fits, sample, scores, 200, 0)["call", "truth"]
+    assert all(np.array_equal(plain[name], folded[name]) for name in metrics.METRICS)
+
+
+def test_a_value_between_two_points_lies_on_the_line_between_them():
+    places = np.array([[0.0, 0.25, 1.0], [0.0, 0.1, 1.0]])
+    values = np.array([[0.0, 1.0, 4.0], [0.0, 7.0, 9.0]])
+    # a third of the way from 1 to 4; the second row has a point there
+    assert metrics.interpolate(0.5, places[:1], values[:1]) == pytest.approx([2.0])
+    assert metrics.interpolate(0.1, places, values) == pytest.approx([0.4, 7.0])

@@ -21,7 +21,7 @@ from research.uplift.heterogeneity import (
     run_test,
     tabulate_groups,
 )
-from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
+from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic, find_other_heuristic
 from research.uplift.metrics import (
     BEST_ARM,
     DIFFERENCES,
@@ -153,7 +153,10 @@ def compare_learners(
     outcomes, scores, differences = [], [], []
     for part in (part for part in scored if part.outcome in names):
         heuristic = find_heuristic(part.outcome)
-        cross_fits = cross_fit(part.sample, folds, repeats, seed, heuristic)
+        cross_fits = [
+            one.without(find_other_heuristic(part.outcome))
+            for one in cross_fit(part.sample, folds, repeats, seed)
+        ]
         one = ComparedOutcome(part, heuristic, cross_fits)
         resampled = resample_uplift(cross_fits, part.sample, part.scores, resamples, seed)
         divisions = score_divisions(cross_fits, part.sample, part.scores)

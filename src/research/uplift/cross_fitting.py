@@ -3,14 +3,14 @@ and again with other parts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from research.uplift.doubly_robust import Sample, assign_folds
+from research.uplift.doubly_robust import Sample, assign_folds, share_features
 from research.uplift.learners.average import fit_all
-from research.uplift.learners.families import RANDOM, RISK
+from research.uplift.learners.families import RANDOM, RESPONSE, RISK
 from research.uplift.learners.training import prepare_training
 
 PROCESSES = 2
@@ -32,22 +32,24 @@ class CrossFit:
     effects: dict[str, np.ndarray]
     strata: np.ndarray
 
+    def without(self, name: str) -> "CrossFit":
+        """Return the cross-fitting without one of its rankings."""
+        return replace(
+            self, effects={key: self.effects[key] for key in self.effects if key != name}
+        )
 
-def cross_fit(
-    sample: Sample, folds: int, repeats: int, seed: int, heuristic: str = RISK
-) -> list[CrossFit]:
+
+def cross_fit(sample: Sample, folds: int, repeats: int, seed: int) -> list[CrossFit]:
     """Return the effects of each row by models of other customers, for every repeat.
 
-    Parameters
-    ----------
-    heuristic : ``RISK`` ranks by the probability of an unfavourable outcome, whatever the arm;
-        ``RESPONSE`` by the outcome predicted with it
+    Beside the learners stand both heuristic rankings: ``RISK``, the probability of an unfavourable
+    outcome, whatever the arm, and ``RESPONSE``, the outcome predicted with it.
     """
     fold_of = [assign_folds(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
     tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
-    fitted = Parallel(n_jobs=PROCESSES)(
-        delayed(_fit_fold)(sample, fold_of[repeat] == fold, seed + repeat, heuristic)
-        for repeat, fold in tasks
+    shared = share_features(sample)
+    fitted = Parallel(n_jobs=PROCESSES, prefer="threads")(
+        delayed(_fit_fold)(shared, fold_of[repeat] == fold, seed + repeat) for repeat, fold in tasks
     )
     trials = sample.trial.max() + 1
     cross_fits = []
@@ -58,18 +60,12 @@ def cross_fit(
     return cross_fits
 
 
-def _fit_fold(
-    sample: Sample, inside: np.ndarray, seed: int, heuristic: str
-) -> dict[str, np.ndarray]:
+def _fit_fold(sample: Sample, inside: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     part = prepare_training(
         sample.take(~inside), sample.tree_features[inside], sample.linear_features[inside], seed
     )
-    ranking = (
-        np.tile(-part.new_prognosis[:, None], (1, len(sample.arms) - 1))
-        if heuristic == RISK
-        else part.predicted[:, 1:]
-    )
-    return {heuristic: ranking} | fit_all(part)
+    risk = np.tile(-part.new_prognosis[:, None], (1, len(sample.arms) - 1))
+    return {RISK: risk, RESPONSE: part.predicted[:, 1:]} | fit_all(part)
 
 
 def _join_folds(parts: Sequence[dict[str, np.ndarray]], fold: np.ndarray) -> dict[str, np.ndarray]:

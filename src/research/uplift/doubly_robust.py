@@ -6,15 +6,22 @@ is right (Robins, Rotnitzky & Zhao 1994, doi:10.1080/01621459.1994.10476818). In
 the propensity is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from lightgbm import LGBMRegressor
 
 from research.errors import StudyError
 from research.models.preprocessing import prepare_for_trees, prepare_scaled
 from research.study_schema import CONTROL
+from research.uplift.boosting import (
+    BinnedFeatures,
+    Boosted,
+    Features,
+    bin_features,
+    fit_boosting,
+    predict_boosting,
+)
 from research.uplift.trials import Trial
 
 MIN_ARM_CUSTOMERS = 50  # of each arm, for models of its outcome
@@ -28,7 +35,8 @@ class Sample:
 
     Attributes
     ----------
-    tree_features : (rows, columns), numbers as they are and categories numbered
+    tree_features : (rows, columns), numbers as they are and categories numbered; with bins where
+        many models are fitted, see ``share_features``
     linear_features : (rows, columns), numbers in standard deviations, a column for each category
     arm : (rows,), 0 for control, then the arms in order
     outcome : (rows,), more is better
@@ -41,7 +49,7 @@ class Sample:
     arms : names, control first
     """
 
-    tree_features: np.ndarray
+    tree_features: Features
     linear_features: np.ndarray
     arm: np.ndarray
     outcome: np.ndarray
@@ -116,52 +124,46 @@ def _transform(transformer, columns: pd.DataFrame) -> np.ndarray:
     return np.asarray(transformer.fit_transform(columns), float)
 
 
-def make_outcome_model(rows: int, columns: int, seed: int) -> LGBMRegressor:
-    """Return cautious gradient boosting: effects are small, and noise is large."""
-    return LGBMRegressor(
-        n_estimators=50,
-        learning_rate=0.07,
-        num_leaves=8,
-        min_child_samples=max(20, rows // 100),
-        colsample_bytree=min(1.0, max(0.2, 30 / max(columns, 1))),
-        max_bin=63,
-        reg_lambda=10.0,
-        n_jobs=1,
-        random_state=seed,
-        deterministic=True,
-        force_row_wise=True,
-        verbosity=-1,
-    )
+def bin_sample(sample: Sample) -> Sample:
+    """Return a sample whose tree features are binned, once for all models of parts of it."""
+    return replace(sample, tree_features=bin_features(sample.tree_features))
 
 
-def fit_predict(
-    features: np.ndarray,
-    target: np.ndarray,
-    new_features: np.ndarray,
-    seed: int,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return predictions of gradient boosting for new rows; without columns the (weighted) mean."""
-    if not features.shape[1] or np.ptp(target) == 0:
-        return np.full(len(new_features), np.average(target, weights=weights))
-    model = make_outcome_model(*features.shape, seed)
-    return model.fit(features, target, sample_weight=weights).predict(new_features)
+def share_features(sample: Sample) -> Sample:
+    """Return a sample whose features suit many models: binned once, and along their principal axes.
+
+    Neither looks at an outcome. A ridge doesn't depend on the axes, but is found in fewer steps. A
+    sample that has them keeps them.
+    """
+    if isinstance(sample.tree_features, BinnedFeatures):
+        return sample
+    features = sample.linear_features
+    centred = features - features.mean(axis=0)
+    axes = np.linalg.eigh(centred.T @ centred)[1]
+    return replace(bin_sample(sample), linear_features=features @ axes)
 
 
-def predict_outcomes(train: Sample, new_features: np.ndarray, seed: int) -> np.ndarray:
+def fit_outcomes(train: Sample, seed: int) -> list[Boosted]:
+    """Return a model of the outcome for each arm, see ``boosting.fit_boosting``."""
+    parts = [train.arm == arm for arm in range(len(train.arms))]
+    features = bin_features(train.tree_features)
+    return [fit_boosting(features[part], train.outcome[part], seed) for part in parts]
+
+
+def predict_arms(models: list[Boosted], features: Features) -> np.ndarray:
+    """Return the outcome of each row in every arm: (rows, arms)."""
+    values = np.asarray(features)
+    return np.column_stack([predict_boosting(model, values) for model in models])
+
+
+def predict_outcomes(train: Sample, new_features: Features, seed: int) -> np.ndarray:
     """Return the predicted outcome of each new row in every arm, one model per arm: (rows, arms).
 
     Parameters
     ----------
     new_features : (rows, columns), tree features of the new rows
     """
-    parts = [train.arm == arm for arm in range(len(train.arms))]
-    return np.column_stack(
-        [
-            fit_predict(train.tree_features[part], train.outcome[part], new_features, seed)
-            for part in parts
-        ]
-    )
+    return predict_arms(fit_outcomes(train, seed), new_features)
 
 
 def assign_folds(sample: Sample, folds: int, seed: int) -> np.ndarray:
@@ -179,7 +181,7 @@ def assign_folds(sample: Sample, folds: int, seed: int) -> np.ndarray:
 
 def predict_out_of_fold(sample: Sample, folds: int, seed: int) -> np.ndarray:
     """Return the predicted outcome in every arm, by models of other customers: (rows, arms)."""
-    fold = assign_folds(sample, folds, seed)
+    fold, sample = assign_folds(sample, folds, seed), bin_sample(sample)
     predicted = np.empty((sample.size, len(sample.arms)))
     for number in range(folds):
         inside = fold == number

@@ -26,11 +26,12 @@ from research.uplift.doubly_robust import (
     centre,
     compute_scores,
     predict_outcomes,
+    share_features,
     subtract_control,
 )
 from research.uplift.learners.dr_learner import LINEAR_DR_LEARNER
 from research.uplift.learners.log_odds_shift import LOG_ODDS_SHIFT
-from research.uplift.learners.training import prepare_training
+from research.uplift.learners.training import TrainingPart, prepare_training
 from research.uplift.learners.x_learner import X_LEARNER
 
 # learners whose effects are averaged for the test: fast, and unlike each other
@@ -57,8 +58,9 @@ def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.Data
         ``p_value`` is one-sided: only predicted effects that come true count. ``p_adjusted`` is
         Holm's over the arms.
     """
-    z_values = Parallel(n_jobs=PROCESSES)(
-        delayed(compute_z)(sample, seed + 1000 * number) for number in range(divisions)
+    shared = share_features(sample)
+    z_values = Parallel(n_jobs=PROCESSES, prefer="threads")(
+        delayed(compute_z)(shared, seed + 1000 * number) for number in range(divisions)
     )
     z = np.median(z_values, axis=0)
     p = norm.sf(z)
@@ -76,16 +78,23 @@ def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.Data
 
 def compute_z(sample: Sample, seed: int, parts: int = TEST_PARTS) -> np.ndarray:
     """Return the z of every arm, of one division into parts: (arms other than control,)."""
+    sample = share_features(sample)
     part = assign_folds(sample, parts, seed)
     steps = [
-        _compute_step(sample.take(part < number), sample.take(part == number), seed)
+        _judge(_prepare(sample, part < number, part == number, seed), sample.take(part == number))
         for number in range(1, parts)
     ]
     return np.sum(steps, axis=0) / np.sqrt(parts - 1)
 
 
-def _compute_step(train: Sample, test: Sample, seed: int) -> np.ndarray:
-    part = prepare_training(train, test.tree_features, test.linear_features, seed)
+def _prepare(sample: Sample, learned: np.ndarray, judged: np.ndarray, seed: int) -> TrainingPart:
+    return prepare_training(
+        sample.take(learned), sample.tree_features[judged], sample.linear_features[judged], seed
+    )
+
+
+def _judge(part: TrainingPart, test: Sample) -> np.ndarray:
+    """Return the z of every arm of effects predicted for rows that no model saw."""
     predictions = [_standardise(learner.estimator(part)) for learner in TEST_LEARNERS]
     effects = centre(np.mean(predictions, axis=0), test.trial)
     change = centre(subtract_control(compute_scores(test, part.predicted)), test.trial)
@@ -132,9 +141,10 @@ def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.D
     DataFrame with columns outcome, placebo, arm, z_effect, z_differences, z_real
         ``z_real`` is the same for all placebos of an arm.
     """
-    real = compute_z(sample, seed + placebos, PLACEBO_PARTS)
-    z_values = Parallel(n_jobs=PROCESSES)(
-        delayed(_run_placebo)(sample, seed + number) for number in range(placebos)
+    shared = share_features(sample)
+    real = compute_z(shared, seed + placebos, PLACEBO_PARTS)
+    z_values = Parallel(n_jobs=PROCESSES, prefer="threads")(
+        delayed(_run_placebo)(shared, seed + number) for number in range(placebos)
     )
     rows = [
         (outcome, number, sample.arms[1 + arm], *pair, real[arm])
@@ -167,20 +177,17 @@ def compute_placebo_p(placebos: pd.DataFrame) -> pd.DataFrame:
 
 def _run_placebo(sample: Sample, seed: int) -> list[tuple[float, float]]:
     permuted = permute_arms(sample, seed)
-    differences = compute_z(permuted, seed, PLACEBO_PARTS)
-    part = assign_folds(permuted, 2, seed)
+    second = assign_folds(permuted, PLACEBO_PARTS, seed) > 0
+    part, others = _prepare(permuted, ~second, second, seed), permuted.take(second)
     predicted = np.empty((permuted.size, len(permuted.arms)))
-    for number in range(2):
-        inside = part == number
-        predicted[inside] = predict_outcomes(
-            permuted.take(~inside), permuted.tree_features[inside], seed
-        )
+    predicted[second] = part.predicted
+    predicted[~second] = predict_outcomes(others, permuted.tree_features[~second], seed)
     change = subtract_control(compute_scores(permuted, predicted))
     effects = [
         column.mean() / compute_standard_error(column - column.mean(), permuted.clusters)
         for column in change.T
     ]
-    return [*zip(effects, differences, strict=True)]
+    return [*zip(effects, _judge(part, others), strict=True)]
 
 
 def tabulate_groups(

@@ -7,7 +7,7 @@ policy from doubly robust scores of all customers. Every score is written for a 
 (resamples by rows); rows that tie share their place.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from research.uplift.doubly_robust import Sample, centre, subtract_control
 from research.uplift.learners.families import NOT_EFFECTS, find_family
 
 MAX_STEPS = 200  # of a ranking, between which a curve is taken as straight
+MOST_UNFOLDED = 20_000_000  # weights of all resamples that are kept ready for sums
 RANKING, EFFECTS = "ranking", "effects"  # what a score judges: effects need their own unit
 BEST_ARM = "best arm"
 KEYS = ["outcome", "arm", "model", "family"]
@@ -47,35 +48,43 @@ class RankingSteps:
 
     Attributes
     ----------
-    member : (rows, steps), 1 where a row is in a step; the first step is the top
+    rows : the rows that are ranked, step by step from the top
+    starts : (steps + 1,), the place of each step's first row in ``rows``, and their number
+    size : how many rows there are, ranked or not
     """
 
-    member: csr_matrix
+    rows: np.ndarray
+    starts: np.ndarray
+    size: int
 
     def add_up(self, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the sums of weight times value from the top down to the end of each step:
         (weights, steps).
         """
-        return np.cumsum((self.member.multiply(values[:, None]).T.tocsr() @ weights.T).T, axis=1)
+        data = values[self.rows].astype(float)
+        used = data != 0
+        starts = np.r_[0, np.cumsum(used)][self.starts]
+        shape = len(self.starts) - 1, self.size
+        member = csr_matrix((data[used], self.rows[used], starts), shape)
+        return np.cumsum(member @ weights.T, axis=0).T
 
 
-def rank(effects: np.ndarray) -> RankingSteps:
+def rank(effects: np.ndarray, inside: np.ndarray | None = None) -> RankingSteps:
     """Return the steps of a ranking of rows by effect, at most ``MAX_STEPS`` of about equally many
     rows.
+
+    Parameters
+    ----------
+    inside : (rows,), which of the rows are ranked; all unless given
     """
-    order = np.argsort(-effects, kind="stable")
-    ordered, n = effects[order], len(effects)
-    ends = np.r_[np.flatnonzero(np.diff(ordered) != 0), n - 1]
-    step = (
-        np.ceil((ends + 1) / n * MAX_STEPS).astype(int)
-        if len(ends) > MAX_STEPS
-        else np.arange(len(ends))
-    )
-    tied = np.repeat(np.unique(step, return_inverse=True)[1], np.diff(np.r_[-1, ends]))
-    code = np.empty(n, dtype=int)
-    code[order] = tied
-    shape = (n, tied[-1] + 1)
-    return RankingSteps(csr_matrix((np.ones(n), (np.arange(n), code)), shape=shape))
+    rows = np.arange(len(effects)) if inside is None else np.flatnonzero(inside)
+    rows = rows[np.argsort(-effects[rows], kind="stable")]
+    ordered, n = effects[rows], len(rows)
+    ends = np.r_[np.flatnonzero(np.diff(ordered) != 0), n - 1] + 1
+    if len(ends) > MAX_STEPS:
+        step = np.ceil(ends / n * MAX_STEPS).astype(int)
+        ends = ends[np.r_[np.diff(step) != 0, True]]
+    return RankingSteps(rows, np.r_[0, ends], len(effects))
 
 
 def compute_curves(
@@ -128,8 +137,8 @@ def compute_area(share: np.ndarray, curve: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedRanking:
-    """Effects of one arm, or any numbers to rank by, and the customers that judge them.
+class Ranking:
+    """Effects of one arm, or any numbers to rank by, with the customers that judge them.
 
     Attributes
     ----------
@@ -137,7 +146,6 @@ class JudgedRanking:
     arm : position of the arm in ``sample.arms``
     sample : outcomes, arms and propensities of the rows
     scores : (rows, arms), doubly robust
-    weights : (weights, rows), how often each row counts
     strata : (rows,), within which rows are ranked against each other
     """
 
@@ -145,7 +153,6 @@ class JudgedRanking:
     arm: int
     sample: Sample
     scores: np.ndarray
-    weights: np.ndarray
     strata: np.ndarray
 
     @cached_property
@@ -159,27 +166,65 @@ class JudgedRanking:
         return subtract_control(self.scores)[:, self.arm - 1]
 
     @cached_property
+    def treated(self) -> np.ndarray:
+        """1 for customers of the arm, 0 for control, -1 for others: (rows,)."""
+        return np.select([self.sample.arm == self.arm, self.sample.arm == 0], [1, 0], -1)
+
+    @cached_property
+    def steps(self) -> RankingSteps:
+        """The steps of all customers."""
+        return rank(self.ranked)
+
+    @cached_property
+    def two_arms(self) -> RankingSteps:
+        """The steps of the customers in the arm and in control."""
+        return rank(self.ranked, self.treated >= 0)
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """What slope and gain are made of, besides the number of rows: (rows, 6)."""
+        effects, change = self.ranked, centre(self.change, self.strata)
+        chosen = (self.effects > 0) * self.change
+        columns = effects, change, effects**2, effects * change, self.change, chosen
+        return np.column_stack(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRanking:
+    """A ranking judged on resamples of its customers.
+
+    Attributes
+    ----------
+    ranking : what is judged
+    weights : (weights, rows), how often each row counts
+    """
+
+    ranking: Ranking
+    weights: np.ndarray
+
+    @cached_property
     def curves(self) -> dict[str, np.ndarray]:
         """The curves of the customers in the arm and in control, see ``compute_curves``."""
-        inside = (self.sample.arm == self.arm) | (self.sample.arm == 0)
+        one, sample = self.ranking, self.ranking.sample
         return compute_curves(
-            rank(self.ranked[inside]),
-            (self.sample.arm[inside] == self.arm).astype(int),
-            self.sample.outcome[inside],
-            self.sample.propensity[inside],
-            self.weights[:, inside],
+            one.two_arms, one.treated, sample.outcome, sample.propensity, self.weights
         )
 
     @cached_property
     def excess(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The targeting operator characteristic: width, share and excess of each step."""
-        steps, weights = rank(self.ranked), self.weights
-        size = steps.add_up(weights, np.ones(len(self.change)))
-        total = steps.add_up(weights, self.change)
+        steps, change, weights = self.ranking.steps, self.ranking.change, self.weights
+        size = steps.add_up(weights, np.ones(len(change)))
+        total = steps.add_up(weights, change)
         share, average = size / size[:, -1:], total[:, -1:] / size[:, -1:]
         excess = np.where(size > 0, _divide(total, size) - average, 0)
         width = np.diff(np.column_stack([np.zeros(len(weights)), share]), axis=1)
         return width, share, excess
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """The means of ``Ranking.products``: (weights, 6)."""
+        return self.weights @ self.ranking.products / self.weights.sum(axis=1)[:, None]
 
 
 def _area_of(curve: str) -> Callable[[JudgedRanking], np.ndarray]:
@@ -191,10 +236,23 @@ def _effect_among(top: float) -> Callable[[JudgedRanking], np.ndarray]:
     """Return the score that is the effect among a top share of the ranking."""
 
     def effect(ranking: JudgedRanking) -> np.ndarray:
-        pairs = zip(ranking.curves["share"], ranking.curves["uplift"], strict=True)
-        return np.array([np.interp(top, *pair) for pair in pairs]) / top
+        return interpolate(top, ranking.curves["share"], ranking.curves["uplift"]) / top
 
     return effect
+
+
+def interpolate(at: float, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return values at a place between the first and the last, row by row, on straight lines:
+    (rows,).
+
+    Parameters
+    ----------
+    places, values : (rows, points), places rising from 0
+    """
+    row, after = np.arange(len(places)), (places < at).sum(axis=1)
+    low, high = (places[row, point] for point in (after - 1, after))
+    start, end = (values[row, point] for point in (after - 1, after))
+    return start + (at - low) / (high - low) * (end - start)
 
 
 def _autoc(ranking: JudgedRanking) -> np.ndarray:
@@ -214,23 +272,17 @@ def _rate_qini(ranking: JudgedRanking) -> np.ndarray:
 
 def _slope(ranking: JudgedRanking) -> np.ndarray:
     """Slope of doubly robust scores on predicted effects; below 1 they are too extreme."""
-    effects, weights = ranking.ranked, ranking.weights
-    change = centre(ranking.change, ranking.strata)
-    size = weights.sum(axis=1)
-    mean, target = weights @ effects / size, weights @ change / size
-    spread = weights @ effects**2 / size - mean**2
+    mean, target, square, product = ranking.means[:, :4].T
+    spread = square - mean**2
     return np.divide(
-        weights @ (effects * change) / size - mean * target,
-        spread,
-        out=np.full(len(size), np.nan),
-        where=spread > 1e-18,
+        product - mean * target, spread, out=np.full(len(mean), np.nan), where=spread > 1e-18
     )
 
 
 def _gain(ranking: JudgedRanking) -> np.ndarray:
     """Gain of contacting whoever has an effect above 0, see ``_compute_gain``."""
-    chosen = ranking.effects[:, None] > 0
-    return _compute_gain(chosen, ranking.change[:, None], ranking.weights)
+    everybody, chosen = ranking.means[:, 4:].T
+    return chosen - np.maximum(everybody, 0)
 
 
 def _compute_gain(chosen: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -296,9 +348,13 @@ def score_ranking(
         ``cross_fitting.CrossFit``; all of them unless given
     """
     strata = np.zeros(len(effects), int) if strata is None else strata
-    ranking = JudgedRanking(effects, arm, sample, scores, weights, strata)
+    return _judge(Ranking(effects, arm, sample, scores, strata), weights, model)
+
+
+def _judge(ranking: Ranking, weights: np.ndarray, model: str) -> Scores:
+    judged = JudgedRanking(ranking, weights)
     return {
-        name: metric.function(ranking)
+        name: metric.function(judged)
         for name, metric in METRICS.items()
         if metric.judges == RANKING or model not in NOT_EFFECTS
     }
@@ -323,54 +379,59 @@ def resample_uplift(
     cross_fits : see ``cross_fitting.cross_fit``
     scores : (rows, arms), doubly robust, cross-fitted
     """
-    pieces: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
-    for weights in draw_weights(sample.clusters, resamples, seed):
-        for model in cross_fits[0].effects:
-            for key, repeats in _score_model(cross_fits, model, sample, scores, weights):
-                for metric in repeats[0]:
-                    mean = np.mean([values[metric] for values in repeats], axis=0)
-                    pieces.setdefault(key, {}).setdefault(metric, []).append(mean)
-    return {
-        key: {metric: np.concatenate(parts) for metric, parts in by_metric.items()}
-        for key, by_metric in pieces.items()
-    }
+    drawn = _draw_resamples(sample, resamples, seed)
+    found: ScoresByModel = {}
+    for model in cross_fits[0].effects:
+        for code, arm in enumerate(sample.arms[1:], start=1):
+            rankings = [
+                Ranking(one.effects[model][:, code - 1], code, sample, scores, one.strata)
+                for one in cross_fits
+            ]
+            found[arm, model] = _average(
+                [
+                    _join([_judge(ranking, _unfold(part), model) for part in drawn])
+                    for ranking in rankings
+                ]
+            )
+        if len(sample.arms) > 2 and model not in NOT_EFFECTS:
+            found[BEST_ARM, model] = _score_best_arm(cross_fits, model, scores, drawn)
+    return found
 
 
-def _score_model(
-    cross_fits: Sequence[CrossFit],
-    model: str,
-    sample: Sample,
-    scores: np.ndarray,
-    weights: np.ndarray,
-) -> Iterator[tuple[tuple[str, str], list[Scores]]]:
-    """Yield the scores of one model by arm, one entry per repeat; of several arms also the gain of
-    giving each customer the best one.
+def _draw_resamples(sample: Sample, resamples: int, seed: int) -> list[np.ndarray]:
+    """Return the weights of ``draw_weights``; those of many rows as small whole numbers, since all
+    rankings are judged on all of them.
     """
-    for code, arm in enumerate(sample.arms[1:], start=1):
-        yield (
-            (arm, model),
-            [
-                score_ranking(
-                    one.effects[model][:, code - 1],
-                    code,
-                    sample,
-                    scores,
-                    weights,
-                    model,
-                    one.strata,
-                )
-                for one in cross_fits
-            ],
-        )
-    if len(sample.arms) > 2 and model not in NOT_EFFECTS:
-        change = subtract_control(scores)
-        yield (
-            (BEST_ARM, model),
-            [
-                {"gain": _compute_gain(choose_arms(one.effects[model]), change, weights)}
-                for one in cross_fits
-            ],
-        )
+    kind = float if sample.size * resamples <= MOST_UNFOLDED else np.uint16
+    return [
+        np.asfortranarray(part, kind) for part in draw_weights(sample.clusters, resamples, seed)
+    ]
+
+
+def _unfold(weights: np.ndarray) -> np.ndarray:
+    """Return weights as sums take them, row by row."""
+    return np.asfortranarray(weights, float)
+
+
+def _join(pieces: Sequence[Scores]) -> Scores:
+    return {metric: np.concatenate([one[metric] for one in pieces]) for metric in pieces[0]}
+
+
+def _average(repeats: Sequence[Scores]) -> Scores:
+    return {metric: np.mean([one[metric] for one in repeats], axis=0) for metric in repeats[0]}
+
+
+def _score_best_arm(
+    cross_fits: Sequence[CrossFit], model: str, scores: np.ndarray, drawn: Sequence[np.ndarray]
+) -> Scores:
+    """Return the gain of giving each customer the best arm, a mean over the repeats."""
+    change = subtract_control(scores)
+    chosen = [choose_arms(one.effects[model]) for one in cross_fits]
+    pieces = [
+        {"gain": np.mean([_compute_gain(one, change, weights) for one in chosen], axis=0)}
+        for weights in map(_unfold, drawn)
+    ]
+    return _join(pieces)
 
 
 def score_divisions(

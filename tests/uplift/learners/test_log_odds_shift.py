@@ -4,17 +4,22 @@ import numpy as np
 import pytest
 from trial_maker import make_part
 
-from research.uplift.learners.log_odds_shift import fit_log_odds_shift, make_design
+from research.uplift.learners.log_odds_shift import (
+    find_penalties,
+    fit_log_odds_shift,
+    make_design,
+)
 from research.uplift.learners.risk_modelling import fit_risk_model
 
 
-def test_the_columns_are_scaled_by_their_prior_standard_deviations():
-    arm, features = np.array([0, 1]), np.array([[2.0, 4.0], [1.0, 3.0]])
-    design = make_design(arm, features, np.array([0.5, -0.5]), 2)
-    # prognosis times 3, features times 0.5 / sqrt(2), then the same for the arm, 0 in control
-    scaled = features * 0.5 / np.sqrt(2)
-    assert design[0] == pytest.approx([1.5, *scaled[0], 0, 0, 0, 0])
-    assert design[1] == pytest.approx([-1.5, *scaled[1], 3, -0.25, *scaled[1]])
+def test_columns_are_penalised_by_their_prior_standard_deviations():
+    features = np.array([[2.0, 4.0], [1.0, 3.0]])
+    design = make_design(features, np.array([0.5, -0.5]))
+    assert design.tolist() == [[1.0, 0.5, 2.0, 4.0], [1.0, -0.5, 1.0, 3.0]]
+    # a free constant; of the prognosis 3, of all features together 0.5; of an arm as a whole 3
+    common, shift = find_penalties(2)
+    assert common == pytest.approx([0, 1 / 9, 2 / 0.25, 2 / 0.25])
+    assert shift == pytest.approx([1 / 9, 1 / 0.25, 2 / 0.25, 2 / 0.25])
 
 
 def test_the_same_shift_moves_a_customer_at_a_half_by_more_points():

@@ -7,13 +7,20 @@ with non-negative weights that are shrunk towards a prior.
 import numpy as np
 from scipy.optimize import nnls
 
-from research.uplift.doubly_robust import INNER_FOLDS, Sample, assign_folds, subtract_control
+from research.uplift.boosting import Features
+from research.uplift.doubly_robust import Sample, subtract_control
 from research.uplift.learners.causal_forest import CAUSAL_FOREST
 from research.uplift.learners.dr_learner import DR_LEARNER, LINEAR_DR_LEARNER
 from research.uplift.learners.families import AVERAGED
 from research.uplift.learners.log_odds_shift import LOG_ODDS_SHIFT
 from research.uplift.learners.registry import LEARNERS
-from research.uplift.learners.training import TrainingPart, is_binary, prepare_training
+from research.uplift.learners.training import (
+    TrainingPart,
+    is_binary,
+    join_halves,
+    prepare_training,
+    take_half,
+)
 from research.uplift.learners.x_learner import X_LEARNER
 
 # learners that are averaged; the prior is on the first
@@ -22,7 +29,7 @@ PRIOR_WEIGHT_SD = 0.25  # of a learner's weight, before the data are seen
 
 
 def predict_effects(
-    train: Sample, tree_features: np.ndarray, linear_features: np.ndarray, seed: int
+    train: Sample, tree_features: Features, linear_features: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """Return the effects of every arm on new rows, by every learner and by their average.
 
@@ -49,7 +56,7 @@ def fit_all(part: TrainingPart) -> dict[str, np.ndarray]:
 
 
 def _average(part: TrainingPart, effects: dict[str, np.ndarray]) -> np.ndarray:
-    out_of_fold = _predict_members(part.train, part.seed)
+    out_of_fold = _predict_members(part)
     targets, prior = subtract_control(part.scores), np.zeros(len(MEMBERS))
     prior[0] = float(is_binary(part.train.outcome))
     columns = [
@@ -89,14 +96,11 @@ def combine(
     )
 
 
-def _predict_members(train: Sample, seed: int) -> np.ndarray:
+def _predict_members(part: TrainingPart) -> np.ndarray:
     """Return the effects by every member, out of fold: (learners, rows, arms)."""
-    fold = assign_folds(train, INNER_FOLDS, seed + 1)
-    effects = np.empty((len(MEMBERS), train.size, len(train.arms) - 1))
-    for number in range(INNER_FOLDS):
-        inside = fold == number
-        part = prepare_training(
-            train.take(~inside), train.tree_features[inside], train.linear_features[inside], seed
-        )
-        effects[:, inside] = [member.estimator(part) for member in MEMBERS]
-    return effects
+    by_half = []
+    for half in part.halves:
+        inner = take_half(part, half)
+        effects = [member.estimator(inner) for member in MEMBERS]
+        by_half.append(np.moveaxis(effects, 0, 1))
+    return np.moveaxis(join_halves(part.halves, by_half), 1, 0)

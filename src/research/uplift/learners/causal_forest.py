@@ -24,8 +24,8 @@ def fit_causal_forest(part: TrainingPart) -> np.ndarray:
     rows = rng.permutation(len(targets))[:MAX_ROWS]
     if not part.new_tree_features.shape[1]:
         return np.tile(targets.mean(axis=0), (part.new_size, 1))
-    features = np.nan_to_num(part.train.tree_features, nan=EMPTY_NUMBER)
-    new_features = np.nan_to_num(part.new_tree_features, nan=EMPTY_NUMBER)
+    features = np.nan_to_num(np.asarray(part.train.tree_features, np.float32), nan=EMPTY_NUMBER)
+    new_features = np.nan_to_num(np.asarray(part.new_tree_features, np.float32), nan=EMPTY_NUMBER)
     halves = rows[::2], rows[1::2]
     effects = [
         _fit_half(features, targets, grow, estimate, new_features, part.seed)
@@ -49,7 +49,7 @@ def _fit_half(
     forest = ExtraTreesRegressor(
         TREES // 2,
         min_samples_leaf=smallest_leaf,
-        max_features="sqrt",
+        max_features="log2",
         n_jobs=1,
         random_state=seed,
     ).fit(features[grow], targets[grow])

@@ -4,11 +4,12 @@ Kennedy 2023, doi:10.1214/23-EJS2157.
 """
 
 import numpy as np
-from sklearn.linear_model import RidgeCV
 
 from research.models.registry import Model
-from research.uplift.doubly_robust import fit_predict, subtract_control
+from research.uplift.boosting import fit_predict
+from research.uplift.doubly_robust import subtract_control
 from research.uplift.learners.families import LEARNER
+from research.uplift.learners.ridge import fit_ridge
 from research.uplift.learners.training import RIDGE_PENALTIES, TrainingPart
 
 
@@ -29,8 +30,8 @@ def fit_linear_dr_learner(part: TrainingPart) -> np.ndarray:
     targets = subtract_control(part.scores)
     if not part.new_linear_features.shape[1]:
         return np.tile(targets.mean(axis=0), (part.new_size, 1))
-    ridge = RidgeCV(RIDGE_PENALTIES, alpha_per_target=True).fit(part.train.linear_features, targets)
-    return ridge.predict(part.new_linear_features).reshape(-1, targets.shape[1])
+    means, slopes = fit_ridge(part.train.linear_features, targets, RIDGE_PENALTIES)
+    return means + part.new_linear_features @ slopes
 
 
 DR_LEARNER = Model(

@@ -20,3 +20,8 @@ def find_heuristic(outcome: str) -> str:
     It is the churn risk; where the outcome isn't staying, the outcome expected under contact.
     """
     return RISK if outcome == "kept" else RESPONSE
+
+
+def find_other_heuristic(outcome: str) -> str:
+    """Return the ranking that isn't in common use for an outcome, see ``find_heuristic``."""
+    return RESPONSE if find_heuristic(outcome) == RISK else RISK

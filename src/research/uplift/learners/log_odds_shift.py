@@ -6,11 +6,12 @@ outcome's own model, as in Kent et al. 2020 (effect modelling), doi:10.7326/M18-
 """
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit
 
 from research.models.registry import Model
 from research.uplift.doubly_robust import subtract_control
 from research.uplift.learners.families import LEARNER
+from research.uplift.learners.ridge import fit_logistic
 from research.uplift.learners.risk_modelling import fit_risk_model
 from research.uplift.learners.training import TrainingPart, compute_log_odds, is_binary
 
@@ -24,42 +25,41 @@ def fit_log_odds_shift(part: TrainingPart) -> np.ndarray:
 
     For outcomes other than 0 and 1 it is ``fit_risk_model``.
     """
-    train, arms = part.train, len(part.train.arms)
+    train = part.train
     if not is_binary(train.outcome):
         return fit_risk_model(part)
-    log_odds = compute_log_odds(part.prognosis)
+    log_odds, new_log_odds = (
+        compute_log_odds(prognosis) for prognosis in (part.prognosis, part.new_prognosis)
+    )
     middle = log_odds.mean()
-    design = make_design(train.arm, train.linear_features, log_odds - middle, arms)
-    model = LogisticRegression(C=1.0, solver="newton-cholesky", max_iter=200)
-    model.fit(design, train.outcome)
-    new_log_odds = compute_log_odds(part.new_prognosis) - middle
-    designs = [
-        make_design(np.full(part.new_size, code), part.new_linear_features, new_log_odds, arms)
-        for code in range(arms)
-    ]
-    predicted = np.column_stack([model.predict_proba(one)[:, 1] for one in designs])
-    return subtract_control(predicted)
+    design, new_design = (
+        make_design(features, values - middle)
+        for features, values in (
+            (train.linear_features, log_odds),
+            (part.new_linear_features, new_log_odds),
+        )
+    )
+    slopes = fit_logistic(design, train.outcome, *find_penalties(design.shape[1] - 2), train.arm)
+    return subtract_control(expit(new_design @ slopes))
 
 
-def make_design(
-    arm: np.ndarray, linear_features: np.ndarray, log_odds: np.ndarray, arms: int
-) -> np.ndarray:
-    """Return the columns of the regression, scaled so that a ridge of 1 suits all: (rows, columns).
+def make_design(linear_features: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
+    """Return the columns of the regression: a constant, the prognosis, the features."""
+    return np.column_stack([np.ones(len(log_odds)), log_odds, linear_features])
 
-    The scale of a column is the standard deviation of its coefficient on the log-odds:
-    ``SHIFT_SD`` for the prognosis and an arm as a whole, ``FEATURE_SD`` for what all features
-    together add, or add to an arm.
+
+def find_penalties(features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the penalties of the columns of ``make_design``, and those of the shifts of an arm.
+
+    They are the inverse variances of coefficients before the data are seen: ``SHIFT_SD`` for the
+    prognosis and an arm as a whole, ``FEATURE_SD`` for what the prognosis adds to an arm, and for
+    what all features together add, or add to an arm. The constant is free.
     """
-    features = FEATURE_SD * linear_features / np.sqrt(max(linear_features.shape[1], 1))
-    blocks = [SHIFT_SD * log_odds[:, None], features]
-    for code in range(1, arms):
-        inside = (arm == code).astype(float)[:, None]
-        blocks += [
-            SHIFT_SD * inside,
-            FEATURE_SD * inside * log_odds[:, None],
-            inside * features,
-        ]
-    return np.hstack(blocks)
+    each = np.full(features, features / FEATURE_SD**2)
+    return (
+        np.r_[0.0, 1 / SHIFT_SD**2, each],
+        np.r_[1 / SHIFT_SD**2, 1 / FEATURE_SD**2, each],
+    )
 
 
 LOG_ODDS_SHIFT = Model(

@@ -6,7 +6,8 @@ Kuenzel, Sekhon, Bickel & Yu 2019, doi:10.1073/pnas.1804597116.
 import numpy as np
 
 from research.models.registry import Model
-from research.uplift.doubly_robust import make_outcome_model, subtract_control
+from research.uplift.boosting import fit_boosting, predict_boosting
+from research.uplift.doubly_robust import subtract_control
 from research.uplift.learners.families import LEARNER
 from research.uplift.learners.training import TrainingPart
 
@@ -15,12 +16,12 @@ def fit_s_learner(part: TrainingPart) -> np.ndarray:
     """Return the effects of every arm: (new rows, arms other than control)."""
     train, arms = part.train, len(part.train.arms)
     features = np.column_stack([train.tree_features, np.eye(arms)[train.arm]])
-    model = make_outcome_model(*train.tree_features.shape, part.seed).fit(features, train.outcome)
-    indicators = [np.tile(np.eye(arms)[code], (part.new_size, 1)) for code in range(arms)]
-    predicted = [
-        model.predict(np.column_stack([part.new_tree_features, indicator]))
-        for indicator in indicators
-    ]
+    model = fit_boosting(features, train.outcome, part.seed)
+    new_features = np.column_stack([part.new_tree_features, np.zeros((part.new_size, arms))])
+    predicted = []
+    for code in range(arms):
+        new_features[:, -arms:] = np.eye(arms)[code]
+        predicted.append(predict_boosting(model, new_features))
     return subtract_control(np.column_stack(predicted))
 
 

@@ -9,7 +9,7 @@ doi:10.1073/pnas.1510489113).
 import numpy as np
 
 from research.models.registry import Model
-from research.uplift.doubly_robust import fit_predict
+from research.uplift.boosting import fit_predict
 from research.uplift.learners.families import LEARNER
 from research.uplift.learners.training import TrainingPart
 

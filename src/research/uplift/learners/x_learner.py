@@ -7,7 +7,7 @@ the share of the other arm.
 import numpy as np
 
 from research.models.registry import Model
-from research.uplift.doubly_robust import fit_predict
+from research.uplift.boosting import fit_predict, predict_boosting
 from research.uplift.learners.families import LEARNER
 from research.uplift.learners.training import TrainingPart
 
@@ -19,12 +19,8 @@ def fit_x_learner(part: TrainingPart) -> np.ndarray:
 
 def _fit_arm(part: TrainingPart, code: int) -> np.ndarray:
     control, treated = (part.train.take(part.train.arm == one) for one in (0, code))
-    untreated = fit_predict(
-        control.tree_features, control.outcome, treated.tree_features, part.seed
-    )
-    if_treated = fit_predict(
-        treated.tree_features, treated.outcome, control.tree_features, part.seed
-    )
+    untreated = predict_boosting(part.models[0], treated.tree_features)
+    if_treated = predict_boosting(part.models[code], control.tree_features)
     of_treated, of_control = (
         fit_predict(arm.tree_features, effect, part.new_tree_features, part.seed)
         for arm, effect in (

@@ -9,7 +9,7 @@ from research.data.contracts import Tables
 from research.features.build import load_panel
 from research.study import Study
 from research.study_schema import CONTROL
-from research.uplift.doubly_robust import make_sample
+from research.uplift.doubly_robust import make_sample, share_features
 from research.uplift.learners.average import predict_effects
 from research.uplift.learners.families import AVERAGED
 from research.uplift.policy.case import (
@@ -146,8 +146,9 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     together = pd.concat([trial.rows, as_rows], ignore_index=True)
     filled = together.assign(**{trial.primary: together[trial.primary].fillna(0)})
     both = make_sample(replace(trial, rows=filled), trial.primary)
+    shared = share_features(both)
     in_trial = np.arange(both.size) < len(trial.rows)
-    train, new = both.take(in_trial), both.take(~in_trial)
+    train, new = shared.take(in_trial), shared.take(~in_trial)
     effects = predict_effects(train, new.tree_features, new.linear_features, seed)[AVERAGED]
     given = np.r_[trial.rows.cost.to_numpy(float), np.full(new.size, np.nan)]
     cost = find_arm_costs(given, both, study)[~in_trial]
