@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from research.evaluation.bootstrap import BETTER, WORSE
+from research.evaluation.holm import adjust_holm
 from research.uplift.average_effects import ADJUSTED, score_outcome, tabulate_effects
 from research.uplift.cross_fitting import cross_fit
 from research.uplift.doubly_robust import make_sample, predict_out_of_fold
@@ -29,7 +30,7 @@ from research.uplift.policy.policies import (
     tabulate_policies,
     tabulate_policy_differences,
 )
-from research.uplift.significance import FAMILY_LEVEL, adjust_holm
+from research.uplift.significance import FAMILY_LEVEL
 from research.uplift.trials import RANDOMISED, Trial
 
 Effect = Callable[[np.ndarray], np.ndarray]

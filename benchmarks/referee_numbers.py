@@ -20,6 +20,7 @@ from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_me
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import wilson_interval
 from research.evaluation.metrics import score_rows
 from research.evaluation.survival_metrics import resample_curves
@@ -32,7 +33,6 @@ from research.survival.kaplan_meier import (
     fit_kaplan_meier,
 )
 from research.uplift.average_effects import DIFFERENCE_OF_MEANS, score_outcome, tabulate_effects
-from research.uplift.significance import adjust_holm
 
 ALIKE = 1e-6  # relative difference of equal numbers: both are computed, some by iteration
 DAY, UNTIL = 60.0, 150.0

@@ -162,6 +162,28 @@ def test_scores_of_censored_rows_are_near_those_of_complete_ones():
     assert abs(((~seen["event"])[:, None] - curves).mean()) > 0.05
 
 
+def test_intervals_of_the_calibration_hold_for_all_days_together():
+    _, off = draw(400, 10)
+    together, *alone = (score_with_intervals({"model": off[:, days]}, days) for days in PLACES)
+    for table in alone:
+        day = table.days.iloc[0]
+        both = together[together.days == day].iloc[0]
+        assert both.value == pytest.approx(table.value.iloc[0])
+        assert both.low < table.low.iloc[0] and both.high > table.high.iloc[0]
+
+
+PLACES = [[*range(len(DAYS))], *([place] for place in range(len(DAYS)))]
+
+
+def score_with_intervals(curves: dict, places: list[int]) -> pd.DataFrame:
+    train, test = draw(400, 0)[0], draw(400, 10)[0]
+    days = [DAYS[place] for place in places]
+    table = survival_metrics.score_models(
+        train, test, curves, ANY, "model", days, np.arange(400), 200, 0
+    )
+    return table[table.metric == "calibration"]
+
+
 def compare(seed: int, n: int = 400, **more) -> pd.DataFrame:
     (train, _), (test, curves) = draw(n, seed), draw(n, seed + 10)
     flat = np.broadcast_to(curves.mean(axis=0), curves.shape)

@@ -3,6 +3,7 @@ import pandas as pd
 from great_tables import GT
 from IPython.display import Markdown
 
+from research.evaluation.metrics import METRICS
 from research.reporting import tables
 from research.reporting.tables import show
 
@@ -30,6 +31,7 @@ def test_who_can_no_longer_be_reached_is_headed_so_whether_before_the_snapshot_o
 
 
 def scores(**values: float) -> pd.DataFrame:
+    assert {"auc", "brier"} <= {*METRICS}  # registered by the import
     rows = [
         (model.replace("_", " "), "trees", metric, value, value - 0.1, value + 0.1)
         for model, value in values.items()
@@ -55,6 +57,19 @@ def test_models_whose_scores_are_all_undefined_alike_are_one_row():
     undefined = scores(a=0.5, b=0.5)
     undefined.loc[undefined.metric == "brier", ["value", "low", "high"]] = np.nan
     assert "a (the same: b)" in tables.show_scores(undefined).as_raw_html()
+
+
+def test_rows_that_differ_in_their_name_only_are_shown_once_where_asked_for():
+    table = pd.DataFrame(
+        {"model": ["boosting", "forest", "tuned"], "found": [3, 4, 3], "low": [0.5, 0.5, 0.5]}
+    ).astype({"low": object})
+    shown = tables.show(table, bold="tuned", once=True).as_raw_html()
+    assert "boosting (the same: tuned)" in shown
+    bold = next(line for line in shown.splitlines() if "the same" in line)
+    assert "font-weight: bold" in bold
+    assert "the same" not in tables.show(table, bold="tuned").as_raw_html()
+    empty = table.assign(low=[None, None, None])
+    assert "the same: tuned" in tables.show(empty, once=True).as_raw_html()
 
 
 def test_a_dash_in_a_column_of_shares_is_shown_as_it_is():

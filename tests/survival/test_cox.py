@@ -306,6 +306,10 @@ def test_proportionality_is_the_score_test_of_the_columns_times_the_clock():
     assert tests.chi2["x"] == pytest.approx(first, rel=1e-3)
     assert tests.chi2["all"] == pytest.approx(score @ np.linalg.solve(information, score), rel=1e-3)
     assert tests.df.tolist() == [1, 1, 2]
+    smaller, larger = sorted(tests.p_value[:2])
+    assert sorted(tests.p_adjusted[:2]) == pytest.approx(
+        sorted([min(2 * smaller, 1), max(2 * smaller, larger)])
+    )
 
 
 def test_proportionality_rejects_a_ratio_that_turns_and_not_constant_ones():

@@ -108,6 +108,13 @@ def test_periods_gain_nothing_beyond_chance_where_ratios_are_constant():
 
 
 def test_a_term_is_named_only_beyond_holms_correction():
-    tests = pd.DataFrame({"term": ["a", "b", "c", "all"], "p_value": [0.02, 0.5, 0.6, 0.001]})
+    tests = pd.DataFrame(
+        {
+            "term": ["a", "b", "c", "all"],
+            "p_value": [0.02, 0.5, 0.6, 0.001],
+            "p_adjusted": [0.06, 1.0, 1.0, 0.001],
+        }
+    )
     assert find_least_proportional(tests) is None
-    assert find_least_proportional(tests.assign(p_value=[0.016, 0.5, 0.6, 0.2])) == "a"
+    tests = tests.assign(p_value=[0.016, 0.5, 0.6, 0.2], p_adjusted=[0.048, 1.0, 1.0, 0.2])
+    assert find_least_proportional(tests) == "a"

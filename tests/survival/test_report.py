@@ -74,7 +74,7 @@ def test_segments_name_the_slowest_and_the_fastest_and_how_many_were_tested():
 def test_proportionality_names_a_change_with_its_alternatives_or_that_none_is_significant():
     tests = pd.DataFrame(
         {"term": ["plan", "all"], "chi2": [20.0, 21.0], "df": [1, 2], "p_value": [1e-5, 1e-4]}
-    )
+    ).assign(p_adjusted=lambda table: table.p_value)
     columns = ["remedy", "gain", "df", "p_value", "still_changing"]
     alternatives = pd.DataFrame(
         [

@@ -10,7 +10,7 @@ from trial_maker import make_arms, make_chosen, make_trial
 
 from research.data.fetch import fetch
 from research.data.load import load_tables
-from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE
+from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.study import load_study
 from research.uplift import plots, report
 from research.uplift.average_effects import (
@@ -146,6 +146,20 @@ def test_the_verdict_names_the_rankings_that_the_table_shows_to_be_better_than_r
     )
     assert "can be ranked by it" in text
     assert "T-learner" not in text
+
+
+@pytest.mark.parametrize("p", [0.5, 0.001], ids=["no effect", "an average effect"])
+@pytest.mark.parametrize("first", [BETTER, NO_DIFFERENCE])
+def test_a_ranking_worse_than_random_lists_is_told(p, first):
+    by = [against(first, RANDOM, "churn risk"), against(WORSE, RANDOM, "S-learner")]
+    text = report.describe_verdict(average(p), differences(0.5), TRIAL, pd.concat(by))
+    assert "Significantly worse than random lists: S-learner for call, on “stays”." in text
+
+
+def test_the_headline_counts_the_average_effects():
+    two = pd.concat([average(0.001), average(0.8).assign(arm="letter")])
+    text = report.describe_verdict(two, differences(0.5), TRIAL, against(BETTER, RANDOM))
+    assert text.startswith("**There is an average effect in 1 of 2 pairs of arm and outcome, and")
 
 
 def test_without_a_better_ranking_the_verdict_rules_nothing_out():

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from research.evaluation.holm import adjust_holm
 from research.uplift.average_effects import ADJUSTED, DIFFERENCE_OF_MEANS
-from research.uplift.significance import adjust_holm
 from research.uplift.verdict import (
     EFFECTS_DIFFER,
     NO_EFFECT,

@@ -186,7 +186,9 @@ def score_models(
     DataFrame with columns model, family, metric, days, value, low, high, n, reference, difference,
     difference_low, difference_high, verdict
         ``days`` is empty for scores of the whole curve; ``n`` counts customers. A score that can't
-        be computed, such as a concordance without events, is empty. Differences are the model's
+        be computed, such as a concordance without events, is empty. ``low`` and ``high`` are the
+        95 % interval, of calibration one that holds for all days together (Bonferroni), as the
+        verdict on it needs. Differences are the model's
         score minus the reference's, of calibration those of the distances from 0, with intervals
         adjusted for the number of models and their ``verdict``: see ``bootstrap.judge_difference``.
 
@@ -209,7 +211,7 @@ def score_models(
             families[model],
             metric,
             day,
-            *percentile_interval(values),
+            *_find_interval(metric, values, len(days)),
             n,
             *_compare(
                 model, reference, metric, values, resampled[reference][metric, day], len(curves)
@@ -219,6 +221,13 @@ def score_models(
         for (metric, day), values in scores.items()
     ]
     return pd.DataFrame(rows, columns=SCORES)
+
+
+def _find_interval(metric: str, values: np.ndarray, days: int) -> tuple[float, float, float]:
+    """Return a score and its interval, of a distance from 0 that for all days together."""
+    if metric != "calibration":
+        return percentile_interval(values)
+    return judge_difference(values, False, days)[:3]
 
 
 def _compare(

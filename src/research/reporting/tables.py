@@ -70,7 +70,11 @@ P_VALUES = ("p_value", "p_adjusted")
 
 
 def show(
-    table: pd.DataFrame, note: str = "", bold: str | None = None, empty: str = ""
+    table: pd.DataFrame,
+    note: str = "",
+    bold: str | None = None,
+    empty: str = "",
+    once: bool = False,
 ) -> GT | Markdown:
     """Return a table for a report: whole numbers grouped, shares as percentages, dates as ISO.
 
@@ -84,9 +88,12 @@ def show(
     note : text below the table
     bold : value of the first column whose row stands out, optional
     empty : sentence that is shown in place of a table without rows
+    once : whether rows that differ in the first column only are one row, which names them all
     """
     if empty and not len(table):
         return Markdown(empty)
+    if once:
+        table, bold = _merge_twins(table, bold)
     headings = {column: _write_heading(column) for column in table.columns}
     gt = (
         GT(table.reset_index(drop=True))
@@ -209,11 +216,27 @@ def show_scores(
     words = {name: find_metric(name).words for name in names}
     table = cells.loc[[*twins], names].rename(columns=words).reset_index()
     table["model"] = table.model.map(_name_twins(twins))
-    bold = next((_name_twins(twins)[name] for name in twins if bold in [name, *twins[name]]), bold)
+    bold = _find_name(bold, twins)
     gt = show(table, note=note, bold=bold)
     return gt.fmt(lambda cell: cell, columns=[*words.values()]).cols_align(
         "right", columns=[*words.values()]
     )
+
+
+def _merge_twins(table: pd.DataFrame, bold: str | None) -> tuple[pd.DataFrame, str | None]:
+    """Return the table without rows that repeat another's cells, and the name that is bold."""
+    names, cells = table.iloc[:, 0], [*table.columns[1:]]
+    place = table.groupby(cells, dropna=False, sort=False).ngroup().to_numpy()
+    twins = {part.iloc[0]: [*part.iloc[1:]] for _, part in names.groupby(place, sort=False)}
+    merged = table[~table.duplicated(cells)]
+    named = merged.iloc[:, 0].map(_name_twins(twins))
+    return merged.assign(**{str(table.columns[0]): named}), _find_name(bold, twins)
+
+
+def _find_name(name: str | None, twins: dict[str, list[str]]) -> str | None:
+    """Return how the row of a model is named, see ``_name_twins``."""
+    named = _name_twins(twins)
+    return next((named[first] for first in twins if name in [first, *twins[first]]), name)
 
 
 def _find_twins(rows: pd.DataFrame) -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from research.errors import StudyError
 from research.evaluation.groups import is_measured
-from research.evaluation.intervals import Z
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.risk.odds_design import (
     EMPTY,
     NUMBER,
@@ -41,7 +41,7 @@ COLUMNS = [
     "odds_ratio",
     "low",
     "high",
-    "p_value",
+    "p_adjusted",
     "effect_points",
     "effect_low",
     "effect_high",
@@ -76,14 +76,15 @@ def explain_logistic(
 
     Returns
     -------
-    DataFrame with columns feature, description, change, odds_ratio, low, high, p_value,
+    DataFrame with columns feature, description, change, odds_ratio, low, high, p_adjusted,
     effect_points, effect_low, effect_high, inflation, spread, n, n_choosing, left_out
         One row per column estimated, by rising p-value, then one per feature left out with the
         reason in ``left_out``. ``effect_points`` is the mean change of the risk in percentage
         points when the column alone changes so (average marginal effect, as a difference; delta
-        method). Intervals hold at 95 % each. ``inflation`` is the generalised variance inflation
-        per column (Fox & Monette 1992, doi:10.1080/01621459.1992.10475190), ``spread`` the column's
-        standard deviation; ``n`` and ``n_choosing`` count rows.
+        method). Intervals hold for all columns together at 95 %, and p-values are adjusted for
+        their number (Bonferroni). ``inflation`` is the generalised variance inflation per column
+        (Fox & Monette 1992, doi:10.1080/01621459.1992.10475190), ``spread`` the column's standard
+        deviation; ``n`` and ``n_choosing`` count rows.
 
     Raises
     ------
@@ -154,6 +155,7 @@ def _estimate(
         disp=0, maxiter=100, cov_type="cluster", cov_kwds={"groups": pd.factorize(customers)[0]}
     )
     beta, error = np.asarray(fit.params)[1:], np.asarray(fit.bse)[1:]
+    reach = norm.isf(SIGNIFICANCE_LEVEL / (2 * len(beta)))
     effects = np.array(
         [
             marginal_effect(fit.params, fit.cov_params(), *_change(design.columns, matrix, at))
@@ -171,17 +173,17 @@ def _estimate(
                 for name, level in design.columns
             ],
             "odds_ratio": np.exp(beta),
-            "low": np.exp(beta - Z * error),
-            "high": np.exp(beta + Z * error),
-            "p_value": 2 * norm.sf(np.abs(beta / error)),
+            "low": np.exp(beta - reach * error),
+            "high": np.exp(beta + reach * error),
+            "p_adjusted": np.minimum(len(beta) * 2 * norm.sf(np.abs(beta / error)), 1),
             "effect_points": 100 * effects[:, 0],
-            "effect_low": 100 * (effects[:, 0] - Z * effects[:, 1]),
-            "effect_high": 100 * (effects[:, 0] + Z * effects[:, 1]),
+            "effect_low": 100 * (effects[:, 0] - reach * effects[:, 1]),
+            "effect_high": 100 * (effects[:, 0] + reach * effects[:, 1]),
             "spread": design.std(ddof=0).to_numpy(),
         }
     )
     return table.assign(inflation=table.feature.map(inflation), left_out="").sort_values(
-        "p_value", kind="stable", ignore_index=True
+        "p_adjusted", kind="stable", ignore_index=True
     )
 
 

@@ -1017,7 +1017,7 @@ def describe_odds(odds: pd.DataFrame) -> str:
     odds : see ``odds_ratios.explain_logistic``
     """
     rows = odds[odds.left_out == ""]
-    significant = rows[rows.p_value < SIGNIFICANCE_LEVEL / max(len(rows), 1)]
+    significant = rows[rows.p_adjusted < SIGNIFICANCE_LEVEL]
     chosen = (
         f"chosen on another half of the customers ({odds.n_choosing.iloc[0]:,} rows)"
         if odds.n_choosing.iloc[0]

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import chi2, norm
 
 from research.errors import StudyError
+from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import Z
 
 MAX_NEWTON_STEPS = 40
@@ -278,8 +279,9 @@ def check_proportionality(fit: CoxFit, terms: Sequence[str] | None = None) -> pd
 
     Returns
     -------
-    DataFrame with columns term, chi2, df, p_value
-        The last row, ``all``, tests all terms together.
+    DataFrame with columns term, chi2, df, p_value, p_adjusted
+        The last row, ``all``, tests all terms together; ``p_adjusted`` of the others is corrected
+        for their number (Holm).
 
     References
     ----------
@@ -294,10 +296,11 @@ def check_proportionality(fit: CoxFit, terms: Sequence[str] | None = None) -> pd
     terms = np.array(fit.names if terms is None else terms)
     groups = [(name, np.flatnonzero(terms == name)) for name in dict.fromkeys(terms)]
     groups.append(("all", np.arange(size)))
-    return pd.DataFrame(
+    tests = pd.DataFrame(
         [(name, *_score_test(score, information, size, places)) for name, places in groups],
         columns=["term", "chi2", "df", "p_value"],
     )
+    return tests.assign(p_adjusted=[*adjust_holm(tests.p_value[:-1]), tests.p_value.iloc[-1]])
 
 
 def _score_test(

@@ -133,7 +133,7 @@ def find_least_proportional(tests: pd.DataFrame) -> str | None:
     tests : see ``cox.check_proportionality``
     """
     single = tests[(tests.term != "all") & tests.p_value.notna()]
-    if single.empty or single.p_value.min() * len(single) >= SIGNIFICANCE_LEVEL:
+    if single.empty or single.p_adjusted.min() >= SIGNIFICANCE_LEVEL:
         return None
     return str(single.term[single.p_value.idxmin()])
 

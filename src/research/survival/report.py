@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from research.evaluation.importance import Difference, describe_importance
-from research.evaluation.intervals import SIGNIFICANCE_LEVEL, Z
+from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.models.registry import BASELINE
 from research.reporting.format import (
     join_words,
@@ -267,11 +266,11 @@ def describe_proportionality(
             f" p = {joint.p_value:.2g}): the ratios above can be read as constant over time."
         )
     row, by_model = tests.set_index("term").loc[changing], alternatives.set_index("remedy")
-    rejected = int((tests.p_value[tests.term != "all"] * tested < SIGNIFICANCE_LEVEL).sum())
+    rejected = int((tests.p_adjusted[tests.term != "all"] < SIGNIFICANCE_LEVEL).sum())
     sentences = [
         f"**Proportional hazards are rejected for {rejected} of {tested} attributes**, most clearly"
-        f" for {_space(changing)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_value:.1g}): one"
-        " ratio for all times misleads.",
+        f" for {_space(changing)} (χ² {row.chi2:.1f}, {row.df:.0f} df, p = {row.p_adjusted:.1g}"
+        " after Holm's correction): one ratio for all times misleads.",
         _describe_periods(by_model.loc[BY_PERIOD], changing),
     ]
     if STRATIFIED in by_model.index and np.isfinite(by_model.still_changing[STRATIFIED]):
@@ -355,12 +354,8 @@ def describe_important(important: ImportantDifference, scores: pd.DataFrame) -> 
 
 
 def _describe_calibration(rows: pd.DataFrame, unit: str) -> str:
-    """Return on which side the mean prediction is off; days are judged together (Bonferroni)."""
-    wide = float(norm.ppf(1 - SIGNIFICANCE_LEVEL / (2 * max(len(rows), 1)))) / Z
-    off = rows[
-        (rows.value > wide * (rows.value - rows.low))
-        | (rows.value < -wide * (rows.high - rows.value))
-    ]
+    """Return on which side the mean prediction is off, by intervals for all days together."""
+    off = rows[(rows.low > 0) | (rows.high < 0)]
     if off.empty:
         return (
             "The mean predicted share of leavers doesn't differ significantly from the observed one"

@@ -20,6 +20,7 @@ from research.data.coverage import find_data_end
 from research.data.terms import end_day
 from research.errors import NotApplicable, StudyError
 from research.evaluation.bootstrap import NO_DIFFERENCE
+from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL
 from research.features.build import list_features, load_flat, tidy
 from research.panel.evidence import Evidence, evidence_as_of
@@ -221,7 +222,7 @@ def tabulate_follow_up(tenures: pd.DataFrame) -> pd.DataFrame:
     late, ended = int((tenures.entry > 0).sum()), int(tenures.ended.sum())
     counts = {
         "observed": len(tenures),
-        "of them with late entry: joined before the data began": late,
+        "of them with late entry: joined two days or more before the data began": late,
         "left": ended,
         "censored: still there when the data end": len(tenures) - ended,
     }
@@ -286,8 +287,7 @@ def compare_segments(tenures: pd.DataFrame, columns: Sequence[str]) -> pd.DataFr
     table = table[table.segments > 1].sort_values(
         ["p_value", "chi2"], ascending=[True, False], ignore_index=True
     )
-    steps = table.p_value * np.arange(len(table), 0, -1)
-    table["p_adjusted"] = steps.cummax().clip(upper=1)
+    table["p_adjusted"] = adjust_holm(table.p_value)
     table["verdict"] = np.where(table.p_adjusted < SIGNIFICANCE_LEVEL, CURVES_DIFFER, NO_DIFFERENCE)
     return table
 

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from research.evaluation.groups import cut_attribute
+from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import Z
 from research.study import Study
 from research.uplift.doubly_robust import (
@@ -22,7 +23,7 @@ from research.uplift.doubly_robust import (
     predict_out_of_fold,
     subtract_control,
 )
-from research.uplift.significance import adjust_holm, find_holm_levels
+from research.uplift.significance import find_holm_levels
 from research.uplift.trials import Trial
 
 DIFFERENCE_OF_MEANS, ADJUSTED = "difference of means", "adjusted"

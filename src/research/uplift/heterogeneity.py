@@ -16,6 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import norm
 
+from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import Z
 from research.uplift.average_effects import compute_standard_error
 from research.uplift.cross_fitting import PROCESSES, CrossFit
@@ -31,7 +32,6 @@ from research.uplift.learners.dr_learner import LINEAR_DR_LEARNER
 from research.uplift.learners.log_odds_shift import LOG_ODDS_SHIFT
 from research.uplift.learners.training import prepare_training
 from research.uplift.learners.x_learner import X_LEARNER
-from research.uplift.significance import adjust_holm
 
 # learners whose effects are averaged for the test: fast, and unlike each other
 TEST_LEARNERS = (LOG_ODDS_SHIFT, X_LEARNER, LINEAR_DR_LEARNER)

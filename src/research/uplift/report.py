@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from research.evaluation.bootstrap import BETTER
+from research.evaluation.bootstrap import BETTER, WORSE
 from research.evaluation.importance import Difference, describe_importance
 from research.models.registry import BASELINE
 from research.reporting.format import join_words, write_interval, write_number, write_plain
@@ -481,6 +481,7 @@ def describe_verdict(
     kind, pairs = decide(effects, tests)
     average = describe_effects(effects, trial)
     rankings = _describe_rankings(differences, trial)
+    worse = _describe_worse(differences, trial)
     if kind == EFFECTS_DIFFER:
         sentences = (
             _describe_differing(effects, pairs, trial),
@@ -493,7 +494,7 @@ def describe_verdict(
         start = (
             "No significant effect on all customers together, but some can be ranked by it"
             if kind == NO_EFFECT
-            else "There is an average effect, and customers can be ranked by it"
+            else f"There is {_count_effects(effects)}, and customers can be ranked by it"
         )
         return (
             f"**{start}**: {rankings} {average} The test of effect heterogeneity isn't"
@@ -501,14 +502,25 @@ def describe_verdict(
             " a list earns."
         )
     if kind == NO_EFFECT:
-        return f"**No significant effect.** {average} {_describe_undecided(tests)}"
+        return f"**No significant effect.** {average} {_describe_undecided(tests)}{worse}"
     if kind == SAME_EFFECT:
         return (
-            "**There is an average effect; whether it differs between customers is inconclusive.**"
-            f" {average} {_describe_undecided(tests)} As long as nothing distinguishes customers,"
-            " the average effect and the cost say whether contact pays."
+            f"**There is {_count_effects(effects)}; whether it differs between customers is"
+            f" inconclusive.** {average} {_describe_undecided(tests)}{worse} As long as"
+            " nothing distinguishes customers, the average effect and the cost say whether contact"
+            " pays."
         )
     return f"{average} {NOTHING_KNOWN} So an arm is for everybody or for nobody."
+
+
+def _count_effects(effects: pd.DataFrame) -> str:
+    """Say of how many arms and outcomes the average effect is significant."""
+    p_values = adjust_overall(effects).p_family
+    count = int((p_values < FAMILY_LEVEL).sum())
+    effect = "an average effect" if count == 1 else "average effects"
+    if count == len(p_values):
+        return effect
+    return f"{effect} in {count} of {len(p_values)} pairs of arm and outcome"
 
 
 def _find_cancelling(
@@ -552,7 +564,8 @@ def _describe_undecided(tests: pd.DataFrame) -> str:
     if tests.empty:
         return f"{NOTHING_KNOWN} Effects within these intervals are not ruled out."
     return (
-        "Neither the test of differences between customers nor any ranking is significant. That"
+        "The test of differences between customers isn't significant, and no ranking is better than"
+        " random lists. That"
         " shows neither that contact does nothing nor that its effect is the same for all: what the"
         " intervals contain is not ruled out, and a larger trial may show it."
     )
@@ -560,20 +573,31 @@ def _describe_undecided(tests: pd.DataFrame) -> str:
 
 def _describe_rankings(differences: pd.DataFrame, trial: Trial) -> str:
     """Return which rankings are significantly better than random lists; empty where none is."""
-    better = differences[
-        (differences.metric == "auuc")
-        & (differences.reference == RANDOM)
-        & (differences.verdict == BETTER)
-    ]
-    parts = [
-        f"{join_words([*part.model])} for {_name_pair(arm, outcome, trial)}"
-        for (arm, outcome), part in better.groupby(["arm", "outcome"], sort=False)
-    ]
+    better = _list_rankings(differences, trial, BETTER)
     return (
         "by the area below the uplift curve, significantly better than random lists are"
-        f" {'; '.join(parts)} (corrected for the number of rankings)."
-        if parts
+        f" {better} (corrected for the number of rankings).{_describe_worse(differences, trial)}"
+        if better
         else ""
+    )
+
+
+def _describe_worse(differences: pd.DataFrame, trial: Trial) -> str:
+    """Return which rankings are significantly worse than random lists; empty where none is."""
+    worse = _list_rankings(differences, trial, WORSE)
+    return f" Significantly worse than random lists: {worse}." if worse else ""
+
+
+def _list_rankings(differences: pd.DataFrame, trial: Trial, verdict: str) -> str:
+    """Return the rankings of one verdict against random lists, by arm and outcome."""
+    rows = differences[
+        (differences.metric == "auuc")
+        & (differences.reference == RANDOM)
+        & (differences.verdict == verdict)
+    ]
+    return "; ".join(
+        f"{join_words([*part.model])} for {_name_pair(arm, outcome, trial)}"
+        for (arm, outcome), part in rows.groupby(["arm", "outcome"], sort=False)
     )
 
 

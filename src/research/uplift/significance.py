@@ -7,23 +7,6 @@ import numpy as np
 FAMILY_LEVEL = 0.025  # of average effects, and of differences between customers: 5 % together
 
 
-def adjust_holm(p_values: Sequence[float]) -> np.ndarray:
-    """Return p-values adjusted for their number; an undefined one counts as 1.
-
-    References
-    ----------
-    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
-    of Statistics 6, 65-70.
-    """
-    # by hand: multipletests of statsmodels collects garbage at every call
-    p = np.nan_to_num(np.asarray(p_values, float), nan=1.0)
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
-
-
 def find_holm_levels(p_values: Sequence[float], level: float = FAMILY_LEVEL) -> np.ndarray:
     """Return the level at which Holm's procedure decides on each test, undefined ones last.
 

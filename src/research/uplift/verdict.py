@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from research.evaluation.holm import adjust_holm
 from research.uplift.average_effects import ADJUSTED
-from research.uplift.significance import FAMILY_LEVEL, adjust_holm
+from research.uplift.significance import FAMILY_LEVEL
 
 NO_EFFECT, SAME_EFFECT, EFFECTS_DIFFER = "nothing", "same", "differs"
 NOT_TESTED = "unknown"

@@ -703,7 +703,8 @@ def describe_ground_truth(truth_scores: pd.DataFrame, valuation: Valuation, days
         f" span: the total is off by {write_quantity(abs(total.value), 'share')} all the same."
     )
     return (
-        f"**Compared with the true values over {days:.0f} days** ({int(explained.n):,} customers):"
+        f"**Compared with the true values over {days:.0f} days** ({int(explained.n):,} of"
+        f" {len(valuation.values):,} customers, those whose true value is known):"
         f" the values explain {write_share(explained)} of the variance of the true ones,"
         f" {comparison} {SINGLE_CURVE} ({write_share(by_single)}); the rank correlation is"
         f" {write_interval(rank.value, rank.low, rank.high, 2)}, the root mean squared error"
@@ -730,7 +731,8 @@ def describe_recommender(evaluation: Evaluation) -> str:
     )
     return (
         f"{_start_recommender(row.verdict)} Of the {int(row.n):,} customers (of"
-        f" {len(evaluation.baskets.customers):,}) who bought a further product within"
+        f" {len(evaluation.baskets.customers):,} who had bought by the snapshot, former customers"
+        " among them) who bought a further product within"
         f" {evaluation.days} days, {hit} among them for {write_share(row)}, with"
         f" “{row.reference}” for {write_share(baseline)}, with a random list for"
         f" {write_quantity(at_random.value, 'share')}; the paired difference is"
@@ -756,6 +758,7 @@ def describe_offers(offers: pd.DataFrame) -> str:
     if offers.empty:
         return ""
     return (
-        f"The first customers of {offers.customer_id.nunique():,}; all are in tables/offers.csv."
-        " Scores compare the offers of one customer."
+        f"The first of {offers.customer_id.nunique():,} customers of the population, those who"
+        " haven't bought every product yet; all are in tables/offers.csv. Scores compare the offers"
+        " of one customer."
     )
