@@ -123,7 +123,7 @@ def test_another_process_leaves_the_same_tables_to_the_byte(batch, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(batch, again, ignore=shutil.ignore_patterns("reports"))
     (again / "reports").mkdir()
-    plan = {"notebooks": ["62_observational"], "studies": {"demo": {"runs": {"default": FEW}}}}
+    plan = {"notebooks": ["62_observational"], "studies": {"demo": {}}}  # none of FEW is declared
     (again / "reports" / "plan.yml").write_text(yaml.safe_dump(plan))
     command = [sys.executable, "-m", "research.cli", "run", "demo", "--jobs", "2"]
     subprocess.run(command, env={**os.environ, "RESEARCH_HOME": str(again)}, check=True)

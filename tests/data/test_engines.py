@@ -105,12 +105,11 @@ def run_parts(name: str) -> dict[str, pd.DataFrame]:
     tables = load.adapt(study)
     known = evidence.evidence_as_of(tables, splits.plan_split(study).test)
     features = events.build_events(context.BuildContext(known, study), "orders").table
-    parts = {"stages": stage.assign_stages(known, study), "features": features}
-    ordered = {
-        part: table.order_by(["snapshot", "customer_id"]).to_pandas()
-        for part, table in parts.items()
-    }
-    return ordered | {
+    numbers = [name for name, kind in features.schema().items() if kind.is_numeric()]
+    keys = ["snapshot", "customer_id"]
+    return {
+        "stages": stage.assign_stages(known, study).order_by(keys).to_pandas(),
+        "features": features.order_by(keys).to_pandas().astype(dict.fromkeys(numbers, "float64")),
         "checks": checks.check(tables, TODAY),
         "counts": profile.count_rows(tables),
     }
