@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from research.progress import run_parallel
+from research.store.keep import keep
 from research.uplift.doubly_robust import Sample, assign_folds
 from research.uplift.learners.average import fit_all
 from research.uplift.learners.families import RANDOM, RISK
 from research.uplift.learners.training import prepare_training
-
-PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class CrossFit:
     strata: np.ndarray
 
 
+@keep
 def cross_fit(
     sample: Sample, folds: int, repeats: int, seed: int, heuristic: str = RISK
 ) -> list[CrossFit]:
@@ -45,10 +46,11 @@ def cross_fit(
     """
     fold_of = [assign_folds(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
     tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
-    fitted = Parallel(n_jobs=PROCESSES)(
+    fits = [
         delayed(_fit_fold)(sample, fold_of[repeat] == fold, seed + repeat, heuristic)
         for repeat, fold in tasks
-    )
+    ]
+    fitted = run_parallel(fits, "parts cross-fitted")
     trials = sample.trial.max() + 1
     cross_fits = []
     for repeat, fold in enumerate(fold_of):

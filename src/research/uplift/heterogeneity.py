@@ -13,12 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import norm
 
 from research.evaluation.intervals import Z
+from research.progress import run_parallel
+from research.store.keep import keep
 from research.uplift.average_effects import compute_standard_error
-from research.uplift.cross_fitting import PROCESSES, CrossFit
+from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import (
     Sample,
     assign_folds,
@@ -43,6 +45,7 @@ LEAST_PLACEBOS = 39  # of which none reaching the real arms is a p-value of 1 / 
 GROUPS = ["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"]
 
 
+@keep
 def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.DataFrame:
     """Return, per arm, the test of whether the effect differs between customers in a predictable
     way.
@@ -57,9 +60,8 @@ def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.Data
         ``p_value`` is one-sided: only predicted effects that come true count. ``p_adjusted`` is
         Holm's over the arms.
     """
-    z_values = Parallel(n_jobs=PROCESSES)(
-        delayed(compute_z)(sample, seed + 1000 * number) for number in range(divisions)
-    )
+    tasks = [delayed(compute_z)(sample, seed + 1000 * number) for number in range(divisions)]
+    z_values = run_parallel(tasks, "divisions tested")
     z = np.median(z_values, axis=0)
     p = norm.sf(z)
     table = pd.DataFrame(
@@ -121,6 +123,7 @@ def permute_arms(sample: Sample, seed: int) -> Sample:
     return replace(sample, arm=arm, propensity=shares[arm])
 
 
+@keep
 def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.DataFrame:
     """Return, per placebo and arm, the z of the average effect and of the differences, with
     permuted arms, and the z of the differences with the real ones.
@@ -133,9 +136,8 @@ def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.D
         ``z_real`` is the same for all placebos of an arm.
     """
     real = compute_z(sample, seed + placebos, PLACEBO_PARTS)
-    z_values = Parallel(n_jobs=PROCESSES)(
-        delayed(_run_placebo)(sample, seed + number) for number in range(placebos)
-    )
+    tasks = [delayed(_run_placebo)(sample, seed + number) for number in range(placebos)]
+    z_values = run_parallel(tasks, "placebos tested")
     rows = [
         (outcome, number, sample.arms[1 + arm], *pair, real[arm])
         for number, pairs in enumerate(z_values)
