@@ -75,7 +75,7 @@ lock:  ## resolve requirements.lock again, for all three Pythons at once; needs 
 	$(RESOLVE) pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built: environment, caches, reports; raw data stay
-	rm -rf .venv .snakemake .pytest_cache .ruff_cache build src/*.egg-info
+	rm -rf .venv .snakemake .store .pytest_cache .ruff_cache build src/*.egg-info
 	find reports -mindepth 1 ! -name plan.yml -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,4 +1,5 @@
-"""One job for each notebook of each run; `research run` writes the list of jobs and calls this.
+"""One job for each notebook of each run, and for each step that several of them need; `research
+run` writes the list of jobs and calls this.
 
 A job depends on its fingerprint alone, a hash over package, notebook, data, parameters and
 versions, so that dates of files play no part (`ancient`). Its output is a stamp outside the run's
@@ -17,9 +18,23 @@ rule all:
         [f"{config['stamps']}/{key}" for key in config["jobs"]],
 
 
+# what several notebooks of a run need; if it fails, each of them computes it
+rule shared:
+    output:
+        touch(config["shared_stamps"] + "/{study}/{run}/{step}"),
+    wildcard_constraints:
+        study="[^/]+",
+        run="[^/]+",
+        step="[^/]+",
+    shell:
+        "{config[python]:q} -m research.batch.shared {config[listing]:q}"
+        " {wildcards.study:q}/{wildcards.run:q}/{wildcards.step:q} || true"
+
+
 rule notebook:
     input:
         ancient(lambda wildcards: job(wildcards)["inputs"]),
+        ancient(lambda wildcards: job(wildcards)["needs"]),
     output:
         touch(config["stamps"] + "/{study}/{run}/{notebook}"),
     params:

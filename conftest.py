@@ -1,6 +1,13 @@
-"""What holds for all tests: notebooks are slow, long files come first, and kept outputs count."""
+"""What holds for all tests: notebooks are slow, long files come first, and kept outputs count.
+
+Tests compute: what a test replaces would be in no key of the store.
+"""
+
+import os
 
 import pytest
+
+os.environ.setdefault("RESEARCH_STORE", "off")
 
 # the demo has a trial, so this notebook opens another study, whose file a test may not have; see
 # tests/batch/test_small_company.py

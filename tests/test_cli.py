@@ -15,6 +15,7 @@ from research.data import fetch, load
 from research.errors import StudyError
 from research.features import build
 from research.risk import predict
+from research.store import entries
 
 
 def days(*texts: str | None) -> pd.Series:
@@ -671,3 +672,36 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(run, tmp_path, monkeypat
     )
     assert simulate(run, tmp_path / "company") == (1, "", [sentence])
     assert list(tmp_path.iterdir()) == []
+
+
+# clear, and what run hands on
+
+
+def test_clear_says_how_much_it_removed_and_removes_nothing_on_a_dry_run(run, project, monkeypatch):
+    monkeypatch.delenv("RESEARCH_STORE", raising=False)
+    store = project / ".store"
+    store.mkdir()
+    entries.write(store / "a.function-0.value", "a" * 64, bytes(2_000_000), 10**9)
+    assert run("clear", "--dry-run") == (0, "1 value, 2.0 MB, kept in .store\n", [])
+    assert run("clear") == (0, "1 value, 2.0 MB, removed from .store\n", [])
+    assert not store.exists()
+    assert run("clear") == (0, "0 values, 0.0 MB, removed from .store\n", [])
+
+
+def test_clear_says_so_where_the_store_is_switched_off(run, project, monkeypatch):
+    monkeypatch.setenv("RESEARCH_STORE", "off")
+    assert run("clear")[:2] == (
+        0,
+        "the store is switched off (RESEARCH_STORE): nothing is kept\n",
+    )
+
+
+def test_run_hands_on_the_notebooks_named_and_whether_it_is_a_draft(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli.batch, "run", lambda *given: asked.append(given) or 0)
+    run("run", "demo", "--only", "30_risk", "--only", "10_data", "--draft", "--jobs", "2")
+    run("run", "demo", "--jobs", "1")
+    assert asked == [
+        ("demo", {"draft": "true"}, 2, ["30_risk", "10_data"]),
+        ("demo", {}, 1, []),
+    ]

@@ -157,3 +157,13 @@ def test_no_warning_of_a_library_is_shown_while_a_study_is_opened_and_read(write
 def test_the_facts_name_the_horizon_as_the_study_gives_it(write_study, churn, words):
     random_company(write_study, 0, churn=churn)
     assert f">{words}</td>" in rs.open("tiny").facts.as_raw_html()
+
+
+def test_a_draft_takes_smaller_sizes_and_says_so_among_the_facts(write_study):
+    random_company(write_study, 0)
+    full = rs.open("tiny", resamples=1000, folds=10)
+    draft = rs.open("tiny", draft=True, resamples=1000, folds=10)
+    assert full.take("folds", "resamples") == [10, 1000]
+    assert draft.take("folds", "resamples") == [3, 200]
+    assert "not to decide by" in draft.facts.as_raw_html()
+    assert "draft" not in full.facts.as_raw_html()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from research import settings
 from research.errors import UsageError
 from research.settings import RANGES, require_settings
 
@@ -47,3 +48,24 @@ def test_all_faults_come_at_once_and_other_names_pass():
     with pytest.raises(UsageError) as caught:
         require_settings(folds=1, repeats=0, snapshot="soon")
     assert len(caught.value.faults) == 3
+
+
+@pytest.mark.parametrize(("share", "workers"), [("1", 1), ("4", 4), ("64", 8), ("0", 1)])
+def test_a_notebook_of_a_batch_uses_its_share_of_the_cores(monkeypatch, share, workers):
+    monkeypatch.setenv(settings.SHARE, share)
+    assert settings.count_workers() == workers
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 2)])
+def test_a_notebook_by_itself_uses_two_cores_where_there_are_two(monkeypatch, cores, workers):
+    monkeypatch.delenv(settings.SHARE, raising=False)
+    monkeypatch.setattr(settings.os, "cpu_count", lambda: cores)
+    assert settings.count_workers() == workers
+    assert settings.read_share() is None
+
+
+def test_a_draft_takes_less_of_what_costs_and_never_more_than_was_asked_for():
+    given = {"resamples": 1000, "folds": 2, "tuning_trials": 12, "capacity": 500}
+    reduced = settings.reduce_sizes(given)
+    assert reduced == {"resamples": 200, "folds": 2, "tuning_trials": 0, "capacity": 500}
+    settings.require_settings(**{name: int(size) for name, size in settings.DRAFT.items()})

@@ -38,7 +38,6 @@ IMPORTED_AS |= {"imbalanced-learn": "imblearn", "scikit-survival": "sksurv"}
 TOOLS = {
     "jupyterlab",
     "setuptools",
-    "tqdm",
     "snakemake",
 }  # used by name of an engine or a command, not by import
 

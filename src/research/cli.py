@@ -1,4 +1,4 @@
-"""The command ``research``: fetch, check, snapshot, simulate, run.
+"""The command ``research``: fetch, check, snapshot, simulate, run, clear.
 
 Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard
 error, never a traceback.
@@ -24,12 +24,14 @@ from research.data.readers import shorten_error
 from research.data.remarks import describe_remarks
 from research.errors import StudyError, UsageError
 from research.features import build
-from research.files import PART, publish, sweep
+from research.files import PART, describe_os_error, publish, sweep
 from research.panel import splits
 from research.reporting.spreadsheets import write_csv
 from research.settings import require_settings
 from research.simulate import generate
-from research.study import Study, adjust, list_studies, load_study
+from research.store import entries
+from research.store.keep import find_folder
+from research.study import Study, adjust, list_studies, load_study, project_root, show_path
 from research.study_schema import TRAPS
 
 INTERRUPTED = "Query interrupted"  # DuckDB's RuntimeError when Ctrl-C comes during a query
@@ -95,7 +97,7 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="research", description="Customer churn research: from a study folder to reports."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_fetch, _add_check, _add_snapshot, _add_simulate, _add_run):
+    for add in (_add_fetch, _add_check, _add_snapshot, _add_simulate, _add_run, _add_clear):
         add(commands)
     return parser
 
@@ -184,9 +186,27 @@ def _add_run(commands) -> None:
     command.add_argument("study", nargs="?", metavar="STUDY", help=text)
     text = "a notebook parameter; the run is named after the parameters that are set"
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
+    text = "this notebook alone, in the plan or not; may be given again for others"
+    command.add_argument("--only", action="append", default=[], metavar="NOTEBOOK", help=text)
+    text = "fewer resamples, folds and fits, in a run of its own that is marked as a draft"
+    command.add_argument("--draft", action="store_true", help=text)
     text = "notebooks at a time; the number of cores unless given"
     command.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help=text)
     command.set_defaults(command=_run)
+
+
+def _add_clear(commands) -> None:
+    command = commands.add_parser(
+        "clear",
+        help="remove what notebooks keep so as to compute it once",
+        description=(
+            "Empty the store of computed values, .store/ unless RESEARCH_STORE names another"
+            " folder; reports and raw files stay, and the next run computes all values again."
+        ),
+    )
+    text = "say how much the store holds, and remove nothing"
+    command.add_argument("--dry-run", action="store_true", help=text)
+    command.set_defaults(command=_clear)
 
 
 # fetch and check
@@ -387,8 +407,24 @@ def _simulate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _clear(options: argparse.Namespace) -> int:
+    folder = find_folder(project_root())
+    if folder is None:
+        print("the store is switched off (RESEARCH_STORE): nothing is kept")
+        return 0
+    try:
+        size = entries.measure(folder) if options.dry_run else entries.clear(folder)
+    except OSError as error:
+        raise StudyError(describe_os_error(error)) from None
+    done = "kept in" if options.dry_run else "removed from"
+    values = f"{size.entries:,} value{'' if size.entries == 1 else 's'}"
+    print(f"{values}, {size.bytes / 1e6:,.1f} MB, {done} {show_path(folder)}")
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
-    return batch.run(options.study, _read_settings(options.set), options.jobs)
+    settings = ({"draft": "true"} if options.draft else {}) | _read_settings(options.set)
+    return batch.run(options.study, settings, options.jobs, options.only)
 
 
 def _read_settings(pairs: list[str]) -> dict[str, str]:

@@ -10,11 +10,12 @@ Each object shows itself as the last line of a cell, and leaves the table that i
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import pandas as pd
+from joblib import parallel_config
 
 from research.data.contracts import Tables
 from research.data.fetch import fetch
@@ -33,8 +34,9 @@ from research.panel.splits import Split, plan_split, require_out_of_time
 from research.reporting.results import save_table
 from research.reporting.style import use_style
 from research.reporting.tables import show, show_facts
-from research.settings import require_settings
-from research.study import Study, adjust, load_study
+from research.settings import reduce_sizes, require_settings
+from research.store.keep import open_store
+from research.study import Study, adjust, load_study, project_root
 
 STUDY_PARAMETERS = ("snapshot", "lead_days", "horizon_days", "capacity")
 
@@ -98,6 +100,12 @@ class Run:
     study: Study
     tables: Tables
     seed: int
+    draft: bool = field(default=False, compare=False)
+    sizes: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def take(self, *names: str) -> list[Any]:
+        """Return sizes of the notebook: as they were given, of a draft reduced; see ``DRAFT``."""
+        return [self.sizes[name] for name in names]
 
     @property
     def dated(self) -> bool:
@@ -121,7 +129,8 @@ class Run:
         if self.dated:
             horizon = write_span(find_horizon(churn))
             clock = {"lead": f"{churn.lead_days} days", "horizon": horizon}
-        facts = facts_table(self.study, self.tables, **clock, seed=self.seed)
+        draft = {"draft": "yes: not to decide by"} if self.draft else {}
+        facts = facts_table(self.study, self.tables, **clock, seed=self.seed, **draft)
         return show_facts(facts, " ".join(describe_terms(self.tables, self.study)))
 
     @property
@@ -267,13 +276,14 @@ class Run:
         return value_customers(self.tables, self.study, self.day, refits, folds, self.seed)
 
 
-def open_study(study: str, seed: int = 0, **parameters: Any) -> Run:
+def open_study(study: str, seed: int = 0, draft: bool = False, **parameters: Any) -> Run:
     """Open a study: check the parameters, fetch the files, build the tables and check them.
 
     Parameters
     ----------
     study : folder below data/
     seed : every random draw of the notebook derives from it
+    draft : whether sizes are reduced, see ``Run.take``
     parameters : the others of the notebook; ``snapshot``, ``lead_days``, ``horizon_days`` and
         ``capacity`` overrule study.yml (empty, -1, 0 and 0 keep it), the rest are checked for
         their range
@@ -287,12 +297,15 @@ def open_study(study: str, seed: int = 0, **parameters: Any) -> Run:
     """
     require_settings(seed=seed, **parameters)
     clock = {name: parameters[name] for name in STUDY_PARAMETERS if name in parameters}
+    open_store(project_root())
     definition = adjust(load_study(study), **clock)
     fetch(definition)
     tables = load_tables(definition)
+    parallel_config("loky", inner_max_num_threads=1)  # the cores go to processes
     use_style()
     warnings.formatwarning = _format_warning
-    return Run(definition, tables, seed)
+    sizes = {name: size for name, size in parameters.items() if name not in STUDY_PARAMETERS}
+    return Run(definition, tables, seed, draft, reduce_sizes(sizes) if draft else sizes)
 
 
 def _format_warning(message: Warning | str, category: type[Warning], *place: Any) -> str:

@@ -1,5 +1,8 @@
-"""The ranges of the parameters of notebooks and commands: one for each name."""
+"""The ranges of the parameters of notebooks and commands, one for each name, and how many cores one
+notebook may use.
+"""
 
+import os
 from typing import Any
 
 from research.errors import ISO_DAY, UsageError
@@ -27,6 +30,37 @@ KINDS = {
     "budget": "a budget",
     "planned": "a number of planned customers",
 }  # what a value is; of any other name it is a number of that name
+
+
+DRAFT: dict[str, float] = {
+    "folds": 3,
+    "repeats": 1,
+    "origins": 0,
+    "resamples": 200,
+    "refits": 3,
+    "placebos": 5,
+    "tuning_trials": 0,
+}  # the most that a draft takes of each
+SHARE = "RESEARCH_CORES"  # environment variable: the cores that a batch leaves each notebook
+MOST_WORKERS = 8  # each has the package in its memory
+UNSHARED_WORKERS = 2  # of a notebook that runs by itself
+
+
+def read_share() -> int | None:
+    """Return how many cores a batch leaves this notebook; None outside a batch."""
+    given = os.environ.get(SHARE, "")
+    return max(1, int(given)) if given.isdigit() else None
+
+
+def count_workers() -> int:
+    """Return how many processes a notebook may use at a time."""
+    share = read_share() or min(UNSHARED_WORKERS, os.cpu_count() or 1)
+    return min(share, MOST_WORKERS)
+
+
+def reduce_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
+    """Return the sizes of a draft: those of ``DRAFT`` at most, all others as they are."""
+    return {name: min(size, DRAFT.get(name, size)) for name, size in sizes.items()}
 
 
 def require_settings(**values: Any) -> None:

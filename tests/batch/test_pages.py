@@ -251,3 +251,25 @@ def test_a_failure_beside_an_earlier_page_says_of_when_that_page_is():
 
 def test_an_index_without_runs_says_how_to_make_one():
     assert "There are no runs yet" in pages.render_index([])
+
+
+# Drafts
+
+
+def test_a_page_of_a_draft_says_so_in_its_title_and_at_its_top():
+    notebook = nbformat.v4.new_notebook(cells=[head("# Who leaves?")])
+    record = RECORD | {"run_parameters": {"draft": True}}
+    page = BeautifulSoup(pages.render(notebook, record), "html.parser")
+    assert page.title.text.startswith("Draft: Who leaves?")
+    assert page.main.find("p")["class"] == ["draft"]
+    full = BeautifulSoup(pages.render(notebook, RECORD), "html.parser")
+    assert "draft" not in full.title.text.lower() and full.select(".draft") == []
+
+
+def test_the_index_marks_runs_that_are_drafts():
+    runs = [
+        a_run("alpha", "default"),
+        a_run("alpha", "draft=true") | {"parameters": {"draft": True}},
+    ]
+    index = BeautifulSoup(pages.render_index(runs), "html.parser")
+    assert [len(run.select("header .draft")) for run in index.select("article")] == [0, 1]

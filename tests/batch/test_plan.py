@@ -1,7 +1,7 @@
 """The plan and what a request may ask for: all faults are found before anything runs."""
 
 import pytest
-from projects import write_plan, write_study
+from projects import DECLARED, write_notebook, write_plan, write_study
 
 from research.batch import notebooks, plan
 from research.batch import run as batch_run
@@ -12,6 +12,13 @@ def refuse(chosen=None, **settings) -> str:
     """Return the faults of a request."""
     with pytest.raises(UsageError) as error:
         batch_run.run(chosen, settings, 1)
+    return str(error.value)
+
+
+def refuse_only(study, *only) -> str:
+    """Return the faults of a request for some notebooks."""
+    with pytest.raises(UsageError) as error:
+        batch_run.run(study, {}, 1, only)
     return str(error.value)
 
 
@@ -122,7 +129,66 @@ def test_a_batch_reads_each_notebook_once(fresh, monkeypatch):
         return read(path)
 
     monkeypatch.setattr(notebooks, "_read_cells", count)
-    monkeypatch.setattr(batch_run.snakemake, "run_jobs", lambda jobs, cores, lock: "")
+    monkeypatch.setattr(batch_run.snakemake, "run_jobs", lambda *given: "")
     monkeypatch.setattr(batch_run, "_conclude", lambda job, output: "unchanged")
     assert batch_run.run(None, {}, 1) == 0  # six jobs of three notebooks
     assert sorted(names) == ["10_data", "30_risk", "40_survival"]
+
+
+# Some notebooks alone
+
+
+def test_one_notebook_may_be_asked_for_and_the_others_stay_known(fresh):
+    (run,) = plan.list_runs("beta", {}, ["30_risk"])
+    assert run.chosen == ("30_risk",)
+    assert [*run.notebooks] == ["10_data", "30_risk", "40_survival"]
+    assert run.command == "research run beta"
+
+
+def test_several_notebooks_run_once_each_in_the_order_in_which_they_are_named(fresh):
+    (run,) = plan.list_runs("beta", {}, ["40_survival", "10_data", "40_survival"])
+    assert run.chosen == ("40_survival", "10_data")
+
+
+def test_a_notebook_that_the_plan_does_not_name_may_be_asked_for_of_one_study(fresh):
+    (run,) = plan.list_runs("gamma", {}, ["30_risk"])
+    assert run.chosen == ("30_risk",)
+    write_study(fresh, "delta")
+    assert plan.list_runs("delta", {}, ["30_risk"])[0].chosen == ("30_risk",)
+
+
+def test_without_a_study_a_notebook_runs_where_the_plan_names_it(fresh):
+    runs = plan.list_runs(None, {}, ["30_risk"])
+    assert [(run.study, run.chosen) for run in runs] == [("beta", ("30_risk",))]
+    write_plan(fresh, "notebooks: [10_data]\nstudies: {alpha: {}}\n")
+    assert "name the study too: research run <study> --only 30_risk" in refuse_only(None, "30_risk")
+
+
+def test_an_unknown_notebook_is_refused_with_the_closest_name(fresh):
+    sentence = refuse_only("beta", "30_risc")
+    assert "got '30_risc'; did you mean '30_risk'?" in sentence
+
+
+def test_a_setting_is_one_of_the_notebooks_asked_for(fresh):
+    with pytest.raises(UsageError, match="--set: expected a parameter that 10_data declares"):
+        plan.list_runs("beta", {"rate": "0.25"}, ["10_data"])
+    (run,) = plan.list_runs("beta", {"rate": "0.25"}, ["30_risk"])
+    assert run.values["30_risk"] == {"rate": 0.25}
+
+
+def test_a_batch_of_one_notebook_makes_its_job_alone(fresh, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        batch_run.snakemake, "run_jobs", lambda jobs, *rest: asked.extend(jobs) or ""
+    )
+    monkeypatch.setattr(batch_run, "_conclude", lambda job, output: "unchanged")
+    assert batch_run.run("beta", {}, 1, ["30_risk"]) == 0
+    assert asked == ["beta/default/30_risk"]
+
+
+def test_a_draft_is_a_run_of_its_own_beside_the_full_one(fresh):
+    write_notebook(fresh, "10_data", "What?", DECLARED + "\ndraft: bool = False", "rows")
+    (full, *_), (draft,) = plan.list_runs("beta", {}), plan.list_runs("beta", {"draft": "true"})
+    assert (full.name, draft.name) == ("default", "draft=true")
+    assert draft.values["10_data"] == {"draft": True}
+    assert draft.command == "research run beta --draft"

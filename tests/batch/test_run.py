@@ -42,7 +42,7 @@ def stale(study: str, monkeypatch) -> list[str]:
     """Return the jobs that a batch would run."""
     outdated = []
 
-    def note(jobs, cores, lock):
+    def note(jobs, cores, lock, board):
         outdated.extend(key for key, job in jobs.items() if not records.is_current(job))
         return ""
 

@@ -18,7 +18,7 @@ from research.batch.agreement import find_contradictions
 
 SMALL = {"customers": 600, "months": 24, "seed": 3}
 FEW = {"resamples": 200, "folds": 2, "repeats": 2, "placebos": 1, "refits": 2, "origins": 0}
-FEW |= {"periods": 4, "tuning_seconds": 0}  # a search bounded by seconds depends on speed
+FEW |= {"periods": 4, "tuning_trials": 0}
 ALL = ["10_data", "20_lifecycle", "30_risk", "40_survival", "50_value", "60_uplift"]
 ALL += ["62_observational", "65_targeting"]
 TABLES = {

@@ -122,4 +122,7 @@ def test_snakemake_and_the_kernels_get_another_home_where_the_users_takes_no_fil
 @pytest.mark.parametrize(("jobs", "threads"), [(1, "4"), (2, "2"), (3, "1"), (8, "1")])
 def test_the_jobs_of_a_batch_share_the_cores(monkeypatch, jobs, threads):
     monkeypatch.setattr(snakemake.os, "cpu_count", lambda: 4)
-    assert snakemake._share_threads(jobs) == {"OMP_NUM_THREADS": threads}
+    assert snakemake._share_threads(jobs) == {
+        "OMP_NUM_THREADS": threads,
+        "RESEARCH_CORES": threads,
+    }

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from research.batch.kernel import WatchedKernel, end_workers
 from research.data.fetch import hash_file
 from research.errors import NotApplicable, StudyError, UsageError
 from research.files import CLOSED, FULL, describe_os_error, scratch_folder, sync
+from research.progress import FILE
 from research.study import project_root
 
 SOMEWHERE = "reports/ or the temporary folder (TMPDIR)"  # where the system names no file
@@ -43,7 +45,8 @@ SETTINGS = {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0"}  # equal seed
 SENTENCES = {StudyError.__name__, UsageError.__name__}
 OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError", "OutOfMemoryException")
 START_SECONDS = 120
-LOG, EXECUTED = "kernel.log", "notebook.ipynb"  # in the scratch folder
+LOG, EXECUTED, PROGRESS = "kernel.log", "notebook.ipynb", "progress"  # in the scratch folder
+LOOK_SECONDS = 3.0  # between two looks at the progress
 PORT_TAKEN = "Address already in use"
 # What may go wrong in a cell, a study or a page, in a kernel that dies or doesn't start, or on a
 # disk. Any other error is a fault of this package: it ends the job with its traceback, which the
@@ -65,7 +68,8 @@ def run_job(job: dict[str, Any]) -> int:
         with _make_scratch(job) as scratch, _redirect_output(scratch / LOG) as write:
             report = partial(_report_progress, write, job)
             report("…")
-            return _run_in(job, scratch, report, started, clock)
+            with follow_progress(scratch / PROGRESS, report):
+                return _run_in(job, scratch, report, started, clock)
     except OSError as error:
         write = partial(os.write, 1)
         seconds = time.monotonic() - clock
@@ -107,7 +111,7 @@ def _make_scratch(job: dict[str, Any]) -> Iterator[Path]:
     parent = Path(tempfile.gettempdir())
     with scratch_folder(folder, STAGING) as scratch, scratch_folder(parent, TEMPORARY) as temporary:
         folders = dict.fromkeys(("TMPDIR", "JOBLIB_TEMP_FOLDER"), str(temporary))
-        tables = {"RESEARCH_TABLES": str(scratch / "tables")}
+        tables = {"RESEARCH_TABLES": str(scratch / "tables"), FILE: str(scratch / PROGRESS)}
         with _changed_environment(SETTINGS | folders | tables):
             try:
                 yield scratch
@@ -144,6 +148,28 @@ def _redirect_output(log: Path) -> Iterator[Callable[[str], None]]:
         for number, saved in zip((1, 2), terminal, strict=True):
             os.dup2(saved, number)
             os.close(saved)
+
+
+@contextmanager
+def follow_progress(file: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Report what a notebook writes to a file about its progress, whenever that has changed."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        told = ""
+        while not ended.wait(LOOK_SECONDS):
+            text = file.read_text(encoding="utf-8") if file.exists() else ""
+            if text and text != told:
+                report(f"… {text}")
+                told = text
+
+    watcher = threading.Thread(target=follow, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _report_progress(write: Callable[[str], None], job: dict[str, Any], text: str) -> None:

@@ -5,7 +5,7 @@ A page needs no network, no script and no second file; its own security policy f
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import groupby
@@ -74,6 +74,7 @@ def render(notebook: "NotebookNode", record: dict[str, Any]) -> str:
         "body": body,
         "contents": contents,
         "record": record,
+        "draft": record.get("run_parameters", {}).get("draft", False),
         "style": _style(True),
     }
     page = _environment().get_template("page.html.j2").render(parts)
@@ -148,13 +149,29 @@ def _key_packages(packages: dict[str, str]) -> dict[str, str]:
     return {name: packages[name] for name in KEY_PACKAGES if name in packages}
 
 
-def render_index(runs: Iterable[dict[str, Any]]) -> str:
-    """Return the page that lists runs by study, each as its run.json describes it."""
+def render_index(
+    runs: Iterable[dict[str, Any]], waiting: Sequence[dict[str, str]] = (), now: str = ""
+) -> str:
+    """Return the page that lists runs by study, each as its run.json describes it.
+
+    Parameters
+    ----------
+    waiting : jobs that a batch has not ended, see ``board.Board.describe``; while there are some,
+        the browser reads the page again every few seconds
+    now : the current moment
+    """
     listed = sorted(runs, key=lambda run: (run["study"], run["run"] != "default", run["run"]))
     studies = {study: list(group) for study, group in groupby(listed, key=itemgetter("study"))}
     failed = sum(run["outcome"] == "failed" for run in listed)
     return (
         _environment()
         .get_template("index.html.j2")
-        .render(studies=studies, count=len(listed), failed=failed, style=_style(False))
+        .render(
+            studies=studies,
+            count=len(listed),
+            failed=failed,
+            waiting=waiting,
+            now=now,
+            style=_style(False),
+        )
     )

@@ -5,8 +5,8 @@ once.
 """
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -27,6 +27,7 @@ from research.study_schema import Part, require_form
 
 DEFAULT = "default"  # the run whose parameters all runs of a study start from
 STUDY = "study"  # the parameter that the batch sets itself
+DRAFT = "draft"  # the parameter that --draft sets
 RunName = Annotated[
     str,
     require_form(
@@ -54,7 +55,14 @@ class Plan(Part):
 
 @dataclass(frozen=True)
 class Run:
-    """One study with one set of parameters; ``values`` are those that each notebook declares."""
+    """One study with one set of parameters.
+
+    Attributes
+    ----------
+    values : by notebook, those of the parameters that it declares
+    notebooks : all of the run
+    chosen : names of those that are asked for
+    """
 
     study: str
     name: str
@@ -62,13 +70,14 @@ class Run:
     values: dict[str, Parameters]
     command: str
     notebooks: dict[str, Notebook]
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Request:
     """What one run is asked to be: parameters of its own on top of the default ones.
 
-    ``place`` is where the request stands, as a fault names it.
+    ``place`` is where the request stands, as a fault names it; ``only`` are the notebooks named.
     """
 
     study: str
@@ -77,6 +86,12 @@ class _Request:
     own: Parameters
     place: str
     notebooks: dict[str, Notebook]
+    only: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> dict[str, Notebook]:
+        """Return the notebooks that are asked for: those named, else all."""
+        return select_notebooks(self.notebooks, self.only)
 
 
 def read_plan() -> Plan:
@@ -95,7 +110,7 @@ def read_plan() -> Plan:
         raise UsageError(*error.faults) from None
 
 
-def list_runs(study: str | None, settings: dict[str, str]) -> list[Run]:
+def list_runs(study: str | None, settings: dict[str, str], only: Sequence[str] = ()) -> list[Run]:
     """Return the runs that a request asks for; each notebook is read once.
 
     Parameters
@@ -106,6 +121,8 @@ def list_runs(study: str | None, settings: dict[str, str]) -> list[Run]:
     settings : dict of str by parameter
         Added to the plan's ``default`` parameters, as one run named after them. Without settings,
         all runs of the plan are made.
+    only : notebooks: of one study, whether or not the plan names them; without a study, where it
+        does. All of the plan's unless given.
 
     Raises
     ------
@@ -114,15 +131,17 @@ def list_runs(study: str | None, settings: dict[str, str]) -> list[Run]:
     """
     plan = read_plan()
     names = plan.studies if study is None else [study]
-    chosen = {name: _plan_study(plan, name) for name in names}
-    notebooks = _read_notebooks(chosen)
+    only = tuple(dict.fromkeys(only))
+    chosen = {name: _plan_study(plan, name, only if study else ()) for name in names}
+    notebooks = _read_notebooks(chosen, only)
     requests = [
-        request
+        replace(request, only=only)
         for name, part in chosen.items()
         for request in _list_requests(
-            name, part, settings, {each: notebooks[each] for each in part.notebooks}
+            name, part, settings, {each: notebooks[each] for each in part.notebooks}, only
         )
     ]
+    requests = [request for request in requests if request.chosen]
     checked = [_check_values(request) for request in requests]
     _refuse(fault for _, faults in checked for fault in faults)
     return [
@@ -130,9 +149,15 @@ def list_runs(study: str | None, settings: dict[str, str]) -> list[Run]:
     ]
 
 
-def _plan_study(plan: Plan, study: str) -> StudyPlan:
+def select_notebooks(notebooks: dict[str, Notebook], only: Sequence[str]) -> dict[str, Notebook]:
+    """Return the notebooks of a study that are named, in that order; all where none is."""
+    return {name: notebooks[name] for name in only or notebooks if name in notebooks}
+
+
+def _plan_study(plan: Plan, study: str, only: tuple[str, ...]) -> StudyPlan:
     part = plan.studies.get(study, StudyPlan())
-    return part.model_copy(update={"notebooks": part.notebooks or plan.notebooks})
+    names = dict.fromkeys([*(part.notebooks or plan.notebooks), *only])
+    return part.model_copy(update={"notebooks": [*names]})
 
 
 def _refuse(faults: Iterable[str]) -> None:
@@ -141,8 +166,8 @@ def _refuse(faults: Iterable[str]) -> None:
         raise UsageError(*distinct)
 
 
-def _read_notebooks(chosen: dict[str, StudyPlan]) -> dict[str, Notebook]:
-    """Read the notebooks of all studies chosen.
+def _read_notebooks(chosen: dict[str, StudyPlan], only: Sequence[str]) -> dict[str, Notebook]:
+    """Read the notebooks of all studies chosen, and those named.
 
     Raises
     ------
@@ -155,21 +180,31 @@ def _read_notebooks(chosen: dict[str, StudyPlan]) -> dict[str, Notebook]:
         for study in chosen
         if study not in studies
     ]
-    for name in dict.fromkeys(name for part in chosen.values() for name in part.notebooks):
+    planned = {name: None for part in chosen.values() for name in part.notebooks}
+    for name in planned | dict.fromkeys(only):
         try:
             notebooks[name] = read_notebook(name)
         except UsageError as error:
             faults += error.faults
+        if name in notebooks and name not in planned:
+            faults.append(
+                f"--only: expected a notebook that reports/plan.yml names where no study is given,"
+                f" got '{name}'; name the study too: research run <study> --only {name}"
+            )
     _refuse(faults)
     return notebooks
 
 
 def _list_requests(
-    study: str, part: StudyPlan, settings: dict[str, str], notebooks: dict[str, Notebook]
+    study: str,
+    part: StudyPlan,
+    settings: dict[str, str],
+    notebooks: dict[str, Notebook],
+    only: tuple[str, ...],
 ) -> list[_Request]:
     default = part.runs.get(DEFAULT, {})
     if settings:
-        declared = _merge_declarations(notebooks)
+        declared = _merge_declarations(select_notebooks(notebooks, only))
         own = {name: parse_value(text, declared.get(name)) for name, text in settings.items()}
         return [_Request(study, name_run(own), default, own, "--set", notebooks)]
     place = f"reports/plan.yml, key studies.{study}.runs"
@@ -208,9 +243,13 @@ def _check_values(request: _Request) -> tuple[dict[str, Parameters], list[str]]:
 
 
 def _list_unknown(request: _Request, names: list[str]) -> list[str]:
-    declared = _merge_declarations(request.notebooks)
-    known = sorted({*declared} - {STUDY})
-    notebooks = " or ".join(request.notebooks)
+    """Return a fault for each parameter that no notebook of the run declares, or, of those set by
+    the request itself, none that is asked for.
+    """
+    chosen, every = (_merge_declarations(each) for each in (request.chosen, request.notebooks))
+    declared = {*chosen, *(name for name in every if name not in request.own)}
+    known = sorted({*chosen} - {STUDY})
+    notebooks = " or ".join(request.chosen)
     return [
         f"{request.place}: expected a parameter other than 'study', got 'study'; name the study as"
         " in 'research run <study>'"
@@ -224,6 +263,12 @@ def _list_unknown(request: _Request, names: list[str]) -> list[str]:
 
 def _make_run(request: _Request, values: dict[str, Parameters]) -> Run:
     typed = {name: value for each in values.values() for name, value in each.items()}
-    settings = [f"--set {shlex.quote(f'{name}={spell(typed[name])}')}" for name in request.own]
+    settings = [
+        "--draft"
+        if name == DRAFT and typed[name]
+        else f"--set {shlex.quote(f'{name}={spell(typed[name])}')}"
+        for name in request.own
+    ]
     command = " ".join(["research run", request.study, *settings])
-    return Run(request.study, request.name, typed, values, command, request.notebooks)
+    chosen = tuple(request.chosen)
+    return Run(request.study, request.name, typed, values, command, request.notebooks, chosen)

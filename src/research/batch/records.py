@@ -34,7 +34,13 @@ OF_NOTEBOOK = ("outcome", "error", "question", "parameters", "seconds", "started
 OF_BOTH = ("data_hash", "code_version")
 OF_RECORD = (*OF_RUN, *OF_BOTH, "run_parameters", "notebook", "fingerprint", "outcome")
 OF_RECORD += ("started", "finished", "seconds")  # without one of these, a record is damaged
-INNER = ("inputs", "values", "refused", "siblings")  # keys of a job that its record leaves out
+INNER = (
+    "inputs",
+    "values",
+    "refused",
+    "siblings",
+    "needs",
+)  # keys of a job that its record leaves out
 
 
 def reports() -> Path:

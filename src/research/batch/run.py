@@ -11,12 +11,14 @@ import re
 import signal
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from research.batch import pages, plan, records, snakemake
 from research.batch.agreement import find_contradictions, load_tables
+from research.batch.board import Board
 from research.batch.exits import count_memory_kills, describe_exit
 from research.batch.notebooks import Notebook, hash_text
 from research.data import fetch
@@ -29,7 +31,12 @@ NO_RECORD = "expected a record of how the job ended, got none"
 Job = dict[str, Any]
 
 
-def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: int = 1) -> int:
+def run(
+    study: str | None = None,
+    settings: dict[str, str] | None = None,
+    jobs: int = 1,
+    only: Sequence[str] = (),
+) -> int:
     """Make all reports of a study, or of the plan, that are not up to date.
 
     Parameters
@@ -40,6 +47,8 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
         Values for one run of its own, added to the plan's ``default`` parameters.
     jobs : int
         Notebooks that run at the same time, at least 1.
+    only : sequence of str
+        The notebooks to run; all of the plan's unless given.
 
     Returns
     -------
@@ -57,7 +66,7 @@ def run(study: str | None = None, settings: dict[str, str] | None = None, jobs: 
             f"--jobs: expected a whole number of at least 1, got {jobs!r}; choose for example"
             f" {os.cpu_count()}, the number of cores of this machine"
         )
-    runs = plan.list_runs(study, settings or {})
+    runs = plan.list_runs(study, settings or {}, only)
     try:
         outcomes = _run_all(runs, jobs)
     except OSError as error:
@@ -77,8 +86,9 @@ def _run_all(runs: list[plan.Run], jobs: int) -> Counter[str]:
         for fault in records.list_damaged():
             print(f"warning: {fault}", file=sys.stderr)
         _write_summaries()
+        board = Board(jobs, lambda ended: _update_index(board, ended))
         try:
-            output = snakemake.run_jobs(possible, jobs, lock)
+            output = snakemake.run_jobs(possible, jobs, lock, board)
             return Counter(_conclude(job, output) for job in listed.values())
         finally:
             records.sweep_leftovers()
@@ -121,7 +131,7 @@ def _list_jobs(runs: list[plan.Run], facts: dict[str, dict[str, Any]]) -> dict[s
             for notebook in each.notebooks.values()
         }
         prints = {name: _fingerprint(job, each.notebooks[name], code) for name, job in jobs.items()}
-        for name, job in jobs.items():
+        for name, job in ((name, jobs[name]) for name in each.chosen):
             others = {other: value for other, value in prints.items() if other != name}
             job |= {"fingerprint": prints[name], "siblings": others}
             listed[records.name_job(job)] = job
@@ -237,6 +247,19 @@ def _write_summaries() -> None:
         if summary:
             records.write_json(folder / "run.json", summary)
     records.write_text(records.reports() / "index.html", pages.render_index(records.list_runs()))
+
+
+def _update_index(board: Board, ended: Job | None) -> None:
+    """Write the index with what the batch is doing, and first run.json of a job that has ended.
+
+    On a full disk the batch goes on: the pages are what counts.
+    """
+    with suppress(OSError):
+        if ended:
+            folder = records.run_folder(ended)
+            records.write_json(folder / "run.json", records.summarise(folder))
+        index = pages.render_index(records.list_runs(), board.describe(), records.now())
+        records.write_text(records.reports() / "index.html", index)
 
 
 def _warn_of_contradictions(runs: list[plan.Run]) -> None:

@@ -8,19 +8,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from research.batch import records
+from research.batch import records, shared
+from research.batch.board import Board
 from research.errors import UsageError
+from research.settings import SHARE
 from research.study import project_root, show_path
 
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"
 PROGRESS = re.compile(r"job (.+?) (….*)")
 FAILED = "… failed"
 GRACE_SECONDS = 10
+SETTINGS = {"PYTHONHASHSEED": "0"}  # equal seeds, equal bytes
 POLL_SECONDS = 0.1
 RERUN = ["--keep-going", "--rerun-incomplete", "--rerun-triggers", "params"]
 OPTIONS = [*RERUN, "--nolock", "--quiet", "host", "progress", "reason", "rules"]
@@ -69,8 +72,14 @@ def _write_holder(lock: TextIO, process: int) -> None:
     lock.flush()
 
 
-def run_jobs(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
+def run_jobs(
+    jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO, board: Board | None = None
+) -> str:
     """Let Snakemake run the jobs that are not up to date.
+
+    Parameters
+    ----------
+    board : told of the jobs, and of their progress
 
     Returns
     -------
@@ -80,20 +89,42 @@ def run_jobs(jobs: dict[str, dict[str, Any]], cores: int, lock: TextIO) -> str:
     """
     for job in jobs.values():
         _remove_stamp(job)
-    total = sum(not stamp(job).exists() for job in jobs.values())
+    waiting = [job for job in jobs.values() if not stamp(job).exists()]
+    total = len(waiting)
     if total == 0:
         return ""
+    board = board or Board(cores, lambda job: None)
+    board.begin(waiting)
     listing = inner_folder() / "jobs.json"
-    stamps = (inner_folder() / "stamps").relative_to(project_root())
-    records.write_json(
-        listing,
-        {"python": sys.executable, "listing": str(listing), "stamps": str(stamps), "jobs": jobs},
-    )
+    records.write_json(listing, _describe_batch(listing, jobs, waiting))
     with _open_log() as (written, read):
-        process = _start(listing, cores, lock, written)
+        process = _start(listing, min(cores, total), lock, written)
         with _stopped_together(process):
             _write_holder(lock, process.pid)
-            return _show_progress(_read_lines(read, process), total)
+            return _show_progress(_read_lines(read, process), total, board.note)
+
+
+def _describe_batch(
+    listing: Path, jobs: dict[str, dict[str, Any]], waiting: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the Snakefile reads: the jobs, and the steps that those that run wait for."""
+    steps = shared.list_steps({records.name_job(job): job for job in waiting})
+    for key in steps:
+        (inner_folder() / "shared" / key).unlink(missing_ok=True)
+    root = project_root()
+    folder = (inner_folder() / "shared").relative_to(root)
+    needs = {records.name_job(job): shared.list_needed(job, steps) for job in waiting}
+    return {
+        "python": sys.executable,
+        "listing": str(listing),
+        "stamps": str((inner_folder() / "stamps").relative_to(root)),
+        "shared_stamps": str(folder),
+        "jobs": {
+            key: job | {"needs": [f"{folder}/{step}" for step in needs.get(key, [])]}
+            for key, job in jobs.items()
+        },
+        "shared": steps,
+    }
 
 
 @contextmanager
@@ -135,7 +166,9 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
     limits = ["--cores", str(cores), "--jobs", str(cores)]
     return subprocess.Popen(
         [*command, *place, *limits, *OPTIONS],
-        env=_share_threads(cores) | {**os.environ, "RESEARCH_HOME": root} | _find_home(),
+        env=_share_threads(cores)
+        | {**os.environ, **SETTINGS, "RESEARCH_HOME": root}
+        | _find_home(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -145,8 +178,9 @@ def _start(listing: Path, cores: int, lock: TextIO, log: TextIO) -> subprocess.P
 
 
 def _share_threads(jobs: int) -> dict[str, str]:
-    """Return the threads that each of so many jobs may use, unless the user has said how many."""
-    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+    """Return the threads and cores of each of so many jobs, unless the user has said how many."""
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    return {"OMP_NUM_THREADS": share, SHARE: share}
 
 
 def _find_home() -> dict[str, str]:
@@ -178,8 +212,14 @@ def _read_lines(file: TextIO, process: subprocess.Popen[bytes]) -> Iterator[str]
         time.sleep(POLL_SECONDS)
 
 
-def _show_progress(lines: Iterable[str], total: int) -> str:
+def _show_progress(
+    lines: Iterable[str], total: int, note: Callable[[str, str], None] = lambda job, text: None
+) -> str:
     """Print the progress of the jobs, numbered as they start.
+
+    Parameters
+    ----------
+    note : takes each job and what it says
 
     Returns
     -------
@@ -193,6 +233,7 @@ def _show_progress(lines: Iterable[str], total: int) -> str:
             job, text = progress.groups()
             number = numbers.setdefault(job, len(numbers) + 1)
             print(f"[{number}/{max(total, number)}] {job} {text}", file=sys.stderr, flush=True)
+            note(job, text)
         if not progress or progress[2].startswith(FAILED):
             others.append(line)
     return "".join(others)

@@ -19,6 +19,7 @@ from research.data.contracts import CONTRACTS, KINDS, MOST, RESERVED, Column
 from research.data.identifiers import BLANKS, is_bare, show_blanks
 from research.data.text_values import describe_wrong_texts
 from research.errors import StudyError
+from research.store.keep import keep
 
 EXAMPLES = 3
 EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # pandas has no date before 1677
@@ -72,10 +73,15 @@ def check(tables: dict[str, ir.Table], today: date | None = None) -> pd.DataFram
         One row per check; ``rows_failing`` is 0 where it passed. Missing columns and wrong types
         fail on every row.
     """
+    return _check_on(tables, today or date.today())
+
+
+@keep
+def _check_on(tables: dict[str, ir.Table], today: date) -> pd.DataFrame:
     rows = [
         row
         for name, table in tables.items()
-        for row in _check_table(name, table, tables.get("customers"), today or date.today())
+        for row in _check_table(name, table, tables.get("customers"), today)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -34,6 +34,7 @@ from research.data.readers import (
 )
 from research.errors import StudyError
 from research.files import make_scratch_folder, sweep
+from research.settings import read_share
 from research.study import Study, show_path
 
 TITLES = {
@@ -129,7 +130,7 @@ def _open_duckdb(study: Study) -> ibis.BaseBackend:
     memory = study.engine.memory_gb
     settings = {
         "memory_limit": f"{memory}GB" if memory else None,
-        "threads": study.engine.threads,
+        "threads": study.engine.threads or read_share(),
         "temp_directory": str(folder),
         "checkpoint_threshold": "1000TB",
         "autoinstall_known_extensions": False,

@@ -352,6 +352,23 @@ def data_hash(study: Study) -> str:
     return combine_hashes(hash_files(study))
 
 
+def hash_content(study: Study) -> str | None:
+    """Return one SHA-256 over all files that a study reads but study.yml, its truth among them.
+
+    None where its tables may change without any of these files, as those of a warehouse do.
+    """
+    attached = [locate_database(study, address) for address in study.attach.values()]
+    if study.engine.kind == "warehouse" or not all(map(os.path.isfile, attached)):
+        return None
+    hashes = hash_files(study)
+    hashes.pop("study.yml", None)
+    truth = {
+        str(path.relative_to(study.raw)): path
+        for path in sorted((study.raw / "truth").rglob("*.parquet"))
+    }
+    return combine_hashes(hashes | {name: hash_file(path) for name, path in truth.items()})
+
+
 def combine_hashes(hashes: dict[str, str]) -> str:
     """Return one SHA-256 over names and hashes."""
     return hashlib.sha256(

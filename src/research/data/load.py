@@ -1,6 +1,7 @@
 """A study's SQL: it turns raw files, or the tables of a warehouse, into contract tables."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -11,10 +12,13 @@ from sqlglot import exp
 
 from research.data import checks, contracts, engines, query_checks
 from research.data.cancelled_orders import settle_orders
+from research.data.fetch import hash_content
 from research.data.readers import read_sql
 from research.data.terms import settle_terms
 from research.data.units import require_unit
 from research.errors import StudyError
+from research.store.keep import is_open
+from research.store.keys import NoKeyError, hash_value, label
 from research.study import Study, load_study, show_path
 from research.study_schema import OWN_FEATURES
 
@@ -39,8 +43,18 @@ def load_tables(study: Study | str) -> contracts.Tables:
     """
     study = load_study(study) if isinstance(study, str) else study
     tables = adapt(study)
+    content = _name_content(study)
+    tables = label(tables, content and f"adapted {content}")
     checks.require_passed(checks.check(tables, study.today))
-    return settle(study, tables)
+    return label(settle(study, tables), content and f"settled {content}")
+
+
+def _name_content(study: Study) -> str | None:
+    """Return a text that stands for a study's tables; None where nothing is kept by it."""
+    files = hash_content(study) if is_open() else None
+    with suppress(NoKeyError):
+        return None if files is None else hash_value((load_tables, study, files))
+    return None
 
 
 def settle(study: Study, tables: contracts.Tables) -> contracts.Tables:

@@ -14,6 +14,7 @@ from research.evaluation.intervals import TAIL
 from research.evaluation.metrics import METRICS, score_rows
 from research.evaluation.predictions import KEYS
 from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, UNDEFINED, WORSE
+from research.store.keep import keep
 
 CHUNK = 250_000  # cells of the weight matrix at once: more don't fit into a processor's cache
 
@@ -48,6 +49,7 @@ def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.
         ).astype(float)
 
 
+@keep
 def resample_scores(
     predictions: pd.DataFrame, resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:

@@ -12,6 +12,7 @@ from research.simulate import Company
 from research.simulate.company import BEYOND, DISCOUNT_A_YEAR, MARGIN_FEE, MARGIN_ORDERS
 from research.simulate.draws import Clock
 from research.simulate.outlook import expect_risks, expect_values
+from research.store.keep import keep
 from research.study import Study
 
 # horizons for which the chance to leave within three calendar months is the answer
@@ -34,6 +35,7 @@ RISK_SCORES = [
 ]
 
 
+@keep
 def load_true_risks(study: Study, snapshot: date | None) -> pd.Series:
     """Return each customer's true chance to leave within the three months next to a label window.
 
@@ -60,6 +62,7 @@ def load_true_risks(study: Study, snapshot: date | None) -> pd.Series:
     return expect_risks(Company(**study.simulate.model_dump()), int(month))
 
 
+@keep
 def load_true_values(study: Study, snapshot: pd.Timestamp) -> tuple[pd.Series, float]:
     """Return each customer's true value over the months next to a snapshot, and their days.
 
@@ -154,6 +157,7 @@ def _rank_correlation_interval(one: np.ndarray, other: np.ndarray) -> tuple[floa
     return value, low, high
 
 
+@keep
 def score_risks(
     predictions: pd.DataFrame,
     true_risk: pd.Series,

@@ -17,6 +17,7 @@ from research.errors import StudyError
 from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.evaluation.concordance import count_draws, score_areas, score_concordance
 from research.reporting.metric import Metric, register_metrics
+from research.store.keep import keep
 
 Resampled = dict[str, dict[tuple[str, float], np.ndarray]]
 SCORES = [
@@ -161,6 +162,7 @@ METRICS = register_metrics(
 )
 
 
+@keep
 def score_models(
     train_outcome: np.ndarray,
     test_outcome: np.ndarray,

@@ -30,6 +30,7 @@ from research.panel.evidence import NUMBER, Evidence, evidence_as_of, number_row
 from research.panel.labels import LABELS
 from research.panel.splits import label_panel, plan_split
 from research.panel.windows import KEYS
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import OWN_FEATURES
 
@@ -37,6 +38,7 @@ ROWS = 20_480  # in a row group of a Parquet file: a panel is wide, more would o
 FLAT_ROLES = tuple(CONTRACTS["snapshot"].columns)
 
 
+@keep
 def load_panel(
     tables: Tables, study: Study, snapshots: Sequence[date], known_by: date | None = None
 ) -> pd.DataFrame:
@@ -83,6 +85,7 @@ def write_panel(tables: Tables, study: Study, snapshots: Sequence[date], path: P
             writer.write_table(part, row_group_size=ROWS)
 
 
+@keep
 def load_flat(tables: Tables, study: Study) -> pd.DataFrame:
     """Return the snapshot table of a flat study, in the order of customers.
 
@@ -200,6 +203,7 @@ def _require_new_names(taken: set[str], blocks: Iterable[Block]) -> Iterator[Blo
         yield block
 
 
+@keep
 def describe_features(tables: Tables, study: Study) -> pd.DataFrame:
     """Return the feature dictionary of a study, in the order of the columns.
 

@@ -16,6 +16,7 @@ from research.panel.evidence import Evidence, evidence_as_of
 from research.panel.labels import find_population, label_churn
 from research.panel.spells import is_purchase
 from research.reporting.tables import show
+from research.store.keep import keep
 from research.study import Study
 
 GONE = "gone"
@@ -23,6 +24,7 @@ BRIDGE = ["from", "to", "customers", "change", "reason"]
 Step = tuple[str, set, str]  # whom it reaches, their ids, and why others are left out
 
 
+@keep
 def bridge_populations(tables: Tables, study: Study) -> pd.DataFrame:
     """Return the populations of the notebooks, each with what parts it from the one before.
 

@@ -42,6 +42,7 @@ from scipy.special import ndtri, stdtr
 from scipy.stats import norm
 
 from research.reporting.format import write_plain
+from research.store.keep import keep
 
 CHART_KEYS = ["indicator", "segment_by", "segment"]
 WHOLE_COMPANY = ""  # segment_by of a chart of the whole company
@@ -53,6 +54,7 @@ NODES = 64  # of the quadrature behind a limit: twice as many change its tenth d
 RESULTS = ("expected", "residual", "q", "ewma", "single", "baseline_start")  # of a run
 
 
+@keep
 def compute_charts(
     series: pd.DataFrame, alarms: float = 0.05, baseline: int = 8, smoothing: float = 0.2
 ) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from research.panel.periods import (
     write_span,
 )
 from research.panel.segments import list_segment_columns
+from research.store.keep import keep
 from research.study import Study
 from research.survival.kaplan_meier import (
     EMPTY,
@@ -143,6 +144,7 @@ def compute_indicators(
     return _complete(pd.concat(parts, ignore_index=True), study, segment_by)
 
 
+@keep
 def compute_with_segments(tables: Tables, study: Study, snapshots: Sequence[date]) -> pd.DataFrame:
     """Return the indicators of the whole company, then those of every segment.
 

@@ -17,6 +17,7 @@ from research.features.leakage.binning import MAX_CATEGORIES
 from research.features.leakage.identifiers import NAMING, identifies_customers
 from research.lifecycle import clustering
 from research.lifecycle.rfm import find_customers
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import OWN_FEATURES
 
@@ -122,6 +123,7 @@ def name_block(feature: Feature) -> str:
     return "contracts" if is_tenure(feature) else feature.source
 
 
+@keep
 def fit_personas(
     frame: pd.DataFrame,
     columns: list[str],

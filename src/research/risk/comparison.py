@@ -22,6 +22,7 @@ from research.panel.purchase_history import summarise_orders
 from research.panel.windows import KEYS
 from research.reporting.metric import select_metrics
 from research.risk.predict import predict
+from research.store.keep import keep
 from research.study import Study
 
 # scores that recalibration may improve, and one that it should leave alone
@@ -98,6 +99,7 @@ class ModelComparison:
         return rows[~rows.left_in_lead] if "snapshot" in rows else rows
 
 
+@keep
 def compare_models(
     panel: Panel,
     study: Study,

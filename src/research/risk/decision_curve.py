@@ -10,6 +10,7 @@ import pandas as pd
 
 from research.evaluation.bootstrap import draw_weights, percentile_interval
 from research.reporting.results import concat_tables
+from research.store.keep import keep
 
 EVERYBODY = "contact everybody"
 POINTS = 30  # thresholds
@@ -28,6 +29,7 @@ COLUMNS = [
 ]
 
 
+@keep
 def trace_net_benefit(
     predictions: pd.DataFrame,
     models: list[str],

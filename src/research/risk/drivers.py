@@ -14,6 +14,7 @@ from research.risk.explain import (
     trace_dependence,
 )
 from research.risk.predict import fit_models
+from research.store.keep import keep
 
 BOOSTED = "gradient boosting"  # whose SHAP values are computed
 RESAMPLES = 200
@@ -76,6 +77,7 @@ class Drivers:
         return self.rows.customer_id.to_numpy()
 
 
+@keep
 def fit_leaders(
     models: dict[str, Model],
     leaders: dict[str, str],

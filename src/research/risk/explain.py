@@ -19,6 +19,7 @@ from research.evaluation.bootstrap import draw_weights, percentile_interval
 from research.evaluation.groups import is_measured
 from research.evaluation.metrics import compute_row_losses
 from research.models.preprocessing import MAX_CATEGORIES
+from research.store.keep import keep
 
 GROUP_CORRELATION = 0.7  # mean rank correlation within a group of features
 MAX_ROWS = 1_500  # customers explained
@@ -64,6 +65,7 @@ def group_features(rows: pd.DataFrame, features: Sequence[str]) -> pd.Series:
     return pd.Series(groups)[list(features)]
 
 
+@keep
 def explain_trees(
     model: ClassifierMixin,
     rows: pd.DataFrame,
@@ -148,6 +150,7 @@ def _resample_means(
     )
 
 
+@keep
 def permutation_importance(
     model: ClassifierMixin,
     rows: pd.DataFrame,
@@ -305,6 +308,7 @@ def _find_move(values: pd.Series, drawn: pd.Series, moves: np.ndarray) -> int:
     return _find_direction(moves, pd.Series(drawn.to_numpy(float) - before))
 
 
+@keep
 def trace_dependence(
     model: ClassifierMixin,
     rows: pd.DataFrame,

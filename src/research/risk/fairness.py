@@ -20,6 +20,7 @@ from research.evaluation.intervals import TAIL
 from research.evaluation.metrics import METRICS, JudgedRows, compute_auc, compute_row_losses
 from research.reporting.metric import Metric, register_metrics
 from research.reporting.results import concat_tables
+from research.store.keep import keep
 from research.study import Study
 
 LEAST_CHURNERS = 10  # in a group, or among its stayers, for a score that needs them
@@ -145,6 +146,7 @@ def list_attributes(study: Study, rows: pd.DataFrame) -> list[str]:
     return [name for name in named if name in rows]
 
 
+@keep
 def score_groups(
     predictions: pd.DataFrame,
     model: str,

@@ -10,7 +10,7 @@ import pandas as pd
 from imblearn.ensemble import BalancedRandomForestClassifier, EasyEnsembleClassifier
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.impute import SimpleImputer
@@ -24,7 +24,9 @@ from research.models.calibration import Sigmoid
 from research.models.preprocessing import prepare_for_trees
 from research.models.registry import RECALIBRATED
 from research.models.trees import make_boosting, make_forest
+from research.progress import run_parallel
 from research.reporting.metric import select_metrics
+from research.store.keep import keep
 
 NONE = "none"
 FOREST, BOOSTED_STUMPS = "random forest", "AdaBoost"
@@ -148,6 +150,7 @@ def list_methods(columns: pd.DataFrame, seed: int) -> dict[str, ClassifierMixin]
     }
 
 
+@keep
 def predict_by_method(
     train: pd.DataFrame, test: pd.DataFrame, features: list[str], seed: int
 ) -> pd.DataFrame:
@@ -165,9 +168,8 @@ def predict_by_method(
     """
     learn, aside = _set_aside(train, seed)
     methods = list_methods(train[features], seed)
-    pairs = Parallel(n_jobs=2)(
-        delayed(_predict)(model, learn, aside, test, features) for model in methods.values()
-    )
+    tasks = [delayed(_predict)(model, learn, aside, test, features) for model in methods.values()]
+    pairs = run_parallel(tasks, "methods fitted")
     columns = {
         name: values
         for method, pair in zip(methods, pairs, strict=True)
@@ -211,6 +213,7 @@ def _predict(
     return scores, Sigmoid().fit(aside_scores, aside.churned.to_numpy(bool)).predict(scores)
 
 
+@keep
 def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Return how every method ranks and is calibrated, and its paired difference to none.
 

@@ -26,6 +26,7 @@ from research.risk.odds_design import (
     make_design,
     to_texts,
 )
+from research.store.keep import keep
 
 MAX_FEATURES = 15  # that are explained
 # churners, or stayers, that each feature explained needs (Peduzzi et al. 1996,
@@ -53,6 +54,7 @@ COLUMNS = [
 ]
 
 
+@keep
 def explain_logistic(
     train: pd.DataFrame, features: Sequence[str], descriptions: dict[str, str], seed: int = 0
 ) -> pd.DataFrame:

@@ -6,7 +6,7 @@ Nothing is learned outside a training part: each model contains its own preparat
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import RepeatedStratifiedKFold
 
@@ -16,6 +16,7 @@ from research.models.out_of_fold import predict_out_of_fold
 from research.models.registry import BASE_RATE, Model
 from research.models.survival_at_horizon import frame_outcome
 from research.panel.splits import require_disjoint
+from research.progress import run_parallel
 
 Part = tuple[pd.DataFrame, pd.DataFrame]  # rows to learn from, rows to judge
 MOST_OUTSIDE = 0.05  # of judged rows, beyond the range of a number that models learned from
@@ -205,7 +206,7 @@ def _fit_all(
         for train, _ in parts
         for name in members
     ]
-    results = iter(Parallel(n_jobs=2, max_nbytes=None)(fits))
+    results = iter(run_parallel(fits, "models fitted", max_nbytes=None))
     risks = [{name: next(results) for name in single} for _ in parts]
     out_of_fold = [pd.DataFrame({name: next(results) for name in members}) for _ in parts]
     return [
@@ -249,10 +250,9 @@ def fit_model(model: Model, train: pd.DataFrame, features: list[str]) -> Classif
 def fit_models(
     models: dict[str, Model], train: pd.DataFrame, features: list[str]
 ) -> dict[str, ClassifierMixin]:
-    """Return the fitted estimator of every model, by name; two fits run at a time."""
-    fits = Parallel(n_jobs=2, max_nbytes=None)(
-        delayed(fit_model)(model, train, features) for model in models.values()
-    )
+    """Return the fitted estimator of every model, by name; several fits run at a time."""
+    tasks = [delayed(fit_model)(model, train, features) for model in models.values()]
+    fits = run_parallel(tasks, "models fitted", max_nbytes=None)
     return dict(zip(models, fits, strict=True))
 
 

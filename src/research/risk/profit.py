@@ -17,6 +17,7 @@ from empulse.metrics import empc_score
 from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.evaluation.contact_list import fill_list, select_cycle
 from research.evaluation.predictions import KEYS
+from research.store.keep import keep
 from research.study_schema import Economics
 
 NOBODY, EVERYBODY = "contact nobody", "contact everybody"
@@ -164,6 +165,7 @@ def _weigh_contacts(rows: pd.DataFrame, prices: Prices) -> tuple[np.ndarray, np.
     return spent, np.where(churner, kept, 0.0)
 
 
+@keep
 def tabulate_profit(
     predictions: pd.DataFrame, prices: Prices | None, capacity: int, resamples: int, seed: int
 ) -> pd.DataFrame:

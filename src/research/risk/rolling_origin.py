@@ -23,6 +23,7 @@ from research.panel.learning import Panel
 from research.panel.splits import Split, move_last, plan_origins
 from research.risk.comparison import ModelComparison, list_models
 from research.risk.predict import predict
+from research.store.keep import keep
 from research.study import Study
 
 LEAST_WINDOWS = 3  # that an interval over windows rests on
@@ -105,6 +106,7 @@ class Windows:
         return pd.concat(scores, ignore_index=True), pd.concat(differences, ignore_index=True)
 
 
+@keep
 def judge_origins(
     compared: ModelComparison,
     panel: Panel,

@@ -36,6 +36,7 @@ from research.reporting.format import write_quantity
 from research.reporting.results import save_table
 from research.reporting.tables import show
 from research.risk.predict import LEAST_OF_CLASS, predict_out_of_time
+from research.store.keep import keep
 from research.study import Study
 from research.survival.anchoring import Anchor
 
@@ -158,6 +159,7 @@ def show_window_risk(risk: WindowRisk | None, others: dict[str, pd.Series] | Non
     return show(table.round({"expected": 1}), note=note)
 
 
+@keep
 def predict_window_risk(tables: Tables, study: Study, seed: int) -> WindowRisk | None:
     """Return the risk of everybody in the population at the last snapshot.
 

@@ -11,8 +11,9 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from research.progress import run_parallel
 from research.simulate import Company, name_customers, run_paths
 from research.simulate.campaigns import arm_risks, draw_assignments, find_eligible
 from research.simulate.company import ARMS, BEYOND, DISCOUNT_A_YEAR, WARM_UP
@@ -24,7 +25,7 @@ from research.simulate.truth import expected_margin
 FUTURES = 100  # averaged; they leave a risk uncertain by a point or two
 EFFECT_FUTURES = 40  # the same of effects
 BLOCKS = 2  # whose customers are followed: 10,000 of them at most
-PROCESSES = 2
+PARTS = 2  # of the futures; sums are the same however many processes add them up
 # streams that draw month by month, and how often before the history begins
 BY_MONTH = {"regime": WARM_UP + 1, "engagement": WARM_UP, "payments": 0}
 AT_ONCE = ("orders", "contacts", "billing", "plan change")  # streams that draw all months at once
@@ -132,13 +133,14 @@ def _average(
     tasks = [
         (block, part)
         for block in company.blocks[:BLOCKS]
-        for part in np.array_split(np.arange(futures), PROCESSES)
+        for part in np.array_split(np.arange(futures), PARTS)
     ]
-    sums = Parallel(n_jobs=PROCESSES)(
-        delayed(_add_up)(company, block, month, part, measure) for block, part in tasks
+    sums = run_parallel(
+        [delayed(_add_up)(company, block, month, part, measure) for block, part in tasks],
+        "parts of the futures simulated",
     )
     return (
-        (pd.concat(sums).groupby(level=0).sum(min_count=PROCESSES) / futures)
+        (pd.concat(sums).groupby(level=0).sum(min_count=PARTS) / futures)
         .dropna()
         .rename_axis("customer_id")
     )
@@ -203,9 +205,12 @@ def expect_effects(
         (name, block, part)
         for name in campaigns
         for block in company.blocks
-        for part in np.array_split(np.arange(futures), PROCESSES)
+        for part in np.array_split(np.arange(futures), PARTS)
     ]
-    sums = Parallel(n_jobs=PROCESSES)(delayed(_add_up_effects)(company, *task) for task in tasks)
+    sums = run_parallel(
+        [delayed(_add_up_effects)(company, *task) for task in tasks],
+        "parts of the futures simulated",
+    )
     keys = ["campaign", "customer_id", "arm"]
     return (pd.concat(sums).groupby(keys, sort=False).effect.sum() / futures).reset_index()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from research.store.keep import keep
 from research.survival.cox import check_proportionality, fit_cox, tabulate_hazard_ratios
 from research.survival.non_proportional import (
     ALTERNATIVES,
@@ -38,6 +39,7 @@ class AttributeEffects:
     period_ratios: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
+@keep
 def fit_attribute_effects(tenures: pd.DataFrame, attributes: Sequence[str]) -> AttributeEffects:
     """Fit a Cox regression on attributes, test its proportional hazards, and fit alternatives.
 

@@ -9,6 +9,7 @@ from sklearn.model_selection import KFold
 
 from research.data.duplicates import find_first_twins, keep_together
 from research.models.registry import BASELINE, Model, index_models, list_survival
+from research.store.keep import keep
 from research.survival.follow_up import SurvivalPanel
 
 KAPLAN_MEIER = "Kaplan-Meier"
@@ -53,6 +54,7 @@ def list_models(days: Sequence[float], seed: int) -> dict[str, Model]:
     return index_models([baseline, *list_survival(days, seed).values()])
 
 
+@keep
 def predict_test(
     panel: SurvivalPanel, features: Sequence[str], models: dict[str, Model], folds: int, seed: int
 ) -> dict[str, np.ndarray]:
@@ -66,7 +68,7 @@ def predict_test(
             panel.train[columns], panel.train_outcome, models, days, folds, seed
         )
     fitted = {
-        name: model.estimator.fit(panel.train[columns], panel.train_outcome)
+        name: clone(model.estimator).fit(panel.train[columns], panel.train_outcome)
         for name, model in models.items()
     }
     return {

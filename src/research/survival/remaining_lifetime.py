@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold
 
 from research.data.duplicates import find_first_twins, keep_together
 from research.evaluation.intervals import Z
+from research.store.keep import keep
 from research.survival.anchoring import Anchor, anchor_models
 from research.survival.follow_up import SurvivalPanel, find_longest_follow_up
 from research.survival.half_fits import EDGE, HalfFits, fit_halves
@@ -46,6 +47,7 @@ class Refits:
     scale: float = 1.0
 
 
+@keep
 def predict_remaining_lifetimes(
     panel: SurvivalPanel,
     features: Sequence[str],

@@ -33,6 +33,7 @@ from research.panel.segments import (
     name_segment,
 )
 from research.panel.spells import find_leavers
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CENTURY_DAYS
 from research.survival.cox import log_rank_test
@@ -99,6 +100,7 @@ def name_unit(study: Study) -> str:
     return "days"
 
 
+@keep
 def load_tenures(tables: Tables, study: Study) -> pd.DataFrame:
     """Return everybody's first tenure with what was known of the customer at its start.
 
@@ -270,6 +272,7 @@ def pool_small_segments(table: pd.DataFrame, by: str) -> pd.Series:
     return segments.where(segments.isin(largest.index[largest >= MIN_CUSTOMERS]), OTHER)
 
 
+@keep
 def compare_segments(tenures: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Test for each attribute whether the curves of its segments differ (log-rank, late entry).
 
@@ -297,6 +300,7 @@ def count_alike(tenures: pd.DataFrame) -> pd.DataFrame:
     return tenures.groupby(["entry", "duration", "ended"]).size().rename("rows").reset_index()
 
 
+@keep
 def tabulate_curves(tenures: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Return Kaplan-Meier curves of all customers and by segment, with 95 % bands.
 
@@ -372,6 +376,7 @@ def _tabulate_curve(tenures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+@keep
 def summarise_tenures(tenures: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Return the median and the restricted mean tenure of all customers and of each segment.
 

@@ -14,6 +14,7 @@ from scipy.stats import norm
 from research.evaluation.groups import cut_attribute
 from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import Z
+from research.store.keep import keep
 from research.study import Study
 from research.uplift.doubly_robust import (
     SCORE_FOLDS,
@@ -65,6 +66,7 @@ class ScoredOutcome:
     scores: np.ndarray
 
 
+@keep
 def score_outcome(trial: Trial, outcome: str, seed: int) -> ScoredOutcome:
     """Return the doubly robust scores of one outcome, cross-fitted in five parts."""
     sample = make_sample(trial, outcome)

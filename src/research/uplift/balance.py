@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import chi2, chisquare, norm, t
 
 from research.evaluation.intervals import wilson_interval
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.average_effects import compute_standard_error
@@ -74,6 +75,7 @@ class TrialChecks:
         return bool((self.randomisation.verdict == REFUTED).any())
 
 
+@keep
 def check_trial(trial: Trial, study: Study) -> TrialChecks:
     """Check a randomised trial, and leave out features written after the assignment.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from research.reporting.results import concat_tables
+from research.store.keep import keep
 from research.study import Study
 from research.uplift.average_effects import ScoredOutcome
 from research.uplift.cross_fitting import CrossFit, cross_fit
@@ -129,6 +130,7 @@ class Comparison:
         )
 
 
+@keep
 def compare_learners(
     trial: Trial,
     scored: Sequence[ScoredOutcome],

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from research.progress import run_parallel
+from research.store.keep import keep
 from research.uplift.doubly_robust import Sample, assign_folds, share_features
 from research.uplift.learners.average import fit_all
 from research.uplift.learners.families import RANDOM, RESPONSE, RISK
 from research.uplift.learners.training import prepare_training
-
-PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class CrossFit:
         )
 
 
+@keep
 def cross_fit(sample: Sample, folds: int, repeats: int, seed: int) -> list[CrossFit]:
     """Return the effects of each row by models of other customers, for every repeat.
 
@@ -48,9 +49,10 @@ def cross_fit(sample: Sample, folds: int, repeats: int, seed: int) -> list[Cross
     fold_of = [assign_folds(sample, folds, seed + 1000 * repeat) for repeat in range(repeats)]
     tasks = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
     shared = share_features(sample)
-    fitted = Parallel(n_jobs=PROCESSES, prefer="threads")(
+    fits = [
         delayed(_fit_fold)(shared, fold_of[repeat] == fold, seed + repeat) for repeat, fold in tasks
-    )
+    ]
+    fitted = run_parallel(fits, "parts cross-fitted", prefer="threads")
     trials = sample.trial.max() + 1
     cross_fits = []
     for repeat, fold in enumerate(fold_of):

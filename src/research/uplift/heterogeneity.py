@@ -13,13 +13,15 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import norm
 
 from research.evaluation.holm import adjust_holm
 from research.evaluation.intervals import Z
+from research.progress import run_parallel
+from research.store.keep import keep
 from research.uplift.average_effects import compute_standard_error
-from research.uplift.cross_fitting import PROCESSES, CrossFit
+from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import (
     Sample,
     assign_folds,
@@ -44,6 +46,7 @@ LEAST_PLACEBOS = 39  # of which none reaching the real arms is a p-value of 1 / 
 GROUPS = ["outcome", "arm", "model", "group", "predicted", "effect", "low", "high", "n"]
 
 
+@keep
 def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.DataFrame:
     """Return, per arm, the test of whether the effect differs between customers in a predictable
     way.
@@ -59,9 +62,8 @@ def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.Data
         Holm's over the arms.
     """
     shared = share_features(sample)
-    z_values = Parallel(n_jobs=PROCESSES, prefer="threads")(
-        delayed(compute_z)(shared, seed + 1000 * number) for number in range(divisions)
-    )
+    tasks = [delayed(compute_z)(shared, seed + 1000 * number) for number in range(divisions)]
+    z_values = run_parallel(tasks, "divisions tested", prefer="threads")
     z = np.median(z_values, axis=0)
     p = norm.sf(z)
     table = pd.DataFrame(
@@ -130,6 +132,7 @@ def permute_arms(sample: Sample, seed: int) -> Sample:
     return replace(sample, arm=arm, propensity=shares[arm])
 
 
+@keep
 def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.DataFrame:
     """Return, per placebo and arm, the z of the average effect and of the differences, with
     permuted arms, and the z of the differences with the real ones.
@@ -143,9 +146,8 @@ def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.D
     """
     shared = share_features(sample)
     real = compute_z(shared, seed + placebos, PLACEBO_PARTS)
-    z_values = Parallel(n_jobs=PROCESSES, prefer="threads")(
-        delayed(_run_placebo)(shared, seed + number) for number in range(placebos)
-    )
+    tasks = [delayed(_run_placebo)(shared, seed + number) for number in range(placebos)]
+    z_values = run_parallel(tasks, "placebos tested", prefer="threads")
     rows = [
         (outcome, number, sample.arms[1 + arm], *pair, real[arm])
         for number, pairs in enumerate(z_values)

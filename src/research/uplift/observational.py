@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from research.errors import StudyError
 from research.evaluation.intervals import Z
 from research.reporting.results import concat_tables
+from research.store.keep import keep
 from research.uplift.average_effects import compute_standard_error
 from research.uplift.doubly_robust import (
     SCORE_FOLDS,
@@ -66,6 +67,7 @@ class Associations:
     faults: list[str]
 
 
+@keep
 def compare_campaigns(trial: Trial, outcome: str, seed: int) -> Associations:
     """Return ``compare_campaign`` of every campaign, and why the others can't be compared."""
     tables, overlaps, faults = [], [], []

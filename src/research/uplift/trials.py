@@ -17,6 +17,7 @@ from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.panel.periods import find_horizon, write_span
 from research.reporting.format import join_words
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL, OUTCOMES
 from research.uplift.trial_checks import require_arms, require_units
@@ -144,6 +145,7 @@ def _have_several(units: pd.Series, customers: pd.Series) -> bool:
     return bool(units.groupby(customers).nunique().max() > 1)
 
 
+@keep
 def load_trials(tables: Tables, study: Study) -> dict[str, Trial]:
     """Return the trials of a study by how their arms were assigned: randomised, observational, or
     both.

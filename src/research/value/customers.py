@@ -8,6 +8,7 @@ from datetime import date
 import pandas as pd
 
 from research.data.contracts import Tables
+from research.store.keep import keep
 from research.study import Study
 from research.value.buyers import value_non_contractual
 from research.value.flat import value_flat
@@ -46,6 +47,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     return values[["customer_id", "value", "value_of_keeping"]]
 
 
+@keep
 def value_customers(
     tables: Tables, study: Study, snapshot: date | None, refits: int, folds: int, seed: int
 ) -> Valuation:

@@ -14,6 +14,7 @@ from research.evaluation.bootstrap import draw_weights, judge_difference, percen
 from research.evaluation.intervals import Z
 from research.models.registry import BASELINE
 from research.reporting.metric import Metric, register_metrics
+from research.store.keep import keep
 from research.value.purchase_models import PARETO_NBD
 from research.value.valuation import Valuation
 
@@ -148,6 +149,7 @@ def predict_baselines(
     return predicted
 
 
+@keep
 def score_valuation(valuation: Valuation, resamples: int, seed: int) -> pd.DataFrame:
     """Return the scores of every model and outcome on the holdout; see ``score_holdout``.
 
@@ -169,6 +171,7 @@ def score_valuation(valuation: Valuation, resamples: int, seed: int) -> pd.DataF
     return pd.concat(tables, ignore_index=True)
 
 
+@keep
 def score_purchase_models(valuation: Valuation, resamples: int, seed: int) -> pd.DataFrame:
     """Return the scores of the purchase models on the holdout, with differences to Pareto/NBD.
 

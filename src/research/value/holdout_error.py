@@ -19,6 +19,7 @@ from research.evaluation.intervals import TAIL, Z
 from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population, label_churn
 from research.panel.periods import close_window, complete_labels
+from research.store.keep import keep
 from research.study import Study
 from research.value.purchases import load_window
 from research.value.valuation import Valuation
@@ -62,6 +63,7 @@ class HoldoutErrors:
         return ratios[np.isfinite(ratios)]
 
 
+@keep
 def load_errors(
     valuation: Valuation, tables: Tables, study: Study, resamples: int, seed: int
 ) -> HoldoutErrors:

@@ -21,6 +21,7 @@ from research.evaluation.bootstrap import (
 )
 from research.models.registry import BASELINE
 from research.panel.periods import close_window
+from research.store.keep import keep
 from research.study import Study
 from research.value.baskets import (
     Baskets,
@@ -270,6 +271,7 @@ def find_item_to_item(scores: pd.DataFrame, metric: str) -> pd.Series:
     return scores[(scores.model == ITEM_TO_ITEM) & (scores.metric == metric)].iloc[0]
 
 
+@keep
 def evaluate_study(
     tables: Tables, study: Study, snapshot: date | None, offers: int, resamples: int, seed: int
 ) -> Evaluation:

@@ -9,6 +9,7 @@ from research.data.contracts import Tables
 from research.models.clv.max_likelihood import Fit
 from research.models.registry import Model
 from research.panel.purchase_history import HISTORY
+from research.store.keep import keep
 from research.value.purchase_models import MODELS
 from research.value.purchases import count_repeats
 from research.value.valuation import Valuation
@@ -26,6 +27,7 @@ WEEKS = [
 ]
 
 
+@keep
 def track_valuation(tables: Tables, valuation: Valuation) -> pd.DataFrame:
     """Return expected against actual repeat purchases by week; see ``track_purchases``.
 
@@ -96,6 +98,7 @@ def _expect_repeats(customers: pd.DataFrame, model: Model, fit: Fit, end: float)
     return float(customers.rows.to_numpy(float) @ expected)
 
 
+@keep
 def simulate_valuation_floor(valuation: Valuation, draws: int, seed: int) -> pd.DataFrame:
     """Return the error floor of the chosen purchase model; see ``simulate_error_floor``.
 

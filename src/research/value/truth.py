@@ -4,11 +4,13 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.evaluation.ground_truth import load_true_values, score_values
+from research.store.keep import keep
 from research.study import Study
 from research.value.customers import value_over_days
 from research.value.valuation import Valuation
 
 
+@keep
 def score_against_truth(
     valuation: Valuation, tables: Tables, study: Study, resamples: int, seed: int
 ) -> tuple[pd.DataFrame, float]:

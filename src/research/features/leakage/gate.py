@@ -21,6 +21,7 @@ from research.features.leakage.interactions import find_combinations
 from research.features.leakage.post_outcome import find_post_outcome, load_reference_population
 from research.features.leakage.single_column import check_column, prepare_rows
 from research.panel.splits import plan_split
+from research.store.keep import keep
 from research.study import Study
 
 EXCLUDED, KEPT = "excluded", "kept"  # decisions on a column
@@ -50,6 +51,7 @@ class Leakage:
         return allowed_features(self.columns, self.findings)
 
 
+@keep
 def check_panel(
     tables: Tables, study: Study, train: pd.DataFrame, first_judged_day: date | None = None
 ) -> Leakage:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from research.evaluation.bootstrap import draw_weights
 from research.evaluation.simultaneous import simultaneous_intervals
+from research.store.keep import keep
 from research.uplift.policy.case import Case
 from research.uplift.policy.policies import NET_GAIN, Steps
 
@@ -15,6 +16,7 @@ PARTS = 10  # of the customers; each is judged at the budget that earns most on 
 COLUMNS = ["policy", "budget", "contacted", "highest", "band_low", "band_high", "profit"]
 
 
+@keep
 def judge_best_budget(
     case: Case, steps: Steps, resamples: int, seed: int, policy: str = NET_GAIN
 ) -> pd.DataFrame:

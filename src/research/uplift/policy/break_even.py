@@ -7,6 +7,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.power import POWER, compute_reach
@@ -28,6 +29,7 @@ BREAK_EVEN = [
 FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "expected_loss"]
 
 
+@keep
 def load_customers(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
     """Return the value of customers and their risk, see ``value_customers``, of a study without a
     trial.

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.evaluation.intervals import Z
+from research.store.keep import keep
 from research.study import Study
 from research.uplift.average_effects import compute_standard_error
 from research.uplift.cross_fitting import CrossFit, cross_fit
@@ -181,6 +182,7 @@ def _average_by(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return pd.DataFrame(values).groupby(group).transform("mean").to_numpy()
 
 
+@keep
 def load_case(
     trial: Trial, tables: Tables, study: Study, folds: int, repeats: int, seed: int
 ) -> Case:

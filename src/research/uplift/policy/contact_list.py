@@ -7,6 +7,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.features.build import load_panel
+from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.doubly_robust import make_sample, share_features
@@ -61,6 +62,7 @@ class Candidates:
     outcome_value: np.ndarray
 
 
+@keep
 def list_targets(
     trial: Trial,
     tables: Tables,

@@ -19,6 +19,7 @@ from research.evaluation.bootstrap import (
     percentile_interval,
 )
 from research.evaluation.simultaneous import simultaneous_intervals
+from research.store.keep import keep
 from research.study_schema import Economics
 from research.uplift.policy.case import Case
 from research.uplift.policy.knapsack import allocate, fill, pick
@@ -282,6 +283,7 @@ def tabulate_policy_differences(
     return pd.DataFrame(rows, columns=["policy", "reference", "value", "low", "high", "verdict"])
 
 
+@keep
 def evaluate_budgets(case: Case, seed: int, capacity: float = np.inf) -> Steps:
     """Return ``evaluate_policies`` at every budget of the profit curve, from nothing to what
     contacting everybody costs.
@@ -300,6 +302,7 @@ def evaluate_budgets(case: Case, seed: int, capacity: float = np.inf) -> Steps:
     return steps
 
 
+@keep
 def trace_profit(case: Case, steps: Steps, resamples: int, seed: int) -> pd.DataFrame:
     """Return the profit of every policy over the budget.
 

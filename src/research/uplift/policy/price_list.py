@@ -12,6 +12,7 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
 from research.risk.profit import Prices, Share, assume_prices
+from research.store.keep import keep
 from research.study import Study
 from research.uplift.average_effects import ScoredOutcome, compute_standard_error, score_outcome
 from research.uplift.balance import check_trial
@@ -19,6 +20,7 @@ from research.uplift.policy.case import KEPT, drop_missing_outcomes, find_costs,
 from research.uplift.trials import Trial, load_randomised
 
 
+@keep
 def find_prices(tables: Tables, study: Study, day: date | None, seed: int) -> Prices | None:
     """Return the price list of a study; None where it names no prices.
 

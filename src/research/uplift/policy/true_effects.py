@@ -6,10 +6,12 @@ import pandas as pd
 from research.evaluation.ground_truth import QUARTER_DAYS
 from research.simulate import Company
 from research.simulate.outlook import expect_effects
+from research.store.keep import keep
 from research.study import Study
 from research.uplift.trials import Trial
 
 
+@keep
 def load_true_effects(trial: Trial, study: Study) -> np.ndarray | None:
     """Return the true effect of every arm on staying, (rows, arms without control), of a simulated
     company; None of others.
