@@ -1,4 +1,4 @@
-"""The command ``research``: fetch, check, snapshot, simulate, run, clear.
+"""The command ``research``: fetch, check, snapshot, simulate, run, train, score, clear.
 
 Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard
 error, never a traceback.
@@ -97,7 +97,8 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="research", description="Customer churn research: from a study folder to reports."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_fetch, _add_check, _add_snapshot, _add_simulate, _add_run, _add_clear):
+    adds = (_add_fetch, _add_check, _add_snapshot, _add_simulate, _add_run, _add_train, _add_score)
+    for add in (*adds, _add_clear):
         add(commands)
     return parser
 
@@ -209,6 +210,36 @@ def _add_clear(commands) -> None:
     command.set_defaults(command=_clear)
 
 
+def _add_train(commands) -> None:
+    command = commands.add_parser(
+        "train",
+        help="train and keep a model of what is known by a day",
+        description="Train a model on all windows closed by a day, and keep it below models/.",
+    )
+    _add_day(command)
+    text = "the classifier to keep; model of study.yml, else the comparison chooses, unless given"
+    command.add_argument("--model", default="", metavar="NAME", help=text)
+    command.set_defaults(command=_train)
+
+
+def _add_score(commands) -> None:
+    command = commands.add_parser(
+        "score",
+        help="score everybody on a day and append to the history",
+        description="Score all customers of a day by the kept model; train one if there is none.",
+    )
+    _add_day(command)
+    text = "why scores of a day that was scored before are given again from other inputs"
+    command.add_argument("--revise", default="", metavar="REASON", help=text)
+    command.set_defaults(command=_score)
+
+
+def _add_day(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", metavar="STUDY", help="folder below data/")
+    text = "ISO date; snapshots.scored of study.yml, else the last day of the data, unless given"
+    command.add_argument("--at", default="", metavar="DATE", help=text)
+
+
 # fetch and check
 
 
@@ -272,6 +303,10 @@ def _check_one(study: Study) -> None:
     leakage = check_panel(tables, study, train)
     registry.find_rule_column(leakage.allowed, study)
     registry.find_directions(leakage.allowed, study)
+    if study.model:
+        words = build.describe_features(tables, study).set_index("feature").description.to_dict()
+        models = registry.list_classifiers(study, leakage.allowed, 0, words)
+        registry.require_name(study.model, models, "study.yml, key model")
     rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
     print(
         f"{study.name}: {len(results)} of {len(results)} checks passed; {len(leakage.excluded)} of"
@@ -438,6 +473,27 @@ def _read_settings(pairs: list[str]) -> dict[str, str]:
         )
     settings = (pair.partition("=") for pair in pairs)
     return {name.strip(): value.strip() for name, _, value in settings}
+
+
+# train and score
+
+
+def _train(options: argparse.Namespace) -> int:
+    from research.watchlist import commands  # loads the model libraries
+
+    return _print_lines(options, lambda study: commands.train(study, options.at, options.model))
+
+
+def _score(options: argparse.Namespace) -> int:
+    from research.watchlist import commands  # loads the model libraries
+
+    return _print_lines(options, lambda study: commands.score(study, options.at, options.revise))
+
+
+def _print_lines(options: argparse.Namespace, action: Callable[[Study], list[str]]) -> int:
+    for line in action(load_study(options.study)):
+        print(f"{options.study}: {line}")
+    return 0
 
 
 if __name__ == "__main__":

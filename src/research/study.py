@@ -56,6 +56,8 @@ class Study(Part):
     """A validated study.yml, with the folder that it was read from.
 
     ``allow``: folders, below ``raw/`` or absolute, whose files the SQL may read by itself.
+    ``model``: the name of the model that ``research train`` keeps; chosen by a comparison unless
+    given.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Study(Part):
     data_start: Day | None = None
     data_end: Day | None = None
     rule_column: str | None = None
+    model: str | None = None
     duration_unit: Literal["days", "weeks", "months", "years"] | None = None
     monotone: dict[str, Literal["rising", "falling"]] = {}
     sensitive: list[str] = []

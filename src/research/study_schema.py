@@ -254,12 +254,15 @@ class Orders(Part):
 class Snapshots(Part):
     """The panel: ``test`` snapshots up to ``last``, and ``train`` snapshots before them.
 
+    ``scored``: the day on which ``research score`` says who is at risk, whose label window lies
+    ahead; the last day of the data unless given.
     Label windows of training snapshots end before the first test snapshot. ``every: month`` in
     place of ``every_days``: they are a month of the calendar apart, and so long are the windows of
     indicators; month ends stay month ends.
     """
 
     last: Day
+    scored: Day | None = None
     every_days: Days = 30
     every: Literal["month"] | None = None
     train: Annotated[int, Field(ge=1)] = 6

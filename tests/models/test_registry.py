@@ -71,6 +71,22 @@ def test_one_model_of_each_family_is_stacked_and_recalibrated(write_study):
     ]
 
 
+def test_every_classifier_has_a_place_among_those_easiest_to_explain(write_study):
+    models = registry.list_classifiers(write_study("contractual"), ["use"], 0, tuning_seconds=1)
+    order = registry.order_by_ease(models)
+    baselines = [name for name, model in models.items() if model.is_baseline]
+    assert order[: len(baselines)] == baselines
+    assert {*order} - {*baselines} == {*registry.EASIEST_FIRST}
+    assert order[-1] == "stacked average"
+
+
+def test_a_wrong_name_of_a_model_is_refused_with_the_nearest():
+    models = registry.list_trees(0, {})
+    registry.require_name("single tree", models, "study.yml, key model")
+    with pytest.raises(StudyError, match="study.yml, key model: .*did you mean 'single tree'"):
+        registry.require_name("singel tree", models, "study.yml, key model")
+
+
 def test_leaders_have_the_least_log_loss_of_the_models_that_learn_from_the_features(write_study):
     models = registry.list_classifiers(write_study("contractual"), ["use"], 0)
     alone = replace(models["Cox"], name="histories only", columns=("n_repeat",))

@@ -5,6 +5,7 @@ the leading models read what they need from it. No setting was chosen by a score
 judge: they are the usual ones for tables of this size.
 """
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from research.errors import StudyError
+from research.errors import StudyError, UsageError, shorten
 from research.models.calibration import Calibrated
 from research.models.clv.alive_classifier import AliveUntil
 from research.models.logistic_pairs import LogisticPairs
@@ -54,6 +55,22 @@ TASKS: dict[str, tuple[str, ...]] = {  # what the estimator of each task must ha
     "value": ("fit_transactions", "predict_alive", "predict_purchases"),
 }
 NEEDS = ("groups", "outcome")
+EASIEST_FIRST = (
+    "single tree",
+    "logistic regression",
+    "elastic net",
+    "Cox",
+    "Weibull AFT",
+    "discrete hazard, logistic",
+    "logistic with pairs",
+    "random forest",
+    "random survival forest",
+    "gradient boosting",
+    "histogram boosting",
+    "discrete hazard, boosted",
+    "tuned boosting",
+    "stacked average",
+)  # classifiers by how easily they are explained; the baselines come before them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -534,6 +551,34 @@ def list_recalibrated(models: dict[str, Model], seed: int) -> dict[str, Model]:
 def pair_recalibrated(recalibrated: dict[str, Model]) -> list[tuple[str, str]]:
     """Return the names of the models, each with that of its recalibrated version."""
     return [(*model.members, name) for name, model in recalibrated.items()]
+
+
+def order_by_ease(models: dict[str, Model]) -> list[str]:
+    """Return the names of models, those first that are easiest to explain."""
+    place = {name: number for number, name in enumerate(EASIEST_FIRST, start=1)}
+    last = len(place) + 1
+    return sorted(models, key=lambda name: 0 if models[name].is_baseline else place.get(name, last))
+
+
+def require_name(name: str, models: dict[str, Model], where: str) -> None:
+    """Refuse the name of a model that isn't among those given.
+
+    Parameters
+    ----------
+    where : that the name was given in, as a user knows it
+
+    Raises
+    ------
+    UsageError
+        With the most similar name.
+    """
+    if name in models:
+        return
+    close = difflib.get_close_matches(name, models, n=1)
+    advice = f"did you mean '{close[0]}'?" if close else "name one of them or leave it out"
+    raise UsageError(
+        f"{where}: expected a model of {', '.join(models)}, got {shorten(name)}; {advice}"
+    )
 
 
 def find_leaders(models: dict[str, Model], scores: pd.DataFrame) -> dict[str, str]:

@@ -202,7 +202,7 @@ def _fit_all(
         for model in single.values()
     ]
     fits += [
-        delayed(_predict_out_of_fold)(single[name], train, features, seed)
+        delayed(predict_training_rows)(single[name], train, features, seed)
         for train, _ in parts
         for name in members
     ]
@@ -279,9 +279,10 @@ def _fit_predict(
     return fitted.predict_proba(_select_inputs(model, test, features))[:, 1]
 
 
-def _predict_out_of_fold(
+def predict_training_rows(
     model: Model, train: pd.DataFrame, features: list[str], seed: int
 ) -> np.ndarray:
+    """Return each training row's risk by the model fitted on other folds of customers."""
     return predict_out_of_fold(
         model.estimator,
         _select_inputs(model, train, features),

@@ -272,9 +272,14 @@ def compute_lead_risk(risk: np.ndarray, train: pd.DataFrame) -> np.ndarray:
     The cumulative hazard of each customer in the lead is to that in the window as it is for all
     training rows together: too few leave in a lead to learn more than that from them.
     """
+    return 1 - (1 - risk) ** compare_lead(train)
+
+
+def compare_lead(train: pd.DataFrame) -> float:
+    """Return the cumulative hazard of all rows in the lead, as a multiple of that in the window."""
     in_lead = train.left_in_lead.mean()
     in_window = train.churned[~train.left_in_lead].mean()
-    return 1 - (1 - risk) ** (np.log1p(-in_lead) / np.log1p(-in_window))
+    return float(np.log1p(-in_lead) / np.log1p(-in_window))
 
 
 def describe_window_risk(risk: WindowRisk | None) -> str:
