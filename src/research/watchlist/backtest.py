@@ -134,7 +134,7 @@ def measure_lead_times(
         ``first_listed`` is empty of who left without being listed before; ``in_time``: at least
         ``lead_days`` before.
     """
-    days = rows.customer_id.map(left_at)
+    days = left_at.reindex(rows.customer_id).to_numpy()
     before = rows.assign(listed=listed.to_numpy(), left_at=days)
     before = before[before.left_at.notna() & (before.snapshot < before.left_at)]
     warned = before[before.listed].groupby("customer_id").snapshot
