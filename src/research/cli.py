@@ -174,6 +174,8 @@ def _add_simulate(commands) -> None:
     command.add_argument(
         "--without", nargs="+", default=[], choices=TRAPS, metavar="TRAP", help=text
     )
+    text = "contacts in the form of a campaigns table (CSV or Parquet), under which it lives on"
+    command.add_argument("--assignments", type=Path, metavar="FILE", help=text)
     command.set_defaults(command=_simulate)
 
 
@@ -432,8 +434,9 @@ def _write(
 def _simulate(options: argparse.Namespace) -> int:
     began = time.monotonic()
     traps = tuple(name for name in TRAPS if name not in options.without)
+    size = options.customers, options.months
     rows = generate.generate(
-        options.customers, options.months, options.seed, options.out, traps, options.chunk
+        *size, options.seed, options.out, traps, options.chunk, options.assignments
     )
     print("\n".join(f"{name:<14} {count:>14,}" for name, count in rows.items()))
     print(

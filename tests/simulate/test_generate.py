@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -98,3 +99,14 @@ def test_a_stop_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
 def test_a_trap_that_nobody_knows_is_refused(tmp_path):
     with pytest.raises(UsageError, match="traps"):
         generate.generate(100, 12, 0, tmp_path / "company", ("luck",))
+
+
+def test_a_company_lives_on_under_assignments_from_a_file(tmp_path):
+    rows = pd.DataFrame(
+        {"customer_id": ["C000001", "C000002"], "assigned_at": "2025-07-01", "arm": "call"}
+    )
+    rows.to_csv(tmp_path / "list.csv", index=False)
+    generate.generate(100, 12, 0, tmp_path / "company", (), assignments=tmp_path / "list.csv")
+    listed = pd.read_parquet(tmp_path / "company" / "campaigns")
+    assert {*listed.customer_id[listed.campaign == "assigned"]} <= {"C000001", "C000002"}
+    assert (listed.campaign == "assigned").any()

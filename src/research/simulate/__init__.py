@@ -8,12 +8,13 @@ has tables of its own. The numbers, and the papers that give the form, are in
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from research.simulate.assigned import add_assigned_shift, list_assigned
 from research.simulate.campaigns import (
     assign_arms,
     build_shift,
@@ -148,6 +149,9 @@ class Company:
     traps : names out of ``study_schema.TRAPS``
     block : int
         Customers drawn from one set of streams.
+    assigned : DataFrame, optional
+        Contacts from outside, under which the company lives on; see
+        ``assigned.place_assignments``.
     """
 
     customers: int
@@ -155,6 +159,7 @@ class Company:
     seed: int
     traps: tuple[str, ...] = TRAPS
     block: int = BLOCK
+    assigned: pd.DataFrame | None = field(default=None, compare=False, repr=False)
 
     @property
     def blocks(self) -> range:
@@ -250,8 +255,10 @@ def simulate_block(company: Company, block: int) -> dict[str, pa.Table]:
     }
     written = tables["feedback"]["first"] >= 0
     tables["truth/tones"] = {name: values[written] for name, values in tables["feedback"].items()}
-    ids = name_customers(block * company.block, size)
-    return {name: to_arrow(name, tables[name], ids) for name in TABLES}
+    ids, before = name_customers(block * company.block, size), block * company.block
+    written = {name: to_arrow(name, tables[name], ids) for name in TABLES}
+    listed = list_assigned(company.assigned, (first, second), before, written["campaigns"])
+    return written | {"campaigns": listed}
 
 
 def run_life(
@@ -314,7 +321,11 @@ def run_paths(
     ]
     lives = simulate_lives(draws, people, customer, start, clock, "price_rise" in company.traps)
     drivers = build_drivers(draws, lives, clock)
-    logits, assigned = build_logits(drivers), assign_arms(assignments, lives, drivers, clock, names)
+    before = draws.block * company.block
+    logits = add_assigned_shift(
+        build_logits(drivers), lives, drivers, company.assigned, before, clock
+    )
+    assigned = assign_arms(assignments, lives, drivers, clock, names)
     lives["hazard"] = monthly_hazard(logits, build_shift(lives, drivers, assigned, clock))
     return lives, drivers, logits, assigned
 

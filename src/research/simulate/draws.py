@@ -24,7 +24,8 @@ class Draws:
     """The streams of one block of customers: ``draws("part")`` opens one, once."""
 
     def __init__(self, seed: int, block: int, life: int = 0):
-        self.life, self._key, self._opened = life, (seed, block, life), set()
+        self.block, self.life = block, life
+        self._key, self._opened = (seed, block, life), set()
 
     def __call__(self, part: str) -> np.random.Generator:
         """Return the stream of a part.

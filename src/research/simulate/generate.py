@@ -5,6 +5,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from research.errors import StudyError, UsageError
 from research.files import scratch_folder, sweep, sync_folder
 from research.simulate import Company, simulate_block
+from research.simulate.assigned import read_assignments
 from research.study_schema import Simulation
 
 FILE_BLOCKS = 10  # blocks in one file of each table: 50,000 customers
@@ -22,7 +24,13 @@ SIMULATOR = Path(__file__).parent  # the folder of all modules that make the com
 
 
 def generate(
-    customers: int, months: int, seed: int, out: Path, traps: tuple[str, ...], chunk: int = CHUNK
+    customers: int,
+    months: int,
+    seed: int,
+    out: Path,
+    traps: tuple[str, ...],
+    chunk: int = CHUNK,
+    assignments: Path | None = None,
 ) -> dict[str, int]:
     """Write a generated company into a new folder, whole or not at all.
 
@@ -32,6 +40,7 @@ def generate(
     out : folder that doesn't exist or is empty; gets ``<table>/part-*.parquet`` and
         ``truth/<table>/part-*.parquet``
     chunk : customers in memory at once, rounded up to whole blocks; the bytes don't depend on it
+    assignments : contacts from outside, see ``assigned.read_assignments``
 
     Returns
     -------
@@ -45,6 +54,8 @@ def generate(
         If ``out`` can't be written.
     """
     company = _require_company(customers, months, seed, traps, chunk)
+    if assignments is not None:
+        company = replace(company, assigned=read_assignments(assignments, customers, months))
     try:
         _require_empty(out)
         out.parent.mkdir(parents=True, exist_ok=True)

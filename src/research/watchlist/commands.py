@@ -8,8 +8,9 @@ import pandas as pd
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.data.load import load_tables
-from research.study import Study, project_root, show_path
+from research.study import Study, show_path
 from research.watchlist.forecast import describe_replay, forecast, read_drift, replay_forecast
+from research.watchlist.history import REPLAYED, SENT, History, locate_history
 from research.watchlist.kept_model import name_model, train_model
 from research.watchlist.model_store import (
     CARD,
@@ -24,7 +25,6 @@ from research.watchlist.scored_day import find_scored_day
 from research.watchlist.scoring import Scores, score_day
 
 SEED = 0
-SENT, REPLAYED = "sent", "replayed"
 
 
 def train(study: Study, at: str = "", named: str = "") -> list[str]:
@@ -90,7 +90,7 @@ def score(study: Study, at: str = "", revise: str = "") -> list[str]:
     scores = score_day(tables, study, model, day)
     append_scores(study, scores, model, _name_kind(tables, study, day, at), revise)
     lines += [describe_scores(study, scores, model), *(f"note: {each}" for each in scores.remarks)]
-    return [*lines, f"history: {show_path(locate_history(study))}"]
+    return [*lines, f"history: {show_path(locate_history(study.name))}"]
 
 
 def _find_model(tables: Tables, study: Study, day: date) -> tuple[KeptModel, list[str]]:
@@ -106,11 +106,6 @@ def _name_kind(tables: Tables, study: Study, day: date, at: str) -> str:
     return SENT if not at or day == find_data_end(tables, study) else REPLAYED
 
 
-def locate_history(study: Study) -> Path:
-    """Return the folder of a study's history."""
-    return project_root() / "history" / study.name
-
-
 def append_scores(study: Study, scores: Scores, model: KeptModel, kind: str, revise: str) -> None:
     """Append scores to the history, with the model and the day by which everything was known.
 
@@ -119,11 +114,9 @@ def append_scores(study: Study, scores: Scores, model: KeptModel, kind: str, rev
     StudyError
         If the history has other scores of that day, and there is no reason to revise them.
     """
-    from research.watchlist.history import History
-
     frame = scores.rows.assign(model=model.id, known_by=pd.Timestamp(scores.day))
     inputs = hash_inputs(study, scores.day, model.id)
-    History(locate_history(study)).append(kind, scores.day, frame, inputs, revise)
+    History(locate_history(study.name)).append(kind, scores.day, frame, inputs, revise)
 
 
 def describe_scores(study: Study, scores: Scores, model: KeptModel) -> str:
