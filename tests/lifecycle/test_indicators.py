@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from cases import list_seeds
+from cases import list_seeds, slow
 from dated_rows import customers
 from subscribers import OLD, START, T, frame, measure_at, people, subscribers
 
@@ -429,7 +429,7 @@ def test_a_flat_study_has_no_indicators(write_study):
     assert load_study("tiny").kind == "flat"
 
 
-@pytest.mark.parametrize("column", ["region", "plan"])
+@pytest.mark.parametrize("column", [slow("region"), "plan"])
 def test_segments_add_up_to_the_whole(write_study, column):
     study = write_study(tables=subscribers())
     loaded = load.load_tables(study)
@@ -548,7 +548,7 @@ def test_the_future_never_matters(write_study, seed):
 
 
 def test_many_snapshots_at_once_equal_each_alone(write_study):
-    days = [date(2024, 5, 1), date(2024, 5, 31), T]
+    days = [date(2024, 5, 31), T]
     together = measure_at(write_study, subscribers(), days)
     alone = pd.concat([measure_at(write_study, subscribers(), [day]) for day in days])
     keys = ["indicator", "snapshot"]
@@ -560,9 +560,9 @@ def test_many_snapshots_at_once_equal_each_alone(write_study):
 
 
 def test_batches_of_snapshots_change_nothing(write_study, monkeypatch):
-    days = [date(2024, 5, 1), date(2024, 5, 31), T]
+    days = [date(2024, 5, 31), T]
     at_once = measure_at(write_study, subscribers(), days)
-    monkeypatch.setattr(indicators, "MOST_TERM_ROWS", 12)  # six customers at two snapshots
+    monkeypatch.setattr(indicators, "MOST_TERM_ROWS", 6)  # six customers at one snapshot
     pd.testing.assert_frame_equal(at_once, measure_at(write_study, subscribers(), days))
 
 
