@@ -16,7 +16,8 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --extra dev --extra spark --quiet
 
-.PHONY: reports test bench bench-scores bench-value bench-uplift bench-referee lint format
+.PHONY: reports test bench bench-scores bench-value bench-uplift bench-referee bench-notebooks
+.PHONY: lint format
 .PHONY: picture lab lock clean help
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
@@ -35,6 +36,9 @@ bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, ne
 
 bench-referee: $(READY)  ## simulate what tests and intervals promise; hours (BENCH="--seconds 240")
 	$(BIN)/python benchmarks/referee.py $(BENCH)
+
+bench-notebooks: $(READY)  ## measure the demo's notebooks (BENCH="--before HEAD~9")
+	$(BIN)/python benchmarks/notebooks.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against alternatives on simulated data; about an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)
