@@ -22,7 +22,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
 RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --extra dev --extra spark --quiet
 
-.PHONY: reports test test-all bench bench-scores bench-value bench-uplift bench-referee lint format
+.PHONY: reports test test-all bench bench-scores bench-value bench-uplift bench-referee
+.PHONY: bench-notebooks lint format
 .PHONY: picture lab lock clean help
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
@@ -44,6 +45,9 @@ bench-uplift: $(READY)  ## compare effects with others' and the truth; hours, ne
 
 bench-referee: $(READY)  ## simulate what tests and intervals promise; hours (BENCH="--seconds 240")
 	$(BIN)/python benchmarks/referee.py $(BENCH)
+
+bench-notebooks: $(READY)  ## measure the demo's notebooks (BENCH="--before HEAD~9")
+	$(BIN)/python benchmarks/notebooks.py $(BENCH)
 
 bench: $(READY)  ## measure speed and memory against alternatives on simulated data; about an hour
 	$(BIN)/python benchmarks/bench.py $(BENCH)
