@@ -34,3 +34,26 @@ def test_folds_have_arms_in_equal_shares_and_keep_a_customers_rows_together():
         np.bincount(sample.arm[alone == number]) / (alone == number).sum() for number in range(3)
     ]
     assert np.ptp(shares, axis=0).max() < 0.01
+
+
+def test_models_learn_from_a_bounded_sample_of_each_arm_and_all_are_scored(monkeypatch):
+    trial, _ = make_trial(1000, 0, shares=(0.7, 0.3))
+    sample = doubly_robust.make_sample(trial, "kept")
+    assert doubly_robust.draw_training(sample, 0) is sample
+    monkeypatch.setattr(doubly_robust, "MAX_ARM_ROWS", 400)
+    drawn = doubly_robust.draw_training(sample, 0)
+    assert np.bincount(drawn.arm).tolist() == [400, (sample.arm == 1).sum()]
+    again = doubly_robust.draw_training(sample, 0)
+    assert np.array_equal(drawn.customers, again.customers)
+    assert not np.array_equal(drawn.customers, doubly_robust.draw_training(sample, 1).customers)
+    monkeypatch.setattr(doubly_robust, "MAX_ARM_ROWS", 100)
+    predicted = doubly_robust.predict_out_of_fold(sample, 2, 0)
+    assert predicted.shape == (1000, 2)
+    assert np.isfinite(predicted).all()
+
+
+def test_a_bound_on_training_rows_is_said_where_there_are_more():
+    assert doubly_robust.describe_training(25_000) == ""
+    assert doubly_robust.describe_training(25_001).startswith(
+        "Models learn from at most 25,000 customers of each arm"
+    )

@@ -12,7 +12,7 @@ from research.data.fetch import fetch
 from research.data.load import load_tables
 from research.evaluation.bootstrap import BETTER, NO_DIFFERENCE, WORSE
 from research.study import load_study
-from research.uplift import plots, report
+from research.uplift import doubly_robust, plots, report
 from research.uplift.average_effects import (
     ADJUSTED,
     DIFFERENCE_OF_MEANS,
@@ -250,8 +250,10 @@ def test_scores_of_everybody_in_the_best_arm_are_gains_alone_and_zeros_have_no_s
     ]
 
 
-def test_outcomes_are_described_with_their_means():
+def test_outcomes_are_described_with_their_means(monkeypatch):
     assert report.describe_outcomes(TRIAL) == "Outcomes: **kept**: stays (50.0% on average)."
+    monkeypatch.setattr(doubly_robust, "MAX_ARM_ROWS", 1)
+    assert report.describe_outcomes(TRIAL).endswith("all customers are scored.")
 
 
 def test_an_association_is_never_called_an_effect():

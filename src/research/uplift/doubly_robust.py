@@ -25,6 +25,7 @@ from research.uplift.boosting import (
 from research.uplift.trials import Trial
 
 MIN_ARM_CUSTOMERS = 50  # of each arm, for models of its outcome
+MAX_ARM_ROWS = 25_000  # of each arm that models learn from, drawn at random; all are scored
 SCORE_FOLDS = 5  # of the cross-fitting behind doubly robust scores
 INNER_FOLDS = 2  # within a training part, so that no residual is that of a customer the model saw
 
@@ -143,6 +144,30 @@ def share_features(sample: Sample) -> Sample:
     return replace(bin_sample(sample), linear_features=features @ axes)
 
 
+def draw_training(train: Sample, seed: int) -> Sample:
+    """Return the rows that models learn from: at most ``MAX_ARM_ROWS`` of each arm, at random."""
+    if np.bincount(train.arm).max() <= MAX_ARM_ROWS:
+        return train
+    order = np.random.default_rng(seed).permutation(train.size)
+    place = pd.Series(order).groupby(train.arm[order]).cumcount().to_numpy()
+    return train.take(np.sort(order[place < MAX_ARM_ROWS]))
+
+
+def describe_training(largest: int) -> str:
+    """Return from how many customers models learn, where they are fewer than there are.
+
+    Parameters
+    ----------
+    largest : customers of the largest arm
+    """
+    if largest <= MAX_ARM_ROWS:
+        return ""
+    return (
+        f"Models learn from at most {MAX_ARM_ROWS:,} customers of each arm, drawn at random, and"
+        " all customers are scored."
+    )
+
+
 def fit_outcomes(train: Sample, seed: int) -> list[Boosted]:
     """Return a model of the outcome for each arm, see ``boosting.fit_boosting``."""
     parts = [train.arm == arm for arm in range(len(train.arms))]
@@ -159,11 +184,13 @@ def predict_arms(models: list[Boosted], features: Features) -> np.ndarray:
 def predict_outcomes(train: Sample, new_features: Features, seed: int) -> np.ndarray:
     """Return the predicted outcome of each new row in every arm, one model per arm: (rows, arms).
 
+    Models learn from at most ``MAX_ARM_ROWS`` of each arm.
+
     Parameters
     ----------
     new_features : (rows, columns), tree features of the new rows
     """
-    return predict_arms(fit_outcomes(train, seed), new_features)
+    return predict_arms(fit_outcomes(draw_training(train, seed), seed), new_features)
 
 
 def assign_folds(sample: Sample, folds: int, seed: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from research.uplift.balance import (
     TrialChecks,
 )
 from research.uplift.comparison import Comparison
+from research.uplift.doubly_robust import describe_training
 from research.uplift.heterogeneity import LEAST_PLACEBOS, compute_placebo_p
 from research.uplift.learners.families import AVERAGED, RANDOM, find_heuristic
 from research.uplift.metrics import BEST_ARM, METRICS
@@ -88,13 +89,16 @@ def describe_left_out(reasons: dict[str, str]) -> str:
 
 
 def describe_outcomes(trial: Trial) -> str:
-    """Return what each outcome means, and its mean."""
+    """Return what each outcome means, and its mean; and from how many customers models learn, where
+    not from all.
+    """
     parts = []
     for name, words in trial.outcomes.items():
         mean = trial.rows[name].mean()
         average = f"{mean:.1%}" if trial.shares[name] else f"{mean:,.2f}"
         parts.append(f"**{name}**: {words} ({average} on average)")
-    return f"Outcomes: {'; '.join(parts)}."
+    bound = describe_training(int(trial.rows.arm.value_counts().max()))
+    return f"Outcomes: {'; '.join(parts)}. {bound}".strip()
 
 
 def effects_table(effects: pd.DataFrame, trial: Trial) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The causal forest averages the scores in leaves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from trial_maker import make_part
@@ -18,3 +20,16 @@ def test_without_features_it_is_the_mean_of_the_scores():
     scores = np.array([[0.0, 1.0], [1.0, 3.0], [0.0, 3.0], [2.0, 8.0]])
     part = make_part([0.0, 1.0, 1.0, 0.0], [0, 0, 1, 1], scores=scores)
     assert fit_causal_forest(part)[:, 0] == pytest.approx([3.0] * part.new_size)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_forest_of_one_arm_is_fitted_without_a_warning():
+    rng = np.random.default_rng(0)
+    part = make_part(rng.random(400), np.repeat([0, 1], 200), scores=rng.normal(size=(400, 2)))
+    features = rng.normal(size=(400, 2))
+    part = replace(
+        part,
+        train=replace(part.train, tree_features=features),
+        new_tree_features=features[: part.new_size],
+    )
+    assert fit_causal_forest(part).shape == (2, 1)

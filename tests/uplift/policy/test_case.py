@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases import slow
-from trial_maker import change_rows, make_alike_case, make_trial, write_flat_trial
+from trial_maker import change_rows, make_alike_case, make_case, make_trial, write_flat_trial
 
 from research.errors import NotApplicable, StudyError
 from research.uplift.cross_fitting import CrossFit
@@ -151,3 +151,14 @@ def draw_profit(seed: int, effect: float, policy: str, n: int = 300) -> float:
 def test_the_profit_of_a_list_is_not_biased_where_effects_are_alike(policy, effect, trials):
     errors = np.array([draw_profit(seed, effect, policy) for seed in range(trials)])
     assert abs(errors.mean()) < 3 * errors.std() / np.sqrt(len(errors))
+
+
+def test_parts_hold_every_row_once_in_the_order_of_cycles_and_parts():
+    cycle = np.array(["b", "a", "b", "a", "b", "b"])
+    case = make_case(np.ones((6, 1)), np.ones((6, 1)), cycle=cycle)
+    assert [rows.tolist() for (rows,) in case.cycle_rows] == [[1, 3], [0, 2, 4, 5]]
+    assert case.parts == [case.cycle_rows]
+    divided = replace(case, strata=np.array([[1, 5, 0, 2, 1, 0]]))
+    found = [[rows.tolist() for rows in parts] for parts in divided.parts[0]]
+    assert found == [[[3], [1]], [[2, 5], [0, 4]]]
+    assert divided.cycles == 2

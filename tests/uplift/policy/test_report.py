@@ -1,5 +1,7 @@
 """Sentences on policies: what is earned, against what, and that nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,9 @@ def test_costs_are_means_per_arm_with_the_value_of_a_unit():
     text = report.describe_costs(case, "EUR", "stays")
     assert "Cost per customer assigned, EUR: a: 2.00; b: 2.00." in text
     assert "One more of “stays” is worth 15.00 on average, 11.00 to 19.00 among" in text
+    assert "Models learn" not in text
+    many = replace(case, largest_arm=100_000)
+    assert "Models learn from at most 25,000" in report.describe_costs(many, "EUR", "stays")
 
 
 def test_the_break_even_sentence_has_the_size_and_the_smallest_effect_of_the_test(write_study):

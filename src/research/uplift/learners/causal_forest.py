@@ -52,7 +52,7 @@ def _fit_half(
         max_features="log2",
         n_jobs=1,
         random_state=seed,
-    ).fit(features[grow], targets[grow])
+    ).fit(features[grow], targets[grow].squeeze())
     leaves, new_leaves = forest.apply(features[estimate]), forest.apply(new_features)
     effects = np.zeros((len(new_features), targets.shape[1]))
     for tree in range(leaves.shape[1]):

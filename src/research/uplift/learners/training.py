@@ -16,6 +16,7 @@ from research.uplift.doubly_robust import (
     assign_folds,
     bin_sample,
     compute_scores,
+    draw_training,
     fit_outcomes,
     predict_arms,
 )
@@ -88,13 +89,13 @@ Learner = Callable[[TrainingPart], np.ndarray]  # effects: (new rows, arms other
 def prepare_training(
     train: Sample, tree_features: Features, linear_features: np.ndarray, seed: int
 ) -> TrainingPart:
-    """Return what the learners share.
+    """Return what the learners share; they learn from at most ``MAX_ARM_ROWS`` of each arm.
 
     Parameters
     ----------
     tree_features, linear_features : (new rows, columns)
     """
-    train = bin_sample(train)
+    train = draw_training(bin_sample(train), seed)
     fold = assign_folds(train, INNER_FOLDS, seed)
     halves = tuple(_predict_half(train, fold == number, seed) for number in range(INNER_FOLDS))
     models = fit_outcomes(train, seed)

@@ -5,6 +5,7 @@ outcome, the cost of an arm, predicted effects, and doubly robust scores in mone
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,7 @@ class Case:
     true : (rows, arms), the true money, cost deducted; of simulated companies
     strata : (repeats, rows), the part of the cross-fitting and the trial of a row, see
         ``cross_fitting.CrossFit``; None where no models were fitted: all are one part
+    largest_arm : customers of the largest arm; 0 where no models were fitted
     """
 
     cycle: np.ndarray
@@ -74,16 +76,38 @@ class Case:
     arms: tuple[str, ...]
     true: np.ndarray | None = None
     strata: np.ndarray | None = None
+    largest_arm: int = 0
 
     @property
     def cycles(self) -> int:
         """How many cycles there are."""
-        return len(np.unique(self.cycle))
+        return len(self.cycle_rows)
 
     @property
     def cycle_size(self) -> float:
         """Mean number of customers in a cycle."""
         return len(self.cycle) / self.cycles
+
+    @cached_property
+    def cycle_rows(self) -> list[list[np.ndarray]]:
+        """The rows of every cycle, as one part each."""
+        return [[rows] for rows in _list_rows(self.cycle)]
+
+    @cached_property
+    def parts(self) -> list[list[list[np.ndarray]]]:
+        """The rows of every part of the cross-fitting in every cycle, for each repeat."""
+        if self.strata is None:
+            return [self.cycle_rows] * len(self.effect)
+        return [
+            [[rows[inside] for inside in _list_rows(strata[rows])] for (rows,) in self.cycle_rows]
+            for strata in self.strata
+        ]
+
+
+def _list_rows(groups: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of every group, in the order of the groups."""
+    codes = pd.factorize(groups, sort=True)[0]
+    return np.split(np.argsort(codes, kind="stable"), np.bincount(codes).cumsum()[:-1])
 
 
 def build_case(
@@ -135,6 +159,7 @@ def build_case(
         arms=sample.arms[1:],
         true=true,
         strata=strata,
+        largest_arm=int(np.bincount(sample.arm).max()),
     )
 
 

@@ -31,6 +31,7 @@ LARGEST_EFFECT, NET_GAIN = "largest effect", "effect times value less cost"
 SAME_BUDGET = (RANDOM_SELECTION, HIGHEST_RISK, RISK_TIMES_VALUE)  # baselines with the same budget
 RIVALS = (*SAME_BUDGET, LARGEST_EFFECT, EVERYBODY)  # that a policy is compared with
 ROUNDING = 1e-9  # of shares of a capacity that add up to whole contacts
+RESAMPLED = ("profit", "kept")  # quantities that have intervals
 BUDGET_STEPS = 21  # points of a profit curve
 POLICY = [
     "policy",
@@ -106,16 +107,12 @@ def choose(
     whole : whether a cycle is one part, for a policy without models
     """
     chosen = np.zeros(len(case.cycle), dtype=int)
-    for name in np.unique(case.cycle):
-        rows = np.flatnonzero(case.cycle == name)
-        one_part = whole or case.strata is None
-        part = np.zeros(len(rows)) if one_part else case.strata[repeat, rows]
-        codes, sizes = np.unique(part, return_counts=True)
-        ends = sizes.cumsum() / len(rows) * capacity
+    for parts in case.cycle_rows if whole else case.parts[repeat]:
+        sizes = np.array([len(rows) for rows in parts])
+        ends = sizes.cumsum() / sizes.sum() * capacity
         rooms = np.diff(np.floor(ends + ROUNDING), prepend=0) if np.isfinite(capacity) else ends
-        for code, size, room in zip(codes, sizes, rooms, strict=True):
-            inside = rows[part == code]
-            chosen[inside] = policy(repeat, inside, budget * size / len(rows), room)
+        for rows, size, room in zip(parts, sizes, rooms, strict=True):
+            chosen[rows] = policy(repeat, rows, budget * size / sizes.sum(), room)
     return chosen
 
 
@@ -198,21 +195,34 @@ def resample_profit(
     """Return profit and outcome of every policy per cycle, on the sample (first entry) and on each
     resample of customers, or of the units of randomisation.
     """
-    cycles, names = case.cycles, [*contributions]
-    columns = {
-        quantity: np.column_stack([contributions[name][quantity] for name in names])
-        for quantity in ("profit", "kept")
-    }
-    pieces = [
-        {quantity: weights @ values / cycles for quantity, values in columns.items()}
-        for weights in draw_weights(case.clusters, resamples, seed)
-    ]
-    return {
-        name: {
-            quantity: np.concatenate([piece[quantity][:, at] for piece in pieces])
-            for quantity in columns
+    return _resample_each(case, [contributions], resamples, seed)[0]
+
+
+def _resample_each(
+    case: Case, several: Sequence[Contributions], resamples: int, seed: int
+) -> list[dict[str, dict[str, np.ndarray]]]:
+    """Return ``resample_profit`` of several contributions, all on the same resamples."""
+    pieces: list[list[dict[str, np.ndarray]]] = [[] for _ in several]
+    for weights in draw_weights(case.clusters, resamples, seed):
+        for piece, contributions in zip(pieces, several, strict=True):
+            piece.append(_weigh(contributions, weights / case.cycles))
+    return [
+        {
+            name: {
+                quantity: np.concatenate([one[quantity][:, at] for one in piece])
+                for quantity in RESAMPLED
+            }
+            for at, name in enumerate(contributions)
         }
-        for at, name in enumerate(names)
+        for piece, contributions in zip(pieces, several, strict=True)
+    ]
+
+
+def _weigh(contributions: Contributions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the weighted sums of what each row contributes: (weights, policies) by quantity."""
+    return {
+        quantity: weights @ np.column_stack([parts[quantity] for parts in contributions.values()])
+        for quantity in RESAMPLED
     }
 
 
@@ -317,8 +327,8 @@ def trace_profit(case: Case, steps: Steps, resamples: int, seed: int) -> pd.Data
         at one budget; ``band_low`` and ``band_high``: the band that holds at all budgets together.
     """
     tables, profits = [], {name: [] for name in steps[0][1]}
-    for budget, contributions in steps:
-        resampled = resample_profit(case, contributions, resamples, seed)
+    drawn = _resample_each(case, [contributions for _, contributions in steps], resamples, seed)
+    for (budget, contributions), resampled in zip(steps, drawn, strict=True):
         tables.append(tabulate_policies(case, contributions, resampled, budget)[CURVE])
         for name, values in profits.items():
             values.append(resampled[name]["profit"])

@@ -13,6 +13,7 @@ from research.reporting.format import join_words, write_plain, write_quantity
 from research.reporting.tables import stack
 from research.study import Study
 from research.study_schema import Economics, ImportantDifference
+from research.uplift.doubly_robust import describe_training
 from research.uplift.policy.break_even import find_cost, plan_first_test
 from research.uplift.policy.case import Case
 from research.uplift.policy.contact_list import CONTACT, INCONCLUSIVE, LEAVE_ALONE
@@ -164,7 +165,8 @@ def first_contacts_table(targets: pd.DataFrame, n: int = 10) -> pd.DataFrame:
 
 
 def describe_costs(case: Case, currency: str, outcome: str) -> str:
-    """Return what the arms cost on average, and the value of a unit of the outcome.
+    """Return what the arms cost on average, and the value of a unit of the outcome; and from how
+    many customers models learn, where not from all.
 
     Parameters
     ----------
@@ -176,10 +178,11 @@ def describe_costs(case: Case, currency: str, outcome: str) -> str:
     spread = ""
     if high > low:
         spread = f", {low:,.2f} to {high:,.2f} among the middle 80 % of the customers"
+    bound = describe_training(case.largest_arm)
     return (
         f"Cost per customer assigned, {currency}: {costs}. One more of “{outcome}” is worth"
-        f" {case.outcome_value.mean():,.2f} on average{spread}."
-    )
+        f" {case.outcome_value.mean():,.2f} on average{spread}. {bound}"
+    ).strip()
 
 
 def deciding_sum_table(table: pd.DataFrame, currency: str, outcome: str) -> pd.DataFrame:
