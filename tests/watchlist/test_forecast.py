@@ -101,7 +101,10 @@ def test_earlier_windows_are_forecast_by_what_had_closed_then(company, model, mo
     assert table.ratio.between(0.5, 2).all()
     # windows of 70 days, 30 days apart: the first that had closed by a snapshot is three steps back
     assert table.inside.isna().tolist() == [True, True, True, False, False]
-    assert "Replayed on 2 earlier windows" in forecast.describe_replay(table)
+    sentence = forecast.describe_replay(table)
+    assert "Replayed on 5 earlier windows (2 without overlap)" in sentence
+    assert "of the 2 that had a closed window before them" in sentence
+    assert "1 earlier window (1 without" in forecast.describe_replay(table[:1])
     assert "too short" in forecast.describe_replay(table[:0])
 
 

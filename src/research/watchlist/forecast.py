@@ -302,15 +302,20 @@ def _replay_one(
 
 
 def describe_replay(replayed: pd.DataFrame) -> str:
-    """Return how often the actual number lay within the interval, and how far off forecasts were
-    on average.
-    """
-    judged = replayed[replayed.inside.notna()]
-    if judged.empty:
-        return "No earlier window can judge the forecast: the data are too short for its interval."
-    inside, bias = int(judged.inside.sum()), judged.expected.sum() / judged.actual.sum() - 1
+    """Return how far off forecasts of earlier windows were, and how often the interval held."""
+    known = replayed[replayed.actual > 0]
+    if known.empty:
+        return "No earlier window can judge the forecast: the data are too short."
+    off = known.expected.sum() / known.actual.sum() - 1
+    windows = f"{len(known)} earlier window{'s' if len(known) > 1 else ''}"
+    judged = known[known.inside.notna()]
+    held = (
+        f"the interval held the actual number in {int(judged.inside.sum())} of the {len(judged)}"
+        " that had a closed window before them"
+        if len(judged)
+        else "none of them had a closed window before it, so none has an interval"
+    )
     return (
-        f"Replayed on {len(judged)} earlier windows ({count_windows(judged)} without overlap), the"
-        f" interval held the actual number in {inside}; all forecasts together were"
-        f" {abs(bias):.1%} too {'high' if bias > 0 else 'low'}."
+        f"Replayed on {windows} ({count_windows(known)} without overlap), the forecasts together"
+        f" were {abs(off):.1%} too {'high' if off > 0 else 'low'}; {held}."
     )
