@@ -10,7 +10,7 @@ import pandas as pd
 from imblearn.ensemble import BalancedRandomForestClassifier, EasyEnsembleClassifier
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.impute import SimpleImputer
@@ -23,6 +23,7 @@ from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
 from research.models.preprocessing import prepare_for_trees
 from research.models.registry import RECALIBRATED
+from research.models.side_by_side import run_side_by_side
 from research.models.trees import make_boosting, make_forest
 from research.reporting.metric import select_metrics
 
@@ -165,14 +166,13 @@ def predict_by_method(
     """
     learn, aside = _set_aside(train, seed)
     methods = list_methods(train[features], seed)
-    pairs = Parallel(n_jobs=2)(
+    pairs = run_side_by_side(
         delayed(_predict)(model, learn, aside, test, features) for model in methods.values()
     )
-    columns = {
-        name: values
-        for method, pair in zip(methods, pairs, strict=True)
-        for name, values in zip((method, method + RECALIBRATED), pair, strict=True)
-    }
+    columns, churned = {}, aside.churned.to_numpy(bool)
+    for method, (scores, aside_scores) in zip(methods, pairs, strict=True):
+        columns[method] = scores
+        columns[method + RECALIBRATED] = Sigmoid().fit(aside_scores, churned).predict(scores)
     keys = test[test.columns.intersection(KEYS)].reset_index(drop=True)
     return pd.concat([keys.assign(repeat=0), pd.DataFrame(columns)], axis=1)
 
@@ -208,7 +208,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     fitted = clone(model).fit(learn[features], learn.churned.to_numpy(bool))
     scores, aside_scores = (fitted.predict_proba(rows[features])[:, 1] for rows in (test, aside))
-    return scores, Sigmoid().fit(aside_scores, aside.churned.to_numpy(bool)).predict(scores)
+    return scores, aside_scores
 
 
 def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
