@@ -167,3 +167,17 @@ def test_a_draft_takes_smaller_sizes_and_says_so_among_the_facts(write_study):
     assert draft.take("folds", "resamples") == [3, 200]
     assert "not to decide by" in draft.facts.as_raw_html()
     assert "draft" not in full.facts.as_raw_html()
+
+
+def test_models_learn_from_whole_customers_drawn_at_random_and_the_page_says_so(run):
+    whole, drawn, again = run.panel(), run.panel(most=12), run.panel(most=12)
+    assert 0 < len(drawn.train) <= 12 < len(whole.train)
+    pd.testing.assert_frame_equal(drawn.train, again.train)
+    own = whole.train[whole.train.customer_id.isin(drawn.train.customer_id)]
+    # a column without an empty value holds whole numbers
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), drawn.train, check_dtype=False)
+    pd.testing.assert_frame_equal(drawn.test, whole.test)
+    # who is judged, and how many there are to learn from, is counted before the draw
+    pd.testing.assert_frame_equal(drawn.counts, whole.counts, check_dtype=False)
+    assert whole.sample == ""
+    assert drawn.sample.startswith(f"Models learn from {len(drawn.train):,} of")

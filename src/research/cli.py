@@ -324,7 +324,7 @@ def _load_training_rows(study: Study, tables: contracts.Tables) -> pd.DataFrame:
         return build.load_flat(tables, study)
     split = splits.plan_split(study)
     splits.require_windows(tables, study, [*split.train, *split.test])
-    return build.load_panel(tables, study, split.train, known_by=min(split.test))
+    return build.load_training(tables, study, split.train, min(split.test))[0]
 
 
 def _test_time_travel(study: Study) -> None:

@@ -23,7 +23,7 @@ from research.data.load import load_tables
 from research.data.profile import facts_table
 from research.data.remarks import describe_terms, list_remarks
 from research.errors import NotApplicable
-from research.features.build import describe_features, load_flat, load_panel
+from research.features.build import describe_features, load_flat, load_panel, load_training
 from research.features.leakage.gate import Leakage, check_panel
 from research.features.population_bridge import bridge_populations, show_bridge
 from research.features.remarks import find_remarks
@@ -183,13 +183,15 @@ class Run:
                 " churned in its snapshot"
             )
 
-    def panel(self, split: Split | None = None) -> Panel:
+    def panel(self, split: Split | None = None, most: int | None = None) -> Panel:
         """Return labelled customers with features, to learn from and to be judged on.
 
         Parameters
         ----------
         split : the snapshots; those that study.yml plans unless given. Training labels are made
             from what was known by the first test snapshot.
+        most : training rows, of customers drawn at random; no more than ``snapshots.train_rows``
+            of study.yml in any case
 
         Raises
         ------
@@ -204,9 +206,9 @@ class Run:
             split = plan_split(self.study)
             require_out_of_time(split, self.study)
         known_by = min(split.test)
-        train = load_panel(self.tables, self.study, split.train, known_by=known_by)
+        train, members = load_training(self.tables, self.study, split.train, known_by, most)
         test = load_panel(self.tables, self.study, split.test)
-        return Panel(train, test, split, self.tables)
+        return Panel(train, test, split, self.tables, members)
 
     def features(self, panel: Panel, table: str = "leaks") -> Features:
         """Return what a model may see of a panel, and leave the findings of the leakage checks.

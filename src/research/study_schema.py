@@ -258,7 +258,8 @@ class Snapshots(Part):
     ahead; the last day of the data unless given.
     Label windows of training snapshots end before the first test snapshot. ``every: month`` in
     place of ``every_days``: they are a month of the calendar apart, and so long are the windows of
-    indicators; month ends stay month ends.
+    indicators; month ends stay month ends. Of more than ``train_rows`` training rows, models learn
+    from those of customers drawn at random.
     """
 
     last: Day
@@ -267,6 +268,7 @@ class Snapshots(Part):
     every: Literal["month"] | None = None
     train: Annotated[int, Field(ge=1)] = 6
     test: Annotated[int, Field(ge=1)] = 1
+    train_rows: Annotated[int, Field(ge=1000)] = 100_000
 
     @model_validator(mode="after")
     def _one_distance(self):

@@ -43,3 +43,13 @@ def test_gradient_boosting_that_leads_is_fitted_once():
         few_models(None, 0), leaders, customers(), customers(seed=1), COLUMNS, 0
     )
     assert found.fitted["trees"] is found.boosted
+
+
+def test_models_that_are_fitted_already_are_not_fitted_again():
+    models, learned = few_models(None, 0), customers()
+    known = {
+        drivers.BOOSTED: models[drivers.BOOSTED].estimator.fit(learned[COLUMNS], learned.churned)
+    }
+    leaders = {"trees": drivers.BOOSTED}
+    found = drivers.fit_leaders(models, leaders, learned, customers(seed=1), COLUMNS, 0, known)
+    assert found.boosted is known[drivers.BOOSTED]

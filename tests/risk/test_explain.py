@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from research.evaluation.metrics import compute_row_losses
 from research.models.preprocessing import prepare_for_trees
+from research.risk import explain
 from research.risk.explain import (
     explain_trees,
     find_movers,
@@ -217,3 +218,30 @@ def test_partial_dependence_takes_whole_numbers_flags_and_empty_values():
     )
     assert {*table.feature} == {"count", "flag", "holes"}
     assert {*table.level[table.feature == "flag"]} == {"True", "False"}
+
+
+def test_a_row_is_predicted_once_for_each_different_value_and_the_answers_are_those_of_all():
+    rng, asked = np.random.default_rng(0), []
+
+    class Spy:
+        def predict_proba(self, rows):
+            asked.append(len(rows))
+            risk = 0.01 * rows.x.fillna(7) + 0.1 * (rows.plan == "a") + 0.001 * rows.other
+            return np.column_stack([1 - risk, risk])
+
+    rows = pd.DataFrame(
+        {
+            "x": rng.choice([0.0, 1.0, np.nan], 90),
+            "plan": rng.choice(["a", "b", None], 90),
+            "other": rng.normal(size=90),
+        }
+    )
+    orders = np.stack([rng.permutation(90) for _ in range(8)])
+    start = Spy().predict_proba(rows)[:, 1]
+    answers = explain._predict_swapped(Spy(), rows, ["x", "plan"], orders, start)
+    naive = [
+        Spy().predict_proba(explain._swap(rows, ["x", "plan"], rows.iloc[order]))[:, 1]
+        for order in orders
+    ]
+    np.testing.assert_allclose(answers, naive)
+    assert asked[1] < 8 * 90

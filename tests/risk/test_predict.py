@@ -329,3 +329,12 @@ def test_numbers_beyond_the_range_learned_from_are_named_with_their_share_of_row
     judged = pd.DataFrame({"a": [11.0, -1, 5, np.nan], "b": [1.0, 1, 2, 2], "text": "z"})
     assert predict.find_outside(learned, judged, ["a", "b", "text"]).to_dict() == {"a": 0.5}
     assert predict.find_outside(learned, learned, ["a", "b"]).empty
+
+
+def test_everybody_is_scored_in_parts_as_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": rng.normal(size=95)})
+    fitted = DecisionTreeClassifier(max_depth=3).fit(rows, rows.x > rng.normal(size=95))
+    monkeypatch.setattr(predict, "PART_ROWS", 30)
+    whole = fitted.predict_proba(rows)[:, 1]
+    np.testing.assert_array_equal(predict.predict_in_parts(fitted, rows), whole)

@@ -501,3 +501,13 @@ def test_too_few_customers_to_learn_from_are_told_and_enough_are_not():
     assert "on all 10 would need 749 customers with 375 churners (by shrinkage;" in told
     assert "there are 400 with 200." in told
     assert report.describe_sample_size(sizes.assign(customers=749)) == ""
+
+
+def test_the_page_says_what_learns_from_fewer_rows_and_nothing_where_nothing_does():
+    assert report.describe_bounds(4_000, 12) == ""
+    few = report.describe_bounds(5_000, 12)
+    assert "the survival forest from 4,000" in few and "settings" not in few
+    many = report.describe_bounds(20_000, 12)
+    assert "settings are tried on 6,000 (the best again on all)" in many
+    assert "each tree of the random forest learns from 10,000" in many
+    assert "settings" not in report.describe_bounds(20_000, 0)

@@ -12,6 +12,7 @@ from research.panel.learning import Panel
 from research.panel.splits import Split
 from research.risk import comparison, rolling_origin
 from research.risk.comparison import ModelComparison
+from research.risk.predict import predict
 from research.risk.rolling_origin import choose_contenders, find_stand_in, summarise_windows
 
 DAYS = pd.to_datetime(["2024-03-01", "2024-06-01", "2024-09-01", "2024-12-01"])
@@ -64,14 +65,15 @@ def judge(monkeypatch, write_study):
         def plan(tables, study, number):
             return make_splits(DAYS[:-1])[:number], "" if number else "None was asked for."
 
-        def load(split):
+        def load(split, most):
+            assert most == rolling_origin.MAX_ROWS
             return make_panel(split, signs[pd.Timestamp(split.origin)])
 
         monkeypatch.setattr(comparison, "list_classifiers", list_few)
         monkeypatch.setattr(rolling_origin, "plan_origins", plan)
-        latest = load(make_splits()[0])
+        latest = load(make_splits()[0], rolling_origin.MAX_ROWS)
         models, study = list_four(0), write_study("contractual")
-        predictions = comparison.predict(
+        predictions = predict(
             latest.train, latest.test, ["age"], models, folds=2, repeats=1, seed=0
         )
         return rolling_origin.judge_origins(

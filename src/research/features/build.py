@@ -26,8 +26,10 @@ from research.features.custom_sql import build_custom_features
 from research.features.dictionary import Block, Feature, reword, tabulate
 from research.features.events import build_events
 from research.features.text import build_sentiment, describe_sentiment
+from research.panel.customer_sample import draw_rows
 from research.panel.evidence import NUMBER, Evidence, evidence_as_of, number_rows
 from research.panel.labels import LABELS
+from research.panel.population import count_members
 from research.panel.splits import label_panel, plan_split
 from research.panel.windows import KEYS
 from research.store.keep import keep
@@ -58,6 +60,48 @@ def load_panel(
     """
     evidence, labels = label_panel(tables, study, snapshots, known_by)
     return load_features(evidence, labels, study)
+
+
+def load_training(
+    tables: Tables,
+    study: Study,
+    snapshots: Sequence[date],
+    known_by: date,
+    most: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rows to learn from: at most ``most``, of customers drawn at random.
+
+    Where there are more, the features of the other customers aren't built. The draw is the same
+    for every notebook of a study.
+
+    Parameters
+    ----------
+    tables, study, snapshots, known_by : see ``splits.label_panel``
+    most : no more than ``snapshots.train_rows`` of study.yml in any case
+
+    Returns
+    -------
+    rows : see ``load_panel``
+    members : of all customers, drawn or not; see ``population.count_members``
+    """
+    evidence, labels = label_panel(tables, study, snapshots, known_by)
+    with Workbench() as workbench:
+        labels = workbench.keep(labels, "labels")
+        allowed = study.snapshots.train_rows
+        drawn = draw_customers(labels, min(most or allowed, allowed))
+        return load_features(evidence, drawn, study), count_members(labels).to_pandas()
+
+
+def draw_customers(labels: ir.Table, most: int) -> ir.Table:
+    """Return the rows of customers drawn at random, at most ``most``; all where there are no more.
+
+    Every customer's rows stay together; see ``customer_sample.draw_rows``.
+    """
+    if labels.count().execute() <= most:
+        return labels
+    rows = labels.select("snapshot", "customer_id").to_pandas()
+    drawn = rows.customer_id[draw_rows(rows.customer_id, most)].unique()
+    return labels.semi_join(ibis.memtable({"customer_id": drawn}), "customer_id")
 
 
 def load_features(evidence: Evidence, labels: ir.Table, study: Study) -> pd.DataFrame:

@@ -420,19 +420,19 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         owner = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
         matrix = self._join(blocks)
         self.intercept_, self.coef_, self.variances_ = fit_blocks(matrix, churned, owner, start)
-        odds = matrix @ self.coef_ + self.intercept_
+        odds = _add_up(matrix, self.coef_) + self.intercept_
         self.bounds_ = (odds.min(), odds.max())
         return expit(odds)
 
     def _join(self, blocks: list[np.ndarray]) -> np.ndarray:
-        """Return the blocks side by side, each of mean 0 and length 1.
+        """Return the blocks side by side, each of mean 0 and length 1, in single precision.
 
         The square root of a block's variance is then the standard deviation of its effect on the
         log-odds.
         """
         return np.hstack(
             [
-                (block - mean) / length
+                ((block - mean) / length).astype("float32")
                 for block, mean, length in zip(blocks, self.means_, self.lengths_, strict=True)
             ]
         )
@@ -447,7 +447,7 @@ class LogisticPairs(ClassifierMixin, BaseEstimator):
         if not len(self.coef_):
             return np.full(len(frame), self.intercept_)
         matrix = self._join(self._curve_blocks(frame) + self._surface_blocks(frame))
-        return np.clip(matrix @ self.coef_ + self.intercept_, *self.bounds_)
+        return np.clip(_add_up(matrix, self.coef_) + self.intercept_, *self.bounds_)
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of both classes."""

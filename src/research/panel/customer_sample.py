@@ -29,3 +29,13 @@ def draw_rows(customers: Sequence, most: int, seed: int = 0) -> np.ndarray:
     kept = np.zeros(len(names), bool)
     kept[order[fits]] = True
     return kept[codes]
+
+
+def describe_sample(kept: int, rows: int) -> str:
+    """Say how many of the training rows are learned from; nothing where all are."""
+    if kept >= rows:
+        return ""
+    return (
+        f"Models learn from {kept:,} of {rows:,} training rows, those of customers drawn at random"
+        " (snapshots.train_rows of study.yml); everybody is scored."
+    )

@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from research.data.contracts import Tables
 from research.data.duplicates import name_groups
+from research.panel.customer_sample import describe_sample
 from research.panel.population import count_population
 from research.panel.splits import Split
 from research.panel.windows import KEYS
@@ -26,12 +27,14 @@ class Panel:
     train, test : one row per snapshot and customer; of a flat study both are the same rows, one
         per customer
     split : the snapshots behind them; none in a flat study
+    members : of the training snapshots, where ``train`` may be a sample; see ``count_members``
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
     split: Split | None
     tables: Tables
+    members: pd.DataFrame | None = None
 
     @property
     def dated(self) -> bool:
@@ -99,7 +102,7 @@ class Panel:
     def counts(self) -> pd.DataFrame:
         """Return who is judged and who is left out, per snapshot; see ``count_population``."""
         if self.dated:
-            return count_population(self.all, self.tables)
+            return count_population(self.all, self.tables, self.members)
         if "churned" not in self.train:
             return pd.DataFrame({"customers": [len(self.train)]})
         churned = self.train.churned
@@ -112,4 +115,12 @@ class Panel:
         if not self.dated:
             return show(self.counts, note="One row per customer, judged by cross-validation.")
         save_table(self.counts, "population")
-        return show(self.counts.merge(self.all[["snapshot", "part"]].drop_duplicates()))
+        parts = self.all[["snapshot", "part"]].drop_duplicates()
+        return show(self.counts.merge(parts), note=self.sample)
+
+    @property
+    def sample(self) -> str:
+        """Say from how many of the training rows models learn, where they aren't all."""
+        if self.members is None:
+            return ""
+        return describe_sample(len(self.train), int(self.members.members.sum()))

@@ -1,13 +1,38 @@
 """The population of each snapshot, with the counts of who is left out."""
 
+import ibis.expr.types as ir
 import pandas as pd
 
 from research.data.contracts import Tables
 from research.panel.evidence import filter_as_of
 
 
-def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+def count_members(labels: ir.Table) -> ir.Table:
+    """Return, per snapshot, how many are in the population, leave in the lead, and churn.
+
+    Parameters
+    ----------
+    labels : see ``labels.label_churn``
+
+    Returns
+    -------
+    table with columns snapshot, members, left_in_lead, churned
+    """
+    return labels.group_by("snapshot").agg(
+        members=lambda t: t.count(),
+        left_in_lead=lambda t: t.left_in_lead.sum().cast("int64"),
+        churned=lambda t: t.churned.sum().cast("int64"),
+    )
+
+
+def count_population(
+    panel: pd.DataFrame, tables: Tables, counted: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return, per snapshot, who is judged and who is left out.
+
+    Parameters
+    ----------
+    counted : members of snapshots of which ``panel`` has a sample, see ``count_members``
 
     Returns
     -------
@@ -32,6 +57,9 @@ def count_population(panel: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         )
         .reset_index()
     )
+    if counted is not None:
+        rest = members[~members.snapshot.isin(counted.snapshot)]
+        members = pd.concat([counted[members.columns], rest], ignore_index=True)
     table = known.execute().merge(members, on="snapshot").sort_values("snapshot", ignore_index=True)
     table = table.assign(
         not_active=table.customers_known - table.members, judged=table.members - table.left_in_lead

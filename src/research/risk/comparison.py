@@ -1,9 +1,10 @@
 """All classifiers of a study, fitted and judged on the same rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
+from sklearn.base import ClassifierMixin
 
 from research.data.contracts import Tables
 from research.evaluation.bootstrap import resample_scores, tabulate_differences
@@ -18,10 +19,11 @@ from research.models.registry import (
 )
 from research.panel.label_remarks import require_labels
 from research.panel.learning import Panel
+from research.panel.memory import require_memory
 from research.panel.purchase_history import summarise_orders
 from research.panel.windows import KEYS
 from research.reporting.metric import select_metrics
-from research.risk.predict import predict
+from research.risk.predict import predict_and_keep
 from research.store.keep import keep
 from research.study import Study
 
@@ -39,11 +41,13 @@ class ModelComparison:
     recalibrated : one model of each family, recalibrated
     predictions : one row per judged row and repeat, one column per model of both; see
         ``predict.predict``
+    fitted : of a dated study, the fitted models that see features
     """
 
     models: dict[str, Model]
     recalibrated: dict[str, Model]
     predictions: pd.DataFrame
+    fitted: dict[str, ClassifierMixin] = field(default_factory=dict)
 
     @property
     def families(self) -> dict[str, str]:
@@ -129,12 +133,14 @@ def compare_models(
         If nobody can churn, or nobody or everybody did, with the likely causes.
     """
     require_labels(tables, study, panel)
+    require_memory(len(panel.train), len(panel.test), len(features))
     models, train, test = list_models(
         panel, study, tables, features, descriptions, tuning_trials, seed
     )
     recalibrated = list_recalibrated(models, seed)
-    predictions = predict(train, test, features, models | recalibrated, folds, repeats, seed)
-    return ModelComparison(models, recalibrated, predictions)
+    whole = models | recalibrated
+    predictions, fitted = predict_and_keep(train, test, features, whole, folds, repeats, seed)
+    return ModelComparison(models, recalibrated, predictions, fitted)
 
 
 def list_models(

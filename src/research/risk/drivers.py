@@ -85,6 +85,7 @@ def fit_leaders(
     judged: pd.DataFrame,
     features: list[str],
     seed: int,
+    known: dict[str, ClassifierMixin] | None = None,
 ) -> Drivers:
     """Fit the leading model of each family, and gradient boosting, to explain them.
 
@@ -92,10 +93,11 @@ def fit_leaders(
     ----------
     leaders : by family the name of a model, see ``registry.find_leaders``
     learned, judged : rows to fit on, and rows to explain them on
+    known : models that were fitted on these rows already, by name
     """
-    fits = fit_models(
-        {name: models[name] for name in (*leaders.values(), BOOSTED)}, learned, features
-    )
+    known = known or {}
+    needed = {name: models[name] for name in (*leaders.values(), BOOSTED) if name not in known}
+    fits = known | fit_models(needed, learned, features)
     by_family = {family: fits[name] for family, name in leaders.items()}
     groups = group_features(learned, features)
     return Drivers(by_family, fits[BOOSTED], judged, features, groups, seed)

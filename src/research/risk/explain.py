@@ -199,15 +199,45 @@ def permutation_importance(
     for name in names:
         members = [*groups.index[groups == name]]
         strata = _find_strata(codes, members)
-        orders = [_permute_within(strata, rng) for _ in range(DRAWS)]
-        drawn = pd.concat([_swap(rows, members, rows.iloc[order]) for order in orders])
-        answers = model.predict_proba(drawn.reset_index(drop=True))[:, 1].reshape(DRAWS, -1)
+        orders = np.stack([_permute_within(strata, rng) for _ in range(DRAWS)])
+        answers = _predict_swapped(model, rows, members, orders, start)
+        drawn = rows[[name]].iloc[orders.ravel()]
         rises.append(np.round(_lose_on_average(churned, answers) - start_losses, DIGITS))
         directions.append(_find_move(rows[name], drawn[name], (answers - start).ravel()))
     table = _tabulate_means(np.column_stack(rises), names, directions, customers, resamples, seed)
     gain = compute_row_losses(churned, np.full(len(rows), churned.mean())).mean()
     gain -= start_losses.mean()
     return table.assign(share_of_gain=table.value / gain if gain > 0 else np.nan)
+
+
+def _predict_swapped(
+    model: ClassifierMixin,
+    rows: pd.DataFrame,
+    members: list[str],
+    orders: np.ndarray,
+    start: np.ndarray,
+) -> np.ndarray:
+    """Return the risk of each row with some columns of another one: (draws, rows).
+
+    A row is predicted once for each different value that it gets, and not where it keeps its own.
+
+    Parameters
+    ----------
+    orders : (draws, rows), whose values a row gets
+    start : risk of each row as it is
+    """
+    values = rows.groupby(members, dropna=False, sort=False).ngroup().to_numpy()
+    row = np.broadcast_to(np.arange(len(rows)), orders.shape)
+    pairs, place = np.unique(
+        np.stack([row.ravel(), values[orders].ravel()]), axis=1, return_inverse=True
+    )
+    at, new = pairs
+    answers = start[at]
+    if len(changed := np.flatnonzero(values[at] != new)):
+        whose = np.unique(values, return_index=True)[1][new[changed]]
+        swapped = _swap(rows.iloc[at[changed]], members, rows.iloc[whose])
+        answers[changed] = model.predict_proba(swapped.reset_index(drop=True))[:, 1]
+    return answers[place.ravel()].reshape(orders.shape)
 
 
 def _lose_on_average(churned: np.ndarray, answers: np.ndarray) -> np.ndarray:

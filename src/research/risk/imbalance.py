@@ -23,8 +23,8 @@ from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
 from research.models.preprocessing import prepare_for_trees
 from research.models.registry import RECALIBRATED
+from research.models.side_by_side import run_side_by_side
 from research.models.trees import make_boosting, make_forest
-from research.progress import run_parallel
 from research.reporting.metric import select_metrics
 from research.store.keep import keep
 
@@ -169,12 +169,11 @@ def predict_by_method(
     learn, aside = _set_aside(train, seed)
     methods = list_methods(train[features], seed)
     tasks = [delayed(_predict)(model, learn, aside, test, features) for model in methods.values()]
-    pairs = run_parallel(tasks, "methods fitted")
-    columns = {
-        name: values
-        for method, pair in zip(methods, pairs, strict=True)
-        for name, values in zip((method, method + RECALIBRATED), pair, strict=True)
-    }
+    pairs = run_side_by_side(tasks, "methods fitted")
+    columns, churned = {}, aside.churned.to_numpy(bool)
+    for method, (scores, aside_scores) in zip(methods, pairs, strict=True):
+        columns[method] = scores
+        columns[method + RECALIBRATED] = Sigmoid().fit(aside_scores, churned).predict(scores)
     keys = test[test.columns.intersection(KEYS)].reset_index(drop=True)
     return pd.concat([keys.assign(repeat=0), pd.DataFrame(columns)], axis=1)
 
@@ -210,7 +209,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     fitted = clone(model).fit(learn[features], learn.churned.to_numpy(bool))
     scores, aside_scores = (fitted.predict_proba(rows[features])[:, 1] for rows in (test, aside))
-    return scores, Sigmoid().fit(aside_scores, aside.churned.to_numpy(bool)).predict(scores)
+    return scores, aside_scores
 
 
 @keep

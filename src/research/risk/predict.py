@@ -14,13 +14,14 @@ from research.data.duplicates import find_first_twins, keep_together, name_group
 from research.errors import StudyError
 from research.models.out_of_fold import predict_out_of_fold
 from research.models.registry import BASE_RATE, Model
+from research.models.side_by_side import run_side_by_side
 from research.models.survival_at_horizon import frame_outcome
 from research.panel.splits import require_disjoint
-from research.progress import run_parallel
 
 Part = tuple[pd.DataFrame, pd.DataFrame]  # rows to learn from, rows to judge
 MOST_OUTSIDE = 0.05  # of judged rows, beyond the range of a number that models learned from
 LEAST_OF_CLASS = 30  # rows to learn from
+PART_ROWS = 20_000  # scored at a time
 
 
 def require_two_classes(frame: pd.DataFrame, where: str) -> None:
@@ -82,10 +83,26 @@ def predict(
         If there are fewer than ``LEAST_OF_CLASS`` churners or others to learn from: parts of them,
         on which models are stacked, recalibrated and tuned, would lack a class.
     """
+    return predict_and_keep(train, test, features, models, folds, repeats, seed)[0]
+
+
+def predict_and_keep(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    features: list[str],
+    models: dict[str, Model],
+    folds: int,
+    repeats: int,
+    seed: int,
+) -> tuple[pd.DataFrame, dict[str, ClassifierMixin]]:
+    """Return what ``predict`` does, and of a dated study the fitted models that see features.
+
+    A cross-validation fits a model for each fold, and none is kept.
+    """
     _require_enough(train)
     if "snapshot" in train:
-        return predict_out_of_time(train, test, features, models, seed)
-    return predict_cross_validated(train, features, models, folds, repeats, seed)
+        return fit_out_of_time(train, test, features, models, seed)
+    return predict_cross_validated(train, features, models, folds, repeats, seed), {}
 
 
 def _require_enough(train: pd.DataFrame) -> None:
@@ -107,7 +124,18 @@ def predict_out_of_time(
     models: dict[str, Model],
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Fit every model on ``train`` and return its probabilities for ``test``.
+    """Fit every model on ``train`` and return its probabilities for ``test``; as below."""
+    return fit_out_of_time(train, test, features, models, seed)[0]
+
+
+def fit_out_of_time(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    features: list[str],
+    models: dict[str, Model],
+    seed: int = 0,
+) -> tuple[pd.DataFrame, dict[str, ClassifierMixin]]:
+    """Fit every model on ``train`` and return its probabilities for ``test``, and the models.
 
     Parameters
     ----------
@@ -115,8 +143,8 @@ def predict_out_of_time(
 
     Returns
     -------
-    DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead and one column
-    per model
+    predictions : DataFrame with columns repeat (0), snapshot, customer_id, churned, left_in_lead
+    and one column per model
         One row per row of ``test``. Customers who left within the lead are no training rows; they
         stay in the table since a contact list can't leave them out, and scores leave them out.
     """
@@ -124,7 +152,8 @@ def predict_out_of_time(
     train = train[~train.left_in_lead]
     require_two_classes(train, "training")
     require_two_classes(test[~test.left_in_lead], "test")
-    return _frame_predictions(test, _fit_all(models, [(train, test)], features, seed)[0], 0)
+    (risks,), fitted = _fit_all(models, [(train, test)], features, seed, keep=True)
+    return _frame_predictions(test, risks, 0), fitted
 
 
 def predict_cross_validated(
@@ -158,7 +187,7 @@ def predict_cross_validated(
     repeated = frame.customer_id.duplicated()
     require_disjoint(frame[~repeated], frame[repeated])
     parts = [(frame.iloc[train], frame.iloc[test]) for train, test in splits]
-    risks = _fit_all(models, parts, features, seed)
+    risks, _ = _fit_all(models, parts, features, seed)
     numbered = enumerate(zip(parts, risks, strict=True))
     predictions = [
         _frame_predictions(test, risk, number // folds).assign(fold=number % folds)
@@ -181,9 +210,15 @@ def _require_fold_sizes(frame: pd.DataFrame, folds: int) -> None:
 
 
 def _fit_all(
-    models: dict[str, Model], parts: list[Part], features: list[str], seed: int
-) -> list[dict[str, np.ndarray]]:
+    models: dict[str, Model],
+    parts: list[Part],
+    features: list[str],
+    seed: int,
+    keep: bool = False,
+) -> tuple[list[dict[str, np.ndarray]], dict[str, ClassifierMixin]]:
     """Return for each part the probabilities of its test rows by every model, fitted on the others.
+
+    With ``keep`` also the fitted models that see features, of the last part.
 
     Two fits run at a time; the order of the results is that of ``models``. A model is fitted once,
     and predicts the training rows out of fold once, however many others learn from it.
@@ -197,7 +232,7 @@ def _fit_all(
     )
     members = [*dict.fromkeys(name for model in models.values() for name in model.members)]
     fits = [
-        delayed(_fit_predict)(model, train, test, features)
+        delayed(_fit_predict)(model, train, test, features, keep and model.sees_features)
         for train, test in parts
         for model in single.values()
     ]
@@ -206,13 +241,16 @@ def _fit_all(
         for train, _ in parts
         for name in members
     ]
-    results = iter(run_parallel(fits, "models fitted", max_nbytes=None))
-    risks = [{name: next(results) for name in single} for _ in parts]
+    results = iter(run_side_by_side(fits, "models fitted"))
+    pairs = [{name: next(results) for name in single} for _ in parts]
+    risks = [{name: risk for name, (risk, _) in part.items()} for part in pairs]
+    fitted = {name: model for name, (_, model) in pairs[-1].items() if model is not None}
     out_of_fold = [pd.DataFrame({name: next(results) for name in members}) for _ in parts]
-    return [
+    whole = [
         _add_second_stage(models, train, *part)
         for (train, _), *part in zip(parts, out_of_fold, risks, strict=True)
     ]
+    return whole, fitted
 
 
 def _add_second_stage(
@@ -230,7 +268,7 @@ def _add_second_stage(
     learn = pd.concat([labels, out_of_fold], axis=1).dropna(subset=[*out_of_fold])
     judge = pd.DataFrame(risks)
     return {
-        name: _fit_predict(model, learn, judge, []) if model.members else risks[name]
+        name: _fit_predict(model, learn, judge, [])[0] if model.members else risks[name]
         for name, model in models.items()
     }
 
@@ -252,7 +290,7 @@ def fit_models(
 ) -> dict[str, ClassifierMixin]:
     """Return the fitted estimator of every model, by name; several fits run at a time."""
     tasks = [delayed(fit_model)(model, train, features) for model in models.values()]
-    fits = run_parallel(tasks, "models fitted", max_nbytes=None)
+    fits = run_side_by_side(tasks, "models fitted")
     return dict(zip(models, fits, strict=True))
 
 
@@ -273,10 +311,21 @@ def _collect_needs(model: Model, train: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _fit_predict(
-    model: Model, train: pd.DataFrame, test: pd.DataFrame, features: list[str]
-) -> np.ndarray:
+    model: Model, train: pd.DataFrame, test: pd.DataFrame, features: list[str], keep: bool = False
+) -> tuple[np.ndarray, ClassifierMixin | None]:
     fitted = fit_model(model, train, features)
-    return fitted.predict_proba(_select_inputs(model, test, features))[:, 1]
+    risk = predict_in_parts(fitted, _select_inputs(model, test, features))
+    return risk, fitted if keep else None
+
+
+def predict_in_parts(fitted: ClassifierMixin, rows: pd.DataFrame) -> np.ndarray:
+    """Return the probability of churn of each row, ``PART_ROWS`` at a time.
+
+    A row becomes many columns inside a model; in parts everybody can be scored, however many.
+    """
+    starts = range(0, max(len(rows), 1), PART_ROWS)
+    parts = [fitted.predict_proba(rows.iloc[at : at + PART_ROWS])[:, 1] for at in starts]
+    return np.concatenate(parts)
 
 
 def predict_training_rows(

@@ -14,7 +14,10 @@ from research.evaluation.groups import LEAST_ROWS, TOO_FEW
 from research.evaluation.importance import Difference, describe_importance
 from research.evaluation.intervals import SIGNIFICANCE_LEVEL, Z
 from research.evaluation.metrics import CALIBRATION, METRICS
-from research.models.registry import BASE_RATE, BASELINE
+from research.models.out_of_fold import ENOUGH_ROWS
+from research.models.registry import BASE_RATE, BASELINE, FOREST_ROWS
+from research.models.trees import TREE_ROWS
+from research.models.tuning import MAX_ROWS as SEARCH_ROWS
 from research.reporting.format import (
     join_words,
     write_interval,
@@ -303,6 +306,26 @@ def describe_labels(remarks: pd.DataFrame) -> str:
     return (
         f"**The labels may mislead:** {' '.join(f'{text}.' for text in describe_remarks(remarks))}"
     )
+
+
+def describe_bounds(rows: int, trials: int) -> str:
+    """Say which parts of models learn from fewer rows than there are; nothing where none does.
+
+    Parameters
+    ----------
+    rows : to learn from
+    trials : of the search of settings
+    """
+    bounds = [
+        (SEARCH_ROWS if trials else rows, "settings are tried on {:,} (the best again on all)"),
+        (TREE_ROWS, "each tree of the random forest learns from {:,}"),
+        (FOREST_ROWS, "the survival forest from {:,}"),
+        (ENOUGH_ROWS, "averages and recalibration from the folds that hold {:,}"),
+    ]
+    parts = [words.format(most) for most, words in bounds if most < rows]
+    if not parts:
+        return ""
+    return f"To save time, of the {rows:,} rows to learn from, {join_words(parts)}."
 
 
 def describe_sample_size(sizes: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ from research.risk.predict import predict
 from research.store.keep import keep
 from research.study import Study
 
+MAX_ROWS = 6_000  # that models of an earlier origin learn from
 LEAST_WINDOWS = 3  # that an interval over windows rests on
 SCORES = [
     "origin",
@@ -65,12 +66,24 @@ class Windows:
     families : of each model
     stands_for : the model that stands for the best one of the latest window
     reason : why there are no more windows, as a sentence; empty where there are as many as asked
+    rows : that models of earlier origins learned from, at most
     """
 
     predictions: dict[pd.Timestamp, pd.DataFrame]
     families: dict[str, str]
     stands_for: str
     reason: str
+    rows: int = 0
+
+    @property
+    def sample(self) -> str:
+        """Say from how many rows the models of earlier origins learned; nothing without any."""
+        if not self.rows:
+            return ""
+        return (
+            f"At earlier origins models learn from at most {self.rows:,} rows, those of customers"
+            " drawn at random."
+        )
 
     def judge(
         self, references: dict[str, str], resamples: int, seed: int
@@ -111,7 +124,7 @@ def judge_origins(
     compared: ModelComparison,
     panel: Panel,
     best: str,
-    load: Callable[[Split], Panel],
+    load: Callable[[Split, int], Panel],
     study: Study,
     tables: Tables,
     features: list[str],
@@ -125,7 +138,7 @@ def judge_origins(
     ----------
     compared, panel : models of the latest window, and its rows
     best : the model of the latest window to be followed
-    load : makes the panel of a split
+    load : makes the panel of a split, with at most so many rows to learn from
     features : columns that models may use; those that an earlier panel lacks are left out
     origins : earlier ones to be judged, as far as the data allow; 0 for none
 
@@ -143,13 +156,15 @@ def judge_origins(
     for split in splits:
         try:
             then = move_last(study, max(split.test))
-            rows = _predict(load(split), then, tables, features, descriptions, names, seed)
+            earlier = load(split, MAX_ROWS)
+            rows = _predict(earlier, then, tables, features, descriptions, names, seed)
         except StudyError as error:
             reason = f"At the origin {split.origin}: {error.faults[0]}."
             break
         predictions[pd.Timestamp(split.origin)] = rows
     families = {name: compared.models[name].family for name in names}
-    return Windows(predictions, families, find_stand_in(compared.models, names, best), reason)
+    followed = find_stand_in(compared.models, names, best)
+    return Windows(predictions, families, followed, reason, MAX_ROWS if len(predictions) > 1 else 0)
 
 
 def choose_contenders(models: dict[str, Model], best: str) -> list[str]:

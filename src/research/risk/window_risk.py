@@ -18,7 +18,7 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.errors import StudyError
 from research.evaluation.intervals import wilson_interval
-from research.features.build import load_features, load_panel
+from research.features.build import load_features, load_training
 from research.features.leakage.gate import check_panel
 from research.models.registry import (
     RECALIBRATED,
@@ -177,7 +177,7 @@ def predict_window_risk(tables: Tables, study: Study, seed: int) -> WindowRisk |
         require_windows(tables, study, split.train)
     except StudyError:
         return None
-    train = load_panel(tables, study, split.train, known_by=min(split.test))
+    train, _ = load_training(tables, study, split.train, min(split.test))
     if not _is_enough(train):
         return None
     allowed = check_panel(tables, study, train, first_judged_day=min(split.test)).allowed

@@ -16,8 +16,9 @@ from scipy.stats import spearmanr
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end, find_observed_start
 from research.errors import StudyError
-from research.features.build import load_flat, load_panel
+from research.features.build import load_flat, load_panel, load_training
 from research.models.survival_at_horizon import frame_outcome
+from research.panel.customer_sample import describe_sample
 from research.panel.periods import YEAR_DAYS, Span, close_window, find_horizon, find_opening
 from research.panel.splits import plan_split, require_windows
 from research.study import Study
@@ -55,6 +56,7 @@ class SurvivalPanel:
     train_outcome, test_outcome : structured arrays with fields event and days
     days : on which curves are judged, from the snapshot or, in a flat study, from joining
     first_judged_day : the first test snapshot; none in a flat study
+    sample : from how many of the training rows models learn, where they aren't all
     """
 
     train: pd.DataFrame
@@ -63,6 +65,7 @@ class SurvivalPanel:
     test_outcome: np.ndarray
     days: tuple[int, ...]
     first_judged_day: date | None
+    sample: str = ""
 
     @property
     def dated(self) -> bool:
@@ -118,10 +121,11 @@ def load_survival_panel(tables: Tables, study: Study, tenures: pd.DataFrame) -> 
     else:
         plan = plan_follow_up(tables, study)
         first = min(plan.test)
-        train = load_panel(tables, study, plan.train, known_by=first)
+        train, members = load_training(tables, study, plan.train, first)
         test = load_panel(tables, study, plan.test)
         outcomes = frame_durations(train), frame_durations(test)
-        panel = SurvivalPanel(train, test, *outcomes, plan.days, first)
+        sample = describe_sample(len(train), int(members.members.sum()))
+        panel = SurvivalPanel(train, test, *outcomes, plan.days, first, sample)
     require_leavers(panel.train_outcome, "training")
     require_leavers(panel.test_outcome, "judged")
     return panel

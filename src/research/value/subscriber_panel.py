@@ -8,8 +8,9 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_start
+from research.data.engines import Workbench
 from research.errors import StudyError
-from research.features.build import load_features
+from research.features.build import draw_customers, load_features
 from research.features.leakage.gate import check_panel
 from research.panel.evidence import evidence_as_of
 from research.panel.labels import find_population, label_churn
@@ -47,7 +48,8 @@ def load_subscribers(tables: Tables, study: Study, snapshot: date) -> Subscriber
     StudyError
         If the data begin too late, too few customers left, or nobody is under contract.
     """
-    train = _load_rows(tables, study, plan_landmarks(tables, study, snapshot), snapshot)
+    landmarks = plan_landmarks(tables, study, snapshot)
+    train = _load_rows(tables, study, landmarks, snapshot, study.snapshots.train_rows)
     present = _load_rows(tables, study, (snapshot,), snapshot)
     leakage = check_panel(tables, study, train, first_judged_day=snapshot)
     outcome = frame_durations(train)
@@ -87,8 +89,14 @@ def plan_landmarks(tables: Tables, study: Study, snapshot: date) -> tuple[date, 
 
 
 def _load_rows(
-    tables: Tables, study: Study, days: tuple[date, ...], known_by: date
+    tables: Tables,
+    study: Study,
+    days: tuple[date, ...],
+    known_by: date,
+    most: int | None = None,
 ) -> pd.DataFrame:
     evidence = evidence_as_of(tables, days)
     labels = label_churn(tables, find_population(evidence, study), study, known_by)
-    return load_features(evidence, labels, study)
+    with Workbench() as workbench:
+        labels = workbench.keep(labels, "labels")
+        return load_features(evidence, draw_customers(labels, most) if most else labels, study)

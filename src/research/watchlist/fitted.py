@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from research.data.duplicates import name_groups
 from research.models.calibration import MAPS, Calibrated, Unchanged
 from research.models.registry import Model
+from research.models.side_by_side import run_side_by_side
 from research.models.stacking import StackedAverage
 from research.risk.predict import fit_model, predict_training_rows
 
@@ -103,7 +104,7 @@ def fit_kept(
     fits += [
         delayed(predict_training_rows)(each, train, features, seed) for each in members.values()
     ]
-    results = Parallel(n_jobs=2, max_nbytes=None)(fits)
+    results = run_side_by_side(fits, "models fitted")
     estimators = dict(zip(names, results, strict=False))
     out_of_fold = pd.DataFrame(dict(zip(names, results[len(names) :], strict=True)))
     churned = train.churned.to_numpy(bool)
