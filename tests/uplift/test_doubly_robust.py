@@ -1,5 +1,7 @@
 """Samples, folds and doubly robust scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from trial_maker import (
@@ -46,6 +48,8 @@ def test_models_learn_from_a_bounded_sample_of_each_arm_and_all_are_scored(monke
     again = doubly_robust.draw_training(sample, 0)
     assert np.array_equal(drawn.customers, again.customers)
     assert not np.array_equal(drawn.customers, doubly_robust.draw_training(sample, 1).customers)
+    plain = replace(sample, tree_features=np.empty((1000, 0)))
+    assert doubly_robust.draw_training(plain, 0) is plain  # a mean of all costs nothing
     monkeypatch.setattr(doubly_robust, "MAX_ARM_ROWS", 100)
     predicted = doubly_robust.predict_out_of_fold(sample, 2, 0)
     assert predicted.shape == (1000, 2)

@@ -145,8 +145,11 @@ def share_features(sample: Sample) -> Sample:
 
 
 def draw_training(train: Sample, seed: int) -> Sample:
-    """Return the rows that models learn from: at most ``MAX_ARM_ROWS`` of each arm, at random."""
-    if np.bincount(train.arm).max() <= MAX_ARM_ROWS:
+    """Return the rows that models learn from: at most ``MAX_ARM_ROWS`` of each arm, at random.
+
+    Without features, where a mean is learned, all of them.
+    """
+    if not train.tree_features.shape[1] or np.bincount(train.arm).max() <= MAX_ARM_ROWS:
         return train
     order = np.random.default_rng(seed).permutation(train.size)
     place = pd.Series(order).groupby(train.arm[order]).cumcount().to_numpy()

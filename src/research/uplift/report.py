@@ -97,7 +97,8 @@ def describe_outcomes(trial: Trial) -> str:
         mean = trial.rows[name].mean()
         average = f"{mean:.1%}" if trial.shares[name] else f"{mean:,.2f}"
         parts.append(f"**{name}**: {words} ({average} on average)")
-    bound = describe_training(int(trial.rows.arm.value_counts().max()))
+    largest = trial.rows.arm.value_counts().max() if trial.features else 0
+    bound = describe_training(int(largest))
     return f"Outcomes: {'; '.join(parts)}. {bound}".strip()
 
 

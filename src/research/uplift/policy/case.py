@@ -59,7 +59,7 @@ class Case:
     true : (rows, arms), the true money, cost deducted; of simulated companies
     strata : (repeats, rows), the part of the cross-fitting and the trial of a row, see
         ``cross_fitting.CrossFit``; None where no models were fitted: all are one part
-    largest_arm : customers of the largest arm; 0 where no models were fitted
+    largest_arm : customers of the largest arm; 0 where no models of features were fitted
     """
 
     cycle: np.ndarray
@@ -159,7 +159,7 @@ def build_case(
         arms=sample.arms[1:],
         true=true,
         strata=strata,
-        largest_arm=int(np.bincount(sample.arm).max()),
+        largest_arm=int(np.bincount(sample.arm).max()) if sample.tree_features.shape[1] else 0,
     )
 
 
