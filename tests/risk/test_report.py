@@ -504,9 +504,9 @@ def test_too_few_customers_to_learn_from_are_told_and_enough_are_not():
 
 
 def test_the_page_says_what_learns_from_fewer_rows_and_nothing_where_nothing_does():
-    assert report.describe_bounds(4_000, 12) == ""
+    assert report.describe_bounds(1_500, 12) == ""
     few = report.describe_bounds(5_000, 12)
-    assert "the survival forest from 4,000" in few and "settings" not in few
+    assert "the survival forest learns from 4,000" in few and "settings" not in few
     many = report.describe_bounds(20_000, 12)
     assert "settings are tried on 6,000 (the best again on all)" in many
     assert "each tree of the random forest learns from 10,000" in many

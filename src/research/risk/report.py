@@ -319,8 +319,8 @@ def describe_bounds(rows: int, trials: int) -> str:
     bounds = [
         (SEARCH_ROWS if trials else rows, "settings are tried on {:,} (the best again on all)"),
         (TREE_ROWS, "each tree of the random forest learns from {:,}"),
-        (FOREST_ROWS, "the survival forest from {:,}"),
-        (ENOUGH_ROWS, "averages and recalibration from the folds that hold {:,}"),
+        (FOREST_ROWS, "the survival forest learns from {:,}"),
+        (ENOUGH_ROWS, "averages and recalibration learn from the folds that hold {:,}"),
     ]
     parts = [words.format(most) for most, words in bounds if most < rows]
     if not parts:
