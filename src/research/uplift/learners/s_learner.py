@@ -11,12 +11,14 @@ from research.uplift.doubly_robust import subtract_control
 from research.uplift.learners.families import LEARNER
 from research.uplift.learners.training import TrainingPart
 
+STEPS = 50  # fewer may never meet the arm among many columns
+
 
 def fit_s_learner(part: TrainingPart) -> np.ndarray:
     """Return the effects of every arm: (new rows, arms other than control)."""
     train, arms = part.train, len(part.train.arms)
     features = np.column_stack([train.tree_features, np.eye(arms)[train.arm]])
-    model = fit_boosting(features, train.outcome, part.seed)
+    model = fit_boosting(features, train.outcome, part.seed, steps=STEPS)
     new_features = np.column_stack([part.new_tree_features, np.zeros((part.new_size, arms))])
     predicted = []
     for code in range(arms):
