@@ -18,7 +18,7 @@ def fresh(tmp_path, monkeypatch):
 def without_snakemake(monkeypatch):
     """Run jobs one by one in this process, for tests of what they leave; kernels stay processes."""
 
-    def run_jobs(jobs, cores, lock) -> str:
+    def run_jobs(jobs, cores, lock, board=None) -> str:
         for each in jobs.values():
             if not records.is_current(each):
                 job.run_job(each)
