@@ -70,3 +70,11 @@ def test_a_fault_is_one_sentence_and_nothing_is_kept(company, capsys, arguments,
     assert "Traceback" not in printed.err
     assert History(locate_history("tiny")).entries == []
     assert not model_store.locate_models(study).exists()
+
+
+def test_check_names_a_model_of_the_study_that_no_classifier_is_called(write_study, capsys):
+    write(write_study, draw(400), model="singel tree")
+    assert cli.main(["check", "tiny"]) == 2
+    error = capsys.readouterr().err
+    assert "study.yml, key model: expected a model of" in error
+    assert "did you mean 'single tree'?" in error
