@@ -1,38 +1,16 @@
 """``research train`` and ``research score`` from the command line."""
 
-import sys
-from types import ModuleType
-
 import pytest
 from town_companies import DAY, draw, write
 
 from research import cli
-from research.errors import StudyError
 from research.watchlist import forecast, model_store
-
-KEPT: list[tuple] = []
-
-
-class FakeHistory:
-    """Keeps what it is given, and refuses other scores of the same day without a reason."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def append(self, kind, snapshot, frame, inputs, revise=""):
-        """Keep scores; see ``watchlist.history``."""
-        if any(snapshot == day and inputs != own for _, day, _, own in KEPT) and not revise:
-            raise StudyError("other scores of that day are there; give a reason with --revise")
-        KEPT.append((kind, snapshot, frame, inputs))
+from research.watchlist.history import History, locate_history
 
 
 @pytest.fixture
 def company(write_study, monkeypatch):
-    module = ModuleType("history")
-    module.History = FakeHistory
-    monkeypatch.setitem(sys.modules, "research.watchlist.history", module)
     monkeypatch.setattr(forecast, "MOST_WINDOWS", 2)
-    KEPT.clear()
     return write(write_study, draw(900), model="single tree")
 
 
@@ -42,22 +20,36 @@ def test_a_cycle_trains_once_scores_everybody_and_appends_to_the_history(company
     out = capsys.readouterr().out
     assert "no model is kept yet: one was trained" in out
     assert "are expected to leave by 2025-03-11, with" in out
-    [(kind, day, frame, inputs)] = KEPT
-    assert (kind, day) == ("sent", DAY)
-    assert {"customer_id", "risk", "risk_low", "risk_high", "model", "known_by"} <= {*frame}
+    history = History(locate_history("tiny"))
+    [entry] = history.entries
+    assert (entry.kind, entry.snapshot) == ("sent", str(DAY))
+    columns = {"customer_id", "risk", "risk_low", "risk_high", "model", "known_by"}
+    assert columns <= {*history.read("sent")}
     assert cli.main(["train", "tiny"]) == 0
     assert "kept already, from the same inputs" in capsys.readouterr().out
     assert cli.main(["score", "tiny", "--at", str(DAY)]) == 0
-    assert KEPT[-1][0] == "sent"
-    assert KEPT[-1][3] == inputs
+    assert history.entries == [entry]  # the same inputs: nothing is appended
     assert len([*model_store.locate_models(study).iterdir()]) == 1
 
 
 def test_an_earlier_day_is_scored_by_a_model_of_that_day_and_marked_as_replayed(company, capsys):
     assert cli.main(["score", "tiny", "--at", "2024-11-30"]) == 0
-    [(kind, _, frame, _)] = KEPT
-    assert kind == "replayed"
-    assert frame.model.str.startswith("2024-11-30-").all()
+    history = History(locate_history("tiny"))
+    assert [entry.kind for entry in history.entries] == ["replayed"]
+    assert history.read("replayed").model.str.startswith("2024-11-30-").all()
+
+
+def test_another_model_of_the_same_day_needs_a_reason(company, capsys):
+    assert cli.main(["score", "tiny"]) == 0
+    write_again = company[0].folder / "study.yml"
+    text = write_again.read_text().replace("single tree", "elastic net")
+    write_again.write_text(text)
+    assert cli.main(["train", "tiny"]) == 0
+    assert cli.main(["score", "tiny"]) == 1
+    assert "--revise" in capsys.readouterr().err
+    assert cli.main(["score", "tiny", "--revise", "the tree was too coarse"]) == 0
+    last = History(locate_history("tiny")).entries[-1]
+    assert (last.revision, last.reason) == (1, "the tree was too coarse")
 
 
 @pytest.mark.parametrize(
@@ -76,5 +68,13 @@ def test_a_fault_is_one_sentence_and_nothing_is_kept(company, capsys, arguments,
     printed = capsys.readouterr()
     assert sentence in printed.err
     assert "Traceback" not in printed.err
-    assert KEPT == []
+    assert History(locate_history("tiny")).entries == []
     assert not model_store.locate_models(study).exists()
+
+
+def test_check_names_a_model_of_the_study_that_no_classifier_is_called(write_study, capsys):
+    write(write_study, draw(400), model="singel tree")
+    assert cli.main(["check", "tiny"]) == 2
+    error = capsys.readouterr().err
+    assert "study.yml, key model: expected a model of" in error
+    assert "did you mean 'single tree'?" in error

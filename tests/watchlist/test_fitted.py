@@ -10,6 +10,7 @@ from research.models.registry import (
     list_stacked,
     list_trees,
 )
+from research.watchlist import fitted as fitted_model
 from research.watchlist.fitted import Fitted, fit_kept
 
 FEATURES = ["signal", "noise", "plan"]
@@ -41,6 +42,18 @@ def test_a_classifier_is_calibrated_on_out_of_fold_risks_of_the_training_rows(ro
     raw = fitted.estimators["gradient boosting"].predict_proba(rows[FEATURES])[:, 1]
     assert fitted.map_name != "none"  # boosting on its own training rows is far too sure
     assert np.allclose(fitted.predict(rows), fitted.map.predict(raw))
+
+
+@pytest.mark.parametrize("name", ["stacked average", "single tree"])
+def test_where_only_some_rows_have_an_out_of_fold_risk_it_learns_from_these(
+    rows, models, name, monkeypatch
+):
+    def predict(model, train, features, seed):
+        return np.where(np.arange(len(train)) < 600, 0.1 + 0.2 * train.churned, np.nan)
+
+    monkeypatch.setattr(fitted_model, "predict_training_rows", predict)
+    fitted = fit_kept(models[name], models, rows, FEATURES, 0)
+    assert np.isfinite(fitted.predict(rows)).all()
 
 
 @pytest.mark.parametrize("name", ["stacked average", "single tree", "base rate"])

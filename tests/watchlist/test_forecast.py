@@ -122,7 +122,7 @@ def test_labels_of_a_replay_are_those_known_then(company):
     study, tables = company
     outlook = look_from(tables, study, DAY)
     train = [DAY - timedelta(days=160)]
-    panel = forecast.load_rows(outlook, train, DAY, 0)
+    panel = forecast.load_rows(tables, study, train, DAY, 0)
     then = train[0] + timedelta(days=70)
     learned = forecast._label_then(outlook, panel, train, then)
     assert learned.churned.tolist() == panel.churned.tolist()  # the window had closed

@@ -69,6 +69,19 @@ def test_what_happens_after_the_day_changes_nothing_of_the_model(write_study):
     assert cards[0] == cards[1]
 
 
+def test_an_attribute_written_at_leaving_is_found_though_some_have_not_left_by_the_day(write_study):
+    tables = draw(900)
+    rng = np.random.default_rng(1)
+    leaves = tables["contracts"].ended_at.notna() & (rng.random(900) < 0.9)
+    tables["customers"]["goodbye"] = np.where(leaves, "sent", None)
+    study, loaded = write(write_study, tables)
+    card = train_model(loaded, study, date(2024, 9, 30), named="single tree").card
+    assert [row["column"] for row in card["leaks"]] == ["goodbye"]
+    assert "goodbye" not in card["allowed"]
+    area = next(row for row in card["scores"] if row["metric"] == "auc" and row["model"] == KEPT)
+    assert area["value"] < 0.85  # the true hazards differ by town alone
+
+
 def test_too_few_leavers_to_learn_from_are_one_sentence(write_study):
     study, tables = write(write_study, draw(60))
     with pytest.raises(
@@ -92,13 +105,13 @@ def test_a_model_named_in_the_study_is_looked_for_among_all(write_study):
 def test_of_too_many_rows_some_customers_are_drawn_with_all_their_rows(company, monkeypatch):
     study, tables = company
     outlook = look_from(tables, study, DAY)
-    every = kept_model.load_rows(outlook, outlook.train, DAY, 0)
+    every = kept_model.load_rows(tables, study, outlook.train, DAY, 0)
     monkeypatch.setattr(kept_model, "MOST_ROWS", len(every) // 3)
-    some = kept_model.load_rows(outlook, outlook.train, DAY, 0)
+    some = kept_model.load_rows(tables, study, outlook.train, DAY, 0)
     assert len(some) == pytest.approx(len(every) / 3, rel=0.15)
     rows, drawn = (frame.groupby("customer_id").size() for frame in (every, some))
     assert drawn.equals(rows[drawn.index])
-    again = kept_model.load_rows(outlook, outlook.train, DAY, 0)
+    again = kept_model.load_rows(tables, study, outlook.train, DAY, 0)
     pd.testing.assert_frame_equal(some, again)
 
 

@@ -31,7 +31,7 @@ from research.risk.window_risk import compare_lead
 from research.study import Study
 from research.survival.tenure import ALL, pool_small_segments
 from research.watchlist.fitted import fit_kept
-from research.watchlist.kept_model import describe_words, load_rows
+from research.watchlist.kept_model import describe_words, load_rows, restore_end
 from research.watchlist.model_choice import list_candidates
 from research.watchlist.model_store import KeptModel
 from research.watchlist.scored_day import Outlook, look_from
@@ -216,7 +216,7 @@ def replay_forecast(
     rows: list[dict[str, Any]] = []
     if plan:
         history = sorted({snapshot for train in plan.values() for snapshot in train} | {*plan})
-        panel = load_rows(outlook, history, day, seed)
+        panel = load_rows(tables, restore_end(outlook.study, study), history, day, seed)
         names = [name for name in model.card["allowed"] if name in panel]
         models = list_candidates(
             outlook.study, names, describe_words(outlook), seed, model.card["model"]

@@ -86,9 +86,10 @@ def train_model(
     day, named = find_scored_day(tables, study, at), named or study.model or ""
     outlook = look_from(tables, study, day)
     require_training(outlook)
-    judged = judge_candidates(outlook, study, named, seed)
-    train = load_rows(outlook, outlook.train, day, seed)
-    leakage = check_panel(outlook.tables, outlook.study, train, first_judged_day=day)
+    judged = judge_candidates(tables, outlook, study, named, seed)
+    whole = restore_end(outlook.study, study)
+    train = load_rows(tables, whole, outlook.train, day, seed)
+    leakage = check_panel(tables, whole, train, first_judged_day=day)
     learned = train[~train.left_in_lead]
     _require_enough(learned, day)
     models = _list_models(outlook, leakage.allowed, seed)
@@ -103,10 +104,13 @@ def name_model(study: Study, day: date, seed: int, named: str) -> str:
     return f"{day}-{hash_inputs(study, day, seed, named or study.model or '')[:8]}"
 
 
-def judge_candidates(outlook: Outlook, study: Study, named: str, seed: int) -> Judged:
+def judge_candidates(
+    tables: Tables, outlook: Outlook, study: Study, named: str, seed: int
+) -> Judged:
     """Compare the candidates in the latest closed window.
 
-    They learn on what was known by that window's snapshot.
+    They learn on what was known by that window's snapshot. The leakage checks alone see all tables:
+    an attribute has no history, and one that was written later knows the future at an earlier day.
 
     Raises
     ------
@@ -120,16 +124,11 @@ def judge_candidates(outlook: Outlook, study: Study, named: str, seed: int) -> J
             f" judge, got that after {outlook.judged} alone; choose a later day, or a shorter"
             " horizon or lead"
         )
-    train = load_rows(before, before.train, outlook.judged, seed)
+    whole = restore_end(before.study, study)
+    train = load_rows(tables, whole, before.train, outlook.judged, seed)
     _require_enough(train[~train.left_in_lead], outlook.judged)
-    later = Outlook(
-        outlook.day,
-        outlook.tables,
-        before.study.model_copy(update={"data_end": outlook.day}),
-        before.train,
-    )  # as the models before, but labels of the judged window are known
-    test = load_rows(later, (outlook.judged,), outlook.day, seed)
-    allowed = check_panel(before.tables, before.study, train, outlook.judged).allowed
+    test = load_rows(tables, whole, (outlook.judged,), outlook.day, seed)
+    allowed = check_panel(tables, whole, train, outlook.judged).allowed
     words = describe_words(before)
     models = list_candidates(before.study, allowed, words, seed, named)
     predictions = predict(train, test, allowed, models, 2, 1, seed)
@@ -143,12 +142,21 @@ def judge_candidates(outlook: Outlook, study: Study, named: str, seed: int) -> J
     return Judged(choice, kept[[*keys, *shown]].reset_index(drop=True), before.train)
 
 
+def restore_end(placed: Study, study: Study) -> Study:
+    """Return a study placed on an earlier day, whose data end as they do, for ``load_rows``."""
+    return placed.model_copy(update={"data_end": study.data_end})
+
+
 def load_rows(
-    outlook: Outlook, snapshots: Sequence[date], known_by: date, seed: int
+    tables: Tables, study: Study, snapshots: Sequence[date], known_by: date, seed: int
 ) -> pd.DataFrame:
-    """Return labels and features of at most about ``MOST_ROWS`` rows, all those of a customer."""
-    evidence, labels = label_panel(outlook.tables, outlook.study, snapshots, known_by)
-    return load_features(evidence, draw_customers(labels, seed), outlook.study)
+    """Return labels and features of at most about ``MOST_ROWS`` rows, all those of a customer.
+
+    Labels and durations are those known by a day; ``leaves_in_data``, for the leakage checks
+    alone, looks at all tables.
+    """
+    evidence, labels = label_panel(tables, study, snapshots, known_by)
+    return load_features(evidence, draw_customers(labels, seed), study)
 
 
 def draw_customers(labels: ir.Table, seed: int) -> ir.Table:
