@@ -14,8 +14,8 @@ from uplift_halves import make_trial
 from uplift_tasks import OUTCOMES, load_campaign
 from verdicts import compute_share_interval, count_least_draws, judge_least, write_share
 
+from research.settings import count_workers
 from research.uplift.average_effects import score_outcome, tabulate_effects
-from research.uplift.cross_fitting import PROCESSES
 from research.uplift.heterogeneity import run_test
 from research.uplift.trials import Trial
 from research.uplift.verdict import EFFECTS_DIFFER, NO_EFFECT, SAME_EFFECT, decide
@@ -60,7 +60,7 @@ def run_seed(scratch: Path, seed: int, stored_only: bool = False) -> str:
 
 def run_placebos(scratch: Path, seeds: int, stored_only: bool = False) -> list[str]:
     """Return the verdicts of all seeds that are there."""
-    verdicts = joblib.Parallel(n_jobs=PROCESSES)(
+    verdicts = joblib.Parallel(n_jobs=count_workers())(
         joblib.delayed(run_seed)(scratch, seed, stored_only) for seed in range(seeds)
     )
     return [verdict for verdict in verdicts if verdict]

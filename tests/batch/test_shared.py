@@ -80,7 +80,8 @@ def test_a_batch_computes_the_rows_before_the_notebooks_that_read_them(write_stu
     assert batch_run.run("tiny", {}, 2) == 0
     assert (project / "reports" / ".batch" / "shared" / "tiny" / "default" / "rows").exists()
     kept = [path.name for path in store.glob("*")]
-    assert sum("load_panel" in name for name in kept) == 2  # to learn from, and to be judged on
+    assert sum("load_training" in name for name in kept) == 1
+    assert sum("load_panel" in name for name in kept) == 1  # to be judged on
     assert any("check_panel" in name for name in kept)  # which neither notebook asked for
     record = json.loads((project / "reports/tiny/default/records/30_risk.json").read_text())
     assert "needs" not in record

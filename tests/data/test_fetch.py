@@ -277,7 +277,8 @@ def test_the_stamp_covers_every_module_of_the_simulator():
         "study_schema",
         "errors",
         "files",
-    }  # names, errors, and how folders are published
+        "progress",
+    }  # names, errors, how folders are published, and what is told meanwhile
 
 
 def test_files_of_an_earlier_layout_do_not_break_a_generation(write_study):

@@ -62,6 +62,7 @@ def load_panel(
     return load_features(evidence, labels, study)
 
 
+@keep
 def load_training(
     tables: Tables,
     study: Study,
