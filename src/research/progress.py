@@ -27,7 +27,8 @@ def run_parallel(tasks: Sequence[Any], what: str, **options: Any) -> list[Any]:
     ----------
     tasks : made by ``joblib.delayed``
     what : see ``track``
-    options : of ``joblib.Parallel``
+    options : of ``joblib.Parallel``; ``backend`` where it must be threads, since a notebook's own
+        configuration overrules what is only preferred
     """
     results = Parallel(count_workers(), return_as="generator", **options)(tasks)
     return [*track(results, what, len(tasks))]

@@ -21,4 +21,4 @@ def run_side_by_side(calls: Sequence[Callable], what: str) -> list[Any]:
     what : they are, for who watches: see ``progress.track``
     """
     with threadpool_limits(1):
-        return run_parallel(calls, what, prefer="threads")
+        return run_parallel(calls, what, backend="threading")

@@ -52,7 +52,7 @@ def cross_fit(sample: Sample, folds: int, repeats: int, seed: int) -> list[Cross
     fits = [
         delayed(_fit_fold)(shared, fold_of[repeat] == fold, seed + repeat) for repeat, fold in tasks
     ]
-    fitted = run_parallel(fits, "parts cross-fitted", prefer="threads")
+    fitted = run_parallel(fits, "parts cross-fitted", backend="threading")
     trials = sample.trial.max() + 1
     cross_fits = []
     for repeat, fold in enumerate(fold_of):

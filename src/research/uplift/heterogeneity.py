@@ -63,7 +63,7 @@ def run_test(sample: Sample, outcome: str, divisions: int, seed: int) -> pd.Data
     """
     shared = share_features(sample)
     tasks = [delayed(compute_z)(shared, seed + 1000 * number) for number in range(divisions)]
-    z_values = run_parallel(tasks, "divisions tested", prefer="threads")
+    z_values = run_parallel(tasks, "divisions tested", backend="threading")
     z = np.median(z_values, axis=0)
     p = norm.sf(z)
     table = pd.DataFrame(
@@ -147,7 +147,7 @@ def run_placebos(sample: Sample, outcome: str, placebos: int, seed: int) -> pd.D
     shared = share_features(sample)
     real = compute_z(shared, seed + placebos, PLACEBO_PARTS)
     tasks = [delayed(_run_placebo)(shared, seed + number) for number in range(placebos)]
-    z_values = run_parallel(tasks, "placebos tested", prefer="threads")
+    z_values = run_parallel(tasks, "placebos tested", backend="threading")
     rows = [
         (outcome, number, sample.arms[1 + arm], *pair, real[arm])
         for number, pairs in enumerate(z_values)
