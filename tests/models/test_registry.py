@@ -72,7 +72,7 @@ def test_one_model_of_each_family_is_stacked_and_recalibrated(write_study):
 
 
 def test_every_classifier_has_a_place_among_those_easiest_to_explain(write_study):
-    models = registry.list_classifiers(write_study("contractual"), ["use"], 0, tuning_seconds=1)
+    models = registry.list_classifiers(write_study("contractual"), ["use"], 0, tuning_trials=1)
     order = registry.order_by_ease(models)
     baselines = [name for name, model in models.items() if model.is_baseline]
     assert order[: len(baselines)] == baselines

@@ -132,11 +132,12 @@ class Calibrated(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        scores : one column
+        scores : one column; rows without a score teach nothing, see ``predict_out_of_fold``
         groups : the customer of each row; a customer's rows stay in one fold
         """
-        given, churned = scores.iloc[:, 0].to_numpy(float), np.asarray(churned, bool)
-        self.losses_ = compare_maps(given, churned, groups, self.seed)
+        known = scores.iloc[:, 0].notna().to_numpy()
+        given, churned = scores.iloc[known, 0].to_numpy(float), np.asarray(churned, bool)[known]
+        self.losses_ = compare_maps(given, churned, np.asarray(groups)[known], self.seed)
         self.map_name_ = self.losses_.idxmin()
         self.map_ = clone(MAPS[self.map_name_]).fit(given, churned)
         self.classes_ = np.array([False, True])

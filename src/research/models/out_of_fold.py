@@ -6,7 +6,7 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 FOLDS = 3
-ENOUGH_ROWS = 1_500  # that a second stage learns from: it has a few parameters
+ENOUGH_ROWS = 4_000  # that a second stage learns from: it has a few parameters
 
 
 def predict_out_of_fold(

@@ -23,9 +23,11 @@ class StackedAverage(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         scores : one column of out-of-fold probabilities per model, see
-            ``out_of_fold.predict_out_of_fold``
+            ``out_of_fold.predict_out_of_fold``; rows without them teach nothing
         """
-        self.intercept_, weights = fit_weights(scores.to_numpy(float), np.asarray(churned, bool))
+        known = scores.notna().all(axis=1).to_numpy()
+        churned = np.asarray(churned, bool)[known]
+        self.intercept_, weights = fit_weights(scores[known].to_numpy(float), churned)
         self.weights_ = pd.Series(weights, index=scores.columns)
         self.classes_ = np.array([False, True])
         return self

@@ -264,8 +264,7 @@ def _add_second_stage(
     Models with members learn from the members' out-of-fold scores of the training rows.
     """
     labels = train[["customer_id", "churned"]].reset_index(drop=True)
-    # where one member has a score, all have: they share the folds
-    learn = pd.concat([labels, out_of_fold], axis=1).dropna(subset=[*out_of_fold])
+    learn = pd.concat([labels, out_of_fold], axis=1)
     judge = pd.DataFrame(risks)
     return {
         name: _fit_predict(model, learn, judge, [])[0] if model.members else risks[name]

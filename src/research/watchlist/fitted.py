@@ -107,12 +107,11 @@ def fit_kept(
     results = run_side_by_side(fits, "models fitted")
     estimators = dict(zip(names, results, strict=False))
     out_of_fold = pd.DataFrame(dict(zip(names, results[len(names) :], strict=True)))
-    known = out_of_fold.notna().all(axis=1).to_numpy()  # of very many rows not all have one
-    scores, churned = out_of_fold[known], train.churned.to_numpy(bool)[known]
+    churned = train.churned.to_numpy(bool)
     if model.members:
-        average = clone(model.estimator).fit(scores, churned)
+        average = clone(model.estimator).fit(out_of_fold, churned)
         return Fitted(estimators, columns, average)
-    learned = Calibrated(seed).fit(scores, churned, name_groups(train)[known])
+    learned = Calibrated(seed).fit(out_of_fold, churned, name_groups(train))
     return Fitted(estimators, columns, map=learned.map_)
 
 
