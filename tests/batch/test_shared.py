@@ -17,7 +17,8 @@ OPEN = "import research as rs\nrun = rs.open(study)\nassert len(run.panel().trai
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    """A store of its own."""
+    """A store of its own, closed after the test."""
+    monkeypatch.setattr(keep, "_opened", {"folder": None, "limit": 0})
     monkeypatch.setenv(keep.SWITCH, str(tmp_path / "store"))
     return tmp_path / "store"
 
