@@ -32,11 +32,11 @@ def predict(strength: dict[str, float], people: int = 4000) -> pd.DataFrame:
 def test_the_easiest_to_explain_of_those_level_with_the_best_is_kept():
     level = predict({"gradient boosting": 1.0, "elastic net": 0.99, "single tree": 0.4, RULE: 0.2})
     choice = compare_candidates(level, models(), 0)
-    assert choice.model == "elastic net"  # the tree is easier, and told apart from the best
+    assert choice.model == "elastic net"  # the tree is easier, but worse
     assert choice.rule == RULE
     assert "easiest to explain of the 2 models" in choice.reason
     table = choice.table.set_index("model")
-    assert table.told_apart["single tree"]
+    assert table.significantly_worse["single tree"]
     assert table.verdict["single tree"] == "better"
 
 
@@ -53,7 +53,7 @@ def test_a_model_asked_for_is_kept_only_where_it_beats_the_strongest_rule():
     )
     tree = compare_candidates(predictions, models(), 0, "single tree")
     assert tree.model == RULE
-    assert tree.reason.startswith("single tree was asked for, but not shown to be better")
+    assert tree.reason.startswith("single tree was asked for, but isn't significantly better")
     assert compare_candidates(predictions, models(), 0, BASE_RATE).model == BASE_RATE
 
 

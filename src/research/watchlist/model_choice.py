@@ -30,7 +30,7 @@ COLUMNS = [
     "difference_to_best",
     "best_low",
     "best_high",
-    "told_apart",
+    "significantly_worse",
 ]
 
 
@@ -85,8 +85,8 @@ def compare_candidates(
 ) -> Choice:
     """Return the classifier to keep.
 
-    Of those with less log-loss than the strongest rule, and not told apart from the best, it is the
-    easiest to explain; where there is none, the rule.
+    Of those with less log-loss than the strongest rule, and not significantly worse than the best,
+    it is the easiest to explain; where there is none, the rule.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def compare_candidates(
     if named:
         kept = named if named in won or models[named].is_baseline else rule
         return Choice(kept, rule, table, _describe_named(named, kept, rule))
-    level = won - {*table.model[table.told_apart]}
+    level = won - {*table.model[table.significantly_worse]}
     kept = next((name for name in order_by_ease(models) if name in level), rule)
     return Choice(kept, rule, table, _describe(kept, rule, best, len(level)))
 
@@ -151,10 +151,10 @@ def _describe(kept: str, rule: str, best: str, better: int) -> str:
             f"no classifier was shown to be better than {rule}, the strongest rule, which is kept"
         )
     if kept == best and better == 1:
-        return f"better than {rule}, the strongest rule, and told apart from every other model"
+        return f"significantly better than {rule}, the strongest rule, and than every other model"
     return (
         f"the easiest to explain of the {better} models that are better than {rule}, the strongest"
-        f" rule, and not told apart from the best ({best})"
+        f" rule, and not significantly different from the best ({best})"
     )
 
 
@@ -162,6 +162,6 @@ def _describe_named(named: str, kept: str, rule: str) -> str:
     if kept == named:
         return f"asked for by name; the strongest rule is {rule}"
     return (
-        f"{named} was asked for, but not shown to be better than {rule}, the strongest rule, which"
-        " is kept"
+        f"{named} was asked for, but isn't significantly better than {rule}, the strongest rule,"
+        " which is kept"
     )
