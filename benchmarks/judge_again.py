@@ -78,7 +78,7 @@ def _keep_other(section: dict, told: list[str]) -> list[str]:
 
 
 def judge_task(section: dict, task: tasks.Task) -> dict:
-    """Return a task of ``SCORES.md`` judged again, unless its intervals carry the luck of
+    """Return a task of ``SCORES.md`` judged again, unless its intervals carry the noise of
     training.
     """
     if CARRIED in section["words"]:
@@ -121,7 +121,7 @@ def _share(printed: dict, score: str) -> float:
 
 
 def judge_survival(section: dict) -> dict:
-    """Return a survival task judged again, unless its intervals carry the luck of training."""
+    """Return a survival task judged again, unless its intervals carry the noise of training."""
     if CARRIED in section["words"]:
         return section
     # a flat study is judged in parts, which aren't printed

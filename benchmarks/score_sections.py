@@ -94,7 +94,7 @@ def _describe_rows(task: Task, predictions: pd.DataFrame) -> str:
         " defaults unless tuned. Intervals of scores are percentiles of resamples of the judged"
         " customers within each part, the same for all. Those of differences and bounds are"
         " corrected resampled t intervals over the parts (Nadeau & Bengio 2003), which carry the"
-        " luck of training, too."
+        " noise of training, too."
     )
 
 
@@ -174,7 +174,7 @@ def describe_bounds(task: Task, parts: Scores, ratio: float) -> list[str]:
 def describe_peer(
     own: str, peer: str, differences: dict[str, Interval], theirs: dict[str, float]
 ) -> str:
-    """Return whether a model is level with a peer or better, in every score.
+    """Return whether a model is on par with a peer or better, in every score.
 
     Parameters
     ----------
@@ -189,11 +189,11 @@ def describe_peer(
         f"{write_estimate(interval)} in {NAMED[score]} (margin {MARGIN * theirs[score]:.4f})"
         for score, interval in differences.items()
     )
-    return f"“{own}” level with “{peer}” or better: {verdict}; the difference is {parts}."
+    return f"“{own}” on par with “{peer}” or better: {verdict}; the difference is {parts}."
 
 
 def describe_published_bound(task: Task, intervals: dict[str, Interval]) -> str:
-    """Return whether the interpretable model is level with the published scores or better."""
+    """Return whether the interpretable model is on par with the published scores or better."""
     bounds = {"auc": task.auc, "log_loss": task.log_loss}
     verdict = join_verdicts(
         judge_level(
@@ -204,7 +204,7 @@ def describe_published_bound(task: Task, intervals: dict[str, Interval]) -> str:
         for score, interval in intervals.items()
     )
     return (
-        f"{INTERPRETABLE}, which is interpretable, level with the published AUC of {task.auc:.4g}"
+        f"{INTERPRETABLE}, which is interpretable, on par with the published AUC of {task.auc:.4g}"
         f" and log-loss of {task.log_loss:.4g} or better: {verdict}; it has"
         f" {write_estimate(intervals['auc'])} and {write_estimate(intervals['log_loss'])}."
     )

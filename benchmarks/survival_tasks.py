@@ -42,7 +42,7 @@ HEAD = (
     "C of Uno (95 % interval)",
     "seconds",
 )
-SINGLE = "inconclusive, as a single part doesn't show the luck of training"
+SINGLE = "inconclusive, as a single part doesn't show the noise of training"
 Array = np.ndarray
 INTEGRATED, UNO = ("integrated_brier", np.nan), ("uno_c", np.nan)
 
@@ -191,9 +191,9 @@ def score_parts(task: SurvivalTask, curves: dict[str, Array]) -> dict[str, Array
 
 
 def describe_peers(parts: dict[str, Array], scores: dict, ratio: float) -> list[str]:
-    """Return whether the model that other notebooks reckon with is level with each peer.
+    """Return whether the model that other notebooks reckon with is on par with each peer.
 
-    One part, as of a dated study, has no interval that carries the luck of training.
+    One part, as of a dated study, has no interval that carries the noise of training.
     """
     told = [
         describe_peer(

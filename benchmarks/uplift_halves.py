@@ -260,7 +260,7 @@ def _write_mean(value: float) -> str:
 
 
 def differences_section(scores: pd.DataFrame, outcome: str) -> Section:
-    """Return the paired differences to every peer, and whether the package is level with it."""
+    """Return the paired differences to every peer, and whether the package is on par with it."""
     means, rows = PER * compute_means(scores).droplevel("whose"), []
     for peer in scores.model[scores.whose == "peer"].unique():
         pairs = [*pair(scores, peer)]
@@ -312,7 +312,7 @@ def tabulate_differences(
 
 
 def _describe_peers(verdicts: dict[str, str], peers: int, outcome: str) -> str:
-    claim = f"{AVERAGED} level with every peer or better on {outcome}"
+    claim = f"{AVERAGED} on par with every peer or better on {outcome}"
     if not verdicts:
         return f"{claim}: not judged; no peer has {FEWEST} splits."
     counts = ", ".join(

@@ -14,7 +14,7 @@ MARGIN = 0.01  # of the other's score: what counts as level
 MET, MISSED, INCONCLUSIVE = "met", "**missed**", "inconclusive"
 RULE = (
     "A bound is met where the worse end of the 95 % interval satisfies it, missed where the better"
-    f" end doesn't, and otherwise inconclusive. Level with a peer is at most {MARGIN:.0%} of the"
+    f" end doesn't, and otherwise inconclusive. On par with a peer is at most {MARGIN:.0%} of the"
     " peer's score worse; the margin was set after earlier scores had been seen."
 )
 Interval = tuple[float, float, float]  # estimate, low, high

@@ -73,8 +73,8 @@ def test_the_stacked_average_is_judged_against_every_peer_whatever_is_best():
     level, worse, _ = score_sections.describe_bounds(asked, parts, 1 / 9)
     # the differences are the same in every part: 0.006 below a margin of 0.00896, 0.010 above one
     # of 0.009
-    assert level.startswith("“stacked average” level with “EBM” or better: met;")
-    assert worse.startswith("“stacked average” level with “tuned CatBoost” or better: **missed**;")
+    assert level.startswith("“stacked average” on par with “EBM” or better: met;")
+    assert worse.startswith("“stacked average” on par with “tuned CatBoost” or better: **missed**;")
     parts["EBM"] = score(0.896, 0.3, 0.05)
     noisy, _, _ = score_sections.describe_bounds(asked, parts, 1 / 9)
     assert "inconclusive" in noisy  # includes 0: the old rule called it met

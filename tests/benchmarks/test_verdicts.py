@@ -1,4 +1,4 @@
-"""Verdicts of the benchmarks: margins, intervals that carry the luck of training, exact shares."""
+"""Verdicts of the benchmarks: margins, intervals that carry the noise of training, exact shares."""
 
 from pathlib import Path
 
