@@ -16,7 +16,7 @@ from research.evaluation.predictions import KEYS
 from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, UNDEFINED, WORSE
 from research.store.keep import keep
 
-CHUNK = 4_000_000  # cells of the weight matrix in memory at once
+CHUNK = 1_000_000  # cells of the weight matrix in memory at once; larger ones are slower
 
 
 def draw_weights(customers: Sequence, resamples: int, seed: int) -> Iterator[np.ndarray]:

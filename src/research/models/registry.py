@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from research.errors import StudyError, UsageError, shorten
 from research.models.calibration import Calibrated
 from research.models.clv.alive_classifier import AliveUntil
+from research.models.elastic_net_logistic import ElasticNetLogistic
 from research.models.logistic_pairs import LogisticPairs
 from research.models.monotone import Monotone
 from research.models.preprocessing import prepare_for_trees, prepare_scaled, prepare_splines
@@ -295,9 +296,6 @@ def list_logistic(seed: int) -> dict[str, Model]:
     have a standard deviation of ``LOG_ODDS_SD`` around the base rate, however many features there
     are. Elastic net: half of the penalty is on absolute values, which leaves columns out.
     """
-    net = LogisticRegression(
-        C=0.05, l1_ratio=0.5, solver="saga", max_iter=100, tol=1e-2, random_state=seed
-    )
     return index_models(
         [
             Model(
@@ -311,7 +309,7 @@ def list_logistic(seed: int) -> dict[str, Model]:
                 name="elastic net",
                 family="logistic",
                 task="churn",
-                estimator=make_pipeline(prepare_splines(), net),
+                estimator=make_pipeline(prepare_splines(), ElasticNetLogistic()),
                 words="logistic regression on splines, with a penalty that leaves columns out",
                 source="Zou & Hastie 2005, doi:10.1111/j.1467-9868.2005.00503.x",
             ),

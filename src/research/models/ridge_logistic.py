@@ -18,7 +18,26 @@ TOLERANCE = 0.01  # of a coefficient, in standard deviations of its posterior
 MOST_STEPS = 300
 
 
-class RidgeLogistic(ClassifierMixin, BaseEstimator):
+class LinearLogOdds(ClassifierMixin, BaseEstimator):
+    """A classifier whose log-odds are ``intercept_`` and a weighted sum of the columns."""
+
+    def decision_function(self, columns: np.ndarray) -> np.ndarray:
+        """Return the log-odds of churn."""
+        check_is_fitted(self)
+        rows = np.asarray(columns, "float32")
+        return (rows @ self.coef_.astype("float32")).astype(float) + self.intercept_
+
+    def predict_proba(self, columns: np.ndarray) -> np.ndarray:
+        """Return the probabilities of both classes."""
+        churn = expit(self.decision_function(columns))
+        return np.column_stack([1 - churn, churn])
+
+    def predict(self, columns: np.ndarray) -> np.ndarray:
+        """Return the likelier class."""
+        return self.decision_function(columns) > 0
+
+
+class RidgeLogistic(LinearLogOdds):
     """Logistic regression with a normal prior of mean 0 for every coefficient but the intercept.
 
     The prior's variance falls with the number of columns, so that before the data are seen the
@@ -59,21 +78,6 @@ class RidgeLogistic(ClassifierMixin, BaseEstimator):
         self.intercept_ = float(centre + found[-1] / scale)
         self.classes_ = np.array([False, True])
         return self
-
-    def decision_function(self, columns: np.ndarray) -> np.ndarray:
-        """Return the log-odds of churn."""
-        check_is_fitted(self)
-        rows = np.asarray(columns, "float32")
-        return (rows @ self.coef_.astype("float32")).astype(float) + self.intercept_
-
-    def predict_proba(self, columns: np.ndarray) -> np.ndarray:
-        """Return the probabilities of both classes."""
-        churn = expit(self.decision_function(columns))
-        return np.column_stack([1 - churn, churn])
-
-    def predict(self, columns: np.ndarray) -> np.ndarray:
-        """Return the likelier class."""
-        return self.decision_function(columns) > 0
 
 
 def _find_root(rows: np.ndarray, share: float, penalty: float) -> np.ndarray:
