@@ -260,6 +260,12 @@ class Run:
 
         return predict_window_risk(self.tables, self.study, self.seed)
 
+    def today(self) -> Any:
+        """Return the risks as of the scored day; see ``today.score_today``."""
+        from research.watchlist.today import score_today
+
+        return score_today(self.tables, self.study)
+
     def prices(self, day: date | None) -> Any:
         """Return what a contact costs and may bring; see ``price_list.find_prices``.
 
@@ -276,6 +282,19 @@ class Run:
         from research.value.customers import value_customers
 
         return value_customers(self.tables, self.study, self.day, refits, folds, self.seed)
+
+    def values_today(self, refits: int, folds: int) -> Any:
+        """Return the value of each customer as of the scored day; see ``value_customers``.
+
+        Where nobody is scored it is that at the last test snapshot.
+        """
+        from research.value.customers import value_customers
+
+        risk = self.today().risk
+        if risk is None:
+            return self.values(refits, folds)
+        sizes = (refits, folds, self.seed)
+        return value_customers(self.tables, self.study, risk.snapshot, *sizes, risk)
 
 
 def open_study(study: str, seed: int = 0, draft: bool = False, **parameters: Any) -> Run:

@@ -45,7 +45,7 @@ def test_control_changes_nothing_but_the_table_of_campaigns(untouched):
     assert tables["campaigns"].customer_id.is_monotonic_increasing
 
 
-@pytest.mark.parametrize(("arm", "sign"), [("reminder", 1), ("call", -1)])
+@pytest.mark.parametrize(("arm", "sign"), [("reminder", 1), ("advice", 1), ("call", -1)])
 def test_contact_acts_from_its_month_on_for_three_months_and_not_before(untouched, arm, sign):
     tables = live(assign(arm))
     before = [count_leavers(one, "2024-11-01", "2025-07-01") for one in (untouched, tables)]
@@ -76,7 +76,10 @@ def test_within_a_month_contact_acts_from_the_next_one_on():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"arm": "visit"}, "expected an arm of control, discount, call, reminder, got 'visit'"),
+        (
+            {"arm": "visit"},
+            "expected an arm of control, discount, call, reminder, advice, got 'visit'",
+        ),
         ({"customer_id": "C999999"}, "expected a customer of the company, got 'C999999'"),
         ({"customer_id": "x"}, "expected a customer of the company, got 'x'"),
         ({"assigned_at": "soon"}, "expected a day within the history, got 'soon'"),

@@ -83,7 +83,11 @@ def test_misses_are_those_of_the_fifth_of_the_prediction():
     actual = predicted * np.repeat([1.5, 1, 1, 1, 0.5], 10)
     errors = HoldoutErrors(np.arange(50), (predicted, actual), {}, 10, 0)
     assert holdout_error.find_misses(errors) == pytest.approx(np.repeat([0.5, 0, 0, 0, -0.5], 10))
+    # of another day: the fifth of the value in which each lies
+    other = holdout_error.transfer_misses(errors, [50.0, 10, 20, 30, 40])
+    assert other == pytest.approx([-0.5, 0.5, 0, 0, 0])
     bare = HoldoutErrors(np.arange(50), None, {}, 10, 0)
+    assert (holdout_error.transfer_misses(bare, [1.0, 2.0]) == 0).all()
     assert (holdout_error.find_misses(bare) == 0).all()
     assert len(errors.draw_ratios(None, np.ones(50, bool))) == 0
 

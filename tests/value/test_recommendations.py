@@ -1,5 +1,8 @@
 """Offers with their reasons, and pairs of products that go together."""
 
+from datetime import timedelta
+
+import pandas as pd
 import pytest
 from shop import T, draw_shop, write_shop
 
@@ -45,7 +48,21 @@ def test_everybody_in_the_population_gets_offers(shop):
     assert offers["rank"].max() == 2
 
 
+def test_offers_of_a_later_day_know_what_was_bought_until_then(shop):
+    study, tables, evaluation = shop
+    later = T + timedelta(days=30)
+    moved = recommender.move_baskets(evaluation, tables, later)
+    assert moved.baskets.bought.sum() > evaluation.baskets.bought.sum()
+    assert moved.chosen == evaluation.chosen and moved.similarity == evaluation.similarity
+    offers = recommendations.recommend_to_population(moved, tables, study, later, 2)
+    orders = tables["orders"].to_pandas()
+    bought = orders[orders.ordered_at < pd.Timestamp(later) + pd.Timedelta(days=1)]
+    owned = {*zip(bought.customer_id, bought["product"], strict=True)}
+    assert not owned & {*zip(offers.customer_id, offers["product"], strict=True)}
+
+
 def test_without_products_there_are_no_offers_and_no_pairs():
     nothing = recommender.Evaluation("Not applicable: no products.")
     assert recommendations.tabulate_pairs(nothing).empty
+    assert recommender.move_baskets(nothing, {}, T) is nothing
     assert recommendations.recommend_to_population(nothing, {}, None, T, 2).empty

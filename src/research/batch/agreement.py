@@ -19,6 +19,7 @@ from research.uplift.significance import FAMILY_LEVEL
 
 Tables = dict[str, pd.DataFrame]
 ROUNDING = 1e-9  # relative: sums of floats in another order
+RISK_ROUNDING = 1e-8  # of a risk that a curve was brought into agreement with
 VALUES = ("value", "effect", "gap", "profit", "profit_per_cycle", "share", "survival", "observed")
 CHANCES = ("p_value", "p_adjusted")
 NO_SHARES = (  # shares of something else than a whole
@@ -251,12 +252,41 @@ def _match_lifetimes(lifetimes: pd.DataFrame, values: pd.DataFrame) -> Iterator[
     yield from _compare("customers present", {"lifetimes": len(lifetimes), "in both": both})
 
 
+def _match_risks(listed: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
+    """Who is on a list has the risk that the page of values gives, of the same day."""
+    own = "risk_share" if "risk_share" in listed else "risk"
+    both = listed[["customer_id", own]].merge(
+        values[["customer_id", "risk_share"]].rename(columns={"risk_share": "valued"}),
+        on="customer_id",
+    )
+    both = both.dropna()
+    wrong = both[(both[own] - both.valued).abs() > RISK_ROUNDING]
+    if len(wrong):
+        first = wrong.iloc[0]
+        yield (
+            f"expected one risk per customer, got {first[own]:.6g} and {first.valued:.6g} of"
+            f" {first.customer_id} ({len(wrong)} of {len(both)} customers)"
+        )
+
+
+def _match_forecast(forecast: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
+    """The forecast is the sum of the risks of the same customers."""
+    everybody = forecast[forecast.segment_by == ALL].iloc[0]
+    known = values.risk_share.dropna()
+    yield from _compare("customers scored", {"forecast": everybody.customers, "": len(known)})
+    gap = abs(everybody.expected - known.sum())
+    if gap > RISK_ROUNDING * len(known):
+        yield f"expected a forecast of {known.sum():,.10g}, got {everybody.expected:,.10g}"
+
+
 def _match_targets(targets: pd.DataFrame, values: pd.DataFrame) -> Iterator[str]:
     if targets.customer_id.duplicated().any():
         yield f"expected a customer once, got {targets.customer_id.duplicated().sum():,} again"
     unknown = ~targets.customer_id.isin(values.customer_id)
     if unknown.any():
         yield f"expected every customer listed to have a value, got {unknown.sum():,} without"
+    if "risk_share" in targets and "risk_share" in values:
+        yield from _match_risks(targets, values)
 
 
 RULES: Sequence[Rule] = (
@@ -270,6 +300,8 @@ RULES: Sequence[Rule] = (
     Rule(("uplift_scores", "uplift_differences"), _match_differences),
     Rule(("policy_value", "policy_differences"), _match_policies),
     Rule(("counts", "value"), _match_sources),
-    Rule(("remaining_lifetime", "value"), _match_lifetimes),
+    Rule(("remaining_lifetime", "value_judged"), _match_lifetimes),
     Rule(("targets", "value"), _match_targets),
+    Rule(("first_test", "value", "forecast"), lambda test, values, _: _match_risks(test, values)),
+    Rule(("forecast", "value"), _match_forecast),
 )

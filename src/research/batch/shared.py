@@ -21,15 +21,15 @@ from research.store.keep import find_folder
 from research.study import project_root
 
 Job = dict[str, Any]
-ROWS, EFFECTS = "rows", "effects"
+ROWS, TODAY, EFFECTS = "rows", "today", "effects"
 # the first pages need no model, and are there soonest if they wait for nothing
 NEEDS = {
-    "30_risk": [ROWS],
-    "40_survival": [ROWS],
-    "50_value": [ROWS],
-    "65_targeting": [ROWS, EFFECTS],
+    "30_risk": [ROWS, TODAY],
+    "40_survival": [ROWS, TODAY],
+    "50_value": [ROWS, TODAY],
+    "65_targeting": [ROWS, TODAY, EFFECTS],
     "60_uplift": [EFFECTS],
-    "66_break_even": [ROWS],
+    "66_break_even": [ROWS, TODAY],
 }  # of each notebook, the steps that it reads
 OPENED = ("snapshot", "lead_days", "horizon_days", "capacity", "seed", "draft")
 
@@ -94,6 +94,11 @@ def _compute_rows(study: str, parameters: dict[str, Any]) -> None:
     run.window_risk()
 
 
+def _compute_today(study: str, parameters: dict[str, Any]) -> None:
+    """Train the model of the scored day, unless one is kept, and score everybody."""
+    _open(study, parameters).today()
+
+
 def _compute_effects(study: str, parameters: dict[str, Any]) -> None:
     """Compute the trial, its checks, and the cross-fitted effects on its primary outcome."""
     from research.uplift.average_effects import score_outcomes
@@ -111,6 +116,7 @@ def _compute_effects(study: str, parameters: dict[str, Any]) -> None:
 
 COMPUTE: dict[str, Callable[[str, dict[str, Any]], None]] = {
     ROWS: _compute_rows,
+    TODAY: _compute_today,
     EFFECTS: _compute_effects,
 }
 

@@ -54,6 +54,7 @@ HEADINGS = {
     "late_share": "later half",
     "alive_share": "alive",
     "risk_share": "risk",
+    "no_purchase_share": "no purchase, by the model of purchases",
     "jaccard": "found again in halves (Jaccard)",
     "words": "description",
     "positive": "rated high",

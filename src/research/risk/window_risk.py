@@ -181,7 +181,7 @@ def predict_window_risk(tables: Tables, study: Study, seed: int) -> WindowRisk |
     if not _is_enough(train):
         return None
     allowed = check_panel(tables, study, train, first_judged_day=min(split.test)).allowed
-    present = _load_present(tables, study, max(split.test))
+    present = load_present(tables, study, max(split.test))
     if not allowed or len(present) < 2:
         return None
     models = list_window_models(study, allowed, seed)
@@ -224,7 +224,7 @@ def _is_enough(train: pd.DataFrame) -> bool:
     return min(churners, len(learned) - churners) >= LEAST_OF_CLASS
 
 
-def _load_present(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame:
+def load_present(tables: Tables, study: Study, snapshot: date) -> pd.DataFrame:
     """Return the population at a snapshot; its labels may be those of a window that isn't over."""
     evidence = evidence_as_of(tables, (snapshot,))
     labels = label_churn(tables, find_population(evidence, study), study)

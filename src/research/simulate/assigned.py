@@ -15,8 +15,9 @@ from research.errors import UsageError, shorten
 from research.simulate.company import ARM_EFFECTS, ARMS, EFFECT_MONTHS
 from research.simulate.draws import SECONDS, Clock, Columns
 
-# what an action adds to the voluntary logit; a reminder tells everybody that they pay, and harms
-ACTIONS = ARM_EFFECTS | {"reminder": {"base": 0.4}}
+# what an action adds to the voluntary logit; a reminder tells everybody that they pay, and harms;
+# so does advice on another plan (Ascarza, Iyengar and Schleicher 2016: 10 % left instead of 6 %)
+ACTIONS = ARM_EFFECTS | {"reminder": {"base": 0.4}, "advice": {"base": 0.55}}
 CONTROL = ARMS[0]
 COLUMNS = ("customer_id", "campaign", "assigned_at", "arm", "cost", "propensity")
 NEEDED = ("customer_id", "assigned_at", "arm")
@@ -107,11 +108,11 @@ def add_assigned_shift(
     for (month, arm), part in acting.groupby(["month", "arm"], sort=True):
         reached = np.isin(lives["customer"], part.customer.to_numpy() - before)
         reached &= lives["start"] <= clock.edges[month]
-        shift[month : month + EFFECT_MONTHS] += reached * _weigh(arm, lives, drivers, month)
+        shift[month : month + EFFECT_MONTHS] += reached * weigh_action(arm, lives, drivers, month)
     return np.stack([logits[0] + shift, logits[1]])
 
 
-def _weigh(arm: str, lives: Columns, drivers: Columns, month: int) -> np.ndarray:
+def weigh_action(arm: str, lives: Columns, drivers: Columns, month: int) -> np.ndarray:
     """Return what an action on the first day of a month adds to the logit of each life."""
     then = {name: path[month] for name, path in drivers.items()} | {"quiet": lives["quiet"]}
     return sum(coefficient * then[name] for name, coefficient in ACTIONS[arm].items())

@@ -12,6 +12,7 @@ from research.models.clv.max_likelihood import Fit
 from research.models.registry import BASELINE, Model
 from research.panel.periods import close_window, count_horizon_days
 from research.panel.spells import has_amounts
+from research.risk.window_risk import WindowRisk
 from research.study import Study
 from research.value.contract_margins import find_last_day
 from research.value.expected_value import value_buyers, value_purchase_in_window
@@ -29,11 +30,18 @@ MAX_CUSTOMERS = 2_000  # of a resample
 
 
 def value_non_contractual(
-    tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
+    tables: Tables,
+    study: Study,
+    snapshot: date,
+    refits: int,
+    folds: int,
+    seed: int,
+    risk: WindowRisk | None = None,
 ) -> Valuation:
     """Value everybody who has bought by the snapshot; see ``customers.value_customers``.
 
-    ``folds`` is ignored.
+    ``folds`` is ignored. A given risk is that of the population, and the model's own chance of no
+    purchase then stands beside it.
 
     Raises
     ------
@@ -61,12 +69,12 @@ def value_non_contractual(
         np.array([table[name].to_numpy() for table in refitted]).reshape(refits, len(histories))
         for name in ("value", "value_if_kept")
     )
-    risk = model.estimator.predict_inactivity(
+    inactivity = model.estimator.predict_inactivity(
         histories, fit, study.churn.lead_days, count_horizon_days(study.churn, snapshot)
     )
-    columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": risk}
+    columns = {name: by_model[name].to_numpy() for name in by_model} | {"risk": inactivity}
     return Valuation(
-        frame_values(histories.customer_id, columns, resampled, scale),
+        _replace_risk(frame_values(histories.customer_id, columns, resampled, scale), risk),
         resampled,
         resampled_if_kept,
         scale,
@@ -77,7 +85,16 @@ def value_non_contractual(
         purchase_fits=fits,
         histories=histories,
         holdout=_hold_out(tables, study, snapshot, histories, fits, spend),
+        window_risk=risk,
     )
+
+
+def _replace_risk(values: pd.DataFrame, risk: WindowRisk | None) -> pd.DataFrame:
+    """Return values with a given risk, empty of who isn't in the population, beside their own."""
+    if risk is None:
+        return values
+    one = risk.risk_by_end.reindex(values.customer_id).to_numpy()
+    return values.assign(no_purchase=values.risk, risk=one)
 
 
 def _value_histories(

@@ -18,7 +18,12 @@ from research.panel.segments import (
 )
 from research.study import Study
 from research.survival.tenure import ALL, pool_small_segments
-from research.value.holdout_error import HoldoutErrors, find_misses, widen_interval
+from research.value.holdout_error import (
+    HoldoutErrors,
+    find_misses,
+    transfer_misses,
+    widen_interval,
+)
 from research.value.valuation import Valuation
 
 MONEY = (
@@ -115,7 +120,10 @@ def _cut_ranges(values: pd.Series, ranges: Sequence[tuple[float, float, str]]) -
 
 
 def tabulate_segments(
-    valuation: Valuation, segments: pd.DataFrame, errors: HoldoutErrors | None = None
+    valuation: Valuation,
+    segments: pd.DataFrame,
+    errors: HoldoutErrors | None = None,
+    judged: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return value and cost of churn of all customers, then of each segment.
 
@@ -123,6 +131,8 @@ def tabulate_segments(
     ----------
     segments : see ``load_customer_segments``
     errors : see ``holdout_error.load_errors``; without them intervals hold the sampling error alone
+    judged : segments of the customers of ``errors``, where these are of another day; a segment
+        without any of them has the errors of all
 
     Returns
     -------
@@ -140,7 +150,10 @@ def tabulate_segments(
     for by in segments:
         names = pool_small_segments(segments, by)
         parts += [(by, name, (names == name).to_numpy()) for name in names.unique()]
-    rows = [(by, name, *_sum_up(valuation, inside, errors)) for by, name, inside in parts]
+    rows = [
+        (by, name, *_sum_up(valuation, inside, errors, _find_judged(judged, by, name, inside)))
+        for by, name, inside in parts
+    ]
     table = pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
     costs = ["cost_of_churn", "cost_low", "cost_high", "cost_share"]
     estimable = is_cost_estimable(valuation.values)
@@ -159,14 +172,26 @@ def is_cost_estimable(values: pd.DataFrame) -> bool:
     return not if_kept > 0 or values.cost_of_churn.sum() / if_kept >= NEGLIGIBLE
 
 
-def _sum_up(valuation: Valuation, inside: np.ndarray, errors: HoldoutErrors | None) -> tuple:
+def _find_judged(judged: pd.DataFrame | None, by: str, name: str, inside: np.ndarray) -> np.ndarray:
+    """Return which judged customers show the error of a segment; those of a segment of all."""
+    if judged is None:
+        return inside
+    if by not in judged:
+        return np.ones(len(judged), bool)
+    same = (pool_small_segments(judged, by) == name).to_numpy()
+    return same if same.any() else np.ones(len(judged), bool)
+
+
+def _sum_up(
+    valuation: Valuation, inside: np.ndarray, errors: HoldoutErrors | None, judged: np.ndarray
+) -> tuple:
     rows, none = valuation.values[inside], np.zeros(0)
     value, cost, if_kept = rows.value.sum(), rows.cost_of_churn.sum(), rows.value_if_kept.sum()
     values = valuation.resampled[:, inside].sum(axis=1)
     costs = (valuation.resampled_if_kept - valuation.resampled)[:, inside].sum(axis=1)
     leavers = next(iter(errors.costs.values()), None) if errors else None
-    money = errors.draw_ratios(errors.money, inside) if errors else none
-    left = errors.draw_ratios(leavers, inside) if errors else none
+    money = errors.draw_ratios(errors.money, judged) if errors else none
+    left = errors.draw_ratios(leavers, judged) if errors else none
     return (
         len(rows),
         rows.risk.mean(),
@@ -199,7 +224,8 @@ def tabulate_values(valuation: Valuation, errors: HoldoutErrors | None = None) -
 
     Without the columns that this kind of study doesn't have, and without a cost of churn that can't
     be estimated; columns of money carry the currency. Intervals hold what the holdout missed in the
-    customer's fifth of the prediction, where ``errors`` are given.
+    customer's fifth of the prediction, where ``errors`` are given; those of another day stand for
+    the customers of this one.
     """
     values = valuation.values if errors is None else _widen_values(valuation.values, errors)
     if not is_cost_estimable(values):
@@ -208,7 +234,7 @@ def tabulate_values(valuation: Valuation, errors: HoldoutErrors | None = None) -
         ["cost_of_churn", "value", "customer_id"], ascending=[False, False, True], ignore_index=True
     )
     columns = [name for name in rows if name in ALWAYS or rows[name].notna().any()]
-    named = {"alive": "alive_share", "risk": "risk_share"}
+    named = {"alive": "alive_share", "risk": "risk_share", "no_purchase": "no_purchase_share"}
     return (
         name_money(rows[columns], valuation.currency)
         .rename(columns=named)
@@ -217,7 +243,9 @@ def tabulate_values(valuation: Valuation, errors: HoldoutErrors | None = None) -
 
 
 def _widen_values(values: pd.DataFrame, errors: HoldoutErrors) -> pd.DataFrame:
-    half = np.hypot(values.high - values.value, Z * values.value * find_misses(errors))
+    same = len(values) == len(errors.customers) and (values.customer_id == errors.customers).all()
+    misses = find_misses(errors) if same else transfer_misses(errors, values.value)
+    half = np.hypot(values.high - values.value, Z * values.value * misses)
     return values.assign(low=np.maximum(values.value - half, 0), high=values.value + half)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 import pandas as pd
 
 from research.data.contracts import Tables
+from research.risk.window_risk import WindowRisk
 from research.store.keep import keep
 from research.study import Study
 from research.value.buyers import value_non_contractual
@@ -22,7 +23,9 @@ VALUE_BY_KIND = {
 }
 
 
-def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.DataFrame:
+def load_values(
+    tables: Tables, study: Study, snapshot: date, seed: int, risk: WindowRisk | None = None
+) -> pd.DataFrame:
     """Return the value of each customer at the end of a snapshot, by what was known then.
 
     Parameters
@@ -30,6 +33,7 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     tables : contract tables, unfiltered
     snapshot : day; a flat study has no days, and ignores it
     seed : every random draw derives from it
+    risk : see ``value_customers``
 
     Returns
     -------
@@ -43,13 +47,19 @@ def load_values(tables: Tables, study: Study, snapshot: date, seed: int) -> pd.D
     NotApplicable
         If the study has no amounts.
     """
-    values = value_customers(tables, study, snapshot, 0, 2, seed).values
+    values = value_customers(tables, study, snapshot, 0, 2, seed, risk).values
     return values[["customer_id", "value", "value_of_keeping"]]
 
 
 @keep
 def value_customers(
-    tables: Tables, study: Study, snapshot: date | None, refits: int, folds: int, seed: int
+    tables: Tables,
+    study: Study,
+    snapshot: date | None,
+    refits: int,
+    folds: int,
+    seed: int,
+    risk: WindowRisk | None = None,
 ) -> Valuation:
     """Value every customer of a study.
 
@@ -57,6 +67,8 @@ def value_customers(
     ----------
     refits : models refitted on resampled customers behind the intervals; 0 leaves them out
     folds : of a flat study, each valued by models that were fitted without it
+    risk : of the population at the snapshot, where it is known by other means, as on the scored
+        day; at the last snapshot of contracts it is that of ``30_risk`` unless given
 
     Returns
     -------
@@ -72,9 +84,12 @@ def value_customers(
         given none, by the posterior. ``cost_of_churn``: ``value_if_kept`` less ``value``, the
         expected loss by churn; under contract the risk times ``value_of_keeping``, of buyers that
         of having dropped out by the snapshot. ``low`` and ``high``: 95 %
-        interval of ``value``, the expectation, not of what a single customer will bring.
+        interval of ``value``, the expectation, not of what a single customer will bring. With a
+        given risk of buyers also ``no_purchase``, their own chance of none; ``risk`` is then empty
+        of those who aren't in the population.
     """
-    return VALUE_BY_KIND[study.kind](tables, study, snapshot, refits, folds, seed)
+    given = () if risk is None else (risk,)
+    return VALUE_BY_KIND[study.kind](tables, study, snapshot, refits, folds, seed, *given)
 
 
 def value_over_days(

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+from pandas.core.groupby import DataFrameGroupBy
 
 from research.data.contracts import Tables
 from research.data.coverage import find_data_end
@@ -158,9 +159,34 @@ def find_misses(errors: HoldoutErrors) -> np.ndarray:
     """
     if errors.money is None:
         return np.zeros(len(errors.customers))
+    sums = _group_sums(errors).transform("sum")
+    return _miss(sums).to_numpy()
+
+
+def transfer_misses(errors: HoldoutErrors, values: Sequence[float]) -> np.ndarray:
+    """Return the misses of ``find_misses`` for customers of another day: (customers,).
+
+    Each has that of the fifth of the value in which it lies among them.
+    """
+    if errors.money is None:
+        return np.zeros(len(values))
+    by_fifth = _miss(_group_sums(errors).sum())
+    fifths = _cut_fifths(np.asarray(values, float), errors.seed)
+    return by_fifth.reindex(fifths).fillna(0.0).to_numpy()
+
+
+def _group_sums(errors: HoldoutErrors) -> DataFrameGroupBy:
     predicted, actual = errors.money
-    order = np.random.default_rng(errors.seed).permutation(len(predicted))  # parts equal ones
-    rank = pd.Series(predicted).iloc[order].rank(method="first").sort_index()
     sums = pd.DataFrame({"predicted": predicted, "actual": actual})
-    sums = sums.groupby(np.ceil(rank / len(rank) * FIFTHS)).transform("sum")
-    return (sums.actual / sums.predicted - 1).where(sums.predicted > 0, 0.0).to_numpy()
+    return sums.groupby(_cut_fifths(predicted, errors.seed))
+
+
+def _cut_fifths(numbers: np.ndarray, seed: int) -> np.ndarray:
+    """Return the fifth of each number, 1 to 5; equal ones are parted at random."""
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    rank = pd.Series(numbers).iloc[order].rank(method="first").sort_index()
+    return np.ceil(rank / len(rank) * FIFTHS).to_numpy()
+
+
+def _miss(sums: pd.DataFrame) -> pd.Series:
+    return (sums.actual / sums.predicted - 1).where(sums.predicted > 0, 0.0)

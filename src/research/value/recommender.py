@@ -4,7 +4,7 @@ Products that the same customers have bought count as similar; popularity is the
 predicts what is likely to be bought next, not whether an offer changes it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -283,6 +283,18 @@ def evaluate_study(
         return Evaluation(missing)
     days = (close_window(study.churn, snapshot) - snapshot).days
     return evaluate_recommender(tables, snapshot, days, offers, resamples, seed)
+
+
+def move_baskets(evaluation: Evaluation, tables: Tables, day: date | None) -> Evaluation:
+    """Return an evaluation whose offers are made from what was bought by another day.
+
+    Which recommender and similarity make them stays as it was judged.
+    """
+    if evaluation.missing:
+        return evaluation
+    baskets = load_baskets(tables, day)
+    recent = count_recent(tables, baskets, day, evaluation.days)
+    return replace(evaluation, baskets=baskets, recent=recent)
 
 
 def evaluate_recommender(

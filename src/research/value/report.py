@@ -244,6 +244,11 @@ def round_money(table: pd.DataFrame, currency: str) -> pd.DataFrame:
     )
 
 
+def write_day(valuation: Valuation) -> str:
+    """Return of which day values are, in words."""
+    return f"as of {valuation.snapshot}" if valuation.snapshot else "of the study's one table"
+
+
 def describe_assumptions(economics: Economics, kind: str) -> str:
     """Return what value rests on that no model estimates."""
     shares = []
@@ -536,7 +541,7 @@ def describe_values(
     sentences = [
         _warn_of_total(scores, valuation.model, row, currency),
         (
-            f"**The value of the {len(values):,} customers is"
+            f"**The value of the {len(values):,} customers {write_day(valuation)} is"
             f" {_write_money(row.value, row.low, row.high, currency)}**; the 10 % with the highest"
             f" value account for {tenth:.0%} of it."
         ),
@@ -579,7 +584,10 @@ def _warn_of_total(scores: pd.DataFrame, model: str, row: pd.Series, currency: s
     if scores.empty:
         return ""
     rows = scores[(scores.model == model) & (scores.metric == "total_error_share")]
-    error = rows[rows.outcome.isin(["amount", "margin"])].iloc[0]
+    rows = rows[rows.outcome.isin(["amount", "margin"])]
+    if rows.empty:  # the model of the scored day couldn't be fitted on the judged one
+        return ""
+    error = rows.iloc[0]
     if error.low <= 0 <= error.high or not np.isfinite(error.value) or error.low <= -1:
         return ""
     scaled = (row.value / (1 + share) for share in (error.value, error.high, error.low))

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from research.data.contracts import Tables
 from research.models.registry import BASELINE
 from research.panel.periods import close_window
-from research.risk.window_risk import predict_window_risk
+from research.risk.window_risk import WindowRisk, predict_window_risk
 from research.study import Study
 from research.survival.anchoring import Anchored, anchor_models
 from research.survival.predict import KaplanMeier
@@ -36,12 +36,18 @@ NOBODY_LEAVES = "nobody leaves"
 
 
 def value_contractual(
-    tables: Tables, study: Study, snapshot: date, refits: int, folds: int, seed: int
+    tables: Tables,
+    study: Study,
+    snapshot: date,
+    refits: int,
+    folds: int,
+    seed: int,
+    risk: WindowRisk | None = None,
 ) -> Valuation:
     """Value everybody under contract at the snapshot; see ``customers.value_customers``.
 
-    ``folds`` is ignored. At the study's last snapshot the curves agree with the risk of ``30_risk``
-    (see ``window_risk``); earlier ones, those of campaigns, have no such risk.
+    ``folds`` is ignored. The curves agree with the given risk, at the study's last snapshot with
+    that of ``30_risk`` (see ``window_risk``); earlier ones, those of campaigns, have no such risk.
     """
     require_fees(tables, study)
     panel = load_subscribers(tables, study, snapshot)
@@ -55,7 +61,8 @@ def value_contractual(
         seed,
     )
     margins = compute_margins(tables, study, panel.present, snapshot)
-    risk = predict_window_risk(tables, study, seed) if snapshot == study.snapshots.last else None
+    if risk is None and snapshot == study.snapshots.last:
+        risk = predict_window_risk(tables, study, seed)
     anchor, columns = (risk.anchor if risk else None), panel.present[panel.allowed]
     customers = panel.present.customer_id
     by_model = value_by_curves(

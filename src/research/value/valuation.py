@@ -63,7 +63,7 @@ class Valuation:
     holdout : none where nothing comes after the snapshot, and in a flat study
     single_curve : of dated contracts, the values if all left by the same curve
     window_risk : of dated contracts, the risk that survival curves agree with; none where nothing
-        could be learned
+        could be learned; of buyers, the risk that was given
     """
 
     values: pd.DataFrame
@@ -89,7 +89,8 @@ class Valuation:
         """
         if self.histories.empty:
             return {}
-        return {self.model: self.values.set_index("customer_id").risk}
+        own = "no_purchase" if "no_purchase" in self.values else "risk"
+        return {self.model: self.values.set_index("customer_id")[own]}
 
     @property
     def holdout_days(self) -> int:

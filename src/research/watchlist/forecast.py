@@ -52,6 +52,7 @@ COLUMNS = [
     "amount_low",
     "amount_high",
 ]
+COSTS = ["cost_of_churn", "cost_low", "cost_high"]
 REPLAYED = [
     "snapshot",
     "after",
@@ -151,24 +152,63 @@ def forecast(scores: Scores, model: KeptModel, study: Study, drift: Drift) -> pd
 
     Returns
     -------
+    DataFrame
+        See ``tabulate_forecast``.
+    """
+    segments, window = load_segments(scores.outlook, scores.rows), find_window(scores)
+    return tabulate_forecast(scores.rows, segments, window, count_churners(model), drift)
+
+
+def find_window(scores: Scores) -> tuple[date, date]:
+    """Return the scored day, and the last day of its label window."""
+    return scores.day, scores.outlook.closes
+
+
+def count_churners(model: KeptModel) -> int:
+    """Return how many customers left among those that a kept model learned from."""
+    return int(model.card["train"]["churners"])
+
+
+def tabulate_forecast(
+    rows: pd.DataFrame,
+    segments: pd.DataFrame,
+    window: tuple[date, date],
+    churners: int,
+    drift: Drift,
+    worth: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return how many will leave by the end of a window, and what goes with them.
+
+    Parameters
+    ----------
+    rows : see ``scoring.Scores``
+    segments : of each row, one column per attribute
+    churners, drift : see ``bound_total``
+    worth : the value of keeping each row, in the study's currency
+
+    Returns
+    -------
     DataFrame with columns segment_by, segment, after, until, customers, expected, low, high,
-    expected_share, monthly_amount, amount_low, amount_high
+    expected_share, monthly_amount, amount_low, amount_high; with ``worth`` also cost_of_churn,
+    cost_low, cost_high
         First all, then each segment (those of the lifecycle; fewer than 30 customers are pooled).
         ``low`` and ``high``: 95 % prediction interval; empty where no earlier window shows the
         drift. ``monthly_amount``: fees of a month, or mean spend in 30 days, of those expected to
-        leave.
+        leave. ``cost_of_churn``: the value of keeping them.
     """
-    rows, churners = scores.rows, model.card["train"]["churners"]
     parts = [(ALL, ALL, np.ones(len(rows), bool))]
-    segments = load_segments(scores.outlook, rows)
     for by in segments:
         names = pool_small_segments(segments, by)
         parts += [(by, name, (names == name).to_numpy()) for name in sorted(names.unique())]
-    window = (scores.day, scores.outlook.closes)
     table = [
         (by, name, *window, *_sum_up(rows[inside], churners, drift)) for by, name, inside in parts
     ]
-    return pd.DataFrame(table, columns=COLUMNS)
+    found = pd.DataFrame(table, columns=COLUMNS)
+    if worth is None:
+        return found
+    risk = rows.risk_by_end.to_numpy()
+    costs = [bound_total(risk[part], churners, drift, worth[part]) for *_, part in parts]
+    return found.join(pd.DataFrame(costs, columns=COSTS))
 
 
 def _sum_up(rows: pd.DataFrame, churners: int, drift: Drift) -> tuple:

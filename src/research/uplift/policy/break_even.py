@@ -7,6 +7,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable
+from research.risk.window_risk import WindowRisk
 from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
@@ -30,13 +31,19 @@ FIRST_TEST = ["customer_id", "decision", "arm", "rank", "risk", "worth", "expect
 
 
 @keep
-def load_customers(tables: Tables, study: Study, seed: int, why: str) -> pd.DataFrame:
+def load_customers(
+    tables: Tables, study: Study, seed: int, why: str, scored: WindowRisk | None = None
+) -> pd.DataFrame:
     """Return the value of customers and their risk, see ``value_customers``, of a study without a
     trial.
+
+    Those of the scored day are its customers; without one, everybody who is valued at the last
+    snapshot.
 
     Parameters
     ----------
     why : reason why there is no trial
+    scored : risks as of the scored day
 
     Raises
     ------
@@ -45,10 +52,19 @@ def load_customers(tables: Tables, study: Study, seed: int, why: str) -> pd.Data
     """
     try:
         find_cost(study)
+        if scored:
+            return _load_scored(tables, study, seed, scored)
         last = study.snapshots.last if study.snapshots else None
         return value_customers(tables, study, last, 0, 2, seed).values
     except NotApplicable as missing:
         raise NotApplicable(f"{why}; without a trial, {missing}") from None
+
+
+def _load_scored(tables: Tables, study: Study, seed: int, scored: WindowRisk) -> pd.DataFrame:
+    """Return the value of everybody who is a customer on the scored day, with the risk of it."""
+    values = value_customers(tables, study, scored.snapshot, 0, 2, seed, scored).values
+    present = values[values.customer_id.isin(scored.rows.customer_id)].reset_index(drop=True)
+    return present.assign(risk=present.customer_id.map(scored.risk_by_end))
 
 
 def find_cost(study: Study) -> float:

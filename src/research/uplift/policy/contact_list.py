@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from research.data.contracts import Tables
-from research.features.build import load_panel
+from research.risk.window_risk import WindowRisk, load_present
 from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
@@ -34,6 +34,7 @@ TARGETS = [
     "decision",
     "arm",
     "rank",
+    "risk_share",
     "effect_points",
     "worth",
     "gain",
@@ -53,6 +54,7 @@ class Candidates:
     gain : (customers, arms), the same in money, cost not deducted
     cost : (customers, arms)
     outcome_value : (customers,), money per unit of the outcome
+    risk : (customers,), of leaving by the end of the label window; empty where it isn't known
     """
 
     customers: np.ndarray
@@ -60,6 +62,7 @@ class Candidates:
     gain: np.ndarray
     cost: np.ndarray
     outcome_value: np.ndarray
+    risk: np.ndarray | float = np.nan
 
 
 @keep
@@ -71,21 +74,24 @@ def list_targets(
     budget: float,
     seed: int,
     significant: bool = True,
+    scored: WindowRisk | None = None,
 ) -> pd.DataFrame:
     """Return this cycle's list: for each customer whether to contact, with which offer, and what
     that is expected to bring.
 
-    Dated studies: everybody in the population at the study's last snapshot, by models of all
-    trials. Flat studies: the customers of the trial, out of fold.
+    Dated studies: everybody who is a customer on the scored day, by models of all trials; without
+    one, in the population at the study's last snapshot. Flat studies: the customers of the trial,
+    out of fold.
 
     Parameters
     ----------
     significant : whether the policy earns significantly more than contacting nobody
+    scored : risks as of the scored day
 
     Returns
     -------
-    DataFrame with columns customer_id, decision, arm, rank, effect_points, worth, gain, cost,
-    net_gain
+    DataFrame with columns customer_id, decision, arm, rank, risk_share, effect_points, worth, gain,
+    cost, net_gain
         ``decision``: contact, or would contact where the policy's profit isn't significant; do not
         contact (every offer has a negative estimated effect); not worth the cost; no room (in
         budget and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``:
@@ -93,7 +99,9 @@ def list_targets(
         most.
     """
     candidates = (
-        _take_trial(case) if study.kind == "flat" else _predict_now(trial, tables, study, seed)
+        _take_trial(case)
+        if study.kind == "flat"
+        else _predict_now(trial, tables, study, seed, scored)
     )
     effect, gain, cost = candidates.effect, candidates.gain, candidates.cost
     chosen = allocate(gain, cost, budget, study.economics.capacity)
@@ -109,6 +117,7 @@ def list_targets(
             "customer_id": candidates.customers,
             "decision": decision,
             "arm": np.array(case.arms)[best - 1],
+            "risk_share": candidates.risk,
             "effect_points": 100 * pick(effect, best),
             "worth": candidates.outcome_value,
             "gain": pick(gain, best),
@@ -139,10 +148,13 @@ def _take_trial(case: Case) -> Candidates:
     )
 
 
-def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candidates:
-    """Return the population at the last snapshot, with effects by models of all trials."""
-    trial, last = drop_missing_outcomes(trial), study.snapshots.last
-    present = load_panel(tables, study, [last])
+def _predict_now(
+    trial: Trial, tables: Tables, study: Study, seed: int, scored: WindowRisk | None
+) -> Candidates:
+    """Return the population of the scored day, with effects by models of all trials."""
+    trial, day = drop_missing_outcomes(trial), study.snapshots.last
+    day = scored.snapshot if scored else day
+    present = load_present(tables, study, day)
     as_rows = present.assign(trial=trial.rows.trial.iloc[-1], arm=CONTROL, propensity=1.0)
     as_rows = as_rows.assign(**{trial.unit: present.customer_id})
     together = pd.concat([trial.rows, as_rows], ignore_index=True)
@@ -157,9 +169,10 @@ def _predict_now(trial: Trial, tables: Tables, study: Study, seed: int) -> Candi
     if trial.primary == MONEY:
         value = np.full(new.size, find_margin(study))
     else:
-        known = load_values(tables, study, last, seed).set_index("customer_id").value_of_keeping
+        known = load_values(tables, study, day, seed, scored)
+        known = known.set_index("customer_id").value_of_keeping
         value = present.customer_id.map(known)
         value = value.fillna(value.dropna().median()).to_numpy()
-    return Candidates(
-        present.customer_id.to_numpy(), effects, effects * value[:, None], cost, value
-    )
+    customers, gain = present.customer_id, effects * value[:, None]
+    risk = customers.map(scored.risk_by_end).to_numpy(float) if scored else np.nan
+    return Candidates(customers.to_numpy(), effects, gain, cost, value, risk)
