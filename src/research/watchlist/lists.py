@@ -64,7 +64,7 @@ class Situation:
 
     Attributes
     ----------
-    day : that is scored
+    day : that is scored; None of a flat study
     capacity : customers on the list
     contacted : day of the last contact by the company, by customer_id
     effects : effect of each arm by a randomised campaign, by arm, with columns effect_points,
@@ -73,12 +73,18 @@ class Situation:
     costs : of a contact, by arm
     """
 
-    day: date
+    day: date | None
     capacity: int
     contacted: pd.Series = field(default_factory=lambda: pd.Series(dtype="datetime64[ns]"))
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     harmed: frozenset = frozenset()
     costs: dict[str, float] = field(default_factory=dict)
+
+    def find_rest(self, playbook: Playbook | None) -> pd.Timestamp:
+        """Return the day since which whoever was contacted is spared; none without a day."""
+        if self.day is None:
+            return pd.NaT
+        return pd.Timestamp(self.day - timedelta(days=playbook.rest_days if playbook else 0))
 
 
 def rank_customers(scored: pd.DataFrame, capacity: int) -> pd.DataFrame:
@@ -177,11 +183,11 @@ def add_actions(
     plays = _choose_plays(listed, playbook)
     table = listed.assign(**dict(_describe(plays, situation)))
     last = table.customer_id.map(situation.contacted)
-    rest = timedelta(days=playbook.rest_days if playbook else 0)
+    rest = situation.find_rest(playbook)
     decision = np.select(
         [
             table.customer_id.isin(situation.harmed) | (table.effect_high < 0),
-            last > pd.Timestamp(situation.day - rest),
+            last > rest,
             (table.arm == "") | (table.action == NOTHING),
         ],
         [HARMED, SPARED, NO_PLAY],

@@ -139,12 +139,13 @@ def explain_listed(
     if base is None or base.stayers.empty or rows.empty:
         return pd.DataFrame(columns=REASONS)
     groups, themes = pd.Series(base.groups), find_themes(dictionary)
-    moves = [_explain(each, rows, base.stayers, seed) for each in (fitted, *base.refits)]
+    moves = [explain_one(each, rows, base.stayers, seed) for each in (fitted, *base.refits)]
     stability = measure_stability(moves[1:], groups) if base.refits else None
     return list_reasons(moves[0], rows, base.stayers, groups, dictionary, themes, stability)
 
 
-def _explain(fitted: Fitted, rows: pd.DataFrame, stayers: pd.DataFrame, seed: int) -> Moves:
+def explain_one(fitted: Fitted, rows: pd.DataFrame, stayers: pd.DataFrame, seed: int) -> Moves:
+    """Return what moves the risk of each customer by one model, see ``explain_customers``."""
     names = fitted.features
     alone = len(fitted.estimators) == 1
     model = next(iter(fitted.estimators.values())) if alone else _Uncalibrated(fitted)
