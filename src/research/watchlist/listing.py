@@ -7,7 +7,7 @@ import pandas as pd
 
 from research.data.contracts import Tables
 from research.reporting.format import write_plain
-from research.study import Study, show_path
+from research.study import PLAYBOOK, Study, show_path
 from research.study_schema import CONTROL
 from research.watchlist.holdout import ASSIGNMENTS, Share, choose_share, count_holdout, draw_holdout
 from research.watchlist.lists import (
@@ -24,7 +24,7 @@ from research.watchlist.lists import (
     rank_customers,
 )
 from research.watchlist.model_store import KeptModel
-from research.watchlist.playbook import PLAYBOOK, Playbook
+from research.watchlist.playbook import Playbook
 from research.watchlist.reason_base import explain_listed
 from research.watchlist.scoring import OVERDUE, RENEWAL, Scores
 from research.watchlist.situation import find_offers, find_situation

@@ -47,7 +47,7 @@ def list_once(tables: Tables, study: Study, folds: int, resamples: int, seed: in
     folds : parts of the customers, each scored by models that were fitted without it
     resamples : of customers, behind every interval
     """
-    kept, rows = score_out_of_fold(tables, study, folds, seed)
+    kept, rule, rows = score_out_of_fold(tables, study, folds, seed)
     replay = Replay(
         rows[["snapshot", "customer_id", "risk", "value", *LEFT, BY_LIST, BY_RULE, BY_CHANCE]],
         rows[["snapshot", "customer_id"]],
@@ -57,24 +57,26 @@ def list_once(tables: Tables, study: Study, folds: int, resamples: int, seed: in
     )
     backtest = _judge(replay, study, resamples, seed)
     by_rule = not backtest.passed
-    ranked = rows.assign(risk=rows.rule_risk) if by_rule else rows
-    watchlist = _list(kept, ranked[~ranked.left], study, by_rule, seed)
-    return Cycle(None, kept, kept, replay, backtest, None, watchlist, None, False, by_rule)
+    model, risk = (rule, rows.rule_risk) if by_rule else (kept, rows.risk)
+    watchlist = _list(model, rows.assign(risk=risk)[~rows.left], study, seed)
+    return Cycle(None, kept, model, replay, backtest, None, watchlist, None, False, by_rule)
 
 
 @keep
 def score_out_of_fold(
     tables: Tables, study: Study, folds: int, seed: int
-) -> tuple[KeptModel, pd.DataFrame]:
-    """Return the model, fitted on everybody, and everybody's risks by models fitted without them.
+) -> tuple[KeptModel, KeptModel, pd.DataFrame]:
+    """Return the model and the strongest rule, fitted on everybody, and risks out of fold.
 
     Returns
     -------
     KeptModel
         Of the classifier that is judged: that of study.yml, else gradient boosting.
+    KeptModel
+        Of the strongest rule.
     DataFrame
-        One row per customer with the columns of ``Replay.rows``, rule_risk, worth_of_keeping,
-        value_at_risk and the features.
+        One row per customer with the columns of ``Replay.rows``, rule_risk, worth_of_keeping and
+        the features; risks are those of models fitted without the customer.
     """
     frame = load_flat(tables, study)
     allowed = check_panel(tables, study, frame).allowed
@@ -84,19 +86,20 @@ def score_out_of_fold(
     models = list_candidates(study, allowed, words, seed, named)
     predicted = predict(frame, frame, allowed, models, folds, 1, seed)
     choice = compare_candidates(predicted, models, seed, named)
-    fitted = fit_kept(models[named], models, frame, allowed, seed)
-    base = make_base(models[named], models, frame, fitted, dictionary, seed)
-    tenths = bin_tenths(predicted.assign(**{KEPT: predicted[named]}))
-    card = _write_card(study, choice, named, models[named].words, frame, fitted.features)
-    card |= {"tenths": tenths, "features": _describe(dictionary, frame, fitted.features)}
+    both = []
+    for name in (named, choice.rule):
+        fitted = fit_kept(models[name], models, frame, allowed, seed)
+        base = make_base(models[name], models, frame, fitted, dictionary, seed)
+        card = _write_card(study, choice, name, models[name].words, frame)
+        tenths = bin_tenths(predicted.assign(**{KEPT: predicted[name]}))
+        card |= {"tenths": tenths, "features": _describe(dictionary, frame, fitted.features)}
+        both.append(KeptModel(card, fitted, base))
     by_customer = predicted.set_index("customer_id")
     risks = (by_customer[name].reindex(frame.customer_id) for name in (named, choice.rule))
-    return KeptModel(card, fitted, base), _frame_rows(frame, study, *risks, seed)
+    return *both, _frame_rows(frame, study, *risks, seed)
 
 
-def _write_card(
-    study: Study, choice: Choice, named: str, words: str, frame: pd.DataFrame, features: list[str]
-) -> dict:
+def _write_card(study: Study, choice: Choice, named: str, words: str, frame: pd.DataFrame) -> dict:
     return {
         "id": "one-off",
         "study": study.name,
@@ -168,9 +171,7 @@ def _judge(replay: Replay, study: Study, resamples: int, seed: int) -> Backtest:
     return Backtest(scores, differences, none, lead, none, missed, none, capacity, quality)
 
 
-def _list(
-    kept: KeptModel, present: pd.DataFrame, study: Study, by_rule: bool, seed: int
-) -> Watchlist:
+def _list(kept: KeptModel, present: pd.DataFrame, study: Study, seed: int) -> Watchlist:
     present = present.assign(value_at_risk=present.risk * present.worth_of_keeping)
     low, high = find_ranges(present.risk.to_numpy(float), kept.card["tenths"])
     ranked = rank_customers(present.assign(risk_low=low, risk_high=high), study.economics.capacity)
@@ -179,8 +180,6 @@ def _list(
     )
     table = add_reasons(compare_lists(ranked, pd.DataFrame(columns=EARLIER)), reasons)
     table = add_actions(table, None, Situation(None, study.economics.capacity))
-    if by_rule:
-        table = table.assign(risk_low=np.nan, risk_high=np.nan)  # they are those of the model
     rows = table.reindex(columns=[*LIST, "assigned_arm", "propensity"])
     gone = pd.DataFrame(columns=["customer_id", "earlier_rank", "still_customer"])
     return Watchlist(rows, reasons, gone, pd.DataFrame(columns=ASSIGNMENTS), Share(0.0), None)

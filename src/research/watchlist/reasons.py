@@ -214,8 +214,23 @@ def list_reasons(
     table["value"] = _write_values(table.feature, rows, customer)
     table["usual"] = table.feature.map(_find_usual(stayers, table.feature.unique()))
     words = dictionary.set_index("feature").description
-    table["text"] = table.feature.map(words) + ": " + table.value + "; usually " + table.usual
+    same = _describe_same(table, stayers)
+    usual = ("; usually " + table.usual.astype(object)).where(table.value != table.usual, same)
+    table["text"] = table.feature.map(words) + ": " + table.value + usual
     return table[REASONS]
+
+
+def _describe_same(table: pd.DataFrame, stayers: pd.DataFrame) -> pd.Series:
+    """Return how many of those who stay have the same value, where it is the usual one."""
+    shares = {}
+    for name in table.feature[table.value == table.usual].unique():
+        counts = _write_column(stayers[name]).value_counts(normalize=True)
+        shares |= {(name, value): share for value, share in counts.items()}
+    told = [
+        f", as {shares.get(pair, 0):.0%} of those who stay"
+        for pair in zip(table.feature, table.value, strict=True)
+    ]
+    return pd.Series(told, index=table.index, dtype=object)
 
 
 def _find_members(

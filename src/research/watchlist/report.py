@@ -64,9 +64,10 @@ def _describe_quality(cycle: Cycle):
     else:
         yield (
             f"**No list by a model: {cycle.kept.card['model']} is not shown to be better than the"
-            f" {rule}.** {_compare_precision(cycle)} The list below is that of the rule; to have"
-            f" `research score` write the same, name it in study.yml (`model: {rule}`)."
+            f" {rule}.** {_compare_precision(cycle)} The list below is that of the rule."
         )
+        if cycle.day is not None:
+            yield f"To have `research score` write the same, put `model: {rule}` into study.yml."
 
 
 def _describe_rule_list(test: Backtest) -> str:
@@ -85,11 +86,13 @@ def _compare_precision(cycle: Cycle) -> str:
         (test.differences.reference == BY_RULE) & (test.differences.score == "precision")
     ].iloc[0]
     lists = int(test.scores.lists.iloc[0])
-    what = f"{lists} replayed lists" if cycle.day else "the list of everybody, scored out of fold,"
+    where, left = f"{lists} replayed lists ({test.capacity:,} customers each)", "left by the end"
+    if cycle.day is None:
+        where, left = f"a list of {test.capacity:,}, scored out of fold,", "have left"
     return (
-        f"Of those on {what} ({test.capacity:,} customers each), {_share(own.value)}"
-        f" ({_share(own.low)} to {_share(own.high)}) left by the end of the window; of those on the"
-        f" lists of the strongest rule ({cycle.rule}) {_share(rule.value)}. Difference"
+        f"Of those on {where} {_share(own.value)} ({_share(own.low)} to {_share(own.high)})"
+        f" {left}{' of the window' if cycle.day else ''}; of those on the"
+        f" list of the strongest rule ({cycle.rule}) {_share(rule.value)}. Difference"
         f" {_points(row.value)} ({_points(row.low)} to {_points(row.high)}; paired by customer,"
         " 95 %, adjusted for the number of comparisons)."
     )
