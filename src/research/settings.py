@@ -12,6 +12,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "repeats": (1, 100),
     "origins": (0, 100),
     "periods": (1, 1000),
+    "windows": (1, 1000),
     "resamples": (200, 100_000),  # fewer leave a handful of draws outside an interval
     "refits": (0, 1000),
     "offers": (1, 100),
@@ -36,6 +37,7 @@ DRAFT: dict[str, float] = {
     "folds": 3,
     "repeats": 1,
     "origins": 0,
+    "windows": 4,
     "resamples": 200,
     "refits": 3,
     "placebos": 5,

@@ -35,6 +35,7 @@ from research.study_schema import (
     TimeZone,
 )
 
+PLAYBOOK = "playbook.yml"  # beside study.yml: what to do about which reason
 LARGEST_YAML = 20_000  # values in a file, of which a study of a thousand sources has a half
 UNSUPPORTED = {
     "duckdb": (),

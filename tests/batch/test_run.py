@@ -258,6 +258,19 @@ def test_a_file_that_the_sql_reads_by_itself_makes_jobs_run_again(made_project, 
     assert stale("alpha", monkeypatch) == ["alpha/default/10_data", "alpha/more/10_data"]
 
 
+def test_only_a_notebook_that_makes_lists_depends_on_the_playbook(made_project, monkeypatch):
+    monkeypatch.setattr(records, "is_current", lambda job: job["fingerprint"] in known)
+    known = {job["fingerprint"] for job in list_jobs("alpha").values()}
+    playbook = made_project / "data" / "alpha" / "playbook.yml"
+    playbook.write_text("plays: []")
+    assert stale("alpha", monkeypatch) == []
+    monkeypatch.setattr(batch_run, "LISTS", "import")  # as if every notebook made lists
+    known = {job["fingerprint"] for job in list_jobs("alpha").values()}
+    assert stale("alpha", monkeypatch) == []
+    playbook.write_text("plays: [{}]")
+    assert stale("alpha", monkeypatch) == ["alpha/default/10_data", "alpha/more/10_data"]
+
+
 def list_jobs(study: str) -> dict[str, dict]:
     return batch_run._list_jobs(plan.list_runs(study, {}), {study: batch_run._fetch(study)})
 

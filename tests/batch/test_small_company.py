@@ -18,9 +18,9 @@ from research.batch.agreement import find_contradictions
 
 SMALL = {"customers": 600, "months": 24, "seed": 3}
 FEW = {"resamples": 200, "folds": 2, "repeats": 1, "placebos": 1, "refits": 2, "origins": 0}
-FEW |= {"periods": 4, "tuning_trials": 0}
+FEW |= {"periods": 4, "tuning_trials": 0, "windows": 2}
 ALL = ["10_data", "20_lifecycle", "30_risk", "40_survival", "50_value", "60_uplift"]
-ALL += ["62_observational", "65_targeting"]
+ALL += ["62_observational", "65_targeting", "70_watchlist"]
 TABLES = {
     "value",
     "offers",
@@ -41,6 +41,9 @@ TABLES = {
     "transitions",
     "cohorts",
     "segments",
+    "watchlist",
+    "watchlist_backtest",
+    "watchlist_model",
 }
 
 

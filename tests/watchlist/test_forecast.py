@@ -124,7 +124,7 @@ def test_labels_of_a_replay_are_those_known_then(company):
     train = [DAY - timedelta(days=160)]
     panel = forecast.load_rows(tables, study, train, DAY, 0)
     then = train[0] + timedelta(days=70)
-    learned = forecast._label_then(outlook, panel, train, then)
+    learned = forecast.label_then(outlook, panel, train, then)
     assert learned.churned.tolist() == panel.churned.tolist()  # the window had closed
     assert learned.time_to_event_days.max() <= 60  # what came after isn't known
     assert panel.time_to_event_days.max() > 60

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.watchlist.holdout import count_holdout, draw_holdout
+from research.watchlist.holdout import choose_share, count_holdout, draw_holdout
 
 DAY = date(2024, 6, 30)
 
@@ -66,3 +66,19 @@ def test_nobody_or_everybody(share):
 
 def test_an_empty_list_has_no_assignments():
     assert draw_holdout(listed(0), 0.1, DAY, 0).empty
+
+
+def test_the_share_is_the_least_with_which_a_list_detects_the_effect():
+    # s (1 - s) = p (1 - p) (z / effect)^2 / n, z = 1.96 + 0.84: 0.25 (2.8016 / 0.1)^2 / 1,000 =
+    # 0.1962, which s = 0.268 solves; rounded up to whole hundredths
+    share = choose_share(0.1, 1000, 0.5, 0.1)
+    assert (share.share, share.lists) == (0.27, 1)
+    assert choose_share(0.1, 100_000, 0.5, 0.1).share == 0.1  # the playbook's is enough
+
+
+def test_where_no_share_detects_the_effect_the_least_stays_and_lists_add_up():
+    # 0.25 (2.8016 / 0.02)^2 = 4,905.6 over 0.1 * 0.9 * 300
+    share = choose_share(0.1, 300, 0.5, 0.02)
+    assert (share.share, share.lists) == (0.1, 182)
+    assert choose_share(0.0, 300, 0.5, 0.02).share == 0
+    assert choose_share(0.1, 300, 0.5, 0.0).lists == 0

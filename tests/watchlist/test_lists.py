@@ -98,7 +98,7 @@ def listed() -> pd.DataFrame:
             "theme": ["usage", "price", "price", "contract", "usage"],
         }
     )
-    return add_reasons(rank_customers(SCORED, 5), reasons)
+    return add_reasons(rank_customers(SCORED, 5), reasons.assign(stable=True))
 
 
 def test_reasons_stand_side_by_side(listed):

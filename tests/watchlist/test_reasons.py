@@ -8,6 +8,7 @@ from scipy.special import expit, logit
 from research.models.registry import list_logistic, list_trees
 from research.risk.predict import fit_model
 from research.watchlist.reasons import (
+    Moves,
     explain_customers,
     find_themes,
     list_reasons,
@@ -144,3 +145,14 @@ def test_themes_follow_the_words_the_table_and_the_playbook():
         "plan": "contract",
         "noise": "delivery",
     }
+
+
+def test_a_text_that_is_the_usual_one_says_how_many_who_stay_have_it():
+    # three of four who stay have the basic plan, as the customer has
+    stayers = pd.DataFrame({"plan": ["basic", "basic", "basic", "pro"]})
+    rows = pd.DataFrame({"customer_id": ["a"], "plan": ["basic"]})
+    moves = Moves(("plan",), np.array([[0.5]]))
+    reasons = list_reasons(
+        moves, rows, stayers, ALONE[["plan"]], DICTIONARY, find_themes(DICTIONARY)
+    )
+    assert reasons.text.item() == "plan: basic, as 75% of those who stay"

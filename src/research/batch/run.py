@@ -24,9 +24,10 @@ from research.batch.notebooks import Notebook, hash_text
 from research.data import fetch
 from research.errors import StudyError, UsageError
 from research.files import CLOSED, FULL, describe_os_error
-from research.study import load_study, project_root, show_path
+from research.study import PLAYBOOK, Study, load_study, project_root, show_path
 
 MEMORY_KILLS = count_memory_kills()  # when this batch began
+LISTS = "research.watchlist"  # a notebook that imports it makes lists
 NO_RECORD = "expected a record of how the job ended, got none"
 Job = dict[str, Any]
 
@@ -97,13 +98,14 @@ def _run_all(runs: list[plan.Run], jobs: int) -> Counter[str]:
 
 def _fetch(study: str) -> dict[str, Any]:
     """Fetch a study's data; what goes wrong concerns this study alone."""
-    facts = {"title": study, "data_hash": "", "data_hashes": {}, "refused": ""}
+    facts = {"title": study, "data_hash": "", "data_hashes": {}, "lists": "", "refused": ""}
     try:
         loaded = load_study(study)
         fetch.fetch(loaded)
         hashes = fetch.hash_files(loaded)
         return facts | {
             "title": loaded.title,
+            "lists": _hash_lists(loaded),
             "data_hash": fetch.combine_hashes(hashes),
             "data_hashes": hashes,
         }
@@ -118,6 +120,13 @@ def _fetch(study: str) -> dict[str, Any]:
         )
     print(f"{study} … failed: {facts['refused']}", file=sys.stderr)
     return facts
+
+
+def _hash_lists(study: Study) -> str:
+    """Return a hash of the study's playbook and of the history of its lists, which are no data."""
+    chain = project_root() / "history" / study.name / "chain.jsonl"
+    paths = [path for path in (study.folder / PLAYBOOK, chain) if path.is_file()]
+    return records.hash_files(paths) if paths else ""
 
 
 def _list_jobs(runs: list[plan.Run], facts: dict[str, dict[str, Any]]) -> dict[str, Job]:
@@ -182,10 +191,13 @@ def _lock_file() -> list[Path]:
 def _fingerprint(job: Job, notebook: Notebook, code: str) -> str:
     """Return one hash over all that the page depends on.
 
-    A notebook counts by its cells, not by outputs that an editor left in it.
+    A notebook counts by its cells, not by outputs that an editor left in it. One that makes lists
+    depends on the playbook and on the lists before, too.
     """
     cells = [(cell.kind, cell.source, cell.tags) for cell in notebook.cells]
     parts = [code, cells, job["data_hash"], job["values"], job["python"], job["packages"]]
+    if any(LISTS in cell.source for cell in notebook.cells):
+        parts.append(job["lists"])
     return hash_text(json.dumps(parts, sort_keys=True, default=str), 64)
 
 

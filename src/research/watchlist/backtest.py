@@ -61,11 +61,18 @@ def score_lists(
     """
     listed = mark_listed(rows, rankings, capacity)
     valuable = rows.groupby("snapshot").value.rank(pct=True, ascending=False) <= VALUABLE_SHARE
-    weights = np.vstack([*draw_weights(rows.customer_id, resamples, seed)])
     left, rich = rows.left.to_numpy(float), valuable.to_numpy(float)
-    resampled = {
-        name: _score(weights, listed[name].to_numpy(float), left, rich) for name in rankings
-    }
+    parts = {"left": left, "rows": np.ones(len(rows))}
+    for name in rankings:
+        marked = listed[name].to_numpy(float)
+        parts |= {
+            (name, "found"): marked * left,
+            (name, "listed"): marked,
+            (name, "rich_found"): marked * left * rich,
+            (name, "rich"): marked * rich,
+        }
+    sums = resample_sums(rows.customer_id, parts, resamples, seed)
+    resampled = {name: _score(sums, name) for name in rankings}
     size = (rows.snapshot.nunique(), rows.customer_id.nunique())
     scores = pd.DataFrame(
         [
@@ -78,21 +85,37 @@ def score_lists(
     return scores, _compare(resampled, rankings)
 
 
-def _score(
-    weights: np.ndarray, listed: np.ndarray, left: np.ndarray, rich: np.ndarray
-) -> dict[str, np.ndarray]:
+def resample_sums(
+    customers: Sequence, parts: dict, resamples: int, seed: int
+) -> dict[object, np.ndarray]:
+    """Return sums over rows, on the sample (first entry) and on resampled customers, by name.
+
+    Parameters
+    ----------
+    customers : of each row
+    parts : by name, a number for each row
+    """
+    codes, people = pd.factorize(np.asarray(customers), sort=True)
+    columns = [np.bincount(codes, values, len(people)) for values in parts.values()]
+    by_customer = np.column_stack(columns)
+    sums = np.vstack([weights @ by_customer for weights in draw_weights(people, resamples, seed)])
+    return dict(zip(parts, sums.T, strict=True))
+
+
+def _score(sums: dict, name: str) -> dict[str, np.ndarray]:
     """Return each score on the sample (first entry) and on each resample."""
-    found, on_list = weights @ (listed * left), weights @ listed
-    precision = _divide(found, on_list)
+    found, on_list = sums[name, "found"], sums[name, "listed"]
+    precision = divide(found, on_list)
     return {
         "precision": precision,
-        "recall": _divide(found, weights @ left),
-        "lift": _divide(precision, _divide(weights @ left, weights.sum(axis=1))),
-        "valuable_precision": _divide(weights @ (listed * left * rich), weights @ (listed * rich)),
+        "recall": divide(found, sums["left"]),
+        "lift": divide(precision, divide(sums["left"], sums["rows"])),
+        "valuable_precision": divide(sums[name, "rich_found"], sums[name, "rich"]),
     }
 
 
-def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return the ratio, empty where there is nothing to divide by."""
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 

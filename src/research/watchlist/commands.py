@@ -9,9 +9,11 @@ from research.data.contracts import Tables
 from research.data.coverage import find_data_end
 from research.data.load import load_tables
 from research.study import Study, show_path
+from research.watchlist.exports import export_list
 from research.watchlist.forecast import describe_replay, forecast, read_drift, replay_forecast
-from research.watchlist.history import REPLAYED, SENT, History, locate_history
+from research.watchlist.history import ASSIGNED, REPLAYED, SENT, History, locate_history
 from research.watchlist.kept_model import name_model, train_model
+from research.watchlist.listing import Watchlist, describe_list, make_watchlist
 from research.watchlist.model_store import (
     CARD,
     KeptModel,
@@ -21,6 +23,8 @@ from research.watchlist.model_store import (
     locate_models,
     save_model,
 )
+from research.watchlist.outcomes import append_outcomes
+from research.watchlist.playbook import Playbook, load_playbook
 from research.watchlist.scored_day import find_scored_day
 from research.watchlist.scoring import Scores, score_day
 
@@ -84,13 +88,44 @@ def score(study: Study, at: str = "", revise: str = "") -> list[str]:
     list of str
         Sentences to print.
     """
+    playbook = load_playbook(study)
     tables = load_tables(study)
     day = find_scored_day(tables, study, at)
-    model, lines = _find_model(tables, study, day)
-    scores = score_day(tables, study, model, day)
-    append_scores(study, scores, model, _name_kind(tables, study, day, at), revise)
-    lines += [describe_scores(study, scores, model), *(f"note: {each}" for each in scores.remarks)]
-    return [*lines, f"history: {show_path(locate_history(study.name))}"]
+    history = History(locate_history(study.name))
+    lines = append_outcomes(tables, study, history)
+    model, trained = _find_model(tables, study, day)
+    scores = score_day(tables, study, model, day, study.economics.capacity)
+    kind = _name_kind(tables, study, day, at)
+    watchlist = list_customers(scores, model, study, playbook, history, kind)
+    append_scores(study, scores, model, watchlist, kind, revise)
+    folder = export_list(history, kind, day, study)
+    lines += [*trained, describe_scores(study, scores, model)]
+    lines += [*describe_list(watchlist, study), *(f"note: {each}" for each in scores.remarks)]
+    return [*lines, f"history: {show_path(history.folder)}; files: {show_path(folder)}"]
+
+
+def list_customers(
+    scores: Scores,
+    model: KeptModel,
+    study: Study,
+    playbook: Playbook | None,
+    history: History,
+    kind: str,
+) -> Watchlist:
+    """Return the list of a day, compared with the last one of its kind before it."""
+    earlier = find_earlier(history, kind, scores.day)
+    assigned = history.read(ASSIGNED) if kind == SENT else pd.DataFrame()
+    return make_watchlist(scores, model, study, playbook, earlier, assigned, SEED)
+
+
+def find_earlier(history: History, kind: str, day: date) -> pd.DataFrame:
+    """Return the list of the last day of its kind before a day; empty without one."""
+    days = [entry.snapshot for entry in history.find(kind) if entry.snapshot < day.isoformat()]
+    if not days:
+        return pd.DataFrame(columns=["customer_id", "rank", "lists_in_a_row"])
+    rows = history.read(kind, date.fromisoformat(days[-1]))
+    columns = ["customer_id", "rank", "lists_in_a_row"]
+    return rows.reindex(columns=columns).dropna(subset=["rank"]).astype({"rank": int})
 
 
 def _find_model(tables: Tables, study: Study, day: date) -> tuple[KeptModel, list[str]]:
@@ -106,17 +141,33 @@ def _name_kind(tables: Tables, study: Study, day: date, at: str) -> str:
     return SENT if not at or day == find_data_end(tables, study) else REPLAYED
 
 
-def append_scores(study: Study, scores: Scores, model: KeptModel, kind: str, revise: str) -> None:
-    """Append scores to the history, with the model and the day by which everything was known.
+def append_scores(
+    study: Study, scores: Scores, model: KeptModel, watchlist: Watchlist, kind: str, revise: str
+) -> None:
+    """Append scores and list to the history, with the model and the day by which all was known.
+
+    What was drawn for the listed is appended beside them, unless they are replayed.
 
     Raises
     ------
     StudyError
         If the history has other scores of that day, and there is no reason to revise them.
     """
-    frame = scores.rows.assign(model=model.id, known_by=pd.Timestamp(scores.day))
-    inputs = hash_inputs(study, scores.day, model.id)
-    History(locate_history(study.name)).append(kind, scores.day, frame, inputs, revise)
+    frame = add_list(scores, watchlist).assign(model=model.id, known_by=pd.Timestamp(scores.day))
+    inputs = hash_inputs(study, scores.day, model.id, watchlist.version)
+    history = History(locate_history(study.name))
+    history.append(kind, scores.day, frame, inputs, revise)
+    if kind == SENT and watchlist.playbook is not None:
+        history.append(ASSIGNED, scores.day, watchlist.assigned, inputs, revise)
+
+
+def add_list(scores: Scores, watchlist: Watchlist) -> pd.DataFrame:
+    """Return everybody's scores with what the list says of those on it; empty of all others."""
+    known = {*scores.rows} - {"customer_id"}
+    listed = watchlist.rows.drop(columns=[name for name in watchlist.rows if name in known])
+    rows = scores.rows.merge(listed, on="customer_id", how="left", validate="one_to_one")
+    whole = dict.fromkeys(("rank", "earlier_rank", "lists_in_a_row"), "Int64")
+    return rows.astype(whole | {"stable_reason": "boolean"}).assign(playbook=watchlist.version)
 
 
 def describe_scores(study: Study, scores: Scores, model: KeptModel) -> str:

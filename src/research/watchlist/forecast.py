@@ -262,8 +262,8 @@ def replay_forecast(
             outlook.study, names, describe_words(outlook), seed, model.card["model"]
         )
         for snapshot, train in plan.items():
-            learned = _label_then(outlook, panel, train, snapshot)
-            if _is_enough(learned):
+            learned = label_then(outlook, panel, train, snapshot)
+            if is_enough(learned):
                 fit = (model.card["model"], models, learned, names, seed)
                 rows.append(_replay_one(outlook, panel, snapshot, fit, rows))
     return pd.DataFrame(rows, columns=REPLAYED)
@@ -289,7 +289,7 @@ def plan_replay(outlook: Outlook, study: Study) -> dict[date, tuple[date, ...]]:
     return dict([*enough.items()][-MOST_WINDOWS:])
 
 
-def _label_then(
+def label_then(
     outlook: Outlook, panel: pd.DataFrame, train: Sequence[date], known_by: date
 ) -> pd.DataFrame:
     """Return the rows of training snapshots with the labels that were known by a day."""
@@ -300,7 +300,8 @@ def _label_then(
     return rows.drop(columns=LABELS).merge(labels, on=KEYS)
 
 
-def _is_enough(train: pd.DataFrame) -> bool:
+def is_enough(train: pd.DataFrame) -> bool:
+    """Say whether enough left and enough stayed to learn from."""
     learned = train[~train.left_in_lead]
     churners = int(learned.churned.sum())
     return min(churners, len(learned) - churners) >= LEAST_OF_CLASS
@@ -321,16 +322,36 @@ def _replay_one(
     present = panel[panel.snapshot == pd.Timestamp(snapshot)]
     risk = fit_kept(models[name], models, learned, features, seed).predict(present)
     by_end = 1 - (1 - risk) ** (1 + compare_lead(train))
-    churn, churners = outlook.study.churn, int(learned.customer_id[learned.churned].nunique())
+    churners = int(learned.customer_id[learned.churned].nunique())
+    actual = int((present.left_in_lead | present.churned).sum())
+    return summarise_window(outlook.study, snapshot, by_end, churners, actual, earlier)
+
+
+def summarise_window(
+    study: Study,
+    snapshot: date,
+    by_end: np.ndarray,
+    churners: int,
+    actual: int,
+    earlier: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the forecast of one earlier window with its interval, and what came.
+
+    Parameters
+    ----------
+    by_end : risk of leaving by the end of the window, of each customer
+    churners : customers who left among those that the model learned from
+    earlier : what this returned for earlier snapshots
+    """
+    churn = study.churn
     known = [row for row in earlier if complete_labels(churn, row["snapshot"]) <= snapshot]
     drift = measure_drift(pd.DataFrame(known, columns=REPLAYED))
     expected, low, high = bound_total(by_end, churners, drift)
-    actual = int((present.left_in_lead | present.churned).sum())
     return {
         "snapshot": snapshot,
         "after": snapshot,
         "until": close_window(churn, snapshot),
-        "customers": len(present),
+        "customers": len(by_end),
         "churners_learned": churners,
         "expected": expected,
         "low": low,

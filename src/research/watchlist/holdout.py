@@ -5,14 +5,60 @@ Each action is a randomised campaign of its own: its customers get the arm of th
 table, so that ``60_uplift`` judges the list once its outcomes are known.
 """
 
+from dataclasses import dataclass
 from datetime import date
+from math import ceil
 
 import numpy as np
 import pandas as pd
 
 from research.study_schema import CONTROL
+from research.uplift.power import POWER, compute_reach
 
 ASSIGNMENTS = ["customer_id", "campaign", "assigned_at", "arm", "cost", "propensity"]
+
+
+LEVEL = 0.05  # two-sided, of the test of one list
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of those to be contacted that is held out, and why so many.
+
+    Attributes
+    ----------
+    share : of each action
+    lists : such lists that together detect the effect; 0 where no effect is expected
+    effect : that is to be detected, a difference of shares that stay; 0 where none is expected
+    """
+
+    share: float
+    lists: int = 0
+    effect: float = 0.0
+
+
+def choose_share(least: float, customers: int, risk: float, effect: float) -> Share:
+    """Return the share to hold out: the least with which this list alone detects an effect.
+
+    By the normal approximation of ``uplift.power``, 80 % power at the 5 % level: the effect is
+    detected where s (1 - s) n is at least the variance of the outcome over the squared error that
+    it needs. Where half of the list held out isn't enough, ``least`` stays, and lists add up.
+
+    Parameters
+    ----------
+    least : share of the playbook; 0 holds nobody out
+    customers : to be contacted or held out
+    risk : mean risk of them
+    effect : expected, a difference of shares that stay
+    """
+    if not (least and customers and effect > 0 and 0 < risk < 1):
+        return Share(least)
+    needed = risk * (1 - risk) * (compute_reach(LEVEL, POWER) / effect) ** 2
+    part = needed / customers
+    if part > 0.25:
+        return Share(least, ceil(part / (least * (1 - least))), effect)
+    share = max(least, (1 - np.sqrt(1 - 4 * part)) / 2)
+    return Share(float(np.ceil(share * 100) / 100), 1, effect)
 
 
 def name_campaign(arm: str, day: date) -> str:

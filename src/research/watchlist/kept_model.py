@@ -36,6 +36,7 @@ from research.watchlist.model_store import (
     hash_inputs,
     hash_study,
 )
+from research.watchlist.reason_base import make_base
 from research.watchlist.scored_day import Outlook, find_scored_day, look_from, require_training
 
 KEPT = "kept model"
@@ -95,8 +96,10 @@ def train_model(
     models = _list_models(outlook, leakage.allowed, seed)
     model = _find_model(models, judged.choice.model, day)
     fitted = fit_kept(model, models, learned, leakage.allowed, seed)
+    dictionary = describe_features(outlook.tables, outlook.study)
+    base = make_base(model, models, learned, fitted, dictionary, seed)
     card = _write_card(outlook, study, judged, model, fitted, train, leakage, seed, named)
-    return KeptModel(card, fitted)
+    return KeptModel(card, fitted, base)
 
 
 def name_model(study: Study, day: date, seed: int, named: str) -> str:

@@ -13,8 +13,9 @@ CONTACT, SPARED, HARMED, NO_PLAY = (
     "contact",
     "spared: contacted lately",
     "do not contact: contact harms",
-    "no play for this reason",
+    "no action in the playbook",
 )
+NOTHING = "none"  # the action of a play that leaves customers alone
 NEW, UP, DOWN, SAME = "new", "up", "down", "same place"
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 TIER_SHARES = {HIGH: 0.5, MEDIUM: 0.8}  # of the value at risk on the list, from the top
@@ -26,8 +27,11 @@ LIST = [
     "risk",
     "risk_low",
     "risk_high",
+    "worth_of_keeping",
     "value_at_risk",
     "days_left",
+    "days_to_renewal",
+    "overdue_ratio",
     "change",
     "earlier_rank",
     "lists_in_a_row",
@@ -35,9 +39,11 @@ LIST = [
     "reason_2",
     "reason_3",
     "theme",
+    "stable_reason",
     "decision",
     "action",
     "arm",
+    "say",
     "owner",
     "channel",
     "deadline",
@@ -46,6 +52,8 @@ LIST = [
     "effect_low",
     "effect_high",
     "evidence",
+    "assumed_gain",
+    "next_offer",
     "last_contact",
 ]
 
@@ -56,7 +64,7 @@ class Situation:
 
     Attributes
     ----------
-    day : that is scored
+    day : that is scored; None of a flat study
     capacity : customers on the list
     contacted : day of the last contact by the company, by customer_id
     effects : effect of each arm by a randomised campaign, by arm, with columns effect_points,
@@ -65,12 +73,18 @@ class Situation:
     costs : of a contact, by arm
     """
 
-    day: date
+    day: date | None
     capacity: int
     contacted: pd.Series = field(default_factory=lambda: pd.Series(dtype="datetime64[ns]"))
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     harmed: frozenset = frozenset()
     costs: dict[str, float] = field(default_factory=dict)
+
+    def find_rest(self, playbook: Playbook | None) -> pd.Timestamp:
+        """Return the day since which whoever was contacted is spared; none without a day."""
+        if self.day is None:
+            return pd.NaT
+        return pd.Timestamp(self.day - timedelta(days=playbook.rest_days if playbook else 0))
 
 
 def rank_customers(scored: pd.DataFrame, capacity: int) -> pd.DataFrame:
@@ -83,13 +97,14 @@ def rank_customers(scored: pd.DataFrame, capacity: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame as ``scored`` with rank and tier
-        Tiers are cut by the value at risk on the list: ``high`` are the fewest customers with half
-        of it, ``medium`` those after them up to four fifths, ``low`` the rest.
+        Tiers are cut by the value at risk on the list, by the risk where no value is known:
+        ``high`` are the fewest customers with half of it, ``medium`` those after them up to four
+        fifths, ``low`` the rest.
     """
     top = scored.sort_values(
         ["value_at_risk", "risk", "customer_id"], ascending=[False, False, True], ignore_index=True
     ).head(capacity)
-    amount = top.value_at_risk.clip(lower=0)
+    amount = (top.value_at_risk if top.value_at_risk.notna().any() else top.risk).clip(lower=0)
     before = (amount.cumsum() - amount) / max(float(amount.sum()), np.finfo(float).tiny)
     tier = np.select([before < share for share in TIER_SHARES.values()], [*TIER_SHARES], LOW)
     return top.assign(rank=np.arange(1, len(top) + 1), tier=tier)
@@ -111,6 +126,7 @@ def compare_lists(listed: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     before = earlier.reindex(columns=columns).rename(
         columns={"rank": "earlier_rank", "lists_in_a_row": "rows"}
     )
+    before = before.astype({"earlier_rank": float, "rows": float})  # of no rows, objects else
     table = listed.merge(before, on="customer_id", how="left", validate="one_to_one")
     moved = np.sign(table["rank"] - table.earlier_rank)
     change = moved.map({-1: UP, 1: DOWN, 0: SAME}).fillna(NEW)
@@ -139,7 +155,8 @@ def list_gone(listed: pd.DataFrame, earlier: pd.DataFrame, present: Sequence) ->
 
 
 def add_reasons(listed: pd.DataFrame, reasons: pd.DataFrame) -> pd.DataFrame:
-    """Return a list with the texts of up to three reasons, and the theme of the first.
+    """Return a list with the texts of up to three reasons, the theme of the first, and whether it
+    is stable.
 
     Parameters
     ----------
@@ -147,10 +164,11 @@ def add_reasons(listed: pd.DataFrame, reasons: pd.DataFrame) -> pd.DataFrame:
     """
     texts = reasons.pivot(index="customer_id", columns="order", values="text")
     texts = texts.reindex(columns=[1, 2, 3]).fillna("")
-    first = reasons[reasons.order == 1].set_index("customer_id").theme
-    wide = texts.set_axis(["reason_1", "reason_2", "reason_3"], axis=1).assign(theme=first)
+    first = reasons[reasons.order == 1].set_index("customer_id")
+    wide = texts.set_axis(["reason_1", "reason_2", "reason_3"], axis=1).assign(theme=first.theme)
     table = listed.merge(wide, left_on="customer_id", right_index=True, how="left")
-    return table.fillna(dict.fromkeys(wide, ""))
+    stable = table.customer_id.map(first.stable.astype(bool)).eq(True)
+    return table.fillna(dict.fromkeys(wide, "")).assign(stable_reason=stable)
 
 
 def add_actions(
@@ -165,26 +183,25 @@ def add_actions(
     plays = _choose_plays(listed, playbook)
     table = listed.assign(**dict(_describe(plays, situation)))
     last = table.customer_id.map(situation.contacted)
-    rest = timedelta(days=playbook.rest_days if playbook else 0)
+    rest = situation.find_rest(playbook)
     decision = np.select(
         [
             table.customer_id.isin(situation.harmed) | (table.effect_high < 0),
-            last > pd.Timestamp(situation.day - rest),
-            table.arm == "",
+            last > rest,
+            (table.arm == "") | (table.action == NOTHING),
         ],
         [HARMED, SPARED, NO_PLAY],
         CONTACT,
     )
-    return table.assign(last_contact=last, decision=decision)
+    gain = [play.assumed_share if play else None for play in plays]
+    gain = pd.Series(gain, table.index, dtype=float) * table.value_at_risk
+    return table.assign(last_contact=last, decision=decision, assumed_gain=gain)
 
 
 def _choose_plays(listed: pd.DataFrame, playbook: Playbook | None) -> list[Play | None]:
     """Return the play of each row; each pair of theme and tier is looked up once."""
     pairs = [*zip(listed.theme, listed.tier, strict=True)]
-    chosen = {
-        pair: playbook.choose(*pair) if playbook and pair[0] else None
-        for pair in dict.fromkeys(pairs)
-    }
+    chosen = {pair: playbook.choose(*pair) if playbook else None for pair in dict.fromkeys(pairs)}
     return [chosen[pair] for pair in pairs]
 
 

@@ -1,4 +1,5 @@
-"""Kept models on disk: ``models/<study>/<id>/`` with ``model.skops`` and ``card.json``.
+"""Kept models on disk: ``models/<study>/<id>/`` with ``model.skops`` and ``card.json``, and
+``stayers.parquet``, the training customers against whom reasons are measured.
 
 A model is written whole or not at all, and loaded only where its bytes are those of its card and
 hold nothing but types of a closed list: a model file must not be able to run code.
@@ -14,15 +15,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import skops.io
 
-from research.data.fetch import data_hash
+from research.data.fetch import data_hash, hash_file
 from research.errors import StudyError
 from research.files import describe_os_error, scratch_folder, sweep, sync_folder
 from research.study import Study, project_root, show_path
 from research.watchlist.fitted import Fitted
+from research.watchlist.reason_base import ReasonBase
 
-MODEL, CARD = "model.skops", "card.json"
+MODEL, CARD, STAYERS = "model.skops", "card.json", "stayers.parquet"
 SCRATCH = ".being-written-"
 OWN = "research.models."  # classes and functions of this package's models
 TRUSTED = frozenset(
@@ -55,10 +58,12 @@ class KeptModel:
     ----------
     card : see ``kept_model.train_model``
     fitted : what predicts
+    base : what reasons are measured against; None of a model that was kept without
     """
 
     card: dict[str, Any]
     fitted: Fitted
+    base: ReasonBase | None = None
 
     @property
     def id(self) -> str:
@@ -124,9 +129,15 @@ def save_model(study: Study, kept: KeptModel) -> Path:
 
 
 def _write(scratch: Path, kept: KeptModel) -> None:
-    parts = skops.io.dumps(kept.fitted.pack(), compression=zipfile.ZIP_DEFLATED)
+    refits = [each.pack() for each in kept.base.refits] if kept.base else []
+    parts = skops.io.dumps(
+        kept.fitted.pack() | {"refits": refits}, compression=zipfile.ZIP_DEFLATED
+    )
     (scratch / MODEL).write_bytes(parts)
     card = kept.card | {"sha256": hashlib.sha256(parts).hexdigest()}
+    if kept.base is not None:
+        kept.base.stayers.to_parquet(scratch / STAYERS, index=False)
+        card |= {"stayers_sha256": hash_file(scratch / STAYERS), "groups": kept.base.groups}
     text = json.dumps(card, indent=1, ensure_ascii=False, default=str)
     (scratch / CARD).write_text(text + "\n", encoding="utf-8")
     scratch.chmod(0o755)
@@ -181,13 +192,29 @@ def load_model(folder: Path) -> KeptModel:
         raise StudyError(
             f"{place}: expected the kept model, but it can't be read; {again}"
         ) from None
-    found = hashlib.sha256(parts).hexdigest()
-    if found != card["sha256"]:
+    _require_hash(place, hashlib.sha256(parts).hexdigest(), card["sha256"], again)
+    fitted, refits = _load_parts(parts, place, again)
+    return KeptModel(card, fitted, _load_base(folder, card, refits, again))
+
+
+def _require_hash(place: str, found: str, expected: str, again: str) -> None:
+    if found != expected:
         raise StudyError(
-            f"{place}: expected the SHA-256 of its card, {str(card['sha256'])[:12]}…, got"
+            f"{place}: expected the SHA-256 of its card, {str(expected)[:12]}…, got"
             f" {found[:12]}…: the file was changed, and is not loaded; {again}"
         )
-    return KeptModel(card, _load_parts(parts, place, again))
+
+
+def _load_base(
+    folder: Path, card: dict[str, Any], refits: list[Fitted], again: str
+) -> ReasonBase | None:
+    """Return what reasons are measured against; None of a model that was kept without."""
+    if "stayers_sha256" not in card:
+        return None
+    path = folder / STAYERS
+    found = hash_file(path) if path.is_file() else "no file"
+    _require_hash(show_path(path), found, card["stayers_sha256"], again)
+    return ReasonBase(pd.read_parquet(path), tuple(refits), card["groups"])
 
 
 def explain_versions(card: dict[str, Any]) -> str:
@@ -202,7 +229,7 @@ def explain_versions(card: dict[str, Any]) -> str:
     )
 
 
-def _load_parts(parts: bytes, place: str, again: str) -> Fitted:
+def _load_parts(parts: bytes, place: str, again: str) -> tuple[Fitted, list[Fitted]]:
     try:
         types = skops.io.get_untrusted_types(data=parts)
         if foreign := [name for name in types if not is_trusted(name)]:
@@ -211,7 +238,8 @@ def _load_parts(parts: bytes, place: str, again: str) -> Fitted:
                 f" {', '.join(sorted(foreign)[:3])}: the file is foreign, and is not loaded;"
                 f" {again}"
             )
-        return Fitted.unpack(skops.io.loads(parts, trusted=types))
+        found = skops.io.loads(parts, trusted=types)
+        return Fitted.unpack(found), [Fitted.unpack(each) for each in found.get("refits", [])]
     except DAMAGED:
         raise StudyError(
             f"{place}: expected a kept model, got a file that is none; {again}"

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from research.errors import StudyError, describe_faults
-from research.study import Study, read_yaml, show_path
+from research.study import PLAYBOOK, Study, read_yaml, show_path
 from research.study_schema import CONTROL, Days, Money, Part, Portion
 
-PLAYBOOK = "playbook.yml"
 THEMES = (
     "usage",
     "purchases",

@@ -125,17 +125,18 @@ def _replace_by_stayers(
         part = rows.iloc[at : at + CHUNK_ROWS].reset_index(drop=True)
         start = _score(model, part)
         for name in movers:
-            swapped = [
-                _score(model, part.assign(**{name: _repeat(drawn[name], place, part[name])}))
-                for place in range(len(drawn))
-            ]
-            values[at : at + len(part), names.index(name)] = start - np.mean(swapped, axis=0)
+            swapped = _score(model, _give(part, name, drawn[name]))
+            mean = swapped.reshape(len(drawn), len(part)).mean(axis=0)
+            values[at : at + len(part), names.index(name)] = start - mean
     return Moves(tuple(names), values)
 
 
-def _repeat(values: pd.Series, place: int, like: pd.Series) -> pd.Series:
-    kind = float if is_measured(like) else object
-    return pd.Series([values.iloc[place]] * len(like), index=like.index, dtype=kind)
+def _give(rows: pd.DataFrame, name: str, values: pd.Series) -> pd.DataFrame:
+    """Return the rows once for each value, which all of them then have in a column."""
+    kind = float if is_measured(rows[name]) else object
+    given = np.repeat(values.to_numpy(kind), len(rows))
+    whole = rows.iloc[np.tile(np.arange(len(rows)), len(values))].reset_index(drop=True)
+    return whole.assign(**{name: pd.Series(given, dtype=kind)})
 
 
 def _score(model: ClassifierMixin, rows: pd.DataFrame) -> np.ndarray:
@@ -213,8 +214,23 @@ def list_reasons(
     table["value"] = _write_values(table.feature, rows, customer)
     table["usual"] = table.feature.map(_find_usual(stayers, table.feature.unique()))
     words = dictionary.set_index("feature").description
-    table["text"] = table.feature.map(words) + ": " + table.value + "; usually " + table.usual
+    same = _describe_same(table, stayers)
+    usual = ("; usually " + table.usual.astype(object)).where(table.value != table.usual, same)
+    table["text"] = table.feature.map(words) + ": " + table.value + usual
     return table[REASONS]
+
+
+def _describe_same(table: pd.DataFrame, stayers: pd.DataFrame) -> pd.Series:
+    """Return how many of those who stay have the same value, where it is the usual one."""
+    shares = {}
+    for name in table.feature[table.value == table.usual].unique():
+        counts = _write_column(stayers[name]).value_counts(normalize=True)
+        shares |= {(name, value): share for value, share in counts.items()}
+    told = [
+        f", as {shares.get(pair, 0):.0%} of those who stay"
+        for pair in zip(table.feature, table.value, strict=True)
+    ]
+    return pd.Series(told, index=table.index, dtype=object)
 
 
 def _find_members(
@@ -250,8 +266,9 @@ def _find_usual(stayers: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
     usual = {}
     for name in names:
         known = stayers[name].dropna()
-        middle = known.median() if is_measured(stayers[name]) else next(iter(known.mode()), None)
-        usual[name] = _write_column(pd.Series([middle], dtype=stayers[name].dtype)).iloc[0]
+        number = is_measured(stayers[name])
+        middle = known.median() if number else next(iter(known.mode()), None)
+        usual[name] = _write_column(pd.Series([middle], dtype=float if number else object)).iloc[0]
     return usual
 
 

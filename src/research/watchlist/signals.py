@@ -7,8 +7,9 @@ those of customers who stay.
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, percentile_interval
+from research.evaluation.bootstrap import percentile_interval
 from research.evaluation.intervals import wilson_interval
+from research.watchlist.backtest import divide, resample_sums
 from research.watchlist.reasons import Moves
 
 LEAST_LIFT = np.log(1.5)  # log-odds of a theme
@@ -69,13 +70,17 @@ def register_signals(
         ``lead_days``, with its 95 % interval (Wilson). ``kind``: ``leads`` where this is shown to
         be more than half, ``confirms`` where less, else inconclusive.
     """
-    weights = np.vstack([*draw_weights(rows.customer_id, resamples, seed)])
     left = rows.left.to_numpy(float)
+    parts = {"left": left, "rows": np.ones(len(rows))}
+    for theme, flags in present.items():
+        marked = flags.to_numpy(float)
+        parts |= {(theme, "rows"): marked, (theme, "left"): marked * left}
+    sums = resample_sums(rows.customer_id, parts, resamples, seed)
     lines = [
         (
             theme,
             float(flags.mean()),
-            *percentile_interval(_lift(weights, flags.to_numpy(float), left)),
+            *percentile_interval(_lift(sums, theme)),
             *_time(rows[flags.to_numpy()], rows, left_at, lead_days),
         )
         for theme, flags in present.items()
@@ -84,11 +89,9 @@ def register_signals(
     return table.sort_values("lift", ascending=False, kind="stable", ignore_index=True)
 
 
-def _lift(weights: np.ndarray, flags: np.ndarray, left: np.ndarray) -> np.ndarray:
-    with_signal, base = weights @ flags, weights @ left / weights.sum(axis=1)
-    rate = np.full(len(weights), np.nan)
-    np.divide(weights @ (flags * left), with_signal, out=rate, where=with_signal > 0)
-    return np.divide(rate, base, out=np.full(len(weights), np.nan), where=base > 0)
+def _lift(sums: dict, theme: str) -> np.ndarray:
+    rate = divide(sums[theme, "left"], sums[theme, "rows"])
+    return divide(rate, divide(sums["left"], sums["rows"]))
 
 
 def _time(

@@ -1,0 +1,36 @@
+"""The quality of a list in words rests on intervals."""
+
+import pandas as pd
+import pytest
+
+from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, WORSE
+from research.watchlist.replay import BY_LIST, BY_RULE
+from research.watchlist.verdict import EXCELLENT, FAIR, GOOD, NOT_BETTER, name_quality
+
+
+def judge(verdict: str, lift_low: float, listed: int = 100, in_time: int = 90) -> str:
+    scores = pd.DataFrame({"ranking": [BY_LIST], "score": ["lift"], "low": [lift_low]})
+    differences = pd.DataFrame(
+        {"reference": [BY_RULE], "score": ["precision"], "verdict": [verdict]}
+    )
+    lead = pd.DataFrame({"listed": [listed], "in_time": [in_time], "left": [200]})
+    return name_quality(scores, differences, lead)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lift_low", "in_time", "quality"),
+    [
+        (NO_DIFFERENCE, 9.0, 90, NOT_BETTER),
+        (WORSE, 9.0, 90, NOT_BETTER),
+        (BETTER, 1.9, 90, FAIR),
+        (BETTER, 2.0, 90, GOOD),
+        (BETTER, 3.0, 90, EXCELLENT),
+        (BETTER, 3.0, 55, GOOD),  # 55 of 100 in time: the lower limit is below a half
+    ],
+)
+def test_a_word_needs_the_limit_of_its_interval(verdict, lift_low, in_time, quality):
+    assert judge(verdict, lift_low, in_time=in_time) == quality
+
+
+def test_without_listed_leavers_no_list_is_excellent():
+    assert judge(BETTER, 9.0, listed=0, in_time=0) == GOOD
