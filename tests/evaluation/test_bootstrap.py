@@ -183,3 +183,16 @@ def test_risks_of_different_folds_are_not_ranked_against_each_other():
     areas = [bootstrap.resample_scores(rows, 50, 0)["m"]["auc"] for rows in (pooled, by_fold)]
     assert areas[0][0] == pytest.approx(0.75)
     assert (areas[1] == 1).all()
+
+
+def test_sums_that_differ_by_rounding_alone_name_no_winner():
+    rng = np.random.default_rng(0)
+    profits = rng.normal(2_000, 900, 500)
+    again = profits * (1 - 1e-13)  # the same customers, added up in another order
+    lower = profits - 1
+    values = bootstrap.subtract(profits, again)
+    assert (values == 0).all()
+    assert bootstrap.judge_difference(values, True, 1)[3] == bootstrap.NO_DIFFERENCE
+    values = bootstrap.subtract(profits, lower)
+    assert values == pytest.approx(1)
+    assert bootstrap.judge_difference(values, True, 1)[3] == bootstrap.BETTER

@@ -14,7 +14,12 @@ import numpy as np
 import pandas as pd
 
 from research.errors import StudyError
-from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
+from research.evaluation.bootstrap import (
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+    subtract,
+)
 from research.evaluation.concordance import count_draws, score_areas, score_concordance
 from research.reporting.metric import Metric, register_metrics
 from research.store.keep import keep
@@ -238,7 +243,7 @@ def _compare(
     if model == reference:
         return "", np.nan, np.nan, np.nan, ""
     record = METRICS[metric]
-    gap = record.compare(values) - record.compare(base)
+    gap = subtract(record.compare(values), record.compare(base))
     return reference, *judge_difference(gap, record.more_is_better, models - 1)
 
 

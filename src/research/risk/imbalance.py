@@ -17,7 +17,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from research.evaluation.bootstrap import judge_difference, percentile_interval, resample_scores
+from research.evaluation.bootstrap import (
+    judge_difference,
+    percentile_interval,
+    resample_scores,
+    subtract,
+)
 from research.evaluation.metrics import METRICS
 from research.evaluation.predictions import KEYS
 from research.models.calibration import Sigmoid
@@ -239,8 +244,8 @@ def tabulate_methods(predictions: pd.DataFrame, resamples: int, seed: int) -> pd
         reference = UNBALANCED.get(method, NONE)
         other = reference + name[len(method) :]
         for metric in (METRICS[score] for score in COMPARED):
-            difference = metric.compare(scores[metric.name]) - metric.compare(
-                resampled[other][metric.name]
+            difference = subtract(
+                metric.compare(scores[metric.name]), metric.compare(resampled[other][metric.name])
             )
             *interval, verdict = judge_difference(difference, metric.more_is_better, comparisons)
             judged = (*interval, "" if name == other else verdict)

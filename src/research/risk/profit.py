@@ -14,7 +14,12 @@ import numpy as np
 import pandas as pd
 from empulse.metrics import empc_score
 
-from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
+from research.evaluation.bootstrap import (
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+    subtract,
+)
 from research.evaluation.contact_list import fill_list, select_cycle
 from research.evaluation.predictions import KEYS
 from research.store.keep import keep
@@ -320,7 +325,7 @@ def _write_row(
         judge_difference(values, True, len(models))
         if is_model
         else (*percentile_interval(values), "")
-        for values in (profit, profit - random if has_gain else profit * np.nan)
+        for values in (profit, subtract(profit, random) if has_gain else profit * np.nan)
     )
     best = (
         percentile_interval(empc[policy])

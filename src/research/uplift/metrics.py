@@ -15,7 +15,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
+from research.evaluation.bootstrap import (
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+    subtract,
+)
 from research.reporting.metric import Metric, index_metrics
 from research.uplift.cross_fitting import CrossFit
 from research.uplift.doubly_robust import Sample, centre, subtract_control
@@ -511,7 +516,9 @@ def tabulate_uplift_differences(
                 record = METRICS[metric]
                 if metric not in baseline or record.judges == EFFECTS:
                     continue
-                values = record.compare(by_metric[metric]) - record.compare(baseline[metric])
+                values = subtract(
+                    record.compare(by_metric[metric]), record.compare(baseline[metric])
+                )
                 key = outcome, arm, model, find_family(model), reference, metric
                 *judged, verdict = judge_difference(values, record.more_is_better, comparisons)
                 rows.append((*key, *judged, n, verdict))

@@ -10,7 +10,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
+from research.evaluation.bootstrap import (
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+    subtract,
+)
 from research.evaluation.intervals import Z
 from research.models.registry import BASELINE
 from research.reporting.metric import Metric, register_metrics
@@ -303,7 +308,7 @@ def _compare(scores: Scores, name: str, against: str, metric: str) -> tuple:
     if name == against:
         return ("", np.nan, np.nan, np.nan, "")
     record = METRICS[metric]
-    gap = record.compare(scores[name][metric]) - record.compare(scores[against][metric])
+    gap = subtract(record.compare(scores[name][metric]), record.compare(scores[against][metric]))
     return against, *judge_difference(gap, record.more_is_better, len(scores) - 1)
 
 

@@ -18,6 +18,7 @@ from research.evaluation.bootstrap import (
     draw_weights,
     judge_difference,
     percentile_interval,
+    subtract,
 )
 from research.models.registry import BASELINE
 from research.panel.periods import close_window
@@ -250,7 +251,7 @@ def _compare(means: dict[str, dict[str, np.ndarray]], name: str, best: str, metr
     """Return reference, difference, its interval and the verdict; empty for the best baseline."""
     if name == best:
         return ("", np.nan, np.nan, np.nan, "")
-    gain = means[name][metric] - means[best][metric]
+    gain = subtract(means[name][metric], means[best][metric])
     return best, *judge_difference(gain, True, len(means) - 1)
 
 

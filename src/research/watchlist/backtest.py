@@ -9,7 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
+from research.evaluation.bootstrap import (
+    draw_weights,
+    judge_difference,
+    percentile_interval,
+    subtract,
+)
 
 VALUABLE_SHARE = 0.2  # of the customers of a day, by value
 SCORES = ("precision", "recall", "lift", "valuable_precision")
@@ -127,7 +132,7 @@ def _compare(resampled: dict[str, dict[str, np.ndarray]], rankings: Sequence[str
                 name,
                 score,
                 *judge_difference(
-                    resampled[first][score] - resampled[name][score], True, len(others)
+                    subtract(resampled[first][score], resampled[name][score]), True, len(others)
                 ),
             )
             for name in others

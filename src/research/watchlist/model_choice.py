@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, judge_difference
+from research.evaluation.bootstrap import draw_weights, judge_difference, subtract
 from research.evaluation.metrics import compute_row_losses
 from research.evaluation.verdicts import BETTER, WORSE
 from research.models.registry import (
@@ -139,7 +139,7 @@ def find_strongest_rule(log_loss: pd.Series, models: dict[str, Model]) -> str:
 def _compare(name: str, family: str, losses: pd.DataFrame, rule: str, best: str) -> tuple:
     others = max(losses.shape[1] - 1, 1)
     to_rule, to_best = (
-        judge_difference((losses[name] - losses[other]).to_numpy(), False, others)
+        judge_difference(subtract(losses[name].to_numpy(), losses[other].to_numpy()), False, others)
         for other in (rule, best)
     )
     return name, family, losses[name].iloc[0], *to_rule, *to_best[:3], to_best[3] == WORSE

@@ -28,6 +28,7 @@ from research.uplift.policy.policies import (
     list_policies,
     resample_profit,
     tabulate_policies,
+    tabulate_policy_differences,
     trace_profit,
 )
 
@@ -125,6 +126,19 @@ def test_profit_is_given_per_cycle():
     row = evaluate(case, np.inf, np.inf).loc[NET_GAIN]
     # twenty a cycle, of 3 less 1 each
     assert (row.contacted, row.cost, row.profit, row.kept_extra) == (20, 20, 40, 60)
+
+
+def test_policies_that_differ_by_rounding_alone_are_not_better_than_one_another():
+    profit = np.random.default_rng(0).normal(2_000, 900, 300)
+    resampled = {
+        HIGHEST_RISK: {"profit": profit},
+        RISK_TIMES_VALUE: {"profit": profit * (1 - 1e-13)},
+        RANDOM_SELECTION: {"profit": profit - 1},
+    }
+    rows = tabulate_policy_differences(resampled, [HIGHEST_RISK, RANDOM_SELECTION])
+    verdicts = rows.set_index(["policy", "reference"]).verdict
+    assert verdicts[RISK_TIMES_VALUE, HIGHEST_RISK] == "no significant difference"
+    assert verdicts[HIGHEST_RISK, RANDOM_SELECTION] == "better"
 
 
 @pytest.mark.parametrize(("trials", "n"), [(1, 1200), slow(12, 3000)])

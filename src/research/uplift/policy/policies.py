@@ -17,6 +17,7 @@ from research.evaluation.bootstrap import (
     WORSE,
     draw_weights,
     percentile_interval,
+    subtract,
 )
 from research.evaluation.simultaneous import simultaneous_intervals
 from research.store.keep import keep
@@ -285,7 +286,7 @@ def tabulate_policy_differences(
     for name in (one for one in resampled if one != ORACLE):
         others = [one for one in references if one != name]
         values = np.column_stack(
-            [resampled[name]["profit"] - resampled[other]["profit"] for other in others]
+            [subtract(resampled[name]["profit"], resampled[other]["profit"]) for other in others]
         )
         for at, (low, high) in enumerate(simultaneous_intervals(values)):
             verdict = BETTER if low > 0 else WORSE if high < 0 else NO_DIFFERENCE
