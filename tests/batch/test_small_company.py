@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -23,6 +24,9 @@ ALL = ["10_data", "20_lifecycle", "30_risk", "40_survival", "50_value", "60_upli
 ALL += ["62_observational", "65_targeting", "70_watchlist"]
 TABLES = {
     "value",
+    "value_judged",
+    "forecast",
+    "forecast_replay",
     "offers",
     "effects",
     "uplift_scores",
@@ -95,6 +99,23 @@ def test_every_notebook_is_done_and_has_its_page(batch):
 def test_every_table_is_there_and_none_contradicts_another(tables):
     assert {*tables} >= TABLES
     assert find_contradictions(tables) == []
+
+
+def test_lists_and_sums_are_of_customers_of_the_last_day_and_their_one_risk(batch, tables):
+    terms = pd.read_parquet(batch / "data" / "demo" / "raw" / "contracts")
+    last = terms.sort_values(["customer_id", "started_at"]).groupby("customer_id").tail(1)
+    end = pd.Timestamp("2025-12-31")
+    present = {*last.customer_id[last.ended_at.isna() | (last.ended_at > end)]}
+    values = tables["value"].set_index("customer_id")
+    targets = tables["targets"].set_index("customer_id")
+    assert {*values.index} == {*targets.index} == present
+    assert np.allclose(targets.risk_share, values.risk_share.loc[targets.index], atol=1e-9)
+    forecast = tables["forecast"].iloc[0]
+    assert str(forecast.after)[:10] == "2025-12-31" and forecast.customers == len(present)
+    assert forecast.expected == pytest.approx(values.risk_share.sum())
+    assert forecast.cost_of_churn_eur == pytest.approx(values.cost_of_churn_eur.sum(), rel=1e-6)
+    judged = tables["value_judged"]  # models stay judged on a window that has closed
+    assert {*tables["remaining_lifetime"].customer_id} == {*judged.customer_id} != present
 
 
 def test_effects_have_the_spread_over_divisions_and_policies_stay_below_the_oracle(tables):

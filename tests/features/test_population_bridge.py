@@ -32,9 +32,10 @@ def test_every_step_is_counted_under_contract(write_study):
         data_start="2024-01-01",
     )
     bridge = bridge_populations(load.load_tables(study), study)
-    # on 31 December three are customers, two of whom came after 30 June; on that day three were
-    assert bridge.customers.tolist() == [3, 1, 3, 2]
-    assert bridge.change.tolist() == [0, -2, 2, -1]
+    # on 31 December three are customers, all listed; two came after 30 June, when three were there
+    assert bridge.customers.tolist() == [3, 3, 1, 3, 2]
+    assert bridge.change.tolist() == [0, 0, -2, 2, -1]
+    assert bridge.to.iloc[1] == "lists of 50, 65, 66: under contract on 2024-12-31"
     assert bridge["from"].tolist() == ["", *bridge.to[:-1]]
     assert "30: judged" in bridge.to.tolist()
 

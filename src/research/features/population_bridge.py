@@ -39,7 +39,9 @@ def bridge_populations(tables: Tables, study: Study) -> pd.DataFrame:
     day, snapshot = study.lifecycle.last or study.snapshots.last, study.snapshots.last
     evidence = evidence_as_of(tables, (snapshot,))
     first = (f"20: customers on {day}", _find_customers(tables, study, day), "any stage but gone")
-    steps = [first, *_reach_snapshot(evidence, study, first[1])]
+    scored = _reach_scored_day(tables, study, day)
+    steps = [first, *scored]
+    steps += _reach_snapshot(evidence, study, steps[-1][1], bool(scored))
     steps += _split_population(tables, evidence, study)
     rows, before = [], ("", len(first[1]))
     for name, members, reason in steps:
@@ -65,13 +67,32 @@ def _list_ids(table) -> set:
     return {*table.select("customer_id").distinct().to_pandas().customer_id}
 
 
-def _reach_snapshot(evidence: Evidence, study: Study, customers: set) -> list[Step]:
-    """Return the steps from the customers of another day to those whom ``50_value`` values."""
+def _reach_scored_day(tables: Tables, study: Study, day: date) -> list[Step]:
+    """Return the step to those whom lists name, where a day after the snapshot is scored."""
+    scored = study.snapshots.scored or find_data_end(tables, study)
+    if scored <= study.snapshots.last:
+        return []
+    listed = _list_ids(find_population(evidence_as_of(tables, (scored,)), study))
+    if study.kind == "non_contractual":
+        reason = f"others bought nothing in the last {study.churn.active_days} days"
+        return [(f"lists of 50, 65, 66: active on {scored}", listed, reason)]
+    reason = "a contract runs, whatever the stage" if day == scored else "of another day"
+    return [(f"lists of 50, 65, 66: under contract on {scored}", listed, reason)]
+
+
+def _reach_snapshot(evidence: Evidence, study: Study, customers: set, listed: bool) -> list[Step]:
+    """Return the steps from the customers of another day to those on whom values are judged.
+
+    Parameters
+    ----------
+    listed : whether lists name customers of a later day
+    """
     if study.kind == "contractual":
-        valued, what = _list_ids(find_population(evidence, study)), "40, 50, 65: under contract"
+        pages = "40, and judged in 50" if listed else "40, 50, 65"
+        valued, what = _list_ids(find_population(evidence, study)), f"{pages}: under contract"
     else:
-        orders = evidence["orders"]
-        valued, what = _list_ids(orders.filter(is_purchase(orders))), "50: have bought"
+        orders, pages = evidence["orders"], "judged in 50" if listed else "50"
+        valued, what = _list_ids(orders.filter(is_purchase(orders))), f"{pages}: have bought"
     day = study.snapshots.last
     return [
         (f"of these, {what} on {day} too", customers & valued, f"others came after {day}"),
@@ -84,7 +105,7 @@ def _split_population(tables: Tables, evidence: Evidence, study: Study) -> list[
     population, snapshot = find_population(evidence, study), study.snapshots.last
     if study.kind == "non_contractual":
         reason = f"others bought nothing in the last {study.churn.active_days} days"
-        return [(f"30, 65: active on {snapshot}", _list_ids(population), reason)]
+        return [(f"30: active on {snapshot}", _list_ids(population), reason)]
     lead = timedelta(days=study.churn.lead_days + (study.churn.grace_days or 0))
     if snapshot + lead > find_data_end(tables, study):
         return []

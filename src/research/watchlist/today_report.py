@@ -71,7 +71,8 @@ def describe_cost(forecast: pd.DataFrame, today: Today, currency: str) -> str:
     return (
         f"Those expected to leave by {row.until} take with them a value of"
         f" {row.cost_of_churn:,.0f}{interval} {currency}: the risk as of {today.day} times the"
-        " value of keeping."
+        " value of keeping. This interval is of what will come, with the drift of earlier windows;"
+        " those of the expected cost of churn by segment are narrower, as they are of the mean."
     )
 
 
