@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from playbooks import PLAYBOOK
 from town_companies import DAY, draw, write
 
 from research import cli
@@ -19,20 +20,6 @@ from research.watchlist.playbook import THEMES, Playbook
 from research.watchlist.situation import find_contacted
 
 CAPACITY = 60
-PLAYBOOK = {
-    "rest_days": 20,
-    "plays": [
-        {
-            "action": "call",
-            "arm": "call",
-            "owner": "service",
-            "channel": "phone",
-            "deadline_days": 3,
-            "cost": 6,
-            "assumed_share": 0.5,
-        }
-    ],
-}
 
 
 @pytest.fixture(scope="module")
