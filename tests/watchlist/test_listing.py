@@ -7,32 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from playbooks import PLAYBOOK
 from town_companies import DAY, draw, write
 
 from research import cli
 from research.study_schema import CONTROL
 from research.watchlist import forecast, reason_base
 from research.watchlist.history import ASSIGNED, SENT, History, locate_history
-from research.watchlist.listing import COLUMN_WORDS, price_holdout
+from research.watchlist.listing import COLUMN_WORDS, find_share, price_holdout
 from research.watchlist.lists import CONTACT, HARMED, SPARED, Situation, add_actions
 from research.watchlist.playbook import THEMES, Playbook
-from research.watchlist.situation import find_contacted
+from research.watchlist.situation import EFFECTS, find_contacted, find_situation, list_effects
 
 CAPACITY = 60
-PLAYBOOK = {
-    "rest_days": 20,
-    "plays": [
-        {
-            "action": "call",
-            "arm": "call",
-            "owner": "service",
-            "channel": "phone",
-            "deadline_days": 3,
-            "cost": 6,
-            "assumed_share": 0.5,
-        }
-    ],
-}
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +193,28 @@ def test_contacts_are_assignments_to_another_arm_than_control_before_the_day():
     found = find_contacted({}, date(2024, 6, 30), assigned)
     assert found.to_dict() == {"a": pd.Timestamp("2024-06-10")}
     assert find_contacted({}, date(2024, 6, 30), pd.DataFrame()).empty
+
+
+def test_a_study_without_a_randomised_campaign_has_no_tested_effects(write_study):
+    study, tables = write(write_study, draw(300))
+    assert list_effects(tables, study, 0) == []
+    situation = find_situation(tables, study, DAY, None, pd.DataFrame(), [])
+    assert situation.effects.empty and [*situation.effects] == EFFECTS
+
+
+def test_the_share_to_hold_out_follows_the_mean_effect_of_all_actions(write_study):
+    study = write_study("contractual")
+    book = Playbook.model_validate(PLAYBOOK)
+    rows = pd.DataFrame(
+        {
+            "decision": CONTACT,
+            "risk": 0.5,
+            "value_at_risk": 100.0,
+            "assumed_gain": 20.0,  # a fifth of those who would leave: 10 points
+            "effect_points": [np.nan] * 999 + [10.0],
+        }
+    )
+    # see test_holdout: 1,000 customers, risk .5, effect .1
+    assert find_share(rows, book, study).share == 0.27
+    unknown = rows.assign(assumed_gain=np.nan, effect_points=np.nan)
+    assert find_share(unknown, book, study).lists == 0

@@ -38,6 +38,7 @@ from research.watchlist.model_store import (
 )
 from research.watchlist.reason_base import make_base
 from research.watchlist.scored_day import Outlook, find_scored_day, look_from, require_training
+from research.watchlist.situation import list_effects
 
 KEPT = "kept model"
 MOST_ROWS = 200_000  # that a model learns from or is judged on; of more, customers are drawn
@@ -99,6 +100,7 @@ def train_model(
     dictionary = describe_features(outlook.tables, outlook.study)
     base = make_base(model, models, learned, fitted, dictionary, seed)
     card = _write_card(outlook, study, judged, model, fitted, train, leakage, seed, named)
+    card["effects"] = list_effects(outlook.tables, outlook.study, seed)
     return KeptModel(card, fitted, base)
 
 

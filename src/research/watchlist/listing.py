@@ -81,7 +81,8 @@ def make_watchlist(
     tables, day = scores.outlook.tables, scores.day
     listed = rank_customers(scores.rows, study.economics.capacity)
     reasons = explain_day(scores, model, seed)
-    situation = find_situation(tables, study, day, playbook, assigned, seed)
+    effects = model.card.get("effects", [])
+    situation = find_situation(tables, study, day, playbook, assigned, effects)
     table = _add_details(compare_lists(listed, earlier), scores, tables, study)
     table = add_actions(add_reasons(table, reasons), playbook, situation)
     share = find_share(table, playbook, study)
@@ -125,18 +126,18 @@ def _add_details(
 def find_share(table: pd.DataFrame, playbook: Playbook | None, study: Study) -> Share:
     """Return the share to hold out of those who would be contacted.
 
-    The effect to detect is that of a tested arm; else what the playbook assumes; else the smallest
-    that matters by ``important_difference``.
+    The effect to detect is the mean of those of tested arms, and of what the playbook assumes of
+    the others; where it says nothing, the smallest that matters by ``important_difference``.
     """
     due = table[table.decision == CONTACT]
     if playbook is None or due.empty:
         return Share(playbook.holdout.share if playbook else 0.0)
     risk = float(due.risk.mean())
-    assumed = [play.assumed_share for play in playbook.plays if play.assumed_share]
-    tested = due.effect_points.abs().mean() / 100
+    assumed = due.risk * due.assumed_gain / due.value_at_risk.where(due.value_at_risk > 0)
+    effect = (due.effect_points.abs() / 100).fillna(assumed).mean()
     smallest = study.important_difference.effect if study.important_difference else None
-    effect = tested if pd.notna(tested) else max(assumed, default=0) * risk or smallest or 0.0
-    return choose_share(playbook.holdout.share, len(due), risk, float(effect))
+    expected = float(effect) if pd.notna(effect) else smallest or 0.0
+    return choose_share(playbook.holdout.share, len(due), risk, expected)
 
 
 def _draw(
@@ -249,8 +250,9 @@ def describe_holdout(watchlist: Watchlist, currency: str):
     )
     if share.lists > 1:
         yield (
-            f"an effect of {100 * share.effect:.1f} points can be told from none after about"
-            f" {share.lists:,} such lists (80 % power); more held out would need fewer"
+            f"an effect of {100 * share.effect:.1f} points on staying, as expected of the actions,"
+            f" can be told from none after about {share.lists:,} such lists (80 % power); with more"
+            " held out after fewer"
         )
 
 

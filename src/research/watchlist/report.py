@@ -176,7 +176,7 @@ def forecast_table(cycle: Cycle, study: Study) -> pd.DataFrame:
     rows = [*table.itertuples()]
     return pd.DataFrame(
         {
-            "by": table.segment_by.where(table.segment_by != ALL, ""),
+            "by": table.segment_by.where(table.segment_by != ALL, "").str.replace("_", " "),
             "segment": ["all" if row.segment == ALL else write_plain(row.segment) for row in rows],
             "customers": table.customers,
             "expected to leave": [_count(row.expected, row.low, row.high) for row in rows],
@@ -226,7 +226,8 @@ def name_customers(customers: pd.Series, identify: bool, study: Study) -> pd.Ser
 def list_table(cycle: Cycle, study: Study, identify: bool, n: int = FIRST) -> pd.DataFrame:
     """Return the first customers of the list as a team reads it: whom, why, what to do, by when."""
     rows, currency = cycle.watchlist.rows.head(n), study.economics.currency
-    table = pd.DataFrame({"rank": rows["rank"]})
+    ranks = [f"{row.rank}<br><small>{row.tier}</small>" for row in rows.itertuples()]
+    table = pd.DataFrame({"rank": pd.Series(ranks, rows.index, dtype=object)})
     table["customer"] = name_customers(rows.customer_id, identify, study)
     table["why"] = [_write_reasons(row) for row in rows.itertuples()]
     if cycle.watchlist.playbook:
@@ -234,7 +235,6 @@ def list_table(cycle: Cycle, study: Study, identify: bool, n: int = FIRST) -> pd
     table["risk"] = [_write_risk(row) for row in rows.itertuples()]
     if rows.value_at_risk.notna().any():
         table[f"at risk, {currency}"] = rows.value_at_risk.round(0)
-    table["tier"] = rows.tier
     if cycle.day is not None:
         table["known of the customer"] = [_write_time(row) for row in rows.itertuples()]
         table["since the list before"] = [_write_change(row) for row in rows.itertuples()]
@@ -257,7 +257,7 @@ def rename_ranges(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"risk_low": "similar_low", "risk_high": "similar_high"})
 
 
-LIST_CELLS = ("risk", "why", "what to do", "since the list before", "known of the customer")
+LIST_CELLS = ("rank", "risk", "why", "what to do", "since the list before", "known of the customer")
 
 
 def _write_risk(row) -> str:
@@ -391,9 +391,13 @@ def reasons_table(cycle: Cycle) -> pd.DataFrame:
         example=("text", "first"),
     )
     table.insert(1, "listed_share", table.customers / listed)
-    table["example"] = table.example.map(lambda text: write_plain(text, 90))
+    table["example"] = table.example.map(_shorten)
     names = {"first": "as first reason"}
     return table.sort_values("customers", ascending=False).reset_index().rename(columns=names)
+
+
+def _shorten(text: str, width: int = 100) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 # Did it warn in time?

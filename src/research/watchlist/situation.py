@@ -4,12 +4,12 @@ Everything is taken from tables as they were known by the day, and from what ear
 """
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
 from research.data.contracts import Tables
 from research.errors import NotApplicable, StudyError
-from research.store.keep import keep
 from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.average_effects import ADJUSTED, score_outcome, tabulate_effects
@@ -32,7 +32,7 @@ def find_situation(
     day: date,
     playbook: Playbook | None,
     assigned: pd.DataFrame,
-    seed: int,
+    effects: list[dict[str, Any]],
 ) -> Situation:
     """Return what is known on the day of a list.
 
@@ -40,12 +40,13 @@ def find_situation(
     ----------
     tables : as known by the day
     assigned : rows that earlier lists have assigned; no columns where there are none
+    effects : of the model's card, see ``list_effects``
     """
     return Situation(
         day=day,
         capacity=study.economics.capacity,
         contacted=find_contacted(tables, day, assigned),
-        effects=find_effects(tables, study, playbook, seed),
+        effects=pd.DataFrame(effects, columns=["arm", *EFFECTS]).set_index("arm").astype(float),
         costs=find_costs(study, playbook),
     )
 
@@ -75,38 +76,32 @@ def find_costs(study: Study, playbook: Playbook | None) -> dict[str, float]:
     return {arm: cost for arm, cost in costs.items() if cost is not None}
 
 
-def find_effects(
-    tables: Tables, study: Study, playbook: Playbook | None, seed: int
-) -> pd.DataFrame:
-    """Return the effects of the playbook's arms that a randomised campaign has tested, by arm.
+def list_effects(tables: Tables, study: Study, seed: int) -> list[dict[str, Any]]:
+    """Return what the randomised campaigns have shown of each arm; none where there are none.
+
+    It takes as long as other parts of training, and changes with the campaigns alone: a kept model
+    has it in its card.
+
+    Parameters
+    ----------
+    tables : as known by the day
 
     Returns
     -------
-    DataFrame with columns effect_points, effect_low, effect_high, indexed by arm
-        On staying, in points, adjusted, all trials together, with its 95 % interval. Without rows
-        where nothing was tested.
+    list of dict with arm, effect_points, effect_low, effect_high
+        On staying, in points, adjusted, all trials together, with its 95 % interval.
     """
-    none = pd.DataFrame(columns=EFFECTS, dtype=float)
-    if playbook is None or "campaigns" not in tables:
-        return none
-    known = tables["campaigns"].select("arm").distinct().to_pandas().arm
-    if not {*known} & {*playbook.arms}:
-        return none
+    if "campaigns" not in tables:
+        return []
     try:
-        return measure_effects(tables, study, seed)
+        trial = check_trial(load_randomised(tables, study), study).trial
+        staying = score_outcome(drop_missing_outcomes(trial), KEPT, seed)
     except (NotApplicable, StudyError):
-        return none  # 60_uplift says why
-
-
-@keep
-def measure_effects(tables: Tables, study: Study, seed: int) -> pd.DataFrame:
-    """Return the effects of all arms of the randomised campaigns; see ``find_effects``."""
-    trial = check_trial(load_randomised(tables, study), study).trial
-    staying = score_outcome(drop_missing_outcomes(trial), KEPT, seed)
+        return []  # 60_uplift says why
     table = tabulate_effects(trial, [staying])
-    table = table[(table.method == ADJUSTED) & (table.segment_by == "")]
-    table = table.drop_duplicates("arm").set_index("arm")
-    return (100 * table[["effect", "low", "high"]]).set_axis(EFFECTS, axis=1)
+    table = table[(table.method == ADJUSTED) & (table.segment_by == "")].drop_duplicates("arm")
+    points = (100 * table[["effect", "low", "high"]]).set_axis(EFFECTS, axis=1)
+    return points.assign(arm=table.arm).to_dict("records")
 
 
 def find_offers(tables: Tables, study: Study, day: date, customers: pd.Series) -> pd.Series:
