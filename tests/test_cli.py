@@ -4,6 +4,8 @@ alone.
 
 import hashlib
 import re
+import subprocess
+import sys
 
 import duckdb
 import pandas as pd
@@ -698,10 +700,17 @@ def test_clear_says_so_where_the_store_is_switched_off(run, project, monkeypatch
 
 def test_run_hands_on_the_notebooks_named_and_whether_it_is_a_draft(run, monkeypatch):
     asked = []
-    monkeypatch.setattr(cli.batch, "run", lambda *given: asked.append(given) or 0)
+    monkeypatch.setattr("research.batch.run.run", lambda *given: asked.append(given) or 0)
     run("run", "demo", "--only", "30_risk", "--only", "10_data", "--draft", "--jobs", "2")
     run("run", "demo", "--jobs", "1")
     assert asked == [
         ("demo", {"draft": "true"}, 2, ["30_risk", "10_data"]),
         ("demo", {}, 1, []),
     ]
+
+
+def test_commands_load_the_libraries_of_tables_and_models_only_when_they_are_called():
+    heavy = ("pandas", "duckdb", "ibis", "sklearn", "pandera", "lightgbm", "jinja2")
+    code = f"import sys, research.cli; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,11 +1,11 @@
 """The command ``research``: fetch, check, snapshot, simulate, run, train, score, clear.
 
 Exit codes: 0 done, 1 the data or a run failed, 2 wrong usage. A fault is one sentence on standard
-error, never a traceback.
+error, never a traceback. Commands import what they need when they are called, since libraries of
+tables and models take seconds to load: `research run` with nothing to do takes one.
 """
 
 import argparse
-import glob
 import os
 import signal
 import sys
@@ -14,29 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import duckdb
-import pandas as pd
-from pyarrow.parquet import read_schema
-
-from research.batch import run as batch
-from research.data import checks, contracts, fetch, load
-from research.data.readers import shorten_error
-from research.data.remarks import describe_remarks
 from research.errors import StudyError, UsageError
-from research.features import build
-from research.files import PART, describe_os_error, publish, sweep
-from research.panel import splits
-from research.reporting.spreadsheets import write_csv
+from research.files import describe_os_error
 from research.settings import require_settings
-from research.simulate import generate
 from research.store import entries
-from research.store.keep import find_folder
 from research.study import Study, adjust, list_studies, load_study, project_root, show_path
 from research.study_schema import TRAPS
 
 INTERRUPTED = "Query interrupted"  # DuckDB's RuntimeError when Ctrl-C comes during a query
-SUFFIXES = (".parquet", ".csv")
-OUTCOMES = ["churned", "left_in_lead"]  # of a snapshot, counted in the last line
+OUT_OF_MEMORY = "OutOfMemoryException"  # of DuckDB, which not every command loads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,14 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.command(options)
     except StudyError as error:
         return _report(error)
-    except duckdb.OutOfMemoryException as error:
-        return _report(_explain_memory(error))
     except KeyboardInterrupt:
         return _report_stop(options)
     except RuntimeError as error:
         if str(error) != INTERRUPTED:
             raise
         return _report_stop(options)
+    except Exception as error:
+        if type(error).__name__ != OUT_OF_MEMORY:
+            raise
+        return _report(_explain_memory(error))
 
 
 def _resolve_mirror() -> None:
@@ -73,7 +61,9 @@ def _report(error: StudyError) -> int:
     return 2 if isinstance(error, UsageError) else 1
 
 
-def _explain_memory(error: duckdb.OutOfMemoryException) -> StudyError:
+def _explain_memory(error: Exception) -> StudyError:
+    from research.data.readers import shorten_error
+
     reason = shorten_error(error).split(" Possible solutions")[0]
     return StudyError(
         f"expected enough memory for DuckDB, got this error: {reason}; raise memory_gb under engine"
@@ -169,7 +159,7 @@ def _add_simulate(commands) -> None:
     text = "a folder that does not exist or is empty"
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help=text)
     text = "customers in memory at once; the bytes do not depend on it"
-    command.add_argument("--chunk", type=int, default=generate.CHUNK, metavar="N", help=text)
+    command.add_argument("--chunk", type=int, metavar="N", help=text)
     text = f"traps that are not planted: {', '.join(TRAPS)}"
     command.add_argument(
         "--without", nargs="+", default=[], choices=TRAPS, metavar="TRAP", help=text
@@ -250,12 +240,17 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _fetch_one(study: Study) -> None:
+    from research.data import fetch
+
     for row in fetch.fetch(study, progress=sys.stderr.isatty()).itertuples():
         print(f"{study.name}/{row.file}: {row.origin}, {row.bytes:,} bytes")
 
 
 def _check(options: argparse.Namespace) -> int:
-    return _for_each(options.studies, _test_time_travel if options.time_travel else _check_one)
+    from research.commands import check
+
+    action = check.travel_in_time if options.time_travel else check.check_study
+    return _for_each(options.studies, action)
 
 
 def _for_each(names: list[str], action: Callable[[Study], None]) -> int:
@@ -290,154 +285,26 @@ def _name_study(error: StudyError, name: str) -> StudyError:
     )
 
 
-def _check_one(study: Study) -> None:
-    print(f"{study.name}: running the SQL …", file=sys.stderr)
-    # these load the model libraries, which the other commands can do without
-    from research.features.leakage.gate import check_panel
-    from research.features.remarks import find_remarks
-    from research.models import registry
-
-    tables = load.adapt(study)
-    results = checks.check(tables, study.today)
-    checks.require_passed(results)
-    tables = load.settle(study, tables)
-    train = _load_training_rows(study, tables)
-    leakage = check_panel(tables, study, train)
-    registry.find_rule_column(leakage.allowed, study)
-    registry.find_directions(leakage.allowed, study)
-    if study.model:
-        words = build.describe_features(tables, study).set_index("feature").description.to_dict()
-        models = registry.list_classifiers(study, leakage.allowed, 0, words)
-        registry.require_name(study.model, models, "study.yml, key model")
-    rows = ", ".join(f"{name} {table.count().execute():,}" for name, table in tables.items())
-    print(
-        f"{study.name}: {len(results)} of {len(results)} checks passed; {len(leakage.excluded)} of"
-        f" {len(leakage.columns)} features excluded for target leakage; rows: {rows}"
-    )
-    for sentence in describe_remarks(find_remarks(tables, study, train, leakage)):
-        print(f"{study.name}: {sentence}")
-
-
-def _load_training_rows(study: Study, tables: contracts.Tables) -> pd.DataFrame:
-    """Return the training rows, once all label windows are known to lie within the data."""
-    if study.kind == "flat":
-        return build.load_flat(tables, study)
-    split = splits.plan_split(study)
-    splits.require_windows(tables, study, [*split.train, *split.test])
-    return build.load_training(tables, study, split.train, min(split.test))[0]
-
-
-def _test_time_travel(study: Study) -> None:
-    from research.features.leakage import time_travel  # loads the model libraries too
-
-    if study.kind == "flat":
-        print(time_travel.explain_flat(study))
-        return
-    print(f"{study.name}: building the features with other futures …", file=sys.stderr)
-    table = time_travel.compare_futures(load.load_tables(study), study)
-    faults = [*time_travel.list_faults(table, study)]
-    if faults:
-        raise StudyError(*faults)
-    print(time_travel.describe_result(table, study))
-
-
-# snapshot
+# snapshot, simulate and run
 
 
 def _snapshot(options: argparse.Namespace) -> int:
+    from research.commands.snapshot import write_snapshot
+
     clock = (options.at, options.lead_days, options.horizon_days)
     require_settings(**dict(zip(("snapshot", "lead_days", "horizon_days"), clock, strict=True)))
-    study = adjust(load_study(options.study), *clock)
-    out = options.out or _name_snapshot(study)
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"expected a --out file that ends in {' or '.join(SUFFIXES)}, got '{out}'; rename it"
-        )
-    print(f"{study.name}: building labels and features …", file=sys.stderr)
-    frame, columns = _publish(load.load_tables(study), study, out)
-    print(f"{study.name}: {_describe_churn(frame)}, {columns} columns, written to {out}")
+    write_snapshot(adjust(load_study(options.study), *clock), options.out)
     return 0
 
 
-def _describe_churn(frame: pd.DataFrame) -> str:
-    """Return how many of those who had not left before the team could act churned."""
-    if "churned" not in frame:
-        return f"{len(frame):,} customers"
-    left = frame.left_in_lead.sum() if "left_in_lead" in frame else 0
-    if not left:
-        return f"{len(frame):,} customers, {frame.churned.mean():.1%} churned"
-    judged = frame[~frame.left_in_lead]
-    return (
-        f"{len(frame):,} customers, of whom {left:,} left before the team could act;"
-        f" {judged.churned.mean():.1%} of the other {len(judged):,} churned"
-    )
-
-
-def _name_snapshot(study: Study) -> Path:
-    day = study.snapshots.last if study.snapshots else "flat"
-    return study.raw / f"snapshot-{day}.parquet"
-
-
-def _publish(tables: contracts.Tables, study: Study, out: Path) -> tuple[pd.DataFrame, int]:
-    """Write a snapshot and return who churned, or left in the lead, and the number of columns.
-
-    A reader sees the whole file or none.
-    """
-    written: list[tuple[pd.DataFrame, int]] = []
-
-    def write(scratch: Path) -> None:
-        written.append(_write(scratch, tables, study, out.suffix.lower()))
-        _require_customers(written[0][0], tables, study)
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, f".{glob.escape(out.name)}.*{PART}")
-        publish(out, write)
-    except (OSError, duckdb.IOException) as error:
-        system = isinstance(error, OSError)
-        reason = (error.strerror or error) if system else shorten_error(error)
-        raise StudyError(
-            f"expected to write {out}, but that failed: {reason}; choose another --out"
-        ) from None
-    return written[0]
-
-
-def _require_customers(frame: pd.DataFrame, tables: contracts.Tables, study: Study) -> None:
-    if frame.empty and study.snapshots:
-        from research.panel.label_remarks import explain_empty  # loads the model libraries
-
-        day = study.snapshots.last
-        raise StudyError(
-            f"{study.name}: expected customers who can churn after {day}, got none;"
-            f" {explain_empty(tables, study, day)}; mend it, or choose another --at"
-        )
-
-
-def _write(
-    path: Path, tables: contracts.Tables, study: Study, suffix: str
-) -> tuple[pd.DataFrame, int]:
-    """Write a snapshot; Parquet of a dated study part by part, since it may not fit in memory."""
-    if study.snapshots and suffix == ".parquet":
-        build.write_panel(tables, study, [study.snapshots.last], path)
-        return pd.read_parquet(path, columns=OUTCOMES), len(read_schema(path))
-    if study.snapshots:
-        frame = build.load_panel(tables, study, [study.snapshots.last])
-    else:
-        frame = build.load_flat(tables, study)
-    write_csv(frame, path) if suffix == ".csv" else frame.to_parquet(path, index=False)
-    return frame[[name for name in OUTCOMES if name in frame]], frame.shape[1]
-
-
-# simulate and run
-
-
 def _simulate(options: argparse.Namespace) -> int:
+    from research.simulate import generate
+
     began = time.monotonic()
     traps = tuple(name for name in TRAPS if name not in options.without)
     size = options.customers, options.months
-    rows = generate.generate(
-        *size, options.seed, options.out, traps, options.chunk, options.assignments
-    )
+    chunk = generate.CHUNK if options.chunk is None else options.chunk
+    rows = generate.generate(*size, options.seed, options.out, traps, chunk, options.assignments)
     print("\n".join(f"{name:<14} {count:>14,}" for name, count in rows.items()))
     print(
         f"{sum(rows.values()):,} rows written to {options.out} in {time.monotonic() - began:.1f} s"
@@ -446,6 +313,8 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _clear(options: argparse.Namespace) -> int:
+    from research.store.keep import find_folder
+
     folder = find_folder(project_root())
     if folder is None:
         print("the store is switched off (RESEARCH_STORE): nothing is kept")
@@ -461,6 +330,8 @@ def _clear(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from research.batch import run as batch
+
     settings = ({"draft": "true"} if options.draft else {}) | _read_settings(options.set)
     return batch.run(options.study, settings, options.jobs, options.only)
 
@@ -482,13 +353,13 @@ def _read_settings(pairs: list[str]) -> dict[str, str]:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from research.watchlist import commands  # loads the model libraries
+    from research.watchlist import commands
 
     return _print_lines(options, lambda study: commands.train(study, options.at, options.model))
 
 
 def _score(options: argparse.Namespace) -> int:
-    from research.watchlist import commands  # loads the model libraries
+    from research.watchlist import commands
 
     return _print_lines(options, lambda study: commands.score(study, options.at, options.revise))
 

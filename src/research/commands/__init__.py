@@ -1,0 +1,1 @@
+"""Commands that load the libraries of tables and models: check and snapshot."""
