@@ -1,5 +1,9 @@
 """Values of every kind of study: terms of study.yml, and blindness to the future."""
 
+import json
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from valued_companies import (
@@ -13,6 +17,8 @@ from valued_companies import (
 
 from research.errors import StudyError
 from research.value import customers
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,10 @@ def test_values_over_another_span_are_valued_again_and_over_the_same_one_are_not
     assert (same[valuation.model].to_numpy() == valuation.values.value.to_numpy()).all()
     shorter = customers.value_over_days(tables, study, valuation, 30, 0)
     assert (shorter[valuation.model] < same[valuation.model]).all()
+
+
+def test_a_flat_study_is_valued_by_the_same_models_on_every_page():
+    notebook = json.loads((PROJECT / "notebooks" / "50_value.ipynb").read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"]]
+    (folds,) = re.findall(r"^folds: int = (\d+)", "\n".join(cells), re.MULTILINE)
+    assert int(folds) == customers.FOLDS

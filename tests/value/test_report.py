@@ -216,3 +216,12 @@ def test_means_of_what_values_are_made_of_are_listed_where_they_are_known():
     assert table["bought on one day only"] == "1"
     assert table["mean probability of being alive"] == "75.0 %"
     assert "mean margin of a day, EUR" not in table
+
+
+@pytest.mark.parametrize(("column", "by"), [("cost_of_churn_eur", "cost of churn"), ("x", "value")])
+def test_the_first_rows_say_what_they_are_sorted_by(column, by):
+    values = pd.DataFrame({"customer_id": ["a", "b"], "value_eur": [2.0, 1.0], column: [1.0, 1.0]})
+    valuation = valuation_of(values)
+    assert report.describe_first(values, valuation, 10).startswith(
+        f"The 2 with the highest {by} of 2"
+    )

@@ -16,6 +16,7 @@ from research.value.flat import value_flat
 from research.value.subscribers import SINGLE_CURVE, value_contractual
 from research.value.valuation import Valuation
 
+FOLDS = 5  # of a flat study; on every page, so that each customer has one value and risk
 VALUE_BY_KIND = {
     "contractual": value_contractual,
     "non_contractual": value_non_contractual,
@@ -47,7 +48,7 @@ def load_values(
     NotApplicable
         If the study has no amounts.
     """
-    values = value_customers(tables, study, snapshot, 0, 2, seed, risk).values
+    values = value_customers(tables, study, snapshot, 0, FOLDS, seed, risk).values
     return values[["customer_id", "value", "value_of_keeping"]]
 
 
@@ -103,7 +104,7 @@ def value_over_days(
         economics = study.economics.model_copy(update={"value_days": int(days)})
         other = study.model_copy(update={"economics": economics})
         other._folder = study.folder
-        valuation = value_customers(tables, other, valuation.snapshot, 0, 2, seed)
+        valuation = value_customers(tables, other, valuation.snapshot, 0, FOLDS, seed)
     customers = valuation.values.customer_id
     both = {
         valuation.model: valuation.values.value.to_numpy(),

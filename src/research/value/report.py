@@ -249,6 +249,13 @@ def write_day(valuation: Valuation) -> str:
     return f"as of {valuation.snapshot}" if valuation.snapshot else "of the study's one table"
 
 
+def describe_first(values: pd.DataFrame, valuation: Valuation, first: int) -> str:
+    """Return by what the first customers of the table ``value`` stand first."""
+    by = "cost of churn" if any(name.startswith("cost_of_churn") for name in values) else "value"
+    shown = min(first, len(values))
+    return f"The {shown} with the highest {by} of {len(values):,} {write_day(valuation)}."
+
+
 def describe_assumptions(economics: Economics, kind: str) -> str:
     """Return what value rests on that no model estimates."""
     shares = []
@@ -504,8 +511,7 @@ def describe_error_floor(floor: pd.DataFrame, scores: pd.DataFrame, model: str) 
     between = f"{write_quantity(total.low, 'share')} to {write_quantity(total.high, 'share')}"
     return (
         f"{start} Its total would be off by {between}; it is off by more: the model doesn't"
-        " describe these customers well (their regularity, say), or something changed after the"
-        " snapshot, such as a season."
+        " describe these customers well, or something changed after the snapshot, such as a season."
     )
 
 

@@ -13,7 +13,7 @@ from research.study import Study
 from research.study_schema import CONTROL
 from research.uplift.power import POWER, compute_reach
 from research.uplift.significance import FAMILY_LEVEL
-from research.value.customers import value_customers
+from research.value.customers import FOLDS, value_customers
 
 RISK_GROUPS = 5
 IN_TEST, NOT_IN_TEST = "in the test", "not in the test"
@@ -55,14 +55,14 @@ def load_customers(
         if scored:
             return _load_scored(tables, study, seed, scored)
         last = study.snapshots.last if study.snapshots else None
-        return value_customers(tables, study, last, 0, 2, seed).values
+        return value_customers(tables, study, last, 0, FOLDS, seed).values
     except NotApplicable as missing:
         raise NotApplicable(f"{why}; without a trial, {missing}") from None
 
 
 def _load_scored(tables: Tables, study: Study, seed: int, scored: WindowRisk) -> pd.DataFrame:
     """Return the value of everybody who is a customer on the scored day, with the risk of it."""
-    values = value_customers(tables, study, scored.snapshot, 0, 2, seed, scored).values
+    values = value_customers(tables, study, scored.snapshot, 0, FOLDS, seed, scored).values
     present = values[values.customer_id.isin(scored.rows.customer_id)].reset_index(drop=True)
     return present.assign(risk=present.customer_id.map(scored.risk_by_end))
 
