@@ -622,7 +622,7 @@ def describe_cost_check(check: pd.DataFrame, currency: str) -> str:
 def _describe_check(row, currency: str) -> str:
     start = (
         f"{row.what[:1].upper() + row.what[1:]}, until {row.until}: expected"
-        f" {row.expected:,.0f} {currency}, actual {row.actual:,.0f} {currency}"
+        f" {row.expected:,.0f} {currency}, over those who left {row.actual:,.0f} {currency}"
     )
     ratio = write_interval(row.ratio, row.low, row.high, 2)
     if row.low <= 1 <= row.high:
