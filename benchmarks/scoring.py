@@ -84,7 +84,8 @@ def list_reasons_of(ranked, scores, model, study):
     people = ibis.memtable(pd.DataFrame({"customer_id": wanted}))
     there = scores.outlook.population.semi_join(people, "customer_id")
     frame = load_features(scores.outlook.evidence, there, scores.outlook.study)
-    frame = frame.set_index("customer_id")
+    whole = dict.fromkeys(frame.select_dtypes("integer"), float)  # a median may lie between two
+    frame = frame.astype(whole).set_index("customer_id")
     listed, stayers = (frame.loc[one.customer_id, names].reset_index() for one in (ranked, likely))
     (estimator,) = model.fitted.estimators.values()
     moves = reasons.explain_customers(estimator, listed[names], stayers[names], 0)
