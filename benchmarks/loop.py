@@ -57,7 +57,7 @@ WORDS = (
     " dropped. Truth: each customer's own hazards with and without contact. The rivals list as"
     " many of the same customers, of highest risk or drawn at random, hold nobody out and keep the"
     " playbook as it was written; so they contact more, and what the loop gains on the list by risk"
-    " is what it learned, and what it spared. Profit: the discounted margin that contact changes, less"
+    " is what it learned and spared. Profit: the discounted margin that contact changes, less"
     " its cost, summed over what a list contacts; contacting nobody earns 0. Capacity, holdout and"
     " plays were chosen on three companies of other seeds."
 )
