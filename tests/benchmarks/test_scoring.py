@@ -24,11 +24,20 @@ def test_a_run_is_judged_by_its_seconds_and_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "make_company", lambda n, scratch: (scratch, {"usage": 7}))
     monkeypatch.setattr(scoring, "write_study", lambda company, home: "company")
     monkeypatch.setattr(scoring.subprocess, "run", lambda *given, **named: done)
-    row = scoring.measure(100_000, tmp_path, tmp_path, tmp_path)
+    row = scoring.measure(100_000, tmp_path, tmp_path, tmp_path, 0.1)
     assert row[:7] == ("100,123", "7", "5.0", "20.0", "10.0", "35.0", "70.0")
     assert row[7:9] == ("40", "met") and row[10:] == ("", "")  # no bound of memory at this size
-    slow = scoring.measure(1_000_000, tmp_path, tmp_path, tmp_path)
+    slow = scoring.measure(1_000_000, tmp_path, tmp_path, tmp_path, 9.0)
     assert slow[8] == "met" and slow[10:] == ("6", "met")
+
+
+def test_too_many_seconds_beside_other_work_decide_nothing():
+    import scoring
+
+    assert scoring.judge_seconds(39, 60, 40, 9.0) == "met"
+    assert scoring.judge_seconds(50, 60, 40, 0.2) == "**missed**"
+    assert scoring.judge_seconds(50, 60, 40, 9.0) == "inconclusive"
+    assert scoring.judge_seconds(90, 81, 40, 9.0) == "**missed**"  # two cores have 80
 
 
 def test_the_file_has_a_row_for_each_size_in_their_order(tmp_path):
