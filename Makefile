@@ -23,7 +23,7 @@ RESOLVE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 	--no-header --extra dev --extra spark --quiet
 
 .PHONY: reports test test-all bench bench-scores bench-value bench-uplift bench-referee
-.PHONY: bench-notebooks bench-loop lint format
+.PHONY: bench-notebooks bench-loop bench-scoring lint format
 .PHONY: picture lab lock clean help
 reports: $(READY)  ## write the reports of STUDY (demo unless given; all for every study)
 	$(BIN)/research run $(if $(filter all,$(STUDY)),,$(STUDY)) --jobs $(JOBS)
@@ -48,6 +48,9 @@ bench-referee: $(READY)  ## simulate what tests and intervals promise; hours (BE
 
 bench-loop: $(READY)  ## simulate twelve cycles of a list that learns; 20 minutes (BENCH="--seeds 4")
 	$(BIN)/python benchmarks/loop.py $(BENCH)
+
+bench-scoring: $(READY)  ## measure scoring 100,000 customers with a list (BENCH="--customers 1000000")
+	$(BIN)/python benchmarks/scoring.py $(BENCH)
 
 bench-notebooks: $(READY)  ## measure the demo's notebooks (BENCH="--before HEAD~9")
 	$(BIN)/python benchmarks/notebooks.py $(BENCH)

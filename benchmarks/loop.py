@@ -54,9 +54,10 @@ WORDS = (
     f" {HELD_OUT[False]:.0%} later. The company lives on under these"
     " assignments (`research simulate --assignments`), and once the three months of a list are"
     " over, the playbook learns from all such lists: an action whose interval lies below 0 is"
-    " dropped. Truth: each customer's own hazards with and without contact. The rivals contact as"
-    " many of the same customers, by the playbook as it was written, with nobody held out: those of"
-    " highest risk, or drawn at random. Profit: the discounted margin that contact changes, less"
+    " dropped. Truth: each customer's own hazards with and without contact. The rivals list as"
+    " many of the same customers, of highest risk or drawn at random, hold nobody out and keep the"
+    " playbook as it was written; so they contact more, and what the loop gains on the list by risk"
+    " is what it learned and spared. Profit: the discounted margin that contact changes, less"
     " its cost, summed over what a list contacts; contacting nobody earns 0. Capacity, holdout and"
     " plays were chosen on three companies of other seeds."
 )

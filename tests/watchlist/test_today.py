@@ -94,6 +94,7 @@ def test_lists_and_sums_are_of_the_last_day_and_models_are_judged_before_it(comp
     assert today.judged == study.snapshots.last < today.day
     said = today_report.describe_day(today)
     assert f"judged on {today.judged}" in said and f"as of **{DAY}**" in said
+    assert today_report.describe_day(today, "Policies are.").startswith("Policies are. Lists")
 
 
 def test_nobody_on_a_list_has_left_by_the_scored_day_and_nobody_present_is_missing(company, pages):
@@ -155,7 +156,10 @@ def test_where_nobody_can_be_scored_the_judged_day_stands_in_and_says_why(write_
     today = score_today(tables, study)
     assert today.risk is None and today.day == study.snapshots.last
     said = today_report.describe_day(today)
-    assert "No customer is scored as of today" in said and f"judged day, {today.day}" in said
+    assert (
+        "No customer is scored as of today" in said
+        and f"are of the judged day, {today.day}" in said
+    )
     assert today.forecast().empty
     assert today_report.describe_promise(today, study) == today.missing
     assert today_report.describe_cost(today.forecast(), today, "EUR") == ""

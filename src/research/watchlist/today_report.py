@@ -15,18 +15,23 @@ MONEY = ("monthly_amount", "amount_low", "amount_high", "cost_of_churn", "cost_l
 CUSTOMERS = {"expected": 1, "low": 1, "high": 1}
 
 
-def describe_day(today: Today) -> str:
-    """Return which day is judged, and of which day lists and sums speak, by which model."""
+def describe_day(today: Today, judged: str = "") -> str:
+    """Return which day is judged, and of which day lists and sums speak, by which model.
+
+    Parameters
+    ----------
+    judged : a sentence on what is judged by what; models on the judged day unless given
+    """
     if today.risk is None:
-        judged = f" Lists and sums speak of the judged day, {today.judged}." if today.judged else ""
-        return f"{today.missing}{judged}"
+        instead = f" Lists and sums are of the judged day, {today.judged}." if today.judged else ""
+        return f"{today.missing}{instead}"
     card = today.card
+    judged = judged or f"Models are judged on {today.judged}, whose label window has closed."
     learned = f"{card['train']['customers']:,} customers at {len(card['train']['snapshots'])}"
     return (
-        f"Models are judged on {today.judged}, whose label window has closed. Lists and sums are as"
-        f" of **{today.day}**: its {len(today.rows):,} customers are scored by {card['model']}"
-        f" (model {card['id']}), which learned from {learned} snapshots whose windows had closed by"
-        " that day. The same risks as those of `research score`."
+        f"{judged} Lists and sums are as of **{today.day}**: its {len(today.rows):,} customers are"
+        f" scored by {card['model']} (model {card['id']}), which learned from {learned} snapshots"
+        " whose windows had closed by that day. The same risks as those of `research score`."
     )
 
 
