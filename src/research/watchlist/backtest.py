@@ -12,7 +12,7 @@ import pandas as pd
 from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 
 VALUABLE_SHARE = 0.2  # of the customers of a day, by value
-SCORES = ("precision", "recall", "lift", "valuable_precision")
+SCORES = ("precision", "recall", "lift", "valuable_precision", "value_lift")
 LISTED = "the list"
 BACKTEST = ["ranking", "score", "value", "low", "high", "lists", "customers"]
 DIFFERENCES = ["reference", "score", "value", "low", "high", "verdict"]
@@ -54,7 +54,8 @@ def score_lists(
     scores : DataFrame with columns ranking, score, value, low, high, lists, customers
         ``precision``: the share of the listed who left; ``recall``: the share of those who left
         that was listed; ``lift``: precision over the share of all who left; ``valuable_precision``:
-        precision among the fifth with the highest value. Over all lists together, with 95 %
+        precision among the fifth with the highest value; ``value_lift``: the lift with each who
+        left counted by the value, empty where none is known. Over all lists together, with 95 %
         intervals by bootstrap of customers.
     differences : DataFrame with columns reference, score, value, low, high, verdict
         Of the first ranking, adjusted for the number of references; see ``judge_difference``.
@@ -62,7 +63,8 @@ def score_lists(
     listed = mark_listed(rows, rankings, capacity)
     valuable = rows.groupby("snapshot").value.rank(pct=True, ascending=False) <= VALUABLE_SHARE
     left, rich = rows.left.to_numpy(float), valuable.to_numpy(float)
-    parts = {"left": left, "rows": np.ones(len(rows))}
+    value = rows.value.fillna(0).clip(lower=0).to_numpy(float)
+    parts = {"left": left, "rows": np.ones(len(rows)), "value_left": value * left}
     for name in rankings:
         marked = listed[name].to_numpy(float)
         parts |= {
@@ -70,6 +72,7 @@ def score_lists(
             (name, "listed"): marked,
             (name, "rich_found"): marked * left * rich,
             (name, "rich"): marked * rich,
+            (name, "value_found"): marked * left * value,
         }
     sums = resample_sums(rows.customer_id, parts, resamples, seed)
     resampled = {name: _score(sums, name) for name in rankings}
@@ -111,6 +114,9 @@ def _score(sums: dict, name: str) -> dict[str, np.ndarray]:
         "recall": divide(found, sums["left"]),
         "lift": divide(precision, divide(sums["left"], sums["rows"])),
         "valuable_precision": divide(sums[name, "rich_found"], sums[name, "rich"]),
+        "value_lift": divide(
+            divide(sums[name, "value_found"], on_list), divide(sums["value_left"], sums["rows"])
+        ),
     }
 
 
