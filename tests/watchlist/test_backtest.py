@@ -120,3 +120,18 @@ def test_the_lift_by_value_counts_each_leaver_by_the_value():
     assert value["the list"] == pytest.approx(10 / 2.75) and value["other"] == 0
     unknown, _ = score_lists(rows.assign(value=np.nan), ["the list", "other"], 1, 200, 0)
     assert unknown[unknown.score == "value_lift"].value.isna().all()
+
+
+def test_random_lists_of_days_with_unlike_churn_have_a_lift_of_one():
+    # half leave after the first day, of 200; one in ten after the second, of 2,000; 100 are listed
+    rng = np.random.default_rng(0)
+    sizes = {"2024-01-31": (200, 0.5), "2024-02-29": (2_000, 0.1)}
+    days = [
+        pd.DataFrame({"snapshot": pd.Timestamp(day), "left": np.arange(n) < share * n})
+        for day, (n, share) in sizes.items()
+    ]
+    rows = pd.concat(days, ignore_index=True)
+    rows = rows.assign(customer_id=np.arange(len(rows)), value=1.0, drawn=rng.random(len(rows)))
+    scores, _ = score_lists(rows, ["drawn"], 100, 400, 0)
+    lift = scores[scores.score == "lift"].iloc[0]
+    assert lift.low < 1 < lift.high and abs(lift.value - 1) < 0.15

@@ -24,12 +24,12 @@ BY_VALUE, BY_NUMBER = "value_lift", "lift"  # the score that decides; by number 
 LIFT = {EXCELLENT: 3.0, GOOD: 2.0}  # which the lower limit of its interval reaches
 LEAST_TIMELY = 0.5  # of the leavers who were listed, in time, for excellent
 RULE_OF_WORDS = (
-    "A list that goes by value at risk is judged by its *lift by value*: what customers who left"
-    " had paid, a customer listed, over the same of all customers (by the plain lift where no value"
-    " is known). *Fair*: it is shown to be above that of the strongest rule's list and that of a"
-    " random list (both intervals of the difference lie above 0). *Good*: also, its own lower limit"
-    f" is at least {LIFT[GOOD]:g}. *Excellent*: also, it is at least {LIFT[EXCELLENT]:g}, and at"
-    f" least {LEAST_TIMELY:.0%} (lower limit) of the leavers who were listed were so in time."
+    "A list that goes by value at risk is judged by its *lift by value*: what the listed who left"
+    " had paid, over what a random list of the same length finds of it on average (without values"
+    " by the plain lift). *Fair*: it is shown to be above that of the strongest rule's list and of"
+    " a random list (both intervals of the difference lie above 0). *Good*: also, its own lower"
+    f" limit is at least {LIFT[GOOD]:g}. *Excellent*: also, it is at least {LIFT[EXCELLENT]:g}, and"
+    f" at least {LEAST_TIMELY:.0%} (lower limit) of the leavers who were listed were so in time."
     " Otherwise *not better than the rule*, and the rule's list is given."
 )
 
