@@ -98,10 +98,10 @@ def _compare_lists(cycle: Cycle) -> str:
     where, left = f"{int(own.lists)} replayed lists", "left by the end of the window"
     if cycle.day is None:
         where, left = "a list scored out of fold", "have left"
-    lost = "by value, " if score == BY_VALUE else ""  # what they paid
+    counted = "Counted by what they paid, that is" if score == BY_VALUE else "That is"
     return (
         f"Of those on {where} ({test.capacity:,} customers each), {_share(precision.value)}"
-        f" ({_share(precision.low)} to {_share(precision.high)}) {left}. Counted {lost}they are"
+        f" ({_share(precision.low)} to {_share(precision.high)}) {left}. {counted}"
         f" {own.value:.1f} times ({own.low:.1f} to {own.high:.1f}) what random lists find on"
         f" average; lists of the strongest rule ({cycle.rule}) {rule.value:.1f} times: a difference"
         f" of {_write_gap(rows.loc[BY_RULE])}, and of {_write_gap(rows.loc[BY_CHANCE])} to a random"
