@@ -320,7 +320,8 @@ def _write_change(row) -> str:
 def _write_time(row) -> str:
     parts = []
     if np.isfinite(row.days_to_renewal):
-        parts.append(f"renews in {row.days_to_renewal:.0f} days")
+        days = int(row.days_to_renewal)
+        parts.append(f"renews in {days} day{'s' if days != 1 else ''}")
     if np.isfinite(row.overdue_ratio):
         parts.append(f"silent {row.overdue_ratio:.1f} times the usual gap")
     if pd.notna(row.last_contact):
