@@ -101,3 +101,37 @@ def test_turnover_counts_those_who_are_still_there():
     assert turnover.to_dict("records") == [
         {"snapshot": DAYS[1], "listed": 2, "kept": 1, "kept_share": 1.0}
     ]
+
+
+def test_the_lift_by_value_counts_each_leaver_by_the_value():
+    rows = pd.DataFrame(
+        {
+            "snapshot": pd.Timestamp("2024-01-31"),
+            "customer_id": ["a", "b", "c", "d"],
+            "left": [True, True, False, False],
+            "value": [10.0, 1.0, 1.0, 1.0],
+            "the list": [4.0, 3.0, 2.0, 1.0],
+            "other": [1.0, 2.0, 4.0, 3.0],
+        }
+    )
+    scores, _ = score_lists(rows, ["the list", "other"], 1, 200, 0)
+    value = scores[scores.score == "value_lift"].set_index("ranking").value
+    # of the one listed 10 are lost; of all four 11, which is 2.75 each
+    assert value["the list"] == pytest.approx(10 / 2.75) and value["other"] == 0
+    unknown, _ = score_lists(rows.assign(value=np.nan), ["the list", "other"], 1, 200, 0)
+    assert unknown[unknown.score == "value_lift"].value.isna().all()
+
+
+def test_random_lists_of_days_with_unlike_churn_have_a_lift_of_one():
+    # half leave after the first day, of 200; one in ten after the second, of 2,000; 100 are listed
+    rng = np.random.default_rng(0)
+    sizes = {"2024-01-31": (200, 0.5), "2024-02-29": (2_000, 0.1)}
+    days = [
+        pd.DataFrame({"snapshot": pd.Timestamp(day), "left": np.arange(n) < share * n})
+        for day, (n, share) in sizes.items()
+    ]
+    rows = pd.concat(days, ignore_index=True)
+    rows = rows.assign(customer_id=np.arange(len(rows)), value=1.0, drawn=rng.random(len(rows)))
+    scores, _ = score_lists(rows, ["drawn"], 100, 400, 0)
+    lift = scores[scores.score == "lift"].iloc[0]
+    assert lift.low < 1 < lift.high and abs(lift.value - 1) < 0.15

@@ -66,6 +66,8 @@ def test_pictures_draw_the_tables(now):
     assert len(drawn.get_yticks()) == len(now.replay.rankings)
     assert plots.plot_lead_times(now.backtest.leavers, 10).get_xlim()[0] == 0
     assert not plots.plot_windows(now.replay.windows.head(0)).axison
+    unknown = now.backtest.scores.assign(value=float("nan"))
+    assert not plots.plot_scores(unknown, "value_lift", "lift by value").axison
 
 
 def test_the_first_run_learns_nothing_from_the_second_and_both_are_equal(now, company):

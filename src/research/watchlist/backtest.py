@@ -17,7 +17,7 @@ from research.evaluation.bootstrap import (
 )
 
 VALUABLE_SHARE = 0.2  # of the customers of a day, by value
-SCORES = ("precision", "recall", "lift", "valuable_precision")
+SCORES = ("precision", "recall", "lift", "valuable_precision", "value_lift")
 LISTED = "the list"
 BACKTEST = ["ranking", "score", "value", "low", "high", "lists", "customers"]
 DIFFERENCES = ["reference", "score", "value", "low", "high", "verdict"]
@@ -58,16 +58,20 @@ def score_lists(
     -------
     scores : DataFrame with columns ranking, score, value, low, high, lists, customers
         ``precision``: the share of the listed who left; ``recall``: the share of those who left
-        that was listed; ``lift``: precision over the share of all who left; ``valuable_precision``:
-        precision among the fifth with the highest value. Over all lists together, with 95 %
-        intervals by bootstrap of customers.
+        that was listed; ``lift``: those found over what random lists of the same lengths find on
+        average; ``valuable_precision``: precision among the fifth with the highest value;
+        ``value_lift``: the lift with each who left counted by the value, empty where none is known.
+        Over all lists together, with 95 % intervals by bootstrap of customers.
     differences : DataFrame with columns reference, score, value, low, high, verdict
         Of the first ranking, adjusted for the number of references; see ``judge_difference``.
     """
     listed = mark_listed(rows, rankings, capacity)
     valuable = rows.groupby("snapshot").value.rank(pct=True, ascending=False) <= VALUABLE_SHARE
     left, rich = rows.left.to_numpy(float), valuable.to_numpy(float)
-    parts = {"left": left, "rows": np.ones(len(rows))}
+    value = rows.value.fillna(0).clip(lower=0).to_numpy(float)
+    # what a random list of each day finds on average: days differ in customers and in churn
+    share = listed[rankings[0]].groupby(rows.snapshot).transform("mean").to_numpy(float)
+    parts = {"left": left, "by_chance": left * share, "value_by_chance": value * left * share}
     for name in rankings:
         marked = listed[name].to_numpy(float)
         parts |= {
@@ -75,6 +79,7 @@ def score_lists(
             (name, "listed"): marked,
             (name, "rich_found"): marked * left * rich,
             (name, "rich"): marked * rich,
+            (name, "value_found"): marked * left * value,
         }
     sums = resample_sums(rows.customer_id, parts, resamples, seed)
     resampled = {name: _score(sums, name) for name in rankings}
@@ -114,8 +119,9 @@ def _score(sums: dict, name: str) -> dict[str, np.ndarray]:
     return {
         "precision": precision,
         "recall": divide(found, sums["left"]),
-        "lift": divide(precision, divide(sums["left"], sums["rows"])),
+        "lift": divide(found, sums["by_chance"]),
         "valuable_precision": divide(sums[name, "rich_found"], sums[name, "rich"]),
+        "value_lift": divide(sums[name, "value_found"], sums["value_by_chance"]),
     }
 
 

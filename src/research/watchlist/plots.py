@@ -51,6 +51,8 @@ def plot_scores(scores: pd.DataFrame, score: str, label: str, ax: Axes | None = 
     if scores.empty:
         return draw_sentence(NOTHING, ax)
     rows = scores[scores.score == score].iloc[::-1]
+    if rows.value.isna().all():
+        return draw_sentence("No value is known, so nothing is counted by it.", ax)
     ax, places = get_axes(ax, (8, 2.4)), np.arange(len(rows))
     colours = [GREY] * (len(rows) - 1) + [COLOURS[0]]
     for place, row, colour in zip(places, rows.itertuples(), colours, strict=True):

@@ -23,16 +23,25 @@ from research.watchlist.cycle import Cycle
 from research.watchlist.forecast import describe_replay
 from research.watchlist.listing import describe_holdout, describe_list, price_holdout
 from research.watchlist.lists import CONTACT, NO_PLAY
-from research.watchlist.replay import BY_LIST, BY_RULE
-from research.watchlist.verdict import GROUPS, Backtest, compare_missed, find_timely
+from research.watchlist.replay import BY_CHANCE, BY_LIST, BY_RULE
+from research.watchlist.verdict import (
+    BY_VALUE,
+    GROUPS,
+    Backtest,
+    compare_missed,
+    find_deciding,
+    find_timely,
+)
 
 FIRST = 20  # of the list, on the page
 NO_BACKTEST = "No earlier window has closed with enough before it to learn from: nothing is judged."
+LIFTS = ("lift", "value_lift")
 SCORE_WORDS = {
     "precision": "precision",
     "recall": "recall",
     "lift": "lift",
     "valuable_precision": "precision, most valuable fifth",
+    "value_lift": "lift by value",
 }
 
 
@@ -54,7 +63,7 @@ def _describe_quality(cycle: Cycle):
     if not test.judged:
         yield f"**Not judged.** {NO_BACKTEST}"
     elif test.passed:
-        yield f"**{test.quality.capitalize()}.** {_compare_precision(cycle)}"
+        yield f"**{test.quality.capitalize()}.** {_compare_lists(cycle)}"
     elif cycle.kept.card["is_rule"]:
         yield (
             f"**No list by a model: not shown to be better than the {rule}.** No classifier was"
@@ -64,7 +73,7 @@ def _describe_quality(cycle: Cycle):
     else:
         yield (
             f"**No list by a model: {cycle.kept.card['model']} is not shown to be better than the"
-            f" {rule}.** {_compare_precision(cycle)} The list below is that of the rule."
+            f" {rule}.** {_compare_lists(cycle)} The list below is that of the rule."
         )
         if cycle.day is not None:
             yield f"To have `research score` write the same, put `model: {rule}` into study.yml."
@@ -79,23 +88,29 @@ def _describe_rule_list(test: Backtest) -> str:
     )
 
 
-def _compare_precision(cycle: Cycle) -> str:
+def _compare_lists(cycle: Cycle) -> str:
+    """Return how the list did, beside that of the strongest rule, by the score that decides."""
     test = cycle.backtest
-    own, rule = (_find_score(test, name, "precision") for name in (BY_LIST, BY_RULE))
-    row = test.differences[
-        (test.differences.reference == BY_RULE) & (test.differences.score == "precision")
-    ].iloc[0]
-    lists = int(test.scores.lists.iloc[0])
-    where, left = f"{lists} replayed lists ({test.capacity:,} customers each)", "left by the end"
+    score = find_deciding(test.scores)
+    own, rule = (_find_score(test, name, score) for name in (BY_LIST, BY_RULE))
+    precision = _find_score(test, BY_LIST, "precision")
+    rows = test.differences[test.differences.score == score].set_index("reference")
+    where, left = f"{int(own.lists)} replayed lists", "left by the end of the window"
     if cycle.day is None:
-        where, left = f"a list of {test.capacity:,}, scored out of fold,", "have left"
+        where, left = "a list scored out of fold", "have left"
+    counted = "Counted by what they paid, that is" if score == BY_VALUE else "That is"
     return (
-        f"Of those on {where} {_share(own.value)} ({_share(own.low)} to {_share(own.high)})"
-        f" {left}{' of the window' if cycle.day else ''}; of those on the"
-        f" list of the strongest rule ({cycle.rule}) {_share(rule.value)}. Difference"
-        f" {_points(row.value)} ({_points(row.low)} to {_points(row.high)}; paired by customer,"
-        " 95 %, adjusted for the number of comparisons)."
+        f"Of those on {where} ({test.capacity:,} customers each), {_share(precision.value)}"
+        f" ({_share(precision.low)} to {_share(precision.high)}) {left}. {counted}"
+        f" {own.value:.1f} times ({own.low:.1f} to {own.high:.1f}) what random lists find on"
+        f" average; lists of the strongest rule ({cycle.rule}) {rule.value:.1f} times: a difference"
+        f" of {_write_gap(rows.loc[BY_RULE])}, and of {_write_gap(rows.loc[BY_CHANCE])} to a random"
+        " list (95 %, paired by customer, adjusted for the number of lists compared)."
     )
+
+
+def _write_gap(row: Any) -> str:
+    return f"{row.value:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
 
 
 def _describe_total(cycle: Cycle, study: Study):
@@ -305,7 +320,8 @@ def _write_change(row) -> str:
 def _write_time(row) -> str:
     parts = []
     if np.isfinite(row.days_to_renewal):
-        parts.append(f"renews in {row.days_to_renewal:.0f} days")
+        days = int(row.days_to_renewal)
+        parts.append(f"renews in {days} day{'s' if days != 1 else ''}")
     if np.isfinite(row.overdue_ratio):
         parts.append(f"silent {row.overdue_ratio:.1f} times the usual gap")
     if pd.notna(row.last_contact):
@@ -416,7 +432,7 @@ def scores_table(test: Backtest) -> pd.DataFrame:
 def _write_cell(row) -> str:
     if not np.isfinite(row.value):
         return "–"
-    if row.score == "lift":
+    if row.score in LIFTS:
         return write_range(*(f"{value:.2f}" for value in (row.value, row.low, row.high)))
     return write_range(*(_share(value) for value in (row.value, row.low, row.high)))
 
@@ -439,7 +455,7 @@ def differences_table(test: Backtest) -> pd.DataFrame:
 def _write_difference(row) -> str:
     if not np.isfinite(row.value):
         return "–"
-    write = (lambda value: f"{value:+.2f}") if row.score == "lift" else _points
+    write = (lambda value: f"{value:+.2f}") if row.score in LIFTS else _points
     return write_range(*(write(value) for value in (row.value, row.low, row.high)))
 
 

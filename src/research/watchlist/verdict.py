@@ -15,19 +15,22 @@ from research.watchlist.backtest import (
     score_lists,
     summarise_lead_times,
 )
-from research.watchlist.replay import BY_LIST, BY_RULE, Replay
+from research.watchlist.replay import BY_CHANCE, BY_LIST, BY_RULE, Replay
 from research.watchlist.signals import SIGNALS, register_signals
 
 EXCELLENT, GOOD, FAIR = "excellent", "good", "fair"
-NOT_BETTER, NOT_JUDGED = "not better than the rule on precision", "not judged"
-LIFT = {EXCELLENT: 3.0, GOOD: 2.0}  # which the lower limit of the interval reaches
+NOT_BETTER, NOT_JUDGED = "not better than the rule", "not judged"
+BY_VALUE, BY_NUMBER = "value_lift", "lift"  # the score that decides; by number without values
+LIFT = {EXCELLENT: 3.0, GOOD: 2.0}  # which the lower limit of its interval reaches
 LEAST_TIMELY = 0.5  # of the leavers who were listed, in time, for excellent
 RULE_OF_WORDS = (
-    "*Fair*: the list's precision is shown to be above that of the strongest rule's list (the"
-    " interval of their difference lies above 0). *Good*: also, the lower limit of the lift is at"
-    f" least {LIFT[GOOD]:g}. *Excellent*: also, it is at least {LIFT[EXCELLENT]:g}, and at least"
-    f" {LEAST_TIMELY:.0%} (lower limit) of the leavers who were listed were so in time. Otherwise"
-    " *not better than the rule*, and the rule's list is given."
+    "A list that goes by value at risk is judged by its *lift by value*: what the listed who left"
+    " had paid, over what a random list of the same length finds of it on average (without values"
+    " by the plain lift). *Fair*: it is shown to be above that of the strongest rule's list and of"
+    " a random list (both intervals of the difference lie above 0). *Good*: also, its own lower"
+    f" limit is at least {LIFT[GOOD]:g}. *Excellent*: also, it is at least {LIFT[EXCELLENT]:g}, and"
+    f" at least {LEAST_TIMELY:.0%} (lower limit) of the leavers who were listed were so in time."
+    " Otherwise *not better than the rule*, and the rule's list is given."
 )
 
 
@@ -181,12 +184,21 @@ def _find_middle(values: pd.Series):
     return float(known.median()) if number else str(known.mode().iloc[0])
 
 
+def find_deciding(scores: pd.DataFrame) -> str:
+    """Return the score that decides: the lift by value, or the plain one without values."""
+    known = scores[(scores.ranking == BY_LIST) & (scores.score == BY_VALUE)].value.notna()
+    return BY_VALUE if known.any() else BY_NUMBER
+
+
 def name_quality(scores: pd.DataFrame, differences: pd.DataFrame, lead: pd.DataFrame) -> str:
     """Return the quality of the list in a word, see ``RULE_OF_WORDS``."""
-    to_rule = differences[(differences.reference == BY_RULE) & (differences.score == "precision")]
-    if to_rule.empty or to_rule.verdict.iloc[0] != BETTER:
+    score = find_deciding(scores)
+    needed = differences[
+        differences.reference.isin([BY_RULE, BY_CHANCE]) & (differences.score == score)
+    ]
+    if needed.empty or not (needed.verdict == BETTER).all():
         return NOT_BETTER
-    lift = scores[(scores.ranking == BY_LIST) & (scores.score == "lift")].low.iloc[0]
+    lift = scores[(scores.ranking == BY_LIST) & (scores.score == score)].low.iloc[0]
     if lift >= LIFT[EXCELLENT] and find_timely(lead)[1] >= LEAST_TIMELY:
         return EXCELLENT
     return GOOD if lift >= LIFT[GOOD] else FAIR
