@@ -118,10 +118,10 @@ def test_every_page_gives_a_customer_the_same_risk_and_its_sums_are_the_same(com
     assert everybody.customers == len(scored)
     assert everybody.expected == pytest.approx(scored.sum(), abs=1e-9)
     worth = pages["first_test"].set_index("customer_id").worth
-    assert everybody.cost_of_churn == pytest.approx((scored * worth.loc[scored.index]).sum())
+    assert everybody.value_of_keeping == pytest.approx((scored * worth.loc[scored.index]).sum())
     assert np.allclose(pages["targets"].set_index("customer_id").worth.loc[worth.index], worth)
     cost = pages["value"].cost_of_churn_eur.sum()  # what a leaver costs, by the same curves
-    assert cost == pytest.approx(everybody.cost_of_churn, rel=1e-6)
+    assert cost == pytest.approx(everybody.value_of_keeping, rel=1e-6)
     assert find_contradictions(pages) == []
 
 
@@ -146,7 +146,7 @@ def test_a_kept_model_scores_the_pages_as_it_scores_the_list(company, today, tmp
 def test_segments_and_money_of_the_forecast_add_up(today, pages):
     table = pages["forecast"]
     parts = table[table.segment_by == "town"] if "town" in {*table.segment_by} else table.iloc[:1]
-    for name in ("customers", "expected", "monthly_amount", "cost_of_churn"):
+    for name in ("customers", "expected", "monthly_amount", "value_of_keeping"):
         assert parts[name].sum() == pytest.approx(table[name].iloc[0])
     assert "take with them" in today_report.describe_cost(table, today, "EUR")
 

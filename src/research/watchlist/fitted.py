@@ -14,6 +14,7 @@ from research.models.registry import Model
 from research.models.side_by_side import run_side_by_side
 from research.models.stacking import StackedAverage
 from research.risk.predict import fit_model, predict_training_rows
+from research.store.keep import keep
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Fitted:
         return cls(parts["estimators"], parts["columns"], average, parts["map"])
 
 
+@keep
 def fit_kept(
     model: Model, models: dict[str, Model], train: pd.DataFrame, features: list[str], seed: int
 ) -> Fitted:

@@ -52,7 +52,7 @@ COLUMNS = [
     "amount_low",
     "amount_high",
 ]
-COSTS = ["cost_of_churn", "cost_low", "cost_high"]
+COSTS = ["value_of_keeping", "keeping_low", "keeping_high"]
 REPLAYED = [
     "snapshot",
     "after",
@@ -189,12 +189,12 @@ def tabulate_forecast(
     Returns
     -------
     DataFrame with columns segment_by, segment, after, until, customers, expected, low, high,
-    expected_share, monthly_amount, amount_low, amount_high; with ``worth`` also cost_of_churn,
-    cost_low, cost_high
+    expected_share, monthly_amount, amount_low, amount_high; with ``worth`` also
+    value_of_keeping, keeping_low, keeping_high
         First all, then each segment (those of the lifecycle; fewer than 30 customers are pooled).
         ``low`` and ``high``: 95 % prediction interval; empty where no earlier window shows the
         drift. ``monthly_amount``: fees of a month, or mean spend in 30 days, of those expected to
-        leave. ``cost_of_churn``: the value of keeping them.
+        leave. ``value_of_keeping``: what they would bring if they stayed, less what they bring.
     """
     parts = [(ALL, ALL, np.ones(len(rows), bool))]
     for by in segments:

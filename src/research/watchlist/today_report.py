@@ -8,10 +8,10 @@ from research.reporting.format import write_quantity
 from research.reporting.results import save_table
 from research.reporting.tables import show
 from research.study import Study
-from research.watchlist.forecast import describe_replay
+from research.watchlist.forecast import COSTS, describe_replay
 from research.watchlist.today import Today
 
-MONEY = ("monthly_amount", "amount_low", "amount_high", "cost_of_churn", "cost_low", "cost_high")
+MONEY = ("monthly_amount", "amount_low", "amount_high", *COSTS)
 CUSTOMERS = {"expected": 1, "low": 1, "high": 1}
 
 
@@ -69,13 +69,13 @@ def describe_cost(forecast: pd.DataFrame, today: Today, currency: str) -> str:
         return ""
     row = forecast.iloc[0]
     interval = (
-        f" (95 % prediction interval {row.cost_low:,.0f} to {row.cost_high:,.0f})"
-        if pd.notna(row.cost_high)
+        f" (95 % prediction interval {row.keeping_low:,.0f} to {row.keeping_high:,.0f})"
+        if pd.notna(row.keeping_high)
         else ""
     )
     return (
         f"Those expected to leave by {row.until} take with them a value of"
-        f" {row.cost_of_churn:,.0f}{interval} {currency}: the risk as of {today.day} times the"
+        f" {row.value_of_keeping:,.0f}{interval} {currency}: the risk as of {today.day} times the"
         " value of keeping. This interval is of what will come, with the drift of earlier windows;"
         " those of the expected cost of churn by segment are narrower, as they are of the mean."
     )
@@ -89,7 +89,7 @@ def show_forecast(forecast: pd.DataFrame, today: Today, currency: str) -> Any:
     note = (
         f"As of {today.day}: expected to leave by the end of the window, with 95 % prediction"
         " intervals (sampling, the level of the risks, and how far off earlier windows were)."
-        " Monthly amount: fee, or mean spend in 30 days. Cost of churn: the value of keeping them."
+        " Monthly amount: fee, or mean spend in 30 days. Value of keeping: of those expected to leave."
     )
     return show(table.round(CUSTOMERS | money), note=note, empty=today.missing)
 
