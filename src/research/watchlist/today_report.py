@@ -89,7 +89,7 @@ def show_forecast(forecast: pd.DataFrame, today: Today, currency: str) -> Any:
     note = (
         f"As of {today.day}: expected to leave by the end of the window, with 95 % prediction"
         " intervals (sampling, the level of the risks, and how far off earlier windows were)."
-        " Monthly amount: fee, or mean spend in 30 days. Value of keeping: of those expected to leave."
+        " Monthly amount: fee, or mean spend in 30 days. Money is of those expected to leave."
     )
     return show(table.round(CUSTOMERS | money), note=note, empty=today.missing)
 
