@@ -17,7 +17,13 @@ from research.watchlist.history import ASSIGNED, SENT, History, locate_history
 from research.watchlist.listing import COLUMN_WORDS, find_share, price_holdout
 from research.watchlist.lists import CONTACT, HARMED, SPARED, Situation, add_actions
 from research.watchlist.playbook import THEMES, Playbook
-from research.watchlist.situation import EFFECTS, find_contacted, find_situation, list_effects
+from research.watchlist.situation import (
+    EFFECTS,
+    find_contacted,
+    find_held_out,
+    find_situation,
+    list_effects,
+)
 
 CAPACITY = 60
 
@@ -68,13 +74,14 @@ def test_reasons_name_the_own_value_and_the_usual_one(listed):
     assert {*listed.theme} <= {*THEMES} and listed.stable_reason.notna().all()
 
 
-def test_who_was_contacted_by_the_list_before_is_spared_and_held_out_ones_are_not(listed, history):
+def test_who_was_assigned_by_the_list_before_is_spared_contacted_or_held_out(listed, history):
     first = history.read(ASSIGNED, date(2024, 12, 21))
-    contacted = {*first.customer_id[first.arm != CONTROL]}
-    spared = listed.customer_id.isin(contacted)
+    assert {*first.arm} > {CONTROL}
+    spared = listed.customer_id.isin(first.customer_id)
     assert spared.any() and (listed.decision[spared] == SPARED).all()
     assert (listed.decision[~spared] == CONTACT).all()
-    assert (listed.last_contact[spared] == pd.Timestamp("2024-12-21")).all()
+    contacted = listed.customer_id.isin(first.customer_id[first.arm != CONTROL])
+    assert (listed.last_contact[contacted] == pd.Timestamp("2024-12-21")).all()
     assert (listed.lists_in_a_row[spared] == 2).all()
 
 
@@ -193,6 +200,17 @@ def test_contacts_are_assignments_to_another_arm_than_control_before_the_day():
     found = find_contacted({}, date(2024, 6, 30), assigned)
     assert found.to_dict() == {"a": pd.Timestamp("2024-06-10")}
     assert find_contacted({}, date(2024, 6, 30), pd.DataFrame()).empty
+    held_out = find_held_out(date(2024, 6, 30), assigned)
+    assert held_out.to_dict() == {"b": pd.Timestamp("2024-06-10")}
+    assert find_held_out(date(2024, 6, 30), pd.DataFrame()).empty
+
+
+def test_who_was_held_out_rests_as_long_as_who_was_contacted():
+    held_out = pd.Series(pd.to_datetime(["2024-06-20", "2024-03-01"]), index=["a", "b"])
+    situation = Situation(date(2024, 6, 30), 2, held_out=held_out)
+    listed = add_actions(list_rows(), Playbook.model_validate(PLAYBOOK), situation)
+    assert [*listed.decision] == [SPARED, CONTACT]
+    assert listed.last_contact.isna().all()  # being held out is no contact
 
 
 def test_a_study_without_a_randomised_campaign_has_no_tested_effects(write_study):

@@ -217,7 +217,7 @@ def _describe_decisions(watchlist: Watchlist, study: Study):
         return
     parts = {
         CONTACT: "to be contacted or held out",
-        SPARED: f"spared, contacted in the last {watchlist.playbook.rest_days} days",
+        SPARED: f"spared, contacted or held out in the last {watchlist.playbook.rest_days} days",
         HARMED: "not to be contacted, since contact harms",
         NO_PLAY: "without an action in the playbook",
     }

@@ -11,7 +11,7 @@ from research.watchlist.playbook import Play, Playbook
 
 CONTACT, SPARED, HARMED, NO_PLAY = (
     "contact",
-    "spared: contacted lately",
+    "spared: contacted or held out lately",
     "do not contact: contact harms",
     "no action in the playbook",
 )
@@ -67,6 +67,7 @@ class Situation:
     day : that is scored; None of a flat study
     capacity : customers on the list
     contacted : day of the last contact by the company, by customer_id
+    held_out : day on which an earlier list last held a customer out, by customer_id
     effects : effect of each arm by a randomised campaign, by arm, with columns effect_points,
         effect_low, effect_high; arms without a row were not tested
     harmed : customers whom every offer is estimated to harm
@@ -76,12 +77,13 @@ class Situation:
     day: date | None
     capacity: int
     contacted: pd.Series = field(default_factory=lambda: pd.Series(dtype="datetime64[ns]"))
+    held_out: pd.Series = field(default_factory=lambda: pd.Series(dtype="datetime64[ns]"))
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     harmed: frozenset = frozenset()
     costs: dict[str, float] = field(default_factory=dict)
 
     def find_rest(self, playbook: Playbook | None) -> pd.Timestamp:
-        """Return the day since which whoever was contacted is spared; none without a day."""
+        """Return the day since which whoever was assigned is spared; none without a day."""
         if self.day is None:
             return pd.NaT
         return pd.Timestamp(self.day - timedelta(days=playbook.rest_days if playbook else 0))
@@ -178,16 +180,17 @@ def add_actions(
 
     Where contact harms nobody is contacted: where every offer is estimated to harm the customer, or
     a randomised campaign has shown the play's arm to harm on average (its interval lies below 0).
-    Who was contacted within ``rest_days`` is spared.
+    Who was contacted within ``rest_days`` is spared, and who was held out: were the next list to
+    contact them, the comparison of both would end there.
     """
     plays = _choose_plays(listed, playbook)
     table = listed.assign(**dict(_describe(plays, situation)))
     last = table.customer_id.map(situation.contacted)
-    rest = situation.find_rest(playbook)
+    rest, held_out = situation.find_rest(playbook), table.customer_id.map(situation.held_out)
     decision = np.select(
         [
             table.customer_id.isin(situation.harmed) | (table.effect_high < 0),
-            last > rest,
+            (last > rest) | (held_out > rest),
             (table.arm == "") | (table.action == NOTHING),
         ],
         [HARMED, SPARED, NO_PLAY],

@@ -46,6 +46,7 @@ def find_situation(
         day=day,
         capacity=study.economics.capacity,
         contacted=find_contacted(tables, day, assigned),
+        held_out=find_held_out(day, assigned),
         effects=pd.DataFrame(effects, columns=["arm", *EFFECTS]).set_index("arm").astype(float),
         costs=find_costs(study, playbook),
     )
@@ -65,6 +66,16 @@ def find_contacted(tables: Tables, day: date, assigned: pd.DataFrame) -> pd.Seri
     rows = pd.concat([part[["customer_id", "assigned_at", "arm"]] for part in parts])
     days = pd.to_datetime(rows.assigned_at).dt.normalize()
     before = rows.assign(assigned_at=days)[(rows.arm != CONTROL) & (days < pd.Timestamp(day))]
+    return before.groupby("customer_id").assigned_at.max()
+
+
+def find_held_out(day: date, assigned: pd.DataFrame) -> pd.Series:
+    """Return the day on which an earlier list last held each customer out, by customer_id."""
+    if assigned.empty:
+        return pd.Series(dtype="datetime64[ns]")
+    days = pd.to_datetime(assigned.assigned_at).dt.normalize()
+    before = assigned.assign(assigned_at=days)
+    before = before[(assigned.arm == CONTROL) & (days < pd.Timestamp(day))]
     return before.groupby("customer_id").assigned_at.max()
 
 
