@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pytest
 from exponential_lives import TrueRate, score_by_name
 
 from research.study import project_root
@@ -21,6 +22,7 @@ from research.survival.report import (
     rename_units,
     survival_score_table,
 )
+from research.survival.tenure import summarise_tenures, tabulate_curves
 
 
 def test_the_verdict_names_a_model_that_beats_kaplan_meier():
@@ -223,3 +225,15 @@ def test_the_verdict_says_when_before_it_speaks_of_scores():
         if "".join(cell["source"]).startswith("## Verdict")
     )
     assert verdict.index("stayed") < verdict.index("describe_scores")
+
+
+@pytest.mark.parametrize(
+    ("unit", "when"), [("days", "on their first day"), ("years", "with a duration of 0 years")]
+)
+def test_a_median_of_0_is_told_as_the_share_that_leaves_at_once(unit, when):
+    durations = np.repeat([0.0, 20, 100], [70, 20, 10])
+    tenures = pd.DataFrame({"entry": 0.0, "duration": durations, "ended": durations < 100})
+    summary, curves = summarise_tenures(tenures), tabulate_curves(tenures)
+    sentence = describe_tenures(summary, curves, pd.DataFrame(), unit)
+    assert sentence.startswith("**70.0 % (")
+    assert sentence.endswith(f"of the customers leave {when}**: the median stay is 0.")

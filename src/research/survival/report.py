@@ -114,6 +114,8 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
     whom = f"customers still there after {given:,.0f} {unit}" if given > 0 else "customers"
     if len(rows) and np.isfinite(rows.median_days.iloc[0]):
         row = rows.iloc[0]
+        if row.median_days == given == 0:
+            return _describe_start(curve.iloc[0], unit)
         bounds = [f"{bound:,.0f}" for bound in (row.low_days, row.high_days) if pd.notna(bound)]
         between = f" ({' to '.join(bounds)})" if len(bounds) == 2 else ""
         return f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
@@ -125,6 +127,14 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
         f"**Fewer than half of the {whom} leave within {row.days:,.0f} {unit}**, as far as enough"
         f" are followed: {share} ({low} to {high})."
     )
+
+
+def _describe_start(row: pd.Series, unit: str) -> str:
+    """Return how many have a duration of 0, where they are at least half."""
+    left = (write_quantity(1 - value, "share") for value in (row.survival, row.high, row.low))
+    share, low, high = left
+    when = "on their first day" if unit == "days" else f"with a duration of 0 {unit}"
+    return f"**{share} ({low} to {high}) of the customers leave {when}**: the median stay is 0."
 
 
 def _describe_step(row, unit: str) -> str:

@@ -50,6 +50,7 @@ from research.survival.kaplan_meier import (
 FEE = "monthly_fee"
 MIN_CUSTOMERS = 30  # of a segment with a curve of its own
 GRID_STEPS = 120
+AFTER_DAY_0 = 0.5  # entry of who is at risk from day 1 on; 0 would include day 0
 ALL, OTHER = "all", "other"
 CURVES_DIFFER = "curves differ"
 KEYS = ["customer_id", "entry", "duration", "ended", "reason"]
@@ -140,10 +141,12 @@ def _end_before_inactivity(tenures: pd.DataFrame, days: int) -> pd.DataFrame:
     """End tenures where the inactivity begins, not where it is complete.
 
     Who was observed for less than one span of inactivity carries no information, and is left out.
+    Who would have had to be inactive since day 0 on the last unobserved day is at risk from day 1.
     """
     observed = tenures[tenures.duration >= days]
+    late = (observed.entry - days).clip(lower=0)
     return observed.assign(
-        entry=(observed.entry - days).clip(lower=0), duration=observed.duration - days
+        entry=late.mask(observed.entry == days, AFTER_DAY_0), duration=observed.duration - days
     ).query("entry == 0 or duration > entry")
 
 
