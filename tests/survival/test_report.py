@@ -11,6 +11,7 @@ from exponential_lives import TrueRate, score_by_name
 from research.study import project_root
 from research.survival.predict import KAPLAN_MEIER, KaplanMeier
 from research.survival.report import (
+    describe_attributes,
     describe_lifetimes,
     describe_proportionality,
     describe_proxies,
@@ -94,9 +95,19 @@ def test_proportionality_names_a_change_with_its_alternatives_or_that_none_is_si
     assert "are not rejected (jointly p = 0.6, before p = 0.01)" in sentences
     weak = alternatives.assign(p_value=0.3)
     assert "don't fit significantly better" in describe_proportionality(tests, "plan", weak)
-    assert "Proportional hazards are not rejected for any attribute" in describe_proportionality(
-        tests, None, pd.DataFrame()
-    )
+    failed = alternatives.assign(gain=np.nan, p_value=np.nan)
+    sentences = describe_proportionality(tests, "plan", failed)
+    assert "separate ratios for three periods can't be estimated: it is not known" in sentences
+    assert "nan" not in sentences
+    assert "significantly better" not in sentences
+
+
+def test_hazards_that_are_not_rejected_are_not_called_constant():
+    tests = pd.DataFrame({"term": ["plan", "all"], "p_value": [0.12, 0.099]})
+    sentences = describe_proportionality(tests, None, pd.DataFrame())
+    assert "Proportional hazards are not rejected for any attribute" in sentences
+    assert "That doesn't show that they hold" in sentences
+    assert "can be read as constant" not in sentences
 
 
 def test_reasons_are_those_of_the_last_day_with_fifty_at_risk():
@@ -130,6 +141,14 @@ def test_lifetimes_count_the_medians_and_those_beyond_the_longest_follow_up():
     assert "For 2 the median" in sentences
     assert "1 have lasted as long" in sentences
     assert "No remaining lifetime" in describe_lifetimes(table[3:])
+
+
+def test_lifetimes_in_years_have_two_decimals():
+    table = pd.DataFrame({"restricted_mean_days": [1.93, 1.96, 1.98], "until_days": 2.0})
+    table = table.assign(low_mean_days=1.94, high_mean_days=1.97, median_days=np.nan)
+    sentences = describe_lifetimes(table, "years")
+    assert "stay more than 1.96; a tenth less than 1.94, a tenth more than 1.98" in sentences
+    assert "typically 0.03 wide" in sentences
 
 
 def test_columns_that_separate_are_named_and_others_are_not():
@@ -194,6 +213,16 @@ def test_the_answer_to_when_is_the_median_and_the_largest_step():
     )
 
 
+def test_a_median_without_an_upper_bound_is_not_shown():
+    summary, curves = lives(10, high=[1.0, 0.516])
+    summary = summary.assign(low_days=10.0, high_days=np.nan)
+    assert describe_tenures(summary, curves, pd.DataFrame(), "years") == (
+        "**Half of the customers are estimated to leave within 10 years** (95 % interval from 10"
+        " on, without an upper bound): that half leave at all is not shown, up to 51.6 % may stay"
+        " beyond the follow-up."
+    )
+
+
 def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():
     sentence = describe_tenures(*lives(np.nan), pd.DataFrame([STEP])[:0])
     assert sentence == (
@@ -205,9 +234,22 @@ def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():
 def test_a_step_that_is_not_significant_is_none():
     sentence = describe_tenures(*lives(622), pd.DataFrame([STEP | {"p_value": 0.2}]))
     assert sentence.endswith(
-        "No step of the curve stands out: in no 30 days do significantly more leave than in those"
-        " around (2,500 tried)."
+        "No step of the curve stands out: in no 30 days do significantly more leave than in the 30"
+        " days before and after (2,500 tried)."
     )
+
+
+def test_a_unit_without_a_name_is_written_as_one_and_as_many():
+    step = pd.DataFrame([STEP | {"until_days": 365, "p_value": 0.2}])
+    sentence = describe_tenures(*lives(622), step, "units of duration")
+    assert "in no unit of duration do significantly more leave than in the unit" in sentence
+
+
+@pytest.mark.parametrize("kind", ["flat", "contractual"])
+def test_a_flat_study_does_not_say_what_was_known_at_the_start(write_study, kind):
+    sentence = describe_attributes(write_study(kind), 33, 33)
+    assert ("are known at the start" in sentence) == (kind == "contractual")
+    assert ("on the day on which the data were drawn" in sentence) == (kind == "flat")
 
 
 def test_a_step_at_the_beginning_has_nothing_before_it_and_a_unit_of_its_own():
