@@ -194,6 +194,7 @@ def test_concordances_that_are_the_same_are_one_column():
 def lives(median: float, **curve) -> tuple[pd.DataFrame, pd.DataFrame]:
     summary = {"segment_by": ["all", "plan"], "median_days": [median, 1.0]}
     summary |= {"low_days": [585.0, 1.0], "high_days": [673.0, 1.0]}
+    summary |= {"given_days": 0.0, "entered_later": 0}
     points = {"segment_by": "all", "days": [0.0, 1_000], "survival": [1.0, 0.6], "low": [1.0, 0.58]}
     points |= {"high": [1.0, 0.62], "at_risk": [6_000, 80], "given_days": 0.0}
     return pd.DataFrame(summary), pd.DataFrame(points | curve)
@@ -221,6 +222,23 @@ def test_a_median_without_an_upper_bound_is_not_shown():
         " on, without an upper bound): that half leave at all is not shown, up to 51.6 % may stay"
         " beyond the follow-up."
     )
+
+
+def test_a_median_that_leaves_out_who_entered_later_says_so():
+    # 440 from day 0 on, of whom 20 a day leave until day 20; 100 are observed from day 365 on only
+    durations = np.r_[np.repeat(np.arange(1.0, 21), 20), np.full(140, 400.0)]
+    entry = np.repeat([0.0, 365.0], [440, 100])
+    tenures = pd.DataFrame({"entry": entry, "duration": durations, "ended": durations < 400})
+    summary = summarise_tenures(tenures)
+    assert summary.entered_later.tolist() == [100]
+    summary, curves = lives(78, given_days=21.0)
+    summary = summary.assign(given_days=21.0, customers=1_101, entered_later=[584, 0])
+    assert describe_tenures(summary, curves, pd.DataFrame()).endswith(
+        " That is day 99 since joining. 584 of the 1,101 customers are observed only from later on"
+        " and don't count in it: it is the median of the others."
+    )
+    sentence = describe_tenures(summary.assign(entered_later=0), curves, pd.DataFrame())
+    assert sentence.endswith("since joining.")
 
 
 def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():

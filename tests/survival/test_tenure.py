@@ -141,7 +141,7 @@ def test_who_bought_on_one_day_only_stands_in_the_curve_and_in_the_median(write_
     start = tabulate_curves(tenures).iloc[0]
     assert (start.days, start.survival, start.at_risk) == (0, pytest.approx(15 / 50), 50)
     (stay,) = summarise_tenures(tenures).itertuples()
-    assert stay.median_days == 0
+    assert (stay.median_days, stay.entered_later) == (0, 0)
     assert stay.mean_days == pytest.approx(30 * 15 / 50)  # nobody stays beyond day 30
     # 20 counts until the inactivity is complete, 60 days later
     measured = compute_indicators(tables, study, [date(2024, 12, 31)])
@@ -280,7 +280,9 @@ def test_the_follow_up_counts_late_entries_and_ends():
     tenures = pd.DataFrame(
         {"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]}
     )
-    assert tabulate_follow_up(tenures).customers.tolist() == [3, 2, 2, 1]
+    table = tabulate_follow_up(tenures)
+    assert table.customers.tolist() == [3, 2, 2, 1]
+    assert "before the data began, or before their first row was known" in table.follow_up[1]
 
 
 def test_tenures_end_with_cover_and_are_observed_until_ends_are_certain(write_study):

@@ -121,7 +121,8 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
         if pd.isna(row.high_days):
             return _describe_open_median(row, whom, curve.high.min(), unit)
         between = f" ({row.low_days:,.0f} to {row.high_days:,.0f})"
-        return f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
+        half = f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
+        return half + _describe_later(row, unit)
     followed = curve[curve.at_risk >= MIN_OBSERVED]
     row = (followed if len(followed) else curve).iloc[-1]
     left = (write_quantity(1 - value, "share") for value in (row.survival, row.high, row.low))
@@ -129,6 +130,21 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
     return (
         f"**Fewer than half of the {whom} leave within {row.days:,.0f} {unit}**, as far as enough"
         f" are followed: {share} ({low} to {high})."
+    )
+
+
+def _describe_later(row: pd.Series, unit: str) -> str:
+    """Return on which day the median lies, and how many customers are observed only after it."""
+    if not row.given_days:
+        return ""
+    day = row.given_days + row.median_days
+    name = "day" if unit == "days" else _write_one(unit)
+    since = f" That is {name} {day:,.0f} since joining."
+    if not row.entered_later:
+        return since
+    return (
+        f"{since} {row.entered_later:,.0f} of the {row.customers:,.0f} customers are observed only"
+        " from later on and don't count in it: it is the median of the others."
     )
 
 
