@@ -118,3 +118,31 @@ def test_a_thin_start_is_left_out_and_not_multiplied_into_all_later_days():
         kaplan_meier.find_conditioning_time(counts, 20) == 0
     )  # the late ones come in after the days asked about
     assert kaplan_meier.find_conditioning_time(counts.assign(rows=[12, 12, 20]), 50) == 0
+
+
+def test_ends_on_day_0_count_and_the_curve_begins_below_1():
+    # 10 there, 6 end on day 0: 4/10; one of the 4 ends on day 3: 3/10; late entries on day 2 would
+    # be at risk from day 3 on: 4 + 4
+    rows = (0, 0, True, 6), (0, 3, True, 1), (0, 9, False, 3)
+    curve = curve_of(*rows)
+    assert list(curve.predict([0, 2, 3])) == pytest.approx([0.4, 0.4, 0.3])
+    assert kaplan_meier.compute_median(curve)["value"] == 0
+    # up to day 8: 3 * 4/10 + 5 * 3/10; variance: 2.7² * 6 / (10 * 4) + 1.5² * 1 / (4 * 3)
+    mean = kaplan_meier.compute_restricted_mean(curve, 8)
+    assert (mean["value"], mean["se"] ** 2) == (pytest.approx(2.7), pytest.approx(1.281))
+    late = curve_of(*rows, (2, 9, False, 4))
+    assert list(late.predict([0, 2, 3])) == pytest.approx([0.4, 0.4, 0.4 * 7 / 8])
+
+
+def test_conditioning_on_the_start_leaves_nobody_out():
+    counts = pd.DataFrame(
+        {"entry": [0, 0], "duration": [0, 5], "ended": [True, True], "rows": [20, 30]}
+    )
+    assert kaplan_meier.find_conditioning_time(counts, 50) == 0
+    pd.testing.assert_frame_equal(kaplan_meier.condition(counts, 0), counts)
+    assert kaplan_meier.condition(counts, 2).duration.tolist() == [3]
+
+
+def test_where_everybody_ends_on_day_0_nothing_is_left_of_the_curve():
+    assert curve_of((0, 0, True, 20)).predict(0) == 0
+    assert curve_of((0, 0, True, 20), (4, 9, False, 20)).predict(0) == 0

@@ -82,3 +82,24 @@ def test_common_terms_are_listed_and_rare_ones_are_not():
     assert list_terms({"contracts": contracts}) == (1, 12)
     assert list_terms({}) == ()
     assert list_terms({"contracts": ibis.memtable(pd.DataFrame({"plan": ["a"]}))}) == ()
+
+
+def test_who_leaves_on_day_0_is_in_the_first_step():
+    # 500 there; 300 leave on day 0 and 10 on day 20: 310 of 500 on days 0 to 29; 19 of the 190 left
+    # on day 40: on days 30 to 59
+    durations = np.repeat([0.0, 20, 40, 100], [300, 10, 19, 171])
+    tenures = pd.DataFrame({"entry": 0.0, "duration": durations, "ended": durations < 100})
+    (row,) = find_largest_step(tenures).itertuples()
+    assert (row.from_days, row.until_days) == (0, 30)
+    assert row.left_share == pytest.approx(310 / 500)
+    assert row.after_share == pytest.approx(19 / 190)
+    assert row.p_value < 0.001
+
+
+def test_in_whole_years_a_duration_of_0_is_a_step_of_its_own():
+    durations = np.repeat([0.0, 1, 2, 3], [300, 20, 10, 170])
+    tenures = pd.DataFrame({"entry": 0.0, "duration": durations, "ended": durations < 3})
+    (row,) = find_largest_step(tenures, "years").itertuples()
+    assert (row.from_days, row.until_days) == (0, 1)
+    assert row.left_share == pytest.approx(300 / 500)
+    assert row.after_share == pytest.approx(20 / 200)

@@ -5,11 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pytest
 from exponential_lives import TrueRate, score_by_name
 
 from research.study import project_root
 from research.survival.predict import KAPLAN_MEIER, KaplanMeier
 from research.survival.report import (
+    describe_attributes,
     describe_lifetimes,
     describe_proportionality,
     describe_proxies,
@@ -21,6 +23,7 @@ from research.survival.report import (
     rename_units,
     survival_score_table,
 )
+from research.survival.tenure import summarise_tenures, tabulate_curves
 
 
 def test_the_verdict_names_a_model_that_beats_kaplan_meier():
@@ -92,9 +95,19 @@ def test_proportionality_names_a_change_with_its_alternatives_or_that_none_is_si
     assert "are not rejected (jointly p = 0.6, before p = 0.01)" in sentences
     weak = alternatives.assign(p_value=0.3)
     assert "don't fit significantly better" in describe_proportionality(tests, "plan", weak)
-    assert "Proportional hazards are not rejected for any attribute" in describe_proportionality(
-        tests, None, pd.DataFrame()
-    )
+    failed = alternatives.assign(gain=np.nan, p_value=np.nan)
+    sentences = describe_proportionality(tests, "plan", failed)
+    assert "separate ratios for three periods can't be estimated: it is not known" in sentences
+    assert "nan" not in sentences
+    assert "significantly better" not in sentences
+
+
+def test_hazards_that_are_not_rejected_are_not_called_constant():
+    tests = pd.DataFrame({"term": ["plan", "all"], "p_value": [0.12, 0.099]})
+    sentences = describe_proportionality(tests, None, pd.DataFrame())
+    assert "Proportional hazards are not rejected for any attribute" in sentences
+    assert "That doesn't show that they hold" in sentences
+    assert "can be read as constant" not in sentences
 
 
 def test_reasons_are_those_of_the_last_day_with_fifty_at_risk():
@@ -128,6 +141,14 @@ def test_lifetimes_count_the_medians_and_those_beyond_the_longest_follow_up():
     assert "For 2 the median" in sentences
     assert "1 have lasted as long" in sentences
     assert "No remaining lifetime" in describe_lifetimes(table[3:])
+
+
+def test_lifetimes_in_years_have_two_decimals():
+    table = pd.DataFrame({"restricted_mean_days": [1.93, 1.96, 1.98], "until_days": 2.0})
+    table = table.assign(low_mean_days=1.94, high_mean_days=1.97, median_days=np.nan)
+    sentences = describe_lifetimes(table, "years")
+    assert "stay more than 1.96; a tenth less than 1.94, a tenth more than 1.98" in sentences
+    assert "typically 0.03 wide" in sentences
 
 
 def test_columns_that_separate_are_named_and_others_are_not():
@@ -173,6 +194,7 @@ def test_concordances_that_are_the_same_are_one_column():
 def lives(median: float, **curve) -> tuple[pd.DataFrame, pd.DataFrame]:
     summary = {"segment_by": ["all", "plan"], "median_days": [median, 1.0]}
     summary |= {"low_days": [585.0, 1.0], "high_days": [673.0, 1.0]}
+    summary |= {"given_days": 0.0, "entered_later": 0}
     points = {"segment_by": "all", "days": [0.0, 1_000], "survival": [1.0, 0.6], "low": [1.0, 0.58]}
     points |= {"high": [1.0, 0.62], "at_risk": [6_000, 80], "given_days": 0.0}
     return pd.DataFrame(summary), pd.DataFrame(points | curve)
@@ -192,6 +214,33 @@ def test_the_answer_to_when_is_the_median_and_the_largest_step():
     )
 
 
+def test_a_median_without_an_upper_bound_is_not_shown():
+    summary, curves = lives(10, high=[1.0, 0.516])
+    summary = summary.assign(low_days=10.0, high_days=np.nan)
+    assert describe_tenures(summary, curves, pd.DataFrame(), "years") == (
+        "**Half of the customers are estimated to leave within 10 years** (95 % interval from 10"
+        " on, without an upper bound): that half leave at all is not shown, up to 51.6 % may stay"
+        " beyond the follow-up."
+    )
+
+
+def test_a_median_that_leaves_out_who_entered_later_says_so():
+    # 440 from day 0 on, of whom 20 a day leave until day 20; 100 are observed from day 365 on only
+    durations = np.r_[np.repeat(np.arange(1.0, 21), 20), np.full(140, 400.0)]
+    entry = np.repeat([0.0, 365.0], [440, 100])
+    tenures = pd.DataFrame({"entry": entry, "duration": durations, "ended": durations < 400})
+    summary = summarise_tenures(tenures)
+    assert summary.entered_later.tolist() == [100]
+    summary, curves = lives(78, given_days=21.0)
+    summary = summary.assign(given_days=21.0, customers=1_101, entered_later=[584, 0])
+    assert describe_tenures(summary, curves, pd.DataFrame()).endswith(
+        " That is day 99 since joining. 584 of the 1,101 customers are observed only from later on"
+        " and don't count in it: it is the median of the others."
+    )
+    sentence = describe_tenures(summary.assign(entered_later=0), curves, pd.DataFrame())
+    assert sentence.endswith("since joining.")
+
+
 def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():
     sentence = describe_tenures(*lives(np.nan), pd.DataFrame([STEP])[:0])
     assert sentence == (
@@ -203,9 +252,22 @@ def test_where_half_never_leave_the_share_of_the_longest_follow_up_is_told():
 def test_a_step_that_is_not_significant_is_none():
     sentence = describe_tenures(*lives(622), pd.DataFrame([STEP | {"p_value": 0.2}]))
     assert sentence.endswith(
-        "No step of the curve stands out: in no 30 days do significantly more leave than in those"
-        " around (2,500 tried)."
+        "No step of the curve stands out: in no 30 days do significantly more leave than in the 30"
+        " days before and after (2,500 tried)."
     )
+
+
+def test_a_unit_without_a_name_is_written_as_one_and_as_many():
+    step = pd.DataFrame([STEP | {"until_days": 365, "p_value": 0.2}])
+    sentence = describe_tenures(*lives(622), step, "units of duration")
+    assert "in no unit of duration do significantly more leave than in the unit" in sentence
+
+
+@pytest.mark.parametrize("kind", ["flat", "contractual"])
+def test_a_flat_study_does_not_say_what_was_known_at_the_start(write_study, kind):
+    sentence = describe_attributes(write_study(kind), 33, 33)
+    assert ("are known at the start" in sentence) == (kind == "contractual")
+    assert ("on the day on which the data were drawn" in sentence) == (kind == "flat")
 
 
 def test_a_step_at_the_beginning_has_nothing_before_it_and_a_unit_of_its_own():
@@ -223,3 +285,15 @@ def test_the_verdict_says_when_before_it_speaks_of_scores():
         if "".join(cell["source"]).startswith("## Verdict")
     )
     assert verdict.index("stayed") < verdict.index("describe_scores")
+
+
+@pytest.mark.parametrize(
+    ("unit", "when"), [("days", "on their first day"), ("years", "with a duration of 0 years")]
+)
+def test_a_median_of_0_is_told_as_the_share_that_leaves_at_once(unit, when):
+    durations = np.repeat([0.0, 20, 100], [70, 20, 10])
+    tenures = pd.DataFrame({"entry": 0.0, "duration": durations, "ended": durations < 100})
+    summary, curves = summarise_tenures(tenures), tabulate_curves(tenures)
+    sentence = describe_tenures(summary, curves, pd.DataFrame(), unit)
+    assert sentence.startswith("**70.0 % (")
+    assert sentence.endswith(f"of the customers leave {when}**: the median stay is 0.")

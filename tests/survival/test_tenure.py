@@ -1,11 +1,14 @@
 """Tenures since joining: boundary tables for each kind of study, curves by segment."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 from dated_rows import company_with_gaps
 
 from research.data.load import load_tables
+from research.lifecycle.indicators import compute_indicators
 from research.survival.tenure import (
     compare_segments,
     list_segment_attributes,
@@ -118,6 +121,50 @@ def test_a_lapse_is_where_the_inactivity_begins_and_is_known_only_when_it_is_com
     # 2024-11-01, 52 days on; d was not observed for inactive_days
     assert tenures.duration.to_dict() == {"a": 30, "b": 0, "c": 52}
     assert tenures.ended.to_dict() == {"a": True, "b": True, "c": False}
+
+
+def buyers(many: int, other: int) -> dict[str, pd.DataFrame]:
+    """Return ``many`` who bought on one day only, and ``other`` who bought again 30 days later."""
+    names = [f"c{i}" for i in range(many + other)]
+    first = pd.Timestamp("2024-01-01")
+    bought = [(who, first) for who in names]
+    bought += [(who, first + pd.Timedelta(days=30)) for who in names[many:]]
+    people = pd.DataFrame({"customer_id": names, "joined_at": first})
+    orders = pd.DataFrame(bought, columns=["customer_id", "ordered_at"]).assign(amount=5.0)
+    return {"customers": people, "orders": orders}
+
+
+def test_who_bought_on_one_day_only_stands_in_the_curve_and_in_the_median(write_study):
+    study = write_study("non_contractual", tables=buyers(35, 15))
+    tables = load_tables(study)
+    tenures = load_tenures(tables, study)
+    start = tabulate_curves(tenures).iloc[0]
+    assert (start.days, start.survival, start.at_risk) == (0, pytest.approx(15 / 50), 50)
+    (stay,) = summarise_tenures(tenures).itertuples()
+    assert (stay.median_days, stay.entered_later) == (0, 0)
+    assert stay.mean_days == pytest.approx(30 * 15 / 50)  # nobody stays beyond day 30
+    # 20 counts until the inactivity is complete, 60 days later
+    measured = compute_indicators(tables, study, [date(2024, 12, 31)])
+    median = measured[measured.indicator == "retention_time_median"].value.item()
+    assert median == stay.median_days + study.churn.inactive_days
+
+
+def test_who_could_not_be_seen_to_lapse_on_day_0_is_at_risk_from_day_1(write_study):
+    # inactive_days 60; observed from day 59, 60 and 61 on: lapses of day 0 are complete on day 60
+    started = days("2023-11-03", "2023-11-02", "2023-11-01")
+    people = pd.DataFrame({"customer_id": list("abc"), "joined_at": started})
+    orders = pd.concat(
+        [
+            people.rename(columns={"joined_at": "ordered_at"})[["customer_id", "ordered_at"]],
+            pd.DataFrame(
+                {"customer_id": list("abc"), "ordered_at": started + pd.Timedelta(days=50)}
+            ),
+        ]
+    ).assign(amount=5.0)
+    tables = {"customers": people, "orders": orders}
+    tenures = load(write_study("non_contractual", tables=tables, data_start="2024-01-02"))
+    assert tenures.entry.to_dict() == {"a": 0, "b": 0.5, "c": 1}
+    assert tenures.duration.tolist() == [50, 50, 50]
 
 
 def test_a_flat_study_gives_durations_itself_and_rows_without_one_are_left_out(write_study):
@@ -233,7 +280,9 @@ def test_the_follow_up_counts_late_entries_and_ends():
     tenures = pd.DataFrame(
         {"entry": [0, 5, 9], "duration": [3, 7, 12], "ended": [True, False, True]}
     )
-    assert tabulate_follow_up(tenures).customers.tolist() == [3, 2, 2, 1]
+    table = tabulate_follow_up(tenures)
+    assert table.customers.tolist() == [3, 2, 2, 1]
+    assert "before the data began, or before their first row was known" in table.follow_up[1]
 
 
 def test_tenures_end_with_cover_and_are_observed_until_ends_are_certain(write_study):

@@ -35,9 +35,10 @@ def fit_kaplan_meier(counts: pd.DataFrame) -> KaplanMeierFitter:
     Parameters
     ----------
     counts : DataFrame with columns entry, duration, ended, rows
-        Number of rows observed from ``entry`` (0: from the start) to ``duration``, and whether they
-        ended then or were censored. A late entrant is at risk from the day after ``entry``. The
-        curve ends where nobody is at risk any more; later entries say nothing about the gap.
+        Number of rows observed from ``entry`` (0: from the start, day 0 included) to ``duration``,
+        and whether they ended then or were censored. Ends on day 0 count: the curve then begins
+        below 1. A late entrant is at risk from the day after ``entry``. The curve ends where nobody
+        is at risk any more; later entries say nothing about the gap.
 
     References
     ----------
@@ -45,7 +46,8 @@ def fit_kaplan_meier(counts: pd.DataFrame) -> KaplanMeierFitter:
     J. P. and Moeschberger, M. L. (2003), Survival Analysis, 2nd ed., Springer, section 4.6.
     """
     observed = _count_observed(counts)
-    counts = counts[counts.entry < observed.index[observed == 0].min()]
+    from_start = counts.entry == counts.entry.min()  # also where all of them end at once
+    counts = counts[from_start | (counts.entry < observed.index[observed == 0].min())]
     late = counts.entry if (counts.entry > 0).any() else None
     return KaplanMeierFitter().fit(counts.duration, counts.ended, entry=late, weights=counts.rows)
 
@@ -134,8 +136,11 @@ def _count_observed(counts: pd.DataFrame) -> pd.Series:
 
 
 def condition(counts: pd.DataFrame, begin: float) -> pd.DataFrame:
-    """Return the counts of rows that lasted beyond a time, their durations counted from it."""
-    beyond = counts[counts.duration > begin]
+    """Return the counts of rows that lasted beyond a time, their durations counted from it.
+
+    From time 0 on it is everybody: who ended on day 0 was there at the start.
+    """
+    beyond = counts[(counts.duration > begin) | (begin == 0)]
     return beyond.assign(
         entry=(beyond.entry - begin).clip(lower=0), duration=beyond.duration - begin
     )

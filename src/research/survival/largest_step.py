@@ -24,7 +24,10 @@ COLUMNS += ["p_value", "windows", "term_months"]
 
 @dataclass(frozen=True)
 class DailyCurve:
-    """Logarithm of the Kaplan-Meier curve by day, its variance, and how many were at risk."""
+    """Logarithm of the Kaplan-Meier curve by day, its variance, and how many were at risk.
+
+    The first place is the day before day 0, on which everybody is still there.
+    """
 
     log_survival: np.ndarray
     variance: np.ndarray
@@ -35,7 +38,7 @@ class DailyCurve:
 
         Empty where the days reach beyond the follow-up, or fewer than ``MIN_OBSERVED`` remain.
         """
-        end = begin + width
+        begin, end = begin + 1, begin + 1 + width  # places of the days
         known = (begin >= 0) & (end < len(self.at_risk))
         first, last = np.where(known, begin, 0), np.where(known, end, 0)
         known &= np.minimum(self.at_risk[first + 1], self.at_risk[last]) >= MIN_OBSERVED
@@ -51,7 +54,8 @@ def find_largest_step(
 
     Every day is tried as the beginning of a window. The step is the window whose share exceeds the
     larger of those just before and just after it most, and of neighbours that show the same step
-    the latest; its p-value, one-sided, is corrected for the number of windows (Bonferroni).
+    the latest; its p-value, one-sided, is corrected for the number of windows (Bonferroni). Where
+    some leave on day 0, the first window begins with that day and ends before day ``width``.
 
     Parameters
     ----------
@@ -76,9 +80,12 @@ def find_largest_step(
     counts = count_alike(tenures)
     start = find_conditioning_time(counts, np.inf)
     curve = _count_by_day(counts)
-    if not np.isfinite(start) or len(curve.at_risk) <= width:
+    days = len(curve.at_risk) - 1
+    if not np.isfinite(start) or days <= width:
         return pd.DataFrame(columns=COLUMNS)
-    begin = np.arange(int(start), len(curve.at_risk) - width)
+    at_once = counts.rows[counts.ended & (counts.duration == 0)].sum()
+    start = -1 if at_once and start == 0 else int(start)
+    begin = np.arange(start, days - width)
     (left, spread), (before, spread_before), (after, spread_after) = (
         curve.measure(begin + shift, width) for shift in (0, -width, width)
     )
@@ -92,7 +99,8 @@ def find_largest_step(
     error = np.sqrt(spread[at] + beside[at])
     p = norm.sf(excess[at] / error) if error > 0 else 1.0
     half = Z * np.sqrt(spread[at])
-    row = (begin[at], begin[at] + width, left[at], max(left[at] - half, 0), left[at] + half)
+    since = max(begin[at], 0)
+    row = (since, since + width, left[at], max(left[at] - half, 0), left[at] + half)
     row += (before[at], after[at], min(p * windows, 1.0), windows)
     term = _find_term(begin[at], width, terms) if unit == DAYS else np.nan
     return pd.DataFrame([(*row, term)], columns=COLUMNS)
@@ -110,9 +118,10 @@ def _find_last_beginning(excess: np.ndarray) -> int:
 
 def _count_by_day(counts: pd.DataFrame) -> DailyCurve:
     """Return the curve by whole days; who enters late is at risk from the next day on."""
-    entry, last = np.floor(counts.entry).astype(int), np.ceil(counts.duration).astype(int)
+    first = np.where(counts.entry > 0, np.floor(counts.entry) + 1, 0).astype(int) + 1
+    last = np.ceil(counts.duration).astype(int) + 1
     days = int(last.max()) + 2
-    begun, gone = (np.bincount(day + 1, counts.rows, days) for day in (entry, last))
+    begun, gone = (np.bincount(day, counts.rows, days) for day in (first, last + 1))
     at_risk = (begun - gone).cumsum()
     events = np.bincount(last, counts.rows * counts.ended, days)
     there = np.maximum(at_risk, 1)

@@ -18,6 +18,7 @@ from research.reporting.format import (
     write_quantity,
     write_share,
 )
+from research.study import Study
 from research.study_schema import ImportantDifference
 from research.survival.evaluate import find_best_model
 from research.survival.non_proportional import BY_PERIOD, NONE, STRATIFIED
@@ -38,6 +39,7 @@ SCORE_WORDS = {
     "uno_c": "concordance (Uno)",
     "harrell_c": "concordance (Harrell)",
 }
+SHORT_UNITS = 20  # units of a restriction time below which lifetimes need two decimals
 UNIT_HEADS = {
     "given_days": "given {}",
     "median_days": "median, {}",
@@ -114,9 +116,13 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
     whom = f"customers still there after {given:,.0f} {unit}" if given > 0 else "customers"
     if len(rows) and np.isfinite(rows.median_days.iloc[0]):
         row = rows.iloc[0]
-        bounds = [f"{bound:,.0f}" for bound in (row.low_days, row.high_days) if pd.notna(bound)]
-        between = f" ({' to '.join(bounds)})" if len(bounds) == 2 else ""
-        return f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
+        if row.median_days == given == 0:
+            return _describe_start(curve.iloc[0], unit)
+        if pd.isna(row.high_days):
+            return _describe_open_median(row, whom, curve.high.min(), unit)
+        between = f" ({row.low_days:,.0f} to {row.high_days:,.0f})"
+        half = f"**Half of the {whom} leave within {row.median_days:,.0f}{between} {unit}.**"
+        return half + _describe_later(row, unit)
     followed = curve[curve.at_risk >= MIN_OBSERVED]
     row = (followed if len(followed) else curve).iloc[-1]
     left = (write_quantity(1 - value, "share") for value in (row.survival, row.high, row.low))
@@ -127,10 +133,42 @@ def _describe_median(summary: pd.DataFrame, curves: pd.DataFrame, unit: str) -> 
     )
 
 
+def _describe_later(row: pd.Series, unit: str) -> str:
+    """Return on which day the median lies, and how many customers are observed only after it."""
+    if not row.given_days:
+        return ""
+    day = row.given_days + row.median_days
+    name = "day" if unit == "days" else _write_one(unit)
+    since = f" That is {name} {day:,.0f} since joining."
+    if not row.entered_later:
+        return since
+    return (
+        f"{since} {row.entered_later:,.0f} of the {row.customers:,.0f} customers are observed only"
+        " from later on and don't count in it: it is the median of the others."
+    )
+
+
+def _describe_open_median(row, whom: str, most: float, unit: str) -> str:
+    """Return a median whose interval has no upper bound: half is not shown to leave."""
+    return (
+        f"**Half of the {whom} are estimated to leave within {row.median_days:,.0f} {unit}** (95 %"
+        f" interval from {row.low_days:,.0f} on, without an upper bound): that half leave at all is"
+        f" not shown, up to {write_quantity(most, 'share')} may stay beyond the follow-up."
+    )
+
+
+def _describe_start(row: pd.Series, unit: str) -> str:
+    """Return how many have a duration of 0, where they are at least half."""
+    left = (write_quantity(1 - value, "share") for value in (row.survival, row.high, row.low))
+    share, low, high = left
+    when = "on their first day" if unit == "days" else f"with a duration of 0 {unit}"
+    return f"**{share} ({low} to {high}) of the customers leave {when}**: the median stay is 0."
+
+
 def _describe_step(row, unit: str) -> str:
     """Return the largest step of a curve, or that none stands out."""
     width = row.until_days - row.from_days
-    window = f"{width:,.0f} {unit}" if width > 1 else unit.removesuffix("s")
+    window = f"{width:,.0f} {unit}" if width > 1 else _write_one(unit)
     around = [
         f"{write_quantity(share, 'share')} in the {window} {place}"
         for share, place in ((row.before_share, "before"), (row.after_share, "after"))
@@ -139,7 +177,7 @@ def _describe_step(row, unit: str) -> str:
     if row.p_value >= SIGNIFICANCE_LEVEL:
         return (
             f"No step of the curve stands out: in no {window} do significantly more leave than in"
-            f" those around ({row.windows:,} tried)."
+            f" the {window} before and after ({row.windows:,} tried)."
         )
     there = (
         f"of those still there after {row.from_days:,.0f} {unit}"
@@ -161,6 +199,12 @@ def _describe_step(row, unit: str) -> str:
     )
 
 
+def _write_one(unit: str) -> str:
+    """Return the singular of "months" or "units of duration"."""
+    first, *rest = unit.split(" ")
+    return " ".join([first.removesuffix("s"), *rest])
+
+
 def _write_chance(p: float) -> str:
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
@@ -173,6 +217,18 @@ def describe_proxies(proxies: Sequence[str]) -> str:
     if not proxies:
         return ""
     return f"Left out, because they stand for the duration itself: {join_words(proxies)}."
+
+
+def describe_attributes(study: Study, allowed: int, attributes: int) -> str:
+    """Return how many of the features were known at the start of a tenure."""
+    counted = f"Of the {allowed} features, {attributes}"
+    if study.kind != "flat":
+        return f"{counted} are known at the start of a tenure."
+    return (
+        f"{counted} are compared below, as they were on the day on which the data were drawn: a"
+        " flat study doesn't say which were known at the start of a tenure, and what adds up over"
+        " one, such as calls or refunds, can follow from its length."
+    )
 
 
 def describe_segments(tests: pd.DataFrame, summary: pd.DataFrame, unit: str = "days") -> str:
@@ -249,7 +305,7 @@ def describe_separation(ratios: pd.DataFrame) -> str:
 def describe_proportionality(
     tests: pd.DataFrame, changing: str | None, alternatives: pd.DataFrame
 ) -> str:
-    """Return whether hazard ratios are constant over time, and what the alternatives gain.
+    """Return whether hazard ratios may be constant over time, and what the alternatives gain.
 
     Parameters
     ----------
@@ -263,7 +319,8 @@ def describe_proportionality(
     if changing is None:
         return (
             f"**Proportional hazards are not rejected for any attribute** ({tested} tested, jointly"
-            f" p = {joint.p_value:.2g}): the ratios above can be read as constant over time."
+            f" p = {joint.p_value:.2g}). That doesn't show that they hold: each ratio is an average"
+            " over the follow-up, and may change within it."
         )
     row, by_model = tests.set_index("term").loc[changing], alternatives.set_index("remedy")
     rejected = int((tests.p_adjusted[tests.term != "all"] < SIGNIFICANCE_LEVEL).sum())
@@ -284,8 +341,10 @@ def describe_proportionality(
 
 
 def _describe_periods(gain: pd.Series, term: str) -> str:
-    numbers = f"(likelihood-ratio χ² {gain.gain:.1f}, {gain.df:.0f} df, p = {gain.p_value:.1g})"
     start = f"For {_space(term)}, separate ratios for three periods"
+    if not np.isfinite(gain.p_value):
+        return f"{start} can't be estimated: it is not known whether they fit better."
+    numbers = f"(likelihood-ratio χ² {gain.gain:.1f}, {gain.df:.0f} df, p = {gain.p_value:.1g})"
     if gain.p_value < SIGNIFICANCE_LEVEL:
         return f"{start} fit better {numbers}: read its ratios by period."
     return f"{start} don't fit significantly better {numbers}."
@@ -385,6 +444,9 @@ def describe_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
         )
     low, middle, high = estimated.restricted_mean_days.quantile([0.1, 0.5, 0.9])
     width = (estimated.high_mean_days - estimated.low_mean_days).median()
+    digits = 1 if estimated.until_days.iloc[0] >= SHORT_UNITS else 2
+    typical = (f"{number:,.{digits}f}" for number in (middle, low, high, width))
+    middle, low, high, width = typical
     beyond = len(lifetimes) - len(estimated)
     left_out = (
         f" {beyond:,} have lasted as long as the longest follow-up already: empty."
@@ -393,9 +455,9 @@ def describe_lifetimes(lifetimes: pd.DataFrame, unit: str = "days") -> str:
     )
     return (
         f"Of the next {estimated.until_days.iloc[0]:,.0f} {unit}, half of the"
-        f" {len(estimated):,} customers are expected to stay more than {middle:,.1f}; a tenth less"
-        f" than {low:,.1f}, a tenth more than {high:,.1f}. The 95 % interval of a single"
-        f" expectation is typically {width:,.1f} wide. For"
+        f" {len(estimated):,} customers are expected to stay more than {middle}; a tenth less"
+        f" than {low}, a tenth more than {high}. The 95 % interval of a single"
+        f" expectation is typically {width} wide. For"
         f" {estimated.median_days.notna().sum():,} the median lies within that time; for the others"
         f" it is not reached, and empty.{left_out}"
     )

@@ -50,6 +50,7 @@ from research.survival.kaplan_meier import (
 FEE = "monthly_fee"
 MIN_CUSTOMERS = 30  # of a segment with a curve of its own
 GRID_STEPS = 120
+AFTER_DAY_0 = 0.5  # entry of who is at risk from day 1 on; 0 would include day 0
 ALL, OTHER = "all", "other"
 CURVES_DIFFER = "curves differ"
 KEYS = ["customer_id", "entry", "duration", "ended", "reason"]
@@ -67,6 +68,7 @@ SUMMARY = [
     "mean_days",
     "mean_low",
     "mean_high",
+    "entered_later",
 ]
 
 
@@ -140,10 +142,12 @@ def _end_before_inactivity(tenures: pd.DataFrame, days: int) -> pd.DataFrame:
     """End tenures where the inactivity begins, not where it is complete.
 
     Who was observed for less than one span of inactivity carries no information, and is left out.
+    Who would have had to be inactive since day 0 on the last unobserved day is at risk from day 1.
     """
     observed = tenures[tenures.duration >= days]
+    late = (observed.entry - days).clip(lower=0)
     return observed.assign(
-        entry=(observed.entry - days).clip(lower=0), duration=observed.duration - days
+        entry=late.mask(observed.entry == days, AFTER_DAY_0), duration=observed.duration - days
     ).query("entry == 0 or duration > entry")
 
 
@@ -224,7 +228,8 @@ def tabulate_follow_up(tenures: pd.DataFrame) -> pd.DataFrame:
     late, ended = int((tenures.entry > 0).sum()), int(tenures.ended.sum())
     counts = {
         "observed": len(tenures),
-        "of them with late entry: joined two days or more before the data began": late,
+        "of them with late entry: before the data began, or before their first row was known, they"
+        " had been customers for two days or more": late,
         "left": ended,
         "censored: still there when the data end": len(tenures) - ended,
     }
@@ -383,16 +388,21 @@ def summarise_tenures(tenures: pd.DataFrame, columns: Sequence[str] = ()) -> pd.
     Returns
     -------
     DataFrame with columns segment_by, segment, customers, left, given_days, median_days, low_days,
-    high_days, until_days, mean_days, mean_low, mean_high
+    high_days, until_days, mean_days, mean_low, mean_high, entered_later
         The median (Brookmeyer and Crowley 1982) and the restricted mean up to ``until_days`` count
-        from ``given_days`` on, with 95 % intervals; see ``kaplan_meier``.
+        from ``given_days`` on, with 95 % intervals; see ``kaplan_meier``. ``entered_later`` counts
+        the customers who are observed only after the median (where none is reached, after
+        ``until_days``): it is that of the others.
     """
     last, rows = float(tenures.duration.quantile(0.8)), []
     for by, name, part in _split_segments(tenures, columns):
         given, counts = _count_from_start(part)
         if len(counts) and last > given:
             numbers = _summarise(counts, given, last - given)
-            rows.append((by, name, len(part), int(part.ended.sum()), *numbers))
+            late = counts[counts.entry > 0]
+            read_at = np.nan_to_num(numbers[1], nan=numbers[4])
+            later = int(late.rows[late.entry >= read_at].sum())
+            rows.append((by, name, len(part), int(part.ended.sum()), *numbers, later))
     return pd.DataFrame(rows, columns=SUMMARY)
 
 
