@@ -192,7 +192,7 @@ def deciding_sum_table(table: pd.DataFrame, currency: str, outcome: str) -> pd.D
     Parameters
     ----------
     table : see ``deciding_sum.tabulate_deciding_sum``
-    outcome : the primary outcome, in words
+    outcome : that money is counted by, in words
     """
     rows = [*table.itertuples()]
     return pd.DataFrame(
@@ -239,7 +239,7 @@ def describe_deciding_sum(table: pd.DataFrame, currency: str, outcome: str) -> s
     Parameters
     ----------
     table : see ``deciding_sum.tabulate_deciding_sum``
-    outcome : the primary outcome, in words
+    outcome : that money is counted by, in words
     """
     offers = []
     for row in table.itertuples():
