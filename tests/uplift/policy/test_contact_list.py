@@ -45,7 +45,7 @@ def test_a_flat_trial_with_money_becomes_a_list_of_customers_who_gain(write_stud
     order = np.argsort([int(name[1:]) for name in case.customers])
     assert np.corrcoef(case.gain[0, order, 0], np.clip(taste, 0, 1))[0, 1] > 0.6
     # a visit is worth 10: the mail earns 4 x taste less 1 where there is any, else -1
-    contributions = evaluate_policies(case, 300.0, 300, 0)
+    contributions = evaluate_policies(case, 300.0, 300)
     profit = {name: parts["profit"].sum() for name, parts in contributions.items()}
     assert profit[NET_GAIN] > max(profit[RANDOM_SELECTION], 0)
     listed = list_targets(trial, tables, study, case, 300.0, 0)
