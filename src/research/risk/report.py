@@ -651,8 +651,9 @@ def _describe_worth(prices: Prices, rows: pd.DataFrame | None) -> str:
         return (
             f"A customer who is kept is worth {mean} {unit} on average over all customers"
             f"{_describe_leavers(prices, rows)}, each the own value of keeping as of the snapshot,"
-            " or the mean where a customer has none (see `50_value`; it prices `65_targeting` and"
-            f" `66_break_even`, too); {costs}"
+            " or where a customer has none, as who has left in a study without dates, the mean"
+            " weighted by the risk (see `50_value`; it prices `65_targeting` and `66_break_even`,"
+            f" too); {costs}"
         )
     return f"Assumed, not estimated: a customer who is kept is worth {mean} {unit}; {costs}"
 

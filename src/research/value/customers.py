@@ -37,7 +37,7 @@ def load_values(
 
     Returns
     -------
-    DataFrame with columns customer_id, value, value_of_keeping
+    DataFrame with columns customer_id, risk, value, value_of_keeping
         One row per customer: contractual, those under contract; non-contractual, everybody who has
         bought; flat, those still there. ``value`` is the discounted margin expected over the next
         ``economics.value_days`` days, in the study's currency.
@@ -48,7 +48,7 @@ def load_values(
         If the study has no amounts.
     """
     values = value_customers(tables, study, snapshot, 0, 2, seed, risk).values
-    return values[["customer_id", "value", "value_of_keeping"]]
+    return values[["customer_id", "risk", "value", "value_of_keeping"]]
 
 
 @keep

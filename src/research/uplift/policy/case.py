@@ -316,16 +316,16 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     return value.fillna(value.dropna().median()).to_numpy()
 
 
-def load_worth(tables: Tables, study: Study, day: date | None, seed: int) -> pd.Series | None:
-    """Return the value of keeping by customer; None where customers can't be valued: no fees or
-    orders, or too few customers; ``50_value`` says which.
+def load_worth(tables: Tables, study: Study, day: date | None, seed: int) -> pd.DataFrame | None:
+    """Return ``load_values`` by customer; None where customers can't be valued: no fees or orders,
+    or too few customers; ``50_value`` says which.
 
     Parameters
     ----------
     day : as known by whose end; None of a flat study
     """
     try:
-        return load_values(tables, study, day, seed).set_index("customer_id").value_of_keeping
+        return load_values(tables, study, day, seed).set_index("customer_id")
     except (NotApplicable, StudyError):
         return None
 
@@ -352,7 +352,7 @@ def _find_flat_value(trial: Trial, tables: Tables, study: Study, seed: int) -> f
         return study.economics.margin_share
     worth = load_worth(tables, study, None, seed) if trial.primary == KEPT else None
     if worth is not None:
-        return float(worth.mean())
+        return float(worth.value_of_keeping.mean())
     if study.economics.margin_per_customer is None:
         raise NotApplicable(
             f"the study {study.name} has no monetary outcome: its economics name no"
