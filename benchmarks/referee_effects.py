@@ -133,7 +133,7 @@ def judge_policies(
     case: Case, budget: float, capacity: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the table of policies and that of their differences, as ``65_targeting`` has them."""
-    contributions = evaluate_policies(case, budget, capacity, seed)
+    contributions = evaluate_policies(case, budget, capacity)
     resampled = resample_profit(case, contributions, RESAMPLES, seed)
     return (
         tabulate_policies(case, contributions, resampled, budget),

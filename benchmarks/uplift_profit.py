@@ -46,6 +46,7 @@ from research.uplift.policy.policies import (
     evaluate_policies,
     resample_profit,
     tabulate_policies,
+    trace_profit,
 )
 from research.uplift.trials import Trial
 
@@ -97,7 +98,7 @@ def set_terms(case: Case) -> tuple[float, float]:
 
 def share_oracle(case: Case, seed: int) -> dict[str, float]:
     """Return the share of the oracle's true profit that each policy earns."""
-    contributions = evaluate_policies(case, *set_terms(case), seed)
+    contributions = evaluate_policies(case, *set_terms(case))
     profit = {name: parts["true_profit"].sum() for name, parts in contributions.items()}
     return {name: float(profit[name] / profit[ORACLE]) for name in POLICIES}
 
@@ -156,7 +157,7 @@ def measure_coverage(kind: str, seed: int) -> dict[str, float]:
     """
     case = build(draw_company(TRIAL_SIZE, kind, 1000 + seed), seed)
     budget, capacity = set_terms(case)
-    policies = evaluate_policies(case, budget, capacity, seed)
+    policies = evaluate_policies(case, budget, capacity)
     contributions = {name: policies[name] for name in policies if name in (NET_GAIN, ORACLE)}
     resampled = resample_profit(case, contributions, RESAMPLES, seed)
     table = tabulate_policies(case, contributions, resampled, budget).set_index("policy")
@@ -171,17 +172,19 @@ def measure_choice(offers: int, effect: float, seed: int) -> dict[str, float]:
     """
     case = build(draw_alike(TRIAL_SIZE, offers, effect, 1000 + seed), seed)
     budget, capacity = set_terms(case)
-    contributions = evaluate_policies(case, budget, capacity, seed)
+    contributions = evaluate_policies(case, budget, capacity)
     resampled = resample_profit(case, contributions, RESAMPLES, seed)
     table = tabulate_policies(case, contributions, resampled, budget).set_index("policy")
-    best = judge_best_budget(case, evaluate_budgets(case, seed), RESAMPLES, seed).iloc[0]
+    steps = evaluate_budgets(case)
+    curve = trace_profit(case, steps, RESAMPLES, seed)
+    best = judge_best_budget(case, steps, curve, seed).iloc[0]
     rivals = table.drop([NOBODY, ORACLE])
     return {
         "together": float((rivals.band_low > 0).any()),
         "alone": float((rivals.low > 0).any()),
         "highest_off": float(best.highest - best.true_profit),
         "best_off": float(best.profit - best.true_profit),
-        "inside": float(best.low <= best.true_profit <= best.high),
+        "inside": float(best.band_low <= best.true_profit <= best.band_high),
     }
 
 

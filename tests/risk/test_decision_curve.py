@@ -54,3 +54,14 @@ def test_a_model_that_says_nothing_gains_nothing_and_repeats_are_averaged():
     mean = (single[0].net_benefit + single[1].net_benefit) / 2
     assert both.net_benefit.to_numpy() == pytest.approx(mean.to_numpy())
     assert (both[both.policy == "model"].gain_low <= 0).all()
+
+
+def test_the_band_of_the_gain_holds_at_all_thresholds_together():
+    # a model that says little: the best of thirty thresholds looks good by itself
+    rng = np.random.default_rng(7)
+    churned = rng.random(400) < 0.25
+    risk = np.clip(0.25 + 0.04 * (churned - 0.25) + rng.normal(0, 0.1, 400), 0.01, 0.99)
+    table = trace_net_benefit(predict(risk, churned), ["model"], 200, 0)
+    rows = table[table.policy == "model"]
+    assert (rows.band_low <= rows.gain_low).all() and (rows.band_high >= rows.gain_high).all()
+    assert (rows.gain_low > 0).any() and not (rows.band_low > 0).any()

@@ -74,7 +74,9 @@ def test_the_card_of_a_dated_study_names_days_windows_and_gaps(write_study):
     assert card["Judged"].endswith("snapshot 2024-06-30")
     assert card["Performance"].startswith("AUC 0.700 (0.600 to 0.800); Log-loss 0.700")
     assert card["Best baseline"].startswith("base rate: AUC 0.500 (0.400 to 0.600)")
-    assert card["Windows"].startswith("3 judged")
+    assert card["Windows"].startswith("3 judged; the verdict says in how many")
+    few = write(study, True, gaps, pd.DataFrame({"windows": [2]}))["Windows"]
+    assert few == "2 judged, too few to say how much another one would differ"
     assert card["Groups of customers"] == "by plan: of 2 gaps judged, 1 significant"
 
 

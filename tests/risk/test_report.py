@@ -9,6 +9,7 @@ from research.data.remarks import list_remarks
 from research.evaluation.bootstrap import NO_DIFFERENCE
 from research.risk import profit, report
 from research.risk.explain_agreement import ODDS, PERMUTATION, SHAP
+from research.risk.fairness import SIGNIFICANT_GAP
 from research.risk.rolling_origin import summarise_windows
 from research.risk.sample_size import tabulate_sample_size
 from research.study_schema import ImportantDifference
@@ -182,6 +183,7 @@ def example(
     boosting: str = NO_DIFFERENCE,
     gains: pd.DataFrame | None = None,
     where: str = "",
+    smallest: float | None = None,
     **calibration,
 ) -> str:
     found = scores(base=0.6, forest=0.5, boosting=0.51).replace({"model": {"base": "base rate"}})
@@ -199,7 +201,7 @@ def example(
             ("boosting", "forest", "log_loss"): (0.01, -0.01, 0.03, rival),
         }
     )
-    return report.describe_models(found, differences, gains, where)
+    return report.describe_models(found, differences, gains, where, smallest)
 
 
 def test_a_clear_winner_is_named_with_its_intervals():
@@ -214,6 +216,16 @@ def test_a_clear_winner_is_named_with_its_intervals():
 def test_models_that_do_not_differ_significantly_are_named():
     assert "does not differ significantly from that of boosting" in example("better", "better")
     assert "better than that of every other model" in example("better", "better", rival="worse")
+
+
+def test_models_are_called_as_good_only_where_a_difference_that_matters_is_ruled_out():
+    open_ = example("better", "better")  # boosting less forest: 0.010 (-0.010 to 0.030)
+    assert "doesn't show that they are as good: to be worse by up to 0.030 is not" in open_
+    assert "easiest to explain" not in open_ + example("better", "better", smallest=0.02)
+    alike = example("better", "better", smallest=0.04)
+    assert (
+        "that of boosting is worse by less than 0.04, which would matter: of these, choo" in alike
+    )
 
 
 def test_no_significant_difference_is_a_verdict():
@@ -254,17 +266,21 @@ def recalibrated(**verdicts: str) -> pd.DataFrame:
     ("gains", "advice"),
     [
         (recalibrated(forest=("better", NO_DIFFERENCE)), "Recalibrate them before multiplying"),
-        (recalibrated(forest=(NO_DIFFERENCE, "better")), "Recalibrate them before multiplying"),
-        (recalibrated(forest=("better", "worse")), "Recalibration doesn't improve them"),
-        (recalibrated(forest=(NO_DIFFERENCE, "worse")), "Recalibration doesn't improve them"),
+        (recalibrated(forest=(NO_DIFFERENCE, "better")), "doesn't improve their log-loss"),
+        (recalibrated(forest=("better", "worse")), "doesn't improve their log-loss"),
+        (
+            recalibrated(forest=(NO_DIFFERENCE, "worse")),
+            "doesn't improve their log-loss",
+        ),
         (
             recalibrated(boosting=(NO_DIFFERENCE, "worse"), tree=(NO_DIFFERENCE, NO_DIFFERENCE)),
-            "significantly improves none of the models that it was tried on (boosting and tree)",
+            "significantly improves the log-loss of none of the models tried (boosting and tree)",
         ),
         (
             recalibrated(boosting=("better", NO_DIFFERENCE), tree=(NO_DIFFERENCE, "worse")),
-            "Recalibration significantly improves boosting; of this model it was not tried",
+            "improves the log-loss of boosting; it was not tried on this model: try it before",
         ),
+        (recalibrated(boosting=(NO_DIFFERENCE, "better")), "the log-loss of none of the models"),
         (None, "Whether recalibration would help was not tried"),
     ],
 )
@@ -463,33 +479,73 @@ def test_a_study_without_windows_says_nothing_of_them():
     assert report.windows_table(empty, empty, "forest").empty
 
 
+def test_windows_count_rows_beside_customers_and_the_share_of_rows_that_churned():
+    day, names = pd.Timestamp("2022-08-31"), {"model": "forest", "metric": "auc"}
+    values = {"origin": day, "value": 0.7, "low": 0.6, "high": 0.8}
+    counts = {"customers": 222, "rows": 419, "churned_rows": 189}
+    judged = pd.DataFrame([names | values | counts])
+    row = report.windows_table(
+        judged, pd.DataFrame([names | values | {"reference": "base rate"}]), "forest"
+    ).iloc[0]
+    assert (row.customers, row.rows, row["rows that churned"]) == (222, 419, 189)
+    assert row["churned_share"] == pytest.approx(0.451, abs=0.0005)
+
+
 def test_importances_are_set_beside_the_whole_gain_of_the_model(drivers):
     # trees: 10 x (0.05 + 0.02 + 0.0) = 70 % of the gain, logistic 40 %
     told = report.describe_drivers(drivers)
     assert (
         "Of what the models gain over the base rate in log-loss, the importances sum to 70 % in"
-        " trees and 40 % in logistic. The rest is said by several features at once, so that none is"
-        " missed."
+        " trees and 40 % in logistic. In trees and logistic the rest is said by several features at"
+        " once, so that none is missed."
     ).replace(" %", "%") in told
     larger = drivers.assign(share_of_gain=drivers.share_of_gain * 3)
     told = report.describe_drivers(larger)
-    assert "More than 100 %: features matter in combination, and each counts it." in told
+    assert "More than 100% in trees and logistic: features matter in combination" in told
+    assert "the rest is said" not in told
     assert "Without what use is the rest of the model of trees misleads" in told
+    unsure = report.describe_drivers(larger.assign(low=larger.low / 10))
+    assert "misleads" not in unsure  # that it would lose more than its gain isn't shown
+    idle = report.describe_drivers(drivers.assign(low=drivers.low.where(drivers.family != "trees")))
+    assert "sum to 40% in logistic" in idle  # in trees nothing matters significantly
     none = report.describe_drivers(drivers.assign(share_of_gain=np.nan))
     assert "gain over the base rate" not in none
 
 
 def test_the_thresholds_at_which_a_list_is_worth_making_are_told():
     curve = pd.DataFrame(
-        {"policy": "forest", "threshold": [0.1, 0.2, 0.25, 0.5], "gain_low": [-0.1, 0.1, 0.2, 0]}
+        {"policy": "forest", "threshold": [0.05, 0.2, 0.25, 0.6], "band_low": [-0.1, 0.1, 0.2, 0]}
     )
     told = report.describe_decision_curve(curve, "forest")
-    assert "at thresholds from 20% to 25%, each on its own, of those up to 50%: where" in told
-    assert told.endswith("a churner contacted is worth 4 down to 3 contacts in vain.")
-    holes = report.describe_decision_curve(curve.assign(gain_low=[0.1, 0, 0.1, 0]), "forest")
-    assert "from 10% to 25% (not at all of them), each" in holes
-    none = report.describe_decision_curve(curve.assign(gain_low=0.0), "forest")
-    assert none.startswith("At no threshold has a list by forest significantly more net benefit")
+    assert "at thresholds from 20% to 25%, of those up to 60%, judged together: where" in told
+    assert told.endswith("a churner contacted is worth 4.0 down to 3.0 contacts in vain.")
+    holes = report.describe_decision_curve(curve.assign(band_low=[0.1, 0, 0.1, 0.1]), "forest")
+    assert "from 5% to 60% (not at all of them), of" in holes
+    assert holes.endswith("is worth 19 down to 0.67 contacts in vain.")  # 0.4 of 0.6, and not 1
+    one = report.describe_decision_curve(curve.assign(band_low=[0, 0, 0, 0.1]), "forest")
+    assert "at the threshold of 60% alone, of" in one and "is worth 0.67 contacts" in one
+    none = report.describe_decision_curve(curve.assign(band_low=0.0), "forest")
+    assert none.startswith("At no threshold up to 60% has a list by forest significantly more net")
+
+
+def test_groups_whose_probabilities_are_off_are_told_beside_the_calibration_of_all():
+    names = ["by", "metric", "group", "reference", "gap", "low", "high", "verdict"]
+    row = ("gender", "calibration", "Female", "Male", 0.053, 0.036, 0.069, SIGNIFICANT_GAP)
+    told = report.describe_calibration_gaps(pd.DataFrame([row], columns=names))
+    assert "gender, Female compared with Male: 0.053 (0.036 to 0.069)): the probabilities" in told
+    for other in ((*row[:-1], "no significant gap"), ("gender", "auc", *row[2:])):
+        assert report.describe_calibration_gaps(pd.DataFrame([other], columns=names)) == ""
+
+
+def test_directions_agree_only_where_the_arrows_of_all_features_shown_do(drivers):
+    assert "they agree on it" in report.describe_drivers(drivers)
+    weak = [
+        driver("age", "trees", PERMUTATION, 0.005, 3, 1),
+        driver("age", "trees", SHAP, 1, 2, -1),
+    ]
+    shown = pd.concat([drivers[drivers.feature != "age"], pd.DataFrame(weak)])
+    assert "what age is" in report.drivers_table(shown).feature.tolist()
+    assert "disagree on the direction of**: what age is" in report.describe_drivers(shown)
 
 
 def test_too_few_customers_to_learn_from_are_told_and_enough_are_not():

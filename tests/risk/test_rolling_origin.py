@@ -103,7 +103,8 @@ def test_each_origin_has_models_of_its_own_that_learned_what_held_then(judge):
     assert (areas.low > 0.6).all()
     table = scores.drop_duplicates("origin")
     assert (table.customers == 240).all()  # those who leave within the lead aren't judged
-    assert table.churners.tolist() == [
+    assert (table.rows == 240).all()
+    assert table.churned_rows.tolist() == [
         int(customers(day, signs[day], 2).iloc[10:].churned.sum()) for day in DAYS
     ]
 

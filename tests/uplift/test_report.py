@@ -103,6 +103,23 @@ def test_where_effects_differ_targeting_by_effect_is_recommended():
         average(0.001), differences(0.001), TRIAL, against(NO_DIFFERENCE)
     )
     assert "don't rank significantly better than churn risk: a list by it may do" in equal
+    assert "Single learners" not in equal
+    single = pd.concat([against(NO_DIFFERENCE), against(BETTER, model="T-learner")])
+    text = report.describe_verdict(average(0.001), differences(0.001), TRIAL, single)
+    assert "Single learners that do: T-learner for call, on “stays”." in text
+
+
+def test_choices_that_are_significantly_worse_than_one_arm_for_all_are_named():
+    rows = [
+        ("T-learner", "womens", -0.27, -0.52, -0.02),
+        ("DR-learner", "womens", -0.26, -0.44, -0.08),
+        ("T-learner", "best arm", -0.1, -0.5, 0.3),
+        ("forest", "mens", 0.0, -2e-16, -1e-16),  # rounding
+    ]
+    scores = pd.DataFrame(rows, columns=["model", "arm", "value", "low", "high"])
+    told = report._describe_gain(scores.assign(metric="gain"))
+    assert "no model's choice of whom to contact does significantly better" in told
+    assert told.endswith("Significantly worse than it: T-learner and DR-learner (womens).")
 
 
 def test_differences_around_an_average_of_zero_are_told_in_one_sentence_without_a_contradiction():

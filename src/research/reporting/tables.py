@@ -167,13 +167,14 @@ def show_ranges(
     note: str = "",
     bold: str | None = None,
     empty: str = "",
+    once: bool = False,
 ) -> GT | Markdown:
     """Return a table whose ``columns`` are cells of ``write_range``; see ``show``."""
     if empty and not len(table):
         return Markdown(empty)
     cells = [column for column in columns if column in table]
     return (
-        show(table, note=note, bold=bold)
+        show(table, note=note, bold=bold, once=once)
         .fmt(lambda cell: cell, columns=cells)
         .cols_align("right", columns=cells)
     )

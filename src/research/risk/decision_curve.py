@@ -8,7 +8,7 @@ times t / (1 - t). Vickers & Elkin (2006), doi:10.1177/0272989X06295361.
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights, percentile_interval
+from research.evaluation.bootstrap import draw_weights, judge_difference, percentile_interval
 from research.reporting.results import concat_tables
 from research.store.keep import keep
 
@@ -26,6 +26,8 @@ COLUMNS = [
     "gain",
     "gain_low",
     "gain_high",
+    "band_low",
+    "band_high",
 ]
 
 
@@ -49,9 +51,11 @@ def trace_net_benefit(
 
     Returns
     -------
-    DataFrame with columns policy, threshold, net_benefit, low, high, gain, gain_low, gain_high
+    DataFrame with columns policy, threshold, net_benefit, low, high, gain, gain_low, gain_high,
+    band_low, band_high
         In churners per customer. ``gain`` is what a list has over the better of contacting
-        everybody and nobody, which is 0, at that threshold.
+        everybody and nobody, which is 0, at that threshold; its band holds at all thresholds
+        together (Bonferroni, see ``bootstrap.judge_difference``).
     """
     top = max(TIMES_RATE * predictions.churned.mean(), BEYOND * break_even)
     top = min(top, HIGHEST)
@@ -98,12 +102,14 @@ def _resample(
 def _tabulate(
     policy: str, thresholds: np.ndarray, values: np.ndarray, default: np.ndarray
 ) -> pd.DataFrame:
+    gains = values - default
     rows = [
         (
             policy,
             threshold,
             *percentile_interval(values[:, at]),
-            *percentile_interval(values[:, at] - default[:, at]),
+            *percentile_interval(gains[:, at]),
+            *judge_difference(gains[:, at], True, len(thresholds))[1:3],
         )
         for at, threshold in enumerate(thresholds)
     ]

@@ -13,6 +13,7 @@ from research.panel.periods import find_horizon, write_span
 from research.reporting.format import join_words, write_interval
 from research.reporting.metric import find_metric
 from research.risk.fairness import SIGNIFICANT_GAP
+from research.risk.rolling_origin import LEAST_WINDOWS
 from research.study import Study
 
 SHOWN = ("auc", "log_loss", "calibration_slope", "calibration_intercept")
@@ -101,7 +102,10 @@ def _list_scores(scores: pd.DataFrame, name: str) -> str:
 def _describe_windows(summary: pd.DataFrame) -> str:
     if summary.empty:
         return "one, of a study without dates"
-    return f"{summary.windows.max()} judged; the verdict says in how many it beat the baseline"
+    judged = f"{summary.windows.max()} judged"
+    if summary.windows.max() < LEAST_WINDOWS:
+        return f"{judged}, too few to say how much another one would differ"
+    return f"{judged}; the verdict says in how many it beat the baseline"
 
 
 def _describe_gaps(gaps: pd.DataFrame) -> str:

@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from empulse.metrics import empc_score
+from scipy.stats import norm
 
-from research.evaluation.bootstrap import (
-    draw_weights,
-    judge_difference,
-    percentile_interval,
-    subtract,
-)
+from research.evaluation.bootstrap import draw_weights, percentile_interval, subtract
 from research.evaluation.contact_list import fill_list, select_cycle
+from research.evaluation.intervals import TAIL, Z
 from research.evaluation.predictions import KEYS
+from research.evaluation.verdicts import BETTER, NO_DIFFERENCE, UNDEFINED, WORSE
 from research.store.keep import keep
 from research.study_schema import Economics
 
@@ -99,6 +97,8 @@ class Prices:
     offer_cost : of an accepted offer
     share : of contacted churners who stay for it
     valued : whether ``worth`` is the value of keeping by ``50_value``; else the study assumes it
+    leaver_worth : what a customer without a value is worth who would leave and is kept; the mean
+        unless given
     """
 
     currency: str
@@ -107,6 +107,7 @@ class Prices:
     offer_cost: float
     share: Share
     valued: bool = False
+    leaver_worth: float | None = None
 
     def find_break_even(self) -> float:
         """Return the risk from which on a contact pays for a customer of mean worth.
@@ -119,10 +120,11 @@ class Prices:
         return spent / (gained + self.offer_cost) if gained + self.offer_cost > 0 else np.inf
 
     def find_worth(self, customers: pd.Series) -> np.ndarray:
-        """Return what each customer is worth who is kept; the mean of those without a value."""
+        """Return what each customer is worth who would leave and is kept."""
         if not isinstance(self.worth, pd.Series):
             return np.full(len(customers), float(self.worth))
-        return customers.map(self.worth).fillna(self.worth.mean()).to_numpy(float)
+        rest = self.worth.mean() if self.leaver_worth is None else self.leaver_worth
+        return customers.map(self.worth).fillna(rest).to_numpy(float)
 
 
 def assume_share(economics: Economics) -> Share:
@@ -196,7 +198,7 @@ def tabulate_profit(
         random list, ``against_lot`` its verdict, ``against_nobody`` that of the profit itself.
         ``adjusted_low`` and ``adjusted_high`` of the profit, and the interval of the gain, are
         adjusted for the number of models (Bonferroni) where the list is a model's, and decide the
-        verdicts, see ``bootstrap.judge_difference``. ``empc``: expected maximum profit per customer
+        verdicts, see ``judge_profit``. ``empc``: expected maximum profit per customer
         of the population, at the best length of a list whatever the capacity, among the customers
         who did not leave within the lead; its interval comes from ``EMPC_RESAMPLES`` resamples at
         most.
@@ -312,6 +314,26 @@ def compute_empc(
     return float(empc_score(churned, scores, alpha=shape[0], beta=shape[1], **money))
 
 
+def judge_profit(values: np.ndarray, comparisons: int) -> tuple[float, float, float, str]:
+    """Return a profit, its interval adjusted for the number of comparisons, and its verdict.
+
+    A profit rests on a share who stay, which can't fall below 0 and may well be large: the two
+    sides of its 95 % percentile interval differ, and each is widened as Bonferroni widens one of
+    the normal distribution. One that reaches as far to both sides would call lists inconclusive
+    that earn in nearly all resamples.
+
+    Parameters
+    ----------
+    values : on the sample (first entry) and on each resample
+    """
+    value, low, high = percentile_interval(values)
+    if not np.isfinite([value, low, high]).all():
+        return value, low, high, UNDEFINED
+    widen = norm.isf(TAIL / comparisons) / Z
+    low, high = min(low, value - widen * (value - low)), max(high, value + widen * (high - value))
+    return value, low, high, BETTER if low > 0 else WORSE if high < 0 else NO_DIFFERENCE
+
+
 def _write_row(
     policy: str,
     profits: dict[str, np.ndarray],
@@ -322,9 +344,7 @@ def _write_row(
     profit, random, is_model = profits[policy], profits[RANDOM], policy in models
     has_gain = policy not in (NOBODY, EVERYBODY, RANDOM)
     earned, gain = (
-        judge_difference(values, True, len(models))
-        if is_model
-        else (*percentile_interval(values), "")
+        judge_profit(values, len(models)) if is_model else (*percentile_interval(values), "")
         for values in (profit, subtract(profit, random) if has_gain else profit * np.nan)
     )
     best = (

@@ -61,6 +61,7 @@ def describe_models(
     differences: pd.DataFrame,
     gains: pd.DataFrame | None = None,
     where: str = "",
+    smallest: float | None = None,
 ) -> str:
     """Summarise whether the best model beats the best baseline of each score.
 
@@ -75,6 +76,7 @@ def describe_models(
     gains : of recalibration, see ``ModelComparison.compare_recalibrated``; without it recalibration
         counts as not tried
     where : to what the verdict is limited, see ``name_windows``
+    smallest : difference in log-loss that matters, where the study names one
 
     Returns
     -------
@@ -89,7 +91,7 @@ def describe_models(
         return " ".join(
             [
                 _describe_winner(best, loss, area, where),
-                _describe_others(best, differences),
+                _describe_others(best, differences, smallest),
                 _describe_calibration(best, scores, gains),
             ]
         )
@@ -176,8 +178,10 @@ def windows_table(scores: pd.DataFrame, differences: pd.DataFrame, model: str) -
     if scores.empty:
         return pd.DataFrame()
     rows = scores[scores.model == model]
-    table = rows.drop_duplicates("origin")[["origin", "customers", "churners"]]
-    table = table.rename(columns={"origin": "test snapshot"}).reset_index(drop=True)
+    table = rows.drop_duplicates("origin")[["origin", "customers", "rows", "churned_rows"]]
+    names = {"origin": "last test snapshot", "churned_rows": "rows that churned"}
+    table = table.assign(churned_share=table.churned_rows / table.rows)
+    table = table.rename(columns=names).reset_index(drop=True)
     for metric in differences.metric.unique():
         own = rows[rows.metric == metric]
         gains = differences[(differences.model == model) & (differences.metric == metric)]
@@ -459,18 +463,26 @@ def _describe_other_score(row: pd.Series) -> str:
     return "significantly worse" if row.verdict == WORSE else "not significantly better"
 
 
-def _describe_others(best: str, differences: pd.DataFrame) -> str:
+def _describe_others(best: str, differences: pd.DataFrame, smallest: float | None) -> str:
+    """Name the models that aren't significantly worse, and those shown to be as good."""
     others = differences[
         (differences.reference == best)
         & (differences.metric == "log_loss")
         & (differences.family != BASELINE)
     ]
-    similar = list(others.model[others.verdict == NO_DIFFERENCE])
-    if not similar:
+    similar = others[others.verdict == NO_DIFFERENCE]
+    if similar.empty:
         return "Its log-loss is also significantly better than that of every other model."
+    names = join_words([*similar.model])
+    start = f"Its log-loss does not differ significantly from that of {names}"
+    if alike := [*similar.model[similar.high < (smallest or 0.0)]]:
+        return (
+            f"{start}; that of {join_words(alike)} is worse by less than {smallest:g}, which would"
+            " matter: of these, choose the one that is easiest to explain."
+        )
     return (
-        f"Its log-loss does not differ significantly from that of {join_words(similar)}: of these,"
-        " choose the one that is easiest to explain."
+        f"{start}; that doesn't show that they are as good: to be worse by up to"
+        f" {write_number(similar.high.max(), 3)} is not ruled out."
     )
 
 
@@ -509,24 +521,31 @@ def _describe_calibration(best: str, scores: pd.DataFrame, gains: pd.DataFrame |
 def _describe_recalibration(best: str, gains: pd.DataFrame | None) -> str:
     """Return what to do before multiplying by money, by what recalibration was shown to change.
 
-    It helps a model where one of its scores is significantly better and none significantly worse.
+    It helps a model whose log-loss is significantly better and no calibration significantly worse:
+    a better slope alone doesn't make the probabilities better.
     """
     if gains is None or gains.empty:
         return "Whether recalibration would help was not tried; money from them has this error."
     judged = gains[gains.metric.isin(["log_loss", *CALIBRATION])]
     verdicts = judged.groupby("reference", sort=False).verdict.agg(set)
-    helped = [model for model, found in verdicts.items() if BETTER in found and WORSE not in found]
+    losses = judged[judged.metric == "log_loss"].set_index("reference").verdict
+    helped = [
+        model for model, found in verdicts.items() if losses[model] == BETTER and WORSE not in found
+    ]
     if best in helped:
         return "Recalibrate them before multiplying by money: that improves them significantly."
     if best in verdicts:
-        return "Recalibration doesn't improve them significantly: money from them has this error."
+        return (
+            "Recalibration doesn't improve their log-loss significantly: money from them has this"
+            " error."
+        )
     if helped:
         return (
-            f"Recalibration significantly improves {join_words(helped)}; of this model it was not"
-            " tried: multiply recalibrated probabilities by money, or expect this error."
+            f"Recalibration significantly improves the log-loss of {join_words(helped)}; it was not"
+            " tried on this model: try it before multiplying by money, or expect this error."
         )
     return (
-        "Recalibration significantly improves none of the models that it was tried on"
+        "Recalibration significantly improves the log-loss of none of the models tried"
         f" ({join_words([*verdicts.index])}): money computed from the probabilities has this error."
     )
 
@@ -632,8 +651,9 @@ def _describe_worth(prices: Prices, rows: pd.DataFrame | None) -> str:
         return (
             f"A customer who is kept is worth {mean} {unit} on average over all customers"
             f"{_describe_leavers(prices, rows)}, each the own value of keeping as of the snapshot,"
-            " or the mean where a customer has none (see `50_value`; it prices `65_targeting` and"
-            f" `66_break_even`, too); {costs}"
+            " or where a customer has none, as who has left in a study without dates, the mean"
+            " weighted by the risk (see `50_value`; it prices `65_targeting` and `66_break_even`,"
+            f" too); {costs}"
         )
     return f"Assumed, not estimated: a customer who is kept is worth {mean} {unit}; {costs}"
 
@@ -782,21 +802,31 @@ def describe_decision_curve(curve: pd.DataFrame, model: str) -> str:
     curve : see ``decision_curve.trace_net_benefit``
     """
     rows = curve[curve.policy == model]
-    better = rows.threshold[rows.gain_low > 0]
+    better, most = rows.threshold[rows.band_low > 0], f"{rows.threshold.max():.0%}"
     if better.empty:
         return (
-            f"At no threshold has a list by {model} significantly more net benefit than contacting"
-            " everybody or nobody."
+            f"At no threshold up to {most} has a list by {model} significantly more net benefit"
+            " than contacting everybody or nobody (all thresholds judged together)."
         )
     low, high = better.min(), better.max()
     gaps = len(better) < int(rows.threshold.between(low, high).sum())
     between = " (not at all of them)" if gaps else ""
-    vain = f"{(1 - low) / low:.0f} down to {(1 - high) / high:.0f}"
+    span, vain = f"thresholds from {low:.0%} to {high:.0%}{between}", _write_vain(low)
+    if low == high:
+        span = f"the threshold of {low:.0%} alone"
+    elif _write_vain(high) != vain:
+        vain += f" down to {_write_vain(high)}"
     return (
         f"A list by {model} has significantly more net benefit than contacting everybody or nobody"
-        f" at thresholds from {low:.0%} to {high:.0%}{between}, each on its own, of those up to"
-        f" {rows.threshold.max():.0%}: where a churner contacted is worth {vain} contacts in vain."
+        f" at {span}, of those up to {most}, judged together: where a churner contacted is worth"
+        f" {vain} contacts in vain."
     )
+
+
+def _write_vain(threshold: float) -> str:
+    """Return how many contacts in vain a churner is worth at a threshold."""
+    contacts = (1 - threshold) / threshold
+    return f"{contacts:.{0 if contacts >= 10 else 1 if contacts >= 1 else 2}f}"
 
 
 def describe_gaps(gaps: pd.DataFrame, model: str) -> str:
@@ -829,6 +859,30 @@ def describe_gaps(gaps: pd.DataFrame, model: str) -> str:
         f" {model}, corrected for the number tested of each attribute: {listed}. A gap in the share"
         " on the list alone may reflect different churn rates; one in AUC, calibration or churners"
         " found is the model's."
+    )
+
+
+def describe_calibration_gaps(gaps: pd.DataFrame) -> str:
+    """Say where probabilities that fit all customers together don't fit a group as another one;
+    nothing where no such gap is significant.
+
+    Parameters
+    ----------
+    gaps : see ``fairness.score_groups``
+    """
+    if gaps.empty:
+        return ""
+    rows = gaps[(gaps.metric == "calibration") & (gaps.verdict == SIGNIFICANT_GAP)]
+    if rows.empty:
+        return ""
+    listed = "; ".join(
+        f"{row.by}, {row.group} compared with {row.reference}:"
+        f" {write_interval(row.gap, row.low, row.high)}"
+        for row in rows.itertuples(index=False)
+    )
+    return (
+        "**Calibration differs significantly between groups** (observed minus predicted share,"
+        f" {listed}): the probabilities hold for all customers together, not in each group."
     )
 
 
@@ -930,7 +984,7 @@ def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
     leading = {family: names for family, names in by_family.items() if names}
     sentences += _describe_shared(leading, most) if len(leading) > 1 else []
     sentences += _describe_gains(permuted)
-    opposed = _find_opposed(drivers, {*rows.feature})
+    opposed = _find_opposed(drivers, {*rows.feature, *rank_drivers(drivers, most)})
     sentences.append(
         f"**The models disagree on the direction of**: {'; '.join(opposed)}."
         if opposed
@@ -940,8 +994,11 @@ def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
 
 
 def _describe_gains(permuted: pd.DataFrame) -> list[str]:
-    """Set the importances beside what each family's model gains over the base rate in all."""
+    """Set the importances beside what each family's model gains over the base rate in all, where
+    any is significant.
+    """
     known = permuted[permuted.share_of_gain.notna()]
+    known = known[known.family.isin(known.family[known.low > 0])]
     sums = known.groupby("family", sort=False).share_of_gain.sum()
     if sums.empty:
         return []
@@ -949,11 +1006,19 @@ def _describe_gains(permuted: pd.DataFrame) -> list[str]:
     sentences = [
         f"Of what the models gain over the base rate in log-loss, the importances sum to {listed}."
     ]
-    if (sums < WHOLE - TOLERATED_SUM).any():
-        sentences.append("The rest is said by several features at once, so that none is missed.")
-    if (sums > WHOLE + TOLERATED_SUM).any():
-        sentences.append("More than 100 %: features matter in combination, and each counts it.")
-    for row in known[known.share_of_gain > WHOLE + TOLERATED_SUM].itertuples():
+    if less := [*sums.index[sums < WHOLE - TOLERATED_SUM]]:
+        sentences.append(
+            f"In {join_words(less)} the rest is said by several features at once, so that none is"
+            " missed."
+        )
+    if more := [*sums.index[sums > WHOLE + TOLERATED_SUM]]:
+        sentences.append(
+            f"More than 100% in {join_words(more)}: features matter in combination, and each counts"
+            " it."
+        )
+    # the interval of the importance, as a share of the gain as the value is
+    least = known.low * known.share_of_gain / known.value
+    for row in known[least > WHOLE].itertuples():
         sentences.append(
             f"Without {row.description} the rest of the model of {row.family} misleads: it would"
             f" lose {row.share_of_gain:.0%} of its gain."

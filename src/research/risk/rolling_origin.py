@@ -37,7 +37,8 @@ SCORES = [
     "low",
     "high",
     "customers",
-    "churners",
+    "rows",
+    "churned_rows",
 ]
 DIFFERENCES = ["origin", "model", "family", "reference", "metric", "value", "low", "high"]
 SUMMARY = [
@@ -97,7 +98,7 @@ class Windows:
         Returns
         -------
         scores : DataFrame with columns origin, model, family, metric, value, low, high, customers,
-        churners
+        rows, churned_rows (a customer has a row for each test snapshot)
         differences : DataFrame with columns origin, model, family, reference, metric, value, low,
         high
             Both oldest first; intervals are those of one window, see ``bootstrap``. Without columns
@@ -107,12 +108,11 @@ class Windows:
             return pd.DataFrame(), pd.DataFrame()
         scores, differences = [], []
         for origin, rows in sorted(self.predictions.items()):
-            customers, churners = rows.customer_id.nunique(), int(rows.churned.sum())
+            customers = rows.customer_id.nunique()
+            counts = {"rows": len(rows), "churned_rows": int(rows.churned.sum())}
             resampled = resample_scores(rows, resamples, seed)
             table = tabulate_scores(resampled, self.families, customers)
-            scores.append(
-                table.assign(origin=origin, customers=customers, churners=churners)[SCORES]
-            )
+            scores.append(table.assign(origin=origin, customers=customers, **counts)[SCORES])
             for metric, reference in references.items():
                 table = tabulate_differences(resampled, [reference], self.families, customers)
                 differences.append(table[table.metric == metric].assign(origin=origin)[DIFFERENCES])

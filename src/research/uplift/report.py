@@ -41,6 +41,7 @@ from research.uplift.verdict import (
 
 METHODS = (DIFFERENCE_OF_MEANS, ADJUSTED)  # columns with an interval in a cell
 DIVISIONS = "single divisions"
+DIGITS = 9  # of scores; what is smaller is rounding
 METRIC_HEADINGS = {
     name: METRICS[name].words
     for name in select_metrics(
@@ -491,7 +492,7 @@ def describe_verdict(
         sentences = (
             _describe_differing(effects, pairs, trial),
             describe_effects(effects, trial, told=_find_cancelling(effects, pairs)),
-            _describe_heuristic(differences, find_heuristic(trial.primary)),
+            _describe_heuristic(differences, find_heuristic(trial.primary), trial),
             "`65_targeting` estimates what a list by effect earns.",
         )
         return " ".join(sentence for sentence in sentences if sentence)
@@ -593,11 +594,15 @@ def _describe_worse(differences: pd.DataFrame, trial: Trial) -> str:
     return f" Significantly worse than random lists: {worse}." if worse else ""
 
 
-def _list_rankings(differences: pd.DataFrame, trial: Trial, verdict: str) -> str:
-    """Return the rankings of one verdict against random lists, by arm and outcome."""
+def _list_rankings(
+    differences: pd.DataFrame, trial: Trial, verdict: str, reference: str = RANDOM
+) -> str:
+    """Return the rankings of one verdict against random lists, or another reference, by arm and
+    outcome.
+    """
     rows = differences[
         (differences.metric == "auuc")
-        & (differences.reference == RANDOM)
+        & (differences.reference == reference)
         & (differences.verdict == verdict)
     ]
     return "; ".join(
@@ -610,7 +615,7 @@ def _name_pair(arm: str, outcome: str, trial: Trial) -> str:
     return f"{write_plain(arm)}, on “{trial.outcomes[outcome]}”"
 
 
-def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
+def _describe_heuristic(differences: pd.DataFrame, heuristic: str, trial: Trial) -> str:
     rows = differences[
         (differences.metric == "auuc")
         & (differences.model == AVERAGED)
@@ -620,10 +625,11 @@ def _describe_heuristic(differences: pd.DataFrame, heuristic: str) -> str:
     if len(rows):
         arms = join_words([write_plain(arm) for arm in rows.arm.unique()])
         return f"Averaged effects rank significantly better than {heuristic} ({arms})."
+    others = _list_rankings(differences, trial, BETTER, heuristic)
     return (
         f"Averaged effects don't rank significantly better than {heuristic}: a list by it may do"
         " as well."
-    )
+    ) + (f" Single learners that do: {others}." if others else "")
 
 
 def describe_placebos(placebos: pd.DataFrame) -> str:
@@ -697,18 +703,21 @@ def _join_or_none(names: list[str]) -> str:
 
 
 def _describe_gain(scores: pd.DataFrame) -> str:
-    arm = BEST_ARM if (scores.arm == BEST_ARM).any() else scores.arm.iloc[0]
-    rows = scores[(scores.metric == "gain") & (scores.arm == arm)]
-    significant = [*rows.model[rows.low > 0]]
-    if not significant:
-        return (
-            "Cost aside, no model's choice of whom to contact does significantly better than the"
-            " best uniform policy."
-        )
-    return (
+    gains = scores[scores.metric == "gain"].round({"low": DIGITS, "high": DIGITS})
+    arm = BEST_ARM if (gains.arm == BEST_ARM).any() else scores.arm.iloc[0]
+    significant = [*gains.model[(gains.low > 0) & (gains.arm == arm)]]
+    text = (
         f"Cost aside, choosing by {join_words(significant)} does significantly better than the best"
         " uniform policy (each model on its own)."
+        if significant
+        else "Cost aside, no model's choice of whom to contact does significantly better than the"
+        " best uniform policy."
     )
+    worse = "; ".join(
+        f"{join_words([*part.model])} ({write_plain(name)})"
+        for name, part in gains[gains.high < 0].groupby("arm", sort=False)
+    )
+    return text + (f" Significantly worse than it: {worse}." if worse else "")
 
 
 def associations_table(associations: pd.DataFrame, trial: Trial) -> pd.DataFrame:

@@ -140,7 +140,7 @@ def draw_profit(seed: int, effect: float, policy: str, n: int = 300) -> float:
     """Return the estimated less the true profit of half of the customers, chosen by ``policy``
     where the effect is the same for all, and nothing but its mean in the other parts predicts it.
     """
-    parts = evaluate_policies(make_alike_case(seed, effect, n), n / 2, n / 2, seed)[policy]
+    parts = evaluate_policies(make_alike_case(seed, effect, n), n / 2, n / 2)[policy]
     return parts["profit"].sum() - parts["true_profit"].sum()
 
 

@@ -1,5 +1,7 @@
 """The contact list: who is contacted, and who is left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,11 +22,13 @@ from research.uplift.policy.deciding_sum import tabulate_deciding_sum
 from research.uplift.policy.policies import NET_GAIN, RANDOM_SELECTION, evaluate_policies
 from research.uplift.trials import RANDOMISED, load_trials
 
+ECONOMICS = {"currency": "EUR", "capacity": 1}
+
 
 def test_customers_are_contacted_or_left_alone_by_net_gain_and_effect(write_study):
     effect = np.array([[0.5], [0.3], [0.02], [-0.1]])
     case = make_case(effect, np.full((4, 1), 1.0), worth=10.0)
-    study = write_study("flat", economics={"currency": "EUR", "capacity": 1})
+    study = write_study("flat", economics=ECONOMICS)
     table = list_targets(None, {}, study, case, 10.0, 0).set_index("customer_id")
     assert table.decision.to_dict() == {0: CONTACT, 1: NO_ROOM, 2: NOT_WORTH_COST, 3: LEAVE_ALONE}
     assert table.net_gain.round(6).tolist() == [4.0, 2.0, -0.8, -2.0]
@@ -41,13 +45,37 @@ def test_a_flat_trial_with_money_becomes_a_list_of_customers_who_gain(write_stud
     order = np.argsort([int(name[1:]) for name in case.customers])
     assert np.corrcoef(case.gain[0, order, 0], np.clip(taste, 0, 1))[0, 1] > 0.6
     # a visit is worth 10: the mail earns 4 x taste less 1 where there is any, else -1
-    contributions = evaluate_policies(case, 300.0, 300, 0)
+    contributions = evaluate_policies(case, 300.0, 300)
     profit = {name: parts["profit"].sum() for name, parts in contributions.items()}
     assert profit[NET_GAIN] > max(profit[RANDOM_SELECTION], 0)
     listed = list_targets(trial, tables, study, case, 300.0, 0)
     chosen = listed.customer_id[listed.decision == CONTACT].str[1:].astype(int)
     assert len(chosen) == 300
     assert taste[chosen].mean() > 0.4
+
+
+def test_effect_and_worth_are_of_the_outcome_that_money_is_counted_by(write_study):
+    study, tables, trial, _ = write_flat_trial(write_study)
+    case = load_case(trial, tables, study, 3, 1, 0)
+    # a visit brings 20 euros spent, and half of them remain: a mail may cost 10 a visit more
+    visits, row = case.kept.mean(), tabulate_deciding_sum(case).iloc[0]
+    assert row.mean_worth == 0.5
+    assert row.effect_points == pytest.approx(100 * 20 * visits, rel=0.02)
+    assert row.break_even_cost == pytest.approx(10 * visits, rel=0.02)
+    assert row.break_even_cost == pytest.approx((case.net + case.cost).mean())
+    assert row.break_even_points == 200  # of euros spent: 1 of a half
+    listed = list_targets(trial, tables, study, case, 300.0, 0)
+    assert listed.gain.to_numpy() == pytest.approx(
+        (listed.effect_points / 100 * listed.worth).to_numpy()
+    )
+
+
+def test_a_customer_on_whom_only_visits_rise_is_left_alone(write_study):
+    # visits rise, and the money that they bring falls
+    case = replace(make_case(np.ones((2, 1)), np.ones((2, 1))), paid_effect=-np.ones((2, 1)))
+    case = replace(case, gain=-case.gain)
+    listed = list_targets(None, {}, write_study("flat", economics=ECONOMICS), case, 10.0, 0)
+    assert (listed.decision == LEAVE_ALONE).all() and listed.effect_points.tolist() == [-100, -100]
 
 
 def write_fees(write_study, n: int = 600):

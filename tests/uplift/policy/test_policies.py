@@ -59,7 +59,7 @@ def estimate(seed: int, n: int) -> tuple[Case, pd.DataFrame]:
 
 def evaluate(case: Case, budget: float, capacity: float, seed: int = 0) -> pd.DataFrame:
     """Return what every policy earns, by policy; a budget of infinity is tabulated as 0."""
-    contributions = evaluate_policies(case, budget, capacity, seed)
+    contributions = evaluate_policies(case, budget, capacity)
     resampled = resample_profit(case, contributions, 200, seed)
     shown = budget if np.isfinite(budget) else 0.0
     return tabulate_policies(case, contributions, resampled, shown).set_index("policy")
@@ -74,7 +74,7 @@ def test_every_policy_stays_within_budget_and_capacity_in_every_cycle():
         rng.uniform(1, 9, 200),
         np.repeat([0, 1], 100),
     )
-    for name, policy in list_policies(case, 0).items():
+    for name, policy in list_policies(case).items():
         chosen = choose(case, policy, 0, 20.0, 15)
         for cycle in (0, 1):
             rows = case.cycle == cycle
@@ -88,7 +88,7 @@ def test_every_part_of_a_cross_fitting_has_its_share_of_budget_and_capacity():
     part = np.tile([0, 0, 1], 30)
     case = replace(case, strata=(2 * part + case.cycle)[None])
     for budget, capacity in ((14.0, np.inf), (np.inf, 14)):
-        chosen = choose(case, list_policies(case, 0)[NET_GAIN], 0, budget, capacity)
+        chosen = choose(case, list_policies(case)[NET_GAIN], 0, budget, capacity)
         for cycle in (0, 1):  # 9 and 5 of 14 come closest to two thirds and a third
             counts = [
                 ((chosen > 0) & (case.cycle == cycle) & (part == one)).sum() for one in (0, 1)
@@ -102,15 +102,23 @@ def test_policies_pick_the_customers_that_their_names_say():
     )
     first = {
         name: choose(case, policy, 0, 0.1, 1).argmax()
-        for name, policy in list_policies(case, 0).items()
-        if name != RANDOM_SELECTION
+        for name, policy in list_policies(case).items()
     }
     assert first == {HIGHEST_RISK: 1, RISK_TIMES_VALUE: 2, LARGEST_EFFECT: 0, NET_GAIN: 0}
 
 
+def test_random_selection_earns_its_share_of_what_everybody_does_and_not_by_the_luck_of_a_draw():
+    case = make_case(np.random.default_rng(0).normal(3, 9, (40, 1)), np.ones((40, 1)))
+    for budget, capacity in ((10.0, np.inf), (np.inf, 10), (10.0, 30)):  # a quarter of all
+        table = evaluate(case, budget, capacity)
+        columns = ["contacted", "cost", "profit", "kept_extra"]
+        everybody, random = (table.loc[one, columns] for one in ("everybody", RANDOM_SELECTION))
+        assert (random / everybody).tolist() == pytest.approx([0.25] * 4)
+
+
 def test_nobody_with_a_negative_effect_is_contacted_for_the_effect():
     case = make_case([[-1.0, -0.5], [0.5, 1.0]], np.zeros((2, 2)))
-    policies = list_policies(case, 0)
+    policies = list_policies(case)
     for name in (LARGEST_EFFECT, NET_GAIN):
         assert choose(case, policies[name], 0, np.inf, np.inf).tolist() == [0, 2]
 
@@ -162,18 +170,18 @@ def test_doubly_robust_money_counts_the_cost_of_the_arm_that_was_given(n):
 
 def test_the_profit_curve_begins_at_nothing_and_ends_where_no_contact_pays_any_more():
     case = make_case(np.r_[np.full((20, 1), 3.0), np.full((20, 1), 0.5)], np.ones((40, 1)))
-    steps = evaluate_budgets(case, 0)
+    steps = evaluate_budgets(case)
     curve = trace_profit(case, steps, 200, 0)
     rows = curve[curve.policy == NET_GAIN]
     assert curve.policy.iloc[0] == NET_GAIN
     assert rows.profit.iloc[0] == 0
     assert rows.profit.max() == rows.profit.iloc[-1] == 40
-    assert judge_best_budget(case, steps, 200, 0).budget.item() == 20
+    assert judge_best_budget(case, steps, curve, 0).budget.item() == 20
 
 
 def test_offers_that_cost_nothing_are_traced_over_the_number_of_contacts():
     case = make_case(np.ones((40, 1)), np.zeros((40, 1)))
-    curve = trace_profit(case, evaluate_budgets(case, 0), 200, 0)
+    curve = trace_profit(case, evaluate_budgets(case), 200, 0)
     rows = curve[curve.policy == NET_GAIN]
     assert rows.contacted.tolist() == list(range(0, 41, 2))
 
@@ -184,7 +192,7 @@ def test_without_any_effect_hardly_any_policy_is_shown_to_earn(trials):
     # them may be called one that earns or loses; judged each by itself, in 15 % (3) one earns
     def shows(seed: int) -> bool:
         case = make_alike_case(seed, 0.0, cost=1e-6)
-        contributions = evaluate_policies(case, np.inf, 100, seed)
+        contributions = evaluate_policies(case, np.inf, 100)
         resampled = resample_profit(case, contributions, 200, seed)
         table = tabulate_policies(case, contributions, resampled, 0.0).set_index("policy")
         return bool((table.band_low.drop([NOBODY, ORACLE]) > 0).any())
@@ -198,7 +206,7 @@ def test_the_band_of_the_curve_holds_at_all_budgets_together(trials, gap):
     # the true curve is 0 everywhere
     def covers(seed: int) -> tuple[bool, bool]:
         case = make_alike_case(seed, 0.0, cost=1e-6, arms=1)
-        curve = trace_profit(case, evaluate_budgets(case, seed), 200, seed)
+        curve = trace_profit(case, evaluate_budgets(case), 200, seed)
         rows = curve[curve.policy == HIGHEST_RISK]
         inside = (rows.low <= 1e-3) & (rows.high >= -1e-3)
         return ((rows.band_low <= 1e-3) & (rows.band_high >= -1e-3)).all(), inside.all()

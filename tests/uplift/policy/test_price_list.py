@@ -9,6 +9,7 @@ from valued_companies import draw_contracts, write_contracts
 
 from research.data.load import load_tables
 from research.risk.profit import tabulate_profit
+from research.study_schema import Economics
 from research.uplift import average_effects
 from research.uplift.policy import price_list
 from research.uplift.policy.case import find_outcome_value, load_case
@@ -81,6 +82,16 @@ def test_without_a_campaign_the_share_and_the_costs_are_those_that_the_study_ass
     prices = price_list.find_prices(alone, study, (DAY - pd.Timedelta(days=1)).date(), 0)
     assert prices.valued and not prices.share.measured
     assert (prices.contact_cost, prices.offer_cost, prices.share.mean) == (1, 10, 0.3)
+
+
+def test_leavers_without_a_value_count_by_the_mean_of_those_who_would_leave():
+    prices = price_list.assume_prices(Economics(currency="EUR", capacity=5, **COSTS))
+    values = pd.DataFrame(
+        {"risk": [0.3, 0.1, np.nan, 0.5], "value_of_keeping": [500.0, 100, 80, np.nan]}, [*"abcd"]
+    )
+    kept = price_list.value_kept(prices, values)
+    # (0.3 x 500 + 0.1 x 100) / 0.4; d has a risk and no value
+    assert kept.find_worth(pd.Series([*"acdz"])).tolist() == [500, 80, 400, 400]
 
 
 def test_a_study_without_amounts_counts_by_its_margin_and_one_without_prices_not_at_all(

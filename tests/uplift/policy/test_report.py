@@ -53,6 +53,14 @@ def test_a_verdict_says_what_is_earned_and_against_what():
     assert "judged on others earns 4.00 EUR" in words
 
 
+def test_only_budgets_whose_band_lies_above_0_are_called_shown_to_earn():
+    curve = pd.DataFrame({"budget": range(0, 70, 10), "contacted": range(7)})
+    curve = curve.assign(band_low=[0, 5, -1, 3, -1, 2, 4])
+    best = pd.Series({"budget": 0, "contacted": 0})
+    shown, _ = report._describe_budget(curve, best, "EUR")
+    assert "shown to earn at 10, 30 and 50 to 60 EUR (95 % band over its 6 points" in shown
+
+
 def test_a_verdict_can_say_that_nothing_is_earned():
     words = describe(-10, 90, NO_DIFFERENCE)
     assert "does not earn significantly more than contacting nobody" in words

@@ -6,8 +6,6 @@ The highest of many uncertain points is too high: its sampling error was chosen 
 import numpy as np
 import pandas as pd
 
-from research.evaluation.bootstrap import draw_weights
-from research.evaluation.simultaneous import simultaneous_intervals
 from research.store.keep import keep
 from research.uplift.policy.case import Case
 from research.uplift.policy.policies import NET_GAIN, Steps
@@ -18,13 +16,14 @@ COLUMNS = ["policy", "budget", "contacted", "highest", "band_low", "band_high", 
 
 @keep
 def judge_best_budget(
-    case: Case, steps: Steps, resamples: int, seed: int, policy: str = NET_GAIN
+    case: Case, steps: Steps, curve: pd.DataFrame, seed: int, policy: str = NET_GAIN
 ) -> pd.DataFrame:
     """Return what a policy earns at the budget that its profit curve would make one choose.
 
     Parameters
     ----------
     steps : see ``policies.evaluate_budgets``
+    curve : of them, see ``policies.trace_profit``
 
     Returns
     -------
@@ -39,11 +38,9 @@ def judge_best_budget(
     chosen = choose_on_others(profits, case.customers, seed)
     judged = profits[np.arange(len(chosen)), chosen].sum() / case.cycles
     best = int(profits.sum(axis=0).argmax())
-    resampled = [weights @ profits for weights in draw_weights(case.customers, resamples, seed)]
-    low, high = simultaneous_intervals(np.concatenate(resampled) / case.cycles)[best]
-    contacted = steps[best][1][policy]["contacted"].sum() / case.cycles
-    highest = profits[:, best].sum() / case.cycles
-    row = (policy, steps[best][0], round(contacted), highest, low, high, judged)
+    point = curve[curve.policy == policy].iloc[best]
+    band = point.profit, point.band_low, point.band_high
+    row = (policy, point.budget, point.contacted, *band, judged)
     table = pd.DataFrame([row], columns=COLUMNS)
     if case.true is None:
         return table

@@ -48,7 +48,7 @@ class Case:
     risk : (repeats, rows), the probability that the outcome doesn't occur, whatever the arm (of
         money: of leaving where that is known, else the amount expected, with its sign turned), out
         of fold
-    outcome_value : (rows,), money per unit of the outcome
+    outcome_value : (rows,), money per unit of the outcome that it is counted by
     effect : (repeats, rows, arms), predicted effect on the outcome
     gain : (repeats, rows, arms), the same in money, cost not deducted
     usual : (repeats, rows), the offer for policies that don't choose one, see ``choose_usual``
@@ -60,6 +60,8 @@ class Case:
     strata : (repeats, rows), the part of the cross-fitting and the trial of a row, see
         ``cross_fitting.CrossFit``; None where no models were fitted: all are one part
     largest_arm : customers of the largest arm; 0 where no models of features were fitted
+    paid_effect : (rows, arms), as ``kept``, of the outcome that money is counted by, to which
+        ``outcome_value`` belongs; None where it is the outcome itself
     """
 
     cycle: np.ndarray
@@ -77,6 +79,7 @@ class Case:
     true: np.ndarray | None = None
     strata: np.ndarray | None = None
     largest_arm: int = 0
+    paid_effect: np.ndarray | None = None
 
     @property
     def cycles(self) -> int:
@@ -226,7 +229,7 @@ def load_case(
     money = trial.rows[paid_for].to_numpy(float) * value
     cross_fits = cross_fit(sample, folds, repeats, seed)
     predicted = predict_out_of_fold(sample, SCORE_FOLDS, seed)
-    priced, predicted_money = None, predicted * value[:, None]
+    priced, change, predicted_money = None, None, predicted * value[:, None]
     if paid_for != trial.primary:
         earned = replace(sample, outcome=money)
         predicted_money = predict_out_of_fold(earned, SCORE_FOLDS, seed)
@@ -235,6 +238,7 @@ def load_case(
             compute_scores(earned, predicted_money),
         )
         priced = [price_effects(one, sample, scores, money_scores) for one in cross_fits]
+        change = count_units(subtract_control(money_scores), value)
     true = load_true_effects(trial, study) if trial.primary == KEPT else None
     case = build_case(
         sample,
@@ -248,6 +252,7 @@ def load_case(
         trial.rows.trial.to_numpy(),
         None if true is None else true * value[:, None] - cost,
     )
+    case = replace(case, paid_effect=change)
     return _rank_by_leaving(case, trial, seed) if trial.primary == MONEY else case
 
 
@@ -311,18 +316,29 @@ def find_outcome_value(trial: Trial, tables: Tables, study: Study, seed: int) ->
     return value.fillna(value.dropna().median()).to_numpy()
 
 
-def load_worth(tables: Tables, study: Study, day: date | None, seed: int) -> pd.Series | None:
-    """Return the value of keeping by customer; None where customers can't be valued: no fees or
-    orders, or too few customers; ``50_value`` says which.
+def load_worth(tables: Tables, study: Study, day: date | None, seed: int) -> pd.DataFrame | None:
+    """Return ``load_values`` by customer; None where customers can't be valued: no fees or orders,
+    or too few customers; ``50_value`` says which.
 
     Parameters
     ----------
     day : as known by whose end; None of a flat study
     """
     try:
-        return load_values(tables, study, day, seed).set_index("customer_id").value_of_keeping
+        return load_values(tables, study, day, seed).set_index("customer_id")
     except (NotApplicable, StudyError):
         return None
+
+
+def count_units(money: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return money, (rows, arms), in units of the outcome that it is counted by; none where a unit
+    is worth nothing.
+
+    Parameters
+    ----------
+    value : (rows,), money per unit
+    """
+    return money / np.where(value > 0, value, 1.0)[:, None]
 
 
 def find_margin(study: Study) -> float:
@@ -336,7 +352,7 @@ def _find_flat_value(trial: Trial, tables: Tables, study: Study, seed: int) -> f
         return study.economics.margin_share
     worth = load_worth(tables, study, None, seed) if trial.primary == KEPT else None
     if worth is not None:
-        return float(worth.mean())
+        return float(worth.value_of_keeping.mean())
     if study.economics.margin_per_customer is None:
         raise NotApplicable(
             f"the study {study.name} has no monetary outcome: its economics name no"

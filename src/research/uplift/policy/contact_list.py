@@ -16,6 +16,7 @@ from research.uplift.learners.families import AVERAGED
 from research.uplift.policy.case import (
     MONEY,
     Case,
+    count_units,
     drop_missing_outcomes,
     find_arm_costs,
     find_margin,
@@ -50,10 +51,10 @@ class Candidates:
     Attributes
     ----------
     customers : (customers,)
-    effect : (customers, arms), predicted effect on the outcome
+    effect : (customers, arms), predicted effect on the outcome that money is counted by
     gain : (customers, arms), the same in money, cost not deducted
     cost : (customers, arms)
-    outcome_value : (customers,), money per unit of the outcome
+    outcome_value : (customers,), money per unit of that outcome
     risk : (customers,), of leaving by the end of the label window; empty where it isn't known
     """
 
@@ -95,8 +96,8 @@ def list_targets(
         ``decision``: contact, or would contact where the policy's profit isn't significant; do not
         contact (every offer has a negative estimated effect); not worth the cost; no room (in
         budget and capacity). ``arm``: of the offer that is given, or would be; ``effect_points``:
-        on the outcome, in hundredths of its unit; money in the study's currency; rank 1 brings
-        most.
+        on the outcome that money is counted by, in hundredths of its unit; ``gain``: effect times
+        worth; money in the study's currency; rank 1 brings most.
     """
     candidates = (
         _take_trial(case)
@@ -143,9 +144,10 @@ def _take_trial(case: Case) -> Candidates:
     effect, gain = case.effect, case.gain
     if case.strata is not None:
         effect, gain = (level_parts(one, case.strata, case.cycle) for one in (effect, gain))
-    return Candidates(
-        case.customers, effect.mean(axis=0), gain.mean(axis=0), case.cost, case.outcome_value
-    )
+    effect, gain, worth = effect.mean(axis=0), gain.mean(axis=0), case.outcome_value
+    if case.paid_effect is not None:  # the gain is the effect on what is paid, at its worth
+        effect = count_units(gain, worth)
+    return Candidates(case.customers, effect, gain, case.cost, worth)
 
 
 def _predict_now(

@@ -6,7 +6,7 @@ have earned on these customers (Athey & Wager 2021, doi:10.3982/ECTA15732), so p
 on the same people, with intervals for sampling error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,9 +57,10 @@ Contributions = dict[str, dict[str, np.ndarray]]  # by policy and quantity: (row
 Steps = list[tuple[float, Contributions]]  # budgets of a profit curve
 
 
-def list_policies(case: Case, seed: int) -> dict[str, Policy]:
-    """Return the policies by name; those that don't choose between offers give the usual one."""
-    random = np.random.default_rng(seed).random(case.effect.shape[:2])
+def list_policies(case: Case) -> dict[str, Policy]:
+    """Return the policies that rank customers, by name; those that don't choose between offers give
+    the usual one.
+    """
 
     def rank_by(score: np.ndarray) -> Policy:
         return lambda repeat, rows, budget, capacity: fill(
@@ -67,7 +68,6 @@ def list_policies(case: Case, seed: int) -> dict[str, Policy]:
         )
 
     policies = {
-        RANDOM_SELECTION: rank_by(random),
         HIGHEST_RISK: rank_by(case.risk),
         RISK_TIMES_VALUE: rank_by(case.risk * case.outcome_value),
         LARGEST_EFFECT: lambda repeat, rows, budget, capacity: _list_largest_effect(
@@ -108,13 +108,31 @@ def choose(
     whole : whether a cycle is one part, for a policy without models
     """
     chosen = np.zeros(len(case.cycle), dtype=int)
+    for rows, money, room in _divide(case, repeat, budget, capacity, whole):
+        chosen[rows] = policy(repeat, rows, money, room)
+    return chosen
+
+
+def _divide(
+    case: Case, repeat: int, budget: float, capacity: float, whole: bool = False
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield the rows of every part with their share of budget and capacity."""
     for parts in case.cycle_rows if whole else case.parts[repeat]:
         sizes = np.array([len(rows) for rows in parts])
         ends = sizes.cumsum() / sizes.sum() * capacity
         rooms = np.diff(np.floor(ends + ROUNDING), prepend=0) if np.isfinite(capacity) else ends
         for rows, size, room in zip(parts, sizes, rooms, strict=True):
-            chosen[rows] = policy(repeat, rows, budget * size / sizes.sum(), room)
-    return chosen
+            yield rows, budget * size / sizes.sum(), room
+
+
+def find_chances(case: Case, repeat: int, budget: float, capacity: float) -> np.ndarray:
+    """Return each row's chance to be on a random list of the usual offer: (rows,)."""
+    chances = np.zeros(len(case.cycle))
+    for rows, money, room in _divide(case, repeat, budget, capacity):
+        cost = pick(case.cost[rows], case.usual[repeat, rows]).sum()
+        affordable = money / cost if cost > 0 else 1.0
+        chances[rows] = min(1.0, room / len(rows), affordable)
+    return chances
 
 
 def find_budget(case: Case, capacity: float) -> float:
@@ -150,14 +168,18 @@ def is_profitable(policies: pd.DataFrame, policy: str = NET_GAIN) -> bool:
     return bool(policies.set_index("policy").band_low[policy] > 0)
 
 
-def sum_offers(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def sum_offers(
+    case: Case, chosen: Sequence[np.ndarray], chances: Sequence[np.ndarray | float] | None = None
+) -> dict[str, np.ndarray]:
     """Return what each row contributes to profit, outcome, cost, contacts and true profit: (rows,)
     each, a mean over the repeats.
 
     Parameters
     ----------
     chosen : the offer for each row, one array per repeat
+    chances : how probable it is that the row gets it; certain unless given
     """
+    chances = [1.0] * len(chosen) if chances is None else chances
     quantities = {
         "profit": case.net,
         "kept": case.kept,
@@ -167,21 +189,26 @@ def sum_offers(case: Case, chosen: Sequence[np.ndarray]) -> dict[str, np.ndarray
     if case.true is not None:
         quantities["true_profit"] = case.true
     return {
-        name: np.mean([pick(values, offers) for offers in chosen], axis=0)
+        name: np.mean(
+            [chance * pick(values, offers) for offers, chance in zip(chosen, chances, strict=True)],
+            axis=0,
+        )
         for name, values in quantities.items()
     }
 
 
-def evaluate_policies(case: Case, budget: float, capacity: float, seed: int) -> Contributions:
+def evaluate_policies(case: Case, budget: float, capacity: float) -> Contributions:
     """Return ``sum_offers`` of every policy at one budget; everybody gets the usual offer, whatever
-    it costs.
+    it costs. Random selection is the mean of all random lists, not the luck of one.
     """
-    policies, repeats = list_policies(case, seed), range(len(case.effect))
+    repeats = range(len(case.effect))
+    chances = [find_chances(case, repeat, budget, capacity) for repeat in repeats]
     contributions = {
         NOBODY: sum_offers(case, [np.zeros(len(case.cycle), int)]),
         EVERYBODY: sum_offers(case, case.usual),
+        RANDOM_SELECTION: sum_offers(case, case.usual, chances),
     }
-    for name, policy in policies.items():
+    for name, policy in list_policies(case).items():
         chosen = [
             choose(case, policy, repeat, budget, capacity, whole=name == ORACLE)
             for repeat in repeats
@@ -295,7 +322,7 @@ def tabulate_policy_differences(
 
 
 @keep
-def evaluate_budgets(case: Case, seed: int, capacity: float = np.inf) -> Steps:
+def evaluate_budgets(case: Case, capacity: float = np.inf) -> Steps:
     """Return ``evaluate_policies`` at every budget of the profit curve, from nothing to what
     contacting everybody costs.
 
@@ -305,7 +332,7 @@ def evaluate_budgets(case: Case, seed: int, capacity: float = np.inf) -> Steps:
     for share in np.linspace(0, 1, BUDGET_STEPS):
         budget = share * full if full else np.inf
         room = capacity if full else min(capacity, share * case.cycle_size)
-        contributions = evaluate_policies(case, budget, room, seed)
+        contributions = evaluate_policies(case, budget, room)
         kept = {
             name: parts for name, parts in contributions.items() if name not in (NOBODY, EVERYBODY)
         }

@@ -30,21 +30,35 @@ def find_prices(tables: Tables, study: Study, day: date | None, seed: int) -> Pr
 
     Notes
     -----
-    A kept customer is worth the value of keeping, and ``margin_per_customer`` only where customers
-    can't be valued. The share who stay and the cost of a contact are those of the study's
+    A kept customer is worth the value of keeping, or without a value, as who has left in a flat
+    study, that of one who would leave (see ``value_kept``), and ``margin_per_customer`` only where
+    customers can't be valued. The share who stay and the cost of a contact are those of the study's
     randomised campaigns, all offers together, as often as they were given; no offer is picked by
     the effect that it then shows. Without such campaigns both are those that study.yml assumes.
     """
     prices = assume_prices(study.economics)
     if prices is None:
         return None
-    worth = load_worth(tables, study, day, seed)
-    prices = prices if worth is None else replace(prices, worth=worth, valued=True)
+    values = load_worth(tables, study, day, seed)
+    prices = prices if values is None else value_kept(prices, values)
     try:
         trial = check_trial(load_randomised(tables, study), study).trial
         return measure_prices(prices, drop_missing_outcomes(trial), study, seed)
     except (NotApplicable, StudyError):
         return prices  # 60_uplift says why there are no effects
+
+
+def value_kept(prices: Prices, values: pd.DataFrame) -> Prices:
+    """Return prices by which each customer has the own value of keeping, and a leaver without one
+    the mean weighted by the risk, as in ``50_value``: who leaves isn't worth what all are.
+
+    Parameters
+    ----------
+    values : by customer, with columns risk and value_of_keeping
+    """
+    worth, risk = values.value_of_keeping, values.risk.where(values.value_of_keeping.notna())
+    mean = (risk * worth).sum() / risk.sum() if risk.sum() > 0 else worth.mean()
+    return replace(prices, worth=worth, valued=True, leaver_worth=float(mean))
 
 
 def measure_prices(prices: Prices, trial: Trial, study: Study, seed: int) -> Prices:

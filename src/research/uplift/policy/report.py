@@ -192,7 +192,7 @@ def deciding_sum_table(table: pd.DataFrame, currency: str, outcome: str) -> pd.D
     Parameters
     ----------
     table : see ``deciding_sum.tabulate_deciding_sum``
-    outcome : the primary outcome, in words
+    outcome : that money is counted by, in words
     """
     rows = [*table.itertuples()]
     return pd.DataFrame(
@@ -239,7 +239,7 @@ def describe_deciding_sum(table: pd.DataFrame, currency: str, outcome: str) -> s
     Parameters
     ----------
     table : see ``deciding_sum.tabulate_deciding_sum``
-    outcome : the primary outcome, in words
+    outcome : that money is counted by, in words
     """
     offers = []
     for row in table.itertuples():
@@ -337,14 +337,14 @@ def _describe_baselines(differences: pd.DataFrame) -> list[str]:
 
 def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> list[str]:
     """Return at which budgets the policy is shown to earn, and what the choice of one would."""
-    earns, by = curve[curve.band_low > 0], "budget" if curve.budget.max() else "contacted"
+    by = "budget" if curve.budget.max() else "contacted"
     unit = f" {currency}" if by == "budget" else " contacts"
-    over = "(95 % band over the whole curve)."
+    points = len(curve) - 1  # the first one is nothing
+    over = f"(95 % band over its {points} points together; the profit above: over all policies)."
     shown = f"At no point of its curve of profit is it shown to earn {over}"
-    if len(earns):
-        ends = dict.fromkeys((earns[by].min(), earns[by].max()))
-        span = " to ".join(f"{end:,.0f}" for end in ends)
-        shown = f"Along its curve of profit it is shown to earn at {span}{unit} {over}"
+    if (curve.band_low > 0).any():
+        spans = join_words(_list_spans(curve[by], curve.band_low > 0))
+        shown = f"Along its curve of profit it is shown to earn at {spans}{unit} {over}"
     if best[by] == 0:
         return [shown, "No budget above 0 has an estimated profit."]
     highest = write_money(best.highest, best.band_low, best.band_high)
@@ -354,6 +354,16 @@ def _describe_budget(curve: pd.DataFrame, best: pd.Series, currency: str) -> lis
         f"The curve is highest at {best[by]:,.0f}{unit}, whatever the capacity: {highest}"
         f" {currency} a cycle (95 % band there), too high by its sampling error. A budget that"
         f" is chosen so on some customers and judged on others earns {profit} {currency}.",
+    ]
+
+
+def _list_spans(values: pd.Series, holds: pd.Series) -> list[str]:
+    """Return the values where something holds, those beside each other as a span."""
+    run = (holds != holds.shift()).cumsum()
+    ends = values[holds].groupby(run[holds]).agg(["first", "last"])
+    return [
+        f"{first:,.0f}" if first == last else f"{first:,.0f} to {last:,.0f}"
+        for first, last in ends.itertuples(index=False)
     ]
 
 
