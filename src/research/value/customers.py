@@ -48,13 +48,8 @@ def load_values(
     NotApplicable
         If the study has no amounts.
     """
-<<<<<<< HEAD
     values = value_customers(tables, study, snapshot, 0, FOLDS, seed, risk).values
-    return values[["customer_id", "value", "value_of_keeping"]]
-=======
-    values = value_customers(tables, study, snapshot, 0, 2, seed, risk).values
     return values[["customer_id", "risk", "value", "value_of_keeping"]]
->>>>>>> 4cbf6fcf84cf92a4e48da9da7b3ee27db8d4ba90
 
 
 @keep
