@@ -11,6 +11,7 @@ from town_companies import DAY, draw, write
 from research.watchlist import plots, reason_base, replay, report
 from research.watchlist.cycle import run_cycle, tabulate_sent
 from research.watchlist.history import SENT, History, locate_history
+from research.watchlist.today import score_today
 from research.watchlist.verdict import NOT_BETTER
 
 CAPACITY = 40
@@ -58,6 +59,14 @@ def test_every_table_and_sentence_of_the_page_can_be_made(now, company):
     )
     assert report.decisions_table(now).customers.sum() == CAPACITY
     assert {"id", "model", "why"} <= {*report.tabulate_card(now).item}
+
+
+def test_the_forecast_is_that_of_every_other_page(now, company):
+    study, tables = company
+    elsewhere = score_today(tables, study)
+    pd.testing.assert_frame_equal(now.forecast(study), elsewhere.forecast())
+    pd.testing.assert_frame_equal(now.windows, elsewhere.replay)
+    assert now.kept.card["model"] == elsewhere.card["model"]
 
 
 def test_pictures_draw_the_tables(now):

@@ -1,7 +1,7 @@
 """One cycle of early warning for a page: model, replayed lists, verdict, and the list of today."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -26,6 +26,7 @@ from research.watchlist.reasons import find_themes
 from research.watchlist.replay import BY_LIST, Replay, replay_lists
 from research.watchlist.scored_day import find_scored_day
 from research.watchlist.scoring import Scores, score_day
+from research.watchlist.today import Today, find_model, score_today
 from research.watchlist.verdict import Backtest, judge_replay
 
 EARLIER = ["customer_id", "rank", "lists_in_a_row"]
@@ -38,7 +39,7 @@ class Cycle:
     Attributes
     ----------
     day : that is scored; None of a flat study, which has neither scores nor earlier lists
-    kept : the model that ``research train`` keeps of that day
+    kept : the model that ``research train`` keeps of that day, as all pages take it
     model : behind the list: the kept one, or the rule that it wasn't shown to be better than
     replay, backtest : lists of earlier days, and how they did
     scores : of everybody on the day
@@ -46,6 +47,7 @@ class Cycle:
     earlier_day : of the list that it is compared with; None without one
     earlier_sent : whether that list was sent, else it is a replayed one
     by_rule : whether the list is that of the strongest rule
+    today : the risks of the day, as all pages take them
     """
 
     day: date | None
@@ -58,6 +60,7 @@ class Cycle:
     earlier_day: date | None
     earlier_sent: bool
     by_rule: bool
+    today: Today = field(default_factory=lambda: Today(None))
 
     @property
     def rule(self) -> str:
@@ -65,8 +68,15 @@ class Cycle:
         return self.kept.card["strongest_rule"]
 
     def forecast(self, study: Study) -> pd.DataFrame:
-        """Return how many will leave, in all and by segment; see ``forecast.forecast``."""
+        """Return how many will leave, in all and by segment, the same on every page."""
+        if self.today.risk:
+            return self.today.forecast()
         return forecast(self.scores, self.model, study, measure_drift(self.replay.windows))
+
+    @property
+    def windows(self) -> pd.DataFrame:
+        """Return forecasts of earlier windows beside what came, see ``forecast.REPLAYED``."""
+        return self.today.replay if self.today.risk else self.replay.windows
 
 
 @keep
@@ -87,7 +97,7 @@ def run_cycle(tables: Tables, study: Study, windows: int, resamples: int, seed: 
     resamples : of customers, behind the intervals of the backtest
     """
     day = find_scored_day(tables, study)
-    kept = train_and_keep(tables, study, day, seed, "")
+    kept, today = find_model(tables, study, day), score_today(tables, study)
     card = kept.card
     themes = find_themes(pd.DataFrame(card["features"]))
     names = card["model"], card["strongest_rule"]
@@ -102,7 +112,8 @@ def run_cycle(tables: Tables, study: Study, windows: int, resamples: int, seed: 
     assigned = history.read(ASSIGNED)
     watchlist = make_watchlist(scores, model, study, load_playbook(study), earlier, assigned, seed)
     by_rule = model.card["model"] == card["strongest_rule"]
-    return Cycle(day, kept, model, replay, backtest, scores, watchlist, earlier_day, sent, by_rule)
+    judged = replay, backtest, scores, watchlist
+    return Cycle(day, kept, model, *judged, earlier_day, sent, by_rule, today)
 
 
 def find_earlier_list(

@@ -223,7 +223,7 @@ def describe_forecast(cycle: Cycle) -> str:
     """Return how forecasts of earlier windows did."""
     if cycle.scores is None:
         return ""
-    return describe_replay(cycle.replay.windows)
+    return describe_replay(cycle.windows)
 
 
 # The list
