@@ -161,6 +161,11 @@ def test_indicators_are_shown_with_intervals_and_what_is_not_measured_last():
     assert html.index("Referrals") < html.index("Churn")
 
 
+def test_what_holds_of_a_measured_value_stands_beside_it():
+    table = summary(status="measured", needs="", note="of customers who stayed 21 days")
+    assert "of customers who stayed 21 days" in report.show_indicators(table).as_raw_html()
+
+
 def test_definitions_are_a_list():
     definitions = pd.DataFrame(
         {"title": ["Churn"], "definition": ["Who left."], "numerator": ["a"], "denominator": ["b"]}

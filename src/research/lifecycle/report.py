@@ -242,7 +242,11 @@ def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
         ]
     reason = np.where(summary.needs != "", "needed: " + summary.needs, summary.note)
     missing = "not measured; " + pd.Series(reason, summary.index)
-    table["verdict"] = np.where(summary.status == MEASURED, summary.verdict, missing)
+    told = [
+        "; ".join(part for part in pair if part)
+        for pair in zip(summary.verdict, summary.note.fillna(""), strict=True)
+    ]
+    table["verdict"] = np.where(summary.status == MEASURED, told, missing)
     return show_ranges(table, [*cells], note=note)
 
 
