@@ -380,3 +380,14 @@ def test_cohorts_count_who_is_covered_or_in_a_gap_that_closed(write_study):
     # observed to 5 April; back is gone from day 31 to 91, gone from day 60 on; late is never gone
     assert cells.age_months.to_list() == [0, 1, 2]
     assert cells.retained.to_list()[::2] == [3, 1]
+
+
+def test_where_everybody_is_retained_nothing_is_estimated():
+    months = pd.date_range("2024-01-01", periods=4, freq="MS")
+    cells = pd.DataFrame({"cohort": months, "age_months": 1, "customers": 40, "retained": 40})
+    (row,) = cohorts.summarise_cohorts(cells).itertuples()
+    assert row.share == 1
+    assert np.isnan([row.low, row.high, row.difference, row.difference_low]).all()
+    assert row.verdict == "all retained in every cohort: nothing is estimated"
+    (row,) = cohorts.summarise_cohorts(cells.assign(retained=[40, 40, 40, 39])).itertuples()
+    assert row.low < row.share < row.high

@@ -131,6 +131,38 @@ def test_without_warnings_the_number_of_charts_is_given():
     assert sentence == "Too few periods for a control chart: no indicator can be monitored."
 
 
+@pytest.mark.parametrize(("later", "told"), [(500.0, True), (1_600.0, False)])
+def test_a_change_of_who_is_counted_is_told_beside_it(later, told):
+    days = pd.date_range(end=DAY + pd.Timedelta(days=60), periods=6, freq="30D")
+    rows = pd.DataFrame({"snapshot": days, "denominator": [2_000.0] * 3 + [later] * 3})
+    rows = rows.assign(indicator="customer_churn_rate", segment_by="", segment="all", ewma=1.0)
+    better = changes(before=0.05, now=0.02)
+    sentence = report.describe_changes(changes()[:0], better, rows, TITLES, UNITS)
+    words = "On average 2,000 were counted before and 500 since: that others are counted may"
+    assert (words in sentence) == told
+
+
+def latest(**columns) -> str:
+    table = pd.DataFrame({"indicator": ["customer_churn_rate", "repeat_purchase_rate"]})
+    table = table.assign(title=["Churn", "Repeat"], unit="share", value=[0.102, 0.63])
+    numbers = {"change": [-0.031, 0.02], "change_low": [-0.049, -0.01], "change_high": -0.013}
+    return report.describe_latest(table.assign(**numbers | columns))
+
+
+def test_a_significant_change_against_the_period_before_is_told_with_its_direction():
+    assert latest(change_high=[-0.013, 0.05]).startswith(
+        "**Against the period before** significantly different, of 2 indicators compared: Churn"
+        " 10.2 %, a change of −3.1 pp (−4.9 pp to −1.3 pp), better"
+    )
+    assert "a change of 3.1 pp (1.3 pp to 4.9 pp), worse" in latest(
+        change=[0.031, 0.02], change_low=[0.013, -0.01], change_high=[0.049, 0.05]
+    )
+    # alone significant, but not of two: 1.96 x 0.018 / 1.96 < 0.019 < 2.24 / 1.96 x 0.018
+    one = {"change": [-0.019, 0.02], "change_low": [-0.037, -0.01], "change_high": [-0.001, 0.05]}
+    assert latest(**one) == ""
+    assert latest(change=np.nan) == ""
+
+
 def summary(**columns) -> pd.DataFrame:
     table = pd.DataFrame({"title": ["Churn", "NPS", "CSAT", "Referrals"]})
     values = {"unit": "share", "value": 0.1, "low": 0.05, "high": 0.2, "target": np.nan}
@@ -159,6 +191,11 @@ def test_indicators_are_shown_with_intervals_and_what_is_not_measured_last():
     assert "10.0 %<br><small>5.0 % to 20.0 %</small>" in html
     assert "not measured; needed: a table" in html
     assert html.index("Referrals") < html.index("Churn")
+
+
+def test_what_holds_of_a_measured_value_stands_beside_it():
+    table = summary(status="measured", needs="", note="of customers who stayed 21 days")
+    assert "of customers who stayed 21 days" in report.show_indicators(table).as_raw_html()
 
 
 def test_definitions_are_a_list():

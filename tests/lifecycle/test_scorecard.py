@@ -74,6 +74,15 @@ def test_a_change_adds_up_the_distances_to_the_bounds():
     )  # 0.5 - 0.46 and 0.44 - 0.4; 0.53 - 0.5 and 0.4 - 0.37
 
 
+def test_a_value_that_must_be_what_it_is_has_no_change():
+    part = pd.DataFrame({"snapshot": stamps(["2024-05-31", "2024-06-30"]), "value": 90.0})
+    part = part.assign(low=np.nan, high=np.nan)
+    change = scorecard._compute_change(
+        part.iloc[1], part.set_index("snapshot"), pd.Timestamp("2024-05-31"), pd.Timedelta(0)
+    )
+    assert np.isnan(change).all()
+
+
 def test_an_indicator_without_its_table_is_listed_with_what_it_needs(write_study):
     tables = {
         name: table

@@ -145,8 +145,10 @@ def test_who_bought_on_one_day_only_stands_in_the_curve_and_in_the_median(write_
     assert stay.mean_days == pytest.approx(30 * 15 / 50)  # nobody stays beyond day 30
     # 20 counts until the inactivity is complete, 60 days later
     measured = compute_indicators(tables, study, [date(2024, 12, 31)])
-    median = measured[measured.indicator == "retention_time_median"].value.item()
-    assert median == stay.median_days + study.churn.inactive_days
+    (median,) = measured[measured.indicator == "retention_time_median"].itertuples()
+    assert median.value == stay.median_days + study.churn.inactive_days
+    assert np.isnan([median.low, median.high]).all()  # nobody can stay less
+    assert median.note == "half or more bought on one day only, and a spell lasts 60 days at least"
 
 
 def test_who_could_not_be_seen_to_lapse_on_day_0_is_at_risk_from_day_1(write_study):

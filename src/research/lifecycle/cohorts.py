@@ -25,6 +25,7 @@ from research.panel.spells import find_spells, is_purchase
 from research.study import Study
 
 KNOWN_SHARE = 0.99
+ALL_RETAINED = "all retained in every cohort: nothing is estimated"
 SUMMARY_AGES = (1, 3, 6, 12)  # months
 LEAST_COHORTS = 4  # two earlier and two later ones: with fewer, their variance is unknown
 INCLUDED = "in a cohort"
@@ -287,6 +288,8 @@ def summarise_cohorts(cohorts: pd.DataFrame, ages: tuple[int, ...] = SUMMARY_AGE
     late_share, difference, difference_low, difference_high, verdict
         One row per age that some cohort has reached. ``difference`` is later minus earlier, of
         halves with equally many cohorts (the middle one of an odd number is in neither). Its
+        Where all of at least four cohorts are retained, as before a first term can end, there is
+        no interval and no difference. Its
         interval is Newcombe's, on numbers of customers divided by the overdispersion of the cohorts
         of a half (Pearson's statistic; Student's t for the few cohorts), since seasons move whole
         months; it holds for all ages together at 95 % (Bonferroni), and decides the verdict, which
@@ -317,6 +320,8 @@ def _summarise_age(part: pd.DataFrame, comparisons: int) -> tuple:
     )
     if len(part) < LEAST_COHORTS:
         return *pooled, *[np.nan] * 5, "too few cohorts"
+    if retained == customers:
+        return *pooled[:5], *[np.nan] * 7, ALL_RETAINED
     early, late = part.head(len(part) // 2), part.tail(len(part) // 2)
     shares = [half.retained.sum() / half.customers.sum() for half in (early, late)]
     compared = _compare(early, late, comparisons)

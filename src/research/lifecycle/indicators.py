@@ -6,6 +6,7 @@ their parts in the engine, and only sums and counts come back.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -243,7 +244,9 @@ def _estimate_total(sums: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compute_durations(evidence: Tables, study: Study, segment_by: str) -> Iterator[pd.DataFrame]:
-    yield from _read_curves(count_tenures(evidence, study, segment_by).to_pandas(), _read_tenure)
+    least = study.churn.inactive_days if study.kind == "non_contractual" else 0
+    tenures = count_tenures(evidence, study, segment_by).to_pandas()
+    yield from _read_curves(tenures, partial(_read_tenure, least=least))
     if "contacts" in evidence and "resolved_at" in evidence["contacts"].columns:
         counts = count_resolutions(evidence, study, segment_by).to_pandas()
         parts = [*_read_curves(counts, _read_resolutions)]
@@ -266,8 +269,13 @@ def _read_curves(
         yield from (part for _, part in pd.DataFrame(rows).groupby("indicator", sort=False))
 
 
-def _read_tenure(counts: pd.DataFrame) -> dict[str, dict]:
-    """Return mean and median tenure, of those who stayed until enough were at risk."""
+def _read_tenure(counts: pd.DataFrame, least: int = 0) -> dict[str, dict]:
+    """Return mean and median tenure, of those who stayed until enough were at risk.
+
+    Parameters
+    ----------
+    least : the days that every spell lasts by definition; a median with both bounds there has none
+    """
     begin = find_conditioning_time(counts, YEAR_DAYS)
     rest = condition(counts, begin)
     if 2 * begin > YEAR_DAYS or rest.empty:
@@ -278,25 +286,33 @@ def _read_tenure(counts: pd.DataFrame) -> dict[str, dict]:
     few = find_conditioning_time(rest, median["value"]) > 0
     no_mean = f"nobody has been observed for {YEAR_DAYS} days"
     no_median = "too few were observed at some time before" if few else "fewer than half have left"
+    if begin == 0 and median["value"] == median["low"] == median["high"] == least:
+        shortest = f"half or more bought on one day only, and a spell lasts {least} days at least"
+        median = EMPTY | {"value": median["value"]}
+    else:
+        shortest = ""
     return {
         "retention_time": _add_begin(mean, begin, no_mean),
-        "retention_time_median": _add_begin(EMPTY if few else median, begin, no_median),
+        "retention_time_median": _add_begin(EMPTY if few else median, begin, no_median, shortest),
     }
 
 
-def _add_begin(estimate: dict[str, float], begin: float, no_value: str) -> dict:
+def _add_begin(
+    estimate: dict[str, float], begin: float, no_value: str, no_interval: str = ""
+) -> dict:
     """Return an estimate counted from day 0 again, with the note that belongs to it.
 
     Parameters
     ----------
     begin : tenure, in days, on which the estimate is conditional
     no_value : the note where there is no estimate
+    no_interval : the note where there is no interval, empty where there is one
     """
     shifted = {name: value if name == "se" else value + begin for name, value in estimate.items()}
     if not np.isfinite(estimate["value"]):
         return shifted | {"note": no_value}
     stayed = f"of customers who stayed {begin:.0f} days: too few were observed before"
-    return shifted | {"note": stayed if begin else ""}
+    return shifted | {"note": stayed if begin else no_interval}
 
 
 def _read_resolutions(counts: pd.DataFrame) -> dict[str, dict]:

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from great_tables import GT
+from scipy.stats import norm
 
-from research.evaluation.intervals import Z
+from research.evaluation.intervals import TAIL, Z
 from research.lifecycle.control_charts import CHART_KEYS, chart_title
 from research.lifecycle.feedback import FeedbackSentiment
+from research.lifecycle.indicator_definitions import DEFINITIONS
 from research.lifecycle.personas import Personas
 from research.lifecycle.scorecard import CHANGES, INCONCLUSIVE, MEASURED, YEAR_CHANGES
 from research.panel.periods import Span, write_span
 from research.reporting.format import join_words, write_interval, write_plain, write_quantity
 from research.reporting.tables import show_ranges
 
+MOST_GROWTH = 1.5  # of how many are counted, beyond which a change may be one of who is counted
 MOST_SEGMENTS = 5  # that are named in one sentence
 
 
@@ -82,19 +85,24 @@ def describe_changes(
     monitored = charts.dropna(subset="ewma")[CHART_KEYS].drop_duplicates()
     if monitored.empty:
         return "Too few periods for a control chart: no indicator can be monitored."
-    worsened = _list_changes("Worsened", warnings, titles, units) or (
+    worsened = _list_changes("Worsened", warnings, charts, titles, units) or (
         f"**No indicator has worsened beyond chance** in {len(monitored)} control charts, of"
         " the whole company and of its segments."
     )
-    improved = _list_changes("Improved", improvements, titles, units)
+    improved = _list_changes("Improved", improvements, charts, titles, units)
     return "\n\n".join(part for part in (worsened, improved) if part)
 
 
 def _list_changes(
-    head: str, changes: pd.DataFrame, titles: dict[str, str], units: dict[str, str]
+    head: str,
+    changes: pd.DataFrame,
+    charts: pd.DataFrame,
+    titles: dict[str, str],
+    units: dict[str, str],
 ) -> str:
     lines = [
         _describe_change(part.iloc[0], titles, units[indicator], part[1:])
+        + _describe_selection(part.iloc[0], charts)
         for (indicator, _), part in changes.groupby(["indicator", "since"], sort=False)
     ]
     items = "\n".join(f"- {line}" for line in lines)
@@ -113,6 +121,57 @@ def _describe_change(
         f" {_write_levels(row, unit)}{measured_in}{_write_year_ago(row, unit)}"
         f"{_write_most(row, unit)}{_list_segments(others)}{over}."
     )
+
+
+def _describe_selection(row: pd.Series, charts: pd.DataFrame) -> str:
+    """Return how many were counted before and after a change, where that differs much."""
+    if "denominator" not in charts:
+        return ""
+    own = charts[(charts[CHART_KEYS] == row[CHART_KEYS]).all(axis=1)]
+    own = own[~((own.snapshot < row.earlier_until) | (own.snapshot >= row.until))]
+    counted = own.groupby(own.snapshot >= row.since).denominator.mean()
+    if len(counted) < 2 or not counted.max() > MOST_GROWTH * counted.min():
+        return ""
+    return (
+        f" On average {counted[False]:,.0f} were counted before and {counted[True]:,.0f} since:"
+        " that others are counted may explain it."
+    )
+
+
+def describe_latest(summary: pd.DataFrame) -> str:
+    """Return which indicators differ significantly from the period before.
+
+    By the intervals of the changes, corrected for their number (Bonferroni).
+
+    Parameters
+    ----------
+    summary : DataFrame, see ``scorecard.summarise_indicators``
+    """
+    compared = summary[summary[CHANGES].notna().all(axis=1)].astype(dict.fromkeys(CHANGES, float))
+    towards_0 = compared.change_low.where(compared.change > 0, compared.change_high)
+    widest = norm.isf(TAIL / max(len(compared), 1)) / Z
+    told = compared[abs(compared.change) > widest * abs(compared.change - towards_0)]
+    if told.empty:
+        return ""
+    items = [
+        f"{row.title} {write_quantity(row.value, row.unit)}, {_write_change(row)}"
+        for row in told.itertuples()
+    ]
+    return (
+        f"**Against the period before** significantly different, of {len(compared)} indicators"
+        f" compared: {'; '.join(items)} (95 % intervals of each alone). One period isn't a lasting"
+        " change: control charts compare with the scatter of all earlier ones."
+    )
+
+
+def _write_change(row) -> str:
+    """Return a change with its interval and its direction."""
+    unit = "points" if row.unit == "share" else row.unit
+    change, low, high = (
+        write_quantity(value, unit) for value in (row.change, row.change_low, row.change_high)
+    )
+    better = (DEFINITIONS[row.indicator].better == "lower") == (row.change < 0)
+    return f"a change of {change} ({low} to {high}), {'better' if better else 'worse'}"
 
 
 def _list_segments(rows: pd.DataFrame) -> str:
@@ -242,7 +301,11 @@ def show_indicators(summary: pd.DataFrame, note: str = "") -> GT:
         ]
     reason = np.where(summary.needs != "", "needed: " + summary.needs, summary.note)
     missing = "not measured; " + pd.Series(reason, summary.index)
-    table["verdict"] = np.where(summary.status == MEASURED, summary.verdict, missing)
+    told = [
+        "; ".join(part for part in pair if part)
+        for pair in zip(summary.verdict, summary.note.fillna(""), strict=True)
+    ]
+    table["verdict"] = np.where(summary.status == MEASURED, told, missing)
     return show_ranges(table, [*cells], note=note)
 
 

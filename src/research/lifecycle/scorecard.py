@@ -134,6 +134,8 @@ def _compute_change(
         return np.nan, np.nan, np.nan
     then = by_snapshot.iloc[int(distance.argmin())]
     change = now.value - then.value
+    if change == 0 and pd.isna([now.low, now.high, then.low, then.high]).all():
+        return np.nan, np.nan, np.nan  # both are what they must be: no change is estimated
     down = np.hypot(now.value - now.low, then.high - then.value)
     up = np.hypot(now.high - now.value, then.value - then.low)
     return change, change - down, change + up
