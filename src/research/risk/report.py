@@ -36,6 +36,7 @@ NOTHING = 0.0005  # a change of the log-loss that would be written as 0.000
 PERFECT_AUC = 0.97  # of a model; the best of the shipped studies reaches .93
 WHOLE, TOLERATED_SUM = 1.0, 0.1  # of a gain, and how far from it sums of estimates may lie
 MAX_LEADING = 10  # leading drivers that are compared between families
+SHOWN = 12  # of them, in the table
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 MEASURE_HEADINGS = {
     PERMUTATION: "permutation importance, {}",
@@ -909,7 +910,7 @@ def rank_drivers(drivers: pd.DataFrame, most: int) -> list[str]:
     ]
 
 
-def drivers_table(drivers: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+def drivers_table(drivers: pd.DataFrame, most: int = SHOWN) -> pd.DataFrame:
     """Return the leading features with a column for each family and measure.
 
     An arrow gives the direction: up means that more of the feature goes with more churn. The odds
@@ -984,7 +985,7 @@ def describe_drivers(drivers: pd.DataFrame, most: int = MAX_LEADING) -> str:
     leading = {family: names for family, names in by_family.items() if names}
     sentences += _describe_shared(leading, most) if len(leading) > 1 else []
     sentences += _describe_gains(permuted)
-    opposed = _find_opposed(drivers, {*rows.feature, *rank_drivers(drivers, most)})
+    opposed = _find_opposed(drivers, {*rows.feature, *rank_drivers(drivers, SHOWN)})
     sentences.append(
         f"**The models disagree on the direction of**: {'; '.join(opposed)}."
         if opposed
