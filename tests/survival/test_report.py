@@ -1,6 +1,8 @@
 """Sentences of 40_survival: each says what its table says, and can say that nothing was found."""
 
 import json
+from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 from exponential_lives import TrueRate, score_by_name
 
 from research.study import project_root
+from research.survival.follow_up import SurvivalPanel
 from research.survival.predict import KAPLAN_MEIER, KaplanMeier
 from research.survival.report import (
     describe_attributes,
+    describe_judged,
     describe_lifetimes,
     describe_proportionality,
     describe_proxies,
@@ -268,6 +272,18 @@ def test_a_flat_study_does_not_say_what_was_known_at_the_start(write_study, kind
     sentence = describe_attributes(write_study(kind), 33, 33)
     assert ("are known at the start" in sentence) == (kind == "contractual")
     assert ("on the day on which the data were drawn" in sentence) == (kind == "flat")
+
+
+def test_the_judged_customers_are_counted_by_day(write_study):
+    days = pd.to_datetime(["2024-05-01", "2024-05-01", "2024-06-01"])
+    test = pd.DataFrame({"customer_id": ["a", "b", "a"], "snapshot": days})
+    panel = SurvivalPanel(test, test, np.array([]), np.array([]), (10, 40), date(2024, 5, 1))
+    counted = "Test rows are of 2 customers: 2 on 2024-05-01 and 1 on 2024-06-01."
+    assert describe_judged(panel, write_study()) == counted
+    sentence = describe_judged(panel, write_study("non_contractual", name="shop"))
+    assert sentence.startswith(f"{counted} These are active then")
+    assert "known only 60 days later, to be followed for 40 days" in sentence
+    assert describe_judged(replace(panel, first_judged_day=None), write_study()) == ""
 
 
 def test_a_step_at_the_beginning_has_nothing_before_it_and_a_unit_of_its_own():

@@ -21,6 +21,7 @@ from research.reporting.format import (
 from research.study import Study
 from research.study_schema import ImportantDifference
 from research.survival.evaluate import find_best_model
+from research.survival.follow_up import SurvivalPanel
 from research.survival.non_proportional import BY_PERIOD, NONE, STRATIFIED
 from research.survival.tenure import ALL
 
@@ -54,6 +55,24 @@ def rename_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
     if unit == "days":
         return table
     return table.rename(columns={name: head.format(unit) for name, head in UNIT_HEADS.items()})
+
+
+def describe_judged(panel: SurvivalPanel, study: Study) -> str:
+    """Return on which days how many customers are judged, and why on those; empty if flat."""
+    if not panel.dated:
+        return ""
+    counts = panel.test.groupby("snapshot").customer_id.nunique()
+    named = [f"{n:,} on {pd.Timestamp(day):%Y-%m-%d}" for day, n in counts.items()]
+    customers = f"Test rows are of {panel.test.customer_id.nunique():,} customers"
+    sentence = f"{customers}: {join_words(named)}."
+    if study.kind == "contractual":
+        return sentence
+    return (
+        f"{sentence} These are active then, as those whom `30_risk` judges are on"
+        f" {study.snapshots.last}; here the day leaves room for lapses, which are known only"
+        f" {study.churn.inactive_days} days later, to be followed for {max(panel.days)} days in"
+        " training and again in test."
+    )
 
 
 def survival_score_table(scores: pd.DataFrame, differences: bool = False) -> pd.DataFrame:
