@@ -136,6 +136,8 @@ def test_a_leaver_without_a_value_is_worth_what_one_who_would_leave_is():
     assert prices.find_worth(pd.Series(["a", "gone"])).tolist() == [100, 200]
     risky = replace(prices, leaver_worth=250.0)
     assert risky.find_worth(pd.Series(["a", "gone"])).tolist() == [100, 250]
+    # 11 spent, and of a leaver 0.3 x (250 - 10) gained and the offer's 10 spent all the same
+    assert risky.find_break_even() == pytest.approx(11 / (0.3 * 240 + 10))
 
 
 def test_the_oracle_contacts_nobody_when_no_churner_pays():

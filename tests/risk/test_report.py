@@ -487,6 +487,7 @@ def test_windows_count_rows_beside_customers_and_the_share_of_rows_that_churned(
     row = report.windows_table(
         judged, pd.DataFrame([names | values | {"reference": "base rate"}]), "forest"
     ).iloc[0]
+    assert row["first test snapshot"] == day
     assert (row.customers, row.rows, row["rows that churned"]) == (222, 419, 189)
     assert row["churned_share"] == pytest.approx(0.451, abs=0.0005)
 

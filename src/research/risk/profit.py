@@ -110,12 +110,12 @@ class Prices:
     leaver_worth: float | None = None
 
     def find_break_even(self) -> float:
-        """Return the risk from which on a contact pays for a customer of mean worth.
+        """Return the risk from which on a contact pays for a customer worth what leavers are.
 
         Of a churner it brings share × (worth − offer) − contact, of others − offer − contact.
         Above 1 where none pays.
         """
-        gained = self.share.mean * (float(np.mean(self.worth)) - self.offer_cost)
+        gained = self.share.mean * (self._find_leaver_worth() - self.offer_cost)
         spent = self.offer_cost + self.contact_cost
         return spent / (gained + self.offer_cost) if gained + self.offer_cost > 0 else np.inf
 
@@ -123,8 +123,10 @@ class Prices:
         """Return what each customer is worth who would leave and is kept."""
         if not isinstance(self.worth, pd.Series):
             return np.full(len(customers), float(self.worth))
-        rest = self.worth.mean() if self.leaver_worth is None else self.leaver_worth
-        return customers.map(self.worth).fillna(rest).to_numpy(float)
+        return customers.map(self.worth).fillna(self._find_leaver_worth()).to_numpy(float)
+
+    def _find_leaver_worth(self) -> float:
+        return float(np.mean(self.worth)) if self.leaver_worth is None else self.leaver_worth
 
 
 def assume_share(economics: Economics) -> Share:

@@ -180,7 +180,7 @@ def windows_table(scores: pd.DataFrame, differences: pd.DataFrame, model: str) -
         return pd.DataFrame()
     rows = scores[scores.model == model]
     table = rows.drop_duplicates("origin")[["origin", "customers", "rows", "churned_rows"]]
-    names = {"origin": "last test snapshot", "churned_rows": "rows that churned"}
+    names = {"origin": "first test snapshot", "churned_rows": "rows that churned"}
     table = table.assign(churned_share=table.churned_rows / table.rows)
     table = table.rename(columns=names).reset_index(drop=True)
     for metric in differences.metric.unique():
