@@ -2,13 +2,17 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from exponential_lives import DAYS, TrueRate, draw_customers, name_model
 
+from research.evaluation.survival_metrics import score_models
 from research.models.survival_at_horizon import frame_outcome
+from research.survival.evaluate import score_predictions
 from research.survival.follow_up import SurvivalPanel
 from research.survival.predict import (
     KAPLAN_MEIER,
     KaplanMeier,
+    find_folds,
     list_models,
     predict_curves,
     predict_curves_out_of_fold,
@@ -71,3 +75,35 @@ def test_dated_rows_are_predicted_by_models_of_the_training_rows_and_flat_ones_o
     for panel in (dated, flat):
         curves = predict_test(panel, ["rate", "noise"], models, 5, 0)
         assert curves["memory"].shape == (60, 5)
+
+
+def harrell_of(outcome: np.ndarray, curve: np.ndarray) -> float:
+    who, families = range(len(outcome)), {"truth": "survival"}
+    scores = score_models(outcome, outcome, {"truth": curve}, families, "truth", DAYS, who, 2, 0)
+    return scores.set_index("metric").value["harrell_c"]
+
+
+def test_one_curve_for_everybody_ranks_nobody_in_a_cross_validation():
+    columns, outcome = draw_customers(n=600)
+    panel = SurvivalPanel(
+        columns.assign(customer_id=range(600)),
+        columns.assign(customer_id=range(600)),
+        outcome,
+        outcome,
+        DAYS,
+        first_judged_day=None,
+    )
+    models = {KAPLAN_MEIER: name_model(KaplanMeier()), "truth": name_model(TrueRate())}
+    curves = predict_test(panel, ["rate", "noise"], models, 5, 0)
+    judged_in = find_folds(panel, ["rate", "noise"], 5, 0)
+    assert np.bincount(judged_in).tolist() == [120] * 5
+    scores = score_predictions(panel, curves, models, 20, 0, judged_in)
+    ranked = scores[scores.metric.isin(["uno_c", "harrell_c", "dynamic_auc"])]
+    assert (ranked[ranked.model == KAPLAN_MEIER].value == 0.5).all()
+    assert (ranked[ranked.model == "truth"].value > 0.6).all()
+    # each fold by itself, weighted by who left
+    parts = [np.flatnonzero(judged_in == fold) for fold in range(5)]
+    alone = [harrell_of(outcome[part], curves["truth"][part]) for part in parts]
+    together = scores[(scores.model == "truth") & (scores.metric == "harrell_c")].value.item()
+    left = [outcome["event"][part].sum() for part in parts]
+    assert together == pytest.approx(np.average(alone, weights=left))

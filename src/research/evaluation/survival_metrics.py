@@ -20,7 +20,7 @@ from research.evaluation.bootstrap import (
     percentile_interval,
     subtract,
 )
-from research.evaluation.concordance import count_draws, score_areas, score_concordance
+from research.evaluation.concordance import count_draws, divide, score_areas, score_concordance
 from research.reporting.metric import Metric, register_metrics
 from research.store.keep import keep
 
@@ -56,6 +56,7 @@ class JudgedCurves:
     day_weight : (days,), the same by each of ``days``
     observed : (resamples, days), the share with the event by Kaplan-Meier
     weights : (resamples, rows), how often each row counts
+    folds : (rows,), the fold of a cross-validation in which a row was judged; None without folds
     """
 
     outcome: np.ndarray
@@ -66,6 +67,33 @@ class JudgedCurves:
     day_weight: np.ndarray
     observed: np.ndarray
     weights: np.ndarray
+    folds: np.ndarray | None = None
+
+    @cached_property
+    def parts(self) -> list[np.ndarray]:
+        """The places of the rows of each fold; all rows where there are no folds."""
+        folds = np.zeros(len(self.outcome)) if self.folds is None else self.folds
+        return [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+
+    def average_over_folds(self, scores: Sequence[np.ndarray], cases: np.ndarray) -> np.ndarray:
+        """Return scores of rankings within folds, averaged in proportion to those who left.
+
+        Risks of different folds come from different models, and one that is a little higher
+        throughout says nothing of its customers. A fold in which the score isn't defined is left
+        out.
+
+        Parameters
+        ----------
+        scores : of each of ``parts``, (resamples,)
+        cases : (rows,), who left
+        """
+        if len(self.parts) == 1:
+            return scores[0]
+        values = np.stack(scores)
+        left = np.stack([self.weights[:, part] @ cases[part] for part in self.parts])
+        known = np.isfinite(values)
+        total = np.where(known, values * left, 0).sum(axis=0)
+        return divide(total, (known * left).sum(axis=0))
 
     @cached_property
     def known(self) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +120,28 @@ class JudgedCurves:
         """Uno's and Harrell's C: (resamples,) each."""
         uno = np.where(self.outcome["days"] < self.until, self.own_weight**2, 0)
         gains = {"uno_c": uno, "harrell_c": np.ones(len(self.outcome))}
-        return score_concordance(self.outcome, 1 - self.curve[:, -1], gains, self.counts)
+        event = self.outcome["event"].astype(float)
+        found = [self._rank(gains, part) for part in self.parts]
+        return {
+            name: self.average_over_folds([scores[name] for scores in found], event * (gain > 0))
+            for name, gain in gains.items()
+        }
+
+    def _rank(self, gains: dict[str, np.ndarray], part: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the concordances of the rows at some places: (resamples,) each."""
+        inside = {name: gain[part] for name, gain in gains.items()}
+        risk = 1 - self.curve[part, -1]
+        return score_concordance(self.outcome[part], risk, inside, self.counts[part])
+
+    def compute_area(self, place: int) -> np.ndarray:
+        """Return the dynamic AUC at one of the days: (resamples,)."""
+        gone, there = (known[:, place] for known in self.known)
+        risk, cases = 1 - self.curve[:, place], gone * self.own_weight
+        scores = [
+            score_areas(risk[part], cases[part], there[part], self.counts[part])
+            for part in self.parts
+        ]
+        return self.average_over_folds(scores, gone.astype(float))
 
     def average(self, terms: np.ndarray) -> np.ndarray:
         """Return the mean of terms (rows, days) over the rows of each resample."""
@@ -126,18 +175,7 @@ def _dynamic_auc(curves: JudgedCurves) -> np.ndarray:
     """Chance that a customer with the event by the day had a higher risk than one without (Hung &
     Chiang 2010).
     """
-    gone, there = curves.known
-    return np.column_stack(
-        [
-            score_areas(
-                1 - curves.curve[:, place],
-                gone[:, place] * curves.own_weight,
-                there[:, place],
-                curves.counts,
-            )
-            for place in range(len(curves.days))
-        ]
-    )
+    return np.column_stack([curves.compute_area(place) for place in range(len(curves.days))])
 
 
 def _calibration(curves: JudgedCurves) -> np.ndarray:
@@ -256,6 +294,7 @@ def resample_curves(
     resamples: int,
     seed: int,
     whole_days: bool = True,
+    folds: np.ndarray | None = None,
 ) -> Resampled:
     """Return every score of every model on the sample (first entry) and on each resample.
 
@@ -280,6 +319,8 @@ def resample_curves(
         Then it is known to have had no event by that day, and an event of that day was observed
         all the same. Else it was censored within the day, and nothing is known of the customer at
         the day's end: the reading of scikit-survival.
+    folds : (rows,), optional
+        The fold in which a row was judged: concordances and dynamic AUC compare rows within a fold.
 
     Returns
     -------
@@ -299,7 +340,7 @@ def resample_curves(
     _require_fit(test, curves, days, customers)
     until = np.nextafter(days[-1], np.inf) if whole_days else days[-1]
     draws = draw_weights(customers, resamples, seed)
-    return _score_all(_judge_curves(train, test, curves, days, until, draws))
+    return _score_all(_judge_curves(train, test, curves, days, until, draws, folds))
 
 
 def _judge_curves(
@@ -309,6 +350,7 @@ def _judge_curves(
     days: np.ndarray,
     until: float,
     draws: Iterable[np.ndarray],
+    folds: np.ndarray | None,
 ) -> Iterator[tuple[str, JudgedCurves]]:
     """Yield every model with its curves as each batch of resamples judges them."""
     own_weight, day_weight = weigh_censoring(train, test, days)
@@ -326,6 +368,7 @@ def _judge_curves(
                     day_weight=day_weight,
                     observed=observed,
                     weights=weights,
+                    folds=folds,
                 ),
             )
 

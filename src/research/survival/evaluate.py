@@ -21,8 +21,14 @@ def score_predictions(
     models: dict[str, Model],
     resamples: int,
     seed: int,
+    folds: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return every score of every model on the test rows; see ``survival_metrics.score_models``."""
+    """Return every score of every model on the test rows; see ``survival_metrics.score_models``.
+
+    Parameters
+    ----------
+    folds : see ``predict.find_folds``
+    """
     return score_models(
         panel.train_outcome,
         panel.test_outcome,
@@ -33,6 +39,7 @@ def score_predictions(
         panel.test.customer_id,
         resamples,
         seed,
+        folds=folds,
     )
 
 

@@ -97,11 +97,31 @@ def predict_curves_out_of_fold(
 ) -> dict[str, np.ndarray]:
     """Return by model the survival of every row, by a model that was fitted without it."""
     curves = {name: np.empty((len(columns), len(days))) for name in models}
-    lasted = {name: outcome[name] for name in outcome.dtype.names}
-    twins = find_first_twins(columns.assign(**lasted))
-    drawn = KFold(folds, shuffle=True, random_state=seed).split(columns)
-    for train, test in keep_together(drawn, twins, folds):
+    for train, test in split_folds(columns, outcome, folds, seed):
         for name, model in models.items():
             fitted = clone(model.estimator).fit(columns.iloc[train], outcome[train])
             curves[name][test] = predict_curves(fitted, columns.iloc[test], days)
     return curves
+
+
+def split_folds(
+    columns: pd.DataFrame, outcome: np.ndarray, folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the training and test places of each fold; rows that are the same stay together."""
+    lasted = {name: outcome[name] for name in outcome.dtype.names}
+    twins = find_first_twins(columns.assign(**lasted))
+    drawn = KFold(folds, shuffle=True, random_state=seed).split(columns)
+    return [*keep_together(drawn, twins, folds)]
+
+
+def find_folds(
+    panel: SurvivalPanel, features: Sequence[str], folds: int, seed: int
+) -> np.ndarray | None:
+    """Return the fold in which ``predict_test`` judged each test row; None if dated."""
+    if panel.dated:
+        return None
+    judged_in = np.empty(len(panel.train), int)
+    parts = split_folds(panel.train[[*features]], panel.train_outcome, folds, seed)
+    for number, (_, test) in enumerate(parts):
+        judged_in[test] = number
+    return judged_in
