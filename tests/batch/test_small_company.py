@@ -113,7 +113,8 @@ def test_lists_and_sums_are_of_customers_of_the_last_day_and_their_one_risk(batc
     forecast = tables["forecast"].iloc[0]
     assert str(forecast.after)[:10] == "2025-12-31" and forecast.customers == len(present)
     assert forecast.expected == pytest.approx(values.risk_share.sum())
-    assert forecast.cost_of_churn_eur == pytest.approx(values.cost_of_churn_eur.sum(), rel=1e-6)
+    cost = values.cost_of_churn_eur.sum()  # of contracts the same
+    assert forecast.value_of_keeping_eur == pytest.approx(cost, rel=1e-6)
     judged = tables["value_judged"]  # models stay judged on a window that has closed
     assert {*tables["remaining_lifetime"].customer_id} == {*judged.customer_id} != present
 
@@ -139,7 +140,8 @@ def test_a_company_without_campaigns_gets_a_first_test(batch):
     folder = batch / "reports" / "alone" / "default" / "tables"
     first = pd.read_parquet(folder / "first_test.parquet")
     assert {*first.arm} <= {"", "contact", "control"} and not first.customer_id.duplicated().any()
-    assert (first.arm == "contact").sum() == (first.arm == "control").sum() > 0
+    contacted, left_alone = ((first.arm == arm).sum() for arm in ("contact", "control"))
+    assert abs(contacted - left_alone) <= len(first) % 2 and left_alone > 0  # half of an odd number
 
 
 def test_another_process_leaves_the_same_tables_to_the_byte(batch, tmp_path):

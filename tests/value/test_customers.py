@@ -64,7 +64,7 @@ def test_values_of_contracts_are_blind_to_what_comes_after_the_snapshot(contract
     )
     other, theirs = write_contracts(write_study, later)
     pd.testing.assert_frame_equal(customers.load_values(theirs, other, T, 0), before)
-    assert before.columns.tolist() == ["customer_id", "value", "value_of_keeping"]
+    assert before.columns.tolist() == ["customer_id", "risk", "value", "value_of_keeping"]
     assert not before.customer_id.duplicated().any()
 
 

@@ -9,6 +9,8 @@ from research.evaluation.bootstrap import BETTER
 from research.evaluation.intervals import wilson_interval
 from research.study import Study
 from research.watchlist.backtest import (
+    BACKTEST,
+    DIFFERENCES,
     mark_listed,
     measure_lead_times,
     measure_turnover,
@@ -81,8 +83,7 @@ def judge_replay(replay: Replay, study: Study, resamples: int, seed: int) -> Bac
     rows, lead_days = replay.rows, study.churn.lead_days
     capacity = max(1, round(study.economics.capacity * replay.share))
     if rows.empty or not rows.left.any():
-        empty = [pd.DataFrame() for _ in range(7)]
-        return Backtest(*empty, capacity, NOT_JUDGED)
+        return _judge_nothing(capacity)
     scores, differences = score_lists(rows, replay.rankings, capacity, resamples, seed)
     listed = mark_listed(rows, [BY_LIST], capacity)[BY_LIST]
     left_at = find_first_leave(rows)
@@ -101,6 +102,13 @@ def judge_replay(replay: Replay, study: Study, resamples: int, seed: int) -> Bac
         capacity,
         name_quality(scores, differences, lead),
     )
+
+
+def _judge_nothing(capacity: int) -> Backtest:
+    """Return a backtest without rows, as where no window has closed."""
+    scores, differences = pd.DataFrame(columns=BACKTEST), pd.DataFrame(columns=DIFFERENCES)
+    none, signals = pd.DataFrame(), pd.DataFrame(columns=SIGNALS)
+    return Backtest(scores, differences, none, none, none, none, signals, capacity, NOT_JUDGED)
 
 
 def find_first_leave(rows: pd.DataFrame) -> pd.Series:
