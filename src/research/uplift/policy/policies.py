@@ -199,7 +199,7 @@ def sum_offers(
 
 def evaluate_policies(case: Case, budget: float, capacity: float) -> Contributions:
     """Return ``sum_offers`` of every policy at one budget; everybody gets the usual offer, whatever
-    it costs. Random selection is the mean of all random lists, not the luck of one.
+    it costs. Random selection is the mean of all random lists, not one draw.
     """
     repeats = range(len(case.effect))
     chances = [find_chances(case, repeat, budget, capacity) for repeat in repeats]
